@@ -1,0 +1,43 @@
+# make sweep    the main job: search for the best configuration (DATA=DIR for real recordings)
+# make test     lint, types and tests
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?=
+NAME ?= quickstart
+SPACE ?= search_spaces/quickstart.yaml
+
+.PHONY: sweep test test-slow lint format types lock clean
+
+sweep: .venv/ready
+	$(BIN)/respsweep run $(SPACE) --name $(NAME) $(if $(DATA),--data $(DATA))
+
+test: lint types
+	$(BIN)/pytest -m "not slow and not gpu"
+
+test-slow: .venv/ready
+	$(BIN)/pytest -m "slow and not gpu"
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/ready
+	$(BIN)/basedpyright
+
+# Only `make lock` needs uv; everything else installs what the lock says.
+lock:
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal \
+		--no-emit-index-url --generate-hashes --no-annotate --upgrade -o requirements.lock
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf .venv .cache

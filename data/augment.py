@@ -1,0 +1,58 @@
+"""SpecAugment: random frequency bands and time spans of a spectrogram replaced by its mean."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+
+from data.config import Config
+
+
+class SpecAugmentConfig(Config):
+    """Masks drawn anew for every sample of every batch, without time warp.
+
+    The published ICBHI runs apply them to 84.13 % of samples, by comparing 1.0 with a normal draw; their
+    paper says always, and so does the default.
+
+    Reference: Park et al., "SpecAugment", https://arxiv.org/abs/1904.08779
+    """
+
+    probability: float = Field(default=1.0, ge=0, le=1, description="share of samples that are masked at all")
+    time_masks: int = Field(default=2, ge=0, description="time masks in a sample")
+    time_width: int = Field(default=160, ge=0, description="frames; widths are drawn from 0 to one less")
+    frequency_masks: int = Field(default=2, ge=0, description="frequency masks in a sample")
+    frequency_width: int = Field(
+        default=48, ge=0, description="mel bins; widths are drawn from 0 to one less"
+    )
+
+
+def spec_augment(
+    batch: Float[Tensor, "batch frames mels"], config: SpecAugmentConfig, generator: torch.Generator
+) -> Float[Tensor, "batch frames mels"]:
+    """A masked copy of the batch, on its device.
+
+    All draws come from `generator` on the CPU, so they are the same on every device. Frequency masks are
+    filled with each sample's mean, then time masks with its mean after that. Widths reach no further than the
+    axis.
+    """
+    samples, frames, mels = batch.shape
+    applied = torch.rand(samples, generator=generator) < config.probability
+    bands = _spans(samples, config.frequency_masks, config.frequency_width, mels, generator)
+    times = _spans(samples, config.time_masks, config.time_width, frames, generator)
+    bands = (bands & applied[:, None]).to(batch.device)
+    times = (times & applied[:, None]).to(batch.device)
+    masked = torch.where(bands[:, None, :], batch.mean(dim=(1, 2), keepdim=True), batch)
+    return torch.where(times[:, :, None], masked.mean(dim=(1, 2), keepdim=True), masked)
+
+
+def _spans(
+    samples: int, masks: int, width: int, length: int, generator: torch.Generator
+) -> Bool[Tensor, "samples length"]:
+    """True where any of a sample's `masks` spans lies on an axis of `length` cells."""
+    draws = torch.rand(2, samples, masks, 1, generator=generator, dtype=torch.float64)
+    widths = (draws[0] * min(width, length)).long()
+    starts = (draws[1] * (length - widths + 1)).long()
+    cells = torch.arange(length)
+    return ((cells >= starts) & (cells < starts + widths)).any(dim=1)

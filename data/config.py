@@ -1,0 +1,134 @@
+"""Typed settings read from YAML: unknown keys refused, errors name file, field and what would be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from data.fields import Place, place_of
+
+_QUOTE = "'"
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message says where, what was read and what would be right."""
+
+
+class Config(BaseModel):
+    """Base of all settings: frozen, hashable by content, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+ConfigType = TypeVar("ConfigType", bound=Config)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Mapping at the top of a YAML file.
+
+    Raises ConfigError when the file is missing, is not YAML, repeats a key, or holds no mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}:{where} not valid YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else type(content).__name__
+        raise ConfigError(f"{path}: expected settings as `key: value`, found {found}")
+    return content
+
+
+def parse(settings: type[ConfigType], content: Any, where: str) -> ConfigType:
+    """`content` as `settings`.
+
+    Raises ConfigError, a line for each problem, which `where` (a file name, say) opens.
+    """
+    try:
+        return settings.model_validate(content)
+    except ValidationError as error:
+        problems = _describe(settings, error.errors())
+        raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems)) from None
+
+
+def _describe(settings: type[BaseModel], problems: Sequence[Any]) -> list[str]:
+    """A line for each thing that the writer has to mend."""
+    placed = [(place_of(settings, problem["loc"]), problem) for problem in problems]
+    meant = {
+        place.nearest_field(settings) for place, problem in placed if problem["type"] == "extra_forbidden"
+    }
+    lines: dict[str, list[str]] = {}
+    received: dict[str, str] = {}
+    for place, problem in placed:
+        # A value that may be of several types fails as each of them; the one that got furthest was meant.
+        if any(other.path.startswith(f"{place.path}.") for other, _ in placed):
+            continue
+        if problem["type"] == "missing" and place.path in meant:
+            continue
+        where, what, got = _complaint(settings, place, problem)
+        lines.setdefault(where, []).append(what)
+        received[where] = f", got {got}" if got else ""
+    return [
+        (f"{where}: " if where else "") + _either(whats) + received[where] for where, whats in lines.items()
+    ]
+
+
+def _complaint(settings: type[BaseModel], place: Place, problem: Any) -> tuple[str, str, str]:
+    """Where, what, and what was read where that is not plain; pydantic's words save where too technical."""
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "extra_forbidden":
+            nearest = place.nearest_field(settings)
+            return place.path, "no such field" + (f"; did you mean {nearest}?" if nearest else ""), ""
+        case "missing":
+            return place.path, "required, but not given", ""
+        case "value_error":
+            return place.path, problem["msg"].removeprefix("Value error, "), ""
+        case "union_tag_not_found":
+            return f"{place.path}.{context['discriminator'].strip(_QUOTE)}", "required, but not given", ""
+        case "union_tag_invalid":
+            tag_place = f"{place.path}.{context['discriminator'].strip(_QUOTE)}"
+            return tag_place, f"must be one of {context['expected_tags']}", repr(context["tag"])
+        case _:
+            received = repr(problem["input"])
+            return place.path, problem["msg"], received if len(received) <= 80 else received[:77] + "..."
+
+
+def _either(whats: Sequence[str]) -> str:
+    return " or ".join(dict.fromkeys(whats)).replace(" or Input should be ", " or ")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key written twice, where the plain loader keeps the last; 1e-3 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            # The base class has the words for a key that cannot be one.
+            if not isinstance(key, Hashable):
+                continue
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is written twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1, which the plain loader follows, wants 1.0e-3; everybody writes 1e-3.
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)

@@ -1,0 +1,50 @@
+"""SHA-256 of files, remembered by path, size and time of change so that asking again is cheap."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+MEMORY = "digests.json"
+
+
+def file_digests(paths: Sequence[Path], cache: Path | None = None) -> list[str]:
+    """Hexadecimal SHA-256 of each file; with a `cache` folder, files that did not change are not read."""
+    known = _recall(cache)
+    fresh = {str(path.resolve()): _entry(path, known.get(str(path.resolve()))) for path in paths}
+    if cache is not None and any(known.get(path) != entry for path, entry in fresh.items()):
+        _remember(cache, known | fresh)
+    return [str(entry[-1]) for entry in fresh.values()]
+
+
+Entry = list[int | str]  # size in bytes, time of change in ns, digest
+
+
+def _entry(path: Path, known: Entry | None) -> Entry:
+    state = path.stat()
+    if known is not None and known[:2] == [state.st_size, state.st_mtime_ns]:
+        return known
+    with path.open("rb") as file:
+        return [state.st_size, state.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest()]
+
+
+def _recall(cache: Path | None) -> dict[str, Entry]:
+    if cache is None:
+        return {}
+    try:
+        return json.loads((cache / MEMORY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _remember(cache: Path, entries: dict[str, Entry]) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=cache, prefix=".digests-", encoding="utf-8", delete=False
+    ) as file:
+        json.dump(entries, file)
+    os.replace(file.name, cache / MEMORY)

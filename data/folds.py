@@ -1,0 +1,184 @@
+"""Validation folds inside the official training part: by patient, alike in classes and devices.
+
+Near-copies of a breath come from the same patient, so a patient is either trained on or validated on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from pydantic import Field, model_validator
+
+from data.annotations import LABELS
+from data.audio import DataError
+from data.config import Config, ConfigError
+
+NEVER_VALIDATE = frozenset({156, 218})
+"""ICBHI patients in both official parts: to validate on them is to tune on near-copies of the test."""
+
+CYCLES_PER_CLASS = 40
+"""Of every class in every fold, when the class has enough cycles; see `_requirements`."""
+TRIES = 100
+
+
+class FoldConfig(Config):
+    """Which patients of the training part are held out for validation."""
+
+    folds: int = Field(default=5, ge=2, description="number of folds")
+    fold: int = Field(default=0, ge=0, description="the one that validates, counted from 0")
+    seed: int = Field(default=0, ge=0, description="first random state that is tried")
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> FoldConfig:
+        if self.fold >= self.folds:
+            raise ValueError(f"fold must be below folds ({self.folds}), got {self.fold}")
+        return self
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The fold that each patient validates in; patients of `never_validate` are always trained on."""
+
+    assignment: Mapping[int, int]
+    never_validate: frozenset[int]
+    folds: int
+    random_state: int
+
+    def split(
+        self, patients: Int[np.ndarray, " cycles"], fold: int
+    ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]:
+        """Rows to train on and rows to validate on, given the patient of every row.
+
+        Raises DataError for a patient without a fold, and when either side is left empty.
+        """
+        if not 0 <= fold < self.folds:
+            raise ConfigError(f"fold: expected 0 to {self.folds - 1}, got {fold}")
+        unknown = set(patients.tolist()) - set(self.assignment) - self.never_validate
+        if unknown:
+            raise DataError(
+                f"folds: patient {min(unknown)} has no fold; expected folds made from the same recordings"
+            )
+        held_out = np.isin(patients, [patient for patient, own in self.assignment.items() if own == fold])
+        train, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        if not len(train) or not len(validation):
+            raise DataError(
+                f"folds: fold {fold} leaves {len(train)} cycles to train and {len(validation)} to validate on"
+            )
+        return train, validation
+
+    def hash(self) -> str:
+        """SHA-256 of who validates where; the same for equal folds, however they were made."""
+        content = {key: value for key, value in self._content().items() if key != "random_state"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write the folds as JSON; the file appears whole or not at all."""
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_text(json.dumps(self._content(), indent=1) + "\n", encoding="utf-8")
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Folds:
+        """Folds from a file that `save` wrote. Raises DataError for any other."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                assignment={int(patient): int(fold) for patient, fold in content["assignment"].items()},
+                never_validate=frozenset(map(int, content["never_validate"])),
+                folds=int(content["folds"]),
+                random_state=int(content["random_state"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{path}: not a file of folds ({error!r}); expected one that this program saved"
+            ) from error
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "folds": self.folds,
+            "random_state": self.random_state,
+            "never_validate": sorted(self.never_validate),
+            "assignment": {str(patient): fold for patient, fold in sorted(self.assignment.items())},
+        }
+
+
+def make_folds(
+    patients: Int[np.ndarray, " cycles"],
+    labels: Int[np.ndarray, " cycles"],
+    devices: Sequence[str],
+    config: FoldConfig,
+    never_validate: frozenset[int] = NEVER_VALIDATE,
+) -> Folds:
+    """Patient-wise folds, stratified by class, given patient, label and device of every training cycle.
+
+    Random states from `config.seed` on are tried until every fold has its fair share (60 %) of the patients
+    of the commonest device and 55 % of its fair share of every class, but no more than 40 cycles need be
+    there. On the full database that means 2 patients of AKGC417L and 40 cycles of each class. When no state
+    does, the best one is taken, with a warning. Raises DataError when there are fewer patients than folds.
+    """
+    # Workers import this module to read folds, and have no use for scikit-learn.
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    eligible = ~np.isin(patients, sorted(never_validate))
+    groups, classes = patients[eligible], labels[eligible]
+    device_of_row = np.asarray(devices)[eligible]
+    if len(set(groups.tolist())) < config.folds:
+        raise DataError(
+            f"folds: {len(set(groups.tolist()))} patients may validate; expected at least as many as folds "
+            f"({config.folds})"
+        )
+    needs = _requirements(groups, classes, device_of_row, config.folds)
+    best: tuple[float, Folds] | None = None
+    for random_state in range(config.seed, config.seed + TRIES):
+        splitter = StratifiedGroupKFold(config.folds, shuffle=True, random_state=random_state)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+            rows_of_folds = [held for _, held in splitter.split(classes, classes, groups)]
+        share = min(_share_met(needs, _held(groups[r], classes[r], device_of_row[r])) for r in rows_of_folds)
+        if best is None or share > best[0]:
+            assignment = {
+                int(p): fold for fold, rows in enumerate(rows_of_folds) for p in np.unique(groups[rows])
+            }
+            best = share, Folds(assignment, never_validate, config.folds, random_state)
+        if share >= 1:
+            break
+    assert best is not None
+    if best[0] < 1:
+        wanted = ", ".join(f"{count} {what}" for what, count in needs.items())
+        warnings.warn(
+            f"folds: none of {TRIES} draws gives every fold {wanted}; the most even one is used", stacklevel=2
+        )
+    return best[1]
+
+
+def _requirements(groups: np.ndarray, classes: np.ndarray, devices: np.ndarray, folds: int) -> dict[str, int]:
+    """What every fold must hold, in the words of `_held`."""
+    commonest = Counter(devices.tolist()).most_common(1)[0][0]
+    owners = len(set(groups[devices == commonest].tolist()))
+    needs = {f"{commonest} patients": math.floor(0.6 * owners / folds)}
+    for label, count in sorted(Counter(classes.tolist()).items()):
+        needs[f"{LABELS[label]} cycles"] = min(CYCLES_PER_CLASS, math.ceil(0.55 * count / folds))
+    return {what: count for what, count in needs.items() if count > 0}
+
+
+def _held(groups: np.ndarray, classes: np.ndarray, devices: np.ndarray) -> Counter[str]:
+    held = Counter(f"{LABELS[label]} cycles" for label in classes.tolist())
+    held.update(
+        f"{device} patients" for _, device in set(zip(groups.tolist(), devices.tolist(), strict=True))
+    )
+    return held
+
+
+def _share_met(needs: Mapping[str, int], held: Mapping[str, int]) -> float:
+    return min((held.get(what, 0) / count for what, count in needs.items()), default=1.0)

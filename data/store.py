@@ -1,0 +1,203 @@
+"""Log-mels of a data set, computed once per content and settings, and memory-mapped ever after.
+
+A store is a folder named after what is in it: part, data hash, hash of the settings. It is written beside its
+place and moved there when complete, so a folder of that name is always whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
+from data.batches import Examples
+from data.features import FeatureConfig, log_mel, normalise
+from data.icbhi import DataError, DataSet, Part, Recording
+
+FORMAT = 1
+"""Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """Normalised log-mels of all cycles of one part, in the order of recordings and cycles; not resized.
+
+    `features` is a read-only memory map; the rest is in memory, one entry for each cycle.
+    """
+
+    directory: Path
+    features: Float[np.ndarray, "cycles frames mels"]
+    labels: Int[np.ndarray, " cycles"]
+    patients: Int[np.ndarray, " cycles"]
+    recordings: tuple[str, ...]
+    devices: tuple[str, ...]
+    part: Part
+    data_hash: str
+    settings: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def examples(self, rows: Sequence[int] | Int[np.ndarray, " rows"] | None = None) -> Examples:
+        """Features (float32) and labels of `rows`, or of all cycles, copied into memory."""
+        chosen = slice(None) if rows is None else np.asarray(rows, dtype=np.int64)
+        features = torch.from_numpy(np.array(self.features[chosen], dtype=np.float32))
+        return Examples(features, torch.from_numpy(self.labels[chosen].copy()))
+
+
+def build_store(
+    data: DataSet,
+    config: FeatureConfig,
+    *,
+    part: Part,
+    cache: Path,
+    workers: int | None = None,
+    progress: bool = True,
+) -> FeatureStore:
+    """The store of one part of `data` under `cache`: opened if it is there, else computed in threads.
+
+    `target_frames` plays no role. `workers` defaults to the processors at hand and does not change the
+    numbers. Raises DataError when the part has no recordings or audio turns out to be damaged; nothing is
+    left behind then.
+    """
+    recordings = data.part(part)
+    if not recordings:
+        raise DataError(f"{data.directory}: no {part} recordings; expected some that the split calls {part}")
+    settings = _settings(config)
+    data_hash = data.content_hash(cache)
+    settings_hash = hashlib.sha256(json.dumps([FORMAT, settings], sort_keys=True).encode()).hexdigest()
+    place = cache / f"{part}-{data_hash[:16]}-{settings_hash[:16]}"
+    if not place.exists():
+        with _sole_builder(cache):
+            if not place.exists():
+                with _draft(place) as draft:
+                    _compute(recordings, config, draft / "features.npy", workers or _processors(), progress)
+                    _write_index(draft / "index.json", recordings, part, data_hash, settings)
+    return open_store(place)
+
+
+def open_store(directory: Path) -> FeatureStore:
+    """The store in `directory`; its features stay on disk. Raises DataError when it is not a whole store."""
+    try:
+        index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
+        if index["format"] != FORMAT:
+            raise ValueError(f"format {index['format']}, not {FORMAT}")
+        features = np.load(directory / "features.npy", mmap_mode="r")
+        if len(features) != len(index["labels"]):
+            raise ValueError(f"{len(features)} spectrograms for {len(index['labels'])} labels")
+        return FeatureStore(
+            directory=directory,
+            features=features,
+            labels=np.array(index["labels"], dtype=np.int64),
+            patients=np.array(index["patients"], dtype=np.int64),
+            recordings=tuple(index["recordings"]),
+            devices=tuple(index["devices"]),
+            part=index["part"],
+            data_hash=index["data_hash"],
+            settings=index["settings"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{directory}: not a feature store ({error}); delete it, and it is computed again"
+        ) from error
+
+
+def recording_features(recording: Recording, config: FeatureConfig) -> Float[Tensor, "cycles frames mels"]:
+    """Normalised log-mels of all cycles of a recording, which is decoded, resampled and faded once."""
+    wave, native_rate = read_recording(recording.path)
+    rate = config.sample_rate
+    wave = fade(resample(wave, native_rate, rate), rate)
+    clips = (
+        pad_cycle(cut_cycle(wave, rate, cycle.start_s, cycle.end_s), rate, config.duration_s)
+        for cycle in recording.cycles
+    )
+    return torch.stack([normalise(log_mel(clip, config), config.norm) for clip in clips])
+
+
+def _settings(config: FeatureConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude={"target_frames"})
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _compute(
+    recordings: Sequence[Recording], config: FeatureConfig, path: Path, workers: int, progress: bool
+) -> None:
+    number = np.dtype(config.storage)
+    shape = (sum(len(recording.cycles) for recording in recordings), config.frames, config.n_mels)
+    threads_before = torch.get_num_threads()
+    # Threads, not processes: torch lets go of the interpreter, and each process would import it for seconds.
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        computed = pool.map(lambda recording: recording_features(recording, config), recordings)
+        console = Console(stderr=True)
+        with path.open("wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(number), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for features in track(
+                computed, "Log-mels", len(recordings), console=console, disable=not progress
+            ):
+                file.write(features.numpy().astype(number).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads_before)
+
+
+def _write_index(
+    path: Path, recordings: Sequence[Recording], part: Part, data_hash: str, settings: dict[str, Any]
+) -> None:
+    cycles = [(recording, cycle) for recording in recordings for cycle in recording.cycles]
+    index = {
+        "format": FORMAT,
+        "part": part,
+        "data_hash": data_hash,
+        "settings": settings,
+        "labels": [cycle.label for _, cycle in cycles],
+        "patients": [recording.patient for recording, _ in cycles],
+        "recordings": [recording.name for recording, _ in cycles],
+        "devices": [recording.device for recording, _ in cycles],
+    }
+    path.write_text(json.dumps(index), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _sole_builder(cache: Path) -> Iterator[None]:
+    """While the block runs, other processes that come here with the same cache wait."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _draft(place: Path) -> Iterator[Path]:
+    """A folder that becomes `place` when the block ends well, and vanishes when it does not."""
+    for left_by_a_killed_build in place.parent.glob(".draft-*"):
+        shutil.rmtree(left_by_a_killed_build)
+    draft = place.with_name(f".draft-{place.name}")
+    draft.mkdir()
+    try:
+        yield draft
+        draft.rename(place)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,174 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.audio import DataError, cut_cycle, fade, pad_cycle, read_recording, recording_length, resample
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.linspace(-0.9, 0.9, 4000), 4000, subtype="PCM_16")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [
+        ("wav", "PCM_16"),
+        ("wav", "PCM_24"),
+        ("wav", "PCM_32"),
+        ("wav", "FLOAT"),
+        ("flac", "PCM_16"),
+        ("flac", "PCM_24"),
+    ],
+)
+@pytest.mark.parametrize("rate", [4000, 10000, 44100])
+def test_every_format_decodes_to_the_same_samples(
+    tmp_path: Path, suffix: str, subtype: str, rate: int
+) -> None:
+    exact = np.array([0.0, 0.5, -0.5, -1.0, 2**-15])
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, exact, rate, subtype=subtype)
+    wave, read_rate = read_recording(path)
+    assert read_rate == rate
+    assert wave.dtype == torch.float32
+    assert wave.tolist() == [exact.tolist()]
+    assert recording_length(path) == (rate, 5)
+
+
+def test_the_original_recordings_decode_whole(shared: Path) -> None:
+    subtypes = {}
+    for path in sorted((shared / "icbhi_wav").glob("*.wav")):
+        wave, rate = read_recording(path)
+        assert (rate, wave.shape[1]) == recording_length(path)
+        subtypes[path.name] = soundfile.info(str(path)).subtype
+    assert sorted(subtypes.values()) == ["PCM_16"] * 6 + ["PCM_24"] * 4
+
+
+def test_flac_and_wav_of_one_recording_are_the_same_sound(shared: Path) -> None:
+    name = "104_1b1_Al_sc_Litt3200"
+    wav, rate = read_recording(shared / "icbhi_wav" / f"{name}.wav")
+    flac, flac_rate = read_recording(shared / "icbhi_sample" / f"{name}.flac")
+    cycle, same_cycle = cut_cycle(wav, rate, 1.0, 2.0), cut_cycle(flac, flac_rate, 1.0, 2.0)
+    assert torch.allclose(cycle, same_cycle, atol=2e-5)
+
+
+@pytest.mark.parametrize("kept", [30, 44, 100, -1])
+def test_a_truncated_wav_is_refused(wav: Path, kept: int) -> None:
+    wav.write_bytes(wav.read_bytes()[:kept])
+    with pytest.raises(DataError, match=r"a\.wav: (truncated|not readable as audio)"):
+        recording_length(wav)
+
+
+def test_a_truncated_flac_is_refused_when_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 40000), 4000)
+    path.write_bytes(path.read_bytes()[:30000])
+    with pytest.raises(DataError, match=r"a\.flac: .*truncated"):
+        read_recording(path)
+
+
+def test_a_wav_whose_writer_left_the_length_open_is_read(wav: Path) -> None:
+    content = bytearray(wav.read_bytes())
+    content[40:44] = b"\xff\xff\xff\xff"
+    wav.write_bytes(content)
+    assert recording_length(wav) == (4000, 4000)
+
+
+def test_an_empty_file_is_refused(wav: Path) -> None:
+    wav.write_bytes(b"")
+    with pytest.raises(DataError, match=r"empty \(0 bytes\); expected a mono WAV or FLAC file"):
+        recording_length(wav)
+
+
+def test_audio_without_samples_is_refused(wav: Path) -> None:
+    soundfile.write(wav, np.zeros(0), 4000)
+    with pytest.raises(DataError, match="no samples; expected"):
+        recording_length(wav)
+
+
+def test_text_in_a_wav_is_not_audio(wav: Path) -> None:
+    wav.write_text("0.1\t0.5\t0\t0\n" * 50)
+    with pytest.raises(DataError, match=r"not readable as audio \(.+\); expected a mono WAV or FLAC file"):
+        recording_length(wav)
+
+
+def test_stereo_is_refused(wav: Path) -> None:
+    soundfile.write(wav, np.zeros((100, 2)), 4000)
+    with pytest.raises(DataError, match="2 channels; expected a mono"):
+        recording_length(wav)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        recording_length(tmp_path / "none.wav")
+
+
+def test_samples_that_are_no_numbers_are_refused(wav: Path) -> None:
+    soundfile.write(wav, np.array([0.0, np.nan, 0.1]), 4000, subtype="FLOAT")
+    with pytest.raises(DataError, match="not finite"):
+        read_recording(wav)
+
+
+def test_a_tone_keeps_its_pitch_and_level_when_resampled() -> None:
+    tone = torch.sin(2 * torch.pi * 500 * torch.arange(4000) / 4000)[None]
+    expected = torch.sin(2 * torch.pi * 500 * torch.arange(16000) / 16000)[None]
+    resampled = resample(tone, 4000, 16000)
+    assert resampled.shape == expected.shape
+    assert torch.allclose(resampled[:, 200:-200], expected[:, 200:-200], atol=5e-3)
+
+
+def test_a_recording_at_the_right_rate_is_left_alone() -> None:
+    wave = torch.rand(1, 100)
+    assert resample(wave, 16000, 16000) is wave
+
+
+def test_a_fade_runs_from_0_to_1_over_a_sixteenth_of_a_second() -> None:
+    faded = fade(torch.ones(1, 5000), 16000)[0]
+    assert faded[:1000].tolist() == torch.linspace(0, 1, 1000).tolist()
+    assert faded[-1000:].tolist() == torch.linspace(0, 1, 1000).flip(0).tolist()
+    assert (faded[1000:-1000] == 1).all()
+
+
+def test_fading_leaves_the_original_alone() -> None:
+    wave = torch.ones(1, 3000)
+    fade(wave, 16000)
+    assert (wave == 1).all()
+
+
+def test_cut_times_are_truncated_to_samples_and_clipped() -> None:
+    wave = torch.arange(10.0)[None]
+    assert cut_cycle(wave, 10, 0.29, 0.59).tolist() == [[2, 3, 4]]
+    assert cut_cycle(wave, 10, 0.75, 1.04).tolist() == [[7, 8, 9]]
+
+
+def test_a_short_cycle_is_repeated_and_faded_out() -> None:
+    clip = pad_cycle(torch.tensor([[1.0, 2.0, 3.0]]), 16, 0.5)
+    assert clip.shape == (1, 8)
+    assert clip[0, :7].tolist() == [1, 2, 3, 1, 2, 3, 1]
+    long = pad_cycle(torch.ones(1, 700), 16000, 0.1)
+    assert long[0, 0] == 1
+    assert long[0, -1] == 0
+
+
+def test_a_cycle_of_just_the_right_length_is_faded_but_a_longer_one_only_cut() -> None:
+    assert pad_cycle(torch.ones(1, 8000), 16000, 0.5)[0, -1] == 0
+    assert pad_cycle(torch.ones(1, 8001), 16000, 0.5)[0, -1] == 1
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_a_clip_holds_the_cycle_over_and_over(length: int, target: int) -> None:
+    cycle = torch.arange(1.0, length + 1)[None]
+    clip = pad_cycle(cycle, 1, float(target))
+    assert clip.tolist() == [[float(position % length + 1) for position in range(target)]]
+
+
+def test_a_cycle_without_samples_cannot_be_repeated() -> None:
+    with pytest.raises(ValueError, match="without samples"):
+        pad_cycle(torch.zeros(1, 0), 16000, 8.0)

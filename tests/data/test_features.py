@@ -1,0 +1,201 @@
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file
+from torch import Tensor
+from torchaudio.compliance import kaldi
+
+from data.audio import cut_cycle, fade, pad_cycle, resample
+from data.features import FeatureConfig, log_mel, model_input, normalise
+
+LOG_FLOOR = torch.tensor(torch.finfo(torch.float32).eps).log().item()
+
+
+def largest_difference(ours: Tensor, golden: Tensor) -> float:
+    assert ours.shape == golden.shape
+    return (ours - golden).abs().max().item()
+
+
+@pytest.fixture(scope="module")
+def frontend(shared: Path) -> dict[str, Tensor]:
+    return load_file(shared / "golden" / "dass" / "audio_frontend.safetensors")
+
+
+@pytest.fixture(scope="module")
+def fbank(shared: Path) -> dict[str, Tensor]:
+    return load_file(shared / "golden" / "ast_sam" / "fbank.safetensors")
+
+
+@dataclass
+class FrontEnd:
+    """A golden recording on its way to the model, by our own hands."""
+
+    resampled: Tensor
+    cycle: Tensor
+    clip: Tensor
+    raw: Tensor
+    normalised: Tensor
+    seen: Tensor
+
+
+CASES = ["sr4000_short", "sr44100_mid", "sr10000_long"]
+
+
+def walk(shared: Path, frontend: dict[str, Tensor], case: str, *, golden_cycle: bool) -> FrontEnd:
+    meta = json.loads((shared / "golden" / "dass" / "audio_meta.json").read_text())[case]
+    resampled = resample(frontend[f"{case}.pcm"].float()[None] / 32768, meta["sample_rate"], 16000)
+    cycle = cut_cycle(fade(resampled, 16000), 16000, meta["start"], meta["end"])
+    assert cycle.shape == (1, meta["cycle_samples"])
+    clip = pad_cycle(frontend[f"{case}.resampled_faded_cycle"] if golden_cycle else cycle, 16000, 8.0)
+    raw = log_mel(clip, FeatureConfig())
+    assert raw.shape == (meta["frames"], 128)
+    normalised = normalise(raw, "per_sample")
+    return FrontEnd(resampled, cycle, clip, raw, normalised, model_input(normalised[None], 1024)[0])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_recording_becomes_the_golden_cycle(shared: Path, frontend: dict[str, Tensor], case: str) -> None:
+    ours = walk(shared, frontend, case, golden_cycle=False)
+    assert largest_difference(ours.cycle, frontend[f"{case}.resampled_faded_cycle"]) < 2e-6
+    if case == "sr4000_short":
+        assert largest_difference(ours.resampled, frontend[f"{case}.resampled"]) < 2e-6
+        assert largest_difference(ours.clip, frontend[f"{case}.padded"]) < 2e-6
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_golden_cycle_becomes_the_golden_input(
+    shared: Path, frontend: dict[str, Tensor], case: str
+) -> None:
+    ours = walk(shared, frontend, case, golden_cycle=True)
+    assert largest_difference(ours.raw[::8], frontend[f"{case}.fbank_every8"]) < 1e-3
+    statistics = torch.stack([ours.raw.mean(), ours.raw.std()])
+    assert largest_difference(statistics, frontend[f"{case}.fbank_mean_std"]) < 1e-4
+    assert largest_difference(ours.seen[::8], frontend[f"{case}.model_input_every8"]) < 2e-4
+    if case == "sr4000_short":
+        assert largest_difference(ours.normalised, frontend[f"{case}.normalised"]) < 2e-4
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_recording_becomes_the_golden_input_wherever_there_is_sound(
+    shared: Path, frontend: dict[str, Tensor], case: str
+) -> None:
+    # Above the recording's own band a bin holds only the resampler's rounding, which the log magnifies.
+    ours = walk(shared, frontend, case, golden_cycle=False)
+    golden = frontend[f"{case}.fbank_every8"]
+    sound = golden > -12
+    assert sound.float().mean() > 0.3
+    assert (ours.raw[::8] - golden)[sound].abs().max() < 1e-3
+    assert (ours.raw[::8] - golden).abs().mean() < 1e-4
+    assert (ours.seen[::8] - frontend[f"{case}.model_input_every8"]).abs().mean() < 2e-5
+
+
+@pytest.mark.parametrize("case", ["chirps", "chirps_noise_silence", "short_offset"])
+def test_log_mels_match_the_float64_filter_bank(fbank: dict[str, Tensor], case: str) -> None:
+    raw = log_mel(fbank[f"{case}/waveform"][None], FeatureConfig())
+    difference = (raw - fbank[f"{case}/logmel"]).abs()
+    assert difference.max() < 5e-3
+    assert difference.mean() < 5e-4
+    assert largest_difference(normalise(raw, "audioset"), fbank[f"{case}/normalized"]) < 6e-4
+
+
+def test_64_bins_match_too(fbank: dict[str, Tensor]) -> None:
+    raw = log_mel(fbank["chirps/waveform"][None], FeatureConfig(n_mels=64))
+    assert largest_difference(raw, fbank["chirps/logmel_64"]) < 5e-3
+
+
+def test_both_golden_mel_banks_are_the_ones_in_use(
+    frontend: dict[str, Tensor], fbank: dict[str, Tensor]
+) -> None:
+    bank, _ = kaldi.get_mel_banks(128, 512, 16000.0, 20.0, 0.0, 100.0, -500.0, 1.0)
+    assert largest_difference(bank, frontend["mel_banks"]) < 2e-5
+    assert largest_difference(bank, fbank["mel_bank_128"]) < 2e-5
+
+
+def test_frames_follow_from_samples_as_in_fbank_json(shared: Path) -> None:
+    facts = json.loads((shared / "golden" / "ast_sam" / "fbank.json").read_text())
+    for samples, frames in facts["frames_for_samples"].items():
+        if frames:
+            assert FeatureConfig(duration_s=int(samples) / 16000).frames == frames
+    silence = log_mel(torch.zeros(1, 16000), FeatureConfig())
+    assert silence.min().item() == pytest.approx(facts["log_floor"], abs=1e-5)
+    assert normalise(silence, "audioset")[0, 0].item() == pytest.approx(
+        facts["log_floor_normalized"], abs=1e-6
+    )
+    assert facts["empty_mel_filters_128"] == [3]
+
+
+def test_bin_3_has_no_line_under_it_and_stays_at_the_floor() -> None:
+    raw = log_mel(torch.rand(1, 16000), FeatureConfig())
+    assert torch.allclose(raw[:, 3], torch.full((98,), LOG_FLOOR))
+    assert (raw[:, 4] > LOG_FLOOR + 1).all()
+
+
+def test_eight_seconds_are_798_frames_stretched_to_1024() -> None:
+    config = FeatureConfig()
+    assert (config.samples, config.frames, config.input_shape) == (128000, 798, (1024, 128))
+    assert FeatureConfig(target_frames=None).input_shape == (798, 128)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        FeatureConfig(sample_rate=4000, n_mels=32, high_hz=1800.0),
+        FeatureConfig(sample_rate=8000, duration_s=2.5, frame_length_ms=32, frame_shift_ms=16, n_mels=40),
+        FeatureConfig(sample_rate=11025, duration_s=1.37, n_mels=23),
+    ],
+)
+def test_a_clip_has_as_many_frames_as_its_config_says(config: FeatureConfig) -> None:
+    clip = pad_cycle(torch.rand(1, 1000), config.sample_rate, config.duration_s)
+    assert log_mel(clip, config).shape == (config.frames, config.n_mels)
+
+
+def test_a_spectrogram_has_mean_0_and_standard_deviation_one_half() -> None:
+    normalised = normalise(torch.rand(50, 40) * 3 - 7, "per_sample")
+    assert normalised.mean().item() == pytest.approx(0, abs=1e-5)
+    assert normalised.std().item() == pytest.approx(0.5, abs=1e-5)
+
+
+def test_digital_silence_becomes_zeros() -> None:
+    assert (normalise(torch.full((5, 4), -15.9), "per_sample") == 0).all()
+
+
+def test_a_resize_interpolates_along_time_alone() -> None:
+    ramp = torch.arange(4.0)[None, :, None].expand(1, 4, 3)
+    assert model_input(ramp, 8)[0, :, 1].tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+
+
+def test_shrinking_averages_instead_of_skipping() -> None:
+    alternating = torch.tensor([1.0, -1.0]).repeat(32)[None, :, None].expand(1, 64, 2)
+    assert model_input(alternating, 8)[:, 1:-1].abs().max() < 0.05
+
+
+@pytest.mark.parametrize("target", [None, 12])
+def test_a_batch_of_the_right_length_is_left_alone(target: int | None) -> None:
+    batch = torch.rand(2, 12, 4)
+    assert model_input(batch, target) is batch
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (
+            {"sample_rate": 4000, "high_hz": 2500.0},
+            "high_hz must not exceed half of sample_rate (2000 Hz), got 2500",
+        ),
+        (
+            {"low_hz": 900.0, "high_hz": 800.0},
+            "low_hz must lie below the highest frequency (800 Hz), got 900",
+        ),
+        ({"duration_s": 0.01}, "duration_s must hold a frame of 25 ms, got 0.01"),
+        ({"frame_shift_ms": 0.01}, "frame_shift_ms 1, at 16000 Hz"),
+        ({"norm": "batch"}, "per_sample"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        FeatureConfig.model_validate(settings)
+    assert complaint in str(caught.value)

@@ -1,0 +1,218 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
+from data.features import FeatureConfig, log_mel, normalise
+from data.icbhi import DataError, DataSet, read_icbhi
+from data.store import FeatureStore, build_store, open_store
+
+SMALL = FeatureConfig(sample_rate=4000, duration_s=1.0, n_mels=16)
+
+
+@pytest.fixture
+def data(recordings: Path) -> DataSet:
+    return read_icbhi(recordings)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def build(
+    data: DataSet, cache: Path, config: FeatureConfig = SMALL, workers: int | None = None
+) -> FeatureStore:
+    return build_store(data, config, part="train", cache=cache, workers=workers, progress=False)
+
+
+def stores(cache: Path) -> list[str]:
+    return sorted(path.name for path in cache.iterdir() if path.is_dir())
+
+
+def test_a_row_is_a_cycle_with_its_label_patient_recording_and_device(data: DataSet, cache: Path) -> None:
+    store = build(data, cache)
+    assert store.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert store.patients.tolist() == [301] * 3 + [302] * 3
+    assert store.recordings == ("301_1b1_Al_sc_Meditron",) * 3 + ("302_1b1_Pr_sc_Litt3200",) * 3
+    assert store.devices == ("Meditron",) * 3 + ("Litt3200",) * 3
+    assert store.features.shape == (6, SMALL.frames, 16)
+    assert store.data_hash == data.content_hash()
+
+
+def test_features_are_those_of_each_cycle_alone(data: DataSet, cache: Path) -> None:
+    config = FeatureConfig(n_mels=32)
+    store = build(data, cache, config)
+    recording = data.part("train")[1]
+    wave, rate = read_recording(recording.path)
+    wave = fade(resample(wave, rate, 16000), 16000)
+    for row, cycle in enumerate(recording.cycles, start=3):
+        clip = pad_cycle(cut_cycle(wave, 16000, cycle.start_s, cycle.end_s), 16000, 8.0)
+        alone = normalise(log_mel(clip, config), "per_sample")
+        assert torch.allclose(store.examples([row]).features[0], alone, atol=1e-5)
+
+
+def test_the_number_of_workers_does_not_change_a_bit(data: DataSet, cache: Path) -> None:
+    one, three = (build(data, cache / str(workers), workers=workers) for workers in (1, 3))
+    assert one.features.tobytes() == three.features.tobytes()
+
+
+def test_a_second_call_decodes_no_audio(data: DataSet, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = build(data, cache)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("audio was decoded")
+
+    monkeypatch.setattr("data.store.read_recording", refuse)
+    again = build(data, cache)
+    assert again.directory == first.directory
+    assert isinstance(again.features, np.memmap)
+
+
+def test_only_settings_that_change_the_numbers_make_a_new_store(data: DataSet, cache: Path) -> None:
+    first = build(data, cache)
+    resized = build(data, cache, SMALL.model_copy(update={"target_frames": 64}))
+    louder = build(data, cache, SMALL.model_copy(update={"norm": "audioset"}))
+    assert resized.directory == first.directory
+    assert louder.directory != first.directory
+
+
+def test_changed_recordings_make_a_new_store(data: DataSet, recordings: Path, cache: Path) -> None:
+    first = build(data, cache)
+    soundfile.write(recordings / "301_1b1_Al_sc_Meditron.wav", np.full(8000, 0.1), 4000)
+    assert build(read_icbhi(recordings), cache).directory != first.directory
+
+
+def test_the_parts_are_stored_apart(data: DataSet, cache: Path) -> None:
+    build(data, cache)
+    test = build_store(data, SMALL, part="test", cache=cache, progress=False)
+    assert test.part == "test"
+    assert set(test.patients.tolist()) == {303}
+    assert len(stores(cache)) == 2
+
+
+def test_half_precision_halves_the_store_and_reads_as_float32(data: DataSet, cache: Path) -> None:
+    full = build(data, cache)
+    half = build(data, cache, SMALL.model_copy(update={"storage": "float16"}))
+    assert half.features.dtype == np.float16
+    assert half.examples().features.dtype == torch.float32
+    assert torch.allclose(half.examples().features, full.examples().features, atol=2e-3)
+
+
+def test_examples_are_the_rows_asked_for_in_that_order(data: DataSet, cache: Path) -> None:
+    store = build(data, cache)
+    some = store.examples(np.array([4, 0]))
+    assert some.labels.tolist() == [1, 0]
+    assert torch.equal(some.features, store.examples().features[[4, 0]])
+    some.features.zero_()
+    assert store.examples([4]).features.any()
+
+
+def test_a_part_without_recordings_is_refused(data: DataSet, recordings: Path, cache: Path) -> None:
+    split = recordings / "official_split.txt"
+    split.write_text(split.read_text().replace("train", "test"))
+    with pytest.raises(DataError, match="no train recordings"):
+        build(read_icbhi(recordings), cache)
+    assert not (cache).exists()
+
+
+def test_audio_that_turns_out_damaged_leaves_no_store(recordings: Path, cache: Path) -> None:
+    wav = recordings / "302_1b1_Pr_sc_Litt3200.wav"
+    samples, rate = soundfile.read(wav)
+    wav.unlink()
+    flac = wav.with_suffix(".flac")
+    soundfile.write(flac, samples, rate)
+    flac.write_bytes(flac.read_bytes()[:6000])
+    with pytest.raises(DataError, match=r"302_1b1_Pr_sc_Litt3200\.flac: .*truncated"):
+        build(read_icbhi(recordings), cache)
+    assert stores(cache) == []
+
+
+def test_a_full_disk_leaves_no_store(data: DataSet, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("data.store.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        build(data, cache)
+    assert stores(cache) == []
+
+
+@pytest.mark.parametrize("damage", ["no index", "half an index", "half the features", "another format"])
+def test_a_damaged_store_is_refused_with_what_to_do(data: DataSet, cache: Path, damage: str) -> None:
+    directory = build(data, cache).directory
+    index, features = directory / "index.json", directory / "features.npy"
+    if damage == "no index":
+        index.unlink()
+    elif damage == "half an index":
+        index.write_text(index.read_text()[:50])
+    elif damage == "half the features":
+        os.truncate(features, features.stat().st_size // 2)
+    else:
+        index.write_text(index.read_text().replace('"format": ', '"format": 9'))
+    with pytest.raises(DataError, match=r"not a feature store .*delete it, and it is computed again"):
+        open_store(directory)
+
+
+BUILD_THEN_HANG = """
+    import sys, time
+    from pathlib import Path
+    import data.store
+    from data.features import FeatureConfig
+    from data.icbhi import read_icbhi
+
+    compute, done = data.store.recording_features, []
+
+    def compute_one_then_hang(recording, config):
+        if done:
+            print("one recording computed", flush=True)
+            time.sleep(600)
+        done.append(recording.name)
+        return compute(recording, config)
+
+    data.store.recording_features = compute_one_then_hang
+    config = FeatureConfig(sample_rate=4000, duration_s=1.0, n_mels=16)
+    recordings, cache = read_icbhi(Path(sys.argv[1])), Path(sys.argv[2])
+    data.store.build_store(recordings, config, part="train", cache=cache, workers=1, progress=False)
+"""
+
+
+def test_a_killed_build_is_never_read_and_the_next_one_cleans_up(recordings: Path, cache: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(BUILD_THEN_HANG), str(recordings), str(cache)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "one recording computed\n"
+        process.send_signal(signal.SIGKILL)
+    assert [name.startswith(".draft-") for name in stores(cache)] == [True]
+    store = build(read_icbhi(recordings), cache)
+    assert len(store) == 6
+    assert stores(cache) == [store.directory.name]
+
+
+def test_builders_of_one_store_at_the_same_time_share_it(recordings: Path, cache: Path) -> None:
+    code = BUILD_THEN_HANG.replace("if done:", "if False:")
+    command = [sys.executable, "-c", textwrap.dedent(code), str(recordings), str(cache)]
+    root = Path(__file__).parents[2]
+    processes = [subprocess.Popen(command, cwd=root) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert len(stores(cache)) == 1
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_real_recordings_become_finite_features(shared: Path, cache: Path) -> None:
+    data = read_icbhi(shared / "icbhi_sample")
+    few = DataSet(data.directory, data.part("train")[:6], data.split, data.patients)
+    store = build(few, cache, FeatureConfig())
+    assert store.features.shape == (sum(len(recording.cycles) for recording in few.recordings), 798, 128)
+    features = store.examples().features
+    assert features.isfinite().all()
+    assert features.std(dim=(1, 2)).sub(0.5).abs().max() < 1e-4
