@@ -1,0 +1,122 @@
+"""AST, the audio spectrogram transformer: patches of a log-mel, two special tokens, pre-norm encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+PATCH = 16
+STRIDE = 10
+TABLE_GRID = (
+    12,
+    101,
+)  # frequency x time patches of the 128 x 1024 input that the published weights were made for
+
+
+@dataclass(frozen=True)
+class ASTSize:
+    """Widths of one variant."""
+
+    dim: int
+    depth: int
+    heads: int
+    mlp_dim: int
+
+
+VARIANTS = {"tiny": ASTSize(48, 2, 3, 192), "base": ASTSize(768, 12, 12, 3072)}
+
+
+class AST(nn.Module):
+    """Audio spectrogram transformer with class and distillation token.
+
+    Takes any log-mel of at least 16 x 16: the position table keeps the published size, and is fitted to the
+    input when it is used.
+
+    Reference: Gong et al., https://arxiv.org/abs/2104.01778
+    """
+
+    def __init__(self, dim: int, depth: int, heads: int, mlp_dim: int, num_classes: int = 4) -> None:
+        super().__init__()
+        self.feature_dim = dim
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(1, dim, PATCH, STRIDE)})
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.dist_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 2 + TABLE_GRID[0] * TABLE_GRID[1], dim))
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                dim,
+                heads,
+                mlp_dim,
+                dropout=0.0,
+                activation="gelu",
+                layer_norm_eps=1e-6,
+                batch_first=True,
+                norm_first=True,
+            )
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, num_classes))
+        for parameter in (self.cls_token, self.dist_token, self.pos_embed):
+            nn.init.trunc_normal_(parameter, std=0.02)
+
+    def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
+        """Logits."""
+        return self.classify(self.forward_features(x))
+
+    def forward_features(
+        self, x: Float[Tensor, "batch frames mels"], mix: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        """Mean of the two special tokens; `mix` acts on the grid of patches, before positions are added."""
+        return self.tokens(x, mix)[:, :2].mean(dim=1)
+
+    def classify(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch classes"]:
+        """Logits of pooled features."""
+        return self.mlp_head(features)
+
+    def tokens(
+        self, x: Float[Tensor, "batch frames mels"], mix: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """Normalised output tokens: class, distillation, then the patches, frequency-major."""
+        size = self.grid(*x.shape[1:])
+        patches = self.patch_embed["proj"](rearrange(x, "batch frames mels -> batch 1 mels frames"))
+        if mix is not None:
+            patches = mix(patches)
+        special = torch.cat([self.cls_token, self.dist_token], dim=1).expand(len(x), -1, -1)
+        tokens = torch.cat([special, rearrange(patches, "batch dim f t -> batch (f t) dim")], dim=1)
+        tokens = tokens + fit_positions(self.pos_embed, size)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+    def grid(self, frames: int, mels: int) -> tuple[int, int]:
+        """Patches along frequency and along time of a log-mel. Raises ValueError when not one fits."""
+        if min(frames, mels) < PATCH:
+            raise ValueError(
+                f"ast needs at least {PATCH} frames and {PATCH} mel bands, got {frames} x {mels}"
+            )
+        return (mels - PATCH) // STRIDE + 1, (frames - PATCH) // STRIDE + 1
+
+
+def fit_positions(
+    table: Float[Tensor, "1 table_tokens dim"], grid: tuple[int, int]
+) -> Float[Tensor, "1 tokens dim"]:
+    """The position table for another grid: its centred window, or stretched where the grid is larger."""
+    if grid == TABLE_GRID:
+        return table
+    special, patches = table[:, :2], table[:, 2:]
+    patches = rearrange(patches, "1 (f t) dim -> 1 dim f t", f=TABLE_GRID[0])
+    for axis, length in ((3, grid[1]), (2, grid[0])):
+        available = patches.shape[axis]
+        if length <= available:
+            patches = patches.narrow(axis, available // 2 - length // 2, length)
+        else:
+            size = [length if other == axis else patches.shape[other] for other in (2, 3)]
+            patches = functional.interpolate(patches, size=size, mode="bilinear", align_corners=False)
+    return torch.cat([special, rearrange(patches, "1 dim f t -> 1 (f t) dim")], dim=1)

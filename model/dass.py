@@ -1,0 +1,165 @@
+"""DASS: a hierarchical state-space network on log-mel spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from einops.layers.torch import Rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from data.config import ConfigError
+from model.pointwise import Pointwise
+from model.smoothing import SmoothingConfig
+from model.vss_block import VSSBlock
+
+
+class Variant(NamedTuple):
+    """Size of a DASS: blocks and channels of each stage, and the drop-path rate it was published with."""
+
+    depths: tuple[int, ...]
+    dims: tuple[int, ...]
+    drop_path_rate: float
+
+
+VARIANTS = {
+    "tiny": Variant((1, 1, 2, 1), (16, 32, 64, 128), 0.0),
+    "small": Variant((2, 2, 8, 2), (96, 192, 384, 768), 0.2),
+    "medium": Variant((2, 2, 20, 2), (96, 192, 384, 768), 0.3),
+}
+STEM_STRIDE = 4
+
+
+class DASS(nn.Module):
+    """Stem, stages of `VSSBlock`s with halving between them, pooling and a linear head.
+
+    Height is frequency, width is time; maps inside are (batch, height, width, channels). The drop-path rate
+    rises linearly over the blocks to `drop_path_rate`. Attribute names are the keys of the published weights.
+    Raises ConfigError when `smoothing` names a stage that is not there.
+
+    Reference: Bhati et al., "DASS: Distilled Audio State Space Models", https://arxiv.org/abs/2407.04082
+    """
+
+    def __init__(
+        self,
+        depths: Sequence[int],
+        dims: Sequence[int],
+        num_classes: int = 4,
+        drop_path_rate: float = 0.0,
+        smoothing: SmoothingConfig | None = None,
+        scan_engine: str = "auto",
+    ) -> None:
+        super().__init__()
+        if smoothing is not None and smoothing.stage is not None and smoothing.stage >= len(depths):
+            raise ConfigError(
+                f"smoothing.stage: this DASS has stages 0 to {len(depths) - 1}, got {smoothing.stage}"
+            )
+        self.patch_embed = nn.Sequential(
+            *_halving(1, dims[0] // 2),
+            _channels_first(),
+            nn.GELU(),
+            *_halving(dims[0] // 2, dims[0]),
+        )
+        rates = [drop_path_rate * i / max(1, sum(depths) - 1) for i in range(sum(depths))]
+        self.layers = nn.ModuleList()
+        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):
+            blocks = []
+            for block in range(depth):
+                smoothed = smoothing is not None and smoothing.smooths(stage, block, depth)
+                blocks.append(VSSBlock(dim, rates.pop(0), smoothing if smoothed else None, scan_engine))
+            is_last = stage == len(depths) - 1
+            self.layers.append(Stage(blocks, dim, None if is_last else dims[stage + 1]))
+        self.classifier = Classifier(dims[-1], num_classes)
+        self.depths = tuple(depths)
+        self.apply(_draw_linear_weights)
+
+    @property
+    def feature_dim(self) -> int:
+        """Width of the pooled features."""
+        return self.classifier.head.in_features
+
+    @property
+    def num_stages(self) -> int:
+        """How many stages there are, each at half the resolution of the one before."""
+        return len(self.depths)
+
+    def grid(self, frames: int, mels: int) -> tuple[int, int]:
+        """(frequency, time) cells of the stem's output; ValueError for an input smaller than one."""
+        if min(frames, mels) < STEM_STRIDE:
+            raise ValueError(
+                f"DASS needs at least {STEM_STRIDE} frames and mel bins, got {frames} frames and {mels} bins"
+            )
+        return -(-mels // STEM_STRIDE), -(-frames // STEM_STRIDE)
+
+    def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
+        """Logits of normalised log-mels."""
+        return self.classify(self.forward_features(x))
+
+    def forward_features(
+        self, x: Float[Tensor, "batch frames mels"], mix: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "batch features"]:
+        """Features pooled over the last map. `mix` acts on the stem's output."""
+        x = self.stem(x)
+        if mix is not None:
+            x = mix(x)
+        x = x.permute(0, 2, 3, 1)
+        for stage in self.layers:
+            x = stage(x)
+        return self.classifier.norm(x).mean((1, 2))
+
+    def stem(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch channels height width"]:
+        """The grid on which samples are mixed. Raises ValueError for an input that is too small."""
+        self.grid(*x.shape[1:])
+        x = x.transpose(1, 2).contiguous()[..., None]
+        # Seen as channels-last, or the convolution answers channels-first and every norm copies.
+        return self.patch_embed(x.permute(0, 3, 1, 2)).permute(0, 3, 1, 2)
+
+    def classify(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
+        """Logits of pooled features."""
+        return self.classifier.head(features)
+
+
+class Stage(nn.Module):
+    """Blocks at one resolution, then a halving to the next stage's channels unless it is the last."""
+
+    def __init__(self, blocks: Sequence[VSSBlock], dim: int, next_dim: int | None) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+        self.downsample = (
+            nn.Identity() if next_dim is None else nn.Sequential(_channels_first(), *_halving(dim, next_dim))
+        )
+
+    def forward(
+        self, x: Float[Tensor, "batch height width dim"]
+    ) -> Float[Tensor, "batch next_height next_width next_dim"]:
+        return self.downsample(self.blocks(x))
+
+
+class Classifier(nn.Module):
+    """The last norm and the linear head; `DASS` pools between them."""
+
+    def __init__(self, dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, num_classes)
+
+
+def _halving(channels: int, outputs: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """(batch, channels, height, width) to normalised (batch, height / 2, width / 2, outputs), rounded up."""
+    return (
+        nn.Conv2d(channels, outputs, 3, stride=2, padding=1),
+        Rearrange("b c h w -> b h w c"),
+        nn.LayerNorm(outputs),
+    )
+
+
+def _channels_first() -> nn.Module:
+    return Rearrange("b h w c -> b c h w")
+
+
+def _draw_linear_weights(module: nn.Module) -> None:
+    if isinstance(module, Pointwise):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,118 @@
+"""How a layer mixes the cells of its map, as a matrix, and what that does to each spatial frequency."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from model.cross_scan import from_scan_order
+from model.dass import DASS
+from model.selective_scan.crossed import DirectionInputs
+from model.ss2d import SS2D
+
+Mode = Literal["exact", "no_dt"]
+
+
+def dass_response(
+    model: DASS, x: Float[Tensor, "batch frames mels"], stage: int, block: int, mode: Mode = "exact"
+) -> Float[Tensor, "batch cells"]:
+    """The `response_curve` of one block's SS2D for log-mels `x`; stages and blocks count from 0.
+
+    Raises ValueError when the model has no such block.
+    """
+    layer = _ss2d_of(model, stage, block)
+    met: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: met.append(inputs[0]))
+    try:
+        with torch.no_grad():
+            model.forward_features(x)
+    finally:
+        hook.remove()
+    height, width = met[0].shape[1:3]
+    return response_curve(merged_matrix(ss2d_matrices(layer, met[0], mode), height, width))
+
+
+@torch.no_grad()
+def ss2d_matrices(
+    layer: SS2D, x: Float[Tensor, "batch height width channels"], mode: Mode = "exact"
+) -> Float[Tensor, "batch 4 cells cells"]:
+    """The `mixing_matrices` of a layer whose input is `x`."""
+    return mixing_matrices(
+        layer.scan_inputs(x), layer.dt_projs_bias.flatten(), -torch.exp(layer.A_logs), mode
+    )
+
+
+def mixing_matrices(
+    inputs: DirectionInputs,
+    dt_bias: Float[Tensor, " rows"],
+    A: Float[Tensor, "rows state"],
+    mode: Mode = "exact",
+) -> Float[Tensor, "batch 4 cells cells"]:
+    """What step t of a scan takes from step s, averaged over channels, per direction and in its own order.
+
+        M[t, s] = sum_n C_t exp(A sum_{s < r <= t} delta_r) delta_s B_s   for s <= t, else 0
+
+    `no_dt` leaves the factor delta_s out, as the authors' analysis does. The skip D is left out of both.
+
+    Reference: Lung-SRAD, Figs. 1 and 2, arXiv 2606.11922
+    """
+    delta = functional.softplus(inputs.delta + dt_bias[:, None]).unflatten(1, (4, -1))
+    A = A.unflatten(0, (4, -1))
+    channels, length = delta.shape[2:]
+    future = torch.ones(length, length, dtype=torch.bool, device=delta.device).triu(1)
+    total = torch.zeros(*delta.shape[:2], length, length, dtype=delta.dtype, device=delta.device)
+    for c in range(channels):  # one at a time: all at once would take channels * length^2 numbers
+        elapsed = delta[:, :, c].cumsum(-1)
+        between = (elapsed[..., :, None] - elapsed[..., None, :]).masked_fill(future, 0)
+        for n in range(A.shape[-1]):
+            decay = torch.exp(between * A[:, c, n, None, None]).masked_fill(future, 0)
+            drive = inputs.B[:, :, n] * delta[:, :, c] if mode == "exact" else inputs.B[:, :, n]
+            total += inputs.C[:, :, n, :, None] * decay * drive[..., None, :]
+    return total / channels
+
+
+def merged_matrix(
+    matrices: Float[Tensor, "batch 4 cells cells"], height: int, width: int
+) -> Float[Tensor, "batch cells cells"]:
+    """The four directions' matrices on row-major cells, summed."""
+    return row_major(matrices, height, width).sum(1)
+
+
+def row_major(
+    matrices: Float[Tensor, "batch 4 cells cells"], height: int, width: int
+) -> Float[Tensor, "batch 4 cells cells"]:
+    """Both axes of each direction's matrix brought from its scan order to row-major."""
+    columns = from_scan_order(matrices, height, width)
+    return from_scan_order(columns.transpose(-1, -2), height, width).transpose(-1, -2)
+
+
+def response_curve(matrix: Float[Tensor, "batch cells cells"]) -> Float[Tensor, "batch cells"]:
+    """Mean over j of |F M F^-1|_ij: how strongly frequency i of the flattened map comes out, on average."""
+    spectrum = torch.fft.ifft(torch.fft.fft(matrix, dim=-2), dim=-1)
+    return spectrum.abs().mean(-1)
+
+
+def attention_curve(attention: Float[Tensor, "batch heads tokens tokens"]) -> Float[Tensor, "batch tokens"]:
+    """The `response_curve` of the heads' mean attention, untransformed, so that it compares with a scan's."""
+    return response_curve(attention.mean(1))
+
+
+def min_max(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Values shifted and scaled to run from 0 to 1 over the whole tensor."""
+    low, high = values.aminmax()
+    return (values - low) / (high - low)
+
+
+def _ss2d_of(model: DASS, stage: int, block: int) -> SS2D:
+    depths = model.depths
+    if not (0 <= stage < len(depths) and 0 <= block < depths[stage]):
+        raise ValueError(
+            f"no block {block} in stage {stage}: the stages have {', '.join(map(str, depths))} blocks"
+        )
+    layer = model.get_submodule(f"layers.{stage}.blocks.{block}.op")
+    assert isinstance(layer, SS2D)
+    return layer

@@ -1,0 +1,128 @@
+"""AST against golden/ast_sam: ast_tiny.json, ast_tiny_checkpoint and ast_tiny_expected.safetensors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from model.ast import AST, VARIANTS, fit_positions
+from model.patch_mix import Mix, segment
+from model.pretrained import load_pretrained
+
+LENGTHS = (498, 798, 1024, 1200)
+
+
+@pytest.fixture(scope="module")
+def meta(shared: Path) -> dict[str, Any]:
+    return json.loads((shared / "golden/ast_sam/ast_tiny.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def expected(shared: Path) -> dict[str, Tensor]:
+    return load_file(shared / "golden/ast_sam/ast_tiny_expected.safetensors")
+
+
+@pytest.fixture(scope="module")
+def golden_ast(shared: Path, meta: dict[str, Any]) -> AST:
+    config = meta["config"]
+    model = AST(config["hidden"], config["layers"], config["heads"], config["mlp_hidden"], config["classes"])
+    load_pretrained(model, str(shared / "golden/ast_sam/ast_tiny_checkpoint.safetensors"), head=True)
+    return model.eval()
+
+
+def golden_input(frames: int) -> Tensor:
+    b, t, f = (torch.arange(n, dtype=torch.float64) for n in (2, frames, 128))
+    b, t, f = b[:, None, None], t[None, :, None], f[None, None, :]
+    return 0.5 * torch.sin(0.013 * t * (1 + 0.05 * f) + 0.7 * b) + 0.2 * torch.cos(0.11 * f - 0.3 * b)
+
+
+@pytest.mark.parametrize("frames", LENGTHS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-4)])
+@pytest.mark.parametrize("training", [False, True])
+def test_every_length_matches_the_golden_outputs(
+    golden_ast: AST,
+    expected: dict[str, Tensor],
+    frames: int,
+    dtype: torch.dtype,
+    tolerance: float,
+    training: bool,
+) -> None:
+    golden_ast.to(dtype).train(training)
+    x = golden_input(frames).to(dtype)
+    with torch.set_grad_enabled(training):
+        tokens = golden_ast.tokens(x)
+        measured = {
+            "pooled": golden_ast.forward_features(x),
+            "token_mean": tokens.mean(dim=1),
+            "tokens_first3_last2": torch.cat([tokens[:, :3], tokens[:, -2:]], dim=1),
+            "logits": golden_ast(x),
+        }
+    for name, value in measured.items():
+        torch.testing.assert_close(
+            value.double(), expected[f"T{frames}/{name}"], atol=tolerance, rtol=0, msg=name
+        )
+
+
+def test_positions_are_cropped_around_the_middle_of_the_table(golden_ast: AST, meta: dict[str, Any]) -> None:
+    rows, columns = meta["config"]["pretrain_grid"]
+    frequency, time = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    table = torch.stack([frequency.flatten(), time.flatten()], dim=1).double()
+    table = torch.cat([torch.full((2, 2), -1.0).double(), table])[None]
+    for frames, facts in meta["position_table"].items():
+        grid = golden_ast.grid(int(frames), 128)
+        assert grid == (facts["freq_patches"], facts["time_patches"])
+        fitted = fit_positions(table, grid)[0]
+        assert len(fitted) == facts["tokens"]
+        assert (fitted[:2] == -1).all()
+        first_row = fitted[2 : 2 + grid[1], 1]
+        if facts["interpolated"]:
+            assert (first_row.diff() > 0).sum() > 0.9 * len(first_row)
+            assert (first_row.min(), first_row.max()) == (0, columns - 1)
+        else:
+            assert first_row.tolist() == list(range(facts["time_crop_start"], facts["time_crop_stop"]))
+        assert fitted[2 :: grid[1], 0].tolist() == list(range(rows))
+
+
+def test_fewer_mel_bands_take_the_middle_rows_of_the_table() -> None:
+    rows = torch.arange(12).repeat_interleave(101).double()
+    table = torch.cat([torch.zeros(2), rows])[None, :, None]
+    assert fit_positions(table, (5, 101))[0, 2::101, 0].tolist() == [4, 5, 6, 7, 8]
+
+
+def test_a_mix_of_patches_moves_only_the_mixed_sample() -> None:
+    torch.manual_seed(0)
+    size = VARIANTS["tiny"]
+    model = AST(size.dim, size.depth, size.heads, size.mlp_dim).eval()
+    x = torch.randn(3, 98, 128)
+    grid = model.grid(98, 128)
+    assert grid == (12, 9)
+    mix = Mix("time", torch.tensor([1, 0, 2]), segment("time", grid, 0, 4))
+    clean, mixed = model.forward_features(x), model.forward_features(x, mix)
+    assert clean.shape == mixed.shape == (3, model.feature_dim)
+    assert not torch.allclose(clean[:2], mixed[:2])
+    torch.testing.assert_close(clean[2], mixed[2])
+
+
+def test_features_and_their_classification_make_the_logits() -> None:
+    size = VARIANTS["tiny"]
+    model = AST(size.dim, size.depth, size.heads, size.mlp_dim, num_classes=4).eval()
+    x = torch.randn(2, 64, 32)
+    torch.testing.assert_close(model(x), model.classify(model.forward_features(x)))
+
+
+def test_the_base_variant_is_as_large_as_the_published_one() -> None:
+    size = VARIANTS["base"]
+    with torch.device("meta"):
+        model = AST(size.dim, size.depth, size.heads, size.mlp_dim, num_classes=527)
+    head = sum(parameter.numel() for parameter in model.mlp_head.parameters())
+    assert sum(parameter.numel() for parameter in model.parameters()) - head == 86_187_264
+
+
+def test_an_input_smaller_than_a_patch_is_refused() -> None:
+    size = VARIANTS["tiny"]
+    with pytest.raises(ValueError, match="at least 16 frames and 16 mel bands, got 15 x 128"):
+        AST(size.dim, size.depth, size.heads, size.mlp_dim).grid(15, 128)

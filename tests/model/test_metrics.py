@@ -1,0 +1,107 @@
+"""ICBHI metrics against hand counts and golden/ast_sam/icbhi_metrics.json."""
+
+import json
+import statistics
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.metrics import confusion_matrix, icbhi_score, recall_per_class, sensitivity, specificity, summary
+
+MEASURED = {
+    "specificity": specificity,
+    "sensitivity_strict": sensitivity,
+    "score_strict": icbhi_score,
+    "sensitivity_any_abnormal": lambda confusion: sensitivity(confusion, any_abnormal=True),
+    "score_any_abnormal": lambda confusion: icbhi_score(confusion, any_abnormal=True),
+}
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> dict[str, Any]:
+    return json.loads((shared / "golden/ast_sam/icbhi_metrics.json").read_text())
+
+
+def fraction(expected: dict[str, Any] | None) -> float | None:
+    return None if expected is None else float(Fraction(expected["fraction"]))
+
+
+def test_every_golden_case_is_matched(golden: dict[str, Any]) -> None:
+    cases = [*golden["cases"].values(), golden["labels_case"]]
+    assert len(cases) == 12
+    for case in cases:
+        confusion = np.array(case["confusion_matrix"])
+        for name, measure in MEASURED.items():
+            assert measure(confusion) == pytest.approx(fraction(case["expected"][name]), abs=1e-11), name
+        recalls = [fraction(recall) for recall in case["expected"]["recall_per_class"]]
+        assert recall_per_class(confusion) == pytest.approx(recalls, abs=1e-11)
+
+
+def test_macro_averages_are_not_the_score(golden: dict[str, Any]) -> None:
+    for name in ("small_mixed", "official_test_shape", "official_train_shape", "all_crackle"):
+        case = golden["cases"][name]
+        score = icbhi_score(np.array(case["confusion_matrix"]))
+        assert score != pytest.approx(fraction(case["expected"]["NOT_ICBHI_macro_average"]), abs=0.01)
+
+
+def test_rows_are_truth_and_columns_prediction(golden: dict[str, Any]) -> None:
+    case = golden["labels_case"]
+    confusion = confusion_matrix(torch.tensor(case["y_true"]), torch.tensor(case["y_pred"]), classes=4)
+    assert confusion.tolist() == case["confusion_matrix"]
+
+
+def test_each_run_of_an_aggregate_is_scored_alone(golden: dict[str, Any]) -> None:
+    runs = golden["aggregation_over_runs"]
+    for name, expected in runs["expected"].items():
+        percents = [100 * MEASURED[name](np.array(confusion)) for confusion in runs["confusion_matrices"]]
+        assert percents == pytest.approx(expected["per_run"], abs=1e-9)
+        assert statistics.mean(percents) == pytest.approx(expected["mean"], abs=1e-9)
+        assert statistics.stdev(percents) == pytest.approx(expected["std_sample"], abs=1e-9)
+
+
+def test_three_published_rows_do_not_add_up(golden: dict[str, Any]) -> None:
+    rows = golden["published_rows"]
+    for row in rows:
+        assert (row["sp"] + row["se"]) / 2 == pytest.approx(row["score_from_sp_se"], abs=1e-9)
+        agrees = abs(row["score_from_sp_se"] - row["score_printed"]) <= 0.02
+        assert agrees == row["agrees_within_0_02"]
+    assert sum(not row["agrees_within_0_02"] for row in rows) == 3
+
+
+def test_a_wheeze_called_crackle_is_found_by_any_abnormal_alone() -> None:
+    confusion = confusion_matrix(torch.tensor([0, 2]), torch.tensor([0, 1]), classes=4)
+    assert summary(confusion) == {
+        "icbhi_score": 0.5,
+        "specificity": 1.0,
+        "sensitivity": 0.0,
+        "icbhi_score_any_abnormal": 1.0,
+        "sensitivity_any_abnormal": 1.0,
+    }
+
+
+def test_nothing_scored_leaves_everything_undefined() -> None:
+    empty = torch.tensor([], dtype=torch.long)
+    assert set(summary(confusion_matrix(empty, empty, classes=4)).values()) == {None}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
+def test_strict_never_exceeds_any_abnormal(pairs: list[tuple[int, int]]) -> None:
+    truth, predicted = torch.tensor(pairs).T
+    confusion = confusion_matrix(truth, predicted, classes=4)
+    assert confusion.sum() == len(pairs)
+    strict, any_abnormal = sensitivity(confusion), sensitivity(confusion, any_abnormal=True)
+    if strict is None or any_abnormal is None:
+        assert strict is any_abnormal
+    else:
+        assert 0 <= strict <= any_abnormal <= 1
+
+
+def test_a_label_beyond_the_classes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"predicted: labels run from 0 to 4; .* 0\.\.3"):
+        confusion_matrix(torch.tensor([0, 1]), torch.tensor([0, 4]), classes=4)

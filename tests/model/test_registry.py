@@ -1,0 +1,73 @@
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from data.config import ConfigError, parse
+from model.ast import AST
+from model.dass import DASS
+from model.registry import Backbone, BackboneConfig, build_backbone, check_smoothing
+from model.smoothing import SmoothingConfig
+
+PLAIN = SmoothingConfig(stage=None)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("dass", DASS), ("ast", AST)])
+def test_each_backbone_gives_logits_features_and_a_grid_to_mix_on(name: Any, kind: type) -> None:
+    backbone = build_backbone(BackboneConfig(name=name, variant="tiny"), PLAIN, 4, (64, 32))
+    assert isinstance(backbone, kind)
+    assert isinstance(backbone, Backbone)
+    seen = []
+
+    def mix(grid: Tensor) -> Tensor:
+        seen.append(tuple(grid.shape[2:]))
+        return grid
+
+    backbone.eval()
+    x = torch.randn(2, 64, 32)
+    features = backbone.forward_features(x, mix)
+    assert features.shape == (2, backbone.feature_dim)
+    assert seen == [backbone.grid(64, 32)]
+    torch.testing.assert_close(backbone.classify(features), backbone(x))
+    assert backbone(x).shape == (2, 4)
+
+
+def test_the_default_is_the_papers_dass_medium() -> None:
+    backbone = build_backbone(BackboneConfig(), PLAIN, 4, (1024, 128))
+    assert sum(parameter.numel() for parameter in backbone.parameters()) == 48_246_052
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"name": "ast", "variant": "medium"}, "ast has no variant medium; it has tiny, base"),
+        ({"variant": "base"}, "dass has no variant base; it has tiny, small, medium"),
+        ({"name": "ast", "variant": "base", "drop_path_rate": 0.1}, "ast has no drop path"),
+        ({"varient": "tiny"}, "varient: no such field; did you mean variant?"),
+    ],
+)
+def test_a_backbone_that_does_not_exist_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(BackboneConfig, settings, "recipe.yaml")
+    assert said in str(caught.value)
+
+
+def test_a_stage_that_the_backbone_lacks_is_refused() -> None:
+    check_smoothing(BackboneConfig(variant="tiny"), SmoothingConfig(stage=3))
+    with pytest.raises(ConfigError, match=r"smoothing\.stage: dass tiny has stages 0 to 3, got 4"):
+        check_smoothing(BackboneConfig(variant="tiny"), SmoothingConfig(stage=4))
+    with pytest.raises(ConfigError, match=r"smoothing\.stage: ast has no stages, so it must be null, got 2"):
+        build_backbone(BackboneConfig(name="ast", variant="tiny"), SmoothingConfig(stage=2), 4, (64, 32))
+
+
+def test_an_input_too_small_for_a_backbone_is_refused_when_it_is_built() -> None:
+    with pytest.raises(ConfigError, match="features: ast needs at least 16 frames"):
+        build_backbone(BackboneConfig(name="ast", variant="tiny"), PLAIN, 4, (8, 128))
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_a_drop_path_rate_is_a_share_below_one(rate: float) -> None:
+    with pytest.raises(ValidationError):
+        BackboneConfig(drop_path_rate=rate)
