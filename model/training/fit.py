@@ -1,0 +1,282 @@
+"""Train one recipe with one seed, epoch by epoch, and score each epoch on the validation cycles."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from data.augment import spec_augment
+from data.batches import Examples, epoch_batches
+from data.features import model_input
+from data.icbhi import LABELS
+from model.metrics import confusion_matrix, icbhi_score, sensitivity, specificity
+from model.patch_mix import Mix, draw_mix
+from model.projector import Projector
+from model.registry import build_backbone
+from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from model.training.optim import build_optimiser, learning_rate_at, optimise_step
+from model.training.recipe import Recipe
+from model.training.seeds import derive_seed, generator
+from model.training.step import Losses, objective
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on: the loss is no longer finite, or the data cannot be scored."""
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """What one epoch reports. Rates and scores are fractions; losses are means over the epoch's batches."""
+
+    epoch: int
+    train_loss: float
+    cross_entropy: float
+    contrast: dict[str, float]
+    learning_rate: float
+    skipped_steps: int
+    seconds: float
+    confusion: list[list[int]]
+
+    @property
+    def specificity(self) -> float:
+        return _defined(specificity(np.array(self.confusion)))
+
+    @property
+    def sensitivity(self) -> float:
+        return _defined(sensitivity(np.array(self.confusion)))
+
+    @property
+    def score(self) -> float:
+        """Strict ICBHI Score: an abnormal cycle counts only under its own class."""
+        return _defined(icbhi_score(np.array(self.confusion)))
+
+    @property
+    def any_abnormal_score(self) -> float:
+        """ICBHI Score in which an abnormal cycle counts under any abnormal class (the papers' 2-class row)."""
+        return _defined(icbhi_score(np.array(self.confusion), any_abnormal=True))
+
+
+def fit(
+    recipe: Recipe,
+    seed: int,
+    train: Examples,
+    validation: Examples,
+    *,
+    device: str | torch.device | None = None,
+    checkpoint: Path | None = None,
+) -> Iterator[EpochMetrics]:
+    """Train to the last epoch, yielding each epoch's metrics.
+
+    With `checkpoint`, every epoch is saved there before it is yielded, and a run found there is continued: its
+    past epochs are not yielded again, and what follows equals the undisturbed run bit for bit on the CPU.
+    Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored.
+    """
+    training = Training(recipe, seed, train, validation, device=device)
+    if checkpoint is not None and checkpoint.exists():
+        training.load_state_dict(load_checkpoint(checkpoint))
+    while not training.done:
+        metrics = training.run_epoch()
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, training.state_dict())
+        yield metrics
+
+
+def select_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> EpochMetrics:
+    """The epoch that stands for the run: the last, or (`selection: best`) the best above `min_sensitivity`."""
+    if recipe.selection == "last":
+        return history[-1]
+    sensitive = [metrics for metrics in history if metrics.sensitivity > recipe.min_sensitivity]
+    return max(sensitive or history, key=lambda metrics: metrics.score)
+
+
+class Training:
+    """One run: a model, its optimiser and the epochs behind it.
+
+    Every use of chance draws from a seed derived from (seed, purpose, epoch), so the state between epochs is
+    just weights and moments: there is no generator or sampler position to save, and none to get wrong.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        train: Examples,
+        validation: Examples,
+        *,
+        device: str | torch.device | None = None,
+    ) -> None:
+        _check_can_be_scored(validation)
+        if len(train) < recipe.batch_size:
+            raise TrainingError(f"{len(train)} training cycles do not fill one batch of {recipe.batch_size}")
+        self.recipe = recipe
+        self.seed = seed
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.train = train.to(self.device)
+        self.validation = validation.to(self.device)
+        self.history: list[EpochMetrics] = []
+
+        torch.manual_seed(derive_seed(seed, "initial weights"))
+        input_shape = recipe.features.input_shape
+        self.model = build_backbone(recipe.backbone, recipe.smoothing, len(LABELS), input_shape).to(
+            self.device
+        )
+        self.grid = self.model.grid(*input_shape)
+        self.projector = Projector(self.model.feature_dim).to(self.device) if recipe.patch_mix.axes else None
+        self.modules = nn.ModuleDict({"model": self.model})
+        if self.projector is not None:
+            self.modules["projector"] = self.projector
+            self.projector.requires_grad_(recipe.patch_mix.train_projector)
+        parameters = [parameter for parameter in self.modules.parameters() if parameter.requires_grad]
+        self.optimiser = build_optimiser(recipe.optimiser, parameters)
+        self.class_weights = _class_weights(recipe, train.labels, self.device)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs behind it."""
+        return len(self.history)
+
+    @property
+    def done(self) -> bool:
+        return self.epoch >= self.recipe.epochs
+
+    def run_epoch(self) -> EpochMetrics:
+        """Train the next epoch, score it on the validation cycles, and return (and remember) its metrics."""
+        started = time.perf_counter()
+        epoch = self.epoch + 1
+        rate = learning_rate_at(self.recipe.optimiser, epoch, self.recipe.epochs)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(derive_seed(self.seed, "drop path", epoch))
+        losses, skipped = self._train_epoch(epoch)
+        confusion = self._confusion(self.validation)
+        metrics = EpochMetrics(
+            epoch=epoch,
+            train_loss=losses.pop("total"),
+            cross_entropy=losses.pop("cross_entropy"),
+            contrast=losses,
+            learning_rate=rate,
+            skipped_steps=skipped,
+            seconds=time.perf_counter() - started,
+            confusion=confusion.tolist(),
+        )
+        self.history.append(metrics)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs to continue this run bit for bit."""
+        return {
+            "recipe": self.recipe.digest(),
+            "seed": self.seed,
+            "history": [asdict(metrics) for metrics in self.history],
+            "modules": self.modules.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue the run that `state` was taken from. Raises CheckpointError when it is another run's."""
+        if state["recipe"] != self.recipe.digest() or state["seed"] != self.seed:
+            raise CheckpointError(
+                f"the checkpoint belongs to recipe {state['recipe'][:12]} with seed {state['seed']}; "
+                f"this run is recipe {self.recipe.digest()[:12]} with seed {self.seed}"
+            )
+        self.modules.load_state_dict(state["modules"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
+
+    def _train_epoch(self, epoch: int) -> tuple[dict[str, float], int]:
+        recipe = self.recipe
+        self.modules.train()
+        order = generator(self.seed, "batches", epoch)
+        masks = generator(self.seed, "augment", epoch)
+        mixing = generator(self.seed, "patch-mix", epoch)
+        sums: dict[str, Tensor] = {}
+        steps = skipped = 0
+        for rows in epoch_batches(self.train.labels.cpu(), recipe.batch_size, recipe.sampling, order):
+            rows = rows.to(self.device)
+            batch = spec_augment(self.train.features[rows].float(), recipe.augment, masks)
+            inputs = model_input(batch, recipe.features.target_frames)
+            mixes = [
+                draw_mix(axis, self.grid, len(rows), recipe.patch_mix.beta, mixing)
+                for axis in recipe.patch_mix.axes
+            ]
+
+            backward = partial(self._losses_and_gradients, inputs, self.train.labels[rows], mixes)
+            losses, stepped = optimise_step(self.modules, self.optimiser, backward, recipe.optimiser)
+            steps += 1
+            skipped += not stepped
+            for name, value in {
+                "total": losses.total,
+                "cross_entropy": losses.cross_entropy,
+                **losses.contrast,
+            }.items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach().float()
+        means = {name: float(value) / steps for name, value in sums.items()}
+        if not math.isfinite(means["total"]):
+            raise TrainingError(
+                f"the training loss is {means['total']} in epoch {epoch}; try a lower learning rate"
+            )
+        return means, skipped
+
+    def _losses_and_gradients(self, inputs: Tensor, labels: Tensor, mixes: Sequence[Mix]) -> Losses:
+        with self._autocast():
+            losses = objective(
+                self.model,
+                self.projector,
+                inputs,
+                labels,
+                mixes,
+                self.recipe.patch_mix,
+                self.class_weights,
+                self.recipe.loss.label_smoothing,
+            )
+        losses.total.backward()
+        return losses
+
+    @torch.no_grad()
+    def _confusion(self, examples: Examples) -> np.ndarray:
+        self.modules.eval()
+        predicted = []
+        for rows in torch.arange(len(examples), device=self.device).split(4 * self.recipe.batch_size):
+            inputs = model_input(examples.features[rows].float(), self.recipe.features.target_frames)
+            with self._autocast():
+                predicted.append(self.model(inputs).argmax(dim=1))
+        return confusion_matrix(examples.labels.cpu(), torch.cat(predicted).cpu(), len(LABELS))
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        wanted = self.recipe.precision
+        if wanted == "bf16" or (wanted == "auto" and self.device.type == "cuda"):
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+def _check_can_be_scored(validation: Examples) -> None:
+    normal = int((validation.labels == 0).sum())
+    if normal == 0 or normal == len(validation):
+        raise TrainingError(
+            f"the validation cycles are {normal} normal and {len(validation) - normal} abnormal ones; "
+            "a score needs both: take another fold, or more recordings"
+        )
+
+
+def _class_weights(recipe: Recipe, labels: Tensor, device: torch.device) -> Tensor | None:
+    if recipe.loss.class_weights == "none":
+        return None
+    counts = torch.bincount(labels.cpu(), minlength=len(LABELS)).float()
+    inverse = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
+    return (inverse / inverse.sum()).to(device)
+
+
+def _defined(value: float | None) -> float:
+    if value is None:
+        raise TrainingError("the score is undefined: no normal or no abnormal cycle was scored")
+    return value

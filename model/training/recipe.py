@@ -1,0 +1,93 @@
+"""A recipe: everything one training run needs, and nothing else. Its defaults are Lung-SRAD's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from data.augment import SpecAugmentConfig
+from data.batches import SamplerConfig
+from data.config import Config, parse, read_yaml
+from data.features import FeatureConfig
+from data.folds import FoldConfig
+from model.patch_mix import PatchMixConfig
+from model.registry import BackboneConfig, check_smoothing
+from model.smoothing import SmoothingConfig
+from model.training.optim import OptimiserConfig
+
+
+class LossConfig(Config):
+    """Cross-entropy on the clean pass."""
+
+    class_weights: Literal["none", "inverse_frequency"] = Field(
+        default="none",
+        description="inverse_frequency: 1 / cycles of the class, normalised to sum 1 over the classes",
+    )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share spread over all classes; 0.1 in AST+SAM"
+    )
+
+
+class Recipe(Config):
+    """Typed, frozen settings of one training run.
+
+    The defaults are the published Lung-SRAD run (arXiv 2606.11922, section 2.2, and the flags of its public script
+    where the paper is silent): DASS-medium on 1024 x 128 log-mels, smoothing of stage 2 (blocks 2 and 3, K = 5,
+    sigma = 3), dual-axis Patch-Mix with temperature 0.2, AdamW at 5e-5, batch 16, 50 epochs, weight blend 0.5.
+    They differ from it in two ways, both on purpose: no pretrained weights are assumed, and the score is taken on
+    patients held out of the training part, at the last epoch (`selection`), never on the test part.
+    """
+
+    backbone: BackboneConfig = BackboneConfig()
+    smoothing: SmoothingConfig = SmoothingConfig()
+    patch_mix: PatchMixConfig = PatchMixConfig()
+    features: FeatureConfig = FeatureConfig()
+    augment: SpecAugmentConfig = SpecAugmentConfig()
+    folds: FoldConfig = FoldConfig()
+    sampling: SamplerConfig = SamplerConfig()
+    loss: LossConfig = LossConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    batch_size: int = Field(
+        default=16, ge=2, description="cycles a step; at least 2, for batch statistics and mixing"
+    )
+    epochs: int = Field(default=50, ge=1, description="passes over the training cycles")
+    selection: Literal["last", "best"] = Field(
+        default="last",
+        description="which epoch's validation score is the run's: the last, or the best one whose sensitivity "
+        "is above `min_sensitivity`",
+    )
+    min_sensitivity: float = Field(
+        default=0.05, ge=0, lt=1, description="guard of selection `best`, a fraction"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto: bf16 on CUDA, fp32 on CPU"
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Recipe:
+        check_smoothing(self.backbone, self.smoothing)
+        if self.sampling.name == "weighted" and self.loss.class_weights != "none":
+            raise ValueError(
+                "sampling.name weighted and loss.class_weights inverse_frequency both correct the class balance; "
+                "use one of them"
+            )
+        return self
+
+    def digest(self) -> str:
+        """SHA-256 over all settings, hex: equal recipes have equal digests."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Recipe in a YAML file: its fields at the top, or under `recipe:` beside the provenance of an exported one.
+
+    Raises ConfigError naming file, field and what would be right.
+    """
+    content = read_yaml(path)
+    if "recipe" in content:
+        return parse(Recipe, content["recipe"] or {}, f"{path}: recipe")
+    return parse(Recipe, content, str(path))

@@ -1,0 +1,131 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.batches import Examples
+from data.config import parse
+from model.training.checkpoint import CheckpointError, load_checkpoint
+from model.training.fit import EpochMetrics, Training, TrainingError, fit, select_epoch
+from model.training.recipe import Recipe
+
+FRAMES, MELS = 40, 32
+SMALL = {
+    "backbone": {"name": "dass", "variant": "tiny", "drop_path_rate": 0.1},
+    "features": {"target_frames": 32, "n_mels": MELS},
+    "augment": {"time_width": 5, "frequency_width": 5},
+    "optimiser": {"learning_rate": 3e-3, "weight_blend": 0.2},
+    "smoothing": {"stage": 1, "kernel_size": 3},
+    "batch_size": 8,
+    "epochs": 3,
+}
+
+
+def recipe(**changes: object) -> Recipe:
+    return parse(Recipe, {**SMALL, **changes}, "test")
+
+
+def tones(cycles: int, seed: int) -> Examples:
+    """Noise with a bright band whose height is the label."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(cycles) % 4
+    features = 0.3 * torch.randn(cycles, FRAMES, MELS, generator=generator)
+    for row, label in enumerate(labels.tolist()):
+        features[row, :, 8 * label : 8 * label + 4] += 1
+    return Examples(features, labels)
+
+
+def without_time(history: list[EpochMetrics]) -> list[EpochMetrics]:
+    return [dataclasses.replace(metrics, seconds=0.0) for metrics in history]
+
+
+def test_a_tiny_network_learns_what_can_be_learnt() -> None:
+    history = list(fit(recipe(epochs=6), 1, tones(48, 0), tones(16, 1)))
+    assert [metrics.epoch for metrics in history] == [1, 2, 3, 4, 5, 6]
+    assert history[-1].train_loss < history[0].train_loss
+    assert history[-1].score > 0.8
+    assert sum(map(sum, history[-1].confusion)) == 16
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not() -> None:
+    first, again, other = (
+        without_time(list(fit(recipe(epochs=2), seed, tones(24, 0), tones(8, 1)))) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first[-1].train_loss != other[-1].train_loss
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("rho", [0.0, 0.05])
+def test_an_interrupted_run_continues_bit_for_bit(tmp_path: Path, name: str, rho: float) -> None:
+    settings = recipe(
+        optimiser={"name": name, "learning_rate": 1e-3, "sam_rho": rho}, sampling={"name": "weighted"}
+    )
+    data = tones(24, 0), tones(8, 1)
+    whole = Training(settings, 1, *data)
+    for _ in range(3):
+        whole.run_epoch()
+
+    path = tmp_path / "checkpoint.pt"
+    before = [next(fit(settings, 1, *data, checkpoint=path))]
+    after = list(fit(settings, 1, *data, checkpoint=path))
+    assert without_time(before + after) == without_time(whole.history)
+    weights = load_checkpoint(path)["modules"]
+    for key, value in whole.modules.state_dict().items():
+        assert torch.equal(weights[key], value), key
+
+
+def test_a_checkpoint_of_another_seed_or_recipe_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    data = tones(8, 0), tones(8, 1)
+    next(fit(recipe(), 1, *data, checkpoint=path))
+    with pytest.raises(CheckpointError, match=r"with seed 1; this run is recipe .* with seed 2"):
+        next(fit(recipe(), 2, *data, checkpoint=path))
+    with pytest.raises(CheckpointError, match="belongs to recipe"):
+        next(fit(recipe(epochs=4), 1, *data, checkpoint=path))
+
+
+def test_a_loss_that_blows_up_ends_the_run_with_its_epoch() -> None:
+    settings = recipe(optimiser={"name": "sgd", "learning_rate": 1e30, "weight_blend": 0})
+    with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch \d"):
+        list(fit(settings, 1, tones(24, 0), tones(8, 1)))
+
+
+def test_validation_without_a_normal_or_an_abnormal_cycle_is_refused() -> None:
+    one_kind = Examples(torch.zeros(3, FRAMES, MELS), torch.zeros(3, dtype=torch.long))
+    with pytest.raises(TrainingError, match=r"3 normal and 0 abnormal"):
+        Training(recipe(), 1, tones(8, 0), one_kind)
+
+
+def test_too_few_cycles_for_a_batch_are_refused() -> None:
+    with pytest.raises(TrainingError, match="7 training cycles do not fill one batch of 8"):
+        Training(recipe(), 1, tones(7, 0), tones(8, 1))
+
+
+def test_training_leaves_the_stored_features_alone() -> None:
+    train = tones(16, 0)
+    before = train.features.clone()
+    list(fit(recipe(epochs=1), 1, train, tones(8, 1)))
+    assert torch.equal(train.features, before)
+
+
+def metrics(epoch: int, confusion: list[list[int]]) -> EpochMetrics:
+    return EpochMetrics(epoch, 0.0, 0.0, {}, 0.0, 0, 0.0, confusion)
+
+
+def test_the_last_epoch_stands_for_a_run_unless_the_best_is_asked_for() -> None:
+    blind = [[8, 0, 0, 0], [4, 0, 0, 0], [2, 0, 0, 0], [2, 0, 0, 0]]
+    good = [[6, 2, 0, 0], [1, 3, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]]
+    poor = [[1, 7, 0, 0], [2, 2, 0, 0], [1, 0, 1, 0], [2, 0, 0, 0]]
+    history = [metrics(1, blind), metrics(2, good), metrics(3, poor)]
+    assert select_epoch(history, recipe()).epoch == 3
+    assert select_epoch(history, recipe(selection="best")).epoch == 2
+    assert select_epoch(history[:1], recipe(selection="best")).epoch == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_training_on_a_gpu_learns_too() -> None:
+    history = list(fit(recipe(epochs=6), 1, tones(48, 0), tones(16, 1), device="cuda"))
+    assert history[-1].score > 0.8

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from data.config import ConfigError
+from model.training.recipe import Recipe, read_recipe
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_defaults_are_the_papers_recipe() -> None:
+    recipe = Recipe()
+    assert (recipe.backbone.name, recipe.backbone.variant) == ("dass", "medium")
+    assert (recipe.smoothing.kernel_size, recipe.smoothing.sigma, recipe.smoothing.stage) == (5, 3.0, 2)
+    assert (recipe.patch_mix.temperature, recipe.patch_mix.beta) == (0.2, 1.0)
+    assert recipe.patch_mix.axes == ("time", "frequency")
+    assert (recipe.optimiser.name, recipe.optimiser.learning_rate, recipe.optimiser.weight_blend) == (
+        "adamw",
+        5e-5,
+        0.5,
+    )
+    assert (recipe.batch_size, recipe.epochs, recipe.features.target_frames) == (16, 50, 1024)
+
+
+def test_a_recipe_survives_being_written_and_read(tmp_path: Path) -> None:
+    recipe = Recipe(epochs=3, smoothing={"stage": None})  # pyright: ignore[reportArgumentType]
+    assert read_recipe(written(tmp_path, yaml.safe_dump(recipe.model_dump(mode="json")))) == recipe
+
+
+def test_an_export_with_provenance_is_a_recipe_file(tmp_path: Path) -> None:
+    assert read_recipe(written(tmp_path, "recipe: {epochs: 7}\nprovenance: {study: a}\n")).epochs == 7
+
+
+def test_equal_recipes_have_equal_digests_and_others_do_not() -> None:
+    assert Recipe().digest() == Recipe(epochs=50).digest()
+    assert Recipe().digest() != Recipe(epochs=49).digest()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "patch_mix: {temprature: 0.1}",
+            "patch_mix.temprature: no such field; did you mean patch_mix.temperature?",
+        ),
+        ("recipe: {smothing: {stage: 1}}", "recipe: smothing: no such field; did you mean smoothing?"),
+        ("smoothing: {kernel_size: 4}", "smoothing.kernel_size: .*odd.*4"),
+        ("smoothing: {stage: 4}", "smoothing.*stage"),
+        ("epochs: many", "epochs: .*'many'"),
+        ("sampling: {name: weighted}\nloss: {class_weights: inverse_frequency}", "use one of them"),
+        ("epochs: 1\nepochs: 2", "line 2.*'epochs' is written twice"),
+        ("- epochs", "expected settings"),
+        ("epochs: [", "line .*not valid YAML"),
+    ],
+)
+def test_a_wrong_recipe_names_the_file_the_field_and_the_remedy(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError, match=complaint) as error:
+        read_recipe(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent.yaml: cannot be read"):
+        read_recipe(tmp_path / "absent.yaml")
