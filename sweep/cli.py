@@ -1,0 +1,177 @@
+"""The command line. Heavy modules are imported by the command that needs them, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    help="Find, and be able to prove, the best hyperparameters of a lung-sound classifier.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Studies = Annotated[Path, typer.Option("--studies", help="Folder that holds the studies.")]
+DataOption = Annotated[str | None, typer.Option("--data", help="Recordings in ICBHI layout.")]
+STUDIES = Path("studies")
+
+
+@app.command()
+def run(
+    space: Annotated[Path, typer.Argument(help="Study file, e.g. search_spaces/quickstart.yaml.")],
+    data: DataOption = None,
+    name: Annotated[str | None, typer.Option(help="Name of the study; default: that of the file.")] = None,
+    configurations: Annotated[
+        int | None, typer.Option(min=1, help="Points to try, instead of the file's budget.")
+    ] = None,
+    address: Annotated[
+        str, typer.Option(help="local: this machine; auto: the Ray cluster it belongs to.")
+    ] = "local",
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="MLflow server; default: a database in the study.")
+    ] = None,
+    studies: Studies = STUDIES,
+) -> None:
+    """Search: train configurations over all seeds, and export the best."""
+    from data.config import parse
+    from sweep.config import StudyConfig, read_study
+    from sweep.folder import StudyFolder
+
+    content = read_study(space).model_dump()
+    if data is not None:
+        content["data"] = data
+    if configurations is not None:
+        content["budget"]["configurations"] = configurations
+    if tracking_uri is not None:
+        content["tracking_uri"] = tracking_uri
+    config = parse(StudyConfig, content, str(space))
+
+    from sweep.run import run_study
+
+    folder = run_study(
+        config, studies, name or StudyFolder.free_name(studies, space.stem), address, _console()
+    )
+    _console().print(
+        f"best configuration: {folder.best}\n"
+        f"again: respsweep leaderboard {folder.name}   runs and curves: respsweep ui {folder.name}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="Recipe file, or an exported best.yaml.")],
+    data: Annotated[Path, typer.Option("--data", help="Recordings in ICBHI layout.")],
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Save each epoch here, and go on from it if it is there.")
+    ] = None,
+) -> None:
+    """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""
+    from model.training.fit import fit, select_epoch
+    from model.training.recipe import read_recipe
+    from sweep.confusion import confusion_table
+    from sweep.recordings import Recordings, load_examples
+
+    settings = read_recipe(recipe)
+    material = Recordings(data).material(settings)
+    training, validation = load_examples(material, settings.folds.fold)
+    console = _console()
+    console.print(f"{len(training)} training and {len(validation)} validation cycles", highlight=False)
+    history = []
+    for metrics in fit(settings, seed, training, validation, checkpoint=checkpoint):
+        history.append(metrics)
+        console.print(
+            f"epoch {metrics.epoch}/{settings.epochs}  loss {metrics.train_loss:.4f}  score {metrics.score:.3f}  "
+            f"{metrics.seconds:.1f} s",
+            highlight=False,
+        )
+    console.print(confusion_table(select_epoch(history, settings)))
+
+
+@app.command("data")
+def census(directory: Annotated[Path, typer.Argument(help="Recordings in ICBHI layout.")]) -> None:
+    """Read a data set, count it, and say what is missing."""
+    from data.icbhi import census as take_census
+    from data.icbhi import read_icbhi
+
+    _console().print(str(take_census(read_icbhi(directory))), highlight=False)
+
+
+@app.command()
+def synth(
+    directory: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    patients: Annotated[int, typer.Option(min=8, help="How many.")] = 24,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Write synthetic breaths in ICBHI layout."""
+    from data.synthetic import write_breaths
+
+    write_breaths(directory, patients=patients, seed=seed)
+
+
+@app.command("leaderboard")
+def show_leaderboard(name: str, studies: Studies = STUDIES) -> None:
+    """Show a study's configurations, best first."""
+    from sweep.folder import StudyFolder
+    from sweep.leaderboard import leaderboard
+
+    _console().print(leaderboard(StudyFolder.open(studies, name).board()))
+
+
+@app.command()
+def export(
+    name: str,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; default: best.yaml in the study.")
+    ] = None,
+    studies: Studies = STUDIES,
+) -> None:
+    """Write a study's best configuration as a recipe with its provenance."""
+    from sweep.folder import StudyFolder
+    from sweep.run import export as write_best
+
+    _console().print(
+        str(write_best(StudyFolder.open(studies, name), output)), highlight=False, soft_wrap=True
+    )
+
+
+@app.command()
+def ui(name: str, port: int = 5000, studies: Studies = STUDIES) -> None:
+    """Open the MLflow UI on a study, at http://127.0.0.1:PORT, until interrupted."""
+    from sweep.folder import StudyFolder
+    from sweep.tracking import serve_ui
+
+    folder = StudyFolder.open(studies, name)
+    serve_ui(folder.config().tracking_uri, folder.path, port)
+
+
+def main() -> None:
+    """Entry point: what a user can mend is one line on stderr and exit status 1, anything else a traceback."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except (ValueError, RuntimeError) as error:
+        if not _is_for_users(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _is_for_users(error: Exception) -> bool:
+    return type(error).__module__.split(".")[0] in ("data", "model", "sweep")
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    if category is UserWarning:
+        print(f"warning: {message}", file=sys.stderr)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 160)

@@ -1,0 +1,120 @@
+"""A study file, typed: what is searched, on which recordings, with which budget, on which machines."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from data.config import Config, ConfigError, parse, read_yaml
+from sweep.parameters import Parameter, Value
+from sweep.search_space import SearchSpace
+
+
+class SyntheticConfig(Config):
+    """Breaths made up by `data.synthetic`, for a study without recordings."""
+
+    patients: int = Field(default=24, ge=8, description="official training and test part together")
+    seed: int = Field(default=0, ge=0)
+
+
+class SamplerConfig(Config):
+    """Where new configurations come from: one of Optuna's samplers, or an enumeration of the search space.
+
+    `grid` goes through every combination, `one_at_a_time` through the values of one field after the other
+    with the rest as in `recipe`; both end when they are through. `arguments` go to Optuna's class unchanged.
+    """
+
+    name: Literal["tpe", "random", "gp", "qmc", "grid", "one_at_a_time"] = "tpe"
+    seed: int = Field(default=0, ge=0)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class PrunerConfig(Config):
+    """Which of Optuna's pruners stops a configuration on its first seed's curve; a step is an epoch.
+
+    Without `n_warmup_steps` in its arguments the median and percentile pruners spare the first third of the
+    epochs. `patient` wraps another pruner, its argument `wrapped_pruner: {name, arguments}`: median unless
+    given, patience alone when null.
+    """
+
+    name: Literal[
+        "median", "percentile", "hyperband", "successive_halving", "threshold", "patient", "none"
+    ] = "median"
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class BudgetConfig(Config):
+    """What a study may spend."""
+
+    configurations: int = Field(default=20, ge=1, description="points of the search space, at most")
+
+
+class ResourcesConfig(Config):
+    """What one unit takes on its machine."""
+
+    cpu: float = Field(default=1, gt=0)
+    gpu: float = Field(default=0, ge=0, description="a fraction shares a GPU")
+    concurrent: int | None = Field(
+        default=None, ge=1, description="units at a time; null: as many as fit when the study starts"
+    )
+    max_failures: int = Field(
+        default=2, ge=0, description="how often a unit whose worker died starts again from its checkpoint"
+    )
+
+
+class StudyConfig(Config):
+    """A study file: `recipe` holds what is fixed, `search` what varies."""
+
+    data: SyntheticConfig | str | None = Field(
+        default=None, description="recordings: a directory, or synthetic ones"
+    )
+    recipe: dict[str, Any] = Field(
+        default_factory=dict, description="recipe fields that differ from the defaults"
+    )
+    search: dict[str, Parameter] = Field(min_length=1)
+    enqueue: tuple[dict[str, Value], ...] = Field(
+        (), description="known points, tried first: {dotted field: value}"
+    )
+    seeds: tuple[int, ...] = Field(
+        (1, 2, 3, 4, 5), min_length=1, description="the same for every configuration"
+    )
+    sampler: SamplerConfig = SamplerConfig()
+    pruner: PrunerConfig = PrunerConfig()
+    budget: BudgetConfig = BudgetConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    tracking_uri: str | None = Field(
+        default=None, description="MLflow server; null: a database in the study folder"
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"the same seed twice would count one result twice, got {list(seeds)}")
+        return seeds
+
+    @model_validator(mode="after")
+    def _searches_recipes(self) -> Self:
+        space = self.space
+        for position, point in enumerate(self.enqueue):
+            try:
+                space.check_point(point)
+            except ConfigError as error:
+                raise ConfigError(f"enqueue.{position}: {error}") from None
+        if self.sampler.name == "grid":
+            space.grid_points()
+        if self.sampler.name == "one_at_a_time":
+            space.axis_points()
+        return self
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        return SearchSpace(self.search, self.recipe)
+
+
+def read_study(path: Path) -> StudyConfig:
+    """The study in a YAML file. Raises ConfigError naming file, field and what would be right."""
+    return parse(StudyConfig, read_yaml(path), str(path))

@@ -1,0 +1,26 @@
+"""A confusion matrix for people: counts, and the rates that follow from them."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from data.icbhi import LABELS
+from model.training.fit import EpochMetrics
+
+
+def confusion_table(metrics: EpochMetrics) -> Group:
+    """Rows are truth, columns predictions; below, the strict and the any-abnormal ICBHI Score in percent."""
+    title = f"validation, epoch {metrics.epoch}: rows are truth, columns predictions"
+    table = Table("")
+    for label in LABELS:
+        table.add_column(label, justify="right")
+    for label, row in zip(LABELS, metrics.confusion, strict=True):
+        table.add_row(label, *map(str, row))
+    rates = (
+        f"score {100 * metrics.score:.2f} %  (specificity {100 * metrics.specificity:.2f} %, "
+        f"sensitivity {100 * metrics.sensitivity:.2f} %; "
+        f"any abnormal: score {100 * metrics.any_abnormal_score:.2f} %)"
+    )
+    return Group(Text(title), table, Text(rates))

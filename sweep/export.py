@@ -1,0 +1,101 @@
+"""The best configuration as one file that trains again, with where it comes from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from model.training.recipe import Recipe
+from sweep.board import RATES, Board, Configuration
+
+PACKAGES = ("respsweep", "torch", "torchaudio", "ray", "optuna", "mlflow", "numpy")
+
+
+class ExportError(ValueError):
+    """There is nothing to export."""
+
+
+def export_best(
+    path: Path, study: str, board: Board, best: Configuration, recipe: Recipe, provenance: Mapping[str, Any]
+) -> None:
+    """Write `recipe` and its provenance to `path`, whole or not at all.
+
+    The scores are those of the validation fold, over the seeds named; the test part was not read. Raises
+    ExportError when `path` cannot be written.
+    """
+    scored_on = (
+        f"validation fold {recipe.folds.fold} of {recipe.folds.folds}, patients of the official training part"
+    )
+    content = {
+        "recipe": recipe.model_dump(mode="json"),
+        "provenance": {
+            "study": study,
+            "configuration": best.number,
+            "searched": {name: _plain(value) for name, value in best.values.items()},
+            "scored_on": scored_on,
+            "chosen_among": len(board.configurations),
+            "seeds": list(board.seeds),
+            **{rate: _rate(best, rate) for rate in RATES},
+            "recipe_digest": recipe.digest(),
+            **provenance,
+        },
+    }
+    header = (
+        f"# The best configuration of the study {study}: {best.summary()} ICBHI Score on held-out patients.\n"
+        f"# respsweep train {path.name} --data DIR --seed 1\n"
+    )
+    try:
+        write_whole(path, header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def provenance_of(data_hash: str, fold_hash: str) -> dict[str, Any]:
+    """What a number rests on: data and folds (SHA-256, hex), versions, and the commit of this clone."""
+    return {
+        "data_hash": data_hash,
+        "fold_hash": fold_hash,
+        "commit": _commit(),
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+    }
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a crash leaves the old one or the new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _rate(configuration: Configuration, rate: str) -> dict[str, Any]:
+    summary = configuration.summary(rate)
+    assert summary is not None, "only a configuration with finished units is exported"
+    return {"mean": summary.mean, "sd": summary.sd, "seeds": summary.seeds}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _commit() -> str | None:
+    """Commit of the clone this runs from, with `-dirty` when files differ from it; None outside a clone."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()

@@ -1,0 +1,88 @@
+"""The events of a study as lines of JSON: written as they happen, read back into a board."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+from sweep.board import Event
+
+FORMAT = 1
+_EVENTS = {event.__name__: event for event in get_args(Event)}
+
+
+class JournalError(ValueError):
+    """A journal that cannot be read."""
+
+
+class Journal:
+    """Append-only file of events. One writer; every event is on disk before `write` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab")
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        # What a crash tore must not become the beginning of the next line.
+        self._file.truncate(whole)
+        if not whole:
+            self._append({"journal": "respsweep", "format": FORMAT})
+
+    def write(self, event: Event) -> None:
+        self._append({"event": type(event).__name__, **asdict(event)})
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _append(self, line: dict[str, Any]) -> None:
+        self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """Events in the order they happened.
+
+    A torn last line, left by a crash in the middle of a write, is skipped. Raises JournalError for any other
+    line that cannot be read, with its number.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise JournalError(f"{path}: cannot be read: {error.strerror}") from error
+    for number, line in enumerate(lines, start=1):
+        # Every whole line ends in a newline, so what follows the last one is empty, or torn.
+        if number == len(lines):
+            return
+        try:
+            content = json.loads(line)
+            if number == 1:
+                _check_header(path, content)
+                continue
+            event = _event(content)
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, JournalError):
+                raise
+            shown = line[:80].decode(errors="replace")
+            raise JournalError(f"{path}:{number}: not an event of this version: {shown}") from error
+        yield event
+
+
+def _event(content: dict[str, Any]) -> Event:
+    kind = _EVENTS[content["event"]]
+    fields = {key: value for key, value in content.items() if key != "event"}
+    if "values" in fields:
+        # JSON has no tuples; no searched value is a list.
+        fields["values"] = {
+            path: tuple(value) if isinstance(value, list) else value
+            for path, value in fields["values"].items()
+        }
+    return kind(**fields)
+
+
+def _check_header(path: Path, content: dict[str, Any]) -> None:
+    if content["format"] != FORMAT:
+        raise JournalError(f"{path}: journal format {content['format']!r}, this version reads {FORMAT}")

@@ -1,0 +1,47 @@
+"""Ray Tune's scheduler of a study: every epoch goes to the study, which says whether the unit goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from sweep.study import Study
+
+
+class EpochPruning(FIFOScheduler):
+    """Units run in the order they were handed out; one that the study's pruner gives up is stopped.
+
+    Tune passes a copy of the result, and skips the scheduler for a trial's last one, so the reports are taken here and
+    once more at the end; an epoch that the study has heard before changes nothing.
+    """
+
+    def __init__(self, study: Study) -> None:
+        super().__init__()
+        self._study = study
+        self.deaths: dict[str, str] = {}
+        """Why the worker of a trial died last, by trial id."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        return TrialScheduler.STOP if self._take(trial, result) else TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        self._take(trial, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        # Called for every death, whether Tune starts the unit again or not.
+        trace = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
+        lines = [line.strip() for line in trace.splitlines() if line.strip()]
+        self.deaths[trial.trial_id] = lines[-1] if lines else "no cause given"
+
+    def _take(self, trial: Trial, result: dict[str, Any]) -> bool:
+        number, seed = trial.config["configuration"], trial.config["seed"]
+        stopped = False
+        for report in result.get("reports", []):
+            stopped = self._study.report(number, seed, report) or stopped
+        return stopped
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}

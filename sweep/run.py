@@ -1,0 +1,145 @@
+"""The main path: a study file becomes a board, the board units, the units scores, and the best of them a file."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from data.config import ConfigError
+from sweep.board import Board, Configuration, Event, UnitFailed, UnitFinished, UnitPruned, unit_id
+from sweep.config import StudyConfig, SyntheticConfig
+from sweep.executor import concurrent_units, run_units, start_ray, stop_ray
+from sweep.export import ExportError, export_best, provenance_of
+from sweep.folder import StudyFolder
+from sweep.journal import Journal
+from sweep.leaderboard import leaderboard
+from sweep.progress import Progress
+from sweep.recordings import Recordings, synthetic_directory
+from sweep.search_optuna import OptunaSearch
+from sweep.study import Study
+from sweep.tracking import Tracking, TrackingError, database_uri
+from sweep.unit import unit_config
+
+
+def run_study(config: StudyConfig, studies: Path, name: str, address: str, console: Console) -> StudyFolder:
+    """Run a study from its file to its leaderboard and `best.yaml`; returns its folder.
+
+    All input is checked before the folder is made. Raises ConfigError, DataError, ExecutorError, TrackingError or
+    FolderError, each with one clear line; a study in which no configuration completes raises ExportError.
+    """
+    recordings = Recordings(_directory(config, console))
+    first = config.space.recipe(config.enqueue[0] if config.enqueue else {})
+    material = recordings.material(first)
+    provenance = provenance_of(material.data_hash, material.fold_hash)
+    start_ray(address)
+    try:
+        slots = concurrent_units(config.resources)
+        folder = StudyFolder.create(studies, name, config)
+        try:
+            tags = {"respsweep.data_hash": material.data_hash, "respsweep.fold_hash": material.fold_hash}
+            tags["respsweep.commit"] = str(provenance["commit"])
+            tracking = _tracking(config, folder, tags)
+            board = Board(config.seeds)
+            search = OptunaSearch(config, folder.path, name)
+            folder.write_provenance(provenance)
+        except BaseException:
+            # Nothing has run yet, so nothing is worth keeping.
+            shutil.rmtree(folder.path)
+            raise
+        console.print(
+            f"study {folder.path}: {config.budget.configurations} configurations at most, {slots} units at a time"
+        )
+        progress = Progress(board, config.budget.configurations, console)
+        journal = Journal(folder.journal)
+        listeners = [journal.write, tracking, progress, _remove_checkpoint(folder)]
+        study = Study(board, search, config.budget.configurations, listeners)
+        try:
+            with progress:
+                run_units(
+                    study,
+                    config.resources,
+                    _unit_config(config, recordings, folder),
+                    folder.path,
+                    progress.tick,
+                )
+        finally:
+            shutil.rmtree(folder.path / "tune", ignore_errors=True)
+            journal.close()
+            _close(tracking, console)
+    finally:
+        stop_ray()
+    console.print(leaderboard(board, rows=20))
+    export(folder)
+    return folder
+
+
+def export(folder: StudyFolder, path: Path | None = None) -> Path:
+    """Write the best configuration of a study to `path` (default: its own `best.yaml`) and return where.
+
+    Raises ExportError when no configuration has finished all its seeds.
+    """
+    config, board = folder.config(), folder.board()
+    best = board.best()
+    if best is None:
+        raise ExportError(
+            f"{folder.path}: no configuration has finished all {len(board.seeds)} seeds, so there is no best one"
+            + _first_failure(board)
+        )
+    target = path or folder.best
+    export_best(target, folder.name, board, best, config.space.recipe(best.values), folder.provenance())
+    return target
+
+
+def _directory(config: StudyConfig, console: Console) -> Path:
+    if config.data is None:
+        raise ConfigError("no recordings: give --data DIR, or `data:` in the study file")
+    if isinstance(config.data, SyntheticConfig):
+        console.print(f"synthetic breaths of {config.data.patients} patients (seed {config.data.seed})")
+        return synthetic_directory(config.data)
+    return Path(config.data)
+
+
+def _unit_config(
+    config: StudyConfig, recordings: Recordings, folder: StudyFolder
+) -> Callable[[Configuration, int], dict[str, Any]]:
+    def build(configuration: Configuration, seed: int) -> dict[str, Any]:
+        recipe = config.space.recipe(configuration.values)
+        threads = max(1, int(config.resources.cpu))
+        material = recordings.material(recipe)
+        return unit_config(configuration.number, seed, recipe, material, folder.units.absolute(), threads)
+
+    return build
+
+
+def _tracking(config: StudyConfig, folder: StudyFolder, tags: dict[str, str]) -> Tracking:
+    if config.tracking_uri is not None:
+        return Tracking(config.tracking_uri, folder.name, None, config.seeds, tags)
+    return Tracking(database_uri(folder.path), folder.name, folder.artifacts.absolute(), config.seeds, tags)
+
+
+def _remove_checkpoint(folder: StudyFolder) -> Callable[[Event], None]:
+    """Listener that frees the disk of a unit that is over: `best.yaml` trains again, weights of losers do not matter."""
+
+    def heard(event: Event) -> None:
+        if isinstance(event, UnitFinished | UnitPruned | UnitFailed):
+            shutil.rmtree(folder.units / unit_id(event.configuration, event.seed), ignore_errors=True)
+
+    return heard
+
+
+def _close(tracking: Tracking, console: Console) -> None:
+    try:
+        tracking.close()
+    except TrackingError as error:
+        console.print(f"warning: {error}", markup=False)
+
+
+def _first_failure(board: Board) -> str:
+    for unit in board.units():
+        if unit.reason is not None:
+            return f"; {unit.id}: {unit.reason.splitlines()[0]}"
+    return ""

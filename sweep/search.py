@@ -1,0 +1,71 @@
+"""Ray Tune's searcher of a study: hands out the units that the study starts, and tells it how they ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from sweep.board import Configuration, State
+from sweep.study import Study
+
+UnitConfig = Callable[[Configuration, int], dict[str, Any]]
+
+
+class BoardSearcher(Searcher):
+    """Suggests one unit (configuration and seed) for each Tune trial.
+
+    Epochs are not heard here but by the scheduler (`sweep.pruning.EpochPruning`): Tune leaves the searcher out when the
+    scheduler stops a trial.
+    """
+
+    def __init__(self, study: Study, unit_config: UnitConfig, deaths: Mapping[str, str]) -> None:
+        """`deaths`: why the worker of a trial died last, by trial id; filled by the scheduler."""
+        super().__init__()
+        self._study = study
+        self._deaths = deaths
+        self._unit_config = unit_config
+        self._units: dict[str, tuple[int, int]] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        started = self._study.next_unit()
+        if started is None:
+            return Searcher.FINISHED if self._study.over else None
+        configuration, seed = started
+        self._units[trial_id] = configuration.number, seed
+        return self._unit_config(configuration, seed)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        number, seed = self._units.pop(trial_id)
+        if self._study.board.unit(number, seed).state is not State.RUNNING:
+            return
+        result = result or {}
+        if error:
+            cause = self._deaths.get(trial_id, "no cause given")
+            self._study.failed(
+                number, seed, f"its worker died more often than resources.max_failures allows: {cause}"
+            )
+        elif result.get("failure"):
+            self._study.failed(number, seed, result["failure"])
+        elif "selected_epoch" in result:
+            self._study.finished(number, seed, result["selected_epoch"])
+        else:
+            self._study.failed(number, seed, "stopped from outside before its last epoch")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Tune asks for a file; what counts is in the study's journal."""
+        Path(checkpoint_path).write_text(
+            json.dumps({"units": len(self._study.board.units())}), encoding="utf-8"
+        )
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a study is restored from its journal, not from Tune's state")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its searcher beside its own state; the study lives in the driver alone.
+        return {}

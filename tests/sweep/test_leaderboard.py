@@ -1,0 +1,119 @@
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sweep.board import (
+    Board,
+    ConfigurationAdded,
+    EpochReported,
+    Event,
+    UnitFailed,
+    UnitFinished,
+    UnitPruned,
+    UnitStarted,
+)
+from sweep.leaderboard import leaderboard, written
+
+
+def reported(configuration: int, seed: int, score: float) -> list[Event]:
+    report = {
+        "epoch": 1,
+        "score": score,
+        "sensitivity": score - 0.1,
+        "specificity": score + 0.1,
+        "any_abnormal_score": 0.9,
+    }
+    return [UnitStarted(configuration, seed), EpochReported(configuration, seed, report)]
+
+
+def trained(configuration: int, seed: int, score: float) -> list[Event]:
+    return [*reported(configuration, seed, score), UnitFinished(configuration, seed, 1)]
+
+
+def added(number: int, **values: Any) -> ConfigurationAdded:
+    return ConfigurationAdded(number, values or {"patch_mix.temperature": 0.1 * number})
+
+
+def rows_of(board: Board, rows: int | None = None) -> list[list[str]]:
+    """The cells of the table, row by row."""
+    table = leaderboard(board, rows=rows)
+    return [list(row) for row in zip(*[map(str, column.cells) for column in table.columns], strict=True)]
+
+
+BOARD = Board(
+    (1, 2),
+    [
+        *[added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)],
+        *[added(1), *reported(1, 1, 0.4), UnitPruned(1, 1, "pruned at epoch 1: score 0.400")],
+        *[added(2), *trained(2, 1, 0.7), *trained(2, 2, 0.7)],
+        *[added(3), *trained(3, 1, 0.9), *reported(3, 2, 0.1), UnitFailed(3, 2, "loss is [NaN]\nTraceback")],
+        *[added(4), *reported(4, 1, 0.45)],
+    ],
+)
+
+
+def test_ranked_configurations_come_first_and_the_others_by_how_far_they_came() -> None:
+    rows = rows_of(BOARD)
+    assert [(row[0], row[1]) for row in rows] == [("1", "2"), ("2", "0"), ("", "3"), ("", "4"), ("", "1")]
+
+
+def test_rates_are_percent_with_their_deviation_over_seeds() -> None:
+    rows = {row[1]: row for row in rows_of(BOARD)}
+    assert rows["0"][2:6] == ["55.0 ± 7.1", "45.0 ± 7.1", "65.0 ± 7.1", "2"]
+    assert rows["3"][2:6] == ["90.0", "80.0", "100.0", "1"]
+    assert rows["4"][2:6] == ["", "", "", "0"]
+
+
+def test_every_configuration_says_how_it_stands() -> None:
+    states = {row[1]: row[-1] for row in rows_of(BOARD)}
+    assert states["2"] == "complete"
+    assert states["1"] == "pruned at epoch 1: score 0.400"
+    assert states["3"].replace("\\", "") == "failed with seed 2: loss is [NaN]"
+    assert states["4"] == "running"
+
+
+def test_a_bracket_in_a_reason_is_shown() -> None:
+    console = Console(width=200, file=io.StringIO())
+    console.print(leaderboard(BOARD))
+    assert isinstance(console.file, io.StringIO)
+    assert "loss is [NaN]" in console.file.getvalue()
+
+
+def test_the_best_rows_alone_may_be_asked_for() -> None:
+    assert [row[1] for row in rows_of(BOARD, rows=2)] == ["2", "0"]
+
+
+def test_the_caption_counts_and_says_what_was_scored() -> None:
+    caption = str(leaderboard(BOARD).caption)
+    assert "5 configurations; units: 5 finished, 1 pruned, 1 failed" in caption
+    assert "the test part was not read" in caption
+
+
+def test_a_field_that_a_configuration_lacks_is_left_empty() -> None:
+    board = Board((1,), [added(0, stage=None), added(1, stage=1, sigma=3.0)])
+    table = leaderboard(board)
+    assert [str(column.header) for column in table.columns[6:8]] == ["stage", "sigma"]
+    assert [row[6:8] for row in rows_of(board)] == [["none", ""], ["1", "3"]]
+
+
+def test_an_empty_board_is_an_empty_table() -> None:
+    assert rows_of(Board((1,))) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.061234567, "0.06123"),
+        (1e-05, "1e-05"),
+        (5, "5"),
+        (None, "none"),
+        (True, "True"),
+        ("adamw", "adamw"),
+        (("time", "frequency"), "time+frequency"),
+        ((), "none"),
+    ],
+)
+def test_a_value_is_written_as_people_do(value: object, text: str) -> None:
+    assert written(value) == text

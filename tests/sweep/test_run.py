@@ -1,0 +1,117 @@
+"""Whole studies on real Ray workers, from the command line to best.yaml."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import optuna
+import pytest
+import yaml
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from rich.console import Console
+
+from model.training.recipe import read_recipe
+from sweep.board import State
+from sweep.config import StudyConfig
+from sweep.export import ExportError
+from sweep.folder import StudyFolder
+from sweep.run import run_study
+from sweep.tracking import database_uri
+
+STUDY = {
+    "data": {"patients": 12, "seed": 0},
+    "recipe": {
+        "backbone": {"name": "dass", "variant": "tiny"},
+        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+        "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
+        "epochs": 3,
+    },
+    "search": {
+        "patch_mix.temperature": {"type": "float", "low": 0.02, "high": 0.5, "log": True},
+        "smoothing.stage": {"type": "categorical", "choices": [None, 1]},
+    },
+    "enqueue": [{"patch_mix.temperature": 0.2, "smoothing.stage": 1}],
+    "seeds": [1, 2],
+    "budget": {"configurations": 3},
+}
+
+
+def study(**changes: object) -> StudyConfig:
+    return StudyConfig.model_validate({**STUDY, **changes})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def optuna_states(folder: StudyFolder) -> list[str]:
+    storage = JournalStorage(JournalFileBackend(str(folder.path / "optuna.journal")))
+    return [trial.state.name for trial in optuna.load_study(study_name=folder.name, storage=storage).trials]
+
+
+def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_path: Path) -> None:
+    console = Console(record=True, width=200)
+    folder = run_study(study(pruner={"name": "none"}), tmp_path, "whole", "local", console)
+
+    board = folder.board()
+    assert [configuration.complete((1, 2)) for configuration in board.configurations] == [True] * 3
+    assert board.configurations[0].values == {"patch_mix.temperature": 0.2, "smoothing.stage": 1}
+    assert all([report["epoch"] for report in unit.curve] == [1, 2, 3] for unit in board.units())
+    assert optuna_states(folder) == ["COMPLETE"] * 3
+    assert not list(folder.units.glob("*"))
+    assert "score %" in console.export_text()
+
+    best = board.best()
+    assert best is not None
+    exported = yaml.safe_load(folder.best.read_text())
+    assert exported["provenance"]["configuration"] == best.number
+    summary = best.summary()
+    assert summary is not None
+    assert exported["provenance"]["score"] == {"mean": summary.mean, "sd": summary.sd, "seeds": 2}
+    recipe = read_recipe(folder.best)
+    assert recipe.patch_mix.temperature == best.values["patch_mix.temperature"]
+    assert recipe.digest() == exported["provenance"]["recipe_digest"]
+
+    client = mlflow.MlflowClient(database_uri(folder.path))
+    experiment = client.get_experiment_by_name("whole")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "score_mean" in run.data.metrics]
+    assert (len(parents), len(runs)) == (3, 3 + 6)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    means = sorted(configuration.summary().mean for configuration in board.configurations)  # type: ignore[union-attr]
+    assert sorted(run.data.metrics["score_mean"] for run in parents) == pytest.approx(means)
+
+
+def test_a_pruned_configuration_gets_no_further_seed(tmp_path: Path) -> None:
+    # A threshold above any score prunes everything after its first epoch.
+    hopeless = {"name": "threshold", "arguments": {"lower": 2.0}}
+    with pytest.raises(ExportError, match=r"no configuration has finished all 2 seeds.*pruned at epoch 1"):
+        run_study(study(pruner=hopeless), tmp_path, "hopeless", "local", Console(quiet=True))
+    folder = StudyFolder.open(tmp_path, "hopeless")
+    units = folder.board().units()
+    assert [(unit.seed, unit.state, len(unit.curve)) for unit in units] == [(1, State.PRUNED, 1)] * 3
+    assert optuna_states(folder) == ["PRUNED"] * 3
+    assert not folder.best.exists()
+
+
+def test_a_unit_that_fails_ends_its_configuration_and_not_the_study(tmp_path: Path) -> None:
+    rates = {"type": "categorical", "choices": [1e-3, 1e30]}
+    mixed = study(
+        recipe={**STUDY["recipe"], "optimiser": {"name": "sgd", "weight_blend": 0.0}, "epochs": 1},  # type: ignore[dict-item]
+        search={"optimiser.learning_rate": rates},
+        enqueue=[{"optimiser.learning_rate": 1e30}, {"optimiser.learning_rate": 1e-3}],
+        budget={"configurations": 2},
+    )
+    folder = run_study(mixed, tmp_path, "mixed", "local", Console(quiet=True))
+    failed, survived = folder.board().configurations
+    assert [unit.state for unit in failed.units.values()] == [State.FAILED]
+    assert "the training loss is" in (failed.units[1].reason or "")
+    assert survived.complete((1, 2))
+    assert optuna_states(folder) == ["FAIL", "COMPLETE"]
+    lines = [json.loads(line) for line in folder.journal.read_text().splitlines()]
+    assert [line["event"] for line in lines if line.get("configuration") == 0][-1] == "UnitFailed"
