@@ -3,13 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
-NAME ?= quickstart
+NAME ?=
 SPACE ?= search_spaces/quickstart.yaml
 
 .PHONY: sweep test test-slow lint format types lock clean
 
 sweep: .venv/ready
-	$(BIN)/respsweep run $(SPACE) --name $(NAME) $(if $(DATA),--data $(DATA))
+	$(BIN)/respsweep run $(SPACE) $(if $(NAME), --name $(NAME))$(if $(DATA), --data $(DATA))
 
 test: lint types
 	$(BIN)/pytest -m "not slow and not gpu"

@@ -120,9 +120,10 @@ def synth(
 def show_leaderboard(name: str, studies: Studies = STUDIES) -> None:
     """Show a study's configurations, best first."""
     from sweep.folder import StudyFolder
-    from sweep.leaderboard import leaderboard
+    from sweep.leaderboard import failures, leaderboard
 
-    _console().print(leaderboard(StudyFolder.open(studies, name).board()))
+    board = StudyFolder.open(studies, name).board()
+    _console().print(leaderboard(board), *failures(board), sep="\n", markup=False)
 
 
 @app.command()

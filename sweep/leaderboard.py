@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from sweep.board import Board, Configuration, State
@@ -21,8 +20,8 @@ def leaderboard(board: Board, *, rows: int | None = None) -> Table:
     for column in ("score %", "sensitivity %", "specificity %", "seeds"):
         table.add_column(column, justify="right", no_wrap=True)
     for field in fields:
-        table.add_column(field.replace(".", ".\n"))
-    table.add_column("state")
+        table.add_column(field.replace(".", ".\n").replace("_", "_\n"))
+    table.add_column("state", no_wrap=True)
     ranking = board.ranking()
     rest = sorted(
         (configuration for configuration in board.configurations if configuration not in ranking),
@@ -38,7 +37,7 @@ def leaderboard(board: Board, *, rows: int | None = None) -> Table:
                 written(configuration.values[field]) if field in configuration.values else ""
                 for field in fields
             ),
-            escape(_state(configuration, board)),
+            _state(configuration, board),
         )
     return table
 
@@ -69,10 +68,20 @@ def _percent(configuration: Configuration, rate: str) -> str:
 
 def _state(configuration: Configuration, board: Board) -> str:
     for unit in configuration.units.values():
-        if unit.reason is not None:
-            reason = unit.reason.splitlines()[0]
-            return reason if unit.state is State.PRUNED else f"failed with seed {unit.seed}: {reason}"
+        if unit.state is State.PRUNED:
+            return f"pruned, epoch {len(unit.curve)}"
+        if unit.state is State.FAILED:
+            return f"failed, seed {unit.seed}"
     return "complete" if configuration.complete(board.seeds) else "running"
+
+
+def failures(board: Board) -> list[str]:
+    """A line for each failed unit: which one, and the first line of why."""
+    return [
+        f"{unit.id} failed: {(unit.reason or '').splitlines()[0]}"
+        for unit in board.units()
+        if unit.state is State.FAILED
+    ]
 
 
 def _caption(board: Board) -> str:

@@ -11,7 +11,7 @@ from data.features import FeatureConfig
 from data.folds import NEVER_VALIDATE, Folds, make_folds
 from data.icbhi import read_icbhi
 from data.store import FeatureStore, build_store, open_store
-from data.synthetic import write_breaths
+from data.synthetic import VERSION, write_breaths
 from model.training.recipe import Recipe
 from sweep.config import SyntheticConfig
 
@@ -64,7 +64,8 @@ def load_examples(material: Material, fold: int) -> tuple[Examples, Examples]:
 
 def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> Path:
     """A directory with the synthetic recordings of `config`, written if it is not there yet."""
-    directory = (cache or cache_folder()) / "synthetic" / f"{config.patients}-patients-seed-{config.seed}"
+    name = f"v{VERSION}-{config.patients}-patients-seed-{config.seed}"
+    directory = (cache or cache_folder()) / "synthetic" / name
     if not directory.exists():
         write_breaths(directory, patients=config.patients, seed=config.seed)
     return directory

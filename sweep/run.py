@@ -16,7 +16,7 @@ from sweep.executor import concurrent_units, run_units, start_ray, stop_ray
 from sweep.export import ExportError, export_best, provenance_of
 from sweep.folder import StudyFolder
 from sweep.journal import Journal
-from sweep.leaderboard import leaderboard
+from sweep.leaderboard import failures, leaderboard
 from sweep.progress import Progress
 from sweep.recordings import Recordings, synthetic_directory
 from sweep.search_optuna import OptunaSearch
@@ -72,7 +72,7 @@ def run_study(config: StudyConfig, studies: Path, name: str, address: str, conso
             _close(tracking, console)
     finally:
         stop_ray()
-    console.print(leaderboard(board, rows=20))
+    console.print(leaderboard(board, rows=20), *failures(board), sep="\n", markup=False)
     export(folder)
     return folder
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data.audio import cut_cycle, read_recording
+from data.audio import read_recording
 from data.icbhi import DataError, DataSet, census, read_icbhi
 from data.synthetic import write_breaths
 
@@ -59,22 +59,6 @@ def test_sound_is_neither_silent_nor_mostly_clipped(breaths: DataSet) -> None:
         wave, _ = read_recording(recording.path)
         assert 0.002 < wave.std() < 0.5
         assert (wave.abs() > 0.999).float().mean() < 0.001
-
-
-def peakedness(breaths: DataSet, label: int) -> float:
-    """How far the highest sample of a cycle stands out, on average."""
-    found = []
-    for recording in breaths.recordings:
-        wave, rate = read_recording(recording.path)
-        for cycle in recording.cycles:
-            if cycle.label == label:
-                piece = cut_cycle(wave, rate, cycle.start_s, cycle.end_s)
-                found.append(float(piece.abs().max() / piece.std()))
-    return float(np.mean(found))
-
-
-def test_crackles_stick_out_of_the_airflow(breaths: DataSet) -> None:
-    assert peakedness(breaths, label=1) > 1.2 * peakedness(breaths, label=0)
 
 
 def everything_in(folder: Path) -> dict[str, bytes]:
