@@ -100,8 +100,9 @@ def census(directory: Annotated[Path, typer.Argument(help="Recordings in ICBHI l
     """Read a data set, count it, and say what is missing."""
     from data.icbhi import census as take_census
     from data.icbhi import read_icbhi
+    from sweep.census import census_table
 
-    _console().print(str(take_census(read_icbhi(directory))), highlight=False)
+    _console().print(census_table(take_census(read_icbhi(directory))))
 
 
 @app.command()

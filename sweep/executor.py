@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,14 @@ def start_ray(address: str) -> None:
     Raises ExecutorError when there is no cluster at the address.
     """
     try:
+        _check_someone_listens(address)
         ray.init(
             address=None if address == "local" else address,
             include_dashboard=False if address == "local" else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except ConnectionError as error:
+    except OSError as error:
         raise ExecutorError(
             f"--address {address}: no Ray cluster answers there ({error}); start one with `ray up cluster.yaml` "
             "or `ray start --head`, or leave --address out to run on this machine"
@@ -117,6 +119,13 @@ def stop_ray() -> None:
     """Leave the cluster; a Ray that `start_ray` started here ends."""
     with contextlib.suppress(Exception):
         ray.shutdown()
+
+
+def _check_someone_listens(address: str) -> None:
+    # Ray itself tries for minutes before it gives up an address.
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 class _Ticker(tune.Callback):

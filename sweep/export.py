@@ -56,11 +56,12 @@ def export_best(
         raise ExportError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def provenance_of(data_hash: str, fold_hash: str) -> dict[str, Any]:
-    """What a number rests on: data and folds (SHA-256, hex), versions, and the commit of this clone."""
+def provenance_of(data_hash: str, fold_hash: str, weights_hash: str | None) -> dict[str, Any]:
+    """What a number rests on: data, folds and pretrained weights (SHA-256, hex), versions, and the commit of this clone."""
     return {
         "data_hash": data_hash,
         "fold_hash": fold_hash,
+        "weights_hash": weights_hash,
         "commit": _commit(),
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
     }

@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from data.config import ConfigError
+from model.pretrained import checkpoint_sha256, find_checkpoint
+from model.training.recipe import Recipe
 from sweep.board import Board, Configuration, Event, UnitFailed, UnitFinished, UnitPruned, unit_id
 from sweep.config import StudyConfig, SyntheticConfig
 from sweep.executor import concurrent_units, run_units, start_ray, stop_ray
@@ -31,10 +33,11 @@ def run_study(config: StudyConfig, studies: Path, name: str, address: str, conso
     All input is checked before the folder is made. Raises ConfigError, DataError, ExecutorError, TrackingError or
     FolderError, each with one clear line; a study in which no configuration completes raises ExportError.
     """
-    recordings = Recordings(_directory(config, console))
     first = config.space.recipe(config.enqueue[0] if config.enqueue else {})
+    weights_hash = _weights_hash(first)
+    recordings = Recordings(_directory(config, console))
     material = recordings.material(first)
-    provenance = provenance_of(material.data_hash, material.fold_hash)
+    provenance = provenance_of(material.data_hash, material.fold_hash, weights_hash)
     start_ray(address)
     try:
         slots = concurrent_units(config.resources)
@@ -107,12 +110,26 @@ def _unit_config(
     config: StudyConfig, recordings: Recordings, folder: StudyFolder
 ) -> Callable[[Configuration, int], dict[str, Any]]:
     def build(configuration: Configuration, seed: int) -> dict[str, Any]:
-        recipe = config.space.recipe(configuration.values)
+        recipe = _with_absolute_weights(config.space.recipe(configuration.values))
         threads = max(1, int(config.resources.cpu))
         material = recordings.material(recipe)
         return unit_config(configuration.number, seed, recipe, material, folder.units.absolute(), threads)
 
     return build
+
+
+def _weights_hash(recipe: Recipe) -> str | None:
+    source = recipe.backbone.pretrained
+    return None if source is None else checkpoint_sha256(find_checkpoint(source))
+
+
+def _with_absolute_weights(recipe: Recipe) -> Recipe:
+    """The recipe with its weights named by an absolute path: a worker starts in another folder."""
+    if recipe.backbone.pretrained is None:
+        return recipe
+    path = find_checkpoint(recipe.backbone.pretrained).absolute()
+    backbone = recipe.backbone.model_copy(update={"pretrained": str(path)})
+    return recipe.model_copy(update={"backbone": backbone})
 
 
 def _tracking(config: StudyConfig, folder: StudyFolder, tags: dict[str, str]) -> Tracking:

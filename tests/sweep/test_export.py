@@ -106,7 +106,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
 
 def test_provenance_names_data_folds_versions_and_the_commit() -> None:
-    provenance = provenance_of("0123", "4567")
+    provenance = provenance_of("0123", "4567", None)
     assert (provenance["data_hash"], provenance["fold_hash"]) == ("0123", "4567")
     assert {"torch", "ray", "optuna", "mlflow"} <= set(provenance["versions"])
     head = subprocess.run(

@@ -1,0 +1,221 @@
+"""The command as people type it: what it prints, what it refuses in one line, what it leaves behind."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from data.synthetic import write_breaths
+from sweep.board import Board, ConfigurationAdded, EpochReported, Event, UnitFinished, UnitStarted
+from sweep.cli import main
+from sweep.config import StudyConfig
+from sweep.export import provenance_of
+from sweep.folder import StudyFolder
+from sweep.journal import Journal
+from sweep.tracking import Tracking, database_uri
+
+RECIPE = {
+    "backbone": {"name": "dass", "variant": "tiny"},
+    "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+    "optimiser": {"learning_rate": 1e-3},
+    "epochs": 2,
+}
+STUDY = {
+    "data": {"patients": 12, "seed": 0},
+    "recipe": RECIPE,
+    "search": {"patch_mix.temperature": {"type": "float", "low": 0.05, "high": 0.5}},
+    "seeds": [1, 2],
+    "budget": {"configurations": 1},
+}
+RATES = {"score": 0.6, "sensitivity": 0.5, "specificity": 0.7, "any_abnormal_score": 0.65}
+EVENTS: list[Event] = [
+    ConfigurationAdded(0, {"patch_mix.temperature": 0.2}),
+    *[
+        event
+        for seed in (1, 2)
+        for event in (
+            UnitStarted(0, seed),
+            EpochReported(0, seed, {"epoch": 1, **RATES}),
+            UnitFinished(0, seed, 1),
+        )
+    ],
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory):  # noqa: ANN202
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def breaths(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("breaths") / "data"
+    write_breaths(folder, patients=12, seed=0)
+    return folder
+
+
+def respsweep(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["respsweep", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code
+    return code if isinstance(code, int) else int(code is not None)
+
+
+def written(path: str, content: object) -> Path:
+    Path(path).write_text(yaml.safe_dump(content))
+    return Path(path)
+
+
+def changed(**changes: object) -> dict[str, object]:
+    return {**STUDY, **changes}
+
+
+def finished_study() -> StudyFolder:
+    folder = StudyFolder.create(Path("studies"), "done", StudyConfig.model_validate(STUDY))
+    folder.write_provenance(provenance_of("d" * 64, "f" * 64, None))
+    journal = Journal(folder.journal)
+    for event in EVENTS:
+        journal.write(event)
+    journal.close()
+    return folder
+
+
+MISSPELT = {"patch_mix.temprature": {"type": "float", "low": 0.1, "high": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("study", "complaint"),
+    [
+        (changed(search=MISSPELT), "search.patch_mix.temprature: no such field; did you mean patch_mix.temperature"),
+        (changed(sede=[1]), "sede: no such field; did you mean seeds"),
+        (changed(data="nowhere"), "nowhere: "),
+        (changed(data=None), "no recordings: give --data DIR"),
+        (changed(tracking_uri="http://127.0.0.1:9"), "tracking server http://127.0.0.1:9: no answer"),
+        (changed(sampler={"name": "tpe", "arguments": {"startup": 3}}), "TPESampler refuses"),
+        (changed(pruner={"name": "median", "arguments": {"warmup": 3}}), "MedianPruner refuses"),
+        (changed(resources={"cpu": 4000}), "a unit needs 4000 CPU"),
+        (changed(recipe={**RECIPE, "backbone": {"variant": "tiny", "pretrained": "gone.pth"}}), "gone.pth"),
+    ],
+)
+def test_a_study_that_cannot_run_is_refused_in_one_line_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    study: dict[str, object],
+    complaint: str,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert respsweep(monkeypatch, "run", written("study.yaml", study)) == 1
+    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert complaint in errors[0]
+    assert not list(Path().glob("studies/*"))
+
+
+def test_a_cluster_that_is_not_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert respsweep(monkeypatch, "run", written("study.yaml", STUDY), "--address", "127.0.0.1:9") == 1
+    assert "error: --address 127.0.0.1:9: no Ray cluster answers there" in capfd.readouterr().err
+    assert not Path("studies").exists()
+
+
+def test_a_study_can_be_run_looked_at_and_its_export_trained(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], breaths: Path
+) -> None:
+    arguments = ("run", written("study.yaml", STUDY), "--name", "small", "--data", breaths)
+    assert respsweep(monkeypatch, *arguments) == 0
+    assert "best configuration: studies/small/best.yaml" in capfd.readouterr().out
+
+    assert respsweep(monkeypatch, *arguments) == 1
+    assert "studies/small exists already; take another --name" in capfd.readouterr().err
+
+    assert respsweep(monkeypatch, "leaderboard", "small") == 0
+    assert "1 configurations; units: 2 finished" in capfd.readouterr().out
+
+    assert respsweep(monkeypatch, "train", "studies/small/best.yaml", "--data", breaths, "--seed", 1) == 0
+    trained = capfd.readouterr().out
+    provenance = yaml.safe_load(Path("studies/small/best.yaml").read_text())["provenance"]
+    unit = StudyFolder.open(Path("studies"), "small").board().unit(0, 1)
+    assert unit.selected is not None
+    assert f"score {100 * unit.selected['score']:.2f} %" in trained
+    assert provenance["seeds"] == [1, 2]
+
+
+def test_an_export_goes_where_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    assert respsweep(monkeypatch, "export", "done", "--output", "winner.yaml") == 0
+    assert "winner.yaml" in capfd.readouterr().out
+    assert yaml.safe_load(Path("winner.yaml").read_text())["recipe"]["patch_mix"]["temperature"] == 0.2
+
+
+def test_an_unknown_study_names_those_that_exist(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    assert respsweep(monkeypatch, "leaderboard", "dune") == 1
+    assert "no study 'dune' in studies/; there are done" in capfd.readouterr().err
+
+
+def test_synthetic_breaths_are_written_and_counted(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert respsweep(monkeypatch, "synth", "made", "--patients", 10) == 0
+    assert respsweep(monkeypatch, "data", "made") == 0
+    printed = capfd.readouterr().out
+    assert "train devices: AKGC417L" in printed
+    assert respsweep(monkeypatch, "synth", "made") == 1
+    assert "made: there is something already" in capfd.readouterr().err
+
+
+def test_a_wrong_recipe_is_refused_before_any_audio_is_read(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recipe = written("recipe.yaml", {"smoothing": {"kernel_size": 4}})
+    assert respsweep(monkeypatch, "train", recipe, "--data", "nowhere") == 1
+    error = capfd.readouterr().err
+    assert error.startswith("error: recipe.yaml: smoothing.kernel_size: ")
+    assert error.count("\n") == 1
+
+
+def test_the_mlflow_ui_opens_on_a_study() -> None:
+    folder = finished_study()
+    tracking = Tracking(database_uri(folder.path), "done", folder.artifacts.absolute(), (1, 2), {})
+    for event in EVENTS:
+        tracking(event)
+    tracking.close()
+    assert len(Board((1, 2), EVENTS).ranking()) == 1
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", "from sweep.cli import main; main()", "ui", "done", "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+                    assert b"MLflow" in page.read()
+                break
+            except OSError:
+                assert server.poll() is None, "the UI ended"
+                time.sleep(0.5)
+        else:
+            pytest.fail("the UI did not answer")
+    finally:
+        server.terminate()
+        server.wait(30)
