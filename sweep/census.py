@@ -21,5 +21,9 @@ def census_table(census: Census) -> Group:
         f"{part} devices: " + ", ".join(f"{device} {count}" for device, count in by_device.items())
         for part, by_device in census.devices.items()
     ]
-    verdict = ["the full ICBHI 2017 database"] if census.is_full else [f"missing: {line}" for line in census.missing]
+    verdict = (
+        ["the full ICBHI 2017 database"]
+        if census.is_full
+        else [f"missing: {line}" for line in census.missing]
+    )
     return Group(table, Text("\n".join([*devices, *verdict])))

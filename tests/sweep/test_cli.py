@@ -99,7 +99,10 @@ MISSPELT = {"patch_mix.temprature": {"type": "float", "low": 0.1, "high": 0.5}}
 @pytest.mark.parametrize(
     ("study", "complaint"),
     [
-        (changed(search=MISSPELT), "search.patch_mix.temprature: no such field; did you mean patch_mix.temperature"),
+        (
+            changed(search=MISSPELT),
+            "search.patch_mix.temprature: no such field; did you mean patch_mix.temperature",
+        ),
         (changed(sede=[1]), "sede: no such field; did you mean seeds"),
         (changed(data="nowhere"), "nowhere: "),
         (changed(data=None), "no recordings: give --data DIR"),
