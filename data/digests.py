@@ -18,7 +18,7 @@ def file_digests(paths: Sequence[Path], cache: Path | None = None) -> list[str]:
     fresh = {str(path.resolve()): _entry(path, known.get(str(path.resolve()))) for path in paths}
     if cache is not None and any(known.get(path) != entry for path, entry in fresh.items()):
         _remember(cache, known | fresh)
-    return [str(entry[-1]) for entry in fresh.values()]
+    return [str(fresh[str(path.resolve())][-1]) for path in paths]
 
 
 Entry = list[int | str]  # size in bytes, time of change in ns, digest

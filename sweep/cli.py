@@ -159,6 +159,11 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         app()
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        raise SystemExit(1) from None
     except (ValueError, RuntimeError) as error:
         if not _is_for_users(error):
             raise

@@ -44,15 +44,20 @@ def start_ray(address: str) -> None:
 
     Raises ExecutorError when there is no cluster at the address.
     """
+    if address.startswith("ray://"):
+        raise ExecutorError(
+            f"--address {address}: a study holds its state in the driver, so it cannot run through Ray Client; "
+            "run it on a node of the cluster with --address auto"
+        )
     try:
         _check_someone_listens(address)
         ray.init(
-            address=None if address == "local" else address,
+            address=address,
             include_dashboard=False if address == "local" else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ExecutorError(
             f"--address {address}: no Ray cluster answers there ({error}); start one with `ray up cluster.yaml` "
             "or `ray start --head`, or leave --address out to run on this machine"
@@ -60,19 +65,19 @@ def start_ray(address: str) -> None:
 
 
 def concurrent_units(resources: ResourcesConfig) -> int:
-    """How many units fit into the cluster as it is now. Raises ExecutorError when not even one does."""
-    if resources.concurrent is not None:
-        return resources.concurrent
-    have = ray.cluster_resources()
-    fits = [have.get("CPU", 0) / resources.cpu]
-    if resources.gpu:
-        fits.append(have.get("GPU", 0) / resources.gpu)
-    if min(fits) < 1:
+    """How many units run at a time: as many as fit on the nodes as they are now, or fewer if the study says so.
+
+    Raises ExecutorError when no node can take even one.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    fit = sum(_units_on(node, resources) for node in nodes)
+    if fit == 0:
+        largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
         raise ExecutorError(
-            f"a unit needs {resources.cpu:g} CPU and {resources.gpu:g} GPU; the cluster has "
-            f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU: change resources in the study file"
+            f"a unit needs {resources.cpu:g} CPU and {resources.gpu:g} GPU on one machine; the largest here has "
+            f"{largest.get('CPU', 0):g} CPU and {largest.get('GPU', 0):g} GPU: change resources in the study file"
         )
-    return int(min(fits))
+    return min(resources.concurrent or fit, fit)
 
 
 def run_units(
@@ -121,9 +126,14 @@ def stop_ray() -> None:
         ray.shutdown()
 
 
+def _units_on(node: dict[str, float], resources: ResourcesConfig) -> int:
+    by_cpu = node.get("CPU", 0) / resources.cpu
+    return int(min(by_cpu, node.get("GPU", 0) / resources.gpu) if resources.gpu else by_cpu)
+
+
 def _check_someone_listens(address: str) -> None:
     # Ray itself tries for minutes before it gives up an address.
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=5).close()
 

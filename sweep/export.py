@@ -57,7 +57,7 @@ def export_best(
 
 
 def provenance_of(data_hash: str, fold_hash: str, weights_hash: str | None) -> dict[str, Any]:
-    """What a number rests on: data, folds and pretrained weights (SHA-256, hex), versions, and the commit of this clone."""
+    """What a number rests on: data, folds and weights (SHA-256, hex), versions, the commit of this clone."""
     return {
         "data_hash": data_hash,
         "fold_hash": fold_hash,

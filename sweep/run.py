@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from rich.console import Console
 from data.config import ConfigError
 from model.pretrained import checkpoint_sha256, find_checkpoint
 from model.training.recipe import Recipe
-from sweep.board import Board, Configuration, Event, UnitFailed, UnitFinished, UnitPruned, unit_id
+from sweep.board import Board, Configuration, Event, State, UnitFailed, UnitFinished, UnitPruned, unit_id
 from sweep.config import StudyConfig, SyntheticConfig
 from sweep.executor import concurrent_units, run_units, start_ray, stop_ray
 from sweep.export import ExportError, export_best, provenance_of
@@ -27,55 +28,60 @@ from sweep.tracking import Tracking, TrackingError, database_uri
 from sweep.unit import unit_config
 
 
+class InterruptedStudyError(RuntimeError):
+    """The study was stopped before it was over."""
+
+
 def run_study(config: StudyConfig, studies: Path, name: str, address: str, console: Console) -> StudyFolder:
     """Run a study from its file to its leaderboard and `best.yaml`; returns its folder.
 
-    All input is checked before the folder is made. Raises ConfigError, DataError, ExecutorError, TrackingError or
-    FolderError, each with one clear line; a study in which no configuration completes raises ExportError.
+    Raises ConfigError, DataError, PretrainedError, ExecutorError, TrackingError or FolderError, each with one clear
+    line and before anything has run; then no folder is left. Raises InterruptedStudyError when it was stopped (Ctrl-C)
+    and ExportError when no configuration completed; then the folder holds what there is.
     """
-    first = config.space.recipe(config.enqueue[0] if config.enqueue else {})
-    weights_hash = _weights_hash(first)
-    recordings = Recordings(_directory(config, console))
-    material = recordings.material(first)
-    provenance = provenance_of(material.data_hash, material.fold_hash, weights_hash)
-    start_ray(address)
+    folder = StudyFolder.create(studies, name, config)
     try:
+        first = config.space.recipe(config.enqueue[0] if config.enqueue else {})
+        _warn_of_missing_weights(first)
+        search = OptunaSearch(config, folder.path, name)
+        weights_hash = _weights_hash(first)
+        recordings = Recordings(_directory(config, console))
+        material = recordings.material(first)
+        provenance = provenance_of(material.data_hash, material.fold_hash, weights_hash)
+        folder.write_provenance(provenance)
+        start_ray(address)
         slots = concurrent_units(config.resources)
-        folder = StudyFolder.create(studies, name, config)
-        try:
-            tags = {"respsweep.data_hash": material.data_hash, "respsweep.fold_hash": material.fold_hash}
-            tags["respsweep.commit"] = str(provenance["commit"])
-            tracking = _tracking(config, folder, tags)
-            board = Board(config.seeds)
-            search = OptunaSearch(config, folder.path, name)
-            folder.write_provenance(provenance)
-        except BaseException:
-            # Nothing has run yet, so nothing is worth keeping.
-            shutil.rmtree(folder.path)
-            raise
-        console.print(
-            f"study {folder.path}: {config.budget.configurations} configurations at most, {slots} units at a time"
-        )
-        progress = Progress(board, config.budget.configurations, console)
-        journal = Journal(folder.journal)
-        listeners = [journal.write, tracking, progress, _remove_checkpoint(folder)]
-        study = Study(board, search, config.budget.configurations, listeners)
-        try:
-            with progress:
-                run_units(
-                    study,
-                    config.resources,
-                    _unit_config(config, recordings, folder),
-                    folder.path,
-                    progress.tick,
-                )
-        finally:
-            shutil.rmtree(folder.path / "tune", ignore_errors=True)
-            journal.close()
-            _close(tracking, console)
-    finally:
+        tags = {"respsweep.data_hash": material.data_hash, "respsweep.fold_hash": material.fold_hash}
+        tracking = _tracking(config, folder, {**tags, "respsweep.commit": str(provenance["commit"])})
+    except BaseException:
+        # Nothing has run yet, so nothing is worth keeping.
         stop_ray()
+        shutil.rmtree(folder.path)
+        raise
+    budget = config.budget.configurations
+    console.print(f"study {folder.path}: {budget} configurations at most, {slots} units at a time")
+    board = Board(config.seeds)
+    progress = Progress(board, budget, console)
+    journal = Journal(folder.journal)
+    study = Study(board, search, budget, [journal.write, tracking, progress, _remove_checkpoint(folder)])
+    try:
+        with progress:
+            run_units(
+                study, config.resources, _unit_config(config, recordings, folder), folder.path, progress.tick
+            )
+    finally:
+        interrupted = not study.over
+        study.abandon("interrupted")
+        stop_ray()
+        shutil.rmtree(folder.path / "tune", ignore_errors=True)
+        journal.close()
+        _close(tracking, console)
     console.print(leaderboard(board, rows=20), *failures(board), sep="\n", markup=False)
+    if interrupted:
+        raise InterruptedStudyError(
+            f"{folder.path}: interrupted after {len(board.ranking())} complete configurations of {budget}; "
+            f"`respsweep export {folder.name}` writes the best of them"
+        )
     export(folder)
     return folder
 
@@ -93,7 +99,10 @@ def export(folder: StudyFolder, path: Path | None = None) -> Path:
             + _first_failure(board)
         )
     target = path or folder.best
-    export_best(target, folder.name, board, best, config.space.recipe(best.values), folder.provenance())
+    recipe, provenance = config.space.recipe(best.values), folder.provenance()
+    if "backbone.pretrained" in best.values:
+        provenance["weights_hash"] = _weights_hash(recipe)
+    export_best(target, folder.name, board, best, recipe, provenance)
     return target
 
 
@@ -111,9 +120,9 @@ def _unit_config(
 ) -> Callable[[Configuration, int], dict[str, Any]]:
     def build(configuration: Configuration, seed: int) -> dict[str, Any]:
         recipe = _with_absolute_weights(config.space.recipe(configuration.values))
-        threads = max(1, int(config.resources.cpu))
         material = recordings.material(recipe)
-        return unit_config(configuration.number, seed, recipe, material, folder.units.absolute(), threads)
+        units = folder.units.absolute()
+        return unit_config(configuration.number, seed, recipe, material, units, config.resources)
 
     return build
 
@@ -156,7 +165,18 @@ def _close(tracking: Tracking, console: Console) -> None:
 
 
 def _first_failure(board: Board) -> str:
-    for unit in board.units():
-        if unit.reason is not None:
-            return f"; {unit.id}: {unit.reason.splitlines()[0]}"
+    stopped = [unit for unit in board.units() if unit.reason is not None]
+    failed = [unit for unit in stopped if unit.state is State.FAILED]
+    for unit in failed or stopped:
+        return f"; {unit.id}: {(unit.reason or '').splitlines()[0]}"
     return ""
+
+
+def _warn_of_missing_weights(recipe: Recipe) -> None:
+    backbone = recipe.backbone
+    if backbone.pretrained is None and backbone.variant != "tiny":
+        warnings.warn(
+            f"{backbone.name} {backbone.variant} starts from random weights; published scores start from AudioSet's "
+            "(backbone.pretrained)",
+            stacklevel=2,
+        )

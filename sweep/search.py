@@ -31,12 +31,17 @@ class BoardSearcher(Searcher):
         self._units: dict[str, tuple[int, int]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        started = self._study.next_unit()
-        if started is None:
-            return Searcher.FINISHED if self._study.over else None
-        configuration, seed = started
-        self._units[trial_id] = configuration.number, seed
-        return self._unit_config(configuration, seed)
+        while (started := self._study.next_unit()) is not None:
+            configuration, seed = started
+            try:
+                config = self._unit_config(configuration, seed)
+            except ValueError as error:
+                # Values that are fine one by one may still contradict each other.
+                self._study.failed(configuration.number, seed, str(error))
+                continue
+            self._units[trial_id] = configuration.number, seed
+            return config
+        return Searcher.FINISHED if self._study.over else None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -14,6 +14,9 @@ from data.fields import field_paths, nearest_field
 from model.training.recipe import Recipe
 from sweep.parameters import AnyParameter, Value
 
+EXAM = ("folds", "selection", "min_sensitivity")
+"""Recipe fields that a search must not vary: the best of them would only be the easiest exam."""
+
 
 @dataclass(frozen=True)
 class SearchSpace:
@@ -139,6 +142,10 @@ class SearchSpace:
         )
 
     def _check_field(self, path: str) -> None:
+        if path.split(".")[0] in EXAM:
+            raise ConfigError(
+                f"search.{path}: says how a configuration is scored, so it must be the same for all"
+            )
         if path in field_paths(Recipe):
             return
         nearest = nearest_field(Recipe, path)

@@ -101,6 +101,12 @@ class Study:
         self._record(UnitFailed(number, seed, reason))
         self._settle(number)
 
+    def abandon(self, reason: str) -> None:
+        """Give up every unit that still runs."""
+        for unit in self.board.units():
+            if unit.state is State.RUNNING:
+                self.failed(unit.configuration, unit.seed, reason)
+
     def _settle(self, number: int) -> None:
         configuration = self.board.configurations[number]
         if not configuration.over(self.board.seeds):

@@ -17,15 +17,19 @@ from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.fit import EpochMetrics, Training, select_epoch
 from model.training.recipe import Recipe
 from sweep.board import unit_id
+from sweep.config import ResourcesConfig
 from sweep.recordings import Material, load_examples
+
+MAY_PASS_ELSEWHERE = (OSError, MemoryError, torch.OutOfMemoryError)
 
 
 class UnitTrainable(tune.Trainable):
     """Trains what its config says, see `unit_config`.
 
     Each result holds `reports`: the epochs not yet reported by this process, so that a unit that lost its worker after
-    a checkpoint but before its report tells that epoch again. A Python error is the unit's result (`failure`),
-    not the process's end: it would come again on another machine. Only a lost process makes Ray start the unit anew.
+    a checkpoint but before its report tells that epoch again. An error of the training itself is the unit's result
+    (`failure`): it would come again on any machine. A lost process, a full memory or a disk that does not answer makes
+    Ray start the unit anew, at most `resources.max_failures` times.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -39,6 +43,8 @@ class UnitTrainable(tune.Trainable):
         try:
             if self._failure is None:
                 return self._train_epoch()
+        except MAY_PASS_ELSEWHERE:
+            raise
         except Exception as error:
             self._failure = _explain(error)
         return {"reports": [], "failure": self._failure, "done": True}
@@ -46,6 +52,8 @@ class UnitTrainable(tune.Trainable):
     def _open(self, config: dict[str, Any]) -> None:
         self._failure: str | None = None
         self._reported = 0
+        # The last unit's tensors must be gone before the next one's are made.
+        self._training: Training | None = None
         self._checkpoint = (
             Path(config["folder"]) / unit_id(config["configuration"], config["seed"]) / "checkpoint.pt"
         )
@@ -54,14 +62,18 @@ class UnitTrainable(tune.Trainable):
             self._recipe = Recipe.model_validate_json(config["recipe"])
             material = Material(**json.loads(config["material"]))
             train, validation = _examples(material, self._recipe.folds.fold)
-            self._training = Training(self._recipe, config["seed"], train, validation)
+            training = Training(self._recipe, config["seed"], train, validation, device=config["device"])
             if self._checkpoint.exists():
-                self._training.load_state_dict(load_checkpoint(self._checkpoint))
+                training.load_state_dict(load_checkpoint(self._checkpoint))
+            self._training = training
+        except MAY_PASS_ELSEWHERE:
+            raise
         except Exception as error:
             self._failure = _explain(error)
 
     def _train_epoch(self) -> dict[str, Any]:
         training = self._training
+        assert training is not None
         if not training.done:
             training.run_epoch()
             save_checkpoint(self._checkpoint, training.state_dict())
@@ -74,7 +86,12 @@ class UnitTrainable(tune.Trainable):
 
 
 def unit_config(
-    configuration: int, seed: int, recipe: Recipe, material: Material, folder: Path, threads: int
+    configuration: int,
+    seed: int,
+    recipe: Recipe,
+    material: Material,
+    folder: Path,
+    resources: ResourcesConfig,
 ) -> dict[str, Any]:
     """What a worker needs to train a unit: plain values, and paths that it can read.
 
@@ -86,7 +103,8 @@ def unit_config(
         "recipe": recipe.model_dump_json(),
         "material": json.dumps(asdict(material)),
         "folder": str(folder),
-        "threads": threads,
+        "threads": max(1, int(resources.cpu)),
+        "device": "cuda" if resources.gpu else "cpu",
     }
 
 

@@ -78,12 +78,13 @@ def fit(
     """Train to the last epoch, yielding each epoch's metrics.
 
     With `checkpoint`, every epoch is saved there before it is yielded, and a run found there is continued: its
-    past epochs are not yielded again, and what follows equals the undisturbed run bit for bit on the CPU.
+    past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU.
     Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored.
     """
     training = Training(recipe, seed, train, validation, device=device)
     if checkpoint is not None and checkpoint.exists():
         training.load_state_dict(load_checkpoint(checkpoint))
+        yield from training.history
     while not training.done:
         metrics = training.run_epoch()
         if checkpoint is not None:
@@ -116,7 +117,7 @@ class Training:
         device: str | torch.device | None = None,
     ) -> None:
         _check_can_be_scored(validation)
-        if len(train) < recipe.batch_size:
+        if recipe.sampling.drop_last and len(train) < recipe.batch_size:
             raise TrainingError(f"{len(train)} training cycles do not fill one batch of {recipe.batch_size}")
         self.recipe = recipe
         self.seed = seed
@@ -202,6 +203,8 @@ class Training:
         sums: dict[str, Tensor] = {}
         steps = skipped = 0
         for rows in epoch_batches(self.train.labels.cpu(), recipe.batch_size, recipe.sampling, order):
+            if len(rows) == 1:
+                continue  # neither batch statistics nor a partner to mix with
             rows = rows.to(self.device)
             batch = spec_augment(self.train.features[rows].float(), recipe.augment, masks)
             inputs = model_input(batch, recipe.features.target_frames)
@@ -249,7 +252,10 @@ class Training:
         for rows in torch.arange(len(examples), device=self.device).split(4 * self.recipe.batch_size):
             inputs = model_input(examples.features[rows].float(), self.recipe.features.target_frames)
             with self._autocast():
-                predicted.append(self.model(inputs).argmax(dim=1))
+                logits = self.model(inputs)
+            if not torch.isfinite(logits).all():
+                raise TrainingError("the network's answers are no longer finite; try a lower learning rate")
+            predicted.append(logits.argmax(dim=1))
         return confusion_matrix(examples.labels.cpu(), torch.cat(predicted).cpu(), len(LABELS))
 
     def _autocast(self) -> AbstractContextManager[Any]:

@@ -37,3 +37,12 @@ def test_a_damaged_memory_is_forgotten(tmp_path: Path) -> None:
     (cache / "digests.json").write_text('{"half')
     assert file_digests([file], cache) == before
     assert [path.name for path in cache.iterdir()] == ["digests.json"]
+
+
+def test_two_names_of_one_file_have_one_digest_each(tmp_path: Path) -> None:
+    file, link, other = tmp_path / "a.txt", tmp_path / "b.txt", tmp_path / "c.txt"
+    file.write_text("same")
+    link.symlink_to(file)
+    other.write_text("other")
+    first, second, third = file_digests([file, link, other])
+    assert first == second != third

@@ -53,7 +53,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory):  # noqa: ANN202
+def _cache(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -103,13 +103,14 @@ MISSPELT = {"patch_mix.temprature": {"type": "float", "low": 0.1, "high": 0.5}}
             changed(search=MISSPELT),
             "search.patch_mix.temprature: no such field; did you mean patch_mix.temperature",
         ),
+        (changed(search={"folds.fold": {"type": "int", "low": 0, "high": 4}}), "search.folds.fold: says how"),
         (changed(sede=[1]), "sede: no such field; did you mean seeds"),
         (changed(data="nowhere"), "nowhere: "),
         (changed(data=None), "no recordings: give --data DIR"),
         (changed(tracking_uri="http://127.0.0.1:9"), "tracking server http://127.0.0.1:9: no answer"),
         (changed(sampler={"name": "tpe", "arguments": {"startup": 3}}), "TPESampler refuses"),
         (changed(pruner={"name": "median", "arguments": {"warmup": 3}}), "MedianPruner refuses"),
-        (changed(resources={"cpu": 4000}), "a unit needs 4000 CPU"),
+        (changed(resources={"cpu": 4000, "concurrent": 1}), "a unit needs 4000 CPU"),
         (changed(recipe={**RECIPE, "backbone": {"variant": "tiny", "pretrained": "gone.pth"}}), "gone.pth"),
     ],
 )

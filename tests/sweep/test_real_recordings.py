@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from model.training.recipe import read_recipe
-from sweep.config import read_study
+from sweep.config import StudyConfig, read_study
 from sweep.run import run_study
 from sweep.tracking import database_uri
 
@@ -18,16 +18,10 @@ def test_a_sweep_of_real_recordings_ends_with_a_best_file_and_mlflow_runs(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
-    quickstart = read_study(ROOT / "search_spaces" / "quickstart.yaml")
-    config = quickstart.model_copy(
-        update={
-            "data": str(shared / "icbhi_sample"),
-            "recipe": {**quickstart.recipe, "epochs": 1},
-            "seeds": (1, 2),
-            "budget": quickstart.budget.model_copy(update={"configurations": 2}),
-        }
-    )
-    config.__dict__.pop("space", None)
+    content = read_study(ROOT / "search_spaces" / "quickstart.yaml").model_dump()
+    content |= {"data": str(shared / "icbhi_sample"), "seeds": (1, 2), "budget": {"configurations": 2}}
+    content["recipe"]["epochs"] = 1
+    config = StudyConfig.model_validate(content)
     with pytest.warns(UserWarning, match="a subset: 216 of the 920"):
         folder = run_study(config, tmp_path / "studies", "real", "local", Console(quiet=True))
     board = folder.board()

@@ -1,6 +1,10 @@
 """Whole studies on real Ray workers, from the command line to best.yaml."""
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import mlflow
@@ -16,17 +20,18 @@ from sweep.board import State
 from sweep.config import StudyConfig
 from sweep.export import ExportError
 from sweep.folder import StudyFolder
-from sweep.run import run_study
+from sweep.run import InterruptedStudyError, run_study
 from sweep.tracking import database_uri
 
+RECIPE = {
+    "backbone": {"name": "dass", "variant": "tiny"},
+    "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+    "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
+    "epochs": 3,
+}
 STUDY = {
     "data": {"patients": 12, "seed": 0},
-    "recipe": {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-        "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
-        "epochs": 3,
-    },
+    "recipe": RECIPE,
     "search": {
         "patch_mix.temperature": {"type": "float", "low": 0.02, "high": 0.5, "log": True},
         "smoothing.stage": {"type": "categorical", "choices": [None, 1]},
@@ -102,7 +107,7 @@ def test_a_pruned_configuration_gets_no_further_seed(tmp_path: Path) -> None:
 def test_a_unit_that_fails_ends_its_configuration_and_not_the_study(tmp_path: Path) -> None:
     rates = {"type": "categorical", "choices": [1e-3, 1e30]}
     mixed = study(
-        recipe={**STUDY["recipe"], "optimiser": {"name": "sgd", "weight_blend": 0.0}, "epochs": 1},  # type: ignore[dict-item]
+        recipe={**RECIPE, "optimiser": {"name": "sgd", "weight_blend": 0.0}, "epochs": 1},
         search={"optimiser.learning_rate": rates},
         enqueue=[{"optimiser.learning_rate": 1e30}, {"optimiser.learning_rate": 1e-3}],
         budget={"configurations": 2},
@@ -115,3 +120,79 @@ def test_a_unit_that_fails_ends_its_configuration_and_not_the_study(tmp_path: Pa
     assert optuna_states(folder) == ["FAIL", "COMPLETE"]
     lines = [json.loads(line) for line in folder.journal.read_text().splitlines()]
     assert [line["event"] for line in lines if line.get("configuration") == 0][-1] == "UnitFailed"
+
+
+def test_values_that_contradict_each_other_fail_their_configuration_and_not_the_study(tmp_path: Path) -> None:
+    classes = {"type": "categorical", "choices": ["none", "inverse_frequency"]}
+    contradicting = study(
+        recipe={**RECIPE, "epochs": 1},
+        search={
+            "sampling.name": {"type": "categorical", "choices": ["shuffle", "weighted"]},
+            "loss.class_weights": classes,
+        },
+        enqueue=[],
+        seeds=[1],
+        sampler={"name": "grid"},
+        pruner={"name": "none"},
+        budget={"configurations": 4},
+    )
+    folder = run_study(contradicting, tmp_path, "contradicting", "local", Console(quiet=True))
+    states = {tuple(c.values.values()): c.units[1].state for c in folder.board().configurations}
+    assert states.pop(("weighted", "inverse_frequency")) is State.FAILED
+    assert set(states.values()) == {State.FINISHED}
+
+
+def test_a_unit_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_TEST_MARK", str(tmp_path))
+    one = study(recipe={**RECIPE, "epochs": 6}, seeds=[1], budget={"configurations": 1})
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_one_worker, args=(tmp_path, killed), daemon=True)
+    killer.start()
+    folder = run_study(one, tmp_path / "killed", "one", "local", Console(quiet=True))
+    killer.join(60)
+    assert len(killed) == 1
+    undisturbed = run_study(one, tmp_path / "whole", "one", "local", Console(quiet=True))
+
+    (unit,), (expected,) = folder.board().units(), undisturbed.board().units()
+    assert unit.state is State.FINISHED
+    assert [{**report, "seconds": 0} for report in unit.curve] == [
+        {**report, "seconds": 0} for report in expected.curve
+    ]
+
+
+def kill_one_worker(mark: Path, killed: list[int]) -> None:
+    """End the process that trains under `mark`, once it has saved a checkpoint."""
+    while not list(mark.glob("killed/*/units/*/checkpoint.pt")):
+        time.sleep(0.02)
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            is_worker = process.joinpath("cmdline").read_bytes().startswith(b"ray::")
+            is_ours = f"RESPSWEEP_TEST_MARK={mark}".encode() in process.joinpath("environ").read_bytes()
+            trains = b"Trainable" in process.joinpath("cmdline").read_bytes()
+        except OSError:
+            continue
+        if is_worker and is_ours and trains:
+            os.kill(int(process.name), signal.SIGKILL)
+            killed.append(int(process.name))
+            return
+
+
+def test_an_interrupted_study_says_so_and_leaves_nothing_running(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        while not list(tmp_path.glob("stopped/units/*/checkpoint.pt")):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    long = study(recipe={**RECIPE, "epochs": 200}, pruner={"name": "none"})
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(InterruptedStudyError, match="interrupted after 0 complete configurations of 3"):
+        run_study(long, tmp_path, "stopped", "local", Console(quiet=True))
+    folder = StudyFolder.open(tmp_path, "stopped")
+    units = folder.board().units()
+    assert units
+    assert {unit.state for unit in units} == {State.FAILED}
+    assert {unit.reason for unit in units} == {"interrupted"}
+    assert "RUNNING" not in optuna_states(folder)
+    assert not folder.best.exists()

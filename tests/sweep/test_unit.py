@@ -8,6 +8,7 @@ from data.config import parse
 from data.synthetic import write_breaths
 from model.training.recipe import Recipe
 from sweep.board import RATES
+from sweep.config import ResourcesConfig
 from sweep.recordings import Material, Recordings
 from sweep.unit import UnitTrainable, unit_config
 
@@ -29,7 +30,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 
 def config(material: Material, folder: Path, seed: int = 1, **changes: Any) -> dict[str, Any]:
-    return unit_config(0, seed, parse(Recipe, {**RECIPE, **changes}, "test"), material, folder, threads=1)
+    return unit_config(
+        0, seed, parse(Recipe, {**RECIPE, **changes}, "test"), material, folder, ResourcesConfig()
+    )
 
 
 def test_a_unit_reports_each_epoch_and_says_which_one_counts(material: Material, tmp_path: Path) -> None:
