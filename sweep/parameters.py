@@ -12,6 +12,9 @@ from data.config import Config
 Value = float | int | str | bool | None | tuple[Any, ...]
 
 
+LONGEST_GRID = 10_000
+
+
 class _Parameter(Config):
     when: str | dict[str, tuple[Value, ...]] | None = Field(
         default=None,
@@ -107,8 +110,9 @@ class IntParameter(_Parameter):
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     def grid(self) -> list[Value] | None:
-        """All values, or None for a logarithmic range, whose integers are too many to be meant one by one."""
-        return None if self.log else [*range(self.low, self.high + 1, self.step)]
+        """All values, or None when they are too many to be meant one by one: a logarithmic or a very long range."""
+        values = range(self.low, self.high + 1, self.step)
+        return None if self.log or len(values) > LONGEST_GRID else [*values]
 
 
 class CategoricalParameter(_Parameter):
