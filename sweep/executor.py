@@ -59,8 +59,8 @@ def start_ray(address: str) -> None:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ExecutorError(
-            f"--address {address}: no Ray cluster answers there ({error}); start one with `ray up cluster.yaml` "
-            "or `ray start --head`, or leave --address out to run on this machine"
+            f"--address {address}: no Ray cluster answers there; start one with `ray start --head`, "
+            "or leave --address out to run on this machine"
         ) from error
 
 

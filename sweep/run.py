@@ -79,8 +79,8 @@ def run_study(config: StudyConfig, studies: Path, name: str, address: str, conso
     console.print(leaderboard(board, rows=20), *failures(board), sep="\n", markup=False)
     if interrupted:
         raise InterruptedStudyError(
-            f"{folder.path}: interrupted after {len(board.ranking())} complete configurations of {budget}; "
-            f"`respsweep export {folder.name}` writes the best of them"
+            f"{folder.path}: interrupted after {len(board.ranking())} complete configurations of {budget}"
+            + (f"; `respsweep export {folder.name}` writes the best of them" if board.ranking() else "")
         )
     export(folder)
     return folder

@@ -10,6 +10,8 @@ import contextlib
 import logging
 import os
 import queue
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -190,12 +192,27 @@ def serve_ui(tracking_uri: str | None, study_folder: Path, port: int) -> None:
         raise TrackingError(f"the runs of this study are on {tracking_uri}; open it there")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database_uri(study_folder)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with contextlib.suppress(KeyboardInterrupt):
-        status = subprocess.run(command).returncode
-        if status:
-            raise TrackingError(
-                f"--port {port}: the MLflow UI ended with status {status}; is the port taken?"
-            )
+    _check_port_is_free(port)
+    # MLflow starts workers of its own and does not always take them along; their session does.
+    server = subprocess.Popen(command, start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        status = server.wait()
+    except KeyboardInterrupt:
+        return
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+    raise TrackingError(f"the MLflow UI ended by itself, with status {status}")
+
+
+def _check_port_is_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise TrackingError(f"--port {port}: {error.strerror}; give another one") from error
 
 
 def _reason(error: BaseException | None) -> str:
