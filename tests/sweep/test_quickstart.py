@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_quickstart_finds_a_better_configuration_than_the_papers(tmp_path: Path) -> None:
+def test_the_quickstart_finds_a_better_configuration_than_the_papers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
     config = read_study(ROOT / "search_spaces" / "quickstart.yaml")
     board = run_study(config, tmp_path, "quickstart", "local", Console(width=160)).board()
     means = {configuration.number: configuration.summary() for configuration in board.ranking()}
