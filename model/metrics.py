@@ -57,16 +57,5 @@ def recall_per_class(confusion: Int[np.ndarray, "classes classes"]) -> list[floa
     return [_share(row[index], row.sum()) for index, row in enumerate(confusion)]
 
 
-def summary(confusion: Int[np.ndarray, "classes classes"]) -> dict[str, float | None]:
-    """The five figures that are reported for every epoch. Specificity is the same in both evaluations."""
-    return {
-        "icbhi_score": icbhi_score(confusion),
-        "specificity": specificity(confusion),
-        "sensitivity": sensitivity(confusion),
-        "icbhi_score_any_abnormal": icbhi_score(confusion, any_abnormal=True),
-        "sensitivity_any_abnormal": sensitivity(confusion, any_abnormal=True),
-    }
-
-
 def _share(found: np.integer, total: np.integer) -> float | None:
     return int(found) / int(total) if total else None
