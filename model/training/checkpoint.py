@@ -1,8 +1,10 @@
-"""A training run on disk: written whole or not at all, read back without running foreign code."""
+"""A training run on disk: written whole or not at all, checked when read, with the one before it to fall back on."""
 
 from __future__ import annotations
 
 import os
+import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +14,91 @@ FORMAT = 1
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing, broken, or of another run."""
+    """A checkpoint that is missing, damaged, or of another run."""
+
+
+class LostCheckpointError(CheckpointError):
+    """A checkpoint that is not there, was cut short, or whose bytes are not those that were written."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors and plain values) to `path`; a crash leaves the file that was there before."""
+    """Write `state` (tensors and plain values) to `path`; what was there stays, as `NAME.previous.pt`.
+
+    A crash at any point leaves a whole file that `latest_checkpoint` finds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
+    # torch.save tells of a full disk in words of its own; an OSError says what it is.
+    content = BytesIO()
+    torch.save({"format": FORMAT, **state}, content)
     try:
         with partial.open("wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            os.replace(path, _beside(path, "previous"))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
+def latest_checkpoint(path: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """The newest readable state that was saved to `path`, and a note on the files that were passed over, if any.
+
+    The state is None when the run has to begin anew: with a note when files are damaged, without one when there
+    are none. A damaged file at `path` is moved to `NAME.damaged.pt`, or the next save would put it in the place
+    of the good one before it. Raises CheckpointError for a whole file of another format and OSError when the
+    disk does not answer: neither is damage, and training over it would lose what is there.
+    """
+    previous = _beside(path, "previous")
+    if not path.exists() and not previous.exists():
+        return None, None
+    state, trouble = _read_if_whole(path)
+    if state is not None:
+        return state, None
+    if path.exists():
+        os.replace(path, _beside(path, "damaged"))
+    state, more_trouble = _read_if_whole(previous)
+    if state is not None:
+        return state, f"{trouble}; going on from the one before it, {previous.name}"
+    return None, f"{trouble}; {more_trouble}; the run begins anew"
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """State that `save_checkpoint` wrote, on the CPU. Raises CheckpointError if there is none, or not a whole one."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = BytesIO(path.read_bytes())
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such checkpoint") from None
+        raise LostCheckpointError(f"{path}: no such checkpoint") from None
+    try:
+        _check_sums(content)
+        state = torch.load(content, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
+        raise LostCheckpointError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else type(state).__name__
         raise CheckpointError(f"{path}: checkpoint format {found}, this version reads {FORMAT}")
     return state
+
+
+def _beside(path: Path, role: str) -> Path:
+    return path.with_name(f"{path.stem}.{role}{path.suffix}")
+
+
+def _read_if_whole(path: Path) -> tuple[dict[str, Any] | None, str]:
+    try:
+        return load_checkpoint(path), ""
+    except LostCheckpointError as error:
+        return None, str(error)
+
+
+def _check_sums(content: BytesIO) -> None:
+    # torch.load takes a zip archive's bytes as they are: a flipped bit would become a weight.
+    with zipfile.ZipFile(content) as archive:
+        broken = archive.testzip()
+    if broken is not None:
+        raise zipfile.BadZipFile(f"{broken} has changed since it was written")
+    content.seek(0)

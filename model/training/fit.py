@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -23,7 +24,7 @@ from model.metrics import confusion_matrix, icbhi_score, sensitivity, specificit
 from model.patch_mix import Mix, draw_mix
 from model.projector import Projector
 from model.registry import build_backbone
-from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from model.training.checkpoint import CheckpointError, latest_checkpoint, save_checkpoint
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
 from model.training.recipe import Recipe
 from model.training.seeds import derive_seed, generator
@@ -78,13 +79,18 @@ def fit(
     """Train to the last epoch, yielding each epoch's metrics.
 
     With `checkpoint`, every epoch is saved there before it is yielded, and a run found there is continued: its
-    past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU.
+    past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU. From a
+    damaged file it falls back to the one before it, or else begins anew, with a warning.
     Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored.
     """
     training = Training(recipe, seed, train, validation, device=device)
-    if checkpoint is not None and checkpoint.exists():
-        training.load_state_dict(load_checkpoint(checkpoint))
-        yield from training.history
+    if checkpoint is not None:
+        state, note = latest_checkpoint(checkpoint)
+        if note is not None:
+            warnings.warn(note, stacklevel=2)
+        if state is not None:
+            training.load_state_dict(state)
+            yield from training.history
     while not training.done:
         metrics = training.run_epoch()
         if checkpoint is not None:
@@ -105,6 +111,10 @@ class Training:
 
     Every use of chance draws from a seed derived from (seed, purpose, epoch), so the state between epochs is
     just weights and moments: there is no generator or sampler position to save, and none to get wrong.
+
+    `accumulate` chunks of a batch go through the backbone one by one, for a device that cannot hold it whole. The
+    gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
+    one value goes on with another.
     """
 
     def __init__(
@@ -115,12 +125,16 @@ class Training:
         validation: Examples,
         *,
         device: str | torch.device | None = None,
+        accumulate: int = 1,
     ) -> None:
+        if accumulate < 1:
+            raise ValueError(f"accumulate: a batch is trained in 1 chunk or more, got {accumulate}")
         _check_can_be_scored(validation)
         if recipe.sampling.drop_last and len(train) < recipe.batch_size:
             raise TrainingError(f"{len(train)} training cycles do not fill one batch of {recipe.batch_size}")
         self.recipe = recipe
         self.seed = seed
+        self.accumulate = accumulate
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.train = train.to(self.device)
         self.validation = validation.to(self.device)
@@ -128,9 +142,8 @@ class Training:
 
         torch.manual_seed(derive_seed(seed, "initial weights"))
         input_shape = recipe.features.input_shape
-        self.model = build_backbone(recipe.backbone, recipe.smoothing, len(LABELS), input_shape).to(
-            self.device
-        )
+        backbone = build_backbone(recipe.backbone, recipe.smoothing, len(LABELS), input_shape)
+        self.model = backbone.to(self.device)
         self.grid = self.model.grid(*input_shape)
         self.projector = Projector(self.model.feature_dim).to(self.device) if recipe.patch_mix.axes else None
         self.modules = nn.ModuleDict({"model": self.model})
@@ -217,11 +230,8 @@ class Training:
             losses, stepped = optimise_step(self.modules, self.optimiser, backward, recipe.optimiser)
             steps += 1
             skipped += not stepped
-            for name, value in {
-                "total": losses.total,
-                "cross_entropy": losses.cross_entropy,
-                **losses.contrast,
-            }.items():
+            terms = {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.contrast}
+            for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach().float()
         means = {name: float(value) / steps for name, value in sums.items()}
         if not math.isfinite(means["total"]):
@@ -241,6 +251,7 @@ class Training:
                 self.recipe.patch_mix,
                 self.class_weights,
                 self.recipe.loss.label_smoothing,
+                self.accumulate,
             )
         losses.total.backward()
         return losses
@@ -249,7 +260,8 @@ class Training:
     def _confusion(self, examples: Examples) -> np.ndarray:
         self.modules.eval()
         predicted = []
-        for rows in torch.arange(len(examples), device=self.device).split(4 * self.recipe.batch_size):
+        size = max(1, 4 * self.recipe.batch_size // self.accumulate)
+        for rows in torch.arange(len(examples), device=self.device).split(size):
             inputs = model_input(examples.features[rows].float(), self.recipe.features.target_frames)
             with self._autocast():
                 logits = self.model(inputs)

@@ -1,12 +1,15 @@
 import dataclasses
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from data.batches import Examples
 from data.config import parse
-from model.training.checkpoint import CheckpointError, load_checkpoint
+from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.training.fit import EpochMetrics, Training, TrainingError, fit, select_epoch
 from model.training.recipe import Recipe
 
@@ -77,6 +80,65 @@ def test_an_interrupted_run_continues_bit_for_bit(tmp_path: Path, name: str, rho
         assert torch.equal(weights[key], value), key
 
 
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def scribble(path: Path) -> None:
+    path.write_bytes(b"garbage" * 1000)
+
+
+def spoil_both(path: Path) -> None:
+    tear(path)
+    scribble(path.with_name("checkpoint.previous.pt"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "note"),
+    [
+        (tear, r"not a readable checkpoint .*; going on from the one before it, checkpoint\.previous\.pt"),
+        (flip_a_bit, r"not a readable checkpoint .*; going on from the one before it"),
+        (scribble, r"not a readable checkpoint .*; going on from the one before it"),
+        (Path.unlink, r"no such checkpoint; going on from the one before it"),
+        (spoil_both, r"the run begins anew"),
+    ],
+)
+def test_a_run_with_a_spoilt_checkpoint_ends_as_if_undisturbed(
+    tmp_path: Path, spoil: Callable[[Path], None], note: str
+) -> None:
+    settings, data = recipe(), (tones(16, 0), tones(8, 1))
+    whole = Training(settings, 1, *data)
+    for _ in range(3):
+        whole.run_epoch()
+
+    path = tmp_path / "checkpoint.pt"
+    run = fit(settings, 1, *data, checkpoint=path)
+    assert [next(run).epoch, next(run).epoch] == [1, 2]
+    spoil(path)
+    with pytest.warns(UserWarning, match=note):
+        resumed = list(fit(settings, 1, *data, checkpoint=path))
+    assert without_time(resumed) == without_time(whole.history)
+    saved = load_checkpoint(path)
+    torch.testing.assert_close(saved["modules"], whole.modules.state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(
+        saved["optimiser"]["state"], whole.optimiser.state_dict()["state"], rtol=0, atol=0
+    )
+
+
+def test_a_whole_checkpoint_is_continued_without_a_word(tmp_path: Path) -> None:
+    path, data = tmp_path / "checkpoint.pt", (tones(8, 0), tones(8, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        next(fit(recipe(epochs=1), 1, *data, checkpoint=path))
+        assert len(list(fit(recipe(epochs=1), 1, *data, checkpoint=path))) == 1
+
+
 def test_a_checkpoint_of_another_seed_or_recipe_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     data = tones(8, 0), tones(8, 1)
@@ -85,6 +147,78 @@ def test_a_checkpoint_of_another_seed_or_recipe_is_refused(tmp_path: Path) -> No
         next(fit(recipe(), 2, *data, checkpoint=path))
     with pytest.raises(CheckpointError, match="belongs to recipe"):
         next(fit(recipe(epochs=4), 1, *data, checkpoint=path))
+
+
+PLAIN = {
+    "backbone": {"name": "dass", "variant": "tiny"},  # tiny has no drop path
+    "optimiser": {"name": "sgd", "learning_rate": 1e-2, "weight_blend": 0.2},
+    "sampling": {"drop_last": False},
+}
+
+
+@pytest.mark.parametrize("backbone", ["dass", "ast"])
+@pytest.mark.parametrize("sam_rho", [0.0, 0.05])
+def test_training_in_chunks_is_training_but_for_rounding(backbone: str, sam_rho: float) -> None:
+    changes: dict[str, Any] = {**PLAIN, "backbone": {"name": backbone, "variant": "tiny"}}
+    changes["optimiser"] = {**PLAIN["optimiser"], "sam_rho": sam_rho}
+    if backbone == "ast":
+        changes["smoothing"] = {"stage": None}
+    runs = [
+        Training(recipe(**changes), 1, tones(13, 0), tones(8, 1), accumulate=chunks) for chunks in (1, 3, 50)
+    ]
+    start = {key: value.clone() for key, value in runs[0].modules.state_dict().items()}
+    whole, *others = [run.run_epoch() for run in runs]
+    after = runs[0].modules.state_dict()
+    assert max(float((after[key] - start[key]).abs().max()) for key in start) > 1e-3
+    for metrics, run in zip(others, runs[1:], strict=True):
+        assert metrics.train_loss == pytest.approx(whole.train_loss, rel=1e-5)
+        assert metrics.contrast == pytest.approx(whole.contrast, rel=1e-5)
+        torch.testing.assert_close(run.modules.state_dict(), after, rtol=1e-4, atol=1e-5)
+
+
+def test_in_bf16_too_chunks_only_round_differently() -> None:
+    changes: dict[str, Any] = {**PLAIN, "precision": "bf16"}
+    whole, chunked = (
+        Training(recipe(**changes), 1, tones(8, 0), tones(8, 1), accumulate=chunks).run_epoch()
+        for chunks in (1, 3)
+    )
+    assert chunked.train_loss == pytest.approx(whole.train_loss, rel=0.01)
+
+
+def test_a_run_goes_on_with_another_number_of_chunks(tmp_path: Path) -> None:
+    data = tones(16, 0), tones(8, 1)
+    whole = Training(recipe(**PLAIN), 1, *data)
+    whole.run_epoch()
+    save_checkpoint(tmp_path / "checkpoint.pt", whole.state_dict())
+    chunked = Training(recipe(**PLAIN), 1, *data, accumulate=4)
+    chunked.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    expected, got = whole.run_epoch(), chunked.run_epoch()
+    assert (got.epoch, got.confusion) == (2, expected.confusion)
+    assert got.train_loss == pytest.approx(expected.train_loss, rel=1e-5)
+    assert chunked.state_dict().keys() == whole.state_dict().keys()
+
+
+def test_a_run_in_chunks_is_the_same_again_with_drop_path_too() -> None:
+    first, again = (Training(recipe(), 1, tones(16, 0), tones(8, 1), accumulate=3) for _ in range(2))
+    for run in (first, again):
+        run.run_epoch()
+    assert without_time(first.history) == without_time(again.history)
+    torch.testing.assert_close(again.modules.state_dict(), first.modules.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("accumulate", "largest"), [(1, 32), (4, 8), (50, 1)])
+def test_scoring_takes_smaller_batches_too(accumulate: int, largest: int) -> None:
+    training = Training(recipe(epochs=1), 1, tones(8, 0), tones(40, 1), accumulate=accumulate)
+    scored: list[int] = []
+    training.model.register_forward_hook(lambda _, inputs, __: scored.append(len(inputs[0])))
+    training.run_epoch()
+    assert (max(scored), sum(scored)) == (largest, 40)
+
+
+@pytest.mark.parametrize("accumulate", [0, -2])
+def test_a_batch_has_at_least_one_chunk(accumulate: int) -> None:
+    with pytest.raises(ValueError, match=rf"accumulate: .* 1 chunk or more, got {accumulate}"):
+        Training(recipe(), 1, tones(8, 0), tones(8, 1), accumulate=accumulate)
 
 
 def test_a_loss_that_blows_up_ends_the_run_with_its_epoch() -> None:

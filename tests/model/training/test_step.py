@@ -1,16 +1,24 @@
 import json
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from model.ast import AST
 from model.dass import DASS, VARIANTS
-from model.patch_mix import Mix, PatchMixConfig, segment
+from model.patch_mix import Axis, Mix, PatchMixConfig, draw_mix, segment
 from model.projector import Projector
-from model.training.step import objective
+from model.registry import BackboneConfig, build_backbone
+from model.smoothing import SmoothingConfig
+from model.training.seeds import generator
+from model.training.step import Losses, objective
 
 FORMS = {"paper": ("paper", "sum"), "reference_code": ("reference", "mean")}
 
@@ -97,3 +105,147 @@ def test_the_weight_of_an_axis_scales_its_contrast(
     patch_mix = PatchMixConfig(weight_time=0.5, weight_frequency=0.0)
     losses = objective(model, projector, golden["input"].double(), golden["labels"], mixes, patch_mix)
     torch.testing.assert_close(losses.total, losses.cross_entropy + 0.5 * losses.contrast["time"])
+
+
+SHAPE = (40, 32)
+LABELS = torch.tensor([0, 1, 0, 2, 3, 0, 1])
+ALL_AXES: tuple[Axis, ...] = ("time", "frequency", "cells")
+
+
+def build(name: Literal["dass", "ast"], drop_path_rate: float | None = None) -> DASS | AST:
+    torch.manual_seed(1)
+    config = BackboneConfig(name=name, variant="tiny", drop_path_rate=drop_path_rate)
+    smoothing = SmoothingConfig(stage=1 if name == "dass" else None)
+    return build_backbone(config, smoothing, 4, SHAPE).double().train()
+
+
+def half_mixed(model: DASS | AST, axes: Sequence[Axis], batch: int) -> list[Mix]:
+    """Mixes that take about half of the cells from a partner, who is sample 0 itself for sample 0 of the first."""
+    height, width = grid = model.grid(*SHAPE)
+    mixes = []
+    for axis in axes:
+        if axis == "cells":
+            replaced = torch.arange(height * width).reshape(grid) % 2 == 0
+        else:
+            replaced = segment(axis, grid, 0, grid[1 if axis == "time" else 0] // 2)
+        permutation = torch.cat([torch.zeros(1, dtype=torch.long), torch.arange(1, batch).roll(1)])
+        mixes.append(Mix(axis, permutation.roll(len(mixes)), replaced))
+    return mixes
+
+
+def train_once(
+    model: DASS | AST, axes: Sequence[Axis], batch: int, accumulate: int, **settings: Any
+) -> tuple[Losses, dict[str, Tensor]]:
+    """Losses, and the gradients and batch statistics that a backward pass leaves."""
+    torch.manual_seed(2)
+    projector = Projector(model.feature_dim).double().train()
+    modules = nn.ModuleDict({"model": model, "projector": projector})
+    modules.zero_grad()
+    losses = objective(
+        model,
+        projector,
+        torch.randn(batch, *SHAPE, dtype=torch.float64),
+        LABELS[:batch],
+        half_mixed(model, axes, batch),
+        PatchMixConfig(axes=tuple(axes), **settings),
+        class_weights=torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64),
+        label_smoothing=0.1,
+        accumulate=accumulate,
+    )
+    losses.total.backward()
+    gradients = {
+        key: parameter.grad.clone()
+        for key, parameter in modules.named_parameters()
+        if parameter.grad is not None
+    }
+    return losses, gradients | {key: buffer.clone() for key, buffer in modules.named_buffers()}
+
+
+def assert_the_same(got: tuple[Losses, dict[str, Tensor]], wanted: tuple[Losses, dict[str, Tensor]]) -> None:
+    torch.testing.assert_close(got[0].total, wanted[0].total, rtol=1e-12, atol=0)
+    torch.testing.assert_close(got[0].contrast, wanted[0].contrast, rtol=1e-12, atol=0)
+    torch.testing.assert_close(got[1], wanted[1], rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["dass", "ast"])
+@pytest.mark.parametrize("axes", [(), ("time",), ("frequency",), ("cells",), ALL_AXES])
+def test_in_chunks_a_batch_has_the_same_losses_and_gradients(
+    name: Literal["dass", "ast"], axes: tuple[Axis, ...]
+) -> None:
+    model = build(name, drop_path_rate=0.0 if name == "dass" else None)
+    whole = train_once(model, axes, 7, 1)
+    assert any(gradient.abs().max() > 1e-3 for gradient in whole[1].values())
+    for chunks in (2, 3, 100):
+        assert_the_same(train_once(model, axes, 7, chunks), whole)
+
+
+@pytest.mark.parametrize("form", ["paper", "paper_inverse"])
+def test_in_chunks_the_forms_of_the_paper_are_the_same_too(form: str) -> None:
+    model = build("dass", drop_path_rate=0.0)
+    settings = {"form": form, "negatives": "different_label", "temperature": 0.06}
+    wanted = train_once(model, ALL_AXES, 5, 1, **settings)
+    assert_the_same(train_once(model, ALL_AXES, 5, 2, **settings), wanted)
+
+
+def test_the_pass_that_is_repeated_drops_the_samples_that_it_dropped_before() -> None:
+    model, inputs = build("dass", drop_path_rate=0.5), torch.randn(6, *SHAPE, dtype=torch.float64)
+
+    def gradients(repeated: bool) -> dict[str, Tensor]:
+        torch.manual_seed(3)
+        model.zero_grad()
+        if repeated:
+            objective(
+                model, None, inputs, LABELS[:6], [], PatchMixConfig(axes=()), accumulate=3
+            ).total.backward()
+        else:
+            features = torch.cat([model.forward_features(chunk) for chunk in inputs.chunk(3)])
+            nn.functional.cross_entropy(model.classify(features), LABELS[:6]).backward()
+        return {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
+
+    torch.testing.assert_close(gradients(repeated=True), gradients(repeated=False), rtol=1e-8, atol=1e-12)
+
+
+class PeakMemory(TorchDispatchMode):
+    """Most bytes that tensors made under it held at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: dict[int, int] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                storage = leaf.untyped_storage()
+                if id(storage) not in self.alive:
+                    self.alive[id(storage)] = storage.nbytes()
+                    weakref.finalize(storage, self.alive.pop, id(storage))
+        self.peak = max(self.peak, sum(self.alive.values()))
+        return result
+
+
+@pytest.mark.parametrize("name", ["dass", "ast"])
+def test_of_the_24_rows_of_three_passes_one_chunk_is_held_at_a_time(name: Literal["dass", "ast"]) -> None:
+    model = build(name)
+    inputs, labels = torch.randn(8, 96, 64, dtype=torch.float64), torch.arange(8) % 4
+    drawn = generator(1, "mix")
+    mixes = [draw_mix(axis, model.grid(96, 64), 8, 1.0, drawn) for axis in ("time", "frequency")]
+    projector = Projector(model.feature_dim).double()
+    modules = nn.ModuleDict({"model": model, "projector": projector})
+    weights = sum(parameter.nbytes for parameter in modules.parameters())
+
+    def activations(accumulate: int) -> int:
+        """Bytes at the peak, beyond the weights and their gradients."""
+        modules.zero_grad(set_to_none=False)
+        with PeakMemory() as memory:
+            losses = objective(
+                model, projector, inputs, labels, mixes, PatchMixConfig(), accumulate=accumulate
+            )
+            losses.total.backward()
+        return memory.peak - 2 * weights
+
+    activations(1)  # Makes the gradients.
+    whole = activations(1)
+    assert activations(2) < 0.3 * whole  # 4 rows: 0.17, and the stems of their partners
+    assert activations(4) < 0.2 * whole  # 2 rows: 0.08, likewise
