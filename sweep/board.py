@@ -7,75 +7,63 @@ events in the same order give the same board, so a file of events (`sweep.journa
 from __future__ import annotations
 
 import statistics
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-RATES = ("score", "sensitivity", "specificity", "any_abnormal_score")
+from sweep.events import (
+    ConfigurationAdded,
+    ConfigurationDropped,
+    EpochReported,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFailed,
+    UnitFinished,
+    UnitLost,
+    UnitPruned,
+    UnitStarted,
+)
+from sweep.rates import RateTable
 
 
 class State(StrEnum):
-    """Where a unit stands."""
+    """Where a unit stands. A waiting one lost its worker and goes on from its checkpoint."""
 
+    WAITING = "waiting"
     RUNNING = "running"
     FINISHED = "finished"
     PRUNED = "pruned"
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class ConfigurationAdded:
-    """The search proposed a point: `values` by dotted recipe field, those that the search space varies."""
+class Fate(StrEnum):
+    """What has become of a configuration. An open one may still get a seed."""
 
-    configuration: int
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class UnitStarted:
-    configuration: int
-    seed: int
+    OPEN = "open"
+    COMPLETE = "complete"
+    DROPPED = "dropped"
+    PRUNED = "pruned"
+    FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class EpochReported:
-    """One epoch of a unit: `report` holds `epoch` (from 1), RATES (fractions) and whatever else is logged."""
+@dataclass
+class Span:
+    """A stretch of time, in seconds; `heard` is when its last news came. It lasts while `ended` is None."""
 
-    configuration: int
-    seed: int
-    report: Mapping[str, Any]
+    started: float
+    heard: float
+    ended: float | None = None
 
-
-@dataclass(frozen=True)
-class UnitFinished:
-    """A unit trained to its end; `epoch` is the one whose validation rates stand for it."""
-
-    configuration: int
-    seed: int
-    epoch: int
-
-
-@dataclass(frozen=True)
-class UnitPruned:
-    configuration: int
-    seed: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class UnitFailed:
-    configuration: int
-    seed: int
-    reason: str
-
-
-Event = ConfigurationAdded | UnitStarted | EpochReported | UnitFinished | UnitPruned | UnitFailed
+    def seconds(self, now: float) -> float:
+        return max(0.0, (now if self.ended is None else self.ended) - self.started)
 
 
 @dataclass
 class Unit:
-    """One configuration trained with one seed."""
+    """One configuration trained with one seed. Each of its `attempts` held a device."""
 
     configuration: int
     seed: int
@@ -83,10 +71,21 @@ class Unit:
     curve: list[Mapping[str, Any]] = field(default_factory=list)
     selected: Mapping[str, Any] | None = None
     reason: str | None = None
+    attempts: list[Span] = field(default_factory=list)
+    failures: int = 0
+    out_of_memory: bool = False
 
     @property
     def id(self) -> str:
         return unit_id(self.configuration, self.seed)
+
+    @property
+    def over(self) -> bool:
+        return self.state not in (State.RUNNING, State.WAITING)
+
+    def seconds(self, now: float) -> float:
+        """Time for which it has held a device."""
+        return sum(attempt.seconds(now) for attempt in self.attempts)
 
 
 @dataclass
@@ -96,34 +95,40 @@ class Configuration:
     number: int
     values: Mapping[str, Any]
     units: dict[int, Unit] = field(default_factory=dict)
+    dropped: str | None = None
+    """Why the race gave it up."""
 
-    def units_in(self, state: State) -> list[Unit]:
-        return [unit for unit in self.units.values() if unit.state is state]
-
-    @property
-    def settled(self) -> bool:
-        """A unit was pruned or failed, so that it gets no further seed."""
-        return any(unit.state in (State.PRUNED, State.FAILED) for unit in self.units.values())
-
-    def next_seed(self, seeds: Sequence[int]) -> int | None:
-        """The seed to run next: further ones only once the first has finished."""
-        if self.settled:
-            return None
-        if self.units and not self.units_in(State.FINISHED):
-            return None
-        return next((seed for seed in seeds if seed not in self.units), None)
+    def units_in(self, *states: State) -> list[Unit]:
+        return [unit for unit in self.units.values() if unit.state in states]
 
     def complete(self, seeds: Sequence[int]) -> bool:
         """Every seed was trained to its end."""
         return all(seed in self.units and self.units[seed].state is State.FINISHED for seed in seeds)
 
-    def over(self, seeds: Sequence[int]) -> bool:
-        """Nothing of it runs or will run."""
-        return not self.units_in(State.RUNNING) and (self.settled or self.complete(seeds))
+    def fate(self, seeds: Sequence[int]) -> Fate:
+        if self.units_in(State.FAILED):
+            return Fate.FAILED
+        if self.units_in(State.PRUNED):
+            return Fate.PRUNED
+        if self.dropped is not None:
+            return Fate.DROPPED
+        return Fate.COMPLETE if self.complete(seeds) else Fate.OPEN
+
+    def next_seed(self, seeds: Sequence[int]) -> int | None:
+        """The first seed that was not started."""
+        return next((seed for seed in seeds if seed not in self.units), None)
+
+    def rates(self, rate: str) -> list[float]:
+        """A rate of each finished unit."""
+        return [
+            unit.selected[rate]
+            for unit in self.units.values()
+            if unit.state is State.FINISHED and unit.selected is not None
+        ]
 
     def summary(self, rate: str = "score") -> Summary | None:
         """Mean and spread of a rate over the finished units, or None when there is none."""
-        values = [unit.selected[rate] for unit in self.units_in(State.FINISHED) if unit.selected is not None]
+        values = self.rates(rate)
         return Summary.of(values) if values else None
 
 
@@ -147,43 +152,65 @@ class Summary:
 class Board:
     """All configurations of a study, by number from 0."""
 
-    def __init__(self, seeds: Sequence[int], events: Iterable[Event] = ()) -> None:
+    def __init__(self, seeds: Sequence[int] = (), events: Iterable[Event] = ()) -> None:
         self.seeds = tuple(seeds)
         self.configurations: list[Configuration] = []
+        self.running: dict[tuple[int, int], Unit] = {}
+        self.waiting: dict[tuple[int, int], Unit] = {}
+        """Units without a worker whose configuration is open, in the order in which they lost it."""
+        self.rates = RateTable(len(self.seeds))
+        self.drivers: list[Span] = []
+        self.stopped: str | None = None
+        """Why the last driver let go; None while one holds the study."""
+        self.decisions = 0
+        """How many events but reports it has heard: what was derived from it stands while this does not change."""
+        self.ended: Counter[State] = Counter()
+        self.device_seconds: dict[State, float] = defaultdict(float)
+        """Device time of the units that are over, by how they ended."""
         for event in events:
             self.apply(event)
 
     def apply(self, event: Event) -> None:
-        """Take note of an event. Raises ValueError for one that cannot follow what is on the board."""
+        """Take note of an event. Raises ValueError, and changes nothing, for one that cannot follow what is there."""
         match event:
+            case StudyStarted(seeds, at=at):
+                self._start(seeds, at)
+            case StudyStopped(reason, at=at):
+                self._driver().ended = at
+                self.stopped = reason
             case ConfigurationAdded(number, values):
                 if number != len(self.configurations):
                     raise ValueError(
                         f"configuration {number} cannot follow {len(self.configurations)} others"
                     )
                 self.configurations.append(Configuration(number, dict(values)))
-            case UnitStarted(number, seed):
-                configuration = self._configuration(number)
-                if seed in configuration.units:
-                    raise ValueError(f"{unit_id(number, seed)} was already started")
-                configuration.units[seed] = Unit(number, seed)
-            case EpochReported(number, seed, report):
-                curve = self._running(number, seed).curve
-                # A unit that lost its worker reports its past epochs again.
-                if report["epoch"] == len(curve) + 1:
-                    curve.append(dict(report))
-            case UnitFinished(number, seed, epoch):
+                self.rates.add()
+            case ConfigurationDropped(number, reason):
+                self._drop(number, reason)
+            case UnitStarted(number, seed, at=at):
+                self._start_unit(number, seed, at)
+            case EpochReported(number, seed, report, at=at):
                 unit = self._running(number, seed)
-                if not 1 <= epoch <= len(unit.curve):
-                    raise ValueError(
-                        f"{unit.id} reported {len(unit.curve)} epochs, so epoch {epoch} cannot stand for it"
-                    )
-                unit.selected = unit.curve[epoch - 1]
-                unit.state = State.FINISHED
-            case UnitPruned(number, seed, reason):
-                self._stop(number, seed, State.PRUNED, reason)
-            case UnitFailed(number, seed, reason):
-                self._stop(number, seed, State.FAILED, reason)
+                # A unit that lost its worker reports its past epochs again.
+                if report["epoch"] == len(unit.curve) + 1:
+                    unit.curve.append(dict(report))
+                    unit.attempts[-1].heard = at
+                return
+            case UnitFinished(number, seed, epoch, at=at):
+                self._finish(number, seed, epoch, at)
+            case UnitPruned(number, seed, reason, at=at):
+                self._end(self._running(number, seed), State.PRUNED, at, reason)
+            case UnitLost(number, seed, reason, counts, out_of_memory, at=at):
+                unit = self._release(self._running(number, seed), State.WAITING, at, reason)
+                unit.failures += counts
+                unit.out_of_memory = unit.out_of_memory or out_of_memory
+                self.waiting[number, seed] = unit
+            case UnitFailed(number, seed, reason, at=at):
+                unit = self.unit(number, seed)
+                if unit.over:
+                    raise ValueError(f"{unit.id} is {unit.state}, so it cannot fail")
+                self._end(unit, State.FAILED, at, reason)
+        self.decisions += 1
 
     def unit(self, configuration: int, seed: int) -> Unit:
         """A unit that was started. Raises ValueError for any other."""
@@ -195,29 +222,41 @@ class Board:
     def units(self) -> list[Unit]:
         return [unit for configuration in self.configurations for unit in configuration.units.values()]
 
-    def waiting_unit(self) -> tuple[int, int] | None:
-        """(configuration, seed) to run next; None when each one so far has what it may have now."""
-        for configuration in self.configurations:
-            seed = configuration.next_seed(self.seeds)
-            if seed is not None:
-                return configuration.number, seed
-        return None
+    @property
+    def started(self) -> int:
+        """How many units were ever started."""
+        return self.ended.total() + len(self.running) + len(self.waiting)
+
+    def fate(self, number: int) -> Fate:
+        return self._configuration(number).fate(self.seeds)
 
     def ranking(self) -> list[Configuration]:
         """Configurations with every seed finished, best mean score first, equal ones in order of number."""
-        complete = [
-            configuration for configuration in self.configurations if configuration.complete(self.seeds)
-        ]
-        return sorted(complete, key=lambda configuration: -_mean_score(configuration))
+        return [self.configurations[row] for row in self.rates.ranking()]
 
     def best(self) -> Configuration | None:
         """The configuration to export, or None while none has all its seeds."""
         return next(iter(self.ranking()), None)
 
+    def spent_seconds(self, now: float) -> float:
+        """Device time of all units so far."""
+        return sum(self.device_seconds.values()) + sum(
+            unit.seconds(now) for units in (self.running, self.waiting) for unit in units.values()
+        )
+
+    def wall_seconds(self, now: float) -> float:
+        """Time for which a driver has held the study."""
+        return sum(driver.seconds(now) for driver in self.drivers)
+
     def _configuration(self, number: int) -> Configuration:
         if not 0 <= number < len(self.configurations):
             raise ValueError(f"there is no configuration {number} among {len(self.configurations)}")
         return self.configurations[number]
+
+    def _driver(self) -> Span:
+        if not self.drivers or self.drivers[-1].ended is not None:
+            raise ValueError("no driver holds the study")
+        return self.drivers[-1]
 
     def _running(self, configuration: int, seed: int) -> Unit:
         unit = self.unit(configuration, seed)
@@ -225,16 +264,68 @@ class Board:
             raise ValueError(f"{unit.id} is {unit.state}, not running")
         return unit
 
-    def _stop(self, configuration: int, seed: int, state: State, reason: str) -> None:
-        unit = self._running(configuration, seed)
+    def _start(self, seeds: tuple[int, ...], at: float) -> None:
+        if self.drivers and self.drivers[-1].ended is None:
+            raise ValueError("a driver holds the study already")
+        if seeds[: len(self.seeds)] != self.seeds:
+            raise ValueError(f"seeds {list(seeds)} do not begin with those so far, {list(self.seeds)}")
+        self.seeds = seeds
+        self.rates.widen(len(seeds))
+        self.drivers.append(Span(at, at))
+        self.stopped = None
+
+    def _drop(self, number: int, reason: str) -> None:
+        configuration = self._configuration(number)
+        if configuration.fate(self.seeds) is not Fate.OPEN or configuration.units_in(
+            State.RUNNING, State.WAITING
+        ):
+            raise ValueError(f"configuration {number} is not open, or still runs: it cannot be dropped")
+        configuration.dropped = reason
+        self.rates.close(number)
+
+    def _start_unit(self, number: int, seed: int, at: float) -> None:
+        configuration = self._configuration(number)
+        if (number, seed) in self.waiting:
+            unit = self.waiting.pop((number, seed))
+            unit.state, unit.reason = State.RUNNING, None
+        elif seed in configuration.units:
+            raise ValueError(f"{unit_id(number, seed)} was already started")
+        elif seed not in self.seeds:
+            raise ValueError(f"seed {seed} is not among the study's {list(self.seeds)}")
+        else:
+            unit = configuration.units[seed] = Unit(number, seed)
+            self.rates.start(number)
+        unit.attempts.append(Span(at, at))
+        self.running[number, seed] = unit
+
+    def _finish(self, number: int, seed: int, epoch: int, at: float) -> None:
+        unit = self._running(number, seed)
+        if not 1 <= epoch <= len(unit.curve):
+            raise ValueError(
+                f"{unit.id} reported {len(unit.curve)} epochs, so epoch {epoch} cannot stand for it"
+            )
+        unit.selected = unit.curve[epoch - 1]
+        self.rates.fill(number, self.seeds.index(seed), unit.selected)
+        self._end(unit, State.FINISHED, at, None)
+
+    def _end(self, unit: Unit, state: State, at: float, reason: str | None) -> None:
+        self._release(unit, state, at, reason)
+        self.ended[state] += 1
+        self.device_seconds[state] += unit.seconds(at)
+        if state is not State.FINISHED:
+            self.rates.close(unit.configuration)
+
+    def _release(self, unit: Unit, state: State, at: float, reason: str | None) -> Unit:
+        """The unit holds no device any more."""
+        key = unit.configuration, unit.seed
+        self.running.pop(key, None)
+        self.waiting.pop(key, None)
+        if unit.state is State.RUNNING:
+            unit.attempts[-1].ended = at
         unit.state, unit.reason = state, reason
+        return unit
 
 
 def unit_id(configuration: int, seed: int) -> str:
     """Name of a unit's folder and run."""
     return f"{configuration:04d}-seed{seed}"
-
-
-def _mean_score(configuration: Configuration) -> float:
-    summary = configuration.summary()
-    return summary.mean if summary else float("-inf")

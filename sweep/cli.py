@@ -18,17 +18,30 @@ app = typer.Typer(
 
 Studies = Annotated[Path, typer.Option("--studies", help="Folder that holds the studies.")]
 DataOption = Annotated[str | None, typer.Option("--data", help="Recordings in ICBHI layout.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="FIELD=VALUE of the study file, e.g. budget.gpu_hours=8. Repeatable."),
+]
 STUDIES = Path("studies")
 
 
 @app.command()
 def run(
-    space: Annotated[Path, typer.Argument(help="Study file, e.g. search_spaces/quickstart.yaml.")],
+    space: Annotated[
+        Path | None, typer.Argument(help="Study file, e.g. search_spaces/quickstart.yaml.")
+    ] = None,
     data: DataOption = None,
-    name: Annotated[str | None, typer.Option(help="Name of the study; default: that of the file.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the study; default: that of the file. One that exists goes on."),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Name of a study to go on with, as it was but for what is given.")
+    ] = None,
     configurations: Annotated[
         int | None, typer.Option(min=1, help="Points to try, instead of the file's budget.")
     ] = None,
+    settings: Settings = None,
     address: Annotated[
         str, typer.Option(help="local: this machine; auto: the Ray cluster it belongs to.")
     ] = "local",
@@ -37,31 +50,72 @@ def run(
     ] = None,
     studies: Studies = STUDIES,
 ) -> None:
-    """Search: train configurations over all seeds, and export the best."""
-    from data.config import parse
-    from sweep.config import StudyConfig, read_study
-    from sweep.folder import StudyFolder
+    """Search: train configurations over the seeds they deserve, and export the best. Goes on where it stopped."""
+    from sweep.choice import choose_study, overrides
 
-    content = read_study(space).model_dump()
-    if data is not None:
-        content["data"] = data
-    if configurations is not None:
-        content["budget"]["configurations"] = configurations
-    if tracking_uri is not None:
-        content["tracking_uri"] = tracking_uri
-    config = parse(StudyConfig, content, str(space))
+    changes = overrides(settings or [])
+    changes |= {"data": data} if data is not None else {}
+    changes |= {"budget.configurations": configurations} if configurations is not None else {}
+    changes |= {"tracking_uri": tracking_uri} if tracking_uri is not None else {}
+    chosen, config = choose_study(studies, space, name, resume, changes)
 
     from sweep.run import run_study
 
-    folder = run_study(
-        config, studies, name or StudyFolder.free_name(studies, space.stem), address, _console()
-    )
+    folder = run_study(config, studies, chosen, address, _console())
     _console().print(
         f"best configuration: {folder.best}\n"
         f"again: respsweep leaderboard {folder.name}   runs and curves: respsweep ui {folder.name}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+@app.command()
+def status(
+    name: str,
+    units: Annotated[bool, typer.Option("--units", help="An account of each unit.")] = False,
+    studies: Studies = STUDIES,
+) -> None:
+    """Show who runs a study, what it has done, and what it has spent."""
+    from sweep.folder import StudyFolder
+    from sweep.status import study_status
+
+    _console().print(study_status(StudyFolder.open(studies, name), units=units), highlight=False)
+
+
+@app.command("simulate")
+def play_study(
+    space: Annotated[Path | None, typer.Argument(help="Study file to play.")] = None,
+    recorded: Annotated[
+        str | None, typer.Option("--from", help="Take the learning curves that this study recorded.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Units at a time.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, help="Simulated studies.")] = 20,
+    settings: Settings = None,
+    world: Annotated[
+        list[str] | None,
+        typer.Option("--world", help="FIELD=VALUE of the made-up curves, e.g. seed_sd=0.008. Repeatable."),
+    ] = None,
+    studies: Studies = STUDIES,
+) -> None:
+    """Play a study on made-up or recorded learning curves: what would it cost, what would it find?"""
+    from functools import partial
+
+    from data.config import parse
+    from sweep.choice import overrides, read_settings
+    from sweep.curves import RecordedCurves, Recording, SyntheticCurves, WorldConfig
+    from sweep.folder import StudyFolder
+    from sweep.simulate import simulate, simulation_table
+
+    source = StudyFolder.open(studies, recorded) if recorded is not None else None
+    config = read_settings(space or (source and source.study_file), overrides(settings or []))
+    if source is not None:
+        recording = Recording(source.board(), lambda values: config.space.recipe(values).epochs, source.name)
+        curves = partial(RecordedCurves, recording)
+    else:
+        made_up = parse(WorldConfig, overrides(world or []), "--world")
+        curves = partial(SyntheticCurves, made_up, config.space)
+    _console().print(simulation_table(simulate(config, curves, workers, repeats)), highlight=False)
 
 
 @app.command()
@@ -123,8 +177,10 @@ def show_leaderboard(name: str, studies: Studies = STUDIES) -> None:
     from sweep.folder import StudyFolder
     from sweep.leaderboard import failures, leaderboard
 
-    board = StudyFolder.open(studies, name).board()
-    _console().print(leaderboard(board), *failures(board), sep="\n", markup=False)
+    folder = StudyFolder.open(studies, name)
+    board = folder.board()
+    table = leaderboard(board, objectives=folder.config().objectives)
+    _console().print(table, *failures(board), sep="\n", markup=False)
 
 
 @app.command()
@@ -133,6 +189,9 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help="File to write; default: best.yaml in the study.")
     ] = None,
+    configuration: Annotated[
+        int | None, typer.Option(min=0, help="Another than the best one, by its number.")
+    ] = None,
     studies: Studies = STUDIES,
 ) -> None:
     """Write a study's best configuration as a recipe with its provenance."""
@@ -140,7 +199,9 @@ def export(
     from sweep.run import export as write_best
 
     _console().print(
-        str(write_best(StudyFolder.open(studies, name), output)), highlight=False, soft_wrap=True
+        str(write_best(StudyFolder.open(studies, name), output, configuration)),
+        highlight=False,
+        soft_wrap=True,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from data.config import Config, ConfigError, parse, read_yaml
 from sweep.parameters import Parameter, Value
+from sweep.racing import ContendersConfig, RacingConfig
 from sweep.search_space import SearchSpace
 
 
@@ -27,13 +28,15 @@ class SamplerConfig(Config):
     with the rest as in `recipe`; both end when they are through. `arguments` go to Optuna's class unchanged.
     """
 
-    name: Literal["tpe", "random", "gp", "qmc", "grid", "one_at_a_time"] = "tpe"
+    name: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", "one_at_a_time"] = "tpe"
     seed: int = Field(default=0, ge=0)
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
 class PrunerConfig(Config):
     """Which of Optuna's pruners stops a configuration on its first seed's curve; a step is an epoch.
+
+    With two objectives it looks at their mean, the score, and spares what no finished configuration beats in both.
 
     Without `n_warmup_steps` in its arguments the median and percentile pruners spare the first third of the
     epochs. `patient` wraps another pruner, its argument `wrapped_pruner: {name, arguments}`: median unless
@@ -46,10 +49,37 @@ class PrunerConfig(Config):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-class BudgetConfig(Config):
-    """What a study may spend."""
+class UntilConfig(Config):
+    """When to propose nothing new: the best first-seed score did not rise for a while."""
 
-    configurations: int = Field(default=20, ge=1, description="points of the search space, at most")
+    no_improvement_of: float = Field(
+        default=0.0, ge=0, lt=1, description="a rise that counts, as a fraction of 1: 0.002 is 0.2 points"
+    )
+    for_configurations: int = Field(ge=1, description="so many configurations without such a rise")
+
+
+class BudgetConfig(Config):
+    """What a study may spend, over all its sessions together; the first limit reached ends it.
+
+    With `units`, `gpu_hours` or `wall_clock` a part is kept back for the race over the seeds (`sweep.budget`).
+    """
+
+    configurations: int | None = Field(
+        default=None, ge=1, description="points of the search space; 20 when nothing else bounds the study"
+    )
+    units: int | None = Field(default=None, ge=1, description="configurations times seeds started")
+    gpu_hours: float | None = Field(
+        default=None, gt=0, description="time for which units hold a GPU, times the share that they hold"
+    )
+    wall_clock: float | None = Field(default=None, gt=0, description="hours in which the study runs")
+    until: UntilConfig | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_bound(cls, content: Any) -> Any:
+        if isinstance(content, dict) and all(content.get(name) is None for name in cls.model_fields):
+            return {**content, "configurations": 20}
+        return content
 
 
 class ResourcesConfig(Config):
@@ -61,7 +91,7 @@ class ResourcesConfig(Config):
         default=None, ge=1, description="units at a time; null: as many as fit when the study starts"
     )
     max_failures: int = Field(
-        default=2, ge=0, description="how often a unit whose worker died starts again from its checkpoint"
+        default=2, ge=0, description="how often a unit that lost its worker goes on from its checkpoint"
     )
 
 
@@ -81,8 +111,17 @@ class StudyConfig(Config):
     seeds: tuple[int, ...] = Field(
         (1, 2, 3, 4, 5), min_length=1, description="the same for every configuration"
     )
+    objective: Literal["score"] | tuple[Literal["sensitivity"], Literal["specificity"]] = Field(
+        default="score", description="what the sampler maximises; two: their Pareto front"
+    )
     sampler: SamplerConfig = SamplerConfig()
     pruner: PrunerConfig = PrunerConfig()
+    racing: RacingConfig = ContendersConfig()
+    schedule: Literal["breadth", "sequential"] = Field(
+        default="breadth",
+        description="breadth: a first seed for every configuration before further ones; sequential: all seeds that one "
+        "deserves before the next configuration",
+    )
     budget: BudgetConfig = BudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
     tracking_uri: str | None = Field(
@@ -98,6 +137,10 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _searches_recipes(self) -> Self:
+        if self.budget.units is not None and self.budget.units < len(self.seeds):
+            raise ConfigError(
+                f"budget.units: {self.budget.units} cannot finish one configuration of {len(self.seeds)} seeds"
+            )
         space = self.space
         for position, point in enumerate(self.enqueue):
             try:
@@ -109,6 +152,20 @@ class StudyConfig(Config):
         if self.sampler.name == "one_at_a_time":
             space.axis_points()
         return self
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The rates that the sampler maximises."""
+        return (self.objective,) if isinstance(self.objective, str) else self.objective
+
+    def resolved(self) -> StudyConfig:
+        """The same study with every setting of its recipe written out, so that later defaults do not change it."""
+        try:
+            recipe = self.space.recipe({})
+        except ConfigError:
+            # The fixed settings may be a recipe only together with searched ones.
+            return self
+        return self.model_copy(update={"recipe": recipe.model_dump(mode="json")})
 
     @cached_property
     def space(self) -> SearchSpace:

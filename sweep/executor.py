@@ -16,6 +16,8 @@ from sweep.config import ResourcesConfig
 os.environ.update(
     {
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
         "TUNE_GLOBAL_CHECKPOINT_S": "600",
         "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
         "RAY_AIR_NEW_OUTPUT": "0",
@@ -86,17 +88,20 @@ def run_units(
     unit_config: Callable[[Configuration, int], dict[str, Any]],
     folder: Path,
     on_tick: Callable[[], None],
+    trainable: type[tune.Trainable] = UnitTrainable,
 ) -> None:
-    """Run units until the study is over. `on_tick` is called between Ray's events, several times a second.
+    """Run units until the study is over or halted. `on_tick` is called between Ray's events, several times a second.
 
-    Ray must have been started. `folder` takes Ray Tune's own bookkeeping, which respsweep does not read back.
+    Ray must have been started. A unit that loses its worker comes back through the study, not through Tune's own
+    retries, so that it makes no difference whether the worker died or the driver. `folder` takes Ray Tune's own
+    bookkeeping, which respsweep does not read back.
     """
     bundle: dict[str, float] = {"CPU": resources.cpu}
     if resources.gpu:
         bundle["GPU"] = resources.gpu
     scheduler = EpochPruning(study)
     tuner = tune.Tuner(
-        tune.with_resources(UnitTrainable, tune.PlacementGroupFactory([bundle])),
+        tune.with_resources(trainable, tune.PlacementGroupFactory([bundle])),
         tune_config=tune.TuneConfig(
             search_alg=BoardSearcher(study, unit_config, scheduler.deaths),
             scheduler=scheduler,
@@ -109,7 +114,7 @@ def run_units(
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(folder.absolute()),
-            failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+            stop=_Halt(study),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[_Ticker(on_tick)],
             verbose=0,
@@ -136,6 +141,22 @@ def _check_someone_listens(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=5).close()
+
+
+class _Halt(tune.Stopper):
+    """Ends Tune's loop when the study is halted."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._study.halted is not None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
 
 
 class _Ticker(tune.Callback):

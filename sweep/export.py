@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from model.training.recipe import Recipe
-from sweep.board import RATES, Board, Configuration
+from sweep.board import Board, Configuration
+from sweep.rates import RATES
 
 PACKAGES = ("respsweep", "torch", "torchaudio", "ray", "optuna", "mlflow", "numpy")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from sweep.journal import JournalError, read_journal
 
 
 class FolderError(ValueError):
-    """A study that is not there, or is there already."""
+    """A study that is not there, or a place where none can be."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class StudyFolder:
     def best(self) -> Path:
         return self.path / "best.yaml"
 
+    @property
+    def exists(self) -> bool:
+        return self.study_file.exists()
+
     @classmethod
     def create(cls, studies: Path, name: str, config: StudyConfig) -> StudyFolder:
         """A new folder with its study file. Raises FolderError when it exists, or cannot be made."""
@@ -67,17 +73,17 @@ class StudyFolder:
         try:
             folder.path.mkdir(parents=True)
         except FileExistsError:
-            raise FolderError(f"{folder.path} exists already; take another --name") from None
+            raise FolderError(f"{folder.path} is there and is no study; take another --name") from None
         except OSError as error:
             raise FolderError(f"{folder.path}: cannot be made: {error.strerror}") from error
-        folder._write(folder.study_file, config.model_dump(mode="json"))
+        folder.write_config(config)
         return folder
 
     @classmethod
     def open(cls, studies: Path, name: str) -> StudyFolder:
         """An existing study. Raises FolderError naming those that exist."""
         folder = cls(studies / name)
-        if not folder.study_file.exists():
+        if not folder.exists:
             present = sorted(path.parent.name for path in studies.glob("*/study.yaml"))
             raise FolderError(
                 f"no study {name!r} in {studies}/; there "
@@ -86,18 +92,24 @@ class StudyFolder:
         return folder
 
     @classmethod
-    def free_name(cls, studies: Path, stem: str) -> str:
-        """`stem`, or `stem-2`, `stem-3`, ... if there are studies of that name."""
-        names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 1_000_000))
-        return next(name for name in names if not (studies / name).exists())
+    def names(cls, studies: Path, stem: str) -> Iterator[str]:
+        """`stem`, `stem-2`, `stem-3`, ..., up to the first that is free."""
+        for number in itertools.count(1):
+            name = stem if number == 1 else f"{stem}-{number}"
+            yield name
+            if not (studies / name).exists():
+                return
 
     def config(self) -> StudyConfig:
         return parse(StudyConfig, read_yaml(self.study_file), str(self.study_file))
 
+    def write_config(self, config: StudyConfig) -> None:
+        self._write(self.study_file, config.resolved().model_dump(mode="json"))
+
     def board(self) -> Board:
         """The board as the journal tells it. Raises JournalError when it cannot be so."""
-        board = Board(self.config().seeds)
-        for event in read_journal(self.journal):
+        board = Board()
+        for event in read_journal(self.journal) if self.journal.exists() else ():
             try:
                 board.apply(event)
             except ValueError as error:

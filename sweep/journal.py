@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from sweep.board import Event
+from sweep.events import EpochReported, Event
 
-FORMAT = 1
+FORMAT = 2
 _EVENTS = {event.__name__: event for event in get_args(Event)}
 
 
@@ -20,27 +20,38 @@ class JournalError(ValueError):
 
 
 class Journal:
-    """Append-only file of events. One writer; every event is on disk before `write` returns."""
+    """Append-only file of events. One writer.
+
+    When `write` returns, an event outlives the death of this process, and a decision (all but a report, which the
+    checkpoint of its unit holds as well) that of the machine.
+    """
 
     def __init__(self, path: Path) -> None:
+        cut_torn_line(path)
         self._file = path.open("ab")
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        # What a crash tore must not become the beginning of the next line.
-        self._file.truncate(whole)
-        if not whole:
-            self._append({"journal": "respsweep", "format": FORMAT})
+        if not self._file.tell():
+            self._append({"journal": "respsweep", "format": FORMAT}, to_disk=True)
 
     def write(self, event: Event) -> None:
-        self._append({"event": type(event).__name__, **asdict(event)})
+        content = {"event": type(event).__name__, **asdict(event)}
+        self._append(content, to_disk=not isinstance(event, EpochReported))
 
     def close(self) -> None:
         self._file.close()
 
-    def _append(self, line: dict[str, Any]) -> None:
+    def _append(self, line: dict[str, Any], *, to_disk: bool) -> None:
         self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if to_disk:
+            os.fsync(self._file.fileno())
+
+
+def cut_torn_line(path: Path) -> None:
+    """Shorten a file of lines to its whole ones, so that what a crash tore does not begin the next line."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def read_journal(path: Path) -> Iterator[Event]:
@@ -74,8 +85,9 @@ def read_journal(path: Path) -> Iterator[Event]:
 def _event(content: dict[str, Any]) -> Event:
     kind = _EVENTS[content["event"]]
     fields = {key: value for key, value in content.items() if key != "event"}
+    # JSON has no tuples; no searched value is a list.
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
     if "values" in fields:
-        # JSON has no tuples; no searched value is a list.
         fields["values"] = {
             path: tuple(value) if isinstance(value, list) else value
             for path, value in fields["values"].items()

@@ -6,11 +6,14 @@ from typing import Any
 
 from rich.table import Table
 
-from sweep.board import Board, Configuration, State
+from sweep.board import Board, Configuration, Fate, State
 
 
-def leaderboard(board: Board, *, rows: int | None = None) -> Table:
-    """Table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds."""
+def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str, ...] = ("score",)) -> Table:
+    """Table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
+
+    With two objectives those on their Pareto front are marked.
+    """
     fields = list(
         dict.fromkeys(field for configuration in board.configurations for field in configuration.values)
     )
@@ -22,14 +25,16 @@ def leaderboard(board: Board, *, rows: int | None = None) -> Table:
     for field in fields:
         table.add_column(field.replace(".", ".\n").replace("_", "_\n"))
     table.add_column("state", no_wrap=True)
+    front = set(board.rates.front(objectives)) if len(objectives) > 1 else set()
     ranking = board.ranking()
+    ranked = {configuration.number for configuration in ranking}
     rest = sorted(
-        (configuration for configuration in board.configurations if configuration not in ranking),
+        (configuration for configuration in board.configurations if configuration.number not in ranked),
         key=lambda configuration: -_so_far(configuration),
     )
     for rank, configuration in enumerate([*ranking, *rest][:rows], start=1):
         table.add_row(
-            str(rank) if configuration in ranking else "",
+            str(rank) if configuration.number in ranked else "",
             str(configuration.number),
             *(_percent(configuration, rate) for rate in ("score", "sensitivity", "specificity")),
             str(len(configuration.units_in(State.FINISHED))),
@@ -37,7 +42,7 @@ def leaderboard(board: Board, *, rows: int | None = None) -> Table:
                 written(configuration.values[field]) if field in configuration.values else ""
                 for field in fields
             ),
-            _state(configuration, board),
+            _state(configuration, board) + (", Pareto front" if configuration.number in front else ""),
         )
     return table
 
@@ -67,12 +72,15 @@ def _percent(configuration: Configuration, rate: str) -> str:
 
 
 def _state(configuration: Configuration, board: Board) -> str:
+    fate = configuration.fate(board.seeds)
     for unit in configuration.units.values():
         if unit.state is State.PRUNED:
             return f"pruned, epoch {len(unit.curve)}"
         if unit.state is State.FAILED:
             return f"failed, seed {unit.seed}"
-    return "complete" if configuration.complete(board.seeds) else "running"
+    if fate is not Fate.OPEN:
+        return str(fate)
+    return "running" if configuration.units_in(State.RUNNING) else "open"
 
 
 def failures(board: Board) -> list[str]:
@@ -85,10 +93,13 @@ def failures(board: Board) -> list[str]:
 
 
 def _caption(board: Board) -> str:
-    units = board.units()
-    count = {state: sum(unit.state is state for unit in units) for state in State}
+    ended = board.ended
+    dropped = sum(configuration.dropped is not None for configuration in board.configurations)
+    open_units = len(board.running) + len(board.waiting)
     return (
-        f"{len(board.configurations)} configurations; units: {count[State.FINISHED]} finished, "
-        f"{count[State.PRUNED]} pruned, {count[State.FAILED]} failed. Scores: held-out patients of the "
-        "official training part, where always answering normal scores 50 %; the test part was not read."
+        f"{len(board.configurations)} configurations, {dropped} dropped in the race over the seeds; "
+        f"units: {ended[State.FINISHED]} finished, {ended[State.PRUNED]} pruned, {ended[State.FAILED]} failed"
+        + (f", {open_units} under way" if open_units else "")
+        + ". Scores: held-out patients of the official training part, where always answering normal scores 50 %; "
+        "the test part was not read."
     )

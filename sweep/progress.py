@@ -10,22 +10,28 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from sweep.board import Board, Configuration, Event, State, UnitFailed, UnitFinished, UnitPruned, unit_id
+from sweep.board import Board, unit_id
+from sweep.budget import Budget
+from sweep.events import ConfigurationDropped, Event, UnitFailed, UnitFinished, UnitLost, UnitPruned
 from sweep.leaderboard import leaderboard, written
+from sweep.racing import ALWAYS_FINISHED
 
 LINES = 8
 REFRESH_S = 1.0
+RACED_SHARE = 0.1
+"""About so many configurations get all their seeds."""
+Shown = ConfigurationDropped | UnitFinished | UnitPruned | UnitLost | UnitFailed
 
 
 class Progress:
     """Shows a board while it grows. A listener of the study, and a context in which the live table stands."""
 
-    def __init__(self, board: Board, budget: int, console: Console) -> None:
+    def __init__(self, board: Board, budget: Budget, console: Console) -> None:
         self._board = board
         self._budget = budget
         self._console = console
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._started = self._drawn = time.monotonic()
+        self._drawn = time.monotonic()
 
     def __enter__(self) -> Self:
         if self._live:
@@ -46,7 +52,7 @@ class Progress:
             self._live.update(Group(leaderboard(self._board, rows=LINES), Text(self.status())), refresh=True)
 
     def __call__(self, event: Event) -> None:
-        if self._live is None and isinstance(event, UnitFinished | UnitPruned | UnitFailed):
+        if self._live is None and isinstance(event, Shown):
             self._console.print(
                 f"{_line(self._board, event)}  [{self.status()}]",
                 markup=False,
@@ -56,54 +62,52 @@ class Progress:
 
     def status(self) -> str:
         """One line: how far the study is, the best so far, and about how long it will still take."""
-        running = sum(unit.state is State.RUNNING for unit in self._board.units())
-        best = self._board.best()
-        parts = [
-            f"configurations {len(self._board.configurations)}/{self._budget}",
-            f"units done {len(self._board.units()) - running}, running {running}",
+        board, now = self._board, time.time()
+        best = board.best()
+        parts = [str(use) for use in self._budget.uses(board, now)]
+        parts += [
+            f"units done {board.ended.total()}, running {len(board.running)}",
             f"best {best.summary()} (no. {best.number})" if best else "best: none complete yet",
-            f"elapsed {_duration(time.monotonic() - self._started)}",
+            f"elapsed {duration(board.wall_seconds(now))}",
         ]
-        left = self._seconds_left()
+        left = self._seconds_left(now)
         if left is not None:
-            parts.append(f"about {_duration(left)} left")
+            parts.append(f"about {duration(left)} left")
         return "  ".join(parts)
 
-    def _seconds_left(self) -> float | None:
-        """Units to come over units done, at the pace so far; None before the first."""
+    def _seconds_left(self, now: float) -> float | None:
+        """At the pace so far; None before the first unit is done, or when no number of configurations is set."""
         board = self._board
-        done = sum(unit.state is not State.RUNNING for unit in board.units())
-        if not done:
+        most = {use.limit: use.allowed for use in self._budget.uses(board, now)}.get("configurations")
+        if most is None or not board.ended.total():
             return None
-        over = [configuration for configuration in board.configurations if configuration.over(board.seeds)]
-        each = (
-            sum(len(configuration.units) for configuration in over) / len(over) if over else len(board.seeds)
-        )
-        started = sum(_units_to_come(configuration, board) for configuration in board.configurations)
-        to_come = started + (self._budget - len(board.configurations)) * each
-        return (time.monotonic() - self._started) * to_come / done
+        further = int(board.rates.started.sum()) - len(board.configurations)
+        raced = max(RACED_SHARE * most, ALWAYS_FINISHED) * (len(board.seeds) - 1)
+        to_come = max(0.0, most - len(board.configurations)) + max(0.0, raced - further)
+        to_come += len(board.running) / 2 + len(board.waiting)
+        return board.wall_seconds(now) * to_come / board.ended.total()
 
 
-def _units_to_come(configuration: Configuration, board: Board) -> int:
-    if configuration.settled:
-        return len(configuration.units_in(State.RUNNING))
-    return len(board.seeds) - len(configuration.units_in(State.FINISHED))
-
-
-def _line(board: Board, event: UnitFinished | UnitPruned | UnitFailed) -> str:
+def _line(board: Board, event: Shown) -> str:
     configuration = board.configurations[event.configuration]
     values = "  ".join(f"{field}={written(value)}" for field, value in configuration.values.items())
+    if isinstance(event, ConfigurationDropped):
+        return f"configuration {event.configuration}  {event.reason}  {values}"
     name = unit_id(event.configuration, event.seed)
     if isinstance(event, UnitFinished):
         selected = board.unit(event.configuration, event.seed).selected
         assert selected is not None
-        seeds = len(configuration.units_in(State.FINISHED))
-        mean = f"configuration {configuration.summary()} ({seeds} seed{'s' if seeds > 1 else ''})"
-        return f"{name}  score {selected['score']:.3f}  {mean}  {values}"
-    return f"{name}  {event.reason.splitlines()[0]}  {values}"
+        summary = configuration.summary()
+        assert summary is not None
+        seeds = f"{summary.seeds} seed{'s' if summary.seeds > 1 else ''}"
+        return f"{name}  score {selected['score']:.3f}  configuration {summary} ({seeds})  {values}"
+    reason = event.reason.splitlines()[0]
+    if isinstance(event, UnitLost):
+        return f"{name}  waits to go on from its checkpoint: {reason}"
+    return f"{name}  {reason}  {values}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -22,7 +22,7 @@ class EpochPruning(FIFOScheduler):
         super().__init__()
         self._study = study
         self.deaths: dict[str, str] = {}
-        """Why the worker of a trial died last, by trial id."""
+        """Why the worker of a trial died, by trial id: a line, then the traceback."""
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         return TrialScheduler.STOP if self._take(trial, result) else TrialScheduler.CONTINUE
@@ -31,10 +31,9 @@ class EpochPruning(FIFOScheduler):
         self._take(trial, result)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        # Called for every death, whether Tune starts the unit again or not.
         trace = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
         lines = [line.strip() for line in trace.splitlines() if line.strip()]
-        self.deaths[trial.trial_id] = lines[-1] if lines else "no cause given"
+        self.deaths[trial.trial_id] = f"{lines[-1]}\n{trace}" if lines else "no cause given"
 
     def _take(self, trial: Trial, result: dict[str, Any]) -> bool:
         number, seed = trial.config["configuration"], trial.config["seed"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data.batches import Examples
 from data.features import FeatureConfig
-from data.folds import NEVER_VALIDATE, Folds, make_folds
+from data.folds import NEVER_VALIDATE, FoldConfig, Folds, make_folds
 from data.icbhi import read_icbhi
 from data.store import FeatureStore, build_store, open_store
 from data.synthetic import VERSION, write_breaths
@@ -34,9 +34,16 @@ class Recordings:
         self._cache = cache or cache_folder()
         self._progress = progress
         self._stores: dict[FeatureConfig, FeatureStore] = {}
+        self._materials: dict[tuple[FeatureConfig, FoldConfig], Material] = {}
 
     def material(self, recipe: Recipe) -> Material:
         """Features and folds that the recipe asks for, made if they are not there yet."""
+        asked = recipe.features, recipe.folds
+        if asked not in self._materials:
+            self._materials[asked] = self._make(recipe)
+        return self._materials[asked]
+
+    def _make(self, recipe: Recipe) -> Material:
         store = self._store(recipe.features)
         shared = NEVER_VALIDATE | self._data.patients_in_both_parts
         folds = make_folds(store.patients, store.labels, store.devices, recipe.folds, shared)

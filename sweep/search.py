@@ -23,7 +23,7 @@ class BoardSearcher(Searcher):
     """
 
     def __init__(self, study: Study, unit_config: UnitConfig, deaths: Mapping[str, str]) -> None:
-        """`deaths`: why the worker of a trial died last, by trial id; filled by the scheduler."""
+        """`deaths`: why the worker of a trial died, by trial id; filled by the scheduler."""
         super().__init__()
         self._study = study
         self._deaths = deaths
@@ -51,16 +51,17 @@ class BoardSearcher(Searcher):
             return
         result = result or {}
         if error:
-            cause = self._deaths.get(trial_id, "no cause given")
-            self._study.failed(
-                number, seed, f"its worker died more often than resources.max_failures allows: {cause}"
-            )
-        elif result.get("failure"):
+            self._study.lost(number, seed, self._deaths.get(trial_id, "no cause given"))
+        elif "failure" in result:
             self._study.failed(number, seed, result["failure"])
+        elif "full_disk" in result:
+            self._study.halt(result["full_disk"])
+        elif "lost" in result:
+            self._study.lost(number, seed, result["lost"], out_of_memory=True)
         elif "selected_epoch" in result:
             self._study.finished(number, seed, result["selected_epoch"])
-        else:
-            self._study.failed(number, seed, "stopped from outside before its last epoch")
+        elif self._study.halted is None:
+            self._study.lost(number, seed, "stopped from outside before its last epoch")
 
     def save(self, checkpoint_path: str) -> None:
         """Tune asks for a file; what counts is in the study's journal."""

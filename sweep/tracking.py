@@ -1,13 +1,14 @@
 """MLflow's picture of a study, drawn in the background: the sweep never waits for it.
 
 An experiment is the study, a parent run a configuration, a child run a unit. Events are queued by the driver
-and written by one thread, in batches.
+and written by one thread, in batches. Times are those of the events, so that an event written twice is there once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import queue
 import signal
@@ -16,11 +17,11 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from sweep.board import Event
+from sweep.events import Event
 
 # Read by mlflow at each request; its defaults wait for minutes before they give up. A request is not repeated
 # where we cannot see it, so that no run is created twice.
@@ -30,11 +31,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow import MlflowClient
-from mlflow.entities import LifecycleStage, RunTag
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from sweep.tracking_runs import RunUpdate, RunUpdates
+from sweep.tracking_runs import Runs, RunUpdate, RunUpdates
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -42,7 +42,6 @@ log = logging.getLogger(__name__)
 
 GATHER_S = 0.5
 RETRY_AFTER_S = 2.0
-KEY = "respsweep.key"
 # What the server will answer again, however often it is asked.
 REFUSALS = {
     "BAD_REQUEST",
@@ -60,22 +59,30 @@ class TrackingError(RuntimeError):
 class Tracking:
     """Listener that mirrors a study's events into MLflow.
 
+    A study is known there by `study_id`, whatever its name; `past` is what has happened in it before. What MLflow
+    lacks of that is written first: a driver may have died at any moment, or a server been away until its end.
+
     Raises TrackingError at once when `uri` names a server that does not answer. A server that goes away later
-    costs nothing: events wait, and are written when it is back, or reported as lost by `close`.
+    costs nothing: events wait, and are written when it is back, or reported as missing by `close`.
     """
 
     def __init__(
-        self, uri: str, experiment: str, artifacts: Path | None, seeds: Sequence[int], tags: Mapping[str, str]
+        self,
+        uri: str,
+        experiment: str,
+        artifacts: Path | None,
+        study_id: str,
+        past: Iterable[Event],
+        tags: Mapping[str, str],
     ) -> None:
-        self._tags = dict(tags)
-        self._runs: dict[str, str] = {}
-        self._keys: dict[str, str] = {}
-        self._queue: queue.Queue[tuple[int, Event] | None] = queue.Queue()
-        self._deadline: float | None = None
+        self._queue: queue.Queue[Event | None] = queue.Queue()
+        self._closing = threading.Event()
+        self._deadline = math.inf
+        self._trouble: Exception | None = None
         self._problem: Exception | None = None
         try:
-            self._client = MlflowClient(tracking_uri=uri)
-            self._experiment = self._find_or_create(experiment, artifacts)
+            client = MlflowClient(tracking_uri=uri)
+            runs = Runs(client, _find_or_create(client, experiment, artifacts), study_id, tags)
         except TrackingError:
             raise
         except Exception as error:
@@ -85,97 +92,95 @@ class Tracking:
             ) from error
         # The thread shares nothing with the driver but the queue.
         self._thread = threading.Thread(
-            target=self._write_all, args=(RunUpdates(seeds),), name="tracking", daemon=True
+            target=self._write_all, args=(runs, tuple(past)), name="tracking", daemon=True
         )
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        self._queue.put((int(time.time() * 1000), event))
+        self._queue.put(event)
 
     def close(self, timeout_s: float = 60.0) -> None:
-        """Write what is queued. Raises TrackingError when something could not be, within `timeout_s`."""
+        """Write what is queued. Raises TrackingError when something could not be, within about `timeout_s`."""
         self._deadline = time.monotonic() + timeout_s
+        self._closing.set()
         self._queue.put(None)
-        self._thread.join(timeout_s + 30)
-        if self._problem is not None or self._thread.is_alive():
-            reason = _reason(self._problem) if self._problem else "no answer"
-            raise TrackingError(f"MLflow misses some results ({reason}); the study folder has them all")
-
-    def _find_or_create(self, name: str, artifacts: Path | None) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
-            return self._client.create_experiment(
-                name, artifact_location=artifacts.as_uri() if artifacts else None
-            )
-        if found.lifecycle_stage != LifecycleStage.ACTIVE:
+        # A request under way may hang for longer than anybody waits here.
+        self._thread.join(timeout_s + 1)
+        problem = self._problem
+        if problem is None and self._thread.is_alive():
+            problem = self._trouble or TimeoutError("no answer")
+        if problem is not None:
             raise TrackingError(
-                f"the MLflow experiment {name} was deleted; restore it, or take another --name"
+                f"MLflow misses some results ({_reason(problem)}); the study folder has them all, and resuming "
+                "the study sends them"
             )
-        return found.experiment_id
 
-    def _write_all(self, updates: RunUpdates) -> None:
+    def _write_all(self, runs: Runs, past: Sequence[Event]) -> None:
         try:
+            updates = RunUpdates(past)
+            if past:
+                self._insist(runs.recall)
+            self._persist(runs, [update for update in updates.take() if not runs.show(update)])
             ended = False
             while not ended:
                 ended = self._gather(updates)
-                for update in updates.take():
-                    self._persist(update)
+                self._persist(runs, updates.take())
+            self._insist(runs.settle)
         except Exception as error:
             self._problem = error
 
     def _gather(self, updates: RunUpdates) -> bool:
         """Wait for events, and take all that come at about the same time; True when there will be no more."""
-        item = self._queue.get()
-        if item is not None and self._deadline is None:
-            time.sleep(GATHER_S)
-        while item is not None:
-            updates.hear(*item)
+        event = self._queue.get()
+        if event is not None:
+            self._closing.wait(GATHER_S)
+        while event is not None:
+            updates.hear(event)
             if self._queue.empty():
                 return False
-            item = self._queue.get()
+            event = self._queue.get()
         return True
 
-    def _persist(self, update: RunUpdate) -> None:
-        """Write an update, again and again while the server is away. Raises when `close` waits no longer."""
-        while True:
+    def _persist(self, runs: Runs, updates: Iterable[RunUpdate]) -> None:
+        for update in updates:
             try:
-                return self._write(update)
+                self._insist(partial(runs.write, update))
             except Exception as error:
-                if isinstance(error, MlflowException) and error.error_code in REFUSALS:
-                    # One run that somebody deleted must not keep back the others.
-                    self._problem = error
-                    return None
-                if self._deadline is not None and time.monotonic() > self._deadline:
+                if not _refused(error):
                     raise
+                # One run that somebody deleted must not keep back the others.
+                self._problem = error
+
+    def _insist(self, request: Callable[[], None]) -> None:
+        """Ask again and again while the server is away. Raises when it refuses, or `close` waits no longer."""
+        while True:
+            if time.monotonic() > self._deadline:
+                raise self._trouble or TimeoutError("too slow")
+            try:
+                request()
+            except Exception as error:
+                if _refused(error):
+                    raise
+                self._trouble = error
                 log.debug("MLflow does not answer, trying again: %s", error)
-                time.sleep(RETRY_AFTER_S)
+                pause = time.sleep if self._closing.is_set() else self._closing.wait
+                pause(RETRY_AFTER_S)
+            else:
+                self._trouble = None
+                return
 
-    def _write(self, update: RunUpdate) -> None:
-        # MLflow takes a value that it has for the same one, so that an update may be written twice.
-        run = self._run_id(update)
-        tags = [RunTag(key, value) for key, value in update.tags.items()]
-        self._client.log_batch(run, metrics=update.metrics, params=update.params, tags=tags)
-        if update.status is not None:
-            self._client.set_terminated(run, update.status, update.changed)
 
-    def _run_id(self, update: RunUpdate) -> str:
-        name = update.name
-        if name in self._runs:
-            return self._runs[name]
-        if name in self._keys:
-            # An earlier attempt got no answer, which does not say that it created no run.
-            found = self._client.search_runs([self._experiment], f"tags.`{KEY}` = '{self._keys[name]}'")
-        else:
-            self._keys[name] = uuid.uuid4().hex
-            found = []
-        self._runs[name] = found[0].info.run_id if found else self._create_run(update)
-        return self._runs[name]
+def _find_or_create(client: MlflowClient, name: str, artifacts: Path | None) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return client.create_experiment(name, artifact_location=artifacts.as_uri() if artifacts else None)
+    if found.lifecycle_stage != LifecycleStage.ACTIVE:
+        raise TrackingError(f"the MLflow experiment {name} was deleted; restore it, or take another --name")
+    return found.experiment_id
 
-    def _create_run(self, update: RunUpdate) -> str:
-        tags = {**self._tags, MLFLOW_RUN_NAME: update.name, KEY: self._keys[update.name]}
-        if update.parent in self._runs:
-            tags[MLFLOW_PARENT_RUN_ID] = self._runs[update.parent]
-        return self._client.create_run(self._experiment, update.since, tags, update.name).info.run_id
+
+def _refused(error: Exception) -> bool:
+    return isinstance(error, MlflowException) and error.error_code in REFUSALS
 
 
 def database_uri(study_folder: Path) -> str:

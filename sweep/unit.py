@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from ray import tune
 
 from data.batches import Examples
-from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.training.checkpoint import latest_checkpoint, save_checkpoint
 from model.training.fit import EpochMetrics, Training, select_epoch
 from model.training.recipe import Recipe
 from sweep.board import unit_id
 from sweep.config import ResourcesConfig
 from sweep.recordings import Material, load_examples
 
-MAY_PASS_ELSEWHERE = (OSError, MemoryError, torch.OutOfMemoryError)
+Result = TypeVar("Result")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+CHUNKS = 4
+"""In how many parts a batch is trained after a device could not hold it whole."""
 
 
 class UnitTrainable(tune.Trainable):
@@ -28,8 +33,8 @@ class UnitTrainable(tune.Trainable):
 
     Each result holds `reports`: the epochs not yet reported by this process, so that a unit that lost its worker after
     a checkpoint but before its report tells that epoch again. An error of the training itself is the unit's result
-    (`failure`): it would come again on any machine. A lost process, a full memory or a disk that does not answer makes
-    Ray start the unit anew, at most `resources.max_failures` times.
+    (`failure`): it would come again on any machine. So is a full memory (`lost`): the study starts the unit again, in
+    smaller chunks; and a full disk (`full_disk`): it halts the study. Any other OSError is the worker's death.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -40,36 +45,45 @@ class UnitTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        try:
-            if self._failure is None:
-                return self._train_epoch()
-        except MAY_PASS_ELSEWHERE:
-            raise
-        except Exception as error:
-            self._failure = _explain(error)
-        return {"reports": [], "failure": self._failure, "done": True}
+        if self._ending is None:
+            result = self._guard(self._train_epoch)
+            if result is not None:
+                return result
+        # What is held here would be missing to the next unit of this process.
+        self._training = None
+        return {"reports": [], **(self._ending or {}), "done": True}
 
     def _open(self, config: dict[str, Any]) -> None:
-        self._failure: str | None = None
+        self._ending: dict[str, str] | None = None
+        self._note: str | None = None
         self._reported = 0
         # The last unit's tensors must be gone before the next one's are made.
         self._training: Training | None = None
         self._checkpoint = (
             Path(config["folder"]) / unit_id(config["configuration"], config["seed"]) / "checkpoint.pt"
         )
-        try:
-            torch.set_num_threads(config["threads"])
-            self._recipe = Recipe.model_validate_json(config["recipe"])
-            material = Material(**json.loads(config["material"]))
-            train, validation = _examples(material, self._recipe.folds.fold)
-            training = Training(self._recipe, config["seed"], train, validation, device=config["device"])
-            if self._checkpoint.exists():
-                training.load_state_dict(load_checkpoint(self._checkpoint))
-            self._training = training
-        except MAY_PASS_ELSEWHERE:
-            raise
-        except Exception as error:
-            self._failure = _explain(error)
+        self._guard(lambda: self._build(config))
+
+    def _build(self, config: dict[str, Any]) -> None:
+        torch.set_num_threads(config["threads"])
+        self._recipe = Recipe.model_validate_json(config["recipe"])
+        material = Material(**json.loads(config["material"]))
+        train, validation = _examples(material, self._recipe.folds.fold)
+        training = Training(
+            self._recipe,
+            config["seed"],
+            train,
+            validation,
+            device=config["device"],
+            accumulate=config["accumulate"],
+        )
+        state, self._note = latest_checkpoint(self._checkpoint)
+        if state is not None:
+            training.load_state_dict(state)
+        if config["accumulate"] > 1:
+            chunks = f"batches trained in {config['accumulate']} chunks, as they did not fit whole"
+            self._note = f"{self._note}; {chunks}" if self._note else chunks
+        self._training = training
 
     def _train_epoch(self) -> dict[str, Any]:
         training = self._training
@@ -77,12 +91,28 @@ class UnitTrainable(tune.Trainable):
         if not training.done:
             training.run_epoch()
             save_checkpoint(self._checkpoint, training.state_dict())
-        news = training.history[self._reported :]
+        news = [report(metrics) for metrics in training.history[self._reported :]]
+        if self._note is not None:
+            news[-1]["note"], self._note = self._note, None
         self._reported = training.epoch
-        result: dict[str, Any] = {"reports": [report(metrics) for metrics in news], "done": training.done}
+        result: dict[str, Any] = {"reports": news, "done": training.done}
         if training.done:
             result["selected_epoch"] = select_epoch(training.history, self._recipe).epoch
         return result
+
+    def _guard(self, action: Callable[[], Result]) -> Result | None:
+        """What `action` returns; None when it went wrong, and how is the unit's ending."""
+        try:
+            return action()
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            self._ending = {"lost": _explain(error)}
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            self._ending = {"full_disk": f"{error.strerror}: {self._checkpoint.parent}"}
+        except Exception as error:
+            self._ending = {"failure": _explain(error)}
+        return None
 
 
 def unit_config(
@@ -92,6 +122,8 @@ def unit_config(
     material: Material,
     folder: Path,
     resources: ResourcesConfig,
+    *,
+    whole_batches: bool = True,
 ) -> dict[str, Any]:
     """What a worker needs to train a unit: plain values, and paths that it can read.
 
@@ -105,6 +137,7 @@ def unit_config(
         "folder": str(folder),
         "threads": max(1, int(resources.cpu)),
         "device": "cuda" if resources.gpu else "cpu",
+        "accumulate": 1 if whole_batches else CHUNKS,
     }
 
 

@@ -9,7 +9,13 @@ ROOT = Path(__file__).parents[1]
 LAYERS = ["data", "model", "model.training", "sweep"]
 DOORS = {
     "ray": ("sweep.executor", "sweep.search", "sweep.pruning", "sweep.unit"),
-    "optuna": ("sweep.search_optuna", "sweep.pruning_optuna"),
+    "optuna": (
+        "sweep.search_optuna",
+        "sweep.search_parameters",
+        "sweep.search_samplers",
+        "sweep.search_storage",
+        "sweep.pruning_optuna",
+    ),
     "mlflow": ("sweep.tracking", "sweep.tracking_runs"),
 }
 

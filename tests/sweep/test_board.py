@@ -1,17 +1,18 @@
 import pytest
 
-from sweep.board import (
-    Board,
+from sweep.board import Board, Fate, State, Summary, unit_id
+from sweep.events import (
     ConfigurationAdded,
+    ConfigurationDropped,
     EpochReported,
     Event,
-    State,
-    Summary,
+    StudyStarted,
+    StudyStopped,
     UnitFailed,
     UnitFinished,
+    UnitLost,
     UnitPruned,
     UnitStarted,
-    unit_id,
 )
 
 
@@ -72,37 +73,74 @@ def test_a_configuration_without_a_finished_seed_has_no_summary() -> None:
     assert Board([1], added(0)).configurations[0].summary() is None
 
 
-def test_further_seeds_wait_for_the_first() -> None:
-    board = Board([1, 2, 3], added(0))
-    assert board.waiting_unit() == (0, 1)
-    board.apply(UnitStarted(0, 1))
-    assert board.waiting_unit() is None
-    for event in trained(0, 1, 0.5)[1:]:
-        board.apply(event)
-    assert board.waiting_unit() == (0, 2)
-    board.apply(UnitStarted(0, 2))
-    assert board.waiting_unit() == (0, 3)
-
-
 @pytest.mark.parametrize("end", [UnitPruned(0, 1, "low"), UnitFailed(0, 1, "NaN")])
-def test_a_stopped_configuration_gets_no_further_seed(end: Event) -> None:
+def test_a_stopped_unit_ends_its_configuration(end: Event) -> None:
     board = Board([1, 2], [*added(0), UnitStarted(0, 1), end])
-    assert board.waiting_unit() is None
-    assert board.configurations[0].over(board.seeds)
-    assert not board.configurations[0].complete(board.seeds)
+    assert board.fate(0) in (Fate.PRUNED, Fate.FAILED)
+    assert board.rates.open.tolist() == [False]
     assert board.unit(0, 1).reason in ("low", "NaN")
 
 
-def test_a_failed_configuration_is_not_over_while_another_seed_runs() -> None:
-    events = [*added(0), *trained(0, 1, 0.5), UnitStarted(0, 2), UnitStarted(0, 3), UnitFailed(0, 2, "NaN")]
-    configuration = Board([1, 2, 3], events).configurations[0]
-    assert configuration.settled
-    assert not configuration.over([1, 2, 3])
+def test_a_dropped_configuration_keeps_its_scores_and_is_not_ranked() -> None:
+    board = Board([1], [*added(0), *trained(0, 1, 0.5)])
+    assert board.fate(0) is Fate.COMPLETE
+    board.apply(StudyStarted((1, 2)))
+    assert board.fate(0) is Fate.OPEN
+    board.apply(ConfigurationDropped(0, "behind"))
+    assert board.fate(0) is Fate.DROPPED
+    assert board.configurations[0].rates("score") == [0.5]
+    assert board.ranking() == []
 
 
-def test_the_earlier_configuration_gets_its_seeds_first() -> None:
-    board = Board([1, 2], [*added(0, 1), *trained(1, 1, 0.9), *trained(0, 1, 0.1)])
-    assert board.waiting_unit() == (0, 2)
+def test_a_unit_that_lost_its_worker_waits_and_goes_on() -> None:
+    events = [*added(0), UnitStarted(0, 1), EpochReported(0, 1, epoch(1, 0.4)), UnitLost(0, 1, "gone")]
+    board = Board([1], events)
+    assert list(board.waiting) == [(0, 1)]
+    assert (board.unit(0, 1).failures, board.unit(0, 1).reason) == (1, "gone")
+    board.apply(UnitStarted(0, 1))
+    assert not board.waiting
+    board.apply(EpochReported(0, 1, epoch(2, 0.5)))
+    assert [report["epoch"] for report in board.unit(0, 1).curve] == [1, 2]
+    assert board.unit(0, 1).reason is None
+
+
+def test_a_loss_that_is_the_drivers_is_no_failure_of_the_unit() -> None:
+    board = Board([1], [*added(0), UnitStarted(0, 1), UnitLost(0, 1, "its driver died", counts=False)])
+    assert board.unit(0, 1).failures == 0
+
+
+def test_device_time_is_that_of_all_attempts() -> None:
+    board = Board(
+        [1],
+        [
+            *added(0),
+            UnitStarted(0, 1, at=10.0),
+            EpochReported(0, 1, epoch(1, 0.4), at=15.0),
+            UnitLost(0, 1, "gone", at=18.0),
+            UnitStarted(0, 1, at=30.0),
+        ],
+    )
+    assert board.spent_seconds(31.0) == 8 + 1
+    board.apply(UnitFinished(0, 1, 1, at=34.0))
+    assert board.spent_seconds(99.0) == 8 + 4
+    assert board.device_seconds == {State.FINISHED: 12.0}
+
+
+def test_the_time_of_a_study_is_that_of_its_drivers() -> None:
+    events = [
+        StudyStarted((1,), at=100.0),
+        StudyStopped("interrupted", at=160.0),
+        StudyStarted((1,), at=500.0),
+    ]
+    board = Board(events=events)
+    assert board.wall_seconds(507.0) == 67.0
+    assert board.stopped is None
+
+
+def test_further_seeds_come_after_those_that_are_there() -> None:
+    board = Board(events=[StudyStarted((1, 2)), StudyStopped("over")])
+    with pytest.raises(ValueError, match=r"seeds \[2, 1\] do not begin with those so far, \[1, 2\]"):
+        board.apply(StudyStarted((2, 1)))
 
 
 def test_only_configurations_with_every_seed_are_ranked() -> None:
@@ -129,7 +167,10 @@ def test_an_empty_board_has_no_best() -> None:
         (ConfigurationAdded(2, {}), "configuration 2 cannot follow 1 others"),
         (ConfigurationAdded(0, {}), "configuration 0 cannot follow 1 others"),
         (UnitStarted(0, 1), "0000-seed1 was already started"),
+        (UnitStarted(0, 3), r"seed 3 is not among the study's \[1, 2\]"),
         (UnitStarted(1, 1), "no configuration 1 among 1"),
+        (ConfigurationDropped(0, "behind"), "configuration 0 is not open, or still runs"),
+        (StudyStopped("over"), "no driver holds the study"),
         (UnitStarted(-1, 2), "no configuration -1 among 1"),
         (EpochReported(0, 2, epoch(1, 0.5)), "0000-seed2 was not started"),
         (UnitFinished(0, 1, 2), "0000-seed1 reported 1 epochs, so epoch 2 cannot stand for it"),
@@ -149,12 +190,13 @@ def test_an_event_that_cannot_follow_is_refused(event: Event, complaint: str) ->
         EpochReported(0, 1, epoch(2, 0.5)),
         UnitFinished(0, 1, 1),
         UnitPruned(0, 1, "low"),
+        UnitLost(0, 1, "gone"),
         UnitFailed(0, 1, "NaN"),
     ],
 )
 def test_nothing_happens_to_a_unit_that_is_over(event: Event) -> None:
     board = Board([1], [*added(0), *trained(0, 1, 0.5)])
-    with pytest.raises(ValueError, match="0000-seed1 is finished, not running"):
+    with pytest.raises(ValueError, match=r"0000-seed1 is finished, (not running|so it cannot fail)"):
         board.apply(event)
 
 

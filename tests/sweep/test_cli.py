@@ -11,9 +11,18 @@ import pytest
 import yaml
 
 from data.synthetic import write_breaths
-from sweep.board import Board, ConfigurationAdded, EpochReported, Event, UnitFinished, UnitStarted
+from sweep.board import Board
 from sweep.cli import main
 from sweep.config import StudyConfig
+from sweep.events import (
+    ConfigurationAdded,
+    EpochReported,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFinished,
+    UnitStarted,
+)
 from sweep.export import provenance_of
 from sweep.folder import StudyFolder
 from sweep.journal import Journal
@@ -34,6 +43,7 @@ STUDY = {
 }
 RATES = {"score": 0.6, "sensitivity": 0.5, "specificity": 0.7, "any_abnormal_score": 0.65}
 EVENTS: list[Event] = [
+    StudyStarted((1, 2)),
     ConfigurationAdded(0, {"patch_mix.temperature": 0.2}),
     *[
         event
@@ -44,6 +54,7 @@ EVENTS: list[Event] = [
             UnitFinished(0, seed, 1),
         )
     ],
+    StudyStopped("over"),
 ]
 
 
@@ -85,7 +96,7 @@ def changed(**changes: object) -> dict[str, object]:
 
 def finished_study() -> StudyFolder:
     folder = StudyFolder.create(Path("studies"), "done", StudyConfig.model_validate(STUDY))
-    folder.write_provenance(provenance_of("d" * 64, "f" * 64, None))
+    folder.write_provenance({"study_id": "0" * 32, **provenance_of("d" * 64, "f" * 64, None)})
     journal = Journal(folder.journal)
     for event in EVENTS:
         journal.write(event)
@@ -143,11 +154,10 @@ def test_a_study_can_be_run_looked_at_and_its_export_trained(
     assert respsweep(monkeypatch, *arguments) == 0
     assert "best configuration: studies/small/best.yaml" in capfd.readouterr().out
 
-    assert respsweep(monkeypatch, *arguments) == 1
-    assert "studies/small exists already; take another --name" in capfd.readouterr().err
-
     assert respsweep(monkeypatch, "leaderboard", "small") == 0
-    assert "1 configurations; units: 2 finished" in capfd.readouterr().out
+    assert (
+        "1 configurations, 0 dropped in the race over the seeds; units: 2 finished" in capfd.readouterr().out
+    )
 
     assert respsweep(monkeypatch, "train", "studies/small/best.yaml", "--data", breaths, "--seed", 1) == 0
     trained = capfd.readouterr().out
@@ -165,6 +175,27 @@ def test_an_export_goes_where_it_is_sent(
     assert respsweep(monkeypatch, "export", "done", "--output", "winner.yaml") == 0
     assert "winner.yaml" in capfd.readouterr().out
     assert yaml.safe_load(Path("winner.yaml").read_text())["recipe"]["patch_mix"]["temperature"] == 0.2
+
+
+def test_another_configuration_than_the_best_can_be_exported(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    assert respsweep(monkeypatch, "export", "done", "--configuration", 0, "--output", "zero.yaml") == 0
+    assert yaml.safe_load(Path("zero.yaml").read_text())["provenance"]["configuration"] == 0
+    assert respsweep(monkeypatch, "export", "done", "--configuration", 7) == 1
+    assert "configuration 7 has not finished all 2 seeds; those that have: 0" in capfd.readouterr().err
+
+
+def test_the_status_of_a_study_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    assert respsweep(monkeypatch, "status", "done", "--units") == 0
+    printed = capfd.readouterr().out
+    assert "studies/done: over, since" in printed
+    assert "units: 2 finished" in printed
+    assert "0000-seed2" in printed
 
 
 def test_an_unknown_study_names_those_that_exist(
@@ -198,11 +229,11 @@ def test_a_wrong_recipe_is_refused_before_any_audio_is_read(
 
 def test_the_mlflow_ui_opens_on_a_study() -> None:
     folder = finished_study()
-    tracking = Tracking(database_uri(folder.path), "done", folder.artifacts.absolute(), (1, 2), {})
+    tracking = Tracking(database_uri(folder.path), "done", folder.artifacts.absolute(), "0" * 32, [], {})
     for event in EVENTS:
         tracking(event)
     tracking.close()
-    assert len(Board((1, 2), EVENTS).ranking()) == 1
+    assert len(Board(events=EVENTS).ranking()) == 1
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

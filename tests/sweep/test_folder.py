@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from data.config import parse
-from sweep.board import ConfigurationAdded, UnitFinished, UnitStarted
 from sweep.config import StudyConfig
+from sweep.events import ConfigurationAdded, StudyStarted, UnitFinished, UnitStarted
 from sweep.folder import FolderError, StudyFolder
 from sweep.journal import Journal, JournalError
 
@@ -28,14 +28,21 @@ def test_a_study_is_read_back_as_it_was_resolved(tmp_path: Path) -> None:
     opened = StudyFolder.open(tmp_path / "studies", "first")
     assert opened == created
     assert opened.name == "first"
-    assert opened.config() == CONFIG
+    assert opened.config() == CONFIG.resolved()
+    assert opened.config().space.recipe({}) == CONFIG.space.recipe({})
     assert "n_warmup_steps" not in created.study_file.read_text()
     assert "tracking_uri: null" in created.study_file.read_text()
 
 
+def test_later_defaults_do_not_change_a_study(tmp_path: Path) -> None:
+    written = StudyFolder.create(tmp_path, "first", CONFIG).config().recipe
+    assert written["optimiser"]["learning_rate"] == 1e-05
+    assert written["epochs"] == 50
+
+
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     StudyFolder.create(tmp_path, "first", CONFIG)
-    with pytest.raises(FolderError, match="first exists already; take another --name"):
+    with pytest.raises(FolderError, match=r"first is there and is no study; take another --name"):
         StudyFolder.create(tmp_path, "first", CONFIG)
 
 
@@ -52,12 +59,11 @@ def test_a_file_where_the_studies_should_be_is_refused(tmp_path: Path) -> None:
         StudyFolder.create(tmp_path / "studies", "first", CONFIG)
 
 
-def test_a_free_name_counts_on(tmp_path: Path) -> None:
-    assert StudyFolder.free_name(tmp_path, "quickstart") == "quickstart"
+def test_names_count_on_up_to_a_free_one(tmp_path: Path) -> None:
+    assert list(StudyFolder.names(tmp_path, "quickstart")) == ["quickstart"]
     (tmp_path / "quickstart").mkdir()
-    assert StudyFolder.free_name(tmp_path, "quickstart") == "quickstart-2"
     (tmp_path / "quickstart-2").mkdir()
-    assert StudyFolder.free_name(tmp_path, "quickstart") == "quickstart-3"
+    assert list(StudyFolder.names(tmp_path, "quickstart")) == ["quickstart", "quickstart-2", "quickstart-3"]
 
 
 def test_a_study_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
@@ -72,6 +78,7 @@ def test_a_study_that_is_not_there_is_answered_with_those_that_are(tmp_path: Pat
 def test_the_board_is_what_the_journal_tells(tmp_path: Path) -> None:
     folder = StudyFolder.create(tmp_path, "first", CONFIG)
     journal = Journal(folder.journal)
+    journal.write(StudyStarted((3, 4)))
     journal.write(ConfigurationAdded(0, {"patch_mix.axes": ("time",)}))
     journal.write(UnitStarted(0, 3))
     assert folder.board().seeds == (3, 4)
@@ -82,9 +89,8 @@ def test_the_board_is_what_the_journal_tells(tmp_path: Path) -> None:
         folder.board()
 
 
-def test_a_study_without_a_journal_says_so(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match=r"journal\.jsonl: cannot be read"):
-        StudyFolder.create(tmp_path, "first", CONFIG).board()
+def test_a_study_that_never_ran_has_an_empty_board(tmp_path: Path) -> None:
+    assert StudyFolder.create(tmp_path, "first", CONFIG).board().configurations == []
 
 
 def test_provenance_is_read_back(tmp_path: Path) -> None:

@@ -1,18 +1,23 @@
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.board import (
-    Board,
+from sweep.board import Board, Fate, State
+from sweep.events import (
     ConfigurationAdded,
+    ConfigurationDropped,
     EpochReported,
     Event,
-    State,
+    StudyStarted,
+    StudyStopped,
     UnitFailed,
     UnitFinished,
+    UnitLost,
     UnitPruned,
     UnitStarted,
 )
@@ -32,25 +37,58 @@ VALUES = st.one_of(
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
     """Events that can happen one after the other."""
-    board = Board(SEEDS)
+    board = Board()
     events: list[Event] = []
-    for _ in range(draw(st.integers(0, 20))):
-        values = draw(st.dictionaries(st.text(), VALUES, max_size=3))
-        possible: list[Event] = [ConfigurationAdded(len(board.configurations), values)]
-        if waiting := board.waiting_unit():
-            possible.append(UnitStarted(*waiting))
-        for unit in board.units():
-            if unit.state is State.RUNNING:
-                number, seed, epochs = unit.configuration, unit.seed, len(unit.curve)
-                report = {"epoch": epochs + 1, "score": draw(st.floats(0, 1)), "confusion": [[1, 0], [2, 3]]}
-                possible += [EpochReported(number, seed, report), UnitPruned(number, seed, draw(st.text()))]
-                possible.append(UnitFailed(number, seed, draw(st.text())))
-                if epochs:
-                    possible.append(UnitFinished(number, seed, draw(st.integers(1, epochs))))
-        event = draw(st.sampled_from(possible))
+    for _ in range(draw(st.integers(0, 25))):
+        event = draw(st.sampled_from(possible(draw, board)))
         board.apply(event)
         events.append(event)
     return events
+
+
+def possible(draw: st.DrawFn, board: Board) -> list[Event]:
+    at = draw(st.floats(0, 1e10))
+    if not board.drivers or board.drivers[-1].ended is not None:
+        return [StudyStarted(SEEDS, ("budget.configurations: 2 -> 3",), at=at)]
+    values = draw(st.dictionaries(st.text(), VALUES, max_size=3))
+    events: list[Event] = [
+        StudyStopped(draw(st.text()), at=at),
+        ConfigurationAdded(len(board.configurations), values, at=at),
+    ]
+    for configuration in board.configurations:
+        number = configuration.number
+        if (seed := configuration.next_seed(board.seeds)) is not None and board.rates.open[number]:
+            events.append(UnitStarted(number, seed, at=at))
+            if not configuration.units_in(State.RUNNING, State.WAITING):
+                events.append(ConfigurationDropped(number, draw(st.text()), at=at))
+    for number, seed in board.waiting:
+        events += [UnitStarted(number, seed, at=at), UnitFailed(number, seed, draw(st.text()), at=at)]
+    for (number, seed), unit in board.running.items():
+        epochs = len(unit.curve)
+        report = {"epoch": epochs + 1, "score": draw(st.floats(0, 1)), "confusion": [[1, 0], [2, 3]]}
+        events += [
+            EpochReported(number, seed, report, at=at),
+            UnitPruned(number, seed, draw(st.text()), at=at),
+            UnitFailed(number, seed, draw(st.text()), at=at),
+            UnitLost(number, seed, draw(st.text()), draw(st.booleans()), draw(st.booleans()), at=at),
+        ]
+        if epochs:
+            events.append(UnitFinished(number, seed, draw(st.integers(1, epochs)), at=at))
+    return events
+
+
+def contents(board: Board) -> tuple[object, ...]:
+    """All that a board says."""
+    rates = [board.rates.rate(name).tolist() for name in ("score", "sensitivity")]
+    table = [[[None if math.isnan(cell) else cell for cell in row] for row in rate] for rate in rates]
+    return (
+        board.configurations,
+        (board.seeds, board.drivers, board.stopped, board.decisions),
+        (list(board.running), list(board.waiting)),
+        (dict(board.ended), dict(board.device_seconds)),
+        (table, board.rates.started.tolist(), board.rates.open.tolist()),
+        [configuration.number for configuration in board.ranking()],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,17 +121,16 @@ def test_any_prefix_of_a_journal_is_a_board(path: Path, events: list[Event], dat
     path.write_bytes(prefix)
     # The first line is the header; a line without its end was torn by the crash.
     whole = max(0, prefix.count(b"\n") - 1)
-    replayed = Board(SEEDS, read_journal(path))
-    assert replayed.configurations == Board(SEEDS, events[:whole]).configurations
+    replayed = Board(events=read_journal(path))
+    assert contents(replayed) == contents(Board(events=events[:whole]))
 
 
 @settings(max_examples=40, deadline=None)
 @given(events=histories())
 def test_replaying_twice_gives_the_board_of_once(path: Path, events: list[Event]) -> None:
     write(path, events)
-    once, twice = Board(SEEDS, read_journal(path)), Board(SEEDS, read_journal(path))
-    assert once.configurations == twice.configurations
-    assert once.waiting_unit() == twice.waiting_unit()
+    once, twice = Board(events=read_journal(path)), Board(events=read_journal(path))
+    assert contents(once) == contents(twice)
 
 
 @settings(max_examples=40, deadline=None)
@@ -110,6 +147,25 @@ def test_a_journal_goes_on_where_a_crash_cut_it(path: Path, events: list[Event],
     assert list(read_journal(path)) == events
 
 
+@settings(max_examples=60, deadline=None)
+@given(events=histories())
+def test_what_a_board_counts_on_the_way_is_what_its_units_say(events: list[Event]) -> None:
+    board = Board(events=events)
+    units = board.units()
+    assert set(board.running) == {(u.configuration, u.seed) for u in units if u.state is State.RUNNING}
+    assert set(board.waiting) == {(u.configuration, u.seed) for u in units if u.state is State.WAITING}
+    assert board.started == len(units)
+    for state in (State.FINISHED, State.PRUNED, State.FAILED):
+        assert board.ended[state] == sum(unit.state is state for unit in units)
+    for configuration in board.configurations:
+        scores = board.rates.rate("score")[configuration.number]
+        assert sorted(scores[~np.isnan(scores)].tolist()) == sorted(configuration.rates("score"))
+        assert board.rates.started[configuration.number] == len(configuration.units)
+    assert {one.number for one in board.ranking()} == {
+        one.number for one in board.configurations if one.fate(board.seeds) is Fate.COMPLETE
+    }
+
+
 def test_an_event_is_on_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     journal.write(UnitStarted(0, 1))
@@ -121,9 +177,10 @@ def test_every_line_is_an_object_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write(path, [ConfigurationAdded(0, {"smoothing.blocks": (2, 3)}), UnitFailed(0, 1, "two\nlines")])
     header, added, failed = map(json.loads, path.read_text().splitlines())
-    assert header == {"journal": "respsweep", "format": 1}
+    assert header == {"journal": "respsweep", "format": 2}
     assert added == {
         "event": "ConfigurationAdded",
+        "at": 0.0,
         "configuration": 0,
         "values": {"smoothing.blocks": [2, 3]},
     }
@@ -143,7 +200,7 @@ def test_a_line_that_is_no_event_is_refused_with_its_number(tmp_path: Path, line
 def test_the_journal_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text('{"journal": "respsweep", "format": 99}\n')
-    with pytest.raises(JournalError, match="journal format 99, this version reads 1"):
+    with pytest.raises(JournalError, match="journal format 99, this version reads 2"):
         list(read_journal(path))
 
 

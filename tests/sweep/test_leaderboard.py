@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
-from sweep.board import (
-    Board,
+from sweep.board import Board
+from sweep.events import (
     ConfigurationAdded,
+    ConfigurationDropped,
     EpochReported,
     Event,
     UnitFailed,
@@ -48,13 +49,15 @@ BOARD = Board(
         *[added(2), *trained(2, 1, 0.7), *trained(2, 2, 0.7)],
         *[added(3), *trained(3, 1, 0.9), *reported(3, 2, 0.1), UnitFailed(3, 2, "loss is [NaN]\nTraceback")],
         *[added(4), *reported(4, 1, 0.45)],
+        *[added(5), *trained(5, 1, 0.3), ConfigurationDropped(5, "dropped after seed 1: 0.300")],
     ],
 )
 
 
 def test_ranked_configurations_come_first_and_the_others_by_how_far_they_came() -> None:
     rows = rows_of(BOARD)
-    assert [(row[0], row[1]) for row in rows] == [("1", "2"), ("2", "0"), ("", "3"), ("", "4"), ("", "1")]
+    ranks = [(row[0], row[1]) for row in rows]
+    assert ranks == [("1", "2"), ("2", "0"), ("", "3"), ("", "5"), ("", "4"), ("", "1")]
 
 
 def test_rates_are_percent_with_their_deviation_over_seeds() -> None:
@@ -70,6 +73,20 @@ def test_every_configuration_says_how_it_stands() -> None:
     assert states["1"] == "pruned, epoch 1"
     assert states["3"] == "failed, seed 2"
     assert states["4"] == "running"
+    assert states["5"] == "dropped"
+
+
+def test_the_pareto_front_is_marked_when_two_rates_are_sought() -> None:
+    def rates(number: int, sensitivity: float, specificity: float) -> list[Event]:
+        report = {"epoch": 1, "score": (sensitivity + specificity) / 2}
+        report |= {"sensitivity": sensitivity, "specificity": specificity, "any_abnormal_score": 0.9}
+        end = UnitFinished(number, 1, 1)
+        return [added(number), UnitStarted(number, 1), EpochReported(number, 1, report), end]
+
+    board = Board((1,), [*rates(0, 0.2, 0.9), *rates(1, 0.5, 0.5), *rates(2, 0.1, 0.8)])
+    table = leaderboard(board, objectives=("sensitivity", "specificity"))
+    states = dict(zip(table.columns[1].cells, table.columns[-1].cells, strict=True))
+    assert states == {"0": "complete, Pareto front", "1": "complete, Pareto front", "2": "complete"}
 
 
 def test_a_failure_is_told_by_the_first_line_of_its_reason() -> None:
@@ -82,7 +99,8 @@ def test_the_best_rows_alone_may_be_asked_for() -> None:
 
 def test_the_caption_counts_and_says_what_was_scored() -> None:
     caption = str(leaderboard(BOARD).caption)
-    assert "5 configurations; units: 5 finished, 1 pruned, 1 failed" in caption
+    assert "6 configurations, 1 dropped in the race over the seeds" in caption
+    assert "units: 6 finished, 1 pruned, 1 failed, 1 under way" in caption
     assert "the test part was not read" in caption
 
 

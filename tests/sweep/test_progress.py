@@ -1,19 +1,26 @@
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from sweep.board import (
-    Board,
+from sweep.board import Board
+from sweep.budget import Budget
+from sweep.config import BudgetConfig
+from sweep.events import (
     ConfigurationAdded,
+    ConfigurationDropped,
     EpochReported,
     Event,
+    StudyStarted,
     UnitFailed,
     UnitFinished,
+    UnitLost,
     UnitPruned,
     UnitStarted,
 )
 from sweep.progress import Progress
+from sweep.racing import ContendersConfig
 
 
 def reported(configuration: int, seed: int, score: float) -> list[Event]:
@@ -30,13 +37,26 @@ def added(number: int) -> ConfigurationAdded:
     return ConfigurationAdded(number, {"patch_mix.temperature": 0.0612345, "patch_mix.axes": ("time",)})
 
 
-def shown(events: list[Event], *, terminal: bool = False, budget: int = 4) -> tuple[Progress, str]:
+NOW = 1000.0
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of day; the study began when it was NOW."""
+    now = [NOW]
+    monkeypatch.setattr("sweep.progress.time.time", lambda: now[0])
+    return now
+
+
+def shown(events: list[Event], *, terminal: bool = False, **limits: Any) -> tuple[Progress, str]:
     """What is printed while a board of two seeds hears the events, each followed by a tick."""
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
-    board = Board((1, 2))
+    board = Board()
+    limits = limits or {"configurations": 4}
+    budget = Budget(BudgetConfig.model_validate(limits), ContendersConfig(), gpus=0, slots=1)
     progress = Progress(board, budget, console)
     with progress:
-        for event in events:
+        for event in [StudyStarted((1, 2), at=NOW), *events]:
             board.apply(event)
             progress(event)
             progress.tick()
@@ -49,6 +69,8 @@ def test_without_a_terminal_there_is_a_line_for_each_unit_that_ends() -> None:
         *[added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)],
         *[added(1), *reported(1, 1, 0.1), UnitPruned(1, 1, "pruned at epoch 1")],
         *[added(2), *reported(2, 1, 0.1), UnitFailed(2, 1, "the loss is [NaN]\nTraceback")],
+        *[added(3), *reported(3, 1, 0.1), UnitLost(3, 1, "node 7 is gone\nTraceback"), UnitStarted(3, 1)],
+        *[UnitFinished(3, 1, 1), ConfigurationDropped(3, "dropped after seed 1: 0.100 against 0.550")],
     ]
     values = "patch_mix.temperature=0.06123  patch_mix.axes=time"
     lines = [line.partition("  [configurations")[0] for line in shown(events)[1].splitlines()]
@@ -57,13 +79,18 @@ def test_without_a_terminal_there_is_a_line_for_each_unit_that_ends() -> None:
         f"0000-seed2  score 0.600  configuration 0.550 ± 0.071 (2 seeds)  {values}",
         f"0001-seed1  pruned at epoch 1  {values}",
         f"0002-seed1  the loss is [NaN]  {values}",
+        "0003-seed1  waits to go on from its checkpoint: node 7 is gone",
+        f"0003-seed1  score 0.100  configuration 0.100 (1 seed)  {values}",
+        f"configuration 3  dropped after seed 1: 0.100 against 0.550  {values}",
     ]
 
 
 def test_the_status_says_how_far_the_study_is() -> None:
     progress, _ = shown([added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6), added(1), *reported(1, 1, 0.9)])
     status = progress.status()
-    assert "configurations 2/4  units done 2, running 1  best 0.550 ± 0.071 (no. 0)  elapsed 0:00" in status
+    assert status.startswith(
+        "configurations 2 of 4  units done 2, running 1  best 0.550 ± 0.071 (no. 0)  elapsed 0:00"
+    )
     assert "left" in status
 
 
@@ -76,12 +103,12 @@ def test_nothing_is_foretold_before_a_unit_has_ended() -> None:
 @pytest.mark.parametrize(
     ("events", "left"),
     [
-        # Two seeds took 60 s. To come: three configurations of two units.
-        ([added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)], "3:00"),
-        # One pruned unit took 60 s: of the other three configurations no more is known than that.
-        ([added(0), *reported(0, 1, 0.1), UnitPruned(0, 1, "low")], "3:00"),
-        # One of two seeds took 60 s: one more, and two for each of three configurations.
-        ([added(0), *trained(0, 1, 0.5)], "7:00"),
+        # Two first seeds took 60 s. To come: two configurations, and the second seeds of three finalists.
+        ([added(0), *trained(0, 1, 0.5), added(1), *trained(1, 1, 0.6)], "2:30"),
+        # One of the second seeds is done, too.
+        ([added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)], "2:30"),
+        # One pruned unit took 60 s: three more configurations and three second seeds.
+        ([added(0), *reported(0, 1, 0.1), UnitPruned(0, 1, "low")], "6:00"),
         # All of it is done.
         (
             [
@@ -93,14 +120,17 @@ def test_nothing_is_foretold_before_a_unit_has_ended() -> None:
         ),
     ],
 )
-def test_the_rest_is_foretold_at_the_pace_so_far(
-    events: list[Event], left: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [1000.0]
-    monkeypatch.setattr("sweep.progress.time.monotonic", lambda: now[0])
+def test_the_rest_is_foretold_at_the_pace_so_far(events: list[Event], left: str, clock: list[float]) -> None:
     progress, _ = shown(events)
-    now[0] += 60
+    clock[0] = NOW + 60
     assert f"elapsed 1:00  about {left} left" in progress.status()
+
+
+def test_a_budget_in_hours_is_shown_and_foretells_nothing(clock: list[float]) -> None:
+    progress, _ = shown([added(0), *trained(0, 1, 0.5)], wall_clock=2)
+    clock[0] = NOW + 1800
+    assert progress.status().startswith("wall_clock 0.5 of 2  units done 1")
+    assert "left" not in progress.status()
 
 
 def test_a_terminal_shows_a_table_that_is_drawn_anew_and_ends_as_one_line(
@@ -111,12 +141,10 @@ def test_a_terminal_shows_a_table_that_is_drawn_anew_and_ends_as_one_line(
     _, output = shown([added(0), *trained(0, 1, 0.5)], terminal=True)
     assert "score %" in output
     assert "0000-seed1  score" not in output
-    assert "configurations 1/4  units done 1, running 0  best: none complete yet" in output
+    assert "configurations 1 of 4  units done 1, running 0  best: none complete yet" in output
 
 
-def test_hours_are_shown_when_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr("sweep.progress.time.monotonic", lambda: now[0])
+def test_hours_are_shown_when_there_are_any(clock: list[float]) -> None:
     progress, _ = shown([added(0)])
-    now[0] = 3 * 3600 + 4 * 60 + 5.4
+    clock[0] = NOW + 3 * 3600 + 4 * 60 + 5.4
     assert "elapsed 3:04:05" in progress.status()

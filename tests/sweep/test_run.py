@@ -1,11 +1,14 @@
 """Whole studies on real Ray workers, from the command line to best.yaml."""
 
+import errno
 import json
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import optuna
@@ -15,12 +18,17 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
 
+from data.config import ConfigError
 from model.training.recipe import read_recipe
-from sweep.board import State
+from sweep.board import Board, State
 from sweep.config import StudyConfig
+from sweep.events import Event
 from sweep.export import ExportError
 from sweep.folder import StudyFolder
-from sweep.run import InterruptedStudyError, run_study
+from sweep.journal import Journal
+from sweep.lock import LockedError, StudyLock
+from sweep.run import run_study
+from sweep.session import InterruptedStudyError
 from sweep.tracking import database_uri
 
 RECIPE = {
@@ -29,7 +37,7 @@ RECIPE = {
     "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
     "epochs": 3,
 }
-STUDY = {
+STUDY: dict[str, Any] = {
     "data": {"patients": 12, "seed": 0},
     "recipe": RECIPE,
     "search": {
@@ -39,6 +47,7 @@ STUDY = {
     "enqueue": [{"patch_mix.temperature": 0.2, "smoothing.stage": 1}],
     "seeds": [1, 2],
     "budget": {"configurations": 3},
+    "racing": {"name": "none"},
 }
 
 
@@ -179,20 +188,126 @@ def kill_one_worker(mark: Path, killed: list[int]) -> None:
             return
 
 
-def test_an_interrupted_study_says_so_and_leaves_nothing_running(tmp_path: Path) -> None:
-    def interrupt() -> None:
-        while not list(tmp_path.glob("stopped/units/*/checkpoint.pt")):
-            time.sleep(0.02)
-        os.kill(os.getpid(), signal.SIGINT)
+LONG = {"recipe": {**RECIPE, "epochs": 200}, "pruner": {"name": "none"}}
 
-    long = study(recipe={**RECIPE, "epochs": 200}, pruner={"name": "none"})
+
+def interrupt_when(ready: Callable[[], object], times: int = 1) -> None:
+    """Ctrl-C, once or twice, as soon as something is there."""
+
+    def interrupt() -> None:
+        while not ready():
+            time.sleep(0.02)
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(InterruptedStudyError, match="interrupted after 0 complete configurations of 3"):
-        run_study(long, tmp_path, "stopped", "local", Console(quiet=True))
+
+
+def mlflow_states(folder: StudyFolder) -> list[str]:
+    client = mlflow.MlflowClient(database_uri(folder.path))
+    experiment = client.get_experiment_by_name(folder.name)
+    assert experiment is not None
+    return [run.info.status for run in client.search_runs([experiment.experiment_id])]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupted_study_says_how_to_go_on_and_leaves_nothing_running(
+    tmp_path: Path, times: int
+) -> None:
+    interrupt_when(lambda: list(tmp_path.glob("stopped/units/*/checkpoint.pt")), times)
+    with pytest.raises(
+        InterruptedStudyError,
+        match=r"interrupted after 0 complete configurations; go on with: respsweep run --resume stopped --studies",
+    ):
+        run_study(study(**LONG), tmp_path, "stopped", "local", Console(quiet=True))
     folder = StudyFolder.open(tmp_path, "stopped")
-    units = folder.board().units()
-    assert units
-    assert {unit.state for unit in units} == {State.FAILED}
-    assert {unit.reason for unit in units} == {"interrupted"}
-    assert "RUNNING" not in optuna_states(folder)
+    board = folder.board()
+    assert board.stopped == "interrupted"
+    assert {unit.state for unit in board.units()} == {State.WAITING}
+    assert {unit.failures for unit in board.units()} == {0}
+    assert all((folder.units / unit.id / "checkpoint.pt").exists() for unit in board.units() if unit.curve)
     assert not folder.best.exists()
+    if times == 1:
+        assert "RUNNING" not in mlflow_states(folder)
+
+
+def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    asked = study(sampler={"name": "random"})
+    whole = run_study(asked, tmp_path / "whole", "one", "local", Console(quiet=True)).board()
+    interrupt_when(lambda: list(tmp_path.glob("cut/one/units/*/checkpoint.pt")))
+    with pytest.raises(InterruptedStudyError):
+        run_study(asked, tmp_path / "cut", "one", "local", Console(quiet=True))
+    cut = run_study(asked, tmp_path / "cut", "one", "local", Console(quiet=True))
+
+    def scores(board: Board) -> dict[tuple[float, int], list[float]]:
+        return {
+            (configuration.values["patch_mix.temperature"], seed): [report["score"] for report in unit.curve]
+            for configuration in board.configurations
+            for seed, unit in configuration.units.items()
+        }
+
+    assert scores(cut.board()) == scores(whole)
+    assert optuna_states(cut) == ["COMPLETE"] * 3
+    assert mlflow_states(cut) == ["FINISHED"] * 9
+    assert len(cut.board().drivers) == 2
+
+
+def test_a_study_that_is_over_takes_more_budget_and_more_seeds(tmp_path: Path) -> None:
+    short = {"recipe": {**RECIPE, "epochs": 1}}
+    run_study(study(**short, budget={"configurations": 1}), tmp_path, "more", "local", Console(quiet=True))
+    again = study(**short, budget={"configurations": 2}, seeds=[1, 2, 3])
+    console = Console(record=True, width=200)
+    folder = run_study(again, tmp_path, "more", "local", console)
+    assert [configuration.complete((1, 2, 3)) for configuration in folder.board().configurations] == [
+        True
+    ] * 2
+    assert "changed: budget.configurations: 1 -> 2" in console.export_text()
+    assert folder.config().seeds == (1, 2, 3)
+
+
+def test_another_search_space_is_refused_and_the_study_left_as_it_was(tmp_path: Path) -> None:
+    short = {"recipe": {**RECIPE, "epochs": 1}, "seeds": [1], "budget": {"configurations": 1}}
+    folder = run_study(study(**short), tmp_path, "one", "local", Console(quiet=True))
+    before = {
+        path.name: path.read_bytes() for path in folder.path.iterdir() if path.suffix in (".yaml", ".jsonl")
+    }
+    wider = {"smoothing.stage": {"type": "categorical", "choices": [None, 1, 2]}}
+    with pytest.raises(ConfigError, match=r"search.smoothing.stage.choices: \[None, 1\] -> \[None, 1, 2\]"):
+        run_study(
+            study(**short, search={**STUDY["search"], **wider}, enqueue=[]),
+            tmp_path,
+            "one",
+            "local",
+            Console(quiet=True),
+        )
+    assert before == {name: (folder.path / name).read_bytes() for name in before}
+
+
+def test_a_second_driver_is_refused_with_the_first_ones_name(tmp_path: Path) -> None:
+    folder = StudyFolder.create(tmp_path, "held", study())
+    with StudyLock(folder.path) as lock:
+        lock.sign()
+        with pytest.raises(LockedError, match=rf"held: process {os.getpid()} on .* runs it"):
+            run_study(study(), tmp_path, "held", "local", Console(quiet=True))
+
+
+def test_a_full_disk_stops_the_study_and_freeing_it_lets_it_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = Journal.write, []
+
+    def full_after_a_while(journal: Journal, event: Event) -> None:
+        written.append(event)
+        if len(written) > 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(journal, event)
+
+    one = study(budget={"configurations": 2}, sampler={"name": "random"})
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "write", full_after_a_while)
+        with pytest.raises(InterruptedStudyError, match=r"No space left on device: .*journal\.jsonl after 0"):
+            run_study(one, tmp_path, "full", "local", Console(quiet=True))
+    folder = run_study(one, tmp_path, "full", "local", Console(quiet=True))
+    assert all(configuration.complete((1, 2)) for configuration in folder.board().configurations)
+    assert "RUNNING" not in optuna_states(folder) + mlflow_states(folder)

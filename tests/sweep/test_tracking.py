@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,30 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 import sweep.tracking
-from sweep.board import (
+import sweep.tracking_runs
+from sweep.board import unit_id
+from sweep.events import (
     ConfigurationAdded,
+    ConfigurationDropped,
     EpochReported,
     Event,
+    StudyStarted,
+    StudyStopped,
     UnitFailed,
     UnitFinished,
+    UnitLost,
     UnitPruned,
     UnitStarted,
-    unit_id,
 )
 from sweep.tracking import Tracking, TrackingError, database_uri, serve_ui
 
 EPOCHS = 4
+STARTED = StudyStarted((1, 2))
+
+
+def timed(*events: Event) -> list[Event]:
+    """The events a second apart, in November 2023."""
+    return [replace(event, at=1.7e9 + second) for second, event in enumerate(events)]
 
 
 def epoch(number: int, score: float) -> dict[str, object]:
@@ -46,7 +58,8 @@ def trained(configuration: int, seed: int, score: float) -> list[Event]:
     return [UnitStarted(configuration, seed), *reports, UnitFinished(configuration, seed, EPOCHS)]
 
 
-STUDY: list[Event] = [
+STUDY = timed(
+    STARTED,
     ConfigurationAdded(0, {"patch_mix.temperature": 0.2, "smoothing.stage": None}),
     *trained(0, 1, 0.5),
     *trained(0, 2, 0.7),
@@ -54,7 +67,7 @@ STUDY: list[Event] = [
     *[UnitStarted(1, 1), EpochReported(1, 1, epoch(1, 0.3)), UnitPruned(1, 1, "pruned at epoch 1")],
     ConfigurationAdded(2, {"patch_mix.temperature": 0.5, "smoothing.stage": None}),
     *[UnitStarted(2, 1), UnitFailed(2, 1, "TrainingError: the loss is NaN\nTraceback")],
-]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +100,9 @@ def curve_of(uri: str, run: Run, metric: str) -> list[tuple[int, Any]]:
 def test_a_study_is_an_experiment_with_a_run_for_each_configuration_and_unit(
     database: str, tmp_path: Path
 ) -> None:
-    tracking = Tracking(database, "whole", tmp_path / "artifacts", (1, 2), {"respsweep.data_hash": "abc"})
+    tracking = Tracking(
+        database, "whole", tmp_path / "artifacts", "whole", [], {"respsweep.data_hash": "abc"}
+    )
     for event in STUDY:
         tracking(event)
     tracking.close()
@@ -134,11 +149,10 @@ def test_many_events_are_few_requests(database: str, monkeypatch: pytest.MonkeyP
         return log_batch(self, run_id, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(MlflowClient, "log_batch", counted)
-    tracking = Tracking(database, "many", None, (1,), {})
-    tracking(ConfigurationAdded(0, {"patch_mix.beta": 0.5}))
-    tracking(UnitStarted(0, 1))
-    for number in range(1, 301):
-        tracking(EpochReported(0, 1, epoch(number, 0.5)))
+    tracking = Tracking(database, "many", None, "many", [], {})
+    started: list[Event] = [STARTED, ConfigurationAdded(0, {"patch_mix.beta": 0.5}), UnitStarted(0, 1)]
+    for event in timed(*started, *(EpochReported(0, 1, epoch(number, 0.5)) for number in range(1, 301))):
+        tracking(event)
     all_queued.set()
     tracking.close()
     # At most: what was written while the events came, and the rest; each for two runs.
@@ -157,7 +171,7 @@ def test_the_study_does_not_wait_for_mlflow(database: str, monkeypatch: pytest.M
         return log_batch(self, run_id, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(MlflowClient, "log_batch", hangs)
-    tracking = Tracking(database, "hangs", None, (1, 2), {})
+    tracking = Tracking(database, "hangs", None, "hangs", [], {})
     for event in STUDY:
         tracking(event)
     # All events were taken while not one could be written.
@@ -187,7 +201,7 @@ def test_a_request_that_got_no_answer_is_not_done_twice(
 
     for name in ("create_run", "log_batch", "set_terminated"):
         monkeypatch.setattr(MlflowClient, name, breaks_once(name))
-    tracking = Tracking(database, "broken", None, (1, 2), {})
+    tracking = Tracking(database, "broken", None, "broken", [], {})
     for event in STUDY:
         tracking(event)
     tracking.close()
@@ -198,15 +212,18 @@ def test_a_request_that_got_no_answer_is_not_done_twice(
 
 
 def test_a_run_that_somebody_deleted_keeps_back_no_other(database: str) -> None:
-    tracking = Tracking(database, "deleted", None, (1,), {})
-    tracking(ConfigurationAdded(0, {"patch_mix.beta": 0.5}))
+    tracking = Tracking(database, "deleted", None, "deleted", [], {})
+    for event in (STARTED, ConfigurationAdded(0, {"patch_mix.beta": 0.5})):
+        tracking(event)
     client = MlflowClient(database)
     experiment = client.get_experiment_by_name("deleted")
     assert experiment is not None
     while not (runs := client.search_runs([experiment.experiment_id])):
         time.sleep(0.05)
     client.delete_run(runs[0].info.run_id)
-    for event in (*trained(0, 1, 0.5), ConfigurationAdded(1, {"patch_mix.beta": 1.0}), *trained(1, 1, 0.6)):
+    for event in timed(
+        *trained(0, 1, 0.5), ConfigurationAdded(1, {"patch_mix.beta": 1.0}), *trained(1, 1, 0.6)
+    ):
         tracking(event)
     with pytest.raises(
         TrackingError, match=r"MLflow misses some results \(.*; the study folder has them all"
@@ -217,8 +234,203 @@ def test_a_run_that_somebody_deleted_keeps_back_no_other(database: str) -> None:
     assert runs["configuration 1"].data.metrics["score_mean"] == pytest.approx(0.6)
 
 
+TAKEN_UP_TWICE = timed(
+    *[STARTED, ConfigurationAdded(0, {"patch_mix.temperature": 0.2}), *trained(0, 1, 0.5)],
+    *[UnitStarted(0, 2), EpochReported(0, 2, epoch(1, 0.6)), UnitLost(0, 2, "the node died")],
+    *[ConfigurationAdded(1, {"patch_mix.temperature": 0.5}), UnitStarted(1, 1), UnitPruned(1, 1, "low")],
+    *[StudyStopped("interrupted"), STARTED],
+    *[UnitStarted(0, 2), EpochReported(0, 2, epoch(2, 0.7)), UnitFinished(0, 2, 2)],
+    *[StudyStopped("complete"), StudyStarted((1, 2, 3))],
+    *[ConfigurationAdded(2, {"patch_mix.temperature": 0.3}), *trained(2, 1, 0.4)],
+    *[ConfigurationDropped(2, "cannot win"), *trained(0, 3, 0.9), StudyStopped("complete")],
+)
+
+
+def follow(uri: str, experiment: str, past: list[Event], events: list[Event]) -> None:
+    tracking = Tracking(uri, experiment, None, experiment, past, {})
+    for event in events:
+        tracking(event)
+    tracking.close()
+
+
+def picture_of(uri: str, experiment: str) -> dict[str, object]:
+    """All that the runs of a study show, with every row of every curve."""
+    client, runs, picture = MlflowClient(uri), runs_of(uri, experiment), {}
+    names = {run.info.run_id: name for name, run in runs.items()}
+    for name, run in runs.items():
+        tags = {**run.data.tags, "parent": names.get(run.data.tags.get("mlflow.parentRunId", ""))}
+        assert tags.pop("respsweep.key") == f"{tags.pop('respsweep.study')}/{name}"
+        tags.pop("mlflow.parentRunId", None)
+        rows = {
+            metric: sorted((row.step, row.value, row.timestamp) for row in history)
+            for metric in run.data.metrics
+            if (history := client.get_metric_history(run.info.run_id, metric))
+        }
+        picture[name] = (run.info.status, run.info.start_time, run.info.end_time, run.data.params, tags, rows)
+    return picture
+
+
+@pytest.fixture(scope="module")
+def undisturbed(database: str) -> dict[str, object]:
+    follow(database, "undisturbed", [], TAKEN_UP_TWICE)
+    picture = picture_of(database, "undisturbed")
+    statuses = {name: run.info.status for name, run in runs_of(database, "undisturbed").items()}
+    units = {unit_id(0, seed): "FINISHED" for seed in (1, 2, 3)} | {unit_id(2, 1): "FINISHED"}
+    pruned = {"configuration 1": "KILLED", unit_id(1, 1): "KILLED"}
+    assert statuses == {"configuration 0": "FINISHED", "configuration 2": "KILLED", **units, **pruned}
+    return picture
+
+
+@pytest.mark.parametrize("cut", range(1, len(TAKEN_UP_TWICE), 3))
+def test_a_study_that_was_taken_up_again_looks_like_one_that_never_stopped(
+    database: str, undisturbed: dict[str, object], cut: int
+) -> None:
+    experiment = f"cut {cut}"
+    follow(database, experiment, [], TAKEN_UP_TWICE[:cut])
+    follow(database, experiment, TAKEN_UP_TWICE[:cut], TAKEN_UP_TWICE[cut:])
+    assert picture_of(database, experiment) == undisturbed
+
+
+@pytest.mark.parametrize("written", [0, 10, 19])
+def test_what_mlflow_missed_until_the_driver_ended_is_sent_when_the_study_is_taken_up(
+    database: str, undisturbed: dict[str, object], written: int
+) -> None:
+    """Configuration 0 is complete after 19 events, and again at the end, with a further seed."""
+    experiment = f"missed from {written}"
+    follow(database, experiment, [], TAKEN_UP_TWICE[:written])
+    follow(database, experiment, TAKEN_UP_TWICE, [])
+    assert picture_of(database, experiment) == undisturbed
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_driver_that_is_killed_after_any_request_leaves_no_run_twice_and_none_running(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted = TAKEN_UP_TWICE[:15]
+    follow(database, "not killed", [], interrupted)
+    expected = picture_of(database, "not killed")
+    made, life = 0, 0
+
+    def last_at_the_end_of_life(name: str) -> Callable[..., object]:
+        method = getattr(MlflowClient, name)
+
+        def call(*args: object, **kwargs: object) -> object:
+            nonlocal made
+            answer = method(*args, **kwargs)
+            made += 1
+            if made > life:
+                raise SystemExit
+            return answer
+
+        return call
+
+    survived = False
+    while not survived:
+        made = 0
+        with monkeypatch.context() as patch:
+            for name in ("create_run", "log_batch", "set_terminated", "update_run", "search_runs"):
+                patch.setattr(MlflowClient, name, last_at_the_end_of_life(name))
+            follow(database, f"killed {life}", interrupted, [])
+        survived = made <= life
+        follow(database, f"killed {life}", interrupted, [])
+        assert picture_of(database, f"killed {life}") == expected
+        life += 1
+    # A search, then three requests for each of two configurations and three units.
+    assert life == 17
+
+
+def test_runs_that_are_there_to_their_end_are_left_alone(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow(database, "alone", [], STUDY)
+    names = {run.info.run_id: name for name, run in runs_of(database, "alone").items()}
+    further = [*STUDY, *timed(ConfigurationAdded(3, {"patch_mix.temperature": 0.1}))]
+    written: list[str | None] = []
+    log_batch = MlflowClient.log_batch
+
+    def noted(self: MlflowClient, run_id: str, *args: object, **kwargs: object) -> object:
+        written.append(names.get(run_id))
+        return log_batch(self, run_id, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(MlflowClient, "log_batch", noted)
+    # The runs come in pages.
+    monkeypatch.setattr(sweep.tracking_runs, "PAGE", 2)
+    follow(database, "alone", further, [])
+    assert written == [None]
+    assert set(runs_of(database, "alone")) == {*names.values(), "configuration 3"}
+
+
+def test_two_studies_of_one_name_share_an_experiment_but_no_run(database: str) -> None:
+    for study_id in ("one", "two"):
+        for past in ([], STUDY):
+            Tracking(database, "shared", None, study_id, past, {}).close()
+    client = MlflowClient(database)
+    experiment = client.get_experiment_by_name("shared")
+    assert experiment is not None
+    for study_id in ("one", "two"):
+        found = client.search_runs([experiment.experiment_id], f"tags.`respsweep.study` = '{study_id}'")
+        assert len(found) == 7
+        ids = {run.info.run_id for run in found}
+        assert {run.data.tags.get("mlflow.parentRunId") for run in found} <= {*ids, None}
+
+
+def test_a_run_that_a_hanging_server_created_after_all_is_taken_away(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_run, search_runs = MlflowClient.create_run, MlflowClient.search_runs
+    late: list[tuple[Any, ...]] = []
+    created: list[str] = []
+
+    def no_answer_at_first(*args: Any) -> Run:
+        if not late:
+            late.append(args)
+            raise MlflowException("the server does not answer")
+        created.append(args[-1])
+        return create_run(*args)
+
+    def before_it_is_created(*args: Any, **kwargs: Any) -> Any:
+        found = search_runs(*args, **kwargs)
+        if not created:
+            create_run(*late[0])
+        return found
+
+    monkeypatch.setattr(MlflowClient, "create_run", no_answer_at_first)
+    monkeypatch.setattr(MlflowClient, "search_runs", before_it_is_created)
+    follow(database, "late", [], STUDY)
+    monkeypatch.undo()
+    runs = runs_of(database, "late")
+    assert sorted(runs) == sorted(created)
+    assert runs["configuration 0"].info.status == "FINISHED"
+
+
+def test_a_run_that_somebody_deleted_does_not_come_back(database: str) -> None:
+    follow(database, "no return", [], STUDY[:4])
+    MlflowClient(database).delete_run(runs_of(database, "no return")[unit_id(0, 1)].info.run_id)
+    follow(database, "no return", STUDY, [])
+    assert unit_id(0, 1) not in runs_of(database, "no return")
+
+
+def test_neither_the_start_nor_the_end_waits_for_a_server_that_hangs(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer, answered = threading.Event(), threading.Event(), threading.Event()
+
+    def hangs(*_: object, **__: object) -> None:
+        asked.set()
+        assert answer.wait(60)
+        answered.set()
+
+    monkeypatch.setattr(MlflowClient, "search_runs", hangs)
+    tracking = Tracking(database, "hung", None, "hung", STUDY, {})
+    assert asked.wait(60)
+    with pytest.raises(TrackingError, match=r"MLflow misses some results \(no answer\)"):
+        tracking.close(timeout_s=0)
+    assert not answered.is_set()
+    answer.set()
+
+
 def test_events_that_cannot_be_are_reported_at_the_end(database: str) -> None:
-    tracking = Tracking(database, "impossible", None, (1,), {})
+    tracking = Tracking(database, "impossible", None, "impossible", [], {})
     tracking(UnitStarted(5, 1))
     with pytest.raises(TrackingError, match="there is no configuration 5"):
         tracking.close()
@@ -230,13 +442,13 @@ def test_a_deleted_experiment_is_refused_by_name(database: str) -> None:
     with pytest.raises(
         TrackingError, match="the MLflow experiment gone was deleted; restore it, or take another"
     ):
-        Tracking(database, "gone", None, (1,), {})
+        Tracking(database, "gone", None, "gone", [], {})
 
 
 def test_a_server_that_is_not_there_is_refused_at_once_in_one_line() -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(TrackingError) as refusal:
-        Tracking(uri, "study", None, (1,), {})
+        Tracking(uri, "study", None, "study", [], {})
     assert str(refusal.value) == (
         f"tracking server {uri}: no answer (Connection refused); start it, or leave --tracking-uri out "
         "to keep the runs in the study folder"
@@ -246,7 +458,7 @@ def test_a_server_that_is_not_there_is_refused_at_once_in_one_line() -> None:
 @pytest.mark.parametrize("uri", ["http://", "ftp://example", "nonsense://here"])
 def test_an_address_that_is_none_is_refused_in_one_line(uri: str) -> None:
     with pytest.raises(TrackingError, match=f"tracking server {uri}: ") as refusal:
-        Tracking(uri, "study", None, (1,), {})
+        Tracking(uri, "study", None, "study", [], {})
     assert "\n" not in str(refusal.value)
 
 
@@ -325,7 +537,7 @@ def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="sweep.tracking")
-    tracking = Tracking(server.uri, "server", None, (1, 2), {})
+    tracking = Tracking(server.uri, "server", None, "server", [], {})
     for event in STUDY[:4]:
         tracking(event)
     while "configuration 0" not in runs_of(server.uri, "server"):
@@ -347,10 +559,18 @@ def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(
 
 
 def test_a_server_that_stays_away_is_told_of_at_the_end(server: Server) -> None:
-    tracking = Tracking(server.uri, "away", None, (1, 2), {})
+    tracking = Tracking(server.uri, "away", None, "away", [], {})
     server.kill()
     for event in STUDY:
         tracking(event)
     with pytest.raises(TrackingError) as loss:
         tracking.close(timeout_s=0.5)
-    assert str(loss.value) == "MLflow misses some results (Connection refused); the study folder has them all"
+    assert str(loss.value) == (
+        "MLflow misses some results (Connection refused); the study folder has them all, and resuming the "
+        "study sends them"
+    )
+    server.start()
+    follow(server.uri, "away", STUDY, [])
+    runs = runs_of(server.uri, "away")
+    assert len(runs) == 7
+    assert {run.info.status for run in runs.values()} == {"FINISHED", "KILLED", "FAILED"}

@@ -1,16 +1,18 @@
 import dataclasses
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from data.config import parse
 from data.synthetic import write_breaths
 from model.training.recipe import Recipe
-from sweep.board import RATES
 from sweep.config import ResourcesConfig
+from sweep.rates import RATES
 from sweep.recordings import Material, Recordings
-from sweep.unit import UnitTrainable, unit_config
+from sweep.unit import CHUNKS, UnitTrainable, unit_config
 
 RECIPE: dict[str, Any] = {
     "backbone": {"name": "dass", "variant": "tiny"},
@@ -63,6 +65,61 @@ def test_a_process_is_used_again_for_the_next_unit(material: Material, tmp_path:
     reused = unit.train()["reports"]
     fresh = UnitTrainable(config(material, tmp_path / "fresh", seed=2)).train()["reports"]
     assert {**reused[0], "seconds": 0} == {**fresh[0], "seconds": 0}
+
+
+def test_a_damaged_checkpoint_falls_back_and_says_so(material: Material, tmp_path: Path) -> None:
+    whole = UnitTrainable(config(material, tmp_path / "whole", epochs=3))
+    expected = [report for _ in range(2) for report in whole.train()["reports"]]
+    unit = UnitTrainable(config(material, tmp_path, epochs=3))
+    unit.train()
+    unit.train()
+    (tmp_path / "0000-seed1" / "checkpoint.pt").write_bytes(b"torn")
+    again = UnitTrainable(config(material, tmp_path, epochs=3)).train()["reports"]
+    note = again[-1].pop("note")
+    assert "going on from the one before it" in note
+    assert [report["confusion"] for report in again] == [report["confusion"] for report in expected]
+
+
+def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    expected = UnitTrainable(config(material, tmp_path / "whole")).train()["reports"]
+    with monkeypatch.context() as patch:
+        patch.setattr("model.training.fit.Training.run_epoch", full)
+        result = UnitTrainable(config(material, tmp_path)).train()
+    assert result["done"]
+    assert result["lost"].startswith("OutOfMemoryError: CUDA out of memory")
+    assert "failure" not in result
+    smaller = config(material, tmp_path) | {"accumulate": CHUNKS}
+    (report,) = UnitTrainable(smaller).train()["reports"]
+    assert report["note"] == "batches trained in 4 chunks, as they did not fit whole"
+    assert report["train_loss"] == pytest.approx(expected[0]["train_loss"], rel=1e-3)
+
+
+def test_a_full_disk_is_the_studys_matter(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sweep.unit.save_checkpoint", full)
+    result = UnitTrainable(config(material, tmp_path)).train()
+    assert result["done"]
+    assert result["full_disk"] == f"No space left on device: {tmp_path / '0000-seed1'}"
+
+
+def test_a_disk_that_does_not_answer_is_the_workers_death(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("sweep.unit.save_checkpoint", broken)
+    with pytest.raises(OSError, match=r"Input/output error"):
+        UnitTrainable(config(material, tmp_path)).train()
 
 
 def test_an_error_is_the_units_result(material: Material, tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""What a study may still spend. Pure: of its limits, its board and the time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweep.board import Board, State
+from sweep.config import BudgetConfig
+from sweep.racing import ALWAYS_FINISHED, NoRacingConfig, RacingConfig
+
+RACE_SHARE = 1 / 3
+"""Part of a budget of units or hours that is kept for further seeds."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """How much of one limit is used."""
+
+    limit: str
+    used: float
+    allowed: float
+
+    def __str__(self) -> str:
+        return f"{self.limit} {self.used:.4g} of {self.allowed:g}"
+
+
+class Budget:
+    """Holds a study to its limits.
+
+    They are hard: a unit starts only when one as long as those before it fits, and what still runs at a limit is
+    stopped there. A new configuration starts only when the race over the seeds can be paid for as well.
+    """
+
+    def __init__(self, config: BudgetConfig, racing: RacingConfig, *, gpus: float, slots: int) -> None:
+        """`gpus`: that a unit holds; `slots`: units at a time."""
+        self._config = config
+        self._all_seeds = isinstance(racing, NoRacingConfig)
+        self._gpus = gpus
+        self._slots = slots
+
+    def uses(self, board: Board, now: float) -> list[Use]:
+        """Each limit that is set."""
+        config = self._config
+        limits = {
+            "configurations": (len(board.configurations), config.configurations),
+            "units": (board.started, config.units),
+            "gpu_hours": (self._gpu_hours(board, now), config.gpu_hours),
+            "wall_clock": (board.wall_seconds(now) / 3600, config.wall_clock),
+        }
+        return [Use(name, used, allowed) for name, (used, allowed) in limits.items() if allowed is not None]
+
+    def spent(self, board: Board, now: float) -> str | None:
+        """Why everything must stop now, or None."""
+        for use in self.uses(board, now):
+            if use.limit in ("gpu_hours", "wall_clock") and use.used >= use.allowed:
+                return f"budget spent: {use}"
+        return None
+
+    def allows_seed(self, board: Board, now: float, number: int) -> bool:
+        """Whether a further seed of a configuration fits, with what the finalists would then lack.
+
+        Those that lead as things stand get theirs as long as there is room at all.
+        """
+        room = self._room(board, now)
+        if room == math.inf:
+            return True
+        missing = len(board.seeds) - int(board.rates.started[number])
+        leads = number in board.rates.leaders(ALWAYS_FINISHED)
+        return room >= 1 and (leads or room >= 1 + self._to_finish(board, missing - 1))
+
+    def allows_configuration(self, board: Board, now: float, *, race: bool = True) -> bool:
+        """Whether one more configuration fits, with what the finalists lack and, if `race`, the share of the race."""
+        config = self._config
+        if config.configurations is not None and len(board.configurations) >= config.configurations:
+            return False
+        if self._stale(board):
+            return False
+        room = self._room(board, now)
+        return room == math.inf or room >= 1 + self._kept_back(board, room, race)
+
+    def _gpu_hours(self, board: Board, now: float) -> float:
+        return self._gpus * board.spent_seconds(now) / 3600
+
+    def _room(self, board: Board, now: float) -> float:
+        """How many more units fit, each as long as the mean finished one so far."""
+        config = self._config
+        room = math.inf if config.units is None else float(config.units - board.started)
+        if config.gpu_hours is None and config.wall_clock is None:
+            return room
+        if self.spent(board, now):
+            return 0.0
+        finished = board.ended[State.FINISHED]
+        if not finished:
+            return room
+        each = board.device_seconds[State.FINISHED] / finished
+        promised = sum(max(0.0, each - unit.seconds(now)) for unit in board.running.values())
+        if config.gpu_hours is not None:
+            left = 3600 * config.gpu_hours / self._gpus - board.spent_seconds(now)
+            room = min(room, (left - promised) / each)
+        if config.wall_clock is not None:
+            left = 3600 * config.wall_clock - board.wall_seconds(now)
+            room = min(room, (self._slots * left - promised) / each if left >= each else 0.0)
+        return room
+
+    def _kept_back(self, board: Board, room: float, race: bool) -> float:
+        """Units that those on the board, and one more, are still to get."""
+        seeds = len(board.seeds)
+        missing = seeds - board.rates.started[board.rates.open]
+        if self._all_seeds:
+            return float(missing.sum() + seeds - 1)
+        further = board.started - len(board.configurations)
+        share = RACE_SHARE * (board.started + room) - further if race else 0.0
+        return max(self._to_finish(board, seeds - 1), share)
+
+    def _to_finish(self, board: Board, missing: int) -> float:
+        """Units that the finalists may lack at most, if one that lacks `missing` or has no score yet comes to lead."""
+        rates = board.rates
+        lacking = len(board.seeds) - rates.started
+        leaders = rates.leaders(ALWAYS_FINISHED)
+        unscored = np.isnan(rates.rate("score")).all(axis=1) & rates.open
+        return float(np.sort([*lacking[leaders], *lacking[unscored], missing])[-ALWAYS_FINISHED:].sum())
+
+    def _stale(self, board: Board) -> bool:
+        """The best first score has not risen for as many configurations as `until` says."""
+        until = self._config.until
+        if until is None or not board.seeds:
+            return False
+        first = board.rates.rate("score")[:, 0]
+        scores = first[~np.isnan(first) | ~board.rates.open]
+        if len(scores) <= until.for_configurations:
+            return False
+        scores = np.where(np.isnan(scores), -np.inf, scores)
+        recent, before = scores[-until.for_configurations :], scores[: -until.for_configurations]
+        return bool(recent.max() <= before.max() + until.no_improvement_of)

@@ -1,0 +1,78 @@
+"""Which study a command means: a new one, or one that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data.config import ConfigError, parse, read_yaml
+from sweep.config import StudyConfig
+from sweep.continuation import changes
+from sweep.folder import StudyFolder
+
+
+def choose_study(
+    studies: Path, space: Path | None, name: str | None, resume: str | None, settings: Mapping[str, Any]
+) -> tuple[str, StudyConfig]:
+    """Name and settings of the study to run; `settings` by dotted field replace those of its file.
+
+    Without a name the same command again goes on with the study that it began, unless that is over or is to be
+    another one now: then it begins a new one. Raises ConfigError or FolderError for what cannot be meant.
+    """
+    if resume is not None:
+        if name is not None:
+            raise ConfigError(f"--name {name} and --resume {resume} both name the study; give one of them")
+        stored = StudyFolder.open(studies, resume)
+        return resume, read_settings(space or stored.study_file, settings)
+    config = read_settings(space, settings)
+    if name is None:
+        assert space is not None, "settings were read from it"
+        name = _unnamed(studies, space.stem, config)
+    return name, config
+
+
+def read_settings(source: Path | None, settings: Mapping[str, Any]) -> StudyConfig:
+    """The study in a file, with `settings` by dotted field in place of its own. Raises ConfigError."""
+    if source is None:
+        raise ConfigError("no study file: give one, e.g. search_spaces/quickstart.yaml, or name a study")
+    content = read_yaml(source)
+    for field, value in settings.items():
+        *groups, last = field.split(".")
+        target = content
+        for group in groups:
+            if not isinstance(target.get(group), dict):
+                target[group] = {}
+            target = target[group]
+        target[last] = value
+    return parse(StudyConfig, content, str(source))
+
+
+def overrides(assignments: Sequence[str]) -> dict[str, Any]:
+    """Settings by dotted field from `FIELD=VALUE`, the value in YAML. Raises ConfigError for anything else."""
+    found = {}
+    for assignment in assignments:
+        field, equals, value = assignment.partition("=")
+        if not equals or not field:
+            raise ConfigError(f"--set {assignment}: write FIELD=VALUE, e.g. budget.gpu_hours=8")
+        try:
+            found[field] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {assignment}: {value} is no YAML value") from error
+    return found
+
+
+def _unnamed(studies: Path, stem: str, config: StudyConfig) -> str:
+    *taken, free = StudyFolder.names(studies, stem)
+    if not taken:
+        return free
+    last = StudyFolder(studies / taken[-1])
+    if not last.exists or last.board().stopped == "over":
+        return free
+    try:
+        changes(last.config(), config, last.name)
+    except ConfigError:
+        return free
+    return last.name

@@ -1,0 +1,118 @@
+"""What can happen in a study. Its events, in order, are the study: the journal keeps them, the board is their replay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class _Happened:
+    at: float = field(default=0.0, kw_only=True)
+    """Seconds since 1970, or of a simulation's own clock."""
+
+
+@dataclass(frozen=True)
+class StudyStarted(_Happened):
+    """A driver took the study up, for the first time or again, with these `seeds`; `changes` says what is new."""
+
+    seeds: tuple[int, ...]
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyStopped(_Happened):
+    """The driver let go of the study. It may be taken up again whatever the reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class ConfigurationAdded(_Happened):
+    """The search proposed a point: `values` by dotted recipe field, those that the search space varies."""
+
+    configuration: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ConfigurationDropped(_Happened):
+    """The race over the seeds gave a configuration up: it gets no further seed."""
+
+    configuration: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class UnitStarted(_Happened):
+    """A unit was given to a worker, for the first time or to go on from its checkpoint."""
+
+    configuration: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class EpochReported(_Happened):
+    """One epoch of a unit: `report` holds `epoch` (from 1), the rates (fractions) and whatever else is logged."""
+
+    configuration: int
+    seed: int
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class UnitFinished(_Happened):
+    """A unit trained to its end; `epoch` is the one whose validation rates stand for it."""
+
+    configuration: int
+    seed: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class UnitPruned(_Happened):
+    """The pruner stopped a unit on its curve, and its configuration with it."""
+
+    configuration: int
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class UnitLost(_Happened):
+    """A unit lost its worker and waits to go on from its checkpoint.
+
+    `counts`: it is one of the failures that a unit may have; not so when the driver itself stopped.
+    """
+
+    configuration: int
+    seed: int
+    reason: str
+    counts: bool = True
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class UnitFailed(_Happened):
+    """A unit cannot be finished, and its configuration is out."""
+
+    configuration: int
+    seed: int
+    reason: str
+
+
+Event = (
+    StudyStarted
+    | StudyStopped
+    | ConfigurationAdded
+    | ConfigurationDropped
+    | UnitStarted
+    | EpochReported
+    | UnitFinished
+    | UnitPruned
+    | UnitLost
+    | UnitFailed
+)
+UnitEnded = UnitFinished | UnitPruned | UnitFailed
+"""After one of these a unit holds no device any more, and never will."""

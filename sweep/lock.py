@@ -1,0 +1,73 @@
+"""One driver at a time: whoever runs a study holds its lock, and a process that dies holds nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+
+class LockedError(RuntimeError):
+    """Another driver holds the study."""
+
+
+class StudyLock:
+    """Lock of a study folder, taken by `with`. Beside it stands who took it; its time is the last sign of life.
+
+    The lock is the operating system's (flock), which on NFS needs version 4.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = FileLock(folder / "driver.lock", timeout=1)
+        self._card = folder / "driver.json"
+
+    def __enter__(self) -> Self:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise LockedError(
+                f"{self._folder}: {self._holder()} runs it; wait for its end, stop it there, "
+                "or begin another study with --name"
+            ) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def sign(self) -> None:
+        """Write down who holds the lock, and that it is alive."""
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        card = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
+        self._card.write_text(json.dumps(card) + "\n")
+
+    def beat(self) -> None:
+        """Give a sign of life."""
+        os.utime(self._card)
+
+    def last_sign(self) -> float | None:
+        """When the present or last holder was last alive, in seconds since 1970; None when there was none."""
+        return self._card.stat().st_mtime if self._card.exists() else None
+
+    def held_by(self) -> str | None:
+        """Who holds the lock, or None."""
+        try:
+            with self._lock.acquire(timeout=0):
+                return None
+        except Timeout:
+            return self._holder()
+
+    def _holder(self) -> str:
+        try:
+            card = json.loads(self._card.read_text())
+            return f"process {card['pid']} on {card['host']}, since {card['since']},"
+        except (OSError, ValueError, KeyError):
+            return "another process"

@@ -1,0 +1,88 @@
+"""How a study stands: who runs it, what it has done, what it has spent."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sweep.board import Board
+from sweep.budget import Budget
+from sweep.config import StudyConfig
+from sweep.folder import StudyFolder
+from sweep.ledger import ledger, totals
+from sweep.lock import StudyLock
+from sweep.progress import duration
+
+
+def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
+    """State, budget and ledger of a study; with `units` an account of each unit as well."""
+    config, board, lock = folder.config(), folder.board(), StudyLock(folder.path)
+    holder, last_sign = lock.held_by(), lock.last_sign()
+    now = time.time() if holder is not None or last_sign is None else last_sign
+    lines = [_state(folder, board, holder, last_sign), *_counts(board, config, now)]
+    parts: list[RenderableType] = [Text("\n".join(lines)), _totals(board, config, now)]
+    if units:
+        parts.append(_accounts(board, now))
+    return Group(*parts)
+
+
+def _state(folder: StudyFolder, board: Board, holder: str | None, last_sign: float | None) -> str:
+    if holder is not None:
+        return f"{folder.path}: running ({holder})"
+    resume = f"go on with: respsweep run --resume {folder.name}"
+    if board.stopped is None:
+        seen = f", last sign of life {_moment(last_sign)}" if last_sign is not None else ""
+        return f"{folder.path}: its driver died{seen}; {resume}"
+    ended = board.drivers[-1].ended
+    stopped = f"{folder.path}: {board.stopped}, since {_moment(ended)}"
+    return stopped if board.stopped == "over" else f"{stopped}; {resume}"
+
+
+def _counts(board: Board, config: StudyConfig, now: float) -> Iterator[str]:
+    fates = Counter(str(configuration.fate(board.seeds)) for configuration in board.configurations)
+    states = Counter(str(unit.state) for unit in board.units())
+    yield f"configurations: {_listed(fates)}"
+    yield f"units: {_listed(states)}"
+    budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=1)
+    yield f"budget: {', '.join(str(use) for use in budget.uses(board, now)) or 'until it stops improving'}"
+    best = board.best()
+    yield f"best: {f'configuration {best.number}, {best.summary()}' if best else 'none complete yet'}"
+    yield f"run for {duration(board.wall_seconds(now))} in {len(board.drivers)} sessions"
+
+
+def _totals(board: Board, config: StudyConfig, now: float) -> Table:
+    share = config.resources.gpu or 1.0
+    device = "GPU" if config.resources.gpu else "slot"
+    table = Table(title=f"{device}-hours", title_justify="left", header_style="bold")
+    table.add_column("units")
+    for column in ("number", "kept", "lost"):
+        table.add_column(column, justify="right")
+    for state, total in totals(ledger(board, now)).items():
+        hours = (share * seconds / 3600 for seconds in (total.kept_s, total.lost_s))
+        table.add_row(str(state), str(total.units), *(f"{value:.3f}" for value in hours))
+    return table
+
+
+def _accounts(board: Board, now: float) -> Table:
+    table = Table(header_style="bold")
+    table.add_column("unit")
+    table.add_column("state")
+    for column in ("epochs", "attempts", "held s", "lost s"):
+        table.add_column(column, justify="right")
+    for account in ledger(board, now):
+        seconds = (f"{value:.1f}" for value in (account.held_s, account.lost_s))
+        table.add_row(account.unit, str(account.state), str(account.epochs), str(account.attempts), *seconds)
+    return table
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none yet"
+
+
+def _moment(seconds: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
