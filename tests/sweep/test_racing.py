@@ -150,6 +150,15 @@ def test_four_seeds_below_the_best_are_enough_for_wilcoxon_and_three_are_not() -
     assert found.order == (4, 1, 2)
 
 
+def test_wilcoxon_spares_whose_mean_is_not_below_the_best() -> None:
+    # Ranks 1, 2, 3 are below and 4 is above: p = 7/16, but the mean is 0.66 against 0.65.
+    best, mixed = [0.65] * 5, [0.64, 0.639, 0.638, 0.723]
+    race = race_of(best, [0.9], [0.9], mixed)
+    assert verdict(WilcoxonConfig(p=0.45), race).order == (3, 1, 2)
+    race = race_of(best, [0.9], [0.9], [*mixed[:3], 0.67])
+    assert set(verdict(WilcoxonConfig(p=0.45), race).dropped) == {3}
+
+
 def test_wilcoxon_says_when_it_cannot_spare_a_seed() -> None:
     # Two pairs give 1/4 at best, four pairs 1/16 = 0.0625; the fifth pair comes too late to spare anything.
     assert warning(WilcoxonConfig(p=0.1), 5) is None
@@ -290,18 +299,35 @@ def test_the_front_gets_all_its_seeds_though_its_score_is_low() -> None:
 
 
 def test_who_may_be_beaten_in_one_objective_only_is_spared() -> None:
-    # s = 0.0080 in each objective, sqrt(4 * 0.015^2 / 14). Se is 0.712 against 0.71: the one ahead in both by
-    # means, none. The row at 0.70 in Se is beaten by (0.71, 0.69) with Phi(0.01 / (s sqrt(6/5))) = 0.87 at most.
+    # s = sqrt(4 * 0.015^2 / 16) = 0.0075 in each objective. A sensitivity of 0.70 is below 0.71 with a probability of
+    # Phi(0.01 / (s sqrt(6/5))) = 0.89, which is not yet 0.9; 0.60 surely is.
     race = two_objectives(*MIDDLE, [(0.70, 0.50)], [(0.60, 0.50)])
     found = verdict(ContendersConfig(), race)
     assert found.order == (3,)
     assert set(found.behind) == {4}
 
 
-def test_of_equals_on_the_front_one_gets_all_its_seeds() -> None:
+def test_who_is_probably_beaten_in_both_objectives_is_not_given_up_for_good() -> None:
+    # By score the row at (0.69, 0.60) is lost, z = -0.055 / (0.0075 sqrt(6/5)), but in sensitivity it is below 0.71 only
+    # with Phi(0.02 / (0.0075 sqrt(6/5))) = 0.9926, and below 0.70 with 0.89; the one at (0.693, 0.60) with 0.98.
+    crowd = [[(0.30, 0.30)]] * 4
+    found = verdict(ContendersConfig(), two_objectives(*MIDDLE, [(0.690, 0.60)], [(0.693, 0.60)], *crowd))
+    assert found.order == ()
+    assert set(found.behind) == {4}
+    assert set(found.dropped) == {3, 5, 6, 7, 8}
+
+
+def test_a_row_that_failed_is_not_on_the_front() -> None:
+    race = two_objectives(*MIDDLE, [(0.99, 0.99)], [(0.80, 0.20)])
+    race.open[3] = False
+    assert verdict(ContendersConfig(), race).order == (4,)
+
+
+def test_of_those_that_always_answer_normal_one_gets_all_its_seeds() -> None:
     race = two_objectives(*MIDDLE, [(0.0, 1.0)] * 2, [(0.0, 1.0)] * 2)
-    found = verdict(HalvingConfig(), race)
-    assert 3 in found.order + found.finalists
+    found = verdict(ContendersConfig(), race)
+    assert found.order == (3,)
+    assert set(found.behind) == {4}
 
 
 # --- races played to their end ---
