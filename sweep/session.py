@@ -98,6 +98,7 @@ class Session:
         try:
             with self._progress, self._halting_on_signals():
                 study.start(self._config.seeds, self._changes, self._last_sign)
+                self._remove_leftovers()
                 run_units(study, self._config.resources, self._unit_config, folder.path, self._tick)
         except KeyboardInterrupt:
             study.halt("interrupted")
@@ -165,6 +166,12 @@ class Session:
         if isinstance(event, UnitEnded):
             unit = self._folder.units / unit_id(event.configuration, event.seed)
             shutil.rmtree(unit, ignore_errors=True)
+
+    def _remove_leftovers(self) -> None:
+        """The same for those that were over when an earlier driver died before it came to it."""
+        for unit in self._study.board.units():
+            if unit.over:
+                shutil.rmtree(self._folder.units / unit.id, ignore_errors=True)
 
     @contextlib.contextmanager
     def _halting_on_signals(self) -> Iterator[None]:
