@@ -23,6 +23,7 @@ from sweep.events import (
     UnitFailed,
     UnitFinished,
     UnitLost,
+    UnitPlaced,
     UnitPruned,
     UnitStarted,
 )
@@ -51,11 +52,15 @@ class Fate(StrEnum):
 
 @dataclass
 class Span:
-    """A stretch of time, in seconds; `heard` is when its last news came. It lasts while `ended` is None."""
+    """A stretch of time, in seconds; `heard` is when its last news came. It lasts while `ended` is None.
+
+    `gpus`: how many were held.
+    """
 
     started: float
     heard: float
     ended: float | None = None
+    gpus: float = 0.0
 
     def seconds(self, now: float) -> float:
         return max(0.0, (now if self.ended is None else self.ended) - self.started)
@@ -74,6 +79,8 @@ class Unit:
     attempts: list[Span] = field(default_factory=list)
     failures: int = 0
     out_of_memory: bool = False
+    notes: list[str] = field(default_factory=list)
+    """What a person should know of how it was trained."""
 
     @property
     def id(self) -> str:
@@ -86,6 +93,10 @@ class Unit:
     def seconds(self, now: float) -> float:
         """Time for which it has held a device."""
         return sum(attempt.seconds(now) for attempt in self.attempts)
+
+    def gpu_seconds(self, now: float) -> float:
+        """The same times the GPUs, or the share of one, that it held."""
+        return sum(attempt.gpus * attempt.seconds(now) for attempt in self.attempts)
 
 
 @dataclass
@@ -167,14 +178,16 @@ class Board:
         self.ended: Counter[State] = Counter()
         self.device_seconds: dict[State, float] = defaultdict(float)
         """Device time of the units that are over, by how they ended."""
+        self._gpu_seconds = 0.0
+        self._gpus = 0.0
         for event in events:
             self.apply(event)
 
     def apply(self, event: Event) -> None:
         """Take note of an event. Raises ValueError, and changes nothing, for one that cannot follow what is there."""
         match event:
-            case StudyStarted(seeds, at=at):
-                self._start(seeds, at)
+            case StudyStarted(seeds, gpus=gpus, at=at):
+                self._start(seeds, gpus, at)
             case StudyStopped(reason, at=at):
                 self._driver().ended = at
                 self.stopped = reason
@@ -187,14 +200,12 @@ class Board:
                 self.rates.add()
             case ConfigurationDropped(number, reason):
                 self._drop(number, reason)
-            case UnitStarted(number, seed, at=at):
-                self._start_unit(number, seed, at)
+            case UnitStarted(number, seed, placed, at=at):
+                self._start_unit(number, seed, at, placed=placed)
+            case UnitPlaced(number, seed, at=at):
+                self._running(number, seed).attempts.append(Span(at, at, gpus=self._gpus))
             case EpochReported(number, seed, report, at=at):
-                unit = self._running(number, seed)
-                # A unit that lost its worker reports its past epochs again.
-                if report["epoch"] == len(unit.curve) + 1:
-                    unit.curve.append(dict(report))
-                    unit.attempts[-1].heard = at
+                self._report(self._running(number, seed), report, at)
                 return
             case UnitFinished(number, seed, epoch, at=at):
                 self._finish(number, seed, epoch, at)
@@ -238,11 +249,10 @@ class Board:
         """The configuration to export, or None while none has all its seeds."""
         return next(iter(self.ranking()), None)
 
-    def spent_seconds(self, now: float) -> float:
-        """Device time of all units so far."""
-        return sum(self.device_seconds.values()) + sum(
-            unit.seconds(now) for units in (self.running, self.waiting) for unit in units.values()
-        )
+    def gpu_seconds(self, now: float) -> float:
+        """GPU time of all units so far."""
+        under_way = [*self.running.values(), *self.waiting.values()]
+        return self._gpu_seconds + sum(unit.gpu_seconds(now) for unit in under_way)
 
     def wall_seconds(self, now: float) -> float:
         """Time for which a driver has held the study."""
@@ -264,12 +274,12 @@ class Board:
             raise ValueError(f"{unit.id} is {unit.state}, not running")
         return unit
 
-    def _start(self, seeds: tuple[int, ...], at: float) -> None:
+    def _start(self, seeds: tuple[int, ...], gpus: float, at: float) -> None:
         if self.drivers and self.drivers[-1].ended is None:
             raise ValueError("a driver holds the study already")
         if seeds[: len(self.seeds)] != self.seeds:
             raise ValueError(f"seeds {list(seeds)} do not begin with those so far, {list(self.seeds)}")
-        self.seeds = seeds
+        self.seeds, self._gpus = seeds, gpus
         self.rates.widen(len(seeds))
         self.drivers.append(Span(at, at))
         self.stopped = None
@@ -283,7 +293,7 @@ class Board:
         configuration.dropped = reason
         self.rates.close(number)
 
-    def _start_unit(self, number: int, seed: int, at: float) -> None:
+    def _start_unit(self, number: int, seed: int, at: float, *, placed: bool) -> None:
         configuration = self._configuration(number)
         if (number, seed) in self.waiting:
             unit = self.waiting.pop((number, seed))
@@ -295,8 +305,19 @@ class Board:
         else:
             unit = configuration.units[seed] = Unit(number, seed)
             self.rates.start(number)
-        unit.attempts.append(Span(at, at))
+        if placed:
+            unit.attempts.append(Span(at, at, gpus=self._gpus))
         self.running[number, seed] = unit
+
+    @staticmethod
+    def _report(unit: Unit, report: Mapping[str, Any], at: float) -> None:
+        if "note" in report:
+            unit.notes.append(report["note"])
+        # A unit that lost its worker reports its past epochs again.
+        if report["epoch"] == len(unit.curve) + 1:
+            unit.curve.append(dict(report))
+            for attempt in unit.attempts[-1:]:
+                attempt.heard = at
 
     def _finish(self, number: int, seed: int, epoch: int, at: float) -> None:
         unit = self._running(number, seed)
@@ -312,6 +333,7 @@ class Board:
         self._release(unit, state, at, reason)
         self.ended[state] += 1
         self.device_seconds[state] += unit.seconds(at)
+        self._gpu_seconds += unit.gpu_seconds(at)
         if state is not State.FINISHED:
             self.rates.close(unit.configuration)
 
@@ -320,8 +342,8 @@ class Board:
         key = unit.configuration, unit.seed
         self.running.pop(key, None)
         self.waiting.pop(key, None)
-        if unit.state is State.RUNNING:
-            unit.attempts[-1].ended = at
+        for attempt in unit.attempts[-1:]:
+            attempt.ended = at if attempt.ended is None else attempt.ended
         unit.state, unit.reason = state, reason
         return unit
 

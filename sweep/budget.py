@@ -60,16 +60,26 @@ class Budget:
         return None
 
     def allows_seed(self, board: Board, now: float, number: int) -> bool:
-        """Whether a further seed of a configuration fits, with what the finalists would then lack.
+        """Whether a further seed of a configuration fits, and leaves what finalists need.
 
-        Those that lead as things stand get theirs as long as there is room at all.
+        One that leads as things stand must leave what three need at least, those that lack least; any other must leave
+        what the leaders may lack at most.
         """
-        room = self._room(board, now)
+        room = self._room(board, now) - 1
         if room == math.inf:
             return True
-        missing = len(board.seeds) - int(board.rates.started[number])
-        leads = number in board.rates.leaders(ALWAYS_FINISHED)
-        return room >= 1 and (leads or room >= 1 + self._to_finish(board, missing - 1))
+        missing = len(board.seeds) - board.rates.started[board.rates.open]
+        own = len(board.seeds) - int(board.rates.started[number])
+        least = np.sort(missing)[:ALWAYS_FINISHED]
+        # Its seed brings it nearer to its end, and with it the three if it is one of them.
+        needed = max(0, int(least.sum()) - int(own <= least[-1]))
+        if number in board.rates.leaders(ALWAYS_FINISHED):
+            return room >= needed
+        return room >= max(needed, self._to_finish(board, own - 1))
+
+    def allows_all_seeds(self, board: Board, now: float, number: int) -> bool:
+        """Whether all that a configuration lacks fits."""
+        return self._room(board, now) >= len(board.seeds) - int(board.rates.started[number])
 
     def allows_configuration(self, board: Board, now: float, *, race: bool = True) -> bool:
         """Whether one more configuration fits, with what the finalists lack and, if `race`, the share of the race."""
@@ -82,7 +92,7 @@ class Budget:
         return room == math.inf or room >= 1 + self._kept_back(board, room, race)
 
     def _gpu_hours(self, board: Board, now: float) -> float:
-        return self._gpus * board.spent_seconds(now) / 3600
+        return board.gpu_seconds(now) / 3600
 
     def _room(self, board: Board, now: float) -> float:
         """How many more units fit, each as long as the mean finished one so far."""
@@ -98,8 +108,8 @@ class Budget:
         each = board.device_seconds[State.FINISHED] / finished
         promised = sum(max(0.0, each - unit.seconds(now)) for unit in board.running.values())
         if config.gpu_hours is not None:
-            left = 3600 * config.gpu_hours / self._gpus - board.spent_seconds(now)
-            room = min(room, (left - promised) / each)
+            left = 3600 * config.gpu_hours - board.gpu_seconds(now)
+            room = min(room, (left / self._gpus - promised) / each)
         if config.wall_clock is not None:
             left = 3600 * config.wall_clock - board.wall_seconds(now)
             room = min(room, (self._slots * left - promised) / each if left >= each else 0.0)

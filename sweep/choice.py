@@ -12,6 +12,7 @@ from data.config import ConfigError, parse, read_yaml
 from sweep.config import StudyConfig
 from sweep.continuation import changes
 from sweep.folder import StudyFolder
+from sweep.journal import JournalError
 
 
 def choose_study(
@@ -69,10 +70,18 @@ def _unnamed(studies: Path, stem: str, config: StudyConfig) -> str:
     if not taken:
         return free
     last = StudyFolder(studies / taken[-1])
-    if not last.exists or last.board().stopped == "over":
-        return free
+    return last.name if _goes_on(last, config) else free
+
+
+def _goes_on(last: StudyFolder, config: StudyConfig) -> bool:
+    """Whether the same study is asked for again, and has something left to do."""
+    if not last.exists:
+        return False
     try:
-        changes(last.config(), config, last.name)
-    except ConfigError:
-        return free
-    return last.name
+        before, board = last.config(), last.board()
+        changes(before, config, last.name)
+    except (ConfigError, JournalError):
+        return False
+    # A driver that died after the last unit has not written the best one down.
+    exported = last.best.exists() or board.best() is None
+    return before.data == config.data and not (board.stopped == "over" and exported)

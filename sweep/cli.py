@@ -39,7 +39,7 @@ def run(
         str | None, typer.Option(help="Name of a study to go on with, as it was but for what is given.")
     ] = None,
     configurations: Annotated[
-        int | None, typer.Option(min=1, help="Points to try, instead of the file's budget.")
+        int | None, typer.Option(min=1, help="Points to try at most; the file's other limits stay.")
     ] = None,
     settings: Settings = None,
     address: Annotated[

@@ -137,6 +137,11 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _searches_recipes(self) -> Self:
+        if self.budget.gpu_hours is not None and not self.resources.gpu:
+            raise ConfigError(
+                "budget.gpu_hours: the units hold no GPU (resources.gpu: 0), so that none are ever spent; "
+                "use wall_clock or units"
+            )
         if self.budget.units is not None and self.budget.units < len(self.seeds):
             raise ConfigError(
                 f"budget.units: {self.budget.units} cannot finish one configuration of {len(self.seeds)} seeds"

@@ -15,10 +15,14 @@ class _Happened:
 
 @dataclass(frozen=True)
 class StudyStarted(_Happened):
-    """A driver took the study up, for the first time or again, with these `seeds`; `changes` says what is new."""
+    """A driver took the study up, for the first time or again, with these `seeds`; `changes` says what is new.
+
+    `gpus`: how many, or what share of one, a unit holds from now on.
+    """
 
     seeds: tuple[int, ...]
     changes: tuple[str, ...] = ()
+    gpus: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,19 @@ class ConfigurationDropped(_Happened):
 
 @dataclass(frozen=True)
 class UnitStarted(_Happened):
-    """A unit was given to a worker, for the first time or to go on from its checkpoint."""
+    """A unit was handed out, for the first time or to go on from its checkpoint.
+
+    `placed`: it holds a device from now on, and not only from `UnitPlaced` on.
+    """
+
+    configuration: int
+    seed: int
+    placed: bool = True
+
+
+@dataclass(frozen=True)
+class UnitPlaced(_Happened):
+    """A unit that was handed out has come to a worker."""
 
     configuration: int
     seed: int
@@ -108,6 +124,7 @@ Event = (
     | ConfigurationAdded
     | ConfigurationDropped
     | UnitStarted
+    | UnitPlaced
     | EpochReported
     | UnitFinished
     | UnitPruned

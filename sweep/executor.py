@@ -116,7 +116,7 @@ def run_units(
             storage_path=str(folder.absolute()),
             stop=_Halt(study),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[_Ticker(on_tick)],
+            callbacks=[_Ticker(study, on_tick)],
             verbose=0,
         ),
     )
@@ -160,8 +160,13 @@ class _Halt(tune.Stopper):
 
 
 class _Ticker(tune.Callback):
-    def __init__(self, on_tick: Callable[[], None]) -> None:
+    def __init__(self, study: Study, on_tick: Callable[[], None]) -> None:
+        self._study = study
         self._on_tick = on_tick
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        with self._study.halting_on_full_disk():
+            self._study.place(trial.config["configuration"], trial.config["seed"])
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._on_tick()

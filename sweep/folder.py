@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import yaml
 from data.config import parse, read_yaml
 from sweep.board import Board
 from sweep.config import StudyConfig
+from sweep.events import Event
 from sweep.export import write_whole
 from sweep.journal import JournalError, read_journal
 
@@ -106,10 +107,14 @@ class StudyFolder:
     def write_config(self, config: StudyConfig) -> None:
         self._write(self.study_file, config.resolved().model_dump(mode="json"))
 
-    def board(self) -> Board:
-        """The board as the journal tells it. Raises JournalError when it cannot be so."""
+    def events(self) -> list[Event]:
+        """All that happened; nothing for a study that never ran. Raises JournalError."""
+        return list(read_journal(self.journal)) if self.journal.exists() else []
+
+    def board(self, events: Iterable[Event] | None = None) -> Board:
+        """The board as the journal, or `events` of it, tell it. Raises JournalError when it cannot be so."""
         board = Board()
-        for event in read_journal(self.journal) if self.journal.exists() else ():
+        for event in self.events() if events is None else events:
             try:
                 board.apply(event)
             except ValueError as error:

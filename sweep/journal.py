@@ -28,6 +28,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         cut_torn_line(path)
+        self._path = path
         self._file = path.open("ab")
         if not self._file.tell():
             self._append({"journal": "respsweep", "format": FORMAT}, to_disk=True)
@@ -40,10 +41,14 @@ class Journal:
         self._file.close()
 
     def _append(self, line: dict[str, Any], *, to_disk: bool) -> None:
-        self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        if to_disk:
-            os.fsync(self._file.fileno())
+        content = json.dumps(line, allow_nan=False).encode() + b"\n"
+        try:
+            self._file.write(content)
+            self._file.flush()
+            if to_disk:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
 
 def cut_torn_line(path: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from sweep.export import write_whole
+
 
 class LockedError(RuntimeError):
     """Another driver holds the study."""
@@ -47,7 +49,7 @@ class StudyLock:
         """Write down who holds the lock, and that it is alive."""
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         card = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
-        self._card.write_text(json.dumps(card) + "\n")
+        write_whole(self._card, json.dumps(card) + "\n")
 
     def beat(self) -> None:
         """Give a sign of life."""

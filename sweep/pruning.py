@@ -38,8 +38,9 @@ class EpochPruning(FIFOScheduler):
     def _take(self, trial: Trial, result: dict[str, Any]) -> bool:
         number, seed = trial.config["configuration"], trial.config["seed"]
         stopped = False
-        for report in result.get("reports", []):
-            stopped = self._study.report(number, seed, report) or stopped
+        with self._study.halting_on_full_disk():
+            for report in result.get("reports", []):
+                stopped = self._study.report(number, seed, report) or stopped
         return stopped
 
     def __getstate__(self) -> dict[str, Any]:

@@ -31,27 +31,35 @@ class BoardSearcher(Searcher):
         self._units: dict[str, tuple[int, int]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        while (started := self._study.next_unit()) is not None:
-            configuration, seed = started
-            try:
-                config = self._unit_config(configuration, seed)
-            except ValueError as error:
-                # Values that are fine one by one may still contradict each other.
-                self._study.failed(configuration.number, seed, str(error))
-                continue
-            self._units[trial_id] = configuration.number, seed
-            return config
+        with self._study.halting_on_full_disk():
+            while (started := self._study.next_unit(placed=False)) is not None:
+                configuration, seed = started
+                try:
+                    config = self._unit_config(configuration, seed)
+                except ValueError as error:
+                    # Values that are fine one by one may still contradict each other.
+                    self._study.failed(configuration.number, seed, str(error))
+                    continue
+                self._units[trial_id] = configuration.number, seed
+                return config
         return Searcher.FINISHED if self._study.over else None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        number, seed = self._units.pop(trial_id)
-        if self._study.board.unit(number, seed).state is not State.RUNNING:
+        # Tune calls again for a trial of which the first call went wrong.
+        number, seed = self._units.pop(trial_id, (None, None))
+        if number is None or seed is None:
             return
-        result = result or {}
+        if self._study.board.unit(number, seed).state is State.RUNNING:
+            with self._study.halting_on_full_disk():
+                self._hear(trial_id, number, seed, result or {}, error=error)
+
+    def _hear(self, trial_id: str, number: int, seed: int, result: dict[str, Any], *, error: bool) -> None:
         if error:
-            self._study.lost(number, seed, self._deaths.get(trial_id, "no cause given"))
+            # What a halt tears down is no failure of the unit, which waits to be taken up again.
+            if self._study.halted is None:
+                self._study.lost(number, seed, self._deaths.get(trial_id, "no cause given"))
         elif "failure" in result:
             self._study.failed(number, seed, result["failure"])
         elif "full_disk" in result:

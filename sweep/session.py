@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import signal
 import threading
@@ -17,7 +18,7 @@ from rich.console import Console
 from data.config import ConfigError
 from model.pretrained import checkpoint_sha256, find_checkpoint
 from model.training.recipe import Recipe
-from sweep.board import Board, Configuration, unit_id
+from sweep.board import Configuration, unit_id
 from sweep.budget import Budget
 from sweep.config import StudyConfig, SyntheticConfig
 from sweep.continuation import changes, evidence_changes
@@ -25,7 +26,7 @@ from sweep.events import Event, UnitEnded
 from sweep.executor import concurrent_units, run_units, start_ray, stop_ray
 from sweep.export import provenance_of
 from sweep.folder import StudyFolder
-from sweep.journal import Journal, read_journal
+from sweep.journal import Journal
 from sweep.leaderboard import failures, leaderboard
 from sweep.lock import StudyLock
 from sweep.progress import Progress
@@ -37,6 +38,7 @@ from sweep.study import Rules, Study
 from sweep.tracking import Tracking, TrackingError, database_uri
 from sweep.unit import unit_config
 
+log = logging.getLogger(__name__)
 CLOSE_S = 60.0
 CLOSE_SOON_S = 5.0
 
@@ -52,9 +54,10 @@ class Session:
         self, config: StudyConfig, folder: StudyFolder, lock: StudyLock, address: str, console: Console
     ) -> None:
         """Everything that can be refused is looked at here, before the study's files are touched."""
-        past = list(read_journal(folder.journal)) if folder.journal.exists() else []
+        past = folder.events()
+        board = folder.board(past)
         self._changes = changes(folder.config(), config, folder.name)
-        first = config.space.recipe(config.enqueue[0] if config.enqueue else {})
+        first = _any_recipe(config)
         _warn_of_missing_weights(first)
         if (problem := racing_warning(config.racing, len(config.seeds))) is not None:
             warnings.warn(problem, stacklevel=2)
@@ -73,16 +76,16 @@ class Session:
         self._console = console
         self._last_sign = lock.last_sign()
 
-        board = Board(events=past)
-        budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=slots)
-        rules = Rules(config.racing, config.schedule, config.objectives, config.resources.max_failures)
-        self._progress = Progress(board, budget, console)
-        listeners = [self._write, self._tracking, self._progress, self._remove_checkpoints]
-        self._study = Study(board, search, pruner, budget, rules, listeners)
-        folder.write_config(config)
-        folder.write_provenance(provenance)
-        lock.sign()
         self._journal = Journal(folder.journal)
+        budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=slots)
+        resources = config.resources
+        rules = Rules(
+            config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
+        )
+        self._progress = Progress(board, budget, console)
+        listeners = [self._journal.write, self._tracking, self._progress, self._remove_checkpoints]
+        self._study = Study(board, search, pruner, budget, rules, listeners)
+        folder.write_provenance(provenance)
         limits = ", ".join(str(use) for use in budget.uses(board, 0)) or "until it stops improving"
         console.print(
             f"study {folder.path}: {limits}; {slots} units at a time"
@@ -98,6 +101,9 @@ class Session:
         try:
             with self._progress, self._halting_on_signals():
                 study.start(self._config.seeds, self._changes, self._last_sign)
+                # Only now: if this start fails, the next one must find what the last driver left.
+                self._lock.sign()
+                folder.write_config(self._config)
                 self._remove_leftovers()
                 run_units(study, self._config.resources, self._unit_config, folder.path, self._tick)
         except KeyboardInterrupt:
@@ -108,6 +114,7 @@ class Session:
             if study.halted is None:
                 study.halt(f"{type(error).__name__} in the driver")
                 raise
+            log.debug("after the study was halted: %s", error, exc_info=True)
         finally:
             reason = self._let_go(close_s)
         if study.interrupted:
@@ -119,7 +126,9 @@ class Session:
         self._console.print(table, *failures(study.board), sep="\n", markup=False)
         if reason != "over":
             self._console.print(
-                f"{reason}; with more: {self._resume_command()} --set budget=...", markup=False
+                f"{reason}; to go on, raise that limit: {self._resume_command()} --set budget.LIMIT=VALUE",
+                markup=False,
+                soft_wrap=True,
             )
 
     def _let_go(self, close_s: float) -> str:
@@ -140,26 +149,22 @@ class Session:
         return reason
 
     def _unit_config(self, configuration: Configuration, seed: int) -> dict[str, Any]:
-        recipe = _with_absolute_weights(self._config.space.recipe(configuration.values))
-        material = self._recordings.material(recipe)
-        units = self._folder.units.absolute()
-        whole = not configuration.units[seed].out_of_memory
-        resources = self._config.resources
+        recipe = self._config.space.recipe(configuration.values)
         return unit_config(
-            configuration.number, seed, recipe, material, units, resources, whole_batches=whole
+            configuration.number,
+            seed,
+            recipe,
+            self._recordings.material(recipe),
+            self._folder.units.absolute(),
+            self._config.resources,
+            weights=_weights(recipe),
+            whole_batches=not configuration.units[seed].out_of_memory,
         )
 
     def _tick(self) -> None:
         self._study.keep_to_budget()
         self._lock.beat()
         self._progress.tick()
-
-    def _write(self, event: Event) -> None:
-        try:
-            self._journal.write(event)
-        except OSError as error:
-            self._study.halt(f"{error.strerror}: {self._folder.journal}")
-            raise
 
     def _remove_checkpoints(self, event: Event) -> None:
         """Free the disk of a unit that is over: `best.yaml` trains again, weights of losers do not matter."""
@@ -181,7 +186,7 @@ class Session:
             return
 
         def heard(number: int, frame: object) -> None:
-            if self._study.halted is not None:
+            if self._study.interrupted:
                 raise KeyboardInterrupt
             self._study.halt("interrupted")
             self._console.print("stopping: what was reported is kept; once more stops at once", markup=False)
@@ -200,6 +205,16 @@ class Session:
         return command if self._address == "local" else f"{command} --address {self._address}"
 
 
+def _any_recipe(config: StudyConfig) -> Recipe:
+    """One that shows on what the study rests: the fixed settings, or where these are no recipe, a known point."""
+    try:
+        return config.space.recipe({})
+    except ConfigError:
+        if not config.enqueue:
+            raise
+        return config.space.recipe(config.enqueue[0])
+
+
 def _directory(config: StudyConfig, console: Console) -> Path:
     if config.data is None:
         raise ConfigError("no recordings: give --data DIR, or `data:` in the study file")
@@ -211,17 +226,13 @@ def _directory(config: StudyConfig, console: Console) -> Path:
 
 def weights_hash(recipe: Recipe) -> str | None:
     """SHA-256 of the weights that a recipe starts from, hex; None when they are random."""
+    path = _weights(recipe)
+    return None if path is None else checkpoint_sha256(path)
+
+
+def _weights(recipe: Recipe) -> Path | None:
     source = recipe.backbone.pretrained
-    return None if source is None else checkpoint_sha256(find_checkpoint(source))
-
-
-def _with_absolute_weights(recipe: Recipe) -> Recipe:
-    """The recipe with its weights named by an absolute path: a worker starts in another folder."""
-    if recipe.backbone.pretrained is None:
-        return recipe
-    path = find_checkpoint(recipe.backbone.pretrained).absolute()
-    backbone = recipe.backbone.model_copy(update={"pretrained": str(path)})
-    return recipe.model_copy(update={"backbone": backbone})
+    return None if source is None else find_checkpoint(source).absolute()
 
 
 def _provenance(folder: StudyFolder, material: Material, recipe: Recipe) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from sweep.board import Board, Configuration, Fate, State, Unit
+from sweep.board import Board, Configuration, Fate, Span, State, Unit
 from sweep.budget import Budget
 from sweep.events import (
     ConfigurationAdded,
@@ -19,11 +21,14 @@ from sweep.events import (
     UnitFailed,
     UnitFinished,
     UnitLost,
+    UnitPlaced,
     UnitPruned,
     UnitStarted,
 )
 from sweep.racing import ContendersConfig, Race, RacingConfig, Verdict, verdict
 
+FAILURES_IN_A_ROW = 10
+"""After so many something else is wrong than the configurations: a broken GPU, a disk that is away."""
 Listener = Callable[[Event], None]
 Candidate = tuple[int, int] | Literal["new"] | None
 
@@ -53,6 +58,8 @@ class Rules:
     schedule: Literal["breadth", "sequential"] = "breadth"
     objectives: tuple[str, ...] = ("score",)
     max_failures: int = 2
+    gpus: float = 0.0
+    """That a unit holds."""
 
 
 class Study:
@@ -86,6 +93,7 @@ class Study:
         self._listeners = listeners
         self._clock = clock
         self._exhausted = False
+        self._failures = 0
         self._verdict: tuple[int, Verdict] | None = None
 
     def start(
@@ -96,29 +104,42 @@ class Study:
         `last_sign`: when a driver that died was last alive; what it ran waits to go on.
         """
         board = self.board
-        if board.drivers and board.drivers[-1].ended is None:
-            self._let_go("its driver died", last_sign if last_sign is not None else self._clock())
-        self._record(StudyStarted(tuple(seeds), tuple(changes)))
+        last = board.drivers[-1] if board.drivers else None
+        if last is not None and (last.ended is None or board.running):
+            died = last.ended or last_sign or max(attempt.heard for attempt in [last, *self._attempts()])
+            self._let_go("its driver died", died, already=last.ended is not None)
+        self._record(StudyStarted(tuple(seeds), tuple(changes), self._rules.gpus))
         self._pruner.restore(board)
         self._search.restore(board)
+        for number, seed in list(board.waiting):
+            if board.fate(number) is not Fate.OPEN:
+                self._record(UnitFailed(number, seed, "given up, as its configuration was"))
         self._drop_hopeless()
 
-    def next_unit(self) -> tuple[Configuration, int] | None:
-        """Start the next unit: its configuration and seed. None when nothing may start now, see `over`."""
+    def next_unit(self, *, placed: bool = True) -> tuple[Configuration, int] | None:
+        """Start the next unit: its configuration and seed. None when nothing may start now, see `over`.
+
+        Not `placed`: it waits for its device until `place` is called.
+        """
         candidate = self._candidate()
         if candidate == "new":
             values = self._search.propose()
             if values is None:
                 self._exhausted = True
-                return self.next_unit()
+                return self.next_unit(placed=placed)
             number = len(self.board.configurations)
             self._record(ConfigurationAdded(number, values))
             candidate = number, self.board.seeds[0]
         if candidate is None:
             return None
         number, seed = candidate
-        self._record(UnitStarted(number, seed))
+        self._record(UnitStarted(number, seed, placed))
         return self.board.configurations[number], seed
+
+    def place(self, number: int, seed: int) -> None:
+        """The unit has come to its device."""
+        if self.board.unit(number, seed).state is State.RUNNING:
+            self._record(UnitPlaced(number, seed))
 
     @property
     def over(self) -> bool:
@@ -130,9 +151,13 @@ class Study:
         unit = self.board.unit(number, seed)
         if unit.state is not State.RUNNING:
             return True
-        if report["epoch"] == len(unit.curve) + 1:
+        if self.board.fate(number) is Fate.FAILED:
+            self._record(UnitFailed(number, seed, "given up, as another seed failed"))
+            self._ended(number, seed)
+            return True
+        if report["epoch"] == len(unit.curve) + 1 or "note" in report:
             self._record(EpochReported(number, seed, report))
-        elif report["epoch"] != len(unit.curve):
+        if report["epoch"] < len(unit.curve):
             return False
         # The last epoch is judged again when it is heard again: the driver may have died before it was.
         if seed != self.board.seeds[0] or not self._is_to_be_pruned(unit):
@@ -145,6 +170,7 @@ class Study:
 
     def finished(self, number: int, seed: int, epoch: int) -> None:
         """The unit trained to its end, and `epoch` stands for it."""
+        self._failures = 0
         self._record(UnitFinished(number, seed, epoch))
         self._search.learn(self.board.configurations[number])
         self._ended(number, seed)
@@ -155,14 +181,16 @@ class Study:
         unit = self.board.unit(number, seed)
         if out_of_memory and unit.out_of_memory:
             self.failed(number, seed, f"out of memory, with accumulated gradients too: {reason}")
+        elif self.board.fate(number) is not Fate.OPEN:
+            self.failed(number, seed, f"lost its worker after its configuration was given up: {reason}")
+        elif out_of_memory:
+            self._record(UnitLost(number, seed, reason, counts=False, out_of_memory=True))
         elif unit.failures >= self._rules.max_failures:
             self.failed(
                 number, seed, f"lost its worker more often than resources.max_failures allows: {reason}"
             )
-        elif self.board.fate(number) is not Fate.OPEN:
-            self.failed(number, seed, f"lost its worker after its configuration was given up: {reason}")
         else:
-            self._record(UnitLost(number, seed, reason, out_of_memory=out_of_memory))
+            self._record(UnitLost(number, seed, reason))
 
     def failed(self, number: int, seed: int, reason: str) -> None:
         """The unit cannot be finished; no further seed of its configuration starts."""
@@ -170,6 +198,21 @@ class Study:
         for unit in self.board.configurations[number].units_in(State.WAITING):
             self._record(UnitFailed(number, unit.seed, f"given up, as seed {seed} failed"))
         self._ended(number, seed)
+        self._failures += 1
+        if self._failures == FAILURES_IN_A_ROW:
+            self.halt(
+                f"{FAILURES_IN_A_ROW} units failed one after the other, at last: {reason.splitlines()[0]}"
+            )
+
+    @contextlib.contextmanager
+    def halting_on_full_disk(self) -> Iterator[None]:
+        """A context in which a full disk halts the study, where the caller would take it for a fault of the unit."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self.halt(f"{error.strerror}: {error.filename or 'the study folder'}")
 
     def halt(self, reason: str) -> None:
         """Nothing may start or go on any more, before the study is over; the first reason stands."""
@@ -201,12 +244,23 @@ class Study:
         # What was kept for the race and not needed goes to further configurations.
         new, spare = (self._new(now, race=True), self._new(now, race=False))
         if self._rules.schedule == "sequential":
-            return contender or spare or finalist
-        return new or contender or spare or finalist
+            return contender or spare or finalist or self._nearest_end(race, now)
+        return new or contender or spare or finalist or self._nearest_end(race, now)
 
     def _new(self, now: float, *, race: bool) -> Candidate:
         allowed = not self._exhausted and self._budget.allows_configuration(self.board, now, race=race)
         return "new" if allowed else None
+
+    def _nearest_end(self, race: Verdict, now: float) -> Candidate:
+        """When the budget no longer pays for who deserves a seed: who lacks least, the best of those, if it fits."""
+        if not (race.order or race.finalists):
+            return None
+        rates = self.board.rates
+        for row in sorted(rates.leaders(len(rates.open)), key=lambda row: -rates.started[row]):
+            seed = self.board.configurations[row].next_seed(self.board.seeds)
+            if seed is not None and self._budget.allows_all_seeds(self.board, now, row):
+                return row, seed
+        return None
 
     def _next_of(self, rows: Sequence[int], now: float) -> tuple[int, int] | None:
         for row in rows:
@@ -261,10 +315,14 @@ class Study:
     def _limits(self) -> str:
         return ", ".join(str(use) for use in self._budget.uses(self.board, self._clock())) or "no limits"
 
-    def _let_go(self, reason: str, at: float) -> None:
+    def _let_go(self, reason: str, at: float, *, already: bool = False) -> None:
         for number, seed in list(self.board.running):
             self._record(UnitLost(number, seed, reason, counts=False), at)
-        self._record(StudyStopped(reason), at)
+        if not already:
+            self._record(StudyStopped(reason), at)
+
+    def _attempts(self) -> list[Span]:
+        return [attempt for unit in self.board.running.values() for attempt in unit.attempts]
 
     def _ended(self, number: int, seed: int) -> None:
         if seed == self.board.seeds[0]:

@@ -15,7 +15,7 @@ import torch
 from ray import tune
 
 from data.batches import Examples
-from model.training.checkpoint import latest_checkpoint, save_checkpoint
+from model.training.checkpoint import CheckpointError, latest_checkpoint, save_checkpoint
 from model.training.fit import EpochMetrics, Training, select_epoch
 from model.training.recipe import Recipe
 from sweep.board import unit_id
@@ -34,7 +34,8 @@ class UnitTrainable(tune.Trainable):
     Each result holds `reports`: the epochs not yet reported by this process, so that a unit that lost its worker after
     a checkpoint but before its report tells that epoch again. An error of the training itself is the unit's result
     (`failure`): it would come again on any machine. So is a full memory (`lost`): the study starts the unit again, in
-    smaller chunks; and a full disk (`full_disk`): it halts the study. Any other OSError is the worker's death.
+    smaller chunks; and a full disk (`full_disk`): it halts the study. An error of the device, and any other of the
+    disk, is the worker's death.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -76,10 +77,14 @@ class UnitTrainable(tune.Trainable):
             validation,
             device=config["device"],
             accumulate=config["accumulate"],
+            identity=config["identity"],
         )
         state, self._note = latest_checkpoint(self._checkpoint)
         if state is not None:
-            training.load_state_dict(state)
+            try:
+                training.load_state_dict(state)
+            except CheckpointError as error:
+                self._note = f"{error}; the run begins anew"
         if config["accumulate"] > 1:
             chunks = f"batches trained in {config['accumulate']} chunks, as they did not fit whole"
             self._note = f"{self._note}; {chunks}" if self._note else chunks
@@ -104,14 +109,18 @@ class UnitTrainable(tune.Trainable):
         """What `action` returns; None when it went wrong, and how is the unit's ending."""
         try:
             return action()
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            self._ending = {"lost": _explain(error)}
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise
             self._ending = {"full_disk": f"{error.strerror}: {self._checkpoint.parent}"}
         except Exception as error:
-            self._ending = {"failure": _explain(error)}
+            if _is_out_of_memory(error):
+                self._ending = {"lost": _explain(error)}
+            elif _is_of_the_device(error):
+                # This process can use the device no more; another one may.
+                raise
+            else:
+                self._ending = {"failure": _explain(error)}
         return None
 
 
@@ -123,22 +132,32 @@ def unit_config(
     folder: Path,
     resources: ResourcesConfig,
     *,
+    weights: Path | None = None,
     whole_batches: bool = True,
 ) -> dict[str, Any]:
     """What a worker needs to train a unit: plain values, and paths that it can read.
 
-    Recipe and material travel as JSON, as Tune copies every key of a config into every result.
+    `weights`: where the recipe's pretrained ones lie for a worker, which starts in another folder. Recipe and material
+    travel as JSON, as Tune copies every key of a config into every result.
     """
     return {
         "configuration": configuration,
         "seed": seed,
-        "recipe": recipe.model_dump_json(),
+        "recipe": _with_weights(recipe, weights).model_dump_json(),
+        "identity": recipe.digest(),
         "material": json.dumps(asdict(material)),
         "folder": str(folder),
         "threads": max(1, int(resources.cpu)),
         "device": "cuda" if resources.gpu else "cpu",
         "accumulate": 1 if whole_batches else CHUNKS,
     }
+
+
+def _with_weights(recipe: Recipe, weights: Path | None) -> Recipe:
+    if weights is None:
+        return recipe
+    backbone = recipe.backbone.model_copy(update={"pretrained": str(weights)})
+    return recipe.model_copy(update={"backbone": backbone})
 
 
 def report(metrics: EpochMetrics) -> dict[str, Any]:
@@ -162,6 +181,22 @@ def report(metrics: EpochMetrics) -> dict[str, Any]:
 @functools.lru_cache(maxsize=2)
 def _examples(material: Material, fold: int) -> tuple[Examples, Examples]:
     return load_examples(material, fold)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # On the CPU, and in CUDA's libraries, torch raises a plain RuntimeError.
+    text = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in text for words in ("out of memory", "can't allocate memory", "ALLOC_FAILED"))
+    )
+
+
+def _is_of_the_device(error: Exception) -> bool:
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(
+        name in text for name in ("CUDA error", "cuDNN error", "NCCL")
+    )
 
 
 def _explain(error: Exception) -> str:

@@ -114,7 +114,8 @@ class Training:
 
     `accumulate` chunks of a batch go through the backbone one by one, for a device that cannot hold it whole. The
     gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
-    one value goes on with another.
+    one value goes on with another. `identity` is what a state is known again by, the digest of `recipe` unless given:
+    weights may lie at another path on another day.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Training:
         *,
         device: str | torch.device | None = None,
         accumulate: int = 1,
+        identity: str | None = None,
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"accumulate: a batch is trained in 1 chunk or more, got {accumulate}")
@@ -135,6 +137,7 @@ class Training:
         self.recipe = recipe
         self.seed = seed
         self.accumulate = accumulate
+        self.identity = identity or recipe.digest()
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.train = train.to(self.device)
         self.validation = validation.to(self.device)
@@ -189,7 +192,7 @@ class Training:
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs to continue this run bit for bit."""
         return {
-            "recipe": self.recipe.digest(),
+            "recipe": self.identity,
             "seed": self.seed,
             "history": [asdict(metrics) for metrics in self.history],
             "modules": self.modules.state_dict(),
@@ -198,10 +201,10 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue the run that `state` was taken from. Raises CheckpointError when it is another run's."""
-        if state["recipe"] != self.recipe.digest() or state["seed"] != self.seed:
+        if state["recipe"] != self.identity or state["seed"] != self.seed:
             raise CheckpointError(
                 f"the checkpoint belongs to recipe {state['recipe'][:12]} with seed {state['seed']}; "
-                f"this run is recipe {self.recipe.digest()[:12]} with seed {self.seed}"
+                f"this run is recipe {self.identity[:12]} with seed {self.seed}"
             )
         self.modules.load_state_dict(state["modules"])
         self.optimiser.load_state_dict(state["optimiser"])

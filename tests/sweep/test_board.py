@@ -111,8 +111,8 @@ def test_a_loss_that_is_the_drivers_is_no_failure_of_the_unit() -> None:
 
 def test_device_time_is_that_of_all_attempts() -> None:
     board = Board(
-        [1],
-        [
+        events=[
+            StudyStarted((1,), gpus=0.5),
             *added(0),
             UnitStarted(0, 1, at=10.0),
             EpochReported(0, 1, epoch(1, 0.4), at=15.0),
@@ -120,9 +120,9 @@ def test_device_time_is_that_of_all_attempts() -> None:
             UnitStarted(0, 1, at=30.0),
         ],
     )
-    assert board.spent_seconds(31.0) == 8 + 1
+    assert board.gpu_seconds(31.0) == 0.5 * (8 + 1)
     board.apply(UnitFinished(0, 1, 1, at=34.0))
-    assert board.spent_seconds(99.0) == 8 + 4
+    assert board.gpu_seconds(99.0) == 0.5 * (8 + 4)
     assert board.device_seconds == {State.FINISHED: 12.0}
 
 

@@ -11,6 +11,7 @@ from sweep.events import (
     EpochReported,
     Event,
     StudyStarted,
+    StudyStopped,
     UnitFinished,
     UnitPruned,
     UnitStarted,
@@ -25,9 +26,9 @@ def budget(*, gpus: float = 1, slots: int = 1, race: bool = True, **limits: Any)
     return Budget(BudgetConfig.model_validate(limits), racing, gpus=gpus, slots=slots)
 
 
-def board_of(scores: list[list[float]], seeds: tuple[int, ...] = (1, 2)) -> Board:
+def board_of(scores: list[list[float]], seeds: tuple[int, ...] = (1, 2), gpus: float = 1) -> Board:
     """Units of an hour each, one after the other from 0 on; a score of 0 is pruned."""
-    events: list[Event] = [StudyStarted(seeds)]
+    events: list[Event] = [StudyStarted(seeds, gpus=gpus)]
     now = 0.0
     for number, row in enumerate(scores):
         events.append(ConfigurationAdded(number, {}, at=now))
@@ -58,8 +59,18 @@ def test_configurations_are_counted() -> None:
 
 
 def test_a_gpu_shared_costs_its_share() -> None:
-    (use,) = budget(gpus=0.25, gpu_hours=1).uses(board_of([[0.5], [0.6]]), 2 * HOUR)
+    (use,) = budget(gpus=0.25, gpu_hours=1).uses(board_of([[0.5], [0.6]], gpus=0.25), 2 * HOUR)
     assert (use.limit, use.used, use.allowed) == ("gpu_hours", 0.5, 1)
+
+
+def test_what_was_spent_stays_spent_when_units_come_to_hold_less() -> None:
+    board = board_of([[0.5], [0.6]], gpus=1)
+    board.apply(StudyStopped("interrupted", at=2 * HOUR))
+    board.apply(StudyStarted((1, 2), gpus=0.25, at=2 * HOUR))
+    (use,) = budget(gpus=0.25, gpu_hours=3).uses(board, 2 * HOUR)
+    assert use.used == 2
+    # An hour is left, which is four units of a quarter.
+    assert budget(gpus=0.25, gpu_hours=3).allows_all_seeds(board, 2 * HOUR, 0)
 
 
 def test_a_unit_starts_only_when_one_like_those_before_fits() -> None:
@@ -107,11 +118,22 @@ def test_what_has_no_score_yet_may_come_to_lead() -> None:
 
 
 def test_a_contender_leaves_the_leaders_what_they_lack() -> None:
-    # Three leaders lack a seed each. The fourth's second seed leaves three units if seven are allowed after four.
+    # Three leaders lack a seed each. The fourth's second seed leaves them three units if eight are allowed.
     board = board_of([[0.7], [0.6], [0.65], [0.5]])
     assert budget(units=8).allows_seed(board, 0, 3)
     assert not budget(units=7).allows_seed(board, 0, 3)
-    assert budget(units=5).allows_seed(board, 0, 1)
+    assert budget(units=7).allows_seed(board, 0, 1)
+
+
+def test_a_leader_leaves_what_three_need_to_be_finished() -> None:
+    # After two seeds of three the first three lack one each; the fourth leads now, and lacks two.
+    board = board_of([[0.7, 0.5], [0.7, 0.5], [0.7, 0.5], [0.65]], seeds=(1, 2, 3))
+    assert 3 in board.rates.leaders(3)
+    assert not budget(units=10).allows_seed(board, 0, 3)
+    assert budget(units=11).allows_seed(board, 0, 3)
+    assert budget(units=10).allows_seed(board, 0, 0)
+    assert budget(units=8).allows_all_seeds(board, 0, 0)
+    assert not budget(units=8).allows_all_seeds(board, 0, 3)
 
 
 def test_without_a_race_every_configuration_is_paid_for_in_full() -> None:

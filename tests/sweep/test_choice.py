@@ -6,7 +6,14 @@ import yaml
 
 from data.config import ConfigError
 from sweep.choice import choose_study, overrides
-from sweep.events import StudyStarted, StudyStopped
+from sweep.events import (
+    ConfigurationAdded,
+    EpochReported,
+    StudyStarted,
+    StudyStopped,
+    UnitFinished,
+    UnitStarted,
+)
 from sweep.folder import FolderError, StudyFolder
 from sweep.journal import Journal
 
@@ -56,6 +63,32 @@ def test_another_search_begins_another_study(tmp_path: Path, space: Path) -> Non
     assert choose_study(tmp_path, space, None, None, {"budget.configurations": 6})[0] == "beta"
 
 
+def test_other_recordings_begin_another_study(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space, "interrupted")
+    assert choose_study(tmp_path, space, None, None, {"data": "elsewhere"})[0] == "beta-2"
+
+
+def test_a_study_of_an_earlier_version_is_left_alone(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space, "interrupted")
+    (tmp_path / "beta" / "journal.jsonl").write_text('{"journal": "respsweep", "format": 1}\n')
+    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+
+
+def test_a_study_whose_best_was_not_written_down_goes_on(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space)
+    journal = Journal(tmp_path / "beta" / "journal.jsonl")
+    journal.write(ConfigurationAdded(0, {"patch_mix.beta": 1.0}))
+    for seed in (1, 2, 3, 4, 5):
+        journal.write(UnitStarted(0, seed))
+        journal.write(EpochReported(0, seed, {"epoch": 1, "score": 0.5}))
+        journal.write(UnitFinished(0, seed, 1))
+    journal.write(StudyStopped("over"))
+    journal.close()
+    assert choose_study(tmp_path, space, None, None, {})[0] == "beta"
+    (tmp_path / "beta" / "best.yaml").write_text("")
+    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+
+
 def test_resuming_takes_the_study_as_it_was_but_for_what_is_given(tmp_path: Path, space: Path) -> None:
     begun(tmp_path, "beta", space, "interrupted")
     name, config = choose_study(tmp_path, None, None, "beta", {"budget.configurations": 6})
@@ -73,10 +106,10 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, space: Path) -> None:
 
 
 def test_settings_are_yaml_by_dotted_field(tmp_path: Path, space: Path) -> None:
-    settings = overrides(["budget.gpu_hours=8", "racing={name: none}", "seeds=[1, 2]", "data=null"])
-    assert settings == {"budget.gpu_hours": 8, "racing": {"name": "none"}, "seeds": [1, 2], "data": None}
+    settings = overrides(["budget.wall_clock=8", "racing={name: none}", "seeds=[1, 2]", "data=null"])
+    assert settings == {"budget.wall_clock": 8, "racing": {"name": "none"}, "seeds": [1, 2], "data": None}
     config = choose_study(tmp_path, space, None, None, settings)[1]
-    assert (config.budget.gpu_hours, config.budget.configurations) == (8, None)
+    assert (config.budget.wall_clock, config.budget.configurations) == (8, None)
     assert config.racing.name == "none"
 
 

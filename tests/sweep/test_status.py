@@ -32,7 +32,7 @@ CONFIG = StudyConfig.model_validate(
 HOUR = 3600.0
 RATES = {"score": 0.6, "sensitivity": 0.5, "specificity": 0.7, "any_abnormal_score": 0.65}
 EVENTS: list[Event] = [
-    StudyStarted((1, 2), at=0.0),
+    StudyStarted((1, 2), gpus=0.5, at=0.0),
     ConfigurationAdded(0, {"patch_mix.beta": 1.0}, at=0.0),
     UnitStarted(0, 1, at=0.0),
     EpochReported(0, 1, {"epoch": 1, **RATES}, at=HOUR),

@@ -1,5 +1,6 @@
 """The rules by which a study grows, with a search that is a plain list and a pruner that is a bar."""
 
+import errno
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from sweep.events import (
     UnitStarted,
 )
 from sweep.racing import ContendersConfig, NoRacingConfig, RacingConfig
-from sweep.study import Rules, Study
+from sweep.study import FAILURES_IN_A_ROW, Rules, Study
 
 
 class ListedSearch:
@@ -95,7 +96,7 @@ class World:
             self.search,
             self.pruner,
             limits,
-            Rules(racing=racing, **rules),
+            Rules(racing=racing, gpus=1.0, **rules),
             [self.heard.append],
             self.clock,
         )
@@ -121,7 +122,7 @@ class World:
         return units
 
 
-def report(number: int, score: float, **rates: float) -> dict[str, float]:
+def report(number: int, score: float, **rates: float) -> dict[str, Any]:
     return {"epoch": number, "score": score, "sensitivity": score, "specificity": score, **rates}
 
 
@@ -250,8 +251,75 @@ def test_a_configuration_fails_when_its_last_running_seed_ends() -> None:
     assert (world.start(), world.start()) == ((0, 2), (0, 3))
     world.study.failed(0, 2, "the loss is NaN")
     assert ("failed", 0) not in world.search.told
-    world.train(0, 3, 0.5)
+    assert world.study.report(0, 3, report(1, 0.5))
+    assert world.board.unit(0, 3).reason == "given up, as another seed failed"
     assert world.search.told[-1] == ("failed", 0)
+
+
+def test_a_unit_that_waits_for_a_failed_configuration_is_not_taken_up_again() -> None:
+    first = World(seeds=(1, 2, 3), budget={"configurations": 1})
+    first.start()
+    first.train(0, 1, 0.5)
+    first.start()
+    first.start()
+    first.study.failed(0, 2, "the loss is NaN")
+    first.study.halt("interrupted")
+    first.study.stop()
+    second = World(seeds=(1, 2, 3), budget={"configurations": 1}, past=first.heard)
+    assert second.start() is None
+    assert second.board.unit(0, 3).reason == "given up, as its configuration was"
+    assert second.study.over
+
+
+def test_a_study_that_let_go_of_what_ran_without_saying_so_goes_on() -> None:
+    past: list[Event] = [
+        StudyStarted((1,)),
+        ConfigurationAdded(0, {"patch_mix.beta": 1.0}),
+        UnitStarted(0, 1),
+        StudyStopped("interrupted", at=5.0),
+    ]
+    world = World(seeds=(1,), past=past)
+    assert world.start() == (0, 1)
+    assert world.board.unit(0, 1).attempts[0].ended == 5.0
+
+
+def test_a_note_is_kept_though_its_epoch_was_heard_before() -> None:
+    world = World()
+    world.start()
+    world.study.report(0, 1, report(1, 0.5))
+    world.study.report(0, 1, report(1, 0.5) | {"note": "the checkpoint was damaged"})
+    assert world.board.unit(0, 1).notes == ["the checkpoint was damaged"]
+    assert len(world.board.unit(0, 1).curve) == 1
+
+
+def test_a_unit_is_charged_from_when_it_has_a_device() -> None:
+    world = World()
+    world.study.next_unit(placed=False)
+    world.clock.now = 100.0
+    assert world.board.gpu_seconds(100.0) == 0
+    world.study.place(0, 1)
+    assert world.board.gpu_seconds(107.0) == 7.0
+
+
+def test_units_that_fail_one_after_the_other_halt_the_study() -> None:
+    world = World(budget={"gpu_hours": 1})
+    for number in range(FAILURES_IN_A_ROW):
+        assert world.start() == (number, 1)
+        world.study.failed(number, 1, "CUDA error: device-side assert triggered\nTraceback")
+    assert world.start() is None
+    assert (
+        world.study.halted
+        == "10 units failed one after the other, at last: CUDA error: device-side assert triggered"
+    )
+
+
+def test_a_full_disk_halts_the_study_and_another_error_does_not() -> None:
+    world = World()
+    with world.study.halting_on_full_disk():
+        raise OSError(errno.ENOSPC, "No space left on device", "optuna.journal")
+    assert world.study.halted == "No space left on device: optuna.journal"
+    with pytest.raises(OSError, match=r"Input/output"), world.study.halting_on_full_disk():
+        raise OSError(errno.EIO, "Input/output error")
 
 
 def test_a_unit_that_lost_its_worker_comes_first_until_it_did_too_often() -> None:
@@ -271,7 +339,7 @@ def test_a_unit_that_lost_its_worker_comes_first_until_it_did_too_often() -> Non
 
 
 def test_a_full_memory_is_forgiven_once() -> None:
-    world = World(max_failures=9)
+    world = World(max_failures=0)
     world.start()
     world.study.lost(0, 1, "CUDA out of memory", out_of_memory=True)
     assert world.start() == (0, 1)
@@ -351,7 +419,7 @@ def test_hours_are_a_hard_limit_and_are_counted_over_sessions() -> None:
     second = World(seeds=(1,), budget={"gpu_hours": 5}, past=first.heard)
     second.clock.now = first.clock.now + 7200
     assert len(second.play(scores)) == 3
-    assert second.board.spent_seconds(second.clock.now) == 5 * 3600
+    assert second.board.gpu_seconds(second.clock.now) == 5 * 3600
 
 
 def test_what_still_runs_when_the_hours_are_spent_is_halted() -> None:

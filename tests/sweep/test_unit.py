@@ -99,6 +99,56 @@ def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
     assert report["train_loss"] == pytest.approx(expected[0]["train_loss"], rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)",
+    ],
+)
+def test_a_full_memory_is_known_by_its_words_too(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("sweep.unit.Training", full)
+    assert message in UnitTrainable(config(material, tmp_path)).train()["lost"]
+
+
+def test_an_error_of_the_device_is_the_workers_death(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    unit = UnitTrainable(config(material, tmp_path))
+    monkeypatch.setattr("model.training.fit.Training.run_epoch", broken)
+    with pytest.raises(RuntimeError, match=r"illegal memory access"):
+        unit.train()
+
+
+def test_a_checkpoint_of_another_recipe_is_begun_anew(material: Material, tmp_path: Path) -> None:
+    UnitTrainable(config(material, tmp_path)).train()
+    other = config(material, tmp_path, epochs=3)
+    (report,) = UnitTrainable(other).train()["reports"]
+    assert "the checkpoint belongs to recipe" in report["note"]
+    assert report["note"].endswith("the run begins anew")
+
+
+def test_weights_may_lie_elsewhere_when_a_unit_goes_on(material: Material) -> None:
+    recipe = parse(Recipe, {**RECIPE, "backbone": {"variant": "tiny", "pretrained": "weights.pth"}}, "test")
+    here, there = (
+        unit_config(
+            0, 1, recipe, material, Path("units"), ResourcesConfig(), weights=Path(folder) / "weights.pth"
+        )
+        for folder in ("/here", "/there")
+    )
+    assert '"/there/weights.pth"' in there["recipe"]
+    assert here["identity"] == there["identity"] == recipe.digest()
+
+
 def test_a_full_disk_is_the_studys_matter(
     material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
