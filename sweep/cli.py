@@ -103,14 +103,16 @@ def play_study(
 
     from data.config import parse
     from sweep.choice import overrides, read_settings
-    from sweep.curves import RecordedCurves, Recording, SyntheticCurves, WorldConfig
+    from sweep.curves import SyntheticCurves, WorldConfig
     from sweep.folder import StudyFolder
+    from sweep.recorded_curves import RecordedCurves, Recording
     from sweep.simulate import simulate, simulation_table
 
     source = StudyFolder.open(studies, recorded) if recorded is not None else None
     config = read_settings(space or (source and source.study_file), overrides(settings or []))
     if source is not None:
-        recording = Recording(source.board(), lambda values: config.space.recipe(values).epochs, source.name)
+        past = source.config().space
+        recording = Recording(source.board(), lambda values: past.recipe(values).epochs, source.name)
         curves = partial(RecordedCurves, recording)
     else:
         made_up = parse(WorldConfig, overrides(world or []), "--world")

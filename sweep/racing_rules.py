@@ -159,8 +159,12 @@ def wilcoxon(field: Field, *, p: float) -> Opinion:
 
 
 def _depth_first(field: Field, lost: np.ndarray, reason: Callable[[int], str]) -> Opinion:
-    """Who is furthest comes first: comparisons are with complete rows, so that there must soon be one."""
-    return Opinion(-field.started, ~lost, lost, reason)
+    """Who is furthest comes first: comparisons are with complete rows, so that there must soon be one.
+
+    But a seed that still runs is waited for as long as others have none: it may be the one that gives the row up.
+    """
+    running = field.started - field.finished
+    return Opinion(running * (field.seeds + 1) - field.started, ~lost, lost, reason)
 
 
 def halving(field: Field, *, reduction_factor: int) -> Opinion:

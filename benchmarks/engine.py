@@ -1,0 +1,54 @@
+"""The engine's bars, each printed beside what else is in use, in one run.
+
+    .venv/bin/python benchmarks/engine.py cost        units per second on real Ray, driver time as a study grows
+    .venv/bin/python benchmarks/engine.py policies    what pruning and racing save and cost, simulated
+    .venv/bin/python benchmarks/engine.py kills       studies whose driver is killed 20 times, or a multiple of that
+
+Each exits with 1 when a bar is missed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.command()
+def cost(
+    units: Annotated[int, typer.Option(help="Units on real Ray.")] = 300,
+    configurations: Annotated[int, typer.Option(help="Size to which a study grows, five seeds each.")] = 2000,
+) -> None:
+    """Units per second with everything on, beside plain Ray Tune; driver time per report."""
+    import engine_cost
+
+    raise typer.Exit(engine_cost.main(units, configurations))
+
+
+@app.command()
+def policies(
+    repeats: Annotated[int, typer.Option(help="Simulated studies for each cell.")] = 200,
+    processes: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
+) -> None:
+    """Seed runs, epochs and regret of the default rules, beside other policies."""
+    import engine_policies
+
+    engine_policies.main(repeats, processes)
+
+
+@app.command()
+def kills(times: Annotated[int, typer.Option(help="A multiple of 20 kills.")] = 1) -> None:
+    """A small real study with each sampler, its driver killed at random moments: nothing lost, nothing doubled."""
+    test = Path(__file__).parents[1] / "tests" / "sweep" / "test_killed_driver.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-s", str(test)]
+    raise typer.Exit(subprocess.run(command, env={**os.environ, "RESPSWEEP_KILLS": str(times)}).returncode)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,249 @@
+"""What the engine costs beside Ray Tune alone: units per second, and driver time per report as a study grows.
+
+Units only report, so that nothing but the engine and Ray is measured. All figures are of one run on one machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sweep.board import Board, Configuration
+from sweep.budget import Budget
+from sweep.config import ResourcesConfig, StudyConfig
+from sweep.executor import run_units, start_ray, stop_ray  # sets Ray's environment, so it comes before ray
+from sweep.journal import Journal
+from sweep.pruning_optuna import EpochPruner
+from sweep.search_optuna import OptunaSearch
+from sweep.study import Listener, Rules, Study
+from sweep.tracking import Tracking, database_uri
+
+from ray import tune  # isort: skip
+
+SEARCH = {
+    "patch_mix.temperature": {"type": "float", "low": 0.02, "high": 0.5, "log": True},
+    "patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0},
+    "smoothing.stage": {"type": "categorical", "choices": [None, 0, 1, 2, 3]},
+    "smoothing.kernel_size": {"type": "categorical", "choices": [3, 5, 7], "when": "smoothing.stage"},
+}
+
+
+ENGINE = "respsweep: journal, pruner, race, Optuna, MLflow"
+LEAST_RATE, MOST_REPORT_MS = 8.0, 2.0
+
+
+def main(units: int, configurations: int) -> int:
+    """Print both tables; 1 when a bar is missed, else 0."""
+    print(f"| units a second, {units} units of one report, 2 at a time | |\n|---|---|")
+    rates = units_per_second(units)
+    for name, per_second in rates.items():
+        print(f"| {name} | {per_second:.1f} |")
+    print(
+        "\n| configurations | units | ms a report | ms an end | ms a start |\n|---|---|---|---|---|",
+        flush=True,
+    )
+    rows = driver_milliseconds(configurations)
+    for numbers, *times in ((row[:2], *row[2:]) for row in rows):
+        print(f"| {numbers[0]} | {numbers[1]} | {' | '.join(f'{time:.2f}' for time in times)} |")
+    missed = []
+    if rates[ENGINE] < LEAST_RATE:
+        missed.append(f"{rates[ENGINE]:.1f} units a second, below {LEAST_RATE}")
+    first, last = rows[0], rows[-1]
+    if last[2] > MOST_REPORT_MS:
+        missed.append(f"{last[2]:.2f} ms a report at {last[0]} configurations, above {MOST_REPORT_MS}")
+    for name, before, after in zip(("report", "end", "start"), first[2:], last[2:], strict=True):
+        if after / before > last[1] / first[1]:
+            missed.append(f"ms for a {name} grow faster than the study: {before:.2f} -> {after:.2f}")
+    print("\n" + ("\n".join(missed) if missed else "all bars are met"))
+    return int(bool(missed))
+
+
+def score_of(values: dict[str, Any], seed: int, epoch: int) -> float:
+    """A number that looks like a score, the same for the same unit."""
+    spread = (hash((tuple(sorted(map(str, values.items()))), seed)) % 1000) / 1000
+    return 0.5 + 0.1 * spread + 0.01 * epoch
+
+
+def report_of(epoch: int, score: float) -> dict[str, Any]:
+    rates = {"score": score, "sensitivity": score, "specificity": score, "any_abnormal_score": score}
+    losses = {"train_loss": 1.0, "cross_entropy": 1.0, "contrast_time": 1.0, "contrast_frequency": 1.0}
+    return {"epoch": epoch, **rates, **losses, "learning_rate": 1e-4, "seconds": 1.0}
+
+
+class OnlyReports(tune.Trainable):
+    """A unit of one epoch without any work in it."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._config = config
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._config = new_config
+        return True
+
+    def step(self) -> dict[str, Any]:
+        score = score_of({}, hash(str(self._config)), 1)
+        return {"reports": [report_of(1, score)], "selected_epoch": 1, "score": score, "done": True}
+
+
+def study_config(configurations: int, **settings: Any) -> StudyConfig:
+    content = {"search": SEARCH, "budget": {"configurations": configurations}, **settings}
+    return StudyConfig.model_validate(content)
+
+
+def study_in(folder: Path, config: StudyConfig, epochs: int) -> tuple[Study, Tracking, Journal, list[float]]:
+    """A whole study, with the seconds that its calls to MLflow took."""
+    tracking = Tracking(database_uri(folder), "cost", folder / "artifacts", uuid.uuid4().hex, [], {})
+    journal, tracked = Journal(folder / "journal.jsonl"), []
+
+    def track(event: Any) -> None:
+        started = time.perf_counter()
+        tracking(event)
+        tracked.append(time.perf_counter() - started)
+
+    listeners: list[Listener] = [journal.write, track]
+    study = Study(
+        Board(),
+        OptunaSearch(config, "cost", folder / "optuna.journal"),
+        EpochPruner(config.pruner, lambda values: epochs, "cost"),
+        Budget(config.budget, config.racing, gpus=0, slots=2),
+        Rules(config.racing, config.schedule),
+        listeners,
+    )
+    study.start(config.seeds)
+    return study, tracking, journal, tracked
+
+
+def units_per_second(units: int) -> dict[str, float]:
+    """Ray Tune alone, Ray Tune with its Optuna and MLflow, and the engine; two units at a time."""
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    start_ray("local")
+    try:
+        return {
+            "Ray Tune alone, reused actors": _tune_rate(units),
+            "Ray Tune alone, fresh actors": _tune_rate(10, reuse=False),
+            "Ray Tune + OptunaSearch + MLflowLoggerCallback": _tune_rate(units, extras=True),
+            ENGINE: _engine_rate(units),
+        }
+    finally:
+        stop_ray()
+
+
+def _tune_rate(units: int, *, reuse: bool = True, extras: bool = False) -> float:
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+    from ray.tune.search.optuna import OptunaSearch as RayOptunaSearch
+
+    with tempfile.TemporaryDirectory() as folder:
+        space: dict[str, Any] = {"temperature": tune.loguniform(0.02, 0.5), "beta": tune.uniform(0.2, 2.0)}
+        settings: dict[str, Any] = {}
+        callbacks: list[Any] = []
+        if extras:
+            settings["search_alg"] = RayOptunaSearch(metric="score", mode="max")
+            callbacks = [
+                MLflowLoggerCallback(tracking_uri=database_uri(Path(folder)), experiment_name="plain")
+            ]
+        completions = _Completions()
+        tuner = tune.Tuner(
+            tune.with_resources(OnlyReports, {"cpu": 1}),
+            param_space=space,
+            tune_config=tune.TuneConfig(
+                num_samples=units, max_concurrent_trials=2, reuse_actors=reuse, **settings
+            ),
+            run_config=tune.RunConfig(
+                storage_path=folder,
+                callbacks=[*callbacks, completions],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                verbose=0,
+            ),
+        )
+        tuner.fit()
+        return rate(completions.times)
+
+
+class _Completions(tune.Callback):
+    """When trials ended: their rate then has no cold start of the first workers in it."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_trial_complete(self, *_: Any, **__: Any) -> None:
+        self.times.append(time.perf_counter())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+def rate(times: list[float]) -> float:
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+def _engine_rate(units: int) -> float:
+    config = study_config(units // 2)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        study, tracking, journal, tracked = study_in(folder, config, 1)
+
+        def unit_config(configuration: Configuration, seed: int) -> dict[str, Any]:
+            return {"configuration": configuration.number, "seed": seed}
+
+        run_units(study, ResourcesConfig(), unit_config, folder, lambda: None, OnlyReports)
+        ends = [unit.attempts[-1].ended for unit in study.board.units()]
+        in_loop = sum(tracked)
+        study.stop()
+        journal.close()
+        started = time.perf_counter()
+        tracking.close()
+        print(
+            f"  {study.board.started} units; MLflow: {1e6 * in_loop / len(tracked):.0f} us an event in the driver's "
+            f"loop, {time.perf_counter() - started:.1f} s to write what was queued after the last unit"
+        )
+        return rate(sorted(end for end in ends if end is not None))
+
+
+def driver_milliseconds(configurations: int, epochs: int = 3) -> list[tuple[int, int, float, float, float]]:
+    """Driver time as a study grows to `configurations`, each with five seeds, without Ray.
+
+    For each fifth of the units: configurations and units there, ms for a report, for the end of a unit, and for starting
+    the next.
+    """
+    # A pruner that computes all that the default one does, and stops next to nothing.
+    lenient = {"name": "percentile", "arguments": {"percentile": 99.9, "n_warmup_steps": 1}}
+    settings = {"sampler": {"name": "random"}, "racing": {"name": "none"}, "schedule": "sequential"}
+    config = study_config(configurations, pruner=lenient, **settings)
+    windows, rows = 5, []
+    with tempfile.TemporaryDirectory() as name:
+        study, tracking, journal, _ = study_in(Path(name), config, epochs)
+        spent: dict[str, list[float]] = {"report": [], "end": [], "start": []}
+        size = configurations * len(config.seeds) // windows
+        while (started := timed(spent["start"], study.next_unit)) is not None:
+            number, seed = started[0].number, started[1]
+            for epoch in range(1, epochs + 1):
+                report = report_of(epoch, score_of(dict(started[0].values), seed, epoch))
+                stopped = timed(spent["report"], lambda: study.report(number, seed, report))  # noqa: B023
+                if stopped:
+                    break
+            else:
+                timed(spent["end"], lambda: study.finished(number, seed, epochs))  # noqa: B023
+            if study.board.started % size == 0 and spent["end"]:
+                means = [1e3 * statistics.fmean(spent[what]) for what in ("report", "end", "start")]
+                rows.append((len(study.board.configurations), study.board.started, *means))
+                spent = {"report": [], "end": [], "start": []}
+        study.stop()
+        journal.close()
+        tracking.close(600)
+    return rows
+
+
+Result = TypeVar("Result")
+
+
+def timed(seconds: list[float], action: Callable[[], Result]) -> Result:
+    started = time.perf_counter()
+    result = action()
+    seconds.append(time.perf_counter() - started)
+    return result
