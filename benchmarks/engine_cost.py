@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sweep.board import Board, Configuration
+from sweep.board import Board
 from sweep.budget import Budget
 from sweep.config import ResourcesConfig, StudyConfig
 from sweep.executor import run_units, start_ray, stop_ray  # sets Ray's environment, so it comes before ray
@@ -23,6 +23,7 @@ from sweep.pruning_optuna import EpochPruner
 from sweep.search_optuna import OptunaSearch
 from sweep.study import Listener, Rules, Study
 from sweep.tracking import Tracking, database_uri
+from sweep.units import Configuration
 
 from ray import tune  # isort: skip
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweep.board import Board, State
+from sweep.board import Board
 from sweep.config import BudgetConfig
 from sweep.racing import ALWAYS_FINISHED, NoRacingConfig, RacingConfig
+from sweep.units import State
 
 RACE_SHARE = 1 / 3
 """Part of a budget of units or hours that is kept for further seeds."""

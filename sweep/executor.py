@@ -30,11 +30,11 @@ os.environ.update(
 import ray
 from ray import tune
 
-from sweep.board import Configuration
 from sweep.pruning import EpochPruning
 from sweep.search import BoardSearcher
 from sweep.study import Study
 from sweep.unit import UnitTrainable
+from sweep.units import Configuration
 
 
 class ExecutorError(RuntimeError):

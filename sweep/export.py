@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from model.training.recipe import Recipe
-from sweep.board import Board, Configuration
+from sweep.board import Board
 from sweep.rates import RATES
+from sweep.units import Configuration
 
 PACKAGES = ("respsweep", "torch", "torchaudio", "ray", "optuna", "mlflow", "numpy")
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from sweep.board import Board, Configuration, Fate, State
+from sweep.board import Board
+from sweep.units import Configuration, Fate, State
 
 
 def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str, ...] = ("score",)) -> Table:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sweep.board import Board, State, Unit
+from sweep.board import Board
+from sweep.units import State, Unit
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from sweep.board import Board, unit_id
+from sweep.board import Board
 from sweep.budget import Budget
 from sweep.events import ConfigurationDropped, Event, UnitFailed, UnitFinished, UnitLost, UnitPruned
 from sweep.leaderboard import leaderboard, written
 from sweep.racing import ALWAYS_FINISHED
+from sweep.units import unit_id
 
 LINES = 8
 REFRESH_S = 1.0

@@ -12,9 +12,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from data.config import ConfigError, parse
-from sweep.board import Board, Configuration, State
+from sweep.board import Board
 from sweep.config import PrunerConfig
 from sweep.events import EpochReported, Event, UnitFailed, UnitFinished, UnitPruned
+from sweep.units import Configuration, State
 
 
 class EpochPruner:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from data.config import ConfigError
-from sweep.board import Board, Fate, State, Unit
+from sweep.board import Board
 from sweep.curves import generator, point_key
 from sweep.rates import RATES
+from sweep.units import Fate, State, Unit
 
 
 class Recording:

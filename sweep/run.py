@@ -7,13 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sweep.board import Board, State
+from sweep.board import Board
 from sweep.config import StudyConfig
 from sweep.executor import stop_ray
 from sweep.export import ExportError, export_best
 from sweep.folder import StudyFolder
 from sweep.lock import StudyLock
 from sweep.session import Session, weights_hash
+from sweep.units import State
 
 
 def run_study(config: StudyConfig, studies: Path, name: str, address: str, console: Console) -> StudyFolder:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from sweep.board import Configuration, State
 from sweep.study import Study
+from sweep.units import Configuration, State
 
 UnitConfig = Callable[[Configuration, int], dict[str, Any]]
 

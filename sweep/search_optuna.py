@@ -13,11 +13,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from data.config import ConfigError
-from sweep.board import Board, Configuration, Fate, State, Unit
+from sweep.board import Board
 from sweep.config import SamplerConfig, StudyConfig
 from sweep.search_parameters import canonical, distribution, encode, suggest
 from sweep.search_samplers import build_sampler, check_sampler, proposal_seed
 from sweep.search_storage import InterimStorage, reopen
+from sweep.units import Configuration, Fate, State, Unit
 
 REPEATS = 5
 RANDOM_DRAWS = 50

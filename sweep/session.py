@@ -18,7 +18,6 @@ from rich.console import Console
 from data.config import ConfigError
 from model.pretrained import checkpoint_sha256, find_checkpoint
 from model.training.recipe import Recipe
-from sweep.board import Configuration, unit_id
 from sweep.budget import Budget
 from sweep.config import StudyConfig, SyntheticConfig
 from sweep.continuation import changes, evidence_changes
@@ -37,6 +36,7 @@ from sweep.search_optuna import OptunaSearch
 from sweep.study import Rules, Study
 from sweep.tracking import Tracking, TrackingError, database_uri
 from sweep.unit import unit_config
+from sweep.units import Configuration, unit_id
 
 log = logging.getLogger(__name__)
 CLOSE_S = 60.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from data.config import ConfigError
 from model.training.recipe import Recipe
-from sweep.board import Board, Configuration
+from sweep.board import Board
 from sweep.budget import Budget
 from sweep.config import StudyConfig
 from sweep.curves import Curves, generator
@@ -23,6 +23,7 @@ from sweep.pruning_optuna import EpochPruner
 from sweep.rates import RATES
 from sweep.search_optuna import OptunaSearch
 from sweep.study import Rules, Study
+from sweep.units import Configuration
 
 SCORE, SENSITIVITY = RATES.index("score"), RATES.index("sensitivity")
 INSTANTS = 10_000

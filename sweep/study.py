@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from sweep.board import Board, Configuration, Fate, Span, State, Unit
+from sweep.board import Board
 from sweep.budget import Budget
 from sweep.events import (
     ConfigurationAdded,
@@ -26,6 +26,7 @@ from sweep.events import (
     UnitStarted,
 )
 from sweep.racing import ContendersConfig, Race, RacingConfig, Verdict, verdict
+from sweep.units import Configuration, Fate, Span, State, Unit
 
 FAILURES_IN_A_ROW = 10
 """After so many something else is wrong than the configurations: a broken GPU, a disk that is away."""

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from sweep.board import Board, Fate, State
+from sweep.board import Board
 from sweep.events import (
     ConfigurationAdded,
     ConfigurationDropped,
@@ -30,6 +30,7 @@ from sweep.events import (
     UnitStarted,
 )
 from sweep.rates import RATES
+from sweep.units import Fate, State
 
 CURVES = (*RATES, "train_loss", "cross_entropy", "learning_rate", "seconds")
 LONGEST_TAG = 5000
@@ -75,9 +76,9 @@ class RunUpdate:
 class RunUpdates:
     """Turns events into updates of runs, many events of a run into one update.
 
-    A unit's run holds its curves, a step being an epoch; a configuration's run holds each rate's mean and
-    sample standard deviation over the seeds so far, a step being their number. The same events give the same
-    values at the same times, however they are cut into updates.
+    A unit's run holds its curves, a step being an epoch; a configuration's run holds each rate's mean, sample standard
+    deviation and 95 % confidence interval over the seeds so far, a step being their number. The same events give the
+    same values at the same times, however they are cut into updates.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -165,6 +166,8 @@ class RunUpdates:
             run.metrics.append(Metric(f"{rate}_mean", summary.mean, when, summary.seeds))
             if summary.sd is not None:
                 run.metrics.append(Metric(f"{rate}_sd", summary.sd, when, summary.seeds))
+            for end, value in zip(("low", "high"), summary.interval() or (), strict=False):
+                run.metrics.append(Metric(f"{rate}_ci95_{end}", value, when, summary.seeds))
         seeds = len(configuration.units_in(State.FINISHED))
         run.metrics.append(Metric("seeds", seeds, when, seeds))
 

@@ -18,9 +18,9 @@ from data.batches import Examples
 from model.training.checkpoint import CheckpointError, latest_checkpoint, save_checkpoint
 from model.training.fit import EpochMetrics, Training, select_epoch
 from model.training.recipe import Recipe
-from sweep.board import unit_id
 from sweep.config import ResourcesConfig
 from sweep.recordings import Material, load_examples
+from sweep.units import unit_id
 
 Result = TypeVar("Result")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

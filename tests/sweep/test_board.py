@@ -1,6 +1,6 @@
 import pytest
 
-from sweep.board import Board, Fate, State, Summary, unit_id
+from sweep.board import Board
 from sweep.events import (
     ConfigurationAdded,
     ConfigurationDropped,
@@ -14,6 +14,7 @@ from sweep.events import (
     UnitPruned,
     UnitStarted,
 )
+from sweep.units import Fate, State, unit_id
 
 
 def epoch(number: int, score: float) -> dict[str, float]:
@@ -62,11 +63,6 @@ def test_a_configuration_is_summed_up_over_its_finished_seeds() -> None:
     assert (score.mean, score.sd, score.seeds) == pytest.approx((0.6, 0.02**0.5, 2))
     assert sensitivity.mean == pytest.approx(0.5)
     assert str(score) == "0.600 ± 0.141"
-
-
-def test_one_seed_has_a_mean_and_no_deviation() -> None:
-    assert Summary.of([0.5]) == Summary(0.5, None, 1)
-    assert str(Summary.of([0.5])) == "0.500"
 
 
 def test_a_configuration_without_a_finished_seed_has_no_summary() -> None:

@@ -8,9 +8,10 @@ import yaml
 
 from data.config import parse
 from model.training.recipe import Recipe, read_recipe
-from sweep.board import Board, Configuration
+from sweep.board import Board
 from sweep.events import ConfigurationAdded, EpochReported, UnitFinished, UnitStarted
 from sweep.export import ExportError, export_best, provenance_of, write_whole
+from sweep.units import Configuration
 
 RECIPE = parse(
     Recipe,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.board import Board, Fate, State
+from sweep.board import Board
 from sweep.events import (
     ConfigurationAdded,
     ConfigurationDropped,
@@ -22,6 +22,7 @@ from sweep.events import (
     UnitStarted,
 )
 from sweep.journal import Journal, JournalError, read_journal
+from sweep.units import Fate, State
 
 SEEDS = (1, 2)
 VALUES = st.one_of(

@@ -19,10 +19,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from model.training.checkpoint import latest_checkpoint
-from sweep.board import Board, State
+from sweep.board import Board
 from sweep.folder import StudyFolder
 from sweep.ledger import ledger
 from sweep.tracking import database_uri
+from sweep.units import State
 
 pytestmark = pytest.mark.slow
 KILLS = {"random": 10, "grid": 5, "tpe": 5}

@@ -1,4 +1,4 @@
-from sweep.board import Board, State
+from sweep.board import Board
 from sweep.events import (
     ConfigurationAdded,
     EpochReported,
@@ -9,6 +9,7 @@ from sweep.events import (
     UnitStarted,
 )
 from sweep.ledger import Account, Total, ledger, totals
+from sweep.units import State
 
 
 def report(number: int) -> dict[str, float]:

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from data.config import ConfigError
 from model.training.recipe import read_recipe
-from sweep.board import Board, State
+from sweep.board import Board
 from sweep.config import StudyConfig
 from sweep.events import Event
 from sweep.export import ExportError
@@ -30,6 +30,7 @@ from sweep.lock import LockedError, StudyLock
 from sweep.run import run_study
 from sweep.session import InterruptedStudyError
 from sweep.tracking import database_uri
+from sweep.units import State
 
 RECIPE = {
     "backbone": {"name": "dass", "variant": "tiny"},

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from sweep.board import Board, Configuration, Fate, State
+from sweep.board import Board
 from sweep.budget import Budget
 from sweep.config import BudgetConfig, PrunerConfig
 from sweep.pruning_optuna import EpochPruner
 from sweep.racing import NoRacingConfig
 from sweep.search import BoardSearcher
 from sweep.study import Rules, Study
+from sweep.units import Configuration, Fate, State
 
 
 class OneConfiguration:

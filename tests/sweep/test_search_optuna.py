@@ -13,7 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from data.config import ConfigError, parse
-from sweep.board import Board, Configuration
+from sweep.board import Board
 from sweep.config import StudyConfig
 from sweep.events import (
     ConfigurationAdded,
@@ -29,6 +29,7 @@ from sweep.events import (
 )
 from sweep.journal import JournalError
 from sweep.search_optuna import OptunaSearch
+from sweep.units import Configuration
 
 TEMPERATURE = {"type": "float", "low": 0.02, "high": 0.5, "log": True}
 BETA = {"type": "float", "low": 0.2, "high": 2.0}

@@ -11,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from data.config import ConfigError
-from sweep.board import Board, State, Unit
+from sweep.board import Board
 from sweep.config import StudyConfig
 from sweep.curves import SyntheticCurves, WorldConfig, point_key
 from sweep.rates import RATES
 from sweep.recorded_curves import RecordedCurves, Recording
 from sweep.simulate import mean_and_error, outcome_of, play, simulate, simulation_table
 from sweep.simulated_study import SimulatedStudy, simulate_study
+from sweep.units import State, Unit
 
 SEARCHED = "batch_size"
 RANGE = {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}}

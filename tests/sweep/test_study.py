@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sweep.board import Board, Configuration, Fate, State
+from sweep.board import Board
 from sweep.budget import Budget
 from sweep.config import BudgetConfig
 from sweep.events import (
@@ -22,6 +22,7 @@ from sweep.events import (
 )
 from sweep.racing import ContendersConfig, NoRacingConfig, RacingConfig
 from sweep.study import FAILURES_IN_A_ROW, Rules, Study
+from sweep.units import Configuration, Fate, State
 
 
 class ListedSearch:

@@ -21,7 +21,6 @@ from mlflow.exceptions import MlflowException
 
 import sweep.tracking
 import sweep.tracking_runs
-from sweep.board import unit_id
 from sweep.events import (
     ConfigurationAdded,
     ConfigurationDropped,
@@ -36,6 +35,7 @@ from sweep.events import (
     UnitStarted,
 )
 from sweep.tracking import Tracking, TrackingError, database_uri, serve_ui
+from sweep.units import unit_id
 
 EPOCHS = 4
 STARTED = StudyStarted((1, 2))
@@ -118,6 +118,9 @@ def test_a_study_is_an_experiment_with_a_run_for_each_configuration_and_unit(
     assert best.data.params == {"patch_mix.temperature": "0.2", "smoothing.stage": "None"}
     assert best.data.metrics["score_mean"] == pytest.approx(0.6)
     assert best.data.metrics["score_sd"] == pytest.approx(0.02**0.5)
+    # Two seeds, 0.5 and 0.7: t(0.975, 1) = 12.706 times a standard error of 0.1.
+    assert best.data.metrics["score_ci95_low"] == pytest.approx(0.6 - 1.2706, abs=1e-3)
+    assert best.data.metrics["score_ci95_high"] == pytest.approx(0.6 + 1.2706, abs=1e-3)
     assert best.data.metrics["sensitivity_mean"] == pytest.approx(0.2)
     assert best.data.metrics["specificity_mean"] == pytest.approx(0.8)
     assert best.data.metrics["seeds"] == 2
