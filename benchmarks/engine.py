@@ -1,8 +1,9 @@
 """The engine's bars, each printed beside what else is in use, in one run.
 
-    .venv/bin/python benchmarks/engine.py cost        units per second on real Ray, driver time as a study grows
-    .venv/bin/python benchmarks/engine.py policies    what pruning and racing save and cost, simulated
-    .venv/bin/python benchmarks/engine.py kills       studies whose driver is killed 20 times, or a multiple of that
+    .venv/bin/python benchmarks/engine.py cost               units per second on real Ray, driver time as a study grows
+    .venv/bin/python benchmarks/engine.py policies seeds     what racing saves and costs, simulated
+    .venv/bin/python benchmarks/engine.py policies epochs    the same for the epoch pruner, and both
+    .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or a multiple of that
 
 Each exits with 1 when a bar is missed.
 """
@@ -13,7 +14,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,13 +34,14 @@ def cost(
 
 @app.command()
 def policies(
+    table: Annotated[Literal["seeds", "epochs"], typer.Argument(help="What stops: seeds, or epochs too.")],
     repeats: Annotated[int, typer.Option(help="Simulated studies for each cell.")] = 200,
     processes: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
 ) -> None:
     """Seed runs, epochs and regret of the default rules, beside other policies."""
     import engine_policies
 
-    engine_policies.main(repeats, processes)
+    raise typer.Exit(engine_policies.main(table, repeats, processes))
 
 
 @app.command()

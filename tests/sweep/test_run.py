@@ -22,7 +22,6 @@ from data.config import ConfigError
 from model.training.recipe import read_recipe
 from sweep.board import Board
 from sweep.config import StudyConfig
-from sweep.events import Event
 from sweep.export import ExportError
 from sweep.folder import StudyFolder
 from sweep.journal import Journal
@@ -293,20 +292,36 @@ def test_a_second_driver_is_refused_with_the_first_ones_name(tmp_path: Path) -> 
             run_study(study(), tmp_path, "held", "local", Console(quiet=True))
 
 
+class SmallDisk:
+    """A file that takes so many lines and half of the next one."""
+
+    def __init__(self, file: Any, lines: int) -> None:
+        self._file, self._left = file, lines
+
+    def write(self, content: bytes) -> None:
+        self._left -= 1
+        if self._left < 0:
+            self._file.write(content[: len(content) // 2])
+            self._file.flush()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._file.write(content)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 def test_a_full_disk_stops_the_study_and_freeing_it_lets_it_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, written = Journal.write, []
+    begin = Journal.__init__
 
-    def full_after_a_while(journal: Journal, event: Event) -> None:
-        written.append(event)
-        if len(written) > 8:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(journal, event)
+    def begin_on_a_small_disk(journal: Journal, path: Path) -> None:
+        begin(journal, path)
+        journal._file = SmallDisk(journal._file, lines=8)  # type: ignore[assignment]
 
     one = study(budget={"configurations": 2}, sampler={"name": "random"})
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "write", full_after_a_while)
+        patch.setattr(Journal, "__init__", begin_on_a_small_disk)
         with pytest.raises(InterruptedStudyError, match=r"No space left on device: .*journal\.jsonl after 0"):
             run_study(one, tmp_path, "full", "local", Console(quiet=True))
     folder = run_study(one, tmp_path, "full", "local", Console(quiet=True))
