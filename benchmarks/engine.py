@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/engine.py cost               units per second on real Ray, driver time as a study grows
     .venv/bin/python benchmarks/engine.py policies seeds     what racing saves and costs, simulated
     .venv/bin/python benchmarks/engine.py policies epochs    the same for the epoch pruner, and both
-    .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or a multiple of that
+    .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or a multiple
 
 Each exits with 1 when a bar is missed.
 """

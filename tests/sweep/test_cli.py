@@ -198,6 +198,23 @@ def test_the_status_of_a_study_is_shown(
     assert "0000-seed2" in printed
 
 
+def test_a_study_is_simulated_on_made_up_and_on_recorded_curves(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    space = written("study.yaml", changed(budget={"configurations": 4}))
+    assert respsweep(monkeypatch, "simulate", space, "--repeats", 2, "--world", "seed_sd=0.008") == 0
+    made_up = capfd.readouterr().out
+    assert "2 simulated studies on 1 workers" in made_up
+    assert "0.8 between seeds" in made_up
+    assert respsweep(monkeypatch, "simulate", "--from", "done", "--repeats", 2, "--workers", 2) == 0
+    assert "curves of study done: 1 configurations" in capfd.readouterr().out
+    assert respsweep(monkeypatch, "simulate", space, "--world", "sede_sd=1") == 1
+    assert "error: --world: sede_sd: no such field; did you mean seed_sd?" in capfd.readouterr().err
+    assert respsweep(monkeypatch, "simulate") == 1
+    assert "error: no study file: give one" in capfd.readouterr().err
+
+
 def test_an_unknown_study_names_those_that_exist(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
