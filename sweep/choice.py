@@ -28,6 +28,10 @@ def choose_study(
             raise ConfigError(f"--name {name} and --resume {resume} both name the study; give one of them")
         stored = StudyFolder.open(studies, resume)
         return resume, read_settings(space or stored.study_file, settings)
+    if space is None and name is not None:
+        raise ConfigError(
+            f"--name {name} needs a study file to begin with; to go on with it: --resume {name}"
+        )
     config = read_settings(space, settings)
     if name is None:
         assert space is not None, "settings were read from it"
@@ -41,6 +45,10 @@ def read_settings(source: Path | None, settings: Mapping[str, Any]) -> StudyConf
         raise ConfigError("no study file: give one, e.g. search_spaces/quickstart.yaml, or name a study")
     content = read_yaml(source)
     for field, value in settings.items():
+        if field.startswith("search."):
+            raise ConfigError(
+                f"--set {field}: what is searched is named with dots itself; edit the study file"
+            )
         *groups, last = field.split(".")
         target = content
         for group in groups:
@@ -84,4 +92,4 @@ def _goes_on(last: StudyFolder, config: StudyConfig) -> bool:
         return False
     # A driver that died after the last unit has not written the best one down.
     exported = last.best.exists() or board.best() is None
-    return before.data == config.data and not (board.stopped == "over" and exported)
+    return before.resolved().data == config.resolved().data and not (board.stopped == "over" and exported)

@@ -64,7 +64,7 @@ def run(
     folder = run_study(config, studies, chosen, address, _console())
     _console().print(
         f"best configuration: {folder.best}\n"
-        f"again: respsweep leaderboard {folder.name}   runs and curves: respsweep ui {folder.name}",
+        f"again: respsweep leaderboard {folder.arguments}   runs and curves: respsweep ui {folder.arguments}",
         highlight=False,
         soft_wrap=True,
     )
@@ -101,18 +101,22 @@ def play_study(
     """Play a study on made-up or recorded learning curves: what would it cost, what would it find?"""
     from functools import partial
 
-    from data.config import parse
+    from data.config import ConfigError, parse
     from sweep.choice import overrides, read_settings
     from sweep.curves import SyntheticCurves, WorldConfig
     from sweep.folder import StudyFolder
     from sweep.recorded_curves import RecordedCurves, Recording
     from sweep.simulate import simulate, simulation_table
 
+    if recorded is not None and world:
+        raise ConfigError("--world makes curves up and --from takes recorded ones; give one of them")
     source = StudyFolder.open(studies, recorded) if recorded is not None else None
     config = read_settings(space or (source and source.study_file), overrides(settings or []))
     if source is not None:
         past = source.config().space
-        recording = Recording(source.board(), lambda values: past.recipe(values).epochs, source.name)
+        recording = Recording(
+            source.board(), lambda values: past.recipe(values).epochs, source.name, config.seeds
+        )
         curves = partial(RecordedCurves, recording)
     else:
         made_up = parse(WorldConfig, overrides(world or []), "--world")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -164,13 +165,17 @@ class StudyConfig(Config):
         return (self.objective,) if isinstance(self.objective, str) else self.objective
 
     def resolved(self) -> StudyConfig:
-        """The same study with every setting of its recipe written out, so that later defaults do not change it."""
-        try:
-            recipe = self.space.recipe({})
-        except ConfigError:
-            # The fixed settings may be a recipe only together with searched ones.
-            return self
-        return self.model_copy(update={"recipe": recipe.model_dump(mode="json")})
+        """The same study with every setting of its recipe and the place of its recordings written out.
+
+        Then neither later defaults nor another working directory change it.
+        """
+        update: dict[str, Any] = {}
+        if isinstance(self.data, str):
+            update["data"] = str(Path(self.data).absolute())
+        # The fixed settings may be a recipe only together with searched ones.
+        with contextlib.suppress(ConfigError):
+            update["recipe"] = self.space.recipe({}).model_dump(mode="json")
+        return self.model_copy(update=update)
 
     @cached_property
     def space(self) -> SearchSpace:

@@ -10,7 +10,7 @@ from sweep.config import StudyConfig
 
 FIXED = ("search", "recipe", "objective")
 """Parts of a study file without which earlier scores would not be scores of the same thing."""
-EVIDENCE = ("data_hash", "fold_hash", "weights_hash")
+EVIDENCE = {"data_hash": "recordings", "fold_hash": "folds", "weights_hash": "weights"}
 """The same for what the study was run on."""
 
 
@@ -38,8 +38,8 @@ def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: 
     for key in EVIDENCE:
         if before.get(key) != after.get(key):
             raise ConfigError(
-                f"study {name}: {key} is {after.get(key)}, and its scores so far rest on {before.get(key)}; "
-                "give it what it had, or begin another study with --name"
+                f"study {name}: its scores so far rest on other {EVIDENCE[key]} ({key} {_short(before.get(key))}, "
+                f"now {_short(after.get(key))}); give those that its study.yaml names, or begin another with --name"
             )
     return [line for _, line in _differences(before, after)]
 
@@ -52,6 +52,10 @@ def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str,
             yield from _differences(before.get(key), after.get(key), below)
     elif before != after:
         yield path, f"{path}: {_written(before)} -> {_written(after)}"
+
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else digest[:12]
 
 
 def _written(value: Any) -> str:

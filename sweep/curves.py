@@ -110,6 +110,7 @@ class SyntheticCurves:
         self.note = (
             f"made-up curves: landscape {world.landscape}, sd {100 * world.config_sd:g} points between configurations "
             f"and {100 * world.seed_sd:g} between seeds, {100 * world.tail_share:g} % in a bad tail"
+            f"; an epoch is taken to last {world.epoch_seconds:g} s"
         )
 
     def curve(self, values: Mapping[str, Any], seed: int, epochs: int) -> np.ndarray:

@@ -23,10 +23,10 @@ class ExportError(ValueError):
     """There is nothing to export."""
 
 
-def export_best(
-    path: Path, study: str, board: Board, best: Configuration, recipe: Recipe, provenance: Mapping[str, Any]
+def export_configuration(
+    path: Path, study: str, board: Board, chosen: Configuration, recipe: Recipe, provenance: Mapping[str, Any]
 ) -> None:
-    """Write `recipe` and its provenance to `path`, whole or not at all.
+    """Write the recipe of a configuration and its provenance to `path`, whole or not at all.
 
     The scores are those of the validation fold, over the seeds named; the test part was not read. Raises
     ExportError when `path` cannot be written.
@@ -38,18 +38,23 @@ def export_best(
         "recipe": recipe.model_dump(mode="json"),
         "provenance": {
             "study": study,
-            "configuration": best.number,
-            "searched": {name: _plain(value) for name, value in best.values.items()},
+            "configuration": chosen.number,
+            "searched": {name: _plain(value) for name, value in chosen.values.items()},
             "scored_on": scored_on,
             "chosen_among": len(board.configurations),
             "seeds": list(board.seeds),
-            **{rate: _rate(best, rate) for rate in RATES},
+            **{rate: _rate(chosen, rate) for rate in RATES},
             "recipe_digest": recipe.digest(),
             **provenance,
         },
     }
+    best = board.best()
+    if best is None or best.number == chosen.number:
+        which = f"The best configuration of the study {study}"
+    else:
+        which = f"Configuration {chosen.number} of the study {study}, whose best is {best.number}"
     header = (
-        f"# The best configuration of the study {study}: {best.summary()} ICBHI Score on held-out patients.\n"
+        f"# {which}: {chosen.summary()} ICBHI Score on held-out patients.\n"
         f"# respsweep train {path.name} --data DIR --seed 1\n"
     )
     try:

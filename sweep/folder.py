@@ -34,6 +34,13 @@ class StudyFolder:
         return self.path.name
 
     @property
+    def arguments(self) -> str:
+        """How a command line names it."""
+        return (
+            self.name if self.path.parent == Path("studies") else f"{self.name} --studies {self.path.parent}"
+        )
+
+    @property
     def study_file(self) -> Path:
         """The resolved study, with every default written out."""
         return self.path / "study.yaml"

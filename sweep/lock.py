@@ -35,7 +35,7 @@ class StudyLock:
             self._lock.acquire()
         except Timeout:
             raise LockedError(
-                f"{self._folder}: {self._holder()} runs it; wait for its end, stop it there, "
+                f"{self._folder}: in use by {self._holder()}; wait for its end, stop it there, "
                 "or begin another study with --name"
             ) from None
         return self
@@ -70,6 +70,6 @@ class StudyLock:
     def _holder(self) -> str:
         try:
             card = json.loads(self._card.read_text())
-            return f"process {card['pid']} on {card['host']}, since {card['since']},"
+            return f"process {card['pid']} on {card['host']}, since {card['since']}"
         except (OSError, ValueError, KeyError):
             return "another process"

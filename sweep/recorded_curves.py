@@ -23,7 +23,14 @@ class Recording:
     mean of all by as much as its seeds leave open. Raises ConfigError when no unit has finished.
     """
 
-    def __init__(self, board: Board, epochs: Callable[[Mapping[str, Any]], int], name: str) -> None:
+    def __init__(
+        self,
+        board: Board,
+        epochs: Callable[[Mapping[str, Any]], int],
+        name: str,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        """`seeds`: of the study that is simulated; those of the recorded one unless given."""
         finished = [_rates(unit) for unit in board.units() if unit.state is State.FINISHED]
         if not finished:
             raise ConfigError(
@@ -31,7 +38,7 @@ class Recording:
                 "play; leave --from out for made-up ones"
             )
         steps = _mean_steps(finished)
-        self.seeds = board.seeds
+        self.seeds = tuple(seeds or board.seeds)
         self.points: list[Mapping[str, Any]] = []
         self.units: list[dict[int, np.ndarray]] = []
         self.seconds: list[float] = []
@@ -47,11 +54,12 @@ class Recording:
             whole += sum(unit.state is State.FINISHED for unit in units)
         self.shifts = _shifts(self.units)
         self.residuals = _residuals(self.units)
-        curves = sum(map(len, self.units))
+        curves = sum(seed in self.seeds for units in self.units for seed in units)
         self.note = (
             f"curves of study {name}: {len(self.points)} configurations; {whole} curves as they were, {curves - whole} "
             f"cut ones continued, {len(self.points) * len(self.seeds) - curves} missing seeds made from their "
-            "configuration's mean and what another one's seed differed by"
+            "configuration's mean and what another one's seed differed by; a true score is drawn towards the mean "
+            "of all by as much as the seeds leave open"
         )
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from sweep.board import Board
 from sweep.config import StudyConfig
 from sweep.executor import stop_ray
-from sweep.export import ExportError, export_best
+from sweep.export import ExportError, export_configuration
 from sweep.folder import StudyFolder
 from sweep.lock import StudyLock
 from sweep.session import Session, weights_hash
@@ -43,7 +43,8 @@ def run_study(config: StudyConfig, studies: Path, name: str, address: str, conso
 
 
 def export(folder: StudyFolder, path: Path | None = None, number: int | None = None) -> Path:
-    """Write the best configuration of a study, or that `number`, to `path` (default: its own `best.yaml`).
+    """Write the best configuration of a study, or that `number`, to `path`; by default to `best.yaml`, or
+    `configuration-NUMBER.yaml`, in its folder.
 
     Returns where. Raises ExportError when it, or every one, lacks some of its seeds.
     """
@@ -62,11 +63,12 @@ def export(folder: StudyFolder, path: Path | None = None, number: int | None = N
             f"{folder.path}: no configuration has finished all {len(board.seeds)} seeds, so there is no best one"
             + _first_failure(board)
         )
-    target = path or folder.best
+    chosen_by_score = number is None or number == board.ranking()[0].number
+    target = path or (folder.best if chosen_by_score else folder.path / f"configuration-{number}.yaml")
     recipe, provenance = config.space.recipe(best.values), folder.provenance()
     if "backbone.pretrained" in best.values:
         provenance["weights_hash"] = weights_hash(recipe)
-    export_best(target, folder.name, board, best, recipe, provenance)
+    export_configuration(target, folder.name, board, best, recipe, provenance)
     return target
 
 

@@ -7,6 +7,7 @@ import logging
 import shutil
 import signal
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
@@ -77,7 +78,7 @@ class Session:
         self._last_sign = lock.last_sign()
 
         self._journal = Journal(folder.journal)
-        budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=slots)
+        self._budget = budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=slots)
         resources = config.resources
         rules = Rules(
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
@@ -124,12 +125,14 @@ class Session:
             )
         table = leaderboard(study.board, rows=20, objectives=self._config.objectives)
         self._console.print(table, *failures(study.board), sep="\n", markup=False)
-        if reason != "over":
-            self._console.print(
-                f"{reason}; to go on, raise that limit: {self._resume_command()} --set budget.LIMIT=VALUE",
-                markup=False,
-                soft_wrap=True,
-            )
+        used = ", ".join(str(use) for use in self._budget.uses(study.board, time.time()))
+        self._console.print(
+            f"{reason} ({used or 'no longer improving'}); for more, raise the limit: "
+            f"{self._resume_command()} --set budget.LIMIT=VALUE",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def _let_go(self, close_s: float) -> str:
         study = self._study
@@ -199,9 +202,7 @@ class Session:
                 signal.signal(number, handler)
 
     def _resume_command(self) -> str:
-        command = f"respsweep run --resume {self._folder.name}"
-        if self._folder.path.parent != Path("studies"):
-            command += f" --studies {self._folder.path.parent}"
+        command = f"respsweep run --resume {self._folder.arguments}"
         return command if self._address == "local" else f"{command} --address {self._address}"
 
 

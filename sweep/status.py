@@ -17,6 +17,7 @@ from sweep.folder import StudyFolder
 from sweep.ledger import ledger, totals
 from sweep.lock import StudyLock
 from sweep.progress import duration
+from sweep.units import State
 
 
 def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
@@ -24,7 +25,7 @@ def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
     config, board, lock = folder.config(), folder.board(), StudyLock(folder.path)
     holder, last_sign = lock.held_by(), lock.last_sign()
     now = time.time() if holder is not None or last_sign is None else last_sign
-    lines = [_state(folder, board, holder, last_sign), *_counts(board, config, now)]
+    lines = [_state(folder, board, holder, last_sign), *_counts(board, config, now, held=holder is not None)]
     parts: list[RenderableType] = [Text("\n".join(lines)), _totals(board, config, now)]
     if units:
         parts.append(_accounts(board, now))
@@ -34,31 +35,37 @@ def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
 def _state(folder: StudyFolder, board: Board, holder: str | None, last_sign: float | None) -> str:
     if holder is not None:
         return f"{folder.path}: running ({holder})"
-    resume = f"go on with: respsweep run --resume {folder.name}"
+    resume = f"go on with: respsweep run --resume {folder.arguments}"
     if board.stopped is None:
         seen = f", last sign of life {_moment(last_sign)}" if last_sign is not None else ""
         return f"{folder.path}: its driver died{seen}; {resume}"
     ended = board.drivers[-1].ended
     stopped = f"{folder.path}: {board.stopped}, since {_moment(ended)}"
-    return stopped if board.stopped == "over" else f"{stopped}; {resume}"
+    if board.stopped == "over":
+        return stopped
+    spent = board.stopped.startswith(("budget spent", "ended with seeds"))
+    return f"{stopped}; {resume}" + (" --set budget.LIMIT=VALUE" if spent else "")
 
 
-def _counts(board: Board, config: StudyConfig, now: float) -> Iterator[str]:
+def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Iterator[str]:
     fates = Counter(str(configuration.fate(board.seeds)) for configuration in board.configurations)
-    states = Counter(str(unit.state) for unit in board.units())
+    running = str(State.RUNNING) if held else "under way when its driver died"
+    states = Counter(running if u.state is State.RUNNING else str(u.state) for u in board.units())
     yield f"configurations: {_listed(fates)}"
     yield f"units: {_listed(states)}"
     budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=1)
     yield f"budget: {', '.join(str(use) for use in budget.uses(board, now)) or 'until it stops improving'}"
     best = board.best()
     yield f"best: {f'configuration {best.number}, {best.summary()}' if best else 'none complete yet'}"
-    yield f"run for {duration(board.wall_seconds(now))} in {len(board.drivers)} sessions"
+    yield f"run for {duration(board.wall_seconds(now))}, times started: {len(board.drivers)}"
 
 
 def _totals(board: Board, config: StudyConfig, now: float) -> Table:
     share = config.resources.gpu or 1.0
     device = "GPU" if config.resources.gpu else "slot"
-    table = Table(title=f"{device}-hours", title_justify="left", header_style="bold")
+    table = Table(
+        title=f"{device}-hours (time for which units held one)", title_justify="left", header_style="bold"
+    )
     table.add_column("units")
     for column in ("number", "kept", "lost"):
         table.add_column(column, justify="right")

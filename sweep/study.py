@@ -309,18 +309,15 @@ class Study:
     def _conclude(self) -> str:
         race = self._race()
         if race.order or race.finalists or not self.over:
-            return f"ended with seeds to come: {self._limits()}"
+            return "ended with seeds to come"
         self._drop(race.behind)
         return "over"
 
-    def _limits(self) -> str:
-        return ", ".join(str(use) for use in self._budget.uses(self.board, self._clock())) or "no limits"
-
     def _let_go(self, reason: str, at: float, *, already: bool = False) -> None:
-        for number, seed in list(self.board.running):
-            self._record(UnitLost(number, seed, reason, counts=False), at)
         if not already:
             self._record(StudyStopped(reason), at)
+        for number, seed in list(self.board.running):
+            self._record(UnitLost(number, seed, reason, counts=False), at)
 
     def _attempts(self) -> list[Span]:
         return [attempt for unit in self.board.running.values() for attempt in unit.attempts]

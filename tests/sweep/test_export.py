@@ -10,7 +10,7 @@ from data.config import parse
 from model.training.recipe import Recipe, read_recipe
 from sweep.board import Board
 from sweep.events import ConfigurationAdded, EpochReported, UnitFinished, UnitStarted
-from sweep.export import ExportError, export_best, provenance_of, write_whole
+from sweep.export import ExportError, export_configuration, provenance_of, write_whole
 from sweep.units import Configuration
 
 RECIPE = parse(
@@ -38,7 +38,7 @@ def board_of(*scores: float) -> tuple[Board, Configuration]:
 
 def exported(path: Path, *scores: float) -> dict[str, Any]:
     board, best = board_of(*scores)
-    export_best(path, "first", board, best, RECIPE, PROVENANCE)
+    export_configuration(path, "first", board, best, RECIPE, PROVENANCE)
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 

@@ -24,7 +24,9 @@ def test_a_study_has_one_driver_and_a_dead_one_holds_nothing(tmp_path: Path) -> 
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     lock = StudyLock(tmp_path)
-    with pytest.raises(LockedError, match=rf"process {holder.pid} on .*, since .* runs it; wait for its end"):
+    with pytest.raises(
+        LockedError, match=rf"in use by process {holder.pid} on .*, since .*; wait for its end"
+    ):
         lock.__enter__()
     assert f"process {holder.pid}" in (lock.held_by() or "")
 

@@ -288,7 +288,7 @@ def test_a_second_driver_is_refused_with_the_first_ones_name(tmp_path: Path) -> 
     folder = StudyFolder.create(tmp_path, "held", study())
     with StudyLock(folder.path) as lock:
         lock.sign()
-        with pytest.raises(LockedError, match=rf"held: process {os.getpid()} on .* runs it"):
+        with pytest.raises(LockedError, match=rf"held: in use by process {os.getpid()} on "):
             run_study(study(), tmp_path, "held", "local", Console(quiet=True))
 
 

@@ -64,7 +64,7 @@ def test_a_study_whose_driver_died_says_when_and_how_to_go_on(folder: StudyFolde
     assert "go on with: respsweep run --resume one" in status
     # Half an hour of the second unit counts, and no more: nothing has run since.
     assert "budget: configurations 1 of 4, gpu_hours 0.75 of 2" in status
-    assert "run for 1:30:00 in 1 sessions" in status
+    assert "run for 1:30:00, times started: 1" in status
 
 
 def test_a_running_study_says_who_runs_it(folder: StudyFolder) -> None:
