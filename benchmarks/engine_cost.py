@@ -230,14 +230,22 @@ def driver_milliseconds(configurations: int, epochs: int = 3) -> list[tuple[int,
                     break
             else:
                 timed(spent["end"], lambda: study.finished(number, seed, epochs))  # noqa: B023
-            if study.board.started % size == 0 and spent["end"]:
-                means = [1e3 * statistics.fmean(spent[what]) for what in ("report", "end", "start")]
-                rows.append((len(study.board.configurations), study.board.started, *means))
-                spent = {"report": [], "end": [], "start": []}
+            if study.board.started % size == 0:
+                rows.append(window(study, spent))
+        if spent["report"]:
+            rows.append(window(study, spent))
         study.stop()
         journal.close()
         tracking.close(600)
     return rows
+
+
+def window(study: Study, spent: dict[str, list[float]]) -> tuple[int, int, float, float, float]:
+    """A row of means, in ms, of what `spent` holds, which begins anew."""
+    report, end, start = (1e3 * statistics.fmean(spent[what] or [0.0]) for what in ("report", "end", "start"))
+    for seconds in spent.values():
+        seconds.clear()
+    return len(study.board.configurations), study.board.started, report, end, start
 
 
 Result = TypeVar("Result")

@@ -24,7 +24,7 @@ def test_the_quickstart_finds_a_better_configuration_than_the_papers(
     scores = {number: summary.mean for number, summary in summaries.items() if summary is not None}
     best = board.best()
     assert best is not None
-    assert scores[best.number] >= 0.8
+    assert scores[best.number] >= 0.7
     assert scores[best.number] - min(scores.values()) >= 0.1
     assert scores[best.number] > scores[0] + 0.1, "the paper's point was not beaten"
     assert len(board.ranking()) >= 3
