@@ -7,6 +7,10 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+# Read when Triton is first imported: without a GPU its kernels are tested on the CPU, step by step.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
 # Shapes and types written in signatures are checked whenever a test calls them.
 install_import_hook(["data", "model"], "beartype.beartype")
 

@@ -1,8 +1,11 @@
-"""The selective scan, whichever engine runs it: its definition, Numba on CPU, mamba-ssm on CUDA."""
+"""The selective scan, whichever engine runs it: its definition, Numba on CPU, Triton or mamba-ssm on CUDA."""
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
@@ -10,7 +13,7 @@ from torch import Tensor
 
 from model.selective_scan import mamba, reference
 
-ENGINES = ("auto", "reference", "numba", "mamba")
+ENGINES = ("auto", "reference", "numba", "triton", "mamba")
 
 
 def selective_scan(
@@ -46,28 +49,32 @@ def selective_scan(
     u, delta, A, B, C = (tensor.to(dtype) for tensor in (u, delta, A, B, C))
     D, delta_bias = (None if tensor is None else tensor.to(dtype) for tensor in (D, delta_bias))
     with torch.autocast(u.device.type, enabled=False):
-        if name == "numba":
-            from model.selective_scan import numba_cpu
-
+        if name in ("numba", "triton"):
             zeros = u.new_zeros(u.shape[1])
             D, delta_bias = (zeros if tensor is None else tensor for tensor in (D, delta_bias))
-            return numba_cpu.selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
+            fused = compiled(name).selective_scan
+            return fused(u, delta, A, B, C, D, delta_bias, delta_softplus)
         scan = mamba.selective_scan if name == "mamba" else reference.selective_scan
         return scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
 
 
 def available_engines() -> dict[str, str | None]:
     """Every engine, with the reason why it does not work on this machine, or None where it does."""
-    return {"reference": None, "numba": _numba_missing(), "mamba": mamba.missing()}
+    return {
+        "reference": None,
+        "numba": _numba_missing(),
+        "triton": _triton_missing(),
+        "mamba": mamba.missing(),
+    }
 
 
 def choose_engine(engine: str, device: torch.device) -> str:
     """The engine that `engine` stands for on `device`; ValueError when it does not exist or work there."""
     if engine not in ENGINES:
         raise ValueError(f"no scan engine {engine!r}; there are {', '.join(ENGINES)}")
-    devices = {"numba": "cpu", "mamba": "cuda"}
+    devices = {"numba": "cpu", "triton": "cpu" if _interpreted() else "cuda", "mamba": "cuda"}
     if engine == "auto":
-        fast = [name for name, own in devices.items() if own == device.type]
+        fast = {"cpu": ("numba",), "cuda": ("triton", "mamba")}.get(device.type, ())
         return next((name for name in fast if available_engines()[name] is None), "reference")
     if devices.get(engine, device.type) != device.type:
         raise ValueError(f"the scan engine {engine} runs on {devices[engine]}, not on {device.type}")
@@ -82,10 +89,31 @@ def scan_dtype(u: Tensor) -> torch.dtype:
     return torch.float64 if u.dtype == torch.float64 else torch.float32
 
 
+def compiled(engine: str) -> ModuleType:
+    """The module of an engine of our own that is compiled when first imported: numba or triton."""
+    return import_module(f"model.selective_scan.{'numba_cpu' if engine == 'numba' else 'triton_cuda'}")
+
+
 @cache
 def _numba_missing() -> str | None:
+    return _import_error("numba")
+
+
+@cache
+def _triton_missing() -> str | None:
+    if not (torch.cuda.is_available() or _interpreted()):
+        return "torch sees no CUDA device"
+    return _import_error("triton")
+
+
+def _import_error(engine: str) -> str | None:
     try:
-        from model.selective_scan import numba_cpu  # noqa: F401
+        compiled(engine)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def _interpreted() -> bool:
+    """Whether Triton runs its kernels on the CPU, step by step: to test them, not to use them."""
+    return os.environ.get("TRITON_INTERPRET") == "1"

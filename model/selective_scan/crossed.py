@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model.cross_scan import cross_merge, cross_scan, to_scan_order
-from model.selective_scan import choose_engine, scan_dtype, selective_scan
+from model.selective_scan import choose_engine, compiled, scan_dtype, selective_scan
 
 
 class DirectionInputs(NamedTuple):
@@ -39,15 +39,16 @@ def cross_selective_scan(
     `projected` holds, cell by cell, one direction after another: the `rank` inputs of delta, then B, then C.
     `engine` and dtypes are those of `selective_scan`.
     """
-    dtype = scan_dtype(u)
-    u, projected, dt_weight, dt_bias, A, D = (
-        tensor.to(dtype) for tensor in (u, projected, dt_weight, dt_bias, A, D)
-    )
-    if choose_engine(engine, u.device) == "numba":
-        from model.selective_scan import numba_cpu
-
-        return numba_cpu.cross_selective_scan(u, projected, dt_weight, dt_bias, A, D)
+    name = choose_engine(engine, u.device)
     with torch.autocast(u.device.type, enabled=False):
+        if name == "triton":  # reads half precision as it is
+            return compiled(name).cross_selective_scan(u, projected, dt_weight, dt_bias, A, D)
+        dtype = scan_dtype(u)
+        u, projected, dt_weight, dt_bias, A, D = (
+            tensor.to(dtype) for tensor in (u, projected, dt_weight, dt_bias, A, D)
+        )
+        if name == "numba":
+            return compiled(name).cross_selective_scan(u, projected, dt_weight, dt_bias, A, D)
         inputs = direction_inputs(u, projected, dt_weight)
         y = selective_scan(
             inputs.u, inputs.delta, A, inputs.B, inputs.C, D, dt_bias.flatten(), True, engine=engine

@@ -4,13 +4,21 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from model.cross_scan import cross_merge, cross_scan
-from model.selective_scan import selective_scan
+from model.selective_scan import selective_scan, triton_cuda
 from model.selective_scan.crossed import cross_selective_scan, direction_inputs
+
+DEVICE = {"triton": "cuda" if torch.cuda.is_available() else "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the sequences of tests are long enough to be cut."""
+    monkeypatch.setattr(triton_cuda, "LEAST_STEPS", 7)
 
 
 def map_inputs(
@@ -41,9 +49,10 @@ def map_inputs(
 
 
 def scan_and_gradients(inputs: list[Tensor], engine: str) -> list[Tensor]:
+    inputs = [tensor.detach().to(DEVICE.get(engine, "cpu")).requires_grad_() for tensor in inputs]
     y = cross_selective_scan(*inputs, engine=engine)
-    dy = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
-    return [y, *torch.autograd.grad(y, inputs, dy)]
+    dy = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y).to(y.device)
+    return [tensor.cpu() for tensor in (y, *torch.autograd.grad(y, inputs, dy))]
 
 
 @given(
@@ -56,7 +65,7 @@ def scan_and_gradients(inputs: list[Tensor], engine: str) -> list[Tensor]:
     threads=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reading_in_place_agrees_with_the_definition(threads: int, **shape: Any) -> None:
     torch.set_num_threads(threads)
     inputs = map_inputs(**shape)
@@ -72,9 +81,27 @@ def test_rows_too_long_to_be_grouped_agree_too() -> None:
         torch.testing.assert_close(found, value, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("engine", ["reference", "numba"])
-def test_float32_agrees_with_float64(engine: str) -> None:
-    inputs = map_inputs(height=16, width=63, channels=16, rank=1)
+@given(
+    height=st.integers(1, 5),
+    width=st.integers(1, 5),
+    channels=st.sampled_from([1, 5, 33]),  # more than a warp
+    rank=st.integers(1, 3),
+    states=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_triton_agrees_with_the_definition(**shape: Any) -> None:
+    inputs = map_inputs(**shape)
+    expected = scan_and_gradients(inputs, "reference")
+    for found, value in zip(scan_and_gradients(inputs, "triton"), expected, strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("engine", "size"), [("reference", (16, 63)), ("numba", (16, 63)), ("triton", (4, 5))]
+)
+def test_float32_agrees_with_float64(engine: str, size: tuple[int, int]) -> None:
+    inputs = map_inputs(height=size[0], width=size[1], channels=16, rank=1)
     expected = scan_and_gradients(inputs, "reference")
     in_single = [tensor.detach().float().requires_grad_() for tensor in inputs]
     for found, value in zip(scan_and_gradients(in_single, engine), expected, strict=True):
@@ -82,7 +109,7 @@ def test_float32_agrees_with_float64(engine: str) -> None:
         assert (found - value).abs().max() <= 2e-5 * value.abs().max()
 
 
-@pytest.mark.parametrize("engine", ["reference", "numba"])
+@pytest.mark.parametrize("engine", ["reference", "numba", "triton"])
 def test_it_is_the_scan_of_the_cross_scan_merged(engine: str) -> None:
     u, projected, dt_weight, dt_bias, A, D = map_inputs()
     height, width, channels, rank = 3, 4, 5, 2
@@ -98,12 +125,12 @@ def test_it_is_the_scan_of_the_cross_scan_merged(engine: str) -> None:
     torch.testing.assert_close(inputs.delta, delta)
     y = selective_scan(inputs.u, delta, A, inputs.B, inputs.C, D, dt_bias.flatten(), True)
     merged = cross_merge(y.unflatten(1, (4, channels)), height, width).permute(0, 2, 3, 1)
-    torch.testing.assert_close(
-        cross_selective_scan(u, projected, dt_weight, dt_bias, A, D, engine=engine), merged
-    )
+    tensors = (u, projected, dt_weight, dt_bias, A, D)
+    torch.testing.assert_close(scan_and_gradients([*tensors], engine)[0], merged)
 
 
-def test_only_the_map_and_its_projections_are_saved() -> None:
+@pytest.mark.parametrize("engine", ["numba", "triton"])
+def test_only_the_map_and_its_projections_are_saved(engine: str) -> None:
     def saved(width: int) -> int:
         sizes: dict[int, int] = {}
 
@@ -112,14 +139,21 @@ def test_only_the_map_and_its_projections_are_saved() -> None:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
-            cross_selective_scan(*map_inputs(width=width), engine="numba")
+            inputs = [tensor.to(DEVICE.get(engine, "cpu")) for tensor in map_inputs(width=width)]
+            cross_selective_scan(*inputs, engine=engine)
         return sum(sizes.values())
 
     batch, height, channels, inputs = 2, 3, 5, 4 * (2 + 2 * 1)
-    assert saved(100) - saved(10) == 90 * batch * height * (channels + inputs)
+    assert saved(8) - saved(3) == 5 * batch * height * (channels + inputs)
 
 
-def test_half_precision_maps_come_back_in_float32() -> None:
+@pytest.mark.parametrize("engine", ["numba", "triton"])
+def test_half_precision_maps_are_scanned_in_float32(engine: str) -> None:
     inputs = [tensor.detach().bfloat16() for tensor in map_inputs()]
-    y = cross_selective_scan(*inputs)
-    assert torch.equal(y, cross_selective_scan(*(tensor.float() for tensor in inputs)))
+    y, *gradients = scan_and_gradients(inputs, engine)
+    in_full = scan_and_gradients([tensor.float() for tensor in inputs], engine)
+    assert y.dtype == torch.float32
+    assert torch.equal(y, in_full[0])
+    for tensor, gradient, expected in zip(inputs, gradients, in_full[1:], strict=True):
+        assert gradient.dtype == tensor.dtype
+        assert torch.equal(gradient, expected.bfloat16())

@@ -1,19 +1,23 @@
 """The scan's engines against golden/dass/selective_scan.safetensors, small_meta.json and each other."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model.selective_scan import available_engines, choose_engine, selective_scan
+from model.selective_scan import available_engines, choose_engine, selective_scan, triton_cuda
 
+ROOT = Path(__file__).parents[3]
 CASES = [
     "k4_n1_l7",
     "k4_n2_l17",
@@ -27,7 +31,26 @@ CASES = [
     "k4_n1_l1023_slowdecay",
 ]
 INPUTS = ("u", "delta", "A", "B", "C", "D", "delta_bias")
-ENGINES = ("reference", "numba")
+ENGINES = ("reference", "numba", "triton")
+DEVICE = {"triton": "cuda" if torch.cuda.is_available() else "cpu", "mamba": "cuda"}
+
+
+def cases_of_engines() -> list[Any]:
+    """Triton's interpreter takes a second for a few steps, so without a GPU long cases are slow or left out."""
+
+    def marks(engine: str, case: str) -> tuple[pytest.MarkDecorator, ...]:
+        length = int(case.split("_")[2][1:])
+        if engine != "triton" or torch.cuda.is_available() or length <= 40:
+            return ()
+        return (pytest.mark.slow,) if length < 1000 else (pytest.mark.gpu,)
+
+    return [pytest.param(engine, case, marks=marks(engine, case)) for engine in ENGINES for case in CASES]
+
+
+@pytest.fixture(autouse=True)
+def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the sequences of tests are long enough to be cut."""
+    monkeypatch.setattr(triton_cuda, "LEAST_STEPS", 7)
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +91,28 @@ def scan_inputs(
     return {name: value.requires_grad_() for name, value in inputs.items()}
 
 
+def on_device(engine: str, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of the inputs where the engine runs."""
+    device = DEVICE.get(engine, "cpu")
+    return {name: value.detach().to(device, copy=True).requires_grad_() for name, value in inputs.items()}
+
+
 def scan_and_gradients(
     engine: str, inputs: dict[str, Tensor], dy: Tensor | None = None, softplus: bool = True
 ) -> dict[str, Tensor]:
     """y and the gradients of sum(y * dy), by name."""
-    leaves = {name: value.detach().clone().requires_grad_() for name, value in inputs.items()}
+    leaves = on_device(engine, inputs)
     y = selective_scan(**leaves, delta_softplus=softplus, engine=engine)
-    y.backward(torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y) if dy is None else dy)
+    y.backward(
+        (torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y) if dy is None else dy).to(y.device)
+    )
     gradients = {f"grad_{name}": value.grad for name, value in leaves.items()}
     assert all(gradient is not None for gradient in gradients.values())
-    return {"y": y.detach()} | {name: value for name, value in gradients.items() if value is not None}
+    results = {"y": y.detach()} | {name: value for name, value in gradients.items() if value is not None}
+    return {name: value.cpu() for name, value in results.items()}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("engine", "case"), cases_of_engines())
 def test_values_and_gradients_are_the_published_ones_in_float64(
     golden: dict[str, Tensor], meta: dict[str, Any], engine: str, case: str
 ) -> None:
@@ -91,8 +122,7 @@ def test_values_and_gradients_are_the_published_ones_in_float64(
         torch.testing.assert_close(value, golden[f"{case}.{name}"], rtol=1e-9, atol=1e-9, msg=name)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("engine", "case"), cases_of_engines())
 def test_float32_stays_within_two_hundred_thousandths_of_the_largest_output(
     golden: dict[str, Tensor], meta: dict[str, Any], engine: str, case: str
 ) -> None:
@@ -115,7 +145,7 @@ def test_float32_stays_within_two_hundred_thousandths_of_the_largest_output(
     threads=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_numba_agrees_with_the_definition(threads: int, softplus: bool, **shape: Any) -> None:
     torch.set_num_threads(threads)
     inputs = scan_inputs(**shape)
@@ -127,9 +157,28 @@ def test_numba_agrees_with_the_definition(threads: int, softplus: bool, **shape:
         torch.testing.assert_close(value, expected[name], rtol=1e-9, atol=1e-9, msg=name)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@given(
+    groups=st.sampled_from([1, 2, 4]),
+    width=st.sampled_from([1, 3, 33]),  # more than a warp
+    states=st.sampled_from([1, 2, 3, 16]),
+    length=st.integers(1, 20),
+    decay=st.sampled_from([1e-4, 1.0, 100.0]),
+    softplus=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_triton_agrees_with_the_definition(softplus: bool, **shape: Any) -> None:
+    inputs = scan_inputs(batch=1, **shape)
+    if not softplus:
+        inputs |= {name: inputs[name].detach().abs() for name in ("delta", "delta_bias")}
+    expected = scan_and_gradients("reference", inputs, softplus=softplus)
+    for name, value in scan_and_gradients("triton", inputs, softplus=softplus).items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-9, atol=1e-9, msg=name)
+
+
+@pytest.mark.parametrize("engine", ["reference", "numba", pytest.param("triton", marks=pytest.mark.slow)])
 def test_gradients_are_slopes(engine: str) -> None:
-    inputs = scan_inputs(batch=1, groups=2, width=2, states=2, length=5)
+    inputs = on_device(engine, scan_inputs(batch=1, groups=2, width=2, states=2, length=5))
 
     def scan(*values: Tensor) -> Tensor:
         named: dict[str, Any] = dict(zip(inputs, values, strict=True))
@@ -141,7 +190,7 @@ def test_gradients_are_slopes(engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_scan_worked_by_hand(engine: str) -> None:
     def row(*values: float) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64)
+        return torch.tensor(values, dtype=torch.float64, device=DEVICE.get(engine, "cpu"))
 
     halving = torch.log(row(0.5))  # exp(1 * A) = 0.5
     y = selective_scan(
@@ -160,9 +209,9 @@ def test_a_scan_worked_by_hand(engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 def test_half_precision_is_scanned_in_float32(engine: str, half: torch.dtype) -> None:
-    inputs = {name: value.detach().to(half) for name, value in scan_inputs(length=50).items()}
+    inputs = {name: value.to(half) for name, value in on_device(engine, scan_inputs(length=20)).items()}
     in_full = {name: value.float() for name, value in inputs.items()}
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(inputs["u"].device.type, dtype=torch.bfloat16):
         y = selective_scan(**inputs, delta_softplus=True, engine=engine)
     assert y.dtype == torch.float32
     assert torch.equal(y, selective_scan(**in_full, delta_softplus=True, engine=engine))
@@ -178,8 +227,8 @@ def test_nothing_overflows_when_delta_and_decay_are_extreme(engine: str) -> None
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_nan_is_not_hidden(engine: str) -> None:
-    inputs = {name: value.detach() for name, value in scan_inputs(dtype=torch.float32).items()}
-    inputs["delta"][0, 0, 4] = torch.nan
+    inputs = on_device(engine, scan_inputs(dtype=torch.float32))
+    inputs["delta"].data[0, 0, 4] = torch.nan
     y = selective_scan(**inputs, delta_softplus=True, engine=engine)
     assert y[0, 0, :4].isfinite().all()
     assert y[0, 0, 4:].isnan().all()
@@ -203,7 +252,7 @@ class Work(TorchDispatchMode):
 
 def work_and_saved(engine: str, length: int) -> tuple[int, int, int]:
     """Calls, numbers computed and numbers saved for the backward pass, in one scan forward and backward."""
-    inputs = scan_inputs(length=length, dtype=torch.float32)
+    inputs = on_device(engine, scan_inputs(length=length, dtype=torch.float32))
     saved: dict[int, int] = {}
 
     def save(tensor: Tensor) -> Tensor:
@@ -215,10 +264,10 @@ def work_and_saved(engine: str, length: int) -> tuple[int, int, int]:
     return work.calls, work.numbers, sum(saved.values())
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["reference", "numba", pytest.param("triton", marks=pytest.mark.slow)])
 def test_work_and_memory_grow_no_faster_than_the_length(engine: str) -> None:
-    _, work, saved = work_and_saved(engine, 100)
-    _, work_of_four, saved_of_four = work_and_saved(engine, 400)
+    _, work, saved = work_and_saved(engine, 30)
+    _, work_of_four, saved_of_four = work_and_saved(engine, 120)
     assert 0 < work_of_four <= 4 * work
     assert 0 < saved_of_four <= 4 * saved
 
@@ -233,11 +282,23 @@ def test_numba_has_no_python_loop_over_time_and_saves_its_inputs_only() -> None:
 
 def test_every_engine_works_or_says_why_not() -> None:
     engines = available_engines()
-    assert set(engines) == {"reference", "numba", "mamba"}
+    assert set(engines) == {"reference", "numba", "triton", "mamba"}
     assert engines["reference"] is None
     assert engines["numba"] is None
+    assert engines["triton"] is None
     if not torch.cuda.is_available():
         assert engines["mamba"] == "torch sees no CUDA device"
+
+
+def test_triton_needs_a_gpu_or_its_interpreter() -> None:
+    """In a process of its own, as the interpreter is chosen when Triton is imported."""
+    ask = "import model.selective_scan as scan; print(scan.available_engines()['triton'])"
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    environment["CUDA_VISIBLE_DEVICES"] = ""
+    answer = subprocess.run(
+        [sys.executable, "-c", ask], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "torch sees no CUDA device"
 
 
 def test_auto_is_numba_on_cpu() -> None:
@@ -247,7 +308,7 @@ def test_auto_is_numba_on_cpu() -> None:
 @pytest.mark.parametrize(
     ("engine", "device", "message"),
     [
-        ("cuda", "cpu", "no scan engine 'cuda'; there are auto, reference, numba, mamba"),
+        ("cuda", "cpu", "no scan engine 'cuda'; there are auto, reference, numba, triton, mamba"),
         ("mamba", "cpu", "the scan engine mamba runs on cuda, not on cpu"),
         ("numba", "cuda", "the scan engine numba runs on cpu, not on cuda"),
     ],

@@ -1,0 +1,311 @@
+"""The selective scan on CUDA by our own kernels: autograd functions around `triton_kernels`.
+
+With TRITON_INTERPRET=1 in the environment, set before Triton is first imported, the kernels run on the CPU, step by
+step: right, and very slow.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from model.selective_scan import triton_kernels as kernels
+
+WARP = 32
+PROGRAMS = 8192
+"""One warp each; about as many as a large GPU holds at once."""
+LEAST_STEPS = 64
+"""A shorter segment costs more in the sum over segments than it gains."""
+
+
+def selective_scan(
+    u: Float[Tensor, "batch channels length"],
+    delta: Float[Tensor, "batch channels length"],
+    A: Float[Tensor, "channels state"],
+    B: Float[Tensor, "batch groups state length"],
+    C: Float[Tensor, "batch groups state length"],
+    D: Float[Tensor, " channels"],
+    delta_bias: Float[Tensor, " channels"],
+    delta_softplus: bool,
+) -> Float[Tensor, "batch channels length"]:
+    """`model.selective_scan.selective_scan` for CUDA tensors; u, delta, B and C may be in half precision."""
+    u, delta = (tensor.transpose(1, 2).contiguous() for tensor in (u, delta))
+    B, C = (tensor.permute(0, 3, 1, 2).contiguous() for tensor in (B, C))
+    y: Any = _SelectiveScan.apply(delta_softplus, u, delta, A, B, C, D, delta_bias)
+    return y.transpose(1, 2)
+
+
+def cross_selective_scan(
+    u: Float[Tensor, "batch height width channels"],
+    projected: Float[Tensor, "batch height width inputs"],
+    dt_weight: Float[Tensor, "4 channels rank"],
+    dt_bias: Float[Tensor, "4 channels"],
+    A: Float[Tensor, "4*channels state"],
+    D: Float[Tensor, " 4*channels"],
+) -> Float[Tensor, "batch height width channels"]:
+    """`model.selective_scan.crossed.cross_selective_scan` for CUDA tensors; the first two may be in half precision.
+
+    The four directions are read in place: neither their sequences nor a copy of the map are ever stored, and of
+    their deltas only while the scan or its gradient is computed.
+    """
+    return _CrossSelectiveScan.apply(u, projected, dt_weight, dt_bias, A, D)  # pyright: ignore[reportReturnType]
+
+
+class _Strides(NamedTuple):
+    batch: int
+    group: int
+    time: int
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where sequences lie; the last axis of every tensor is contiguous.
+
+    `of_all` tells where a number of each group lies: outputs and the gradient of u, before the groups of a map are
+    summed.
+    """
+
+    height: int
+    width: int
+    batch: int
+    groups: int
+    channels: int
+    states: int
+    u: _Strides
+    delta: _Strides
+    inputs: _Strides
+    of_all: _Strides
+    crossed: bool
+    softplus: bool
+    number: torch.dtype
+
+    @property
+    def length(self) -> int:
+        return self.height * self.width
+
+    @property
+    def blocks(self) -> int:
+        return _pieces(self.channels, WARP)
+
+    @property
+    def segments(self) -> int:
+        """Into how many pieces time is cut, to keep a GPU busy with few sequences."""
+        wanted = _pieces(PROGRAMS, self.blocks * self.groups * self.batch)
+        return max(1, min(wanted, self.length // LEAST_STEPS))
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        return self.blocks * self.segments, self.groups, self.batch
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return self.length, self.width, self.channels, self.states
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        return {
+            "HEIGHT": self.height,
+            "CROSSED": self.crossed,
+            "SOFTPLUS": self.softplus,
+            "NUMBER": tl.float64 if self.number == torch.float64 else tl.float32,
+            "SEGMENTS": self.segments,
+            "STEPS": _pieces(self.length, self.segments),
+            "STATES": triton.next_power_of_2(self.states),
+            "CHANNELS": WARP,
+            "num_warps": 1,
+        }
+
+
+class _Sequences(NamedTuple):
+    """What is scanned, in the layout's places."""
+
+    u: Tensor
+    delta: Tensor
+    A: Tensor
+    B: Tensor
+    C: Tensor
+    D: Tensor
+    bias: Tensor
+
+
+class _SelectiveScan(Function):
+    """Saves its inputs and nothing else."""
+
+    @staticmethod
+    def forward(ctx: Any, softplus: bool, *tensors: Tensor) -> Tensor:
+        ctx.softplus = softplus
+        ctx.save_for_backward(*tensors)
+        sequences = _Sequences(*tensors)
+        return _outputs(
+            _of_rows(sequences, softplus),
+            sequences,
+            torch.empty_like(sequences.u, dtype=_number(sequences.u)),
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *upstream: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        sequences = _Sequences(*ctx.saved_tensors)
+        layout = _of_rows(sequences, ctx.softplus)
+        du = torch.empty_like(sequences.u, dtype=layout.number)
+        dB, dC = (
+            tensor.new_empty(layout.blocks, *tensor.shape, dtype=layout.number)
+            for tensor in (sequences.B, sequences.C)
+        )
+        dy = upstream[0].contiguous()
+        ddelta, dA, dD, dbias = _gradients(layout, sequences, dy, layout.of_all, du, dB, dC)
+        gradients = (du, ddelta, dA, dB.sum(0), dC.sum(0), dD, dbias)
+        return None, *(
+            gradient.to(tensor.dtype) for gradient, tensor in zip(gradients, sequences, strict=True)
+        )
+
+
+class _CrossSelectiveScan(Function):
+    """Saves its inputs and nothing else; deltas are projected again for the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> Tensor:
+        u, projected, weight, bias, A, D = (tensor.contiguous() for tensor in tensors)
+        ctx.save_for_backward(u, projected, weight, bias, A, D)
+        sequences, layout = _of_map(u, projected, weight, bias, A, D)
+        return _outputs(layout, sequences, torch.empty_like(sequences.delta)).sum(0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *upstream: Tensor
+    ) -> tuple[Tensor, ...]:
+        u, projected, weight, bias, A, D = ctx.saved_tensors
+        rank, states = weight.shape[2], A.shape[1]
+        sequences, layout = _of_map(u, projected, weight, bias, A, D)
+        dus = torch.empty_like(sequences.delta)
+        dprojected = projected.new_empty(layout.blocks, *projected.shape, dtype=layout.number)
+        dB, dC = dprojected[..., rank:], dprojected[..., rank + states :]
+        dy = upstream[0].contiguous()
+        ddelta, dA, dD, dbias = _gradients(layout, sequences, dy, layout.u, dus, dB, dC)
+        low = _low(projected, rank, layout.number)
+        ddelta = ddelta.flatten(1, -2)
+        dweight = ddelta.transpose(1, 2) @ low
+        whole = dprojected.sum(0)
+        of_directions = whole.unflatten(-1, (4, -1))
+        of_low = (ddelta @ weight.to(layout.number)).unflatten(1, projected.shape[:-1])
+        of_directions[..., :rank] = of_low.permute(1, 2, 3, 0, 4)
+        gradients = (dus.sum(0), whole, dweight, dbias, dA, dD)
+        inputs = (u, projected, weight, bias, A, D)
+        return tuple(
+            gradient.reshape(tensor.shape).to(tensor.dtype)
+            for gradient, tensor in zip(gradients, inputs, strict=True)
+        )
+
+
+def _of_rows(sequences: _Sequences, softplus: bool) -> _Layout:
+    """Layout of u and delta (batch, length, channels), of B and C (batch, length, groups, state)."""
+    batch, length, channels = sequences.u.shape
+    groups, states = sequences.B.shape[2:]
+    rows = _Strides(length * channels, channels // groups, channels)
+    inputs = _Strides(length * groups * states, states, groups * states)
+    return _Layout(
+        1, length, batch, groups, channels // groups, states, rows, rows, inputs, rows, False, softplus,
+        _number(sequences.u),
+    )  # fmt: skip
+
+
+def _of_map(
+    u: Tensor, projected: Tensor, weight: Tensor, bias: Tensor, A: Tensor, D: Tensor
+) -> tuple[_Sequences, _Layout]:
+    """A map as four groups: its cells and projections stay where they are, deltas are (4, cells, channels)."""
+    batch, height, width, channels = u.shape
+    rank, states = weight.shape[2], A.shape[1]
+    cells, row = height * width, projected.shape[-1]
+    number = _number(u)
+    delta = (_low(projected, rank, number) @ weight.to(number).transpose(1, 2)).view(4, *u.shape)
+    of_all = _Strides(cells * channels, u.numel(), channels)
+    layout = _Layout(
+        height, width, batch, 4, channels, states,
+        _Strides(cells * channels, 0, channels), of_all, _Strides(cells * row, row // 4, row), of_all,
+        True, True, number,
+    )  # fmt: skip
+    return _Sequences(u, delta, A, projected[..., rank:], projected[..., rank + states :], D, bias), layout
+
+
+def _low(projected: Tensor, rank: int, number: torch.dtype) -> Tensor:
+    """The inputs of delta as (4, cells of all samples, rank)."""
+    return projected.flatten(0, 2).unflatten(-1, (4, -1))[..., :rank].transpose(0, 1).to(number)
+
+
+def _outputs(layout: _Layout, sequences: _Sequences, y: Tensor) -> Tensor:
+    """y, filled with the outputs of every group."""
+    ends, spans = _segment_ends(layout, sequences)
+    _scan(layout, sequences, ends, spans, y, history=None)
+    return y
+
+
+def _gradients(
+    layout: _Layout, sequences: _Sequences, dy: Tensor, of_dy: _Strides, du: Tensor, dB: Tensor, dC: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Those of delta, A, D and the bias; `du`, `dB` and `dC` are filled, the latter two block by block."""
+    u, delta, A, B, C, D, bias = sequences
+    ends, spans = _segment_ends(layout, sequences)
+    history = du.new_empty(du.numel() * layout.states)
+    _scan(layout, sequences, ends, spans, y=du, history=history)
+    arrivals = torch.empty_like(ends)
+    _launch(
+        kernels.segment_starts_gradients, layout, (delta, A, C, bias, dy, arrivals),
+        (*layout.delta, *layout.inputs, *of_dy),
+    )  # fmt: skip
+    ddelta = torch.empty_like(delta, dtype=layout.number)
+    partial = (layout.batch, layout.segments)
+    dA, dD, dbias = (u.new_empty(*partial, *each.shape, dtype=layout.number) for each in (A, D, bias))
+    given = (u, delta, A, B, C, D, bias, history, arrivals, spans, dy)
+    strides = (*layout.u, *layout.delta, *layout.inputs, *of_dy, *layout.of_all, dB.stride(0))
+    _launch(kernels.scan_gradients, layout, (*given, du, ddelta, dA, dB, dC, dD, dbias), strides)
+    return ddelta, dA.sum((0, 1)), dD.sum((0, 1)), dbias.sum((0, 1))
+
+
+def _segment_ends(layout: _Layout, sequences: _Sequences) -> tuple[Tensor, Tensor]:
+    """Last states (batch, groups, segments, state, channels) from zero, and sums of delta over each segment."""
+    u, delta, A, B, _, _, bias = sequences
+    rows = (layout.batch, layout.groups, layout.segments)
+    ends = u.new_zeros(*rows, layout.states, layout.channels, dtype=layout.number)
+    spans = u.new_zeros(*rows, layout.channels, dtype=layout.number)
+    if layout.segments > 1:
+        strides = (*layout.u, *layout.delta, *layout.inputs)
+        _launch(kernels.segment_ends, layout, (u, delta, A, B, bias, ends, spans), strides)
+    return ends, spans
+
+
+def _scan(
+    layout: _Layout, sequences: _Sequences, ends: Tensor, spans: Tensor, y: Tensor, history: Tensor | None
+) -> None:
+    """Fill `history` with all states where it is given, else `y` with the outputs."""
+    tensors = (*sequences, ends, spans, y, y if history is None else history)
+    strides = (*layout.u, *layout.delta, *layout.inputs, *layout.of_all)
+    _launch(kernels.scan, layout, tensors, strides, HISTORY=history is not None)
+
+
+def _launch(
+    kernel: Any, layout: _Layout, tensors: tuple[Tensor, ...], strides: tuple[int, ...], **constants: bool
+) -> None:
+    # Triton launches on the current device, which need not be that of the tensors.
+    device = torch.cuda.device(tensors[0].device) if tensors[0].is_cuda else nullcontext()
+    with device:
+        kernel[layout.grid](*tensors, *layout.shape, *strides, **layout.constants, **constants)
+
+
+def _pieces(whole: int, size: int) -> int:
+    return -(-whole // size)
+
+
+def _number(u: Tensor) -> torch.dtype:
+    return torch.float64 if u.dtype == torch.float64 else torch.float32
