@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -68,29 +67,27 @@ class AST(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
         """Logits."""
-        return self.classify(self.forward_features(x))
+        return self.classify(self.forward_grid(self.stem(x)))
 
-    def forward_features(
-        self, x: Float[Tensor, "batch frames mels"], mix: Callable[[Tensor], Tensor] | None = None
-    ) -> Float[Tensor, "batch dim"]:
-        """Mean of the two special tokens; `mix` acts on the grid of patches, before positions are added."""
-        return self.tokens(x, mix)[:, :2].mean(dim=1)
+    def stem(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch dim height width"]:
+        """Patches before positions are added: the grid on which samples are mixed."""
+        self.grid(*x.shape[1:])
+        return self.patch_embed["proj"](rearrange(x, "batch frames mels -> batch 1 mels frames"))
+
+    def forward_grid(self, grid: Float[Tensor, "batch dim height width"]) -> Float[Tensor, "batch dim"]:
+        """Mean of the two special tokens."""
+        return self.tokens(grid)[:, :2].mean(dim=1)
 
     def classify(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch classes"]:
         """Logits of pooled features."""
         return self.mlp_head(features)
 
-    def tokens(
-        self, x: Float[Tensor, "batch frames mels"], mix: Callable[[Tensor], Tensor] | None = None
-    ) -> Float[Tensor, "batch tokens dim"]:
+    def tokens(self, grid: Float[Tensor, "batch dim height width"]) -> Float[Tensor, "batch tokens dim"]:
         """Normalised output tokens: class, distillation, then the patches, frequency-major."""
-        size = self.grid(*x.shape[1:])
-        patches = self.patch_embed["proj"](rearrange(x, "batch frames mels -> batch 1 mels frames"))
-        if mix is not None:
-            patches = mix(patches)
-        special = torch.cat([self.cls_token, self.dist_token], dim=1).expand(len(x), -1, -1)
-        tokens = torch.cat([special, rearrange(patches, "batch dim f t -> batch (f t) dim")], dim=1)
-        tokens = tokens + fit_positions(self.pos_embed, size)
+        special = torch.cat([self.cls_token, self.dist_token], dim=1).expand(len(grid), -1, -1)
+        tokens = torch.cat([special, rearrange(grid, "batch dim f t -> batch (f t) dim")], dim=1)
+        height, width = grid.shape[2:]
+        tokens = tokens + fit_positions(self.pos_embed, (height, width))
         for block in self.blocks:
             tokens = block(tokens)
         return self.norm(tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from einops.layers.torch import Rearrange
@@ -94,19 +94,7 @@ class DASS(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
         """Logits of normalised log-mels."""
-        return self.classify(self.forward_features(x))
-
-    def forward_features(
-        self, x: Float[Tensor, "batch frames mels"], mix: Callable[[Tensor], Tensor] | None = None
-    ) -> Float[Tensor, "batch features"]:
-        """Features pooled over the last map. `mix` acts on the stem's output."""
-        x = self.stem(x)
-        if mix is not None:
-            x = mix(x)
-        x = x.permute(0, 2, 3, 1)
-        for stage in self.layers:
-            x = stage(x)
-        return self.classifier.norm(x).mean((1, 2))
+        return self.classify(self.forward_grid(self.stem(x)))
 
     def stem(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch channels height width"]:
         """The grid on which samples are mixed. Raises ValueError for an input that is too small."""
@@ -114,6 +102,15 @@ class DASS(nn.Module):
         x = x.transpose(1, 2).contiguous()[..., None]
         # Seen as channels-last, or the convolution answers channels-first and every norm copies.
         return self.patch_embed(x.permute(0, 3, 1, 2)).permute(0, 3, 1, 2)
+
+    def forward_grid(
+        self, grid: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch features"]:
+        """Features of a stem's output, pooled over the last map."""
+        x = grid.permute(0, 2, 3, 1)
+        for stage in self.layers:
+            x = stage(x)
+        return self.classifier.norm(x).mean((1, 2))
 
     def classify(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         """Logits of pooled features."""

@@ -73,8 +73,8 @@ class Mix:
         self, grid: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         """A new grid in which sample i has the replaced cells of sample permutation[i]."""
-        partners = grid[self.permutation.to(grid.device)]
-        return torch.where(self.replaced.to(grid.device), partners, grid)
+        partners = grid[self.permutation.to(grid.device, non_blocking=True)]
+        return torch.where(self.replaced.to(grid.device, non_blocking=True), partners, grid)
 
 
 def draw_mix(axis: Axis, grid: tuple[int, int], batch: int, beta: float, generator: torch.Generator) -> Mix:
@@ -137,7 +137,7 @@ def contrastive_losses(
         mix.axis: patch_mix_loss(
             own,
             mixed,
-            mix.permutation.to(own.device),
+            mix.permutation.to(own.device, non_blocking=True),
             mix.lam,
             temperature=config.temperature,
             form=config.form,

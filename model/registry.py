@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import Field, model_validator
@@ -34,8 +33,12 @@ class Backbone(Protocol):
         """(frequency, time) cells of the grid on which mixes are drawn."""
         ...
 
-    def forward_features(self, x: Tensor, mix: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Pooled features (batch, feature_dim) of log-mels (batch, frames, mels)."""
+    def stem(self, x: Tensor) -> Tensor:
+        """The grid (batch, channels, frequency, time) of log-mels (batch, frames, mels): nothing in it is random."""
+        ...
+
+    def forward_grid(self, grid: Tensor) -> Tensor:
+        """Pooled features (batch, feature_dim) of a grid, sample by sample: none depends on another's."""
         ...
 
     def classify(self, features: Tensor) -> Tensor:
@@ -60,6 +63,11 @@ class BackboneConfig(Config):
         default=None, description="checkpoint file, or hub id author/name; null: random initial weights"
     )
 
+    scan_engine: Literal["auto", "reference", "numba", "triton", "mamba"] = Field(
+        default="auto",
+        description="dass: what computes the selective scan; auto: the fastest on the device, see respsweep doctor",
+    )
+
     @model_validator(mode="after")
     def _exists(self) -> BackboneConfig:
         if self.variant not in VARIANTS[self.name]:
@@ -70,6 +78,8 @@ class BackboneConfig(Config):
             raise ValueError(
                 f"ast has no drop path, so drop_path_rate must be null, got {self.drop_path_rate}"
             )
+        if self.name == "ast" and self.scan_engine != "auto":
+            raise ValueError(f"ast scans nothing, so scan_engine must be auto, got {self.scan_engine}")
         return self
 
 
@@ -119,4 +129,5 @@ def _build(config: BackboneConfig, smoothing: SmoothingConfig, num_classes: int)
         num_classes=num_classes,
         drop_path_rate=drop_path_rate,
         smoothing=None if smoothing.stage is None else smoothing,
+        scan_engine=config.scan_engine,
     )

@@ -29,7 +29,7 @@ def dass_response(
     hook = layer.register_forward_pre_hook(lambda _, inputs: met.append(inputs[0]))
     try:
         with torch.no_grad():
-            model.forward_features(x)
+            model(x)
     finally:
         hook.remove()
     height, width = met[0].shape[1:3]

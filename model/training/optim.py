@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -48,11 +48,11 @@ def learning_rate_at(config: OptimiserConfig, epoch: int, epochs: int) -> float:
 
 
 def build_optimiser(config: OptimiserConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimiser over `parameters`, in one group, at the rate before the schedule."""
+    """The optimiser over `parameters`, in one group, at the rate before the schedule; a step is one fused kernel."""
+    shared: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
     if config.name == "sgd":
-        return SGD(parameters, config.learning_rate, config.momentum, weight_decay=config.weight_decay)
-    kind = {"adamw": AdamW, "adam": Adam}[config.name]
-    return kind(parameters, config.learning_rate, weight_decay=config.weight_decay)
+        return SGD(parameters, momentum=config.momentum, **shared)
+    return {"adamw": AdamW, "adam": Adam}[config.name](parameters, **shared)
 
 
 def optimise_step(
@@ -73,22 +73,22 @@ def optimise_step(
     """
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     blended = _floating_state(model) if config.weight_blend else []
-    before = {tensor: tensor.detach().clone() for tensor in blended}
+    before_blending = _copies(blended)
 
     optimiser.zero_grad()
     if config.sam_rho:
-        for tensor in (*parameters, *model.buffers()):
-            if tensor not in before:
-                before[tensor] = tensor.detach().clone()
+        buffers = list(model.buffers())
+        weights, statistics = _copies(parameters), _copies(buffers)
         result = closure()
         if not _move_to_worst_nearby(parameters, config):
-            _restore(before)
+            _restore(parameters, weights)
+            _restore(buffers, statistics)
             return result, False
-        after_first = {buffer: buffer.clone() for buffer in model.buffers()}
+        after_first = _copies(buffers)
         optimiser.zero_grad()
         closure()
-        _restore(after_first)
-        _restore({parameter: before[parameter] for parameter in parameters})
+        _restore(buffers, after_first)
+        _restore(parameters, weights)
     else:
         result = closure()
 
@@ -98,8 +98,9 @@ def optimise_step(
     optimiser.step()
     if blended:
         with torch.no_grad():
-            for tensor in blended:
-                tensor.lerp_(before[tensor], config.weight_blend)
+            torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+                blended, before_blending, config.weight_blend
+            )
     return result, True
 
 
@@ -124,6 +125,13 @@ def _move_to_worst_nearby(parameters: list[nn.Parameter], config: OptimiserConfi
 
 
 @torch.no_grad()
-def _restore(values: dict[Tensor, Tensor]) -> None:
-    for tensor, value in values.items():
-        tensor.copy_(value)
+def _copies(tensors: list[Tensor]) -> list[Tensor]:
+    copies = [torch.empty_like(tensor) for tensor in tensors]
+    _restore(copies, tensors)
+    return copies
+
+
+@torch.no_grad()
+def _restore(tensors: list[Tensor], values: list[Tensor]) -> None:
+    if tensors:
+        torch._foreach_copy_(tensors, values)  # pyright: ignore[reportPrivateImportUsage]

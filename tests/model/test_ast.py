@@ -54,9 +54,9 @@ def test_every_length_matches_the_golden_outputs(
     golden_ast.to(dtype).train(training)
     x = golden_input(frames).to(dtype)
     with torch.set_grad_enabled(training):
-        tokens = golden_ast.tokens(x)
+        tokens = golden_ast.tokens(golden_ast.stem(x))
         measured = {
-            "pooled": golden_ast.forward_features(x),
+            "pooled": golden_ast.forward_grid(golden_ast.stem(x)),
             "token_mean": tokens.mean(dim=1),
             "tokens_first3_last2": torch.cat([tokens[:, :3], tokens[:, -2:]], dim=1),
             "logits": golden_ast(x),
@@ -101,7 +101,8 @@ def test_a_mix_of_patches_moves_only_the_mixed_sample() -> None:
     grid = model.grid(98, 128)
     assert grid == (12, 9)
     mix = Mix("time", torch.tensor([1, 0, 2]), segment("time", grid, 0, 4))
-    clean, mixed = model.forward_features(x), model.forward_features(x, mix)
+    stem = model.stem(x)
+    clean, mixed = model.forward_grid(stem), model.forward_grid(mix(stem))
     assert clean.shape == mixed.shape == (3, model.feature_dim)
     assert not torch.allclose(clean[:2], mixed[:2])
     torch.testing.assert_close(clean[2], mixed[2])
@@ -111,7 +112,7 @@ def test_features_and_their_classification_make_the_logits() -> None:
     size = VARIANTS["tiny"]
     model = AST(size.dim, size.depth, size.heads, size.mlp_dim, num_classes=4).eval()
     x = torch.randn(2, 64, 32)
-    torch.testing.assert_close(model(x), model.classify(model.forward_features(x)))
+    torch.testing.assert_close(model(x), model.classify(model.forward_grid(model.stem(x))))
 
 
 def test_the_base_variant_is_as_large_as_the_published_one() -> None:

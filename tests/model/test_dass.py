@@ -52,7 +52,7 @@ def maps(model: DASS, x: Tensor) -> dict[str, Tensor]:
         for stage in range(model.num_stages)
     ]
     found["patch_embed"] = model.stem(x)
-    found["pooled"] = model.forward_features(x)
+    found["pooled"] = model.forward_grid(found["patch_embed"])
     found["logits"] = model.classify(found["pooled"])
     for hook in hooks:
         hook.remove()
@@ -205,17 +205,12 @@ def ruled(key: str, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(values).float()
 
 
-def test_a_mix_sees_the_stem_and_what_it_returns_goes_on(shared: Path, io: dict[str, Tensor]) -> None:
+def test_a_mixed_stem_goes_on_as_the_samples_it_holds(shared: Path, io: dict[str, Tensor]) -> None:
     model = tiny(shared).double()
     x = io["a.input"].double()
-    met: list[Tensor] = []
-
-    def swap(grid: Tensor) -> Tensor:
-        met.append(grid)
-        return grid.flip(0).contiguous()
-
-    swapped = model.forward_features(x, mix=swap)
-    torch.testing.assert_close(met[0], io["a.patch_embed"], rtol=0, atol=1e-9)
+    grid = model.stem(x)
+    swapped = model.forward_grid(grid.flip(0))
+    torch.testing.assert_close(grid, io["a.patch_embed"], rtol=0, atol=1e-9)
     torch.testing.assert_close(swapped, io["a.pooled"].flip(0), rtol=0, atol=1e-9)
 
 
@@ -226,7 +221,7 @@ def test_any_input_of_a_cell_or_more_gives_logits_on_the_promised_grid(frames: i
     x = torch.randn(2, frames, mels)
     assert model(x).shape == (2, 3)
     assert model.stem(x).shape == (2, 8, *model.grid(frames, mels))
-    assert model.forward_features(x).shape == (2, model.feature_dim)
+    assert model.forward_grid(model.stem(x)).shape == (2, model.feature_dim)
 
 
 def test_a_batch_of_one_keeps_its_axis() -> None:

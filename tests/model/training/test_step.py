@@ -86,8 +86,9 @@ def test_the_features_of_each_pass_match_train_step_safetensors(
     golden: dict[str, Tensor], mixes: list[Mix], model: DASS
 ) -> None:
     inputs = golden["input"].double()
-    for suffix, mix in (("", None), ("_time", mixes[0]), ("_freq", mixes[1])):
-        features = model.forward_features(inputs, mix)
+    stem = model.stem(inputs)
+    for suffix, grid in (("", stem), ("_time", mixes[0](stem)), ("_freq", mixes[1](stem))):
+        features = model.forward_grid(grid)
         torch.testing.assert_close(features, golden[f"paper.features{suffix}"], rtol=0, atol=1e-9)
 
 
@@ -198,7 +199,7 @@ def test_the_pass_that_is_repeated_drops_the_samples_that_it_dropped_before() ->
                 model, None, inputs, LABELS[:6], [], PatchMixConfig(axes=()), accumulate=3
             ).total.backward()
         else:
-            features = torch.cat([model.forward_features(chunk) for chunk in inputs.chunk(3)])
+            features = torch.cat([model.forward_grid(chunk) for chunk in model.stem(inputs).chunk(3)])
             nn.functional.cross_entropy(model.classify(features), LABELS[:6]).backward()
         return {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
 
@@ -223,6 +224,31 @@ class PeakMemory(TorchDispatchMode):
                     weakref.finalize(storage, self.alive.pop, id(storage))
         self.peak = max(self.peak, sum(self.alive.values()))
         return result
+
+
+@pytest.mark.parametrize(("form", "share"), [("reference", 1.0), ("paper", 0.5), ("paper_inverse", 0.5)])
+def test_mixed_passes_that_are_detached_keep_no_graph(form: Any, share: float) -> None:
+    model = build("dass")
+    saved = {}
+
+    def save(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    def graph(config: PatchMixConfig, mixes: Sequence[Mix]) -> int:
+        saved.clear()
+        projector = Projector(model.feature_dim).double()
+        with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+            losses = objective(
+                model, projector, torch.randn(6, *SHAPE, dtype=torch.float64), LABELS[:6], mixes, config
+            )
+        assert losses.total.requires_grad
+        return sum(saved.values())
+
+    mixes = half_mixed(model, ALL_AXES, 6)
+    found = graph(PatchMixConfig(axes=ALL_AXES, form=form), mixes)
+    with_graphs = graph(PatchMixConfig(axes=ALL_AXES, form="reference"), mixes)
+    assert found <= share * with_graphs
 
 
 @pytest.mark.parametrize("name", ["dass", "ast"])
