@@ -6,11 +6,12 @@ resampled and faded, then each cycle is cut out of it and repeated until it fill
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 
 import torch
-import torchaudio.functional
+import torchaudio.transforms
 from jaxtyping import Float
 from torch import Tensor
 
@@ -86,7 +87,7 @@ def resample(
     """The recording at another rate: windowed sinc, Hann window over 6 zero crossings, roll-off 0.99."""
     if source_hz == target_hz:
         return wave
-    return torchaudio.functional.resample(wave, source_hz, target_hz)
+    return _resampler(source_hz, target_hz, wave.dtype)(wave)
 
 
 def fade(
@@ -97,13 +98,7 @@ def fade(
     The ramps include 0 and 1, so the outermost samples become 0. A wave shorter than the ramp gets the part
     of the ramp nearest its end.
     """
-    length = wave.shape[-1]
-    ramp = torch.linspace(0.0, 1.0, round(FADE_S * sample_rate))[:length]
-    faded = wave.clone()
-    faded[:, length - len(ramp) :] *= ramp.flip(0)
-    if start:
-        faded[:, : len(ramp)] *= ramp
-    return faded
+    return _fade_in_place(wave.clone(), sample_rate, start=start)
 
 
 def cut_cycle(
@@ -126,7 +121,23 @@ def pad_cycle(
         raise ValueError("a cycle without samples cannot be repeated")
     if length > target:
         return cycle[:, :target]
-    return fade(cycle.repeat(1, math.ceil(target / length))[:, :target], sample_rate, start=False)
+    repeated = cycle.repeat(1, math.ceil(target / length))[:, :target]
+    return _fade_in_place(repeated, sample_rate, start=False)
+
+
+@functools.cache
+def _resampler(source_hz: int, target_hz: int, dtype: torch.dtype) -> torchaudio.transforms.Resample:
+    # Its kernel is computed here, once for all recordings of a rate; without a dtype it would be in float64.
+    return torchaudio.transforms.Resample(source_hz, target_hz, dtype=dtype)
+
+
+def _fade_in_place(wave: Tensor, sample_rate: int, *, start: bool) -> Tensor:
+    length = wave.shape[-1]
+    ramp = torch.linspace(0.0, 1.0, round(FADE_S * sample_rate))[:length]
+    wave[:, length - len(ramp) :] *= ramp.flip(0)
+    if start:
+        wave[:, : len(ramp)] *= ramp
+    return wave
 
 
 def _missing_wav_bytes(path: Path, size: int) -> int:

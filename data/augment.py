@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from data.config import Config
+from data.placement import send
 
 
 class SpecAugmentConfig(Config):
@@ -41,8 +42,8 @@ def spec_augment(
     applied = torch.rand(samples, generator=generator) < config.probability
     bands = _spans(samples, config.frequency_masks, config.frequency_width, mels, generator)
     times = _spans(samples, config.time_masks, config.time_width, frames, generator)
-    bands = (bands & applied[:, None]).to(batch.device)
-    times = (times & applied[:, None]).to(batch.device)
+    bands = send(bands & applied[:, None], batch.device)
+    times = send(times & applied[:, None], batch.device)
     masked = torch.where(bands[:, None, :], batch.mean(dim=(1, 2), keepdim=True), batch)
     return torch.where(times[:, :, None], masked.mean(dim=(1, 2), keepdim=True), masked)
 

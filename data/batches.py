@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -11,21 +12,64 @@ from pydantic import Field
 from torch import Tensor
 
 from data.config import Config, ConfigError
+from data.placement import CPU, copy_that_fits, gather, indexed, read_ahead, send
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Normalised log-mels and their labels (0 normal, 1 crackle, 2 wheeze, 3 both), on one device."""
+    """Cycles to train or score on: rows of a table of normalised log-mels, and their labels.
 
-    features: Float[Tensor, "cycles frames mels"]
+    `features` is the whole table in the number format it is stored in: host memory, or a memory map, whose pages all
+    processes of a machine share. Cycle i is `features[rows[i]]` (without `rows`: `features[i]`); its label is 0 normal,
+    1 crackle, 2 wheeze or 3 both. All of this lies on the CPU; batches come out on `device`. Examples taken from
+    others, or moved, share the table and its `copies` on devices.
+    """
+
+    features: Float[Tensor, "table frames mels"]
     labels: Int[Tensor, " cycles"]
+    rows: Int[Tensor, " cycles"] | None = None
+    device: torch.device = CPU
+    ahead: bool = False
+    copies: dict[torch.device, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device | str) -> Examples:
-        """The same examples on `device`."""
-        return Examples(self.features.to(device), self.labels.to(device))
+    def take(self, cycles: Int[Tensor, " taken"]) -> Examples:
+        """Some of these examples, in the order of `cycles`."""
+        rows = cycles if self.rows is None else self.rows[cycles]
+        return replace(self, labels=self.labels[cycles], rows=rows)
+
+    def to(self, device: torch.device | str, share: float = 1.0, *, ahead: bool = False) -> Examples:
+        """The same examples, with batches on `device`, of whose memory this process has a `share`.
+
+        The table is copied there if it fits and no copy is there yet; if not, or with `ahead`, batches are read ahead.
+        Examples that have `device` already stay as they are, so that whoever knows the share may decide first.
+        """
+        device = indexed(device)
+        if device == self.device and not ahead:
+            return self
+        if not ahead and device not in self.copies:
+            table = copy_that_fits(self.features, device, share)
+            if table is not None:
+                self.copies[device] = table
+        return replace(self, device=device, ahead=ahead or device not in self.copies)
+
+    def batches(
+        self, order: Sequence[Int[Tensor, " _"]]
+    ) -> Iterator[tuple[Float[Tensor, "_ frames mels"], Int[Tensor, " _"]]]:
+        """Features (float32) and labels of each batch of `order`, which holds positions among these examples."""
+        if not order:
+            return
+        sizes = [len(positions) for positions in order]
+        positions = torch.cat(list(order))
+        rows = (positions if self.rows is None else self.rows[positions]).split(sizes)
+        labels = send(self.labels[positions], self.device).split(sizes)
+        if self.ahead:
+            features = read_ahead(self.features, rows, self.device)
+        else:
+            features = gather(self.copies.get(self.device, self.features), rows)
+        yield from zip(features, labels, strict=True)
 
 
 class SamplerConfig(Config):

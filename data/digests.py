@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 MEMORY = "digests.json"
@@ -15,10 +16,12 @@ MEMORY = "digests.json"
 def file_digests(paths: Sequence[Path], cache: Path | None = None) -> list[str]:
     """Hexadecimal SHA-256 of each file; with a `cache` folder, files that did not change are not read."""
     known = _recall(cache)
-    fresh = {str(path.resolve()): _entry(path, known.get(str(path.resolve()))) for path in paths}
-    if cache is not None and any(known.get(path) != entry for path, entry in fresh.items()):
+    places = [str(path.resolve()) for path in paths]
+    with ThreadPoolExecutor() as pool:
+        fresh = dict(zip(places, pool.map(_entry, paths, map(known.get, places)), strict=True))
+    if cache is not None and any(known.get(place) != entry for place, entry in fresh.items()):
         _remember(cache, known | fresh)
-    return [str(fresh[str(path.resolve())][-1]) for path in paths]
+    return [str(fresh[place][-1]) for place in places]
 
 
 Entry = list[int | str]  # size in bytes, time of change in ns, digest

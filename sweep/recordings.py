@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +64,11 @@ class Recordings:
 
 
 def load_examples(material: Material, fold: int) -> tuple[Examples, Examples]:
-    """Training and validation cycles of a fold."""
-    store = open_store(Path(material.store))
+    """Training and validation cycles of a fold.
+
+    A process keeps the store that it opened last, and so the copy that its examples left on a device.
+    """
+    store = _open_store(material.store)
     train, validation = Folds.load(Path(material.folds)).split(store.patients, fold)
     return store.examples(train), store.examples(validation)
 
@@ -81,3 +85,8 @@ def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> P
 def cache_folder() -> Path:
     """Where features are kept between runs: `RESPSWEEP_CACHE`, or `~/.cache/respsweep`."""
     return Path(os.environ.get("RESPSWEEP_CACHE", "~/.cache/respsweep")).expanduser()
+
+
+@functools.lru_cache(maxsize=1)
+def _open_store(directory: str) -> FeatureStore:
+    return open_store(Path(directory))

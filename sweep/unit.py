@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import json
 import traceback
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from model.training.checkpoint import CheckpointError, latest_checkpoint, save_c
 from model.training.fit import EpochMetrics, Training, select_epoch
 from model.training.recipe import Recipe
 from sweep.config import ResourcesConfig
+from sweep.full_memory import is_out_of_memory
 from sweep.recordings import Material, load_examples
 from sweep.units import unit_id
 
@@ -69,7 +69,7 @@ class UnitTrainable(tune.Trainable):
         torch.set_num_threads(config["threads"])
         self._recipe = Recipe.model_validate_json(config["recipe"])
         material = Material(**json.loads(config["material"]))
-        train, validation = _examples(material, self._recipe.folds.fold)
+        train, validation = _examples(material, self._recipe.folds.fold, config["device"], config["share"])
         training = Training(
             self._recipe,
             config["seed"],
@@ -114,7 +114,7 @@ class UnitTrainable(tune.Trainable):
                 raise
             self._ending = {"full_disk": f"{error.strerror}: {self._checkpoint.parent}"}
         except Exception as error:
-            if _is_out_of_memory(error):
+            if is_out_of_memory(error):
                 self._ending = {"lost": _explain(error)}
             elif _is_of_the_device(error):
                 # This process can use the device no more; another one may.
@@ -149,6 +149,7 @@ def unit_config(
         "folder": str(folder),
         "threads": max(1, int(resources.cpu)),
         "device": "cuda" if resources.gpu else "cpu",
+        "share": min(1.0, resources.gpu or 1.0),
         "accumulate": 1 if whole_batches else CHUNKS,
     }
 
@@ -178,18 +179,9 @@ def report(metrics: EpochMetrics) -> dict[str, Any]:
     }
 
 
-@functools.lru_cache(maxsize=2)
-def _examples(material: Material, fold: int) -> tuple[Examples, Examples]:
-    return load_examples(material, fold)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # On the CPU, and in CUDA's libraries, torch raises a plain RuntimeError.
-    text = str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError)
-        and any(words in text for words in ("out of memory", "can't allocate memory", "ALLOC_FAILED"))
-    )
+def _examples(material: Material, fold: int, device: str, share: float) -> tuple[Examples, Examples]:
+    train, validation = load_examples(material, fold)
+    return train.to(device, share), validation.to(device, share)
 
 
 def _is_of_the_device(error: Exception) -> bool:

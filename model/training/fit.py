@@ -218,18 +218,17 @@ class Training:
         mixing = generator(self.seed, "patch-mix", epoch)
         sums: dict[str, Tensor] = {}
         steps = skipped = 0
-        for rows in epoch_batches(self.train.labels.cpu(), recipe.batch_size, recipe.sampling, order):
-            if len(rows) == 1:
-                continue  # neither batch statistics nor a partner to mix with
-            rows = rows.to(self.device)
-            batch = spec_augment(self.train.features[rows].float(), recipe.augment, masks)
+        drawn = epoch_batches(self.train.labels, recipe.batch_size, recipe.sampling, order)
+        # A cycle alone has neither batch statistics nor a partner to mix with.
+        for features, labels in self.train.batches([rows for rows in drawn if len(rows) > 1]):
+            batch = spec_augment(features, recipe.augment, masks)
             inputs = model_input(batch, recipe.features.target_frames)
             mixes = [
-                draw_mix(axis, self.grid, len(rows), recipe.patch_mix.beta, mixing)
+                draw_mix(axis, self.grid, len(labels), recipe.patch_mix.beta, mixing)
                 for axis in recipe.patch_mix.axes
             ]
 
-            backward = partial(self._losses_and_gradients, inputs, self.train.labels[rows], mixes)
+            backward = partial(self._losses_and_gradients, inputs, labels, mixes)
             losses, stepped = optimise_step(self.modules, self.optimiser, backward, recipe.optimiser)
             steps += 1
             skipped += not stepped
@@ -262,16 +261,17 @@ class Training:
     @torch.no_grad()
     def _confusion(self, examples: Examples) -> np.ndarray:
         self.modules.eval()
-        predicted = []
+        predicted, finite = [], []
         size = max(1, 4 * self.recipe.batch_size // self.accumulate)
-        for rows in torch.arange(len(examples), device=self.device).split(size):
-            inputs = model_input(examples.features[rows].float(), self.recipe.features.target_frames)
+        for features, _ in examples.batches(torch.arange(len(examples)).split(size)):
+            inputs = model_input(features, self.recipe.features.target_frames)
             with self._autocast():
                 logits = self.model(inputs)
-            if not torch.isfinite(logits).all():
-                raise TrainingError("the network's answers are no longer finite; try a lower learning rate")
+            finite.append(torch.isfinite(logits).all())
             predicted.append(logits.argmax(dim=1))
-        return confusion_matrix(examples.labels.cpu(), torch.cat(predicted).cpu(), len(LABELS))
+        if not torch.stack(finite).all():
+            raise TrainingError("the network's answers are no longer finite; try a lower learning rate")
+        return confusion_matrix(examples.labels, torch.cat(predicted).cpu(), len(LABELS))
 
     def _autocast(self) -> AbstractContextManager[Any]:
         wanted = self.recipe.precision

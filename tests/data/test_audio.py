@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torchaudio.functional
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,6 +125,14 @@ def test_a_tone_keeps_its_pitch_and_level_when_resampled() -> None:
     assert torch.allclose(resampled[:, 200:-200], expected[:, 200:-200], atol=5e-3)
 
 
+@pytest.mark.parametrize("rate", [4000, 10000, 44100])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_resampling_is_torchaudios_to_the_bit(rate: int, dtype: torch.dtype) -> None:
+    wave = torch.rand(1, 5000, dtype=dtype)
+    for _ in range(2):
+        assert torch.equal(resample(wave, rate, 16000), torchaudio.functional.resample(wave, rate, 16000))
+
+
 def test_a_recording_at_the_right_rate_is_left_alone() -> None:
     wave = torch.rand(1, 100)
     assert resample(wave, 16000, 16000) is wave
@@ -155,6 +164,13 @@ def test_a_short_cycle_is_repeated_and_faded_out() -> None:
     long = pad_cycle(torch.ones(1, 700), 16000, 0.1)
     assert long[0, 0] == 1
     assert long[0, -1] == 0
+
+
+@pytest.mark.parametrize("length", [700, 1600])
+def test_fading_a_clip_leaves_its_cycle_alone(length: int) -> None:
+    cycle = torch.ones(1, length)
+    assert pad_cycle(cycle, 16000, 0.1)[0, -1] == 0
+    assert (cycle == 1).all()
 
 
 def test_a_cycle_of_just_the_right_length_is_faded_but_a_longer_one_only_cut() -> None:

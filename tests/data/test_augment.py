@@ -104,3 +104,14 @@ def test_a_gpu_masks_the_same_places() -> None:
     on_gpu = spec_augment(batch.cuda(), SpecAugmentConfig(), seeded())
     assert on_gpu.is_cuda
     assert torch.allclose(on_gpu.cpu(), spec_augment(batch, SpecAugmentConfig(), seeded()), atol=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_masking_does_not_wait_for_the_gpu() -> None:
+    batch = torch.rand(4, 50, 30, device="cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        spec_augment(batch, SpecAugmentConfig(), seeded())
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -2,9 +2,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from data.batches import Examples, SamplerConfig, epoch_batches
 from data.config import ConfigError
+from data.placement import copy_that_fits
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -66,3 +68,78 @@ def test_examples_are_as_many_as_their_labels() -> None:
     examples = Examples(torch.zeros(3, 5, 4), torch.tensor([0, 1, 2]))
     assert len(examples) == 3
     assert len(examples.to("cpu")) == 3
+
+
+def numbered(cycles: int) -> Examples:
+    """Every spectrogram is full of its own row's number."""
+    features = torch.arange(float(cycles))[:, None, None].expand(cycles, 5, 4).half()
+    return Examples(features.contiguous(), torch.arange(cycles) % 4)
+
+
+def contents(examples: Examples, order: list[list[int]]) -> list[tuple[list[float], list[int]]]:
+    batches = examples.batches([torch.tensor(positions) for positions in order])
+    return [(features[:, 0, 0].tolist(), labels.tolist()) for features, labels in batches]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_batch_holds_the_features_and_labels_of_its_positions(ahead: bool) -> None:
+    examples = numbered(10).to("cpu", ahead=ahead)
+    assert contents(examples, [[3, 0], [9, 9, 1]]) == [([3, 0], [3, 0]), ([9, 9, 1], [1, 1, 1])]
+    taken = examples.take(torch.tensor([8, 6, 7]))
+    assert len(taken) == 3
+    assert contents(taken, [[0, 2], [1]]) == [([8, 7], [0, 3]), ([6], [2])]
+    assert contents(taken.take(torch.tensor([2, 0])), [[0, 1]]) == [([7, 8], [3, 0])]
+
+
+def test_batches_are_float32_whatever_is_stored() -> None:
+    ((features, _),) = numbered(4).batches([torch.arange(4)])
+    assert features.dtype == torch.float32
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_no_positions_are_no_batches(ahead: bool) -> None:
+    assert list(numbered(4).to("cpu", ahead=ahead).batches([])) == []
+
+
+def test_all_examples_of_a_table_share_one_copy_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The meta device stands for one that is not the CPU; it holds shapes only.
+    copied: list[torch.device] = []
+
+    def counted(features: Tensor, device: torch.device, share: float) -> Tensor | None:
+        copied.append(device)
+        return copy_that_fits(features, device, share)
+
+    monkeypatch.setattr("data.batches.copy_that_fits", counted)
+    whole = numbered(10)
+    folds = [whole.take(torch.arange(10)[fold::2]) for fold in (0, 1)]
+    moved = [examples.to("meta") for examples in (*folds, whole)]
+    assert copied == [torch.device("meta")]
+    assert len({id(examples.copies[torch.device("meta")]) for examples in moved}) == 1
+    assert not any(examples.ahead for examples in moved)
+    ((features, labels),) = moved[0].batches([torch.arange(3)])
+    assert (features.device.type, labels.device.type, features.shape) == ("meta", "meta", (3, 5, 4))
+
+
+def test_a_table_that_does_not_fit_is_read_ahead_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = numbered(10)
+    with monkeypatch.context() as patch:
+        patch.setattr("data.batches.copy_that_fits", lambda *_: None)
+        first = whole.to("meta", share=0.1)
+    assert first.ahead
+    assert first.to("meta") is first
+    assert not whole.to("meta").ahead
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_half_precision_table_stays_half_on_a_gpu() -> None:
+    whole = numbered(10)
+    train, validation = (whole.take(torch.arange(10)[fold::2]).to("cuda") for fold in (0, 1))
+    (copy,) = whole.copies.values()
+    assert (copy.dtype, copy.device) == (torch.float16, torch.device("cuda", 0))
+    assert train.copies is validation.copies
+    assert train.to("cuda:0") is train
+    for examples in (train, whole.to("cuda", share=1e-12, ahead=True)):
+        ((features, labels),) = examples.batches([torch.arange(5)])
+        assert (features.dtype, features.device, labels.device) == (torch.float32, copy.device, copy.device)
+    assert contents(validation, [[0, 1]]) == [([1, 3], [1, 3])]

@@ -12,6 +12,14 @@ def test_a_digest_is_the_files_sha256(tmp_path: Path) -> None:
     assert file_digests([tmp_path / "a", tmp_path / "b"]) == expected
 
 
+def test_digests_come_in_the_order_of_the_files(tmp_path: Path) -> None:
+    contents = [bytes([number]) * (100000 * (number % 5)) for number in range(40)]
+    files = [tmp_path / str(number) for number in range(40)]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    assert file_digests(files) == [hashlib.sha256(content).hexdigest() for content in contents]
+
+
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     file, cache = tmp_path / "a", tmp_path / "cache"
     file.write_bytes(b"breath")

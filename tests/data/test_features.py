@@ -159,8 +159,16 @@ def test_a_spectrogram_has_mean_0_and_standard_deviation_one_half() -> None:
     assert normalised.std().item() == pytest.approx(0.5, abs=1e-5)
 
 
-def test_digital_silence_becomes_zeros() -> None:
-    assert (normalise(torch.full((5, 4), -15.9), "per_sample") == 0).all()
+@pytest.mark.parametrize(("level", "spread"), [(-7.0, 3.0), (-15.9, 1e-5), (1e4, 0.01)])
+def test_mean_and_deviation_are_those_of_torch_to_the_bit(level: float, spread: float) -> None:
+    features = torch.randn(798, 128) * spread + level
+    std, mean = torch.std_mean(features)
+    assert torch.equal(normalise(features, "per_sample"), (features - mean) / (2 * std))
+
+
+@pytest.mark.parametrize("value", [-15.942385, -15.9, 0.0, 0.1, 1e30])
+def test_digital_silence_becomes_zeros(value: float) -> None:
+    assert (normalise(torch.full((798, 128), value), "per_sample") == 0).all()
 
 
 def test_a_resize_interpolates_along_time_alone() -> None:

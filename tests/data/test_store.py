@@ -34,6 +34,13 @@ def build(
     return build_store(data, config, part="train", cache=cache, workers=workers, progress=False)
 
 
+def features_of(store: FeatureStore, rows: list[int] | np.ndarray | None = None) -> torch.Tensor:
+    """As training sees them, in one batch."""
+    examples = store.examples(rows)
+    ((features, _),) = examples.batches([torch.arange(len(examples))])
+    return features
+
+
 def stores(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.iterdir() if path.is_dir())
 
@@ -57,7 +64,7 @@ def test_features_are_those_of_each_cycle_alone(data: DataSet, cache: Path) -> N
     for row, cycle in enumerate(recording.cycles, start=3):
         clip = pad_cycle(cut_cycle(wave, 16000, cycle.start_s, cycle.end_s), 16000, 8.0)
         alone = normalise(log_mel(clip, config), "per_sample")
-        assert torch.allclose(store.examples([row]).features[0], alone, atol=1e-5)
+        assert torch.allclose(features_of(store, [row])[0], alone, atol=1e-5)
 
 
 def test_the_number_of_workers_does_not_change_a_bit(data: DataSet, cache: Path) -> None:
@@ -102,18 +109,41 @@ def test_the_parts_are_stored_apart(data: DataSet, cache: Path) -> None:
 def test_half_precision_halves_the_store_and_reads_as_float32(data: DataSet, cache: Path) -> None:
     full = build(data, cache)
     half = build(data, cache, SMALL.model_copy(update={"storage": "float16"}))
-    assert half.features.dtype == np.float16
-    assert half.examples().features.dtype == torch.float32
-    assert torch.allclose(half.examples().features, full.examples().features, atol=2e-3)
+    assert np.array_equal(half.features, full.features.astype(np.float16))
+    assert half.examples().features.dtype == torch.float16
+    assert features_of(half).dtype == torch.float32
+    assert torch.allclose(features_of(half), features_of(full), atol=2e-3)
 
 
 def test_examples_are_the_rows_asked_for_in_that_order(data: DataSet, cache: Path) -> None:
     store = build(data, cache)
-    some = store.examples(np.array([4, 0]))
-    assert some.labels.tolist() == [1, 0]
-    assert torch.equal(some.features, store.examples().features[[4, 0]])
-    some.features.zero_()
-    assert store.examples([4]).features.any()
+    assert store.examples(np.array([4, 0])).labels.tolist() == [1, 0]
+    assert torch.equal(features_of(store, np.array([4, 0])), features_of(store)[[4, 0]])
+
+
+def test_all_examples_of_a_store_share_its_memory_map(data: DataSet, cache: Path) -> None:
+    store = build(data, cache)
+    addresses = {store.examples(rows).features.data_ptr() for rows in ([4, 0], [1], None)}
+    assert addresses == {store.features.ctypes.data}
+
+
+def test_what_is_done_to_features_in_memory_does_not_reach_the_disk(data: DataSet, cache: Path) -> None:
+    store = build(data, cache)
+    store.examples().features.zero_()
+    assert not features_of(store).any()
+    assert features_of(open_store(store.directory)).any()
+
+
+def test_a_disk_that_takes_a_little_at_a_time_gets_everything(
+    data: DataSet, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = build(data, cache / "whole")
+    write = os.pwrite
+    monkeypatch.setattr(
+        "data.store.os.pwrite", lambda file, content, place: write(file, content[:999], place)
+    )
+    slow = build(data, cache / "slow")
+    assert slow.features.tobytes() == whole.features.tobytes()
 
 
 def test_a_part_without_recordings_is_refused(data: DataSet, recordings: Path, cache: Path) -> None:
@@ -213,6 +243,6 @@ def test_real_recordings_become_finite_features(shared: Path, cache: Path) -> No
     few = DataSet(data.directory, data.part("train")[:6], data.split, data.patients)
     store = build(few, cache, FeatureConfig())
     assert store.features.shape == (sum(len(recording.cycles) for recording in few.recordings), 798, 128)
-    features = store.examples().features
+    features = features_of(store)
     assert features.isfinite().all()
     assert features.std(dim=(1, 2)).sub(0.5).abs().max() < 1e-4

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from data.batches import Examples
 from data.config import parse
 from data.synthetic import write_breaths
 from model.training.recipe import Recipe
 from sweep.config import ResourcesConfig
 from sweep.rates import RATES
-from sweep.recordings import Material, Recordings
+from sweep.recordings import Material, Recordings, load_examples
 from sweep.unit import CHUNKS, UnitTrainable, unit_config
 
 RECIPE: dict[str, Any] = {
@@ -65,6 +66,33 @@ def test_a_process_is_used_again_for_the_next_unit(material: Material, tmp_path:
     reused = unit.train()["reports"]
     fresh = UnitTrainable(config(material, tmp_path / "fresh", seed=2)).train()["reports"]
     assert {**reused[0], "seconds": 0} == {**fresh[0], "seconds": 0}
+
+
+def test_all_units_of_a_process_share_one_table(material: Material) -> None:
+    parts = [part for fold in (0, 1) for part in load_examples(material, fold)]
+    assert len({part.features.data_ptr() for part in parts}) == 1
+    assert len({id(part.copies) for part in parts}) == 1
+    rows = [set(part.rows.tolist()) for part in parts if part.rows is not None]
+    assert rows[0].isdisjoint(rows[1])
+    assert rows[0] != rows[2]
+
+
+@pytest.mark.parametrize(("gpu", "share"), [(0, 1.0), (0.25, 0.25), (1, 1.0), (2, 1.0)])
+def test_a_unit_knows_its_share_of_a_device(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: float, share: float
+) -> None:
+    asked: list[tuple[str, float]] = []
+
+    def placed(examples: Examples, device: str, share: float) -> Examples:
+        asked.append((device, share))
+        return examples
+
+    resources = ResourcesConfig(gpu=gpu)
+    settings = unit_config(0, 1, parse(Recipe, RECIPE, "test"), material, tmp_path, resources)
+    monkeypatch.setattr("data.batches.Examples.to", placed)
+    monkeypatch.setattr("sweep.unit.Training", lambda *_, **__: None)
+    UnitTrainable(settings)
+    assert asked == [("cuda" if gpu else "cpu", share)] * 2
 
 
 def test_a_damaged_checkpoint_falls_back_and_says_so(material: Material, tmp_path: Path) -> None:

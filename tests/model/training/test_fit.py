@@ -1,4 +1,5 @@
 import dataclasses
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -238,6 +239,49 @@ def test_too_few_cycles_for_a_batch_are_refused() -> None:
         Training(recipe(), 1, tones(7, 0), tones(8, 1))
 
 
+def half(examples: Examples) -> Examples:
+    return Examples(examples.features.half(), examples.labels)
+
+
+@pytest.mark.parametrize("sampling", ["shuffle", "weighted"])
+def test_batches_read_ahead_train_the_same_to_the_bit(sampling: str) -> None:
+    settings = recipe(epochs=2, sampling={"name": sampling, "drop_last": False})
+    at_once, ahead = (
+        Training(settings, 1, half(tones(21, 0)).to("cpu", ahead=ahead), tones(40, 1).to("cpu", ahead=ahead))
+        for ahead in (False, True)
+    )
+    for run in (at_once, ahead):
+        run.run_epoch()
+        run.run_epoch()
+    assert without_time(ahead.history) == without_time(at_once.history)
+    torch.testing.assert_close(ahead.modules.state_dict(), at_once.modules.state_dict(), rtol=0, atol=0)
+
+
+def test_half_precision_features_train_as_their_float32_values_do() -> None:
+    stored = half(tones(16, 0))
+    single = Examples(stored.features.float(), stored.labels)
+    first, second = (list(fit(recipe(epochs=1), 1, train, tones(8, 1))) for train in (stored, single))
+    assert without_time(first) == without_time(second)
+
+
+def test_nothing_reads_ahead_any_more_when_an_epoch_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading: list[int] = []
+
+    def readers() -> int:
+        return sum(thread.name.startswith("read-ahead") for thread in threading.enumerate())
+
+    def broken(*_: object) -> None:
+        reading.append(readers())
+        raise RuntimeError("the device is gone")
+
+    training = Training(recipe(), 1, tones(24, 0).to("cpu", ahead=True), tones(8, 1))
+    monkeypatch.setattr("model.training.fit.optimise_step", broken)
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        training.run_epoch()
+    assert reading == [1]
+    assert readers() == 0
+
+
 def test_training_leaves_the_stored_features_alone() -> None:
     train = tones(16, 0)
     before = train.features.clone()
@@ -264,3 +308,21 @@ def test_the_last_epoch_stands_for_a_run_unless_the_best_is_asked_for() -> None:
 def test_training_on_a_gpu_learns_too() -> None:
     history = list(fit(recipe(epochs=6), 1, tones(48, 0), tones(16, 1), device="cuda"))
     assert history[-1].score > 0.8
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_however_many_steps_an_epoch_has_it_waits_for_the_gpu_as_often() -> None:
+    def waits(cycles: int) -> int:
+        training = Training(recipe(epochs=2), 1, tones(cycles, 0), tones(16, 1), device="cuda")
+        training.run_epoch()
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                training.run_epoch()
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        return sum("synchronizing" in str(warning.message) for warning in seen)
+
+    assert waits(64) == waits(16) > 0
