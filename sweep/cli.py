@@ -221,6 +221,38 @@ def ui(name: str, port: int = 5000, studies: Studies = STUDIES) -> None:
     serve_ui(folder.config().tracking_uri, folder.path, port)
 
 
+@app.command()
+def doctor(
+    pack: Annotated[
+        Path | None,
+        typer.Option(
+            "--pack", help="Recipe or study file: measure how many units of it train best at a time."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="With --pack: train on these recordings, not on noise.")
+    ] = None,
+    studies: Studies = STUDIES,
+) -> None:
+    """Say what works on this machine; exit status 1 if something that is needed does not."""
+    from data.config import ConfigError
+
+    console = _console()
+    if pack is not None:
+        from sweep.packing_processes import packing_report
+
+        console.print(packing_report(pack, data, console), highlight=False)
+        return
+    if data is not None:
+        raise ConfigError("--data is what --pack trains on; give --pack RECIPE too")
+    from sweep.doctor import doctor_table, examine
+
+    findings = examine(studies)
+    console.print(doctor_table(findings), highlight=False)
+    if any(finding.broken for finding in findings):
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """Entry point: what a user can mend is one line on stderr and exit status 1, anything else a traceback."""
     warnings.showwarning = _show_warning
