@@ -101,7 +101,7 @@ def epoch_batches(
             f"batch_size: at most the number of training cycles ({cycles}) when drop_last, got {batch_size}"
         )
     if config.name == "weighted":
-        order = _weighted_order(labels.cpu(), config.power, generator)
+        order = _weighted_order(labels, config.power, generator)
     else:
         order = torch.randperm(cycles, generator=generator)
     batches = list(order.split(batch_size))

@@ -70,7 +70,7 @@ class AST(nn.Module):
         return self.classify(self.forward_grid(self.stem(x)))
 
     def stem(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch dim height width"]:
-        """Patches before positions are added: the grid on which samples are mixed."""
+        """Patches before positions are added, on which samples are mixed. ValueError for an input without a patch."""
         self.grid(*x.shape[1:])
         return self.patch_embed["proj"](rearrange(x, "batch frames mels -> batch 1 mels frames"))
 

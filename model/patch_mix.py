@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data.config import Config
+from data.placement import send
 
 Axis = Literal["time", "frequency", "cells"]
 Form = Literal["reference", "paper", "paper_inverse"]
@@ -73,8 +74,8 @@ class Mix:
         self, grid: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         """A new grid in which sample i has the replaced cells of sample permutation[i]."""
-        partners = grid[self.permutation.to(grid.device, non_blocking=True)]
-        return torch.where(self.replaced.to(grid.device, non_blocking=True), partners, grid)
+        partners = grid[send(self.permutation, grid.device)]
+        return torch.where(send(self.replaced, grid.device), partners, grid)
 
 
 def draw_mix(axis: Axis, grid: tuple[int, int], batch: int, beta: float, generator: torch.Generator) -> Mix:
@@ -137,7 +138,7 @@ def contrastive_losses(
         mix.axis: patch_mix_loss(
             own,
             mixed,
-            mix.permutation.to(own.device, non_blocking=True),
+            send(mix.permutation, own.device),
             mix.lam,
             temperature=config.temperature,
             form=config.form,

@@ -13,6 +13,7 @@ from model import ast, dass
 from model.ast import AST
 from model.dass import DASS
 from model.pretrained import load_pretrained
+from model.selective_scan import Engine
 from model.smoothing import SmoothingConfig
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,7 @@ class BackboneConfig(Config):
     pretrained: str | None = Field(
         default=None, description="checkpoint file, or hub id author/name; null: random initial weights"
     )
-
-    scan_engine: Literal["auto", "reference", "numba", "triton", "mamba"] = Field(
+    scan_engine: Engine = Field(
         default="auto",
         description="dass: what computes the selective scan; auto: the fastest on the device, see respsweep doctor",
     )

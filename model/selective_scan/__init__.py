@@ -6,6 +6,7 @@ import os
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from model.selective_scan import mamba, reference
 
-ENGINES = ("auto", "reference", "numba", "triton", "mamba")
+Engine = Literal["auto", "reference", "numba", "triton", "mamba"]
+ENGINES: tuple[str, ...] = get_args(Engine)
 
 
 def selective_scan(
@@ -50,8 +52,9 @@ def selective_scan(
     D, delta_bias = (None if tensor is None else tensor.to(dtype) for tensor in (D, delta_bias))
     with torch.autocast(u.device.type, enabled=False):
         if name in ("numba", "triton"):
+            A = A.contiguous()
             zeros = u.new_zeros(u.shape[1])
-            D, delta_bias = (zeros if tensor is None else tensor for tensor in (D, delta_bias))
+            D, delta_bias = (zeros if tensor is None else tensor.contiguous() for tensor in (D, delta_bias))
             fused = compiled(name).selective_scan
             return fused(u, delta, A, B, C, D, delta_bias, delta_softplus)
         scan = mamba.selective_scan if name == "mamba" else reference.selective_scan
@@ -60,12 +63,7 @@ def selective_scan(
 
 def available_engines() -> dict[str, str | None]:
     """Every engine, with the reason why it does not work on this machine, or None where it does."""
-    return {
-        "reference": None,
-        "numba": _numba_missing(),
-        "triton": _triton_missing(),
-        "mamba": mamba.missing(),
-    }
+    return {engine: _missing(engine) for engine in ENGINES if engine != "auto"}
 
 
 def choose_engine(engine: str, device: torch.device) -> str:
@@ -75,10 +73,10 @@ def choose_engine(engine: str, device: torch.device) -> str:
     devices = {"numba": "cpu", "triton": "cpu" if _interpreted() else "cuda", "mamba": "cuda"}
     if engine == "auto":
         fast = {"cpu": ("numba",), "cuda": ("triton", "mamba")}.get(device.type, ())
-        return next((name for name in fast if available_engines()[name] is None), "reference")
+        return next((name for name in fast if _missing(name) is None), "reference")
     if devices.get(engine, device.type) != device.type:
         raise ValueError(f"the scan engine {engine} runs on {devices[engine]}, not on {device.type}")
-    reason = available_engines()[engine]
+    reason = _missing(engine)
     if reason is not None:
         raise ValueError(f"the scan engine {engine} does not work here: {reason}")
     return engine
@@ -95,20 +93,20 @@ def compiled(engine: str) -> ModuleType:
 
 
 @cache
-def _numba_missing() -> str | None:
-    return _import_error("numba")
-
-
-@cache
-def _triton_missing() -> str | None:
-    if not (torch.cuda.is_available() or _interpreted()):
+def _missing(engine: str) -> str | None:
+    """Why an engine does not work here. Only this one is imported: each takes its time."""
+    if engine == "reference":
+        return None
+    if engine == "mamba":
+        return mamba.missing()
+    if engine == "triton" and not (torch.cuda.is_available() or _interpreted()):
         return "torch sees no CUDA device"
-    return _import_error("triton")
-
-
-def _import_error(engine: str) -> str | None:
     try:
-        compiled(engine)
+        if engine == "triton":
+            # Compiled at the first launch, for which it wants a C compiler.
+            compiled(engine).try_out()
+        else:
+            compiled(engine)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None

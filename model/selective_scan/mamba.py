@@ -29,7 +29,8 @@ def selective_scan(
         raise ValueError(f"mamba-ssm cannot be used: {kernel}")
     if u.dtype != torch.float32:
         raise ValueError(f"mamba-ssm scans in float32, the tensors are {u.dtype}; use the engine reference")
-    u, delta, B, C = (tensor.contiguous() for tensor in (u, delta, B, C))
+    u, delta, A, B, C = (tensor.contiguous() for tensor in (u, delta, A, B, C))
+    D, delta_bias = (None if tensor is None else tensor.contiguous() for tensor in (D, delta_bias))
     return kernel(u, delta, A, B, C, D, None, delta_bias, delta_softplus)
 
 

@@ -18,13 +18,14 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from model.selective_scan import scan_dtype
 from model.selective_scan import triton_kernels as kernels
 
 WARP = 32
-PROGRAMS = 8192
-"""One warp each; about as many as a large GPU holds at once."""
+PROGRAMS = 4096
+"""One warp each: 32 on each of 128 multiprocessors. Reckoned, not measured."""
 LEAST_STEPS = 64
-"""A shorter segment costs more in the sum over segments than it gains."""
+"""Of a segment, beside whose work the sum over segments should not count. Reckoned, not measured."""
 
 
 def selective_scan(
@@ -58,6 +59,13 @@ def cross_selective_scan(
     their deltas only while the scan or its gradient is computed.
     """
     return _CrossSelectiveScan.apply(u, projected, dt_weight, dt_bias, A, D)  # pyright: ignore[reportReturnType]
+
+
+def try_out() -> None:
+    """Compile and run the smallest scan; raises whatever stands in the way."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    one, inputs, channel = (torch.ones(shape, device=device) for shape in ((1, 1, 1), (1, 1, 1, 1), (1,)))
+    selective_scan(one, one, one[0], inputs, inputs, channel, channel, True)
 
 
 class _Strides(NamedTuple):
@@ -98,9 +106,10 @@ class _Layout:
 
     @property
     def segments(self) -> int:
-        """Into how many pieces time is cut, to keep a GPU busy with few sequences."""
+        """Into how many pieces time is cut, to keep a GPU busy with few sequences; powers of two are few to compile."""
         wanted = _pieces(PROGRAMS, self.blocks * self.groups * self.batch)
-        return max(1, min(wanted, self.length // LEAST_STEPS))
+        most = max(1, min(wanted, self.length // LEAST_STEPS))
+        return 1 << (most - 1).bit_length()
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -148,7 +157,7 @@ class _SelectiveScan(Function):
         return _outputs(
             _of_rows(sequences, softplus),
             sequences,
-            torch.empty_like(sequences.u, dtype=_number(sequences.u)),
+            torch.empty_like(sequences.u, dtype=scan_dtype(sequences.u)),
         )
 
     @staticmethod
@@ -187,26 +196,32 @@ class _CrossSelectiveScan(Function):
         ctx: Any, *upstream: Tensor
     ) -> tuple[Tensor, ...]:
         u, projected, weight, bias, A, D = ctx.saved_tensors
-        rank, states = weight.shape[2], A.shape[1]
-        sequences, layout = _of_map(u, projected, weight, bias, A, D)
-        dus = torch.empty_like(sequences.delta)
-        dprojected = projected.new_empty(layout.blocks, *projected.shape, dtype=layout.number)
-        dB, dC = dprojected[..., rank:], dprojected[..., rank + states :]
-        dy = upstream[0].contiguous()
-        ddelta, dA, dD, dbias = _gradients(layout, sequences, dy, layout.u, dus, dB, dC)
-        low = _low(projected, rank, layout.number)
-        ddelta = ddelta.flatten(1, -2)
-        dweight = ddelta.transpose(1, 2) @ low
-        whole = dprojected.sum(0)
-        of_directions = whole.unflatten(-1, (4, -1))
-        of_low = (ddelta @ weight.to(layout.number)).unflatten(1, projected.shape[:-1])
-        of_directions[..., :rank] = of_low.permute(1, 2, 3, 0, 4)
-        gradients = (dus.sum(0), whole, dweight, dbias, dA, dD)
-        inputs = (u, projected, weight, bias, A, D)
-        return tuple(
-            gradient.reshape(tensor.shape).to(tensor.dtype)
-            for gradient, tensor in zip(gradients, inputs, strict=True)
-        )
+        with torch.autocast(u.device.type, enabled=False):
+            return _map_gradients(u, projected, weight, bias, A, D, upstream[0].contiguous())
+
+
+def _map_gradients(
+    u: Tensor, projected: Tensor, weight: Tensor, bias: Tensor, A: Tensor, D: Tensor, dy: Tensor
+) -> tuple[Tensor, ...]:
+    rank, states = weight.shape[2], A.shape[1]
+    sequences, layout = _of_map(u, projected, weight, bias, A, D)
+    dus = torch.empty_like(sequences.delta)
+    dprojected = projected.new_empty(layout.blocks, *projected.shape, dtype=layout.number)
+    dB, dC = dprojected[..., rank:], dprojected[..., rank + states :]
+    ddelta, dA, dD, dbias = _gradients(layout, sequences, dy, layout.u, dus, dB, dC)
+    low = _low(projected, rank, layout.number)
+    ddelta = ddelta.flatten(1, -2)
+    dweight = ddelta.transpose(1, 2) @ low
+    whole = dprojected.sum(0)
+    of_directions = whole.unflatten(-1, (4, -1))
+    of_low = (ddelta @ weight.to(layout.number)).unflatten(1, projected.shape[:-1])
+    of_directions[..., :rank] = of_low.permute(1, 2, 3, 0, 4)
+    gradients = (dus.sum(0), whole, dweight, dbias, dA, dD)
+    inputs = (u, projected, weight, bias, A, D)
+    return tuple(
+        gradient.reshape(tensor.shape).to(tensor.dtype)
+        for gradient, tensor in zip(gradients, inputs, strict=True)
+    )
 
 
 def _of_rows(sequences: _Sequences, softplus: bool) -> _Layout:
@@ -217,7 +232,7 @@ def _of_rows(sequences: _Sequences, softplus: bool) -> _Layout:
     inputs = _Strides(length * groups * states, states, groups * states)
     return _Layout(
         1, length, batch, groups, channels // groups, states, rows, rows, inputs, rows, False, softplus,
-        _number(sequences.u),
+        scan_dtype(sequences.u),
     )  # fmt: skip
 
 
@@ -228,7 +243,7 @@ def _of_map(
     batch, height, width, channels = u.shape
     rank, states = weight.shape[2], A.shape[1]
     cells, row = height * width, projected.shape[-1]
-    number = _number(u)
+    number = scan_dtype(u)
     delta = (_low(projected, rank, number) @ weight.to(number).transpose(1, 2)).view(4, *u.shape)
     of_all = _Strides(cells * channels, u.numel(), channels)
     layout = _Layout(

@@ -96,7 +96,7 @@ def scan(
         into = tl.load(B + cell * in_time + state, in_shared, 0.0).to(NUMBER)
         h = tl.exp(step[None, :] * slope) * h + (step * x)[None, :] * into[:, None]
         if HISTORY:
-            tl.store(history + cell * y_time * states + at_state, h, in_states & (time < length))
+            tl.store(history + cell.to(tl.int64) * y_time * states + at_state, h, in_states & (time < length))
         else:
             out_of = tl.load(C + cell * in_time + state, in_shared, 0.0).to(NUMBER)
             tl.store(y + cell * y_time + channel, tl.sum(h * out_of[:, None], 0) + skip * x, inside)
@@ -188,7 +188,7 @@ def scan_gradients(
         out_of = tl.load(C + cell * in_time + state, in_shared, 0.0).to(NUMBER)[:, None]
         upstream = tl.load(dy + cell * dy_time + channel, inside, 0.0).to(NUMBER)
         has_before = in_states & (time > 0) & (time < length)
-        h_before = tl.load(history + cell_before * y_time * states + at_state, has_before, 0.0)
+        h_before = tl.load(history + cell_before.to(tl.int64) * y_time * states + at_state, has_before, 0.0)
 
         decay = tl.exp(step[None, :] * slope)
         drive = (step * x)[None, :]
@@ -221,7 +221,8 @@ def _place(channels, SEGMENTS: tl.constexpr, CHANNELS: tl.constexpr):
     """The program's segment, its channels, which of them exist, its group and its sample."""
     segment = tl.program_id(0) % SEGMENTS
     channel = tl.program_id(0) // SEGMENTS * CHANNELS + tl.arange(0, CHANNELS)
-    return segment, channel, channel < channels, tl.program_id(1), tl.program_id(2).to(tl.int64)
+    group, sample = tl.program_id(1).to(tl.int64), tl.program_id(2).to(tl.int64)
+    return segment, channel, channel < channels, group, sample
 
 
 @triton.jit

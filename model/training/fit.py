@@ -18,12 +18,14 @@ from torch import Tensor, nn
 
 from data.augment import spec_augment
 from data.batches import Examples, epoch_batches
+from data.config import ConfigError
 from data.features import model_input
 from data.icbhi import LABELS
 from model.metrics import confusion_matrix, icbhi_score, sensitivity, specificity
 from model.patch_mix import Mix, draw_mix
 from model.projector import Projector
 from model.registry import build_backbone
+from model.selective_scan import choose_engine
 from model.training.checkpoint import CheckpointError, latest_checkpoint, save_checkpoint
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
 from model.training.recipe import Recipe
@@ -144,6 +146,7 @@ class Training:
         self.history: list[EpochMetrics] = []
 
         torch.manual_seed(derive_seed(seed, "initial weights"))
+        _check_scan_engine(recipe, self.device)
         input_shape = recipe.features.input_shape
         backbone = build_backbone(recipe.backbone, recipe.smoothing, len(LABELS), input_shape)
         self.model = backbone.to(self.device)
@@ -234,7 +237,8 @@ class Training:
             skipped += not stepped
             terms = {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.contrast}
             for name, value in terms.items():
-                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach().float()
+                value = value.detach().float()
+                sums[name] = sums[name] + value if name in sums else value
         means = {name: float(value) / steps for name, value in sums.items()}
         if not math.isfinite(means["total"]):
             raise TrainingError(
@@ -289,10 +293,17 @@ def _check_can_be_scored(validation: Examples) -> None:
         )
 
 
+def _check_scan_engine(recipe: Recipe, device: torch.device) -> None:
+    try:
+        choose_engine(recipe.backbone.scan_engine, device)
+    except ValueError as error:
+        raise ConfigError(f"backbone.scan_engine: {error}; use auto") from error
+
+
 def _class_weights(recipe: Recipe, labels: Tensor, device: torch.device) -> Tensor | None:
     if recipe.loss.class_weights == "none":
         return None
-    counts = torch.bincount(labels.cpu(), minlength=len(LABELS)).float()
+    counts = torch.bincount(labels, minlength=len(LABELS)).float()
     inverse = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
     return (inverse / inverse.sum()).to(device)
 

@@ -52,13 +52,13 @@ def objective(
         raise ValueError("the contrast with mixed passes needs a projector")
     run = partial(_in_chunks, chunks=accumulate)
     grid = run(model.stem, inputs)
-    grids = [grid, *(mix(grid) for mix in mixes)]
     if patch_mix.form == "reference":
-        clean, *mixed = run(model.forward_grid, torch.cat(grids), copies=len(grids)).split(len(inputs))
+        grids = torch.cat([grid, *(mix(grid) for mix in mixes)])
+        clean, *mixed = run(model.forward_grid, grids, copies=1 + len(mixes)).split(len(inputs))
     else:
         clean = run(model.forward_grid, grid)
         with torch.no_grad():
-            mixed = [run(model.forward_grid, copy) for copy in grids[1:]]
+            mixed = [run(model.forward_grid, mix(grid)) for mix in mixes]
     cross_entropy = F.cross_entropy(
         _at_least_fp32(model.classify(clean)), labels, weight=class_weights, label_smoothing=label_smoothing
     )

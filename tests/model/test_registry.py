@@ -9,6 +9,7 @@ from model.ast import AST
 from model.dass import DASS
 from model.registry import Backbone, BackboneConfig, build_backbone, check_smoothing
 from model.smoothing import SmoothingConfig
+from model.ss2d import SS2D
 
 PLAIN = SmoothingConfig(stage=None)
 
@@ -39,6 +40,10 @@ def test_the_default_is_the_papers_dass_medium() -> None:
         ({"name": "ast", "variant": "medium"}, "ast has no variant medium; it has tiny, base"),
         ({"variant": "base"}, "dass has no variant base; it has tiny, small, medium"),
         ({"name": "ast", "variant": "base", "drop_path_rate": 0.1}, "ast has no drop path"),
+        (
+            {"name": "ast", "variant": "base", "scan_engine": "numba"},
+            "ast scans nothing, so scan_engine must be auto",
+        ),
         ({"varient": "tiny"}, "varient: no such field; did you mean variant?"),
     ],
 )
@@ -65,3 +70,9 @@ def test_an_input_too_small_for_a_backbone_is_refused_when_it_is_built() -> None
 def test_a_drop_path_rate_is_a_share_below_one(rate: float) -> None:
     with pytest.raises(ValidationError):
         BackboneConfig(drop_path_rate=rate)
+
+
+def test_every_block_scans_with_the_engine_of_the_recipe() -> None:
+    backbone = build_backbone(BackboneConfig(variant="tiny", scan_engine="reference"), PLAIN, 4, (64, 32))
+    engines = [layer.scan_engine for layer in backbone.modules() if isinstance(layer, SS2D)]
+    assert engines == ["reference"] * 5

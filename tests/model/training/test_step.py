@@ -226,8 +226,8 @@ class PeakMemory(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize(("form", "share"), [("reference", 1.0), ("paper", 0.5), ("paper_inverse", 0.5)])
-def test_mixed_passes_that_are_detached_keep_no_graph(form: Any, share: float) -> None:
+@pytest.mark.parametrize("form", ["paper", "paper_inverse"])
+def test_mixed_passes_that_are_detached_keep_no_graph(form: Any) -> None:
     model = build("dass")
     saved = {}
 
@@ -248,7 +248,7 @@ def test_mixed_passes_that_are_detached_keep_no_graph(form: Any, share: float) -
     mixes = half_mixed(model, ALL_AXES, 6)
     found = graph(PatchMixConfig(axes=ALL_AXES, form=form), mixes)
     with_graphs = graph(PatchMixConfig(axes=ALL_AXES, form="reference"), mixes)
-    assert found <= share * with_graphs
+    assert found < 0.5 * with_graphs
 
 
 @pytest.mark.parametrize("name", ["dass", "ast"])
