@@ -1,12 +1,13 @@
 # make sweep    the main job: search for the best configuration (DATA=DIR for real recordings)
 # make test     lint, types and tests
+# make bench    what features, scan, step, sweep and engine cost, beside floors and others; GPU or not
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
 NAME ?=
 SPACE ?= search_spaces/quickstart.yaml
 
-.PHONY: sweep test test-slow lint format types lock clean
+.PHONY: sweep test test-slow bench lint format types lock clean
 
 sweep: .venv/ready
 	$(BIN)/respsweep run $(SPACE) $(if $(NAME), --name $(NAME))$(if $(DATA), --data $(DATA))
@@ -16,6 +17,11 @@ test: lint types
 
 test-slow: .venv/ready
 	$(BIN)/pytest -m "slow and not gpu"
+
+# Every table, even after one has missed a bar. On an idle machine: other jobs spoil the figures.
+bench: .venv/ready
+	missed=0; for script in features.py scan.py step.py sweep_cost.py "engine.py cost"; do \
+		$(BIN)/python benchmarks/$$script || missed=1; done; exit $$missed
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -6,14 +6,19 @@ resampled and faded, then each cycle is cut out of it and repeated until it fill
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torchaudio.transforms
 from jaxtyping import Float
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
 
 AUDIO_SUFFIXES = (".wav", ".flac")
 FADE_S = 0.0625
@@ -30,30 +35,8 @@ def recording_length(path: Path) -> tuple[int, int]:
     Raises DataError when the file is not audio, holds nothing, is not mono, or (WAV) is shorter than its
     header says.
     """
-    import soundfile
-
-    expected = "expected a mono WAV or FLAC file"
-    try:
-        size = path.stat().st_size
-        if size == 0:
-            raise DataError(f"{path}: the file is empty (0 bytes); {expected}")
-        info = soundfile.info(str(path))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}; {expected}") from error
-    except soundfile.LibsndfileError as error:
-        raise DataError(
-            f"{path}: not readable as audio ({error.error_string.rstrip('. ')}); {expected}"
-        ) from error
-    if info.channels != 1:
-        raise DataError(f"{path}: {info.channels} channels; {expected}")
-    missing = _missing_wav_bytes(path, size)
-    if missing:
-        raise DataError(
-            f"{path}: truncated: its header promises {missing} bytes more than there are; copy the file again"
-        )
-    if info.frames <= 0:
-        raise DataError(f"{path}: no samples; {expected} with at least one annotated cycle")
-    return info.samplerate, info.frames
+    with _opened(path) as file:
+        return file.samplerate, file.frames
 
 
 def read_recording(path: Path) -> tuple[Float[Tensor, "1 samples"], int]:
@@ -65,12 +48,13 @@ def read_recording(path: Path) -> tuple[Float[Tensor, "1 samples"], int]:
     """
     import soundfile
 
-    sample_rate, frames = recording_length(path)
-    try:
-        samples, _ = soundfile.read(str(path), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(". ")
-        raise DataError(f"{path}: damaged or truncated audio ({reason}); copy the file again") from error
+    with _opened(path) as file:
+        sample_rate, frames = file.samplerate, file.frames
+        try:
+            samples = file.read(dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            reason = error.error_string.rstrip(". ")
+            raise DataError(f"{path}: damaged or truncated audio ({reason}); copy the file again") from error
     if len(samples) != frames:
         raise DataError(
             f"{path}: truncated: {len(samples)} samples, where the header says {frames}; copy the file again"
@@ -121,8 +105,39 @@ def pad_cycle(
         raise ValueError("a cycle without samples cannot be repeated")
     if length > target:
         return cycle[:, :target]
-    repeated = cycle.repeat(1, math.ceil(target / length))[:, :target]
+    whole, rest = divmod(target, length)
+    repeated = torch.cat([*[cycle] * whole, cycle[:, :rest]], dim=1)
     return _fade_in_place(repeated, sample_rate, start=False)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[SoundFile]:
+    """The file after all checks that need no decoding."""
+    import soundfile
+
+    expected = "expected a mono WAV or FLAC file"
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise DataError(f"{path}: the file is empty (0 bytes); {expected}")
+        opened = soundfile.SoundFile(str(path))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}; {expected}") from error
+    except soundfile.LibsndfileError as error:
+        raise DataError(
+            f"{path}: not readable as audio ({error.error_string.rstrip('. ')}); {expected}"
+        ) from error
+    with opened as file:
+        if file.channels != 1:
+            raise DataError(f"{path}: {file.channels} channels; {expected}")
+        missing = _missing_wav_bytes(path, size)
+        if missing:
+            raise DataError(
+                f"{path}: truncated: its header promises {missing} bytes more than there are; copy the file again"
+            )
+        if file.frames <= 0:
+            raise DataError(f"{path}: no samples; {expected} with at least one annotated cycle")
+        yield file
 
 
 @functools.cache

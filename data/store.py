@@ -34,6 +34,8 @@ from data.icbhi import DataError, DataSet, Part, Recording
 
 FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
+FLUSH_BYTES = 32 * 2**20
+"""How much is written to a store before the disk is told to keep it, while the rest is computed."""
 
 
 @dataclass(frozen=True)
@@ -163,19 +165,31 @@ def _compute(
                 place += cycle_bytes
 
         # The longest first, so that no processor waits long for the last.
-        _in_threads(compute, sorted(range(len(recordings)), key=lambda i: -counts[i]), workers, progress)
+        longest_first = sorted(range(len(recordings)), key=lambda index: -counts[index])
+        unsafe = 0
+        for index in _in_threads(compute, longest_first, workers, progress):
+            unsafe += counts[index] * cycle_bytes
+            # This thread has nothing else to do, and the disk would have all of it to take at the end.
+            if unsafe >= FLUSH_BYTES:
+                os.fsync(file.fileno())
+                unsafe = 0
         os.fsync(file.fileno())
 
 
-def _in_threads(work: Callable[[int], None], items: Sequence[int], workers: int, progress: bool) -> None:
+def _in_threads(
+    work: Callable[[int], None], items: Sequence[int], workers: int, progress: bool
+) -> Iterator[int]:
+    """Each item when its work is done."""
     threads_before = torch.get_num_threads()
     # Threads, not processes: torch lets go of the interpreter, and each process would import it for seconds.
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        done = as_completed([pool.submit(work, item) for item in items])
+        futures = {pool.submit(work, item): item for item in items}
         console = Console(stderr=True)
-        for future in track(done, "Log-mels", len(items), console=console, disable=not progress):
+        done = track(as_completed(futures), "Log-mels", len(items), console=console, disable=not progress)
+        for future in done:
             future.result()
+            yield futures[future]
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads_before)

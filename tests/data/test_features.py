@@ -107,6 +107,32 @@ def test_64_bins_match_too(fbank: dict[str, Tensor]) -> None:
     assert largest_difference(raw, fbank["chirps/logmel_64"]) < 5e-3
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        FeatureConfig(),
+        FeatureConfig(sample_rate=4000, n_mels=32, high_hz=1800.0, duration_s=1.0),
+        FeatureConfig(sample_rate=8000, frame_length_ms=32, frame_shift_ms=16, n_mels=40, low_hz=0.0),
+        FeatureConfig(sample_rate=11025, duration_s=1.37, n_mels=23),
+    ],
+)
+def test_log_mels_are_torchaudios_to_the_bit(config: FeatureConfig) -> None:
+    loud, quiet = torch.randn(1, config.samples), 1e-6 * torch.randn(1, config.samples)
+    for wave in (loud, quiet, torch.zeros(1, config.samples), torch.cat([loud, quiet], dim=1)):
+        expected = kaldi.fbank(
+            wave,
+            sample_frequency=config.sample_rate,
+            frame_length=config.frame_length_ms,
+            frame_shift=config.frame_shift_ms,
+            num_mel_bins=config.n_mels,
+            low_freq=config.low_hz,
+            high_freq=config.high_hz or 0.0,
+            window_type="hanning",
+            use_energy=False,
+        )
+        assert torch.equal(log_mel(wave, config), expected)
+
+
 def test_both_golden_mel_banks_are_the_ones_in_use(
     frontend: dict[str, Tensor], fbank: dict[str, Tensor]
 ) -> None:
@@ -207,3 +233,13 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, objec
     with pytest.raises(ValidationError) as caught:
         FeatureConfig.model_validate(settings)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_normalising_leaves_its_input_alone(dtype: torch.dtype) -> None:
+    features = (3 * torch.randn(798, 128, dtype=torch.float64) - 7).to(dtype)
+    before = features.clone()
+    normalised = normalise(features, "per_sample")
+    assert torch.equal(features, before)
+    std, mean = torch.std_mean(before)
+    torch.testing.assert_close(normalised, (before - mean) / (2 * std))

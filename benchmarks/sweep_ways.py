@@ -1,0 +1,180 @@
+"""The ways in which `benchmarks/sweep_cost.py` trains the same units, and what their workers noted."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine_cost import study_config, study_in
+
+from model.training.fit import fit
+from model.training.recipe import Recipe
+from sweep.config import ResourcesConfig
+from sweep.executor import run_units
+from sweep.recordings import Material, load_examples
+from sweep.unit import UnitTrainable, unit_config
+from sweep.units import Configuration
+
+from ray import tune  # isort: skip
+
+
+class Moment(NamedTuple):
+    """An epoch as its worker saw it; times are seconds since 1970. `trained` is the seconds of the epoch itself."""
+
+    worker: int
+    unit: str
+    opened: float
+    ready: float
+    began: float
+    told: float
+    trained: float
+
+
+class Way(NamedTuple):
+    """What became of the units that went one way; `started` is when it was asked for."""
+
+    started: float
+    moments: list[Moment]
+
+    def seconds_a_unit(self) -> float:
+        """From the first unit that a worker opens to the last that it tells, over its units; mean of the workers."""
+        return statistics.fmean(
+            (moments[-1].told - moments[0].opened) / len({moment.unit for moment in moments})
+            for moments in self._of_workers()
+        )
+
+    def shares(self) -> dict[str, float]:
+        """Of the time between the first unit that a worker opens and the last that it tells."""
+        spent: dict[str, float] = defaultdict(float)
+        for moments in self._of_workers():
+            units = {moment.unit: moment for moment in moments}.values()
+            spent["whole"] += moments[-1].told - moments[0].opened
+            spent["training"] += sum(moment.trained for moment in moments)
+            spent["building"] += sum(moment.ready - moment.opened for moment in units)
+            spent["checkpoints"] += sum(moment.told - moment.began - moment.trained for moment in moments)
+        parts = {part: spent[part] / spent["whole"] for part in ("training", "building", "checkpoints")}
+        return {**parts, "waiting": 1 - sum(parts.values())}
+
+    def until_first(self) -> float:
+        """Seconds until the first worker is ready for its first unit."""
+        return min(moment.ready for moment in self.moments) - self.started
+
+    def until_next(self) -> list[float]:
+        """Seconds from the last epoch of a unit, as its worker tells it, until that worker is ready for the next."""
+        return [
+            after.ready - before.told
+            for moments in self._of_workers()
+            for before, after in pairwise(moments)
+            if after.unit != before.unit
+        ]
+
+    def _of_workers(self) -> list[list[Moment]]:
+        workers: Mapping[int, list[Moment]] = defaultdict(list)
+        for moment in sorted(self.moments, key=lambda moment: moment.told):
+            workers[moment.worker].append(moment)
+        return list(workers.values())
+
+
+class WatchedUnit(UnitTrainable):
+    """A unit that says in each report when it was where."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._opened = time.time()
+        super().setup(config)
+        self._ready = time.time()
+        self._unit = f"{config['configuration']}-{config['seed']}"
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._opened = time.time()
+        done = super().reset_config(new_config)
+        self._ready = time.time()
+        self._unit = f"{new_config['configuration']}-{new_config['seed']}"
+        return done
+
+    def step(self) -> dict[str, Any]:
+        began = time.time()
+        result = super().step()
+        for report in result["reports"]:
+            moment = Moment(
+                os.getpid(), self._unit, self._opened, self._ready, began, time.time(), report["seconds"]
+            )
+            report["moment"] = moment._asdict()
+        return result
+
+
+def in_process(
+    recipe: Recipe, material: Material, folder: Path, units: int, resources: ResourcesConfig
+) -> Way:
+    """Units one after the other, here."""
+    device = "cuda" if resources.gpu else "cpu"
+    train, validation = load_examples(material, recipe.folds.fold)
+    for _ in fit(recipe.model_copy(update={"epochs": 1}), 0, train, validation, device=device):
+        pass  # compiled code, the first touch of memory
+    configs = [unit_config(0, seed, recipe, material, folder, resources) for seed in range(1, units + 1)]
+    started, moments = time.time(), []
+    unit = WatchedUnit(configs[0])
+    for config in configs:
+        if config is not configs[0]:
+            unit.reset(config)
+        moments += [Moment(**unit.train()["reports"][0]["moment"]) for _ in range(recipe.epochs)]
+    return Way(started, moments)
+
+
+def by_tune(recipe: Recipe, material: Material, folder: Path, units: int, resources: ResourcesConfig) -> Way:
+    """Ray Tune with nothing of ours but the unit."""
+    config = unit_config(0, 0, recipe, material, folder, resources)
+    seeds = tune.grid_search(list(range(1, units + 1)))
+    collected = _Collected()
+    started = time.time()
+    tune.Tuner(
+        tune.with_resources(WatchedUnit, {"cpu": resources.cpu, "gpu": resources.gpu}),
+        param_space={**config, "seed": seeds},
+        tune_config=tune.TuneConfig(max_concurrent_trials=1, reuse_actors=True),
+        run_config=tune.RunConfig(
+            storage_path=str(folder.absolute()),
+            callbacks=[collected],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            verbose=0,
+        ),
+    ).fit()
+    return Way(started, collected.moments)
+
+
+class _Collected(tune.Callback):
+    def __init__(self) -> None:
+        self.moments: list[Moment] = []
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **_: Any) -> None:
+        self.moments += [Moment(**report["moment"]) for report in result["reports"]]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+def by_engine(
+    recipe: Recipe, material: Material, folder: Path, units: int, resources: ResourcesConfig
+) -> Way:
+    """A study with one seed of `units` configurations, nothing stopped."""
+    folder.mkdir()
+    content = recipe.model_dump(mode="json")
+    config = study_config(units, recipe=content, seeds=[1], racing={"name": "none"}, pruner={"name": "none"})
+    study, tracking, journal, _ = study_in(folder, config, recipe.epochs)
+
+    def of(configuration: Configuration, seed: int) -> dict[str, Any]:
+        return unit_config(
+            configuration.number, seed, config.space.recipe(configuration.values), material, folder, resources
+        )
+
+    started = time.time()
+    run_units(study, resources, of, folder, lambda: None, WatchedUnit)
+    study.stop()
+    journal.close()
+    tracking.close()
+    reports = [report for unit in study.board.units() for report in unit.curve]
+    return Way(started, [Moment(**report["moment"]) for report in reports])
