@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -126,9 +127,20 @@ def run_units(
 
 
 def stop_ray() -> None:
-    """Leave the cluster; a Ray that `start_ray` started here ends."""
-    with contextlib.suppress(Exception):
-        ray.shutdown()
+    """Leave the cluster; a Ray that `start_ray` started here ends.
+
+    Ray ends this process when a reference to an object or actor is let go while its core worker is taken down, and the
+    garbage of Tune holds such. Another thread may collect it at any moment, so it is collected here before.
+    """
+    collects = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _units_on(node: dict[str, float], resources: ResourcesConfig) -> int:
