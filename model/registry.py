@@ -65,7 +65,7 @@ class BackboneConfig(Config):
     )
     scan_engine: Engine = Field(
         default="auto",
-        description="dass: what computes the selective scan; auto: the fastest on the device, see respsweep doctor",
+        description="dass: what computes the selective scan; auto: what is meant for the device, see respsweep doctor",
     )
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from data.config import Config, ConfigError, parse, read_yaml
+from model.selective_scan import DEVICES
 from sweep.parameters import Parameter, Value
 from sweep.racing import ContendersConfig, RacingConfig
 from sweep.search_space import SearchSpace
@@ -147,6 +148,7 @@ class StudyConfig(Config):
             raise ConfigError(
                 f"budget.units: {self.budget.units} cannot finish one configuration of {len(self.seeds)} seeds"
             )
+        self._check_scan_engine()
         space = self.space
         for position, point in enumerate(self.enqueue):
             try:
@@ -158,6 +160,17 @@ class StudyConfig(Config):
         if self.sampler.name == "one_at_a_time":
             space.axis_points()
         return self
+
+    def _check_scan_engine(self) -> None:
+        here, engine = "cuda" if self.resources.gpu else "cpu", "auto"
+        # The fixed settings may be a recipe only together with searched ones.
+        with contextlib.suppress(ConfigError):
+            engine = self.space.recipe({}).backbone.scan_engine
+        if DEVICES.get(engine, here) != here:
+            raise ConfigError(
+                f"recipe.backbone.scan_engine: {engine} runs on {DEVICES[engine]}, the units on {here} "
+                f"(resources.gpu: {self.resources.gpu:g}); use auto"
+            )
 
     @property
     def objectives(self) -> tuple[str, ...]:

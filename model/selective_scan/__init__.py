@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -16,6 +17,8 @@ from model.selective_scan import mamba, reference
 
 Engine = Literal["auto", "reference", "numba", "triton", "mamba"]
 ENGINES: tuple[str, ...] = get_args(Engine)
+DEVICES = {"numba": "cpu", "triton": "cuda", "mamba": "cuda"}
+"""Where the engines run that do not run everywhere."""
 
 
 def selective_scan(
@@ -39,7 +42,8 @@ def selective_scan(
     Channels come in equal, contiguous groups that share B and C: with `width` channels each, channel
     `k * width + c` belongs to group k. Computed and returned in float64 if `u` is float64, else in float32.
 
-    `engine` is one of `ENGINES`; `auto` takes the fastest that works on the device of `u`. Raises ValueError
+    `engine` is one of `ENGINES`; `auto` takes the one that is meant for the device of `u`: numba on CPU; on CUDA
+    triton, or mamba where that does not work; the definition, with a warning, where none does. Raises ValueError
     when the engine named does not work there, or the channels do not divide into the groups.
 
     Reference: Gu & Dao, "Mamba", https://arxiv.org/abs/2312.00752; B is discretised as in its code (Euler)
@@ -70,10 +74,9 @@ def choose_engine(engine: str, device: torch.device) -> str:
     """The engine that `engine` stands for on `device`; ValueError when it does not exist or work there."""
     if engine not in ENGINES:
         raise ValueError(f"no scan engine {engine!r}; there are {', '.join(ENGINES)}")
-    devices = {"numba": "cpu", "triton": "cpu" if _interpreted() else "cuda", "mamba": "cuda"}
     if engine == "auto":
-        fast = {"cpu": ("numba",), "cuda": ("triton", "mamba")}.get(device.type, ())
-        return next((name for name in fast if _missing(name) is None), "reference")
+        return _meant_for(device.type)
+    devices = DEVICES | ({"triton": "cpu"} if _interpreted() else {})
     if devices.get(engine, device.type) != device.type:
         raise ValueError(f"the scan engine {engine} runs on {devices[engine]}, not on {device.type}")
     reason = _missing(engine)
@@ -90,6 +93,21 @@ def scan_dtype(u: Tensor) -> torch.dtype:
 def compiled(engine: str) -> ModuleType:
     """The module of an engine of our own that is compiled when first imported: numba or triton."""
     return import_module(f"model.selective_scan.{'numba_cpu' if engine == 'numba' else 'triton_cuda'}")
+
+
+def _meant_for(device_type: str) -> str:
+    reasons = {}
+    for engine in {"cpu": ("numba",), "cuda": ("triton", "mamba")}.get(device_type, ()):
+        reasons[engine] = _missing(engine)
+        if reasons[engine] is None:
+            return engine
+    told = "; ".join(f"{engine}: {reason}" for engine, reason in reasons.items()) or "there is none"
+    warnings.warn(
+        f"no fast engine for the selective scan works on {device_type} ({told}); it is computed step by step, which "
+        "is far slower; see respsweep doctor",
+        stacklevel=3,
+    )
+    return "reference"
 
 
 @cache

@@ -229,11 +229,21 @@ def _of_rows(sequences: _Sequences, softplus: bool) -> _Layout:
     batch, length, channels = sequences.u.shape
     groups, states = sequences.B.shape[2:]
     rows = _Strides(length * channels, channels // groups, channels)
-    inputs = _Strides(length * groups * states, states, groups * states)
     return _Layout(
-        1, length, batch, groups, channels // groups, states, rows, rows, inputs, rows, False, softplus,
-        scan_dtype(sequences.u),
-    )  # fmt: skip
+        height=1,
+        width=length,
+        batch=batch,
+        groups=groups,
+        channels=channels // groups,
+        states=states,
+        u=rows,
+        delta=rows,
+        inputs=_Strides(length * groups * states, states, groups * states),
+        of_all=rows,
+        crossed=False,
+        softplus=softplus,
+        number=scan_dtype(sequences.u),
+    )
 
 
 def _of_map(
@@ -247,10 +257,20 @@ def _of_map(
     delta = (_low(projected, rank, number) @ weight.to(number).transpose(1, 2)).view(4, *u.shape)
     of_all = _Strides(cells * channels, u.numel(), channels)
     layout = _Layout(
-        height, width, batch, 4, channels, states,
-        _Strides(cells * channels, 0, channels), of_all, _Strides(cells * row, row // 4, row), of_all,
-        True, True, number,
-    )  # fmt: skip
+        height=height,
+        width=width,
+        batch=batch,
+        groups=4,
+        channels=channels,
+        states=states,
+        u=_Strides(cells * channels, 0, channels),
+        delta=of_all,
+        inputs=_Strides(cells * row, row // 4, row),
+        of_all=of_all,
+        crossed=True,
+        softplus=True,
+        number=number,
+    )
     return _Sequences(u, delta, A, projected[..., rank:], projected[..., rank + states :], D, bias), layout
 
 
@@ -320,7 +340,3 @@ def _launch(
 
 def _pieces(whole: int, size: int) -> int:
     return -(-whole // size)
-
-
-def _number(u: Tensor) -> torch.dtype:
-    return torch.float64 if u.dtype == torch.float64 else torch.float32

@@ -245,3 +245,15 @@ def test_what_a_study_file_says_is_in_its_settings(path: Path) -> None:
     path.write_text("search: {patch_mix.beta: {type: float, low: 0.2, high: 2.0}}\nseeds: [3, 4]\n")
     assert set(read_yaml(path)) == {"search", "seeds"}
     assert read_study(path).seeds == (3, 4)
+
+
+@pytest.mark.parametrize(("engine", "gpu"), [("triton", 0), ("mamba", 0), ("numba", 0.5)])
+def test_a_scan_engine_of_another_device_is_refused_before_a_study_starts(engine: str, gpu: float) -> None:
+    content = {
+        "search": {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}},
+        "recipe": {"backbone": {"scan_engine": engine}},
+        "resources": {"gpu": gpu},
+    }
+    with pytest.raises(ConfigError, match=f"recipe.backbone.scan_engine: {engine} runs on .* use auto"):
+        parse(StudyConfig, content, "study")
+    parse(StudyConfig, content | {"resources": {"gpu": 0 if gpu else 1}}, "study")

@@ -322,6 +322,15 @@ def test_auto_is_numba_on_cpu() -> None:
     assert choose_engine("auto", torch.device("cpu")) == "numba"
 
 
+def test_where_no_fast_engine_works_auto_says_why_and_takes_the_definition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("model.selective_scan._missing", lambda engine: f"no {engine} today")
+    told = r"no fast engine .* on cuda \(triton: no triton today; mamba: no mamba today\)"
+    with pytest.warns(UserWarning, match=told):
+        assert choose_engine("auto", torch.device("cuda")) == "reference"
+
+
 @pytest.mark.parametrize(
     ("engine", "device", "message"),
     [
