@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import torch
 
-FORMAT = 1
+FORMAT = 2
+"""2: an epoch may be saved in its middle."""
 
 
 class CheckpointError(ValueError):
@@ -27,7 +29,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     A crash at any point leaves a whole file that `latest_checkpoint` finds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     # torch.save tells of a full disk in words of its own; an OSError says what it is.
     content = BytesIO()
     torch.save({"format": FORMAT, **state}, content)
@@ -78,9 +80,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:
         raise LostCheckpointError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    if not isinstance(state, dict) or state.get("format") not in (1, FORMAT):
         found = state.get("format") if isinstance(state, dict) else type(state).__name__
-        raise CheckpointError(f"{path}: checkpoint format {found}, this version reads {FORMAT}")
+        raise CheckpointError(f"{path}: checkpoint format {found}, this version reads 1 and 2")
     return state
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ class Training:
     """One run: a model, its optimiser and the epochs behind it.
 
     Every use of chance draws from a seed derived from (seed, purpose, epoch), so the state between epochs is
-    just weights and moments: there is no generator or sampler position to save, and none to get wrong.
+    just weights and moments; in the middle of one, where `pause` left off, the generators' positions come on top.
 
     `accumulate` chunks of a batch go through the backbone one by one, for a device that cannot hold it whole. The
     gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
@@ -144,6 +144,7 @@ class Training:
         self.train = train.to(self.device)
         self.validation = validation.to(self.device)
         self.history: list[EpochMetrics] = []
+        self._begun: _BegunEpoch | None = None
 
         torch.manual_seed(derive_seed(seed, "initial weights"))
         _check_scan_engine(recipe, self.device)
@@ -171,13 +172,32 @@ class Training:
 
     def run_epoch(self) -> EpochMetrics:
         """Train the next epoch, score it on the validation cycles, and return (and remember) its metrics."""
+        metrics = self.run_epoch_unless(lambda: False)
+        assert metrics is not None
+        return metrics
+
+    def run_epoch_unless(self, pause: Callable[[], bool]) -> EpochMetrics | None:
+        """`run_epoch`, but None as soon as `pause`, asked before each batch, says so.
+
+        The epoch then goes on where it stopped: at the next call, or in another process from `state_dict`.
+        """
         started = time.perf_counter()
         epoch = self.epoch + 1
         rate = learning_rate_at(self.recipe.optimiser, epoch, self.recipe.epochs)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        torch.manual_seed(derive_seed(self.seed, "drop path", epoch))
-        losses, skipped = self._train_epoch(epoch)
+        begun = self._begin(epoch)
+        if not self._train_epoch(epoch, begun, pause):
+            begun.seconds += time.perf_counter() - started
+            begun.drop_path = _draws(self.device)
+            self._begun = begun
+            return None
+        self._begun = None
+        losses, skipped = begun.losses(), begun.skipped
+        if not math.isfinite(losses["total"]):
+            raise TrainingError(
+                f"the training loss is {losses['total']} in epoch {epoch}; try a lower learning rate"
+            )
         confusion = self._confusion(self.validation)
         metrics = EpochMetrics(
             epoch=epoch,
@@ -186,7 +206,7 @@ class Training:
             contrast=losses,
             learning_rate=rate,
             skipped_steps=skipped,
-            seconds=time.perf_counter() - started,
+            seconds=begun.seconds + time.perf_counter() - started,
             confusion=confusion.tolist(),
         )
         self.history.append(metrics)
@@ -200,6 +220,7 @@ class Training:
             "history": [asdict(metrics) for metrics in self.history],
             "modules": self.modules.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "begun": None if self._begun is None else vars(self._begun),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -212,18 +233,37 @@ class Training:
         self.modules.load_state_dict(state["modules"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
+        begun = state.get("begun")
+        self._begun = None if begun is None else _BegunEpoch(**begun)
 
-    def _train_epoch(self, epoch: int) -> tuple[dict[str, float], int]:
+    def _begin(self, epoch: int) -> _BegunEpoch:
+        """The epoch as `pause` left it, or as it begins."""
+        if self._begun is None:
+            torch.manual_seed(derive_seed(self.seed, "drop path", epoch))
+            return _BegunEpoch(
+                masks=generator(self.seed, "augment", epoch).get_state(),
+                mixing=generator(self.seed, "patch-mix", epoch).get_state(),
+            )
+        _set_draws(self._begun.drop_path, self.device)
+        self._begun.sums = {name: value.to(self.device) for name, value in self._begun.sums.items()}
+        return self._begun
+
+    def _train_epoch(self, epoch: int, begun: _BegunEpoch, pause: Callable[[], bool]) -> bool:
+        """Train what is left of an epoch; False when it was paused before its end."""
         recipe = self.recipe
         self.modules.train()
+        masks = torch.Generator()
+        masks.set_state(begun.masks)
+        mixing = torch.Generator()
+        mixing.set_state(begun.mixing)
         order = generator(self.seed, "batches", epoch)
-        masks = generator(self.seed, "augment", epoch)
-        mixing = generator(self.seed, "patch-mix", epoch)
-        sums: dict[str, Tensor] = {}
-        steps = skipped = 0
         drawn = epoch_batches(self.train.labels, recipe.batch_size, recipe.sampling, order)
         # A cycle alone has neither batch statistics nor a partner to mix with.
-        for features, labels in self.train.batches([rows for rows in drawn if len(rows) > 1]):
+        left = [rows for rows in drawn if len(rows) > 1][begun.steps :]
+        for features, labels in self.train.batches(left):
+            if pause():
+                begun.masks, begun.mixing = masks.get_state(), mixing.get_state()
+                return False
             batch = spec_augment(features, recipe.augment, masks)
             inputs = model_input(batch, recipe.features.target_frames)
             mixes = [
@@ -233,18 +273,8 @@ class Training:
 
             backward = partial(self._losses_and_gradients, inputs, labels, mixes)
             losses, stepped = optimise_step(self.modules, self.optimiser, backward, recipe.optimiser)
-            steps += 1
-            skipped += not stepped
-            terms = {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.contrast}
-            for name, value in terms.items():
-                value = value.detach().float()
-                sums[name] = sums[name] + value if name in sums else value
-        means = {name: float(value) / steps for name, value in sums.items()}
-        if not math.isfinite(means["total"]):
-            raise TrainingError(
-                f"the training loss is {means['total']} in epoch {epoch}; try a lower learning rate"
-            )
-        return means, skipped
+            begun.add(losses, stepped)
+        return True
 
     def _losses_and_gradients(self, inputs: Tensor, labels: Tensor, mixes: Sequence[Mix]) -> Losses:
         with self._autocast():
@@ -282,6 +312,45 @@ class Training:
         if wanted == "bf16" or (wanted == "auto" and self.device.type == "cuda"):
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
+
+
+@dataclass
+class _BegunEpoch:
+    """How far an epoch has come: its steps, the sums of their losses, and where its generators stand.
+
+    `drop_path` is the state of the device's own generator and, on a GPU, of the CPU's before it.
+    """
+
+    masks: Tensor
+    mixing: Tensor
+    drop_path: list[Tensor] = field(default_factory=list)
+    steps: int = 0
+    skipped: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add(self, losses: Losses, stepped: bool) -> None:
+        self.steps += 1
+        self.skipped += not stepped
+        terms = {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.contrast}
+        for name, value in terms.items():
+            value = value.detach().float()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def losses(self) -> dict[str, float]:
+        """Means over the steps."""
+        return {name: float(value) / self.steps for name, value in self.sums.items()}
+
+
+def _draws(device: torch.device) -> list[Tensor]:
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def _set_draws(states: Sequence[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda" and len(states) > 1:
+        torch.cuda.set_rng_state(states[1], device)
 
 
 def _check_can_be_scored(validation: Examples) -> None:

@@ -63,7 +63,7 @@ def test_a_missing_and_a_foreign_file_are_refused(path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         load_checkpoint(path)
     torch.save({"format": 99}, path)
-    with pytest.raises(CheckpointError, match="format 99, this version reads 1"):
+    with pytest.raises(CheckpointError, match="format 99, this version reads 1 and 2"):
         load_checkpoint(path)
 
 
@@ -145,7 +145,7 @@ def test_a_damaged_file_never_takes_the_place_of_a_whole_one(path: Path) -> None
 def test_a_whole_file_of_another_format_is_not_passed_over(path: Path) -> None:
     save_epochs(path, 2)
     torch.save({"format": 99}, path)
-    with pytest.raises(CheckpointError, match="format 99, this version reads 1"):
+    with pytest.raises(CheckpointError, match="format 99, this version reads 1 and 2"):
         latest_checkpoint(path)
     assert path.exists()
 

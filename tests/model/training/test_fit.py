@@ -132,6 +132,49 @@ def test_a_run_with_a_spoilt_checkpoint_ends_as_if_undisturbed(
     )
 
 
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("sam_rho", [0.0, 0.05])
+def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
+    tmp_path: Path, after: int, sam_rho: float
+) -> None:
+    settings = recipe(
+        epochs=2,
+        optimiser={"learning_rate": 1e-3, "sam_rho": sam_rho},
+        patch_mix={"axes": ["time", "frequency"]},
+    )
+    data = tones(24, 0), tones(8, 1)
+    whole = Training(settings, 1, *data)
+    whole.run_epoch()
+    whole.run_epoch()
+
+    first = Training(settings, 1, *data)
+    first.run_epoch()
+    asked = iter([False] * after + [True])
+    assert first.run_epoch_unless(lambda: next(asked)) is None
+    assert first.epoch == 1
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+
+    torch.manual_seed(99)
+    second = Training(settings, 1, *data)
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    assert second.history == first.history
+    metrics = second.run_epoch()
+    assert without_time([metrics]) == without_time(whole.history[1:])
+    for name, value in whole.modules.state_dict().items():
+        assert torch.equal(second.modules.state_dict()[name], value), name
+    assert second.state_dict()["begun"] is None
+
+
+def test_an_epoch_paused_twice_goes_on_in_the_same_process() -> None:
+    data = tones(24, 0), tones(8, 1)
+    whole, paused = (Training(recipe(epochs=1), 1, *data) for _ in range(2))
+    whole.run_epoch()
+    for _ in range(2):
+        asked = iter([False, True])
+        assert paused.run_epoch_unless(lambda asked=asked: next(asked)) is None
+    assert without_time([paused.run_epoch()]) == without_time(whole.history)
+
+
 def test_a_whole_checkpoint_is_continued_without_a_word(tmp_path: Path) -> None:
     path, data = tmp_path / "checkpoint.pt", (tones(8, 0), tones(8, 1))
     with warnings.catch_warnings():
