@@ -36,7 +36,7 @@ types: .venv/ready
 
 # Only `make lock` needs uv; everything else installs what the lock says.
 lock:
-	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal \
+	uv pip compile pyproject.toml --extra cluster --extra dev --python-version 3.11 --universal \
 		--no-emit-index-url --generate-hashes --no-annotate --upgrade -o requirements.lock
 
 .venv/ready: requirements.lock pyproject.toml

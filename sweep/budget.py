@@ -36,11 +36,13 @@ class Budget:
     """
 
     def __init__(self, config: BudgetConfig, racing: RacingConfig, *, gpus: float, slots: int) -> None:
-        """`gpus`: that a unit holds; `slots`: units at a time."""
+        """`gpus`: that a unit holds; `slots`: units at a time, which may change."""
         self._config = config
         self._all_seeds = isinstance(racing, NoRacingConfig)
         self._gpus = gpus
-        self._slots = slots
+        self.slots = slots
+        self._asked: tuple[Board, int, float, int] | None = None
+        self._answer = math.inf
 
     def uses(self, board: Board, now: float) -> list[Use]:
         """Each limit that is set."""
@@ -97,6 +99,13 @@ class Budget:
 
     def _room(self, board: Board, now: float) -> float:
         """How many more units fit, each as long as the mean finished one so far."""
+        # A question about each of a thousand configurations is one about one board at one time.
+        asked = board, board.decisions, now, self.slots
+        if asked != self._asked:
+            self._asked, self._answer = asked, self._count_room(board, now)
+        return self._answer
+
+    def _count_room(self, board: Board, now: float) -> float:
         config = self._config
         room = math.inf if config.units is None else float(config.units - board.started)
         if config.gpu_hours is None and config.wall_clock is None:
@@ -113,7 +122,7 @@ class Budget:
             room = min(room, (left / self._gpus - promised) / each)
         if config.wall_clock is not None:
             left = 3600 * config.wall_clock - board.wall_seconds(now)
-            room = min(room, (self._slots * left - promised) / each if left >= each else 0.0)
+            room = min(room, (self.slots * left - promised) / each if left >= each else 0.0)
         return room
 
     def _kept_back(self, board: Board, room: float, race: bool) -> float:

@@ -16,7 +16,7 @@ from sweep.journal import JournalError
 
 
 def choose_study(
-    studies: Path, space: Path | None, name: str | None, resume: str | None, settings: Mapping[str, Any]
+    studies: Path | str, space: Path | None, name: str | None, resume: str | None, settings: Mapping[str, Any]
 ) -> tuple[str, StudyConfig]:
     """Name and settings of the study to run; `settings` by dotted field replace those of its file.
 
@@ -73,11 +73,11 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _unnamed(studies: Path, stem: str, config: StudyConfig) -> str:
+def _unnamed(studies: Path | str, stem: str, config: StudyConfig) -> str:
     *taken, free = StudyFolder.names(studies, stem)
     if not taken:
         return free
-    last = StudyFolder(studies / taken[-1])
+    last = StudyFolder.at(studies, taken[-1])
     return last.name if _goes_on(last, config) else free
 
 

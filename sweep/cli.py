@@ -16,13 +16,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Studies = Annotated[Path, typer.Option("--studies", help="Folder that holds the studies.")]
+Studies = Annotated[
+    str,
+    typer.Option(
+        "--studies", help="Folder that holds the studies, or a place on an object store: s3://bucket/lab."
+    ),
+]
 DataOption = Annotated[str | None, typer.Option("--data", help="Recordings in ICBHI layout.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="FIELD=VALUE of the study file, e.g. budget.gpu_hours=8. Repeatable."),
 ]
-STUDIES = Path("studies")
+STUDIES = "studies"
 
 
 @app.command()
@@ -212,13 +217,67 @@ def export(
 
 
 @app.command()
-def ui(name: str, port: int = 5000, studies: Studies = STUDIES) -> None:
-    """Open the MLflow UI on a study, at http://127.0.0.1:PORT, until interrupted."""
-    from sweep.folder import StudyFolder
-    from sweep.tracking import serve_ui
+def ui(
+    name: Annotated[
+        str | None, typer.Argument(help="A study that keeps its runs itself: open the UI on these.")
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the runs of all studies that have --tracking-uri.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    host: Annotated[
+        str, typer.Option(help="With --serve: the address to listen on, loopback or private.")
+    ] = "127.0.0.1",
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="With --serve: postgresql://user@host/database (password: PGPASSWORD or ~/.pgpass) or "
+            "sqlite:////disk/mlflow.db; default: STUDIES/.mlflow/mlflow.db."
+        ),
+    ] = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            help="With --serve: folder or URI of the runs' files; default: STUDIES/.mlflow/artifacts."
+        ),
+    ] = None,
+    auth: Annotated[
+        bool,
+        typer.Option(
+            "--auth",
+            help="With --serve: only for users who log in; the first is MLFLOW_TRACKING_USERNAME (default: admin) with "
+            "MLFLOW_TRACKING_PASSWORD.",
+        ),
+    ] = False,
+    with_ray: Annotated[
+        bool, typer.Option("--with-ray", help="With --serve: end when the Ray head on this machine ends.")
+    ] = False,
+    studies: Studies = STUDIES,
+) -> None:
+    """Open the MLflow UI on a study, or serve the runs of all studies, at http://127.0.0.1:PORT, until interrupted."""
+    from data.config import ConfigError
 
-    folder = StudyFolder.open(studies, name)
-    serve_ui(folder.config().tracking_uri, folder.path, port)
+    if serve:
+        from sweep.tracking_server import Places
+        from sweep.tracking_server import serve as serve_all
+
+        if name is not None:
+            raise ConfigError(f"{name}: --serve is for all studies; leave the name or --serve out")
+        places = Places.choose(studies, backend, artifacts)
+        serve_all(places, host, port, auth, _console(), with_ray=with_ray)
+        return
+    if name is None:
+        raise ConfigError("no study: name one that keeps its runs itself, or give --serve for a server")
+    if auth or backend or artifacts or with_ray or host != "127.0.0.1":
+        raise ConfigError(
+            "--host, --backend, --artifacts, --auth and --with-ray are for a server; give --serve too"
+        )
+    from sweep.folder import StudyFolder
+    from sweep.tracking import database_uri
+    from sweep.tracking_server import serve_study
+
+    folder = StudyFolder.open(studies, name, runs=True)
+    serve_study(folder.config().tracking_uri, database_uri(folder.path), port)
 
 
 @app.command()
@@ -245,12 +304,70 @@ def doctor(
         return
     if data is not None:
         raise ConfigError("--data is what --pack trains on; give --pack RECIPE too")
+    from sweep.cache import cache_folder
     from sweep.doctor import doctor_table, examine
+    from sweep.storage import is_uri
 
     findings = examine(studies)
     console.print(doctor_table(findings), highlight=False)
     if any(finding.broken for finding in findings):
         raise typer.Exit(1)
+
+
+cluster_app = typer.Typer(help="Clusters: the files that describe them.", no_args_is_help=True)
+app.add_typer(cluster_app, name="cluster")
+
+
+@cluster_app.command("check")
+def check_cluster(
+    file: Annotated[
+        Path, typer.Argument(help="For ray up (cluster.yaml), or KubeRay's RayJob or RayCluster.")
+    ],
+    space: Annotated[
+        Path | None, typer.Option("--space", help="Study file: do its units fit on a worker?")
+    ] = None,
+) -> None:
+    """Say what is wrong with a cluster file before machines are paid for; exit status 1 if there is an error."""
+    from sweep.cluster.check import check_cluster_file
+    from sweep.cluster.finding import findings_table
+    from sweep.cluster.surroundings import Surroundings, UnitNeeds
+
+    unit = None
+    if space is not None:
+        from sweep.config import read_study
+
+        needs = read_study(space).resources
+        unit = UnitNeeds(str(space), needs.cpu, needs.gpu)
+    report = check_cluster_file(file, Surroundings.here(unit))
+    if report.findings:
+        _console().print(findings_table(report.findings))
+    _console().print(f"{file}: {report.summary}", highlight=False, soft_wrap=True)
+    if report.errors:
+        raise typer.Exit(1)
+
+
+@cluster_app.command("watch")
+def watch_for_notice() -> None:
+    """Wait, on a spot machine of AWS or GCP, until it is to be taken back; then let its units save and move."""
+    from sweep.cluster.notice import await_notice, cloud_here
+    from sweep.executor_drain import drain_this_node
+
+    cloud = cloud_here()
+    _console().print(f"waiting for {cloud.name} to take this machine back")
+    notice = await_notice(cloud)
+    address = drain_this_node(notice.seconds, notice.why)
+    _console().print(f"{notice.why}; {address} is drained", highlight=False)
+
+
+@cluster_app.command("drain")
+def drain_node(
+    seconds: Annotated[float, typer.Option(min=0, help="When this machine goes away.")] = 120.0,
+) -> None:
+    """Let the units on this machine save where they are and move to others; nothing new comes to it."""
+    from sweep.executor_drain import drain_this_node
+
+    address = drain_this_node(seconds, "asked for by respsweep cluster drain")
+    _console().print(f"{address} is drained", highlight=False)
 
 
 def main() -> None:

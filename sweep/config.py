@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from data.config import Config, ConfigError, parse, read_yaml
 from model.selective_scan import DEVICES
+from sweep.credentials import holds_secret
 from sweep.parameters import Parameter, Value
 from sweep.racing import ContendersConfig, RacingConfig
 from sweep.search_space import SearchSpace
@@ -89,11 +90,17 @@ class ResourcesConfig(Config):
 
     cpu: float = Field(default=1, gt=0)
     gpu: float = Field(default=0, ge=0, description="a fraction shares a GPU")
+    custom: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description='others of Ray\'s resources, e.g. {"accelerator_type:A10G": 0.001} for nodes with such a GPU',
+    )
     concurrent: int | None = Field(
-        default=None, ge=1, description="units at a time; null: as many as fit when the study starts"
+        default=None, ge=1, description="units at a time; null: as many as fit, also while nodes come and go"
     )
     max_failures: int = Field(
-        default=2, ge=0, description="how often a unit that lost its worker goes on from its checkpoint"
+        default=2,
+        ge=0,
+        description="how often a unit that lost its worker goes on from its checkpoint; nodes taken back do not count",
     )
 
 
@@ -136,6 +143,16 @@ class StudyConfig(Config):
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"the same seed twice would count one result twice, got {list(seeds)}")
         return seeds
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _holds_no_secret(cls, uri: str | None) -> str | None:
+        if uri is not None and holds_secret(uri):
+            raise ValueError(
+                "holds a user or password, which the study file and the journal would keep; leave them out, and set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return uri
 
     @model_validator(mode="after")
     def _searches_recipes(self) -> Self:

@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,8 +22,9 @@ from torch import Tensor
 
 from model.selective_scan import available_engines, choose_engine, selective_scan
 from model.selective_scan.crossed import cross_selective_scan
+from sweep.cache import cache_folder
 from sweep.packing import gibibytes
-from sweep.recordings import cache_folder
+from sweep.storage import is_uri, open_storage
 
 TOLERANCE = 1e-3
 """Largest error of an engine relative to the largest true value; in single precision 1e-6 is usual."""
@@ -41,7 +43,7 @@ class Finding:
     broken: bool = False
 
 
-def examine(studies: Path) -> list[Finding]:
+def examine(studies: str) -> list[Finding]:
     """Everything that a study needs of this machine, tried rather than assumed."""
     return [
         Finding("Python", f"{platform.python_version()}, {sys.executable}"),
@@ -50,7 +52,7 @@ def examine(studies: Path) -> list[Finding]:
         *_engines(),
         *_packages(),
         _folder("feature cache", cache_folder()),
-        _folder("studies", studies),
+        _store(studies) if is_uri(studies) else _folder("studies", Path(studies)),
     ]
 
 
@@ -251,3 +253,15 @@ def _folder(what: str, folder: Path) -> Finding:
 
 def _explain(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _store(place: str) -> Finding:
+    """Whether files can be written to an object store, and read back."""
+    storage, name = open_storage(place), f".doctor-{uuid.uuid4().hex}"
+    try:
+        storage.write(name, b"respsweep")
+        whole = storage.read(name) == b"respsweep"
+        storage.remove(name)
+    except OSError as error:
+        return Finding("studies", f"{storage.place}: {error}", broken=True)
+    return Finding("studies", f"{storage.place}, written and read back", broken=not whole)

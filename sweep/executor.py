@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ os.environ.update(
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
         "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
         "TUNE_GLOBAL_CHECKPOINT_S": "600",
+        "TUNE_MAX_PENDING_TRIALS_PG": "10000",
         "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
         "RAY_AIR_NEW_OUTPUT": "0",
         "RAY_TRAIN_V2_ENABLED": "0",
@@ -30,12 +32,21 @@ os.environ.update(
 
 import ray
 from ray import tune
+from ray.tune.execution import class_cache
+from rich.console import Console
 
+from sweep.executor_nodes import Slots, bundle, described, nodes
 from sweep.pruning import EpochPruning
 from sweep.search import BoardSearcher
 from sweep.study import Study
 from sweep.unit import UnitTrainable
 from sweep.units import Configuration
+
+# Tune would put the driver's keys into each worker's runtime environment, which Ray writes to its logs and shows in the
+# process list. Workers have their own: what Ray was started with on their node, or the machine's role.
+class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if "AWS_" in name}
+JOIN_S = 180.0
+"""How long a driver waits for a node that can take a unit."""
 
 
 class ExecutorError(RuntimeError):
@@ -67,20 +78,27 @@ def start_ray(address: str) -> None:
         ) from error
 
 
-def concurrent_units(resources: ResourcesConfig) -> int:
-    """How many units run at a time: as many as fit on the nodes as they are now, or fewer if the study says so.
+def await_slots(resources: ResourcesConfig, address: str, console: Console) -> Slots:
+    """How many units run at a time, once there is room for one.
 
-    Raises ExecutorError when no node can take even one.
+    Nodes of a cluster may still be joining: it waits for the first that can take a unit for `JOIN_S` seconds. Raises
+    ExecutorError when none can.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fit = sum(_units_on(node, resources) for node in nodes)
-    if fit == 0:
-        largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
-        raise ExecutorError(
-            f"a unit needs {resources.cpu:g} CPU and {resources.gpu:g} GPU on one machine; the largest here has "
-            f"{largest.get('CPU', 0):g} CPU and {largest.get('GPU', 0):g} GPU: change resources in the study file"
-        )
-    return min(resources.concurrent or fit, fit)
+    slots = Slots(resources)
+    deadline = time.monotonic() + (0.0 if address == "local" else JOIN_S)
+    told = False
+    while not slots():
+        if time.monotonic() >= deadline:
+            largest = max(nodes(), key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)), default={})
+            raise ExecutorError(
+                f"a unit needs {described(bundle(resources))} on one machine; the largest here has "
+                f"{largest.get('CPU', 0):g} CPU and {largest.get('GPU', 0):g} GPU: change resources in the study file"
+            )
+        if not told:
+            console.print(f"waiting for a node with {described(bundle(resources))}", markup=False)
+            told = True
+        time.sleep(1)
+    return slots
 
 
 def run_units(
@@ -90,24 +108,25 @@ def run_units(
     folder: Path,
     on_tick: Callable[[], None],
     trainable: type[tune.Trainable] = UnitTrainable,
+    slots: Callable[[], int] | None = None,
 ) -> None:
-    """Run units until the study is over or halted. `on_tick` is called between Ray's events, several times a second.
+    """Run units, at most `slots` at a time (None: as many as fit), until the study is over or halted.
+
+    `on_tick` is called between Ray's events, several times a second.
 
     Ray must have been started. A unit that loses its worker comes back through the study, not through Tune's own
     retries, so that it makes no difference whether the worker died or the driver. `folder` takes Ray Tune's own
     bookkeeping, which respsweep does not read back.
     """
-    bundle: dict[str, float] = {"CPU": resources.cpu}
-    if resources.gpu:
-        bundle["GPU"] = resources.gpu
     scheduler = EpochPruning(study)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, tune.PlacementGroupFactory([bundle])),
+        tune.with_resources(trainable, tune.PlacementGroupFactory([bundle(resources)])),
         tune_config=tune.TuneConfig(
-            search_alg=BoardSearcher(study, unit_config, scheduler.deaths),
+            search_alg=BoardSearcher(
+                study, unit_config, scheduler.losses, slots or Slots(resources), on_tick
+            ),
             scheduler=scheduler,
             num_samples=-1,
-            max_concurrent_trials=concurrent_units(resources),
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.trial_id,
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -141,11 +160,6 @@ def stop_ray() -> None:
     finally:
         if collects:
             gc.enable()
-
-
-def _units_on(node: dict[str, float], resources: ResourcesConfig) -> int:
-    by_cpu = node.get("CPU", 0) / resources.cpu
-    return int(min(by_cpu, node.get("GPU", 0) / resources.gpu) if resources.gpu else by_cpu)
 
 
 def _check_someone_listens(address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,13 @@ import yaml
 
 from data.config import parse, read_yaml
 from sweep.board import Board
+from sweep.cache import cache_folder
 from sweep.config import StudyConfig
 from sweep.events import Event
 from sweep.export import write_whole
 from sweep.journal import JournalError, read_journal
+from sweep.storage import Storage, above, below, checked_uri, is_uri, open_storage, short_hash
+from sweep.working_copy import pull
 
 
 class FolderError(ValueError):
@@ -28,16 +32,36 @@ class StudyFolder:
     """Paths of one study, `STUDIES/NAME/`."""
 
     path: Path
+    uri: str | None = None
+    """Of the study on an object store; then `path` is this machine's working copy, see `sweep.working_copy`."""
+
+    @classmethod
+    def at(cls, studies: Path | str, name: str) -> StudyFolder:
+        """The place of a study below a path or URI, whether it is there or not. Raises StorageError for a bad URI."""
+        if not is_uri(studies):
+            return cls(Path(studies) / name)
+        uri = checked_uri(str(studies))
+        return cls(cache_folder() / "studies" / short_hash(uri) / name, below(uri, name))
 
     @property
     def name(self) -> str:
         return self.path.name
 
     @property
+    def place(self) -> str:
+        """What a user calls it."""
+        return self.uri or str(self.path)
+
+    @property
+    def studies(self) -> str:
+        """Where it lies beside others."""
+        return str(self.path.parent) if self.uri is None else above(self.uri)
+
+    @property
     def arguments(self) -> str:
         """How a command line names it."""
         return (
-            self.name if self.path.parent == Path("studies") else f"{self.name} --studies {self.path.parent}"
+            self.name if self.studies == "studies" else f"{self.name} --studies {shlex.quote(self.studies)}"
         )
 
     @property
@@ -60,6 +84,11 @@ class StudyFolder:
         return self.path / "units"
 
     @property
+    def checkpoints(self) -> str:
+        """The same as all machines can reach it, a path or URI."""
+        return str(self.units.absolute()) if self.uri is None else below(self.uri, "units")
+
+    @property
     def artifacts(self) -> Path:
         """MLflow's files."""
         return self.path / "artifacts"
@@ -72,14 +101,24 @@ class StudyFolder:
     def exists(self) -> bool:
         return self.study_file.exists()
 
+    def storage(self) -> Storage:
+        """The study's place, for files that all machines see."""
+        return open_storage(self.place)
+
+    def pull(self, *, runs: bool = False, held: bool = False) -> None:
+        """Bring a working copy up to the object store, see `sweep.working_copy.pull`; nothing for a path."""
+        if self.uri is not None:
+            pull(self.path, self.storage(), runs=runs, held=held)
+
     @classmethod
-    def create(cls, studies: Path, name: str, config: StudyConfig) -> StudyFolder:
+    def create(cls, studies: Path | str, name: str, config: StudyConfig) -> StudyFolder:
         """A new folder with its study file. Raises FolderError when it exists, or cannot be made."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise FolderError(f"--name {name}: use letters, digits, dots, dashes and underscores")
-        folder = cls(studies / name)
+        folder = cls.at(studies, name)
         try:
-            folder.path.mkdir(parents=True)
+            # A working copy is this machine's own, and its lock may be left of an earlier study.
+            folder.path.mkdir(parents=True, exist_ok=folder.uri is not None)
         except FileExistsError:
             raise FolderError(f"{folder.path} is there and is no study; take another --name") from None
         except OSError as error:
@@ -88,11 +127,15 @@ class StudyFolder:
         return folder
 
     @classmethod
-    def open(cls, studies: Path, name: str) -> StudyFolder:
-        """An existing study. Raises FolderError naming those that exist."""
-        folder = cls(studies / name)
+    def open(cls, studies: Path | str, name: str, *, runs: bool = False) -> StudyFolder:
+        """An existing study, as it is now; with `runs` MLflow's too. Raises FolderError naming those that exist.
+
+        Raises StorageError for an object store that does not answer.
+        """
+        folder = cls.at(studies, name)
+        folder.pull(runs=runs)
         if not folder.exists:
-            present = sorted(path.parent.name for path in studies.glob("*/study.yaml"))
+            present = _present(studies)
             raise FolderError(
                 f"no study {name!r} in {studies}/; there "
                 + (f"are {', '.join(present)}" if present else "is none yet")
@@ -100,12 +143,14 @@ class StudyFolder:
         return folder
 
     @classmethod
-    def names(cls, studies: Path, stem: str) -> Iterator[str]:
-        """`stem`, `stem-2`, `stem-3`, ..., up to the first that is free."""
+    def names(cls, studies: Path | str, stem: str) -> Iterator[str]:
+        """`stem`, `stem-2`, `stem-3`, ..., up to the first that is free. What is on an object store is pulled."""
         for number in itertools.count(1):
             name = stem if number == 1 else f"{stem}-{number}"
             yield name
-            if not (studies / name).exists():
+            folder = cls.at(studies, name)
+            folder.pull()
+            if not (folder.path.exists() if folder.uri is None else folder.exists):
                 return
 
     def config(self) -> StudyConfig:
@@ -136,3 +181,12 @@ class StudyFolder:
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _present(studies: Path | str) -> list[str]:
+    """Names of the studies that are there, sorted."""
+    if not is_uri(studies):
+        return sorted(path.parent.name for path in Path(studies).glob("*/study.yaml"))
+    storage = open_storage(studies)
+    names = [name for name in storage.entries() if not name.startswith(".")]
+    return [name for name in names if storage.has(f"{name}/study.yaml")]

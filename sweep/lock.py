@@ -25,8 +25,9 @@ class StudyLock:
     The lock is the operating system's (flock), which on NFS needs version 4.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, place: str | None = None) -> None:
+        """`place` is what a user calls the study, by default its folder."""
+        self._place = place or str(folder)
         self._lock = FileLock(folder / "driver.lock", timeout=1)
         self._card = folder / "driver.json"
 
@@ -35,7 +36,7 @@ class StudyLock:
             self._lock.acquire()
         except Timeout:
             raise LockedError(
-                f"{self._folder}: in use by {self._holder()}; wait for its end, stop it there, "
+                f"{self._place}: in use by {self._holder()}; wait for its end, stop it there, "
                 "or begin another study with --name"
             ) from None
         return self
@@ -66,6 +67,15 @@ class StudyLock:
                 return None
         except Timeout:
             return self._holder()
+
+    def is_held(self) -> bool:
+        """Whether a process of this machine, or of those that share its disk, holds the lock."""
+        return StudyLock.held_by(self) is not None
+
+    @property
+    def taken_by(self) -> str | None:
+        """Who took the study over while we thought that we hold it; of a lock of the operating system nobody can."""
+        return None
 
     def _holder(self) -> str:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from sweep.executor_losses import Loss, loss_of
 from sweep.study import Study
 
 
@@ -21,8 +21,8 @@ class EpochPruning(FIFOScheduler):
     def __init__(self, study: Study) -> None:
         super().__init__()
         self._study = study
-        self.deaths: dict[str, str] = {}
-        """Why the worker of a trial died, by trial id: a line, then the traceback."""
+        self.losses: dict[str, Loss] = {}
+        """Why the worker of a trial is gone, by trial id."""
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         return TrialScheduler.STOP if self._take(trial, result) else TrialScheduler.CONTINUE
@@ -31,9 +31,7 @@ class EpochPruning(FIFOScheduler):
         self._take(trial, result)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        trace = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
-        lines = [line.strip() for line in trace.splitlines() if line.strip()]
-        self.deaths[trial.trial_id] = f"{lines[-1]}\n{trace}" if lines else "no cause given"
+        self.losses[trial.trial_id] = loss_of(trial)
 
     def _take(self, trial: Trial, result: dict[str, Any]) -> bool:
         number, seed = trial.config["configuration"], trial.config["seed"]

@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import functools
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from data.batches import Examples
+from data.config import parse
 from data.features import FeatureConfig
 from data.folds import NEVER_VALIDATE, FoldConfig, Folds, make_folds
 from data.icbhi import read_icbhi
 from data.store import FeatureStore, build_store, open_store
 from data.synthetic import VERSION, write_breaths
 from model.training.recipe import Recipe
+from sweep.cache import cache_folder
 from sweep.config import SyntheticConfig
+from sweep.export import write_whole
+from sweep.node_copy import fetch_folder, publish_file, publish_folder
+from sweep.storage import Storage, below, open_storage
+
+INDEX = "index.json"
+"""The file of a feature store that is copied last."""
+
+
+class MaterialError(RuntimeError):
+    """Features or folds that a machine can neither find nor make, or not share."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """Where the features and the folds of a unit lie, and what they are made of (SHA-256, hex)."""
+    """What a unit trains on, and where a machine finds or makes it.
+
+    `store` is the name of the feature store's folder; the hashes (SHA-256, hex) say of what features and folds are
+    made. `cache` and `recordings` are folders as the driver sees them, `shared` is the place with copies for all
+    machines, if there is one. `settings` are those of features and folds, as in a recipe.
+    """
 
     store: str
-    folds: str
     data_hash: str
     fold_hash: str
+    cache: str
+    recordings: str
+    settings: dict[str, Any]
+    shared: str | None = None
+
+    @property
+    def folds(self) -> str:
+        return f"{self.fold_hash}.json"
 
 
 class Recordings:
@@ -33,26 +57,63 @@ class Recordings:
     def __init__(self, directory: Path, cache: Path | None = None, *, progress: bool = True) -> None:
         self._data = read_icbhi(directory)
         self._cache = cache or cache_folder()
+        self._shared: Storage | None = None
         self._progress = progress
         self._stores: dict[FeatureConfig, FeatureStore] = {}
         self._materials: dict[tuple[FeatureConfig, FoldConfig], Material] = {}
 
     def material(self, recipe: Recipe) -> Material:
-        """Features and folds that the recipe asks for, made if they are not there yet."""
-        asked = recipe.features, recipe.folds
-        if asked not in self._materials:
-            self._materials[asked] = self._make(recipe)
-        return self._materials[asked]
+        """Features and folds that the recipe asks for, made if they are not there yet.
 
-    def _make(self, recipe: Recipe) -> Material:
-        store = self._store(recipe.features)
+        Raises DataError for recordings of which they cannot be made, MaterialError when they cannot be shared.
+        """
+        return self.make(recipe.features, recipe.folds)
+
+    def share(self, place: str) -> None:
+        """From now on copy what is made, and what was, to a place that other machines reach. Raises MaterialError."""
+        self._shared = open_storage(place)
+        self._materials = {asked: self._copied(material) for asked, material in self._materials.items()}
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 of what the recordings are, hex."""
+        return self._data.content_hash(self._cache / "features")
+
+    def make(self, features: FeatureConfig, folds: FoldConfig) -> Material:
+        """The same for the two parts of a recipe that matter."""
+        if (features, folds) not in self._materials:
+            self._materials[features, folds] = self._make(features, folds)
+        return self._materials[features, folds]
+
+    def _make(self, features: FeatureConfig, asked: FoldConfig) -> Material:
+        store = self._store(features)
         shared = NEVER_VALIDATE | self._data.patients_in_both_parts
-        folds = make_folds(store.patients, store.labels, store.devices, recipe.folds, shared)
-        path = self._cache / "folds" / f"{folds.hash()}.json"
+        folds = make_folds(store.patients, store.labels, store.devices, asked, shared)
+        material = Material(
+            store=store.directory.name,
+            data_hash=store.data_hash,
+            fold_hash=folds.hash(),
+            cache=str(self._cache.absolute()),
+            recordings=str(self._data.directory.absolute()),
+            settings={"features": features.model_dump(mode="json"), "folds": asked.model_dump(mode="json")},
+        )
+        path = self._cache / "folds" / material.folds
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             folds.save(path)
-        return Material(str(store.directory), str(path), store.data_hash, folds.hash())
+        return self._copied(material)
+
+    def _copied(self, material: Material) -> Material:
+        storage = self._shared
+        if storage is None:
+            return material
+        features, folds = f"features/{material.store}", f"folds/{material.folds}"
+        try:
+            publish_folder(storage, self._cache / features, features, last=INDEX)
+            publish_file(storage, self._cache / folds, folds)
+        except OSError as error:
+            raise MaterialError(f"{storage.place}: the features cannot be copied there: {error}") from error
+        return replace(material, shared=storage.place)
 
     def _store(self, features: FeatureConfig) -> FeatureStore:
         if features not in self._stores:
@@ -66,10 +127,13 @@ class Recordings:
 def load_examples(material: Material, fold: int) -> tuple[Examples, Examples]:
     """Training and validation cycles of a fold.
 
-    A process keeps the store that it opened last, and so the copy that its examples left on a device.
+    They are opened in this machine's cache. What is not there is copied to it from the shared place, or is opened in
+    the driver's cache, if this machine sees that, or is made from the recordings. Raises MaterialError when nothing of
+    this can be. A process keeps the store that it opened last, and so the copy that its examples left on a device.
     """
-    store = _open_store(material.store)
-    train, validation = Folds.load(Path(material.folds)).split(store.patients, fold)
+    cache = _local_cache(material)
+    store = _open_store(str(cache / "features" / material.store))
+    train, validation = Folds.load(cache / "folds" / material.folds).split(store.patients, fold)
     return store.examples(train), store.examples(validation)
 
 
@@ -82,9 +146,52 @@ def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> P
     return directory
 
 
-def cache_folder() -> Path:
-    """Where features are kept between runs: `RESPSWEEP_CACHE`, or `~/.cache/respsweep`."""
-    return Path(os.environ.get("RESPSWEEP_CACHE", "~/.cache/respsweep")).expanduser()
+def _local_cache(material: Material) -> Path:
+    """A cache folder with the material in it."""
+    cache = cache_folder()
+    if _holds(cache, material):
+        return cache
+    if material.shared is not None and _fetched(open_storage(material.shared), material, cache):
+        return cache
+    if _holds(Path(material.cache), material):
+        return Path(material.cache)
+    if Path(material.recordings).is_dir():
+        _make_again(material, cache)
+        return cache
+    looked = [f"{cache}/features", *([below(material.shared, "features")] if material.shared else [])]
+    raise MaterialError(
+        f"{material.store}: no such features in {', '.join([*looked, f'{material.cache}/features'])}, and no recordings "
+        f"in {material.recordings}; one of these must be seen from this machine"
+    )
+
+
+def _holds(cache: Path, material: Material) -> bool:
+    return (cache / "features" / material.store).is_dir() and (cache / "folds" / material.folds).is_file()
+
+
+def _fetched(storage: Storage, material: Material, cache: Path) -> bool:
+    features, folds = f"features/{material.store}", cache / "folds" / material.folds
+    try:
+        content = storage.read(f"folds/{material.folds}").decode()
+    except FileNotFoundError:
+        return False
+    if not fetch_folder(storage, features, cache / features, last=INDEX):
+        return False
+    folds.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(folds, content)
+    return True
+
+
+def _make_again(material: Material, cache: Path) -> None:
+    recordings = Recordings(Path(material.recordings), cache, progress=False)
+    found = recordings.data_hash
+    if found != material.data_hash:
+        raise MaterialError(
+            f"{material.recordings}: other recordings on this machine (data_hash {found[:12]}) than on the driver's "
+            f"({material.data_hash[:12]})"
+        )
+    features = parse(FeatureConfig, material.settings["features"], "features")
+    recordings.make(features, parse(FoldConfig, material.settings["folds"], "folds"))
 
 
 @functools.lru_cache(maxsize=1)

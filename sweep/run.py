@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -12,34 +14,67 @@ from sweep.config import StudyConfig
 from sweep.executor import stop_ray
 from sweep.export import ExportError, export_configuration
 from sweep.folder import StudyFolder
+from sweep.lease import LeasedLock, study_lock
 from sweep.lock import StudyLock
+from sweep.mirror import Mirror, MirrorError
 from sweep.session import Session, weights_hash
 from sweep.units import State
 
+CLOSE_S = 300.0
+"""How long the end of a study waits for its last results, and MLflow's, to be on the object store."""
+CLOSE_SOON_S = 30.0
+"""The same for a study that was stopped."""
 
-def run_study(config: StudyConfig, studies: Path, name: str, address: str, console: Console) -> StudyFolder:
+
+def run_study(
+    config: StudyConfig, studies: Path | str, name: str, address: str, console: Console
+) -> StudyFolder:
     """Run a study from its file to its leaderboard and `best.yaml`, from where it stands; returns its folder.
 
-    Raises ConfigError, DataError, PretrainedError, ExecutorError, TrackingError, FolderError, JournalError or
-    LockedError, each with one clear line and before anything has run; then a new study leaves no folder and an old one
-    is as it was. Raises InterruptedStudyError when it was stopped (Ctrl-C, a full disk) and ExportError when no
-    configuration completed; then the folder holds what there is.
+    `studies` is a path or the URI of a place on an object store. Raises ConfigError, DataError, PretrainedError,
+    ExecutorError, TrackingError, FolderError, JournalError, LockedError, StorageError, MaterialError or WeightsError,
+    each with one clear line and before anything has run; then a new study leaves no folder and an old one is as it was.
+    Raises InterruptedStudyError when it was stopped (Ctrl-C, a full disk) and ExportError when no configuration
+    completed; then the folder holds what there is.
     """
-    folder = StudyFolder(studies / name)
+    folder = StudyFolder.at(studies, name)
+    folder.pull()
     fresh = not folder.exists
     if fresh:
         folder = StudyFolder.create(studies, name, config)
-    with StudyLock(folder.path) as lock:
-        try:
-            session = Session(config, folder, lock, address, console)
-        except BaseException:
-            stop_ray()
-            if fresh:
-                shutil.rmtree(folder.path)
-            raise
-        session.run()
-        export(folder)
+    try:
+        with study_lock(folder) as lock, _mirrored(folder, lock, console) as mirror:
+            session = Session(config, folder, lock, address, console, mirror)
+            fresh = False
+            session.run()
+            export(folder)
+    except BaseException:
+        stop_ray()
+        # The study of a driver that was faster than we were is not ours to remove.
+        if fresh and not StudyLock(folder.path).is_held():
+            shutil.rmtree(folder.path)
+        raise
     return folder
+
+
+@contextlib.contextmanager
+def _mirrored(folder: StudyFolder, lock: StudyLock, console: Console) -> Iterator[Mirror | None]:
+    """While the block runs, and its session has begun, a study on an object store is sent there."""
+    if not isinstance(lock, LeasedLock):
+        yield None
+        return
+    # Another driver may have gone on since we looked.
+    folder.pull(held=True, runs=True)
+    mirror = Mirror(folder.path, folder.storage(), lock)
+    close_s = CLOSE_SOON_S
+    try:
+        yield mirror
+        close_s = CLOSE_S
+    finally:
+        try:
+            mirror.close(close_s)
+        except MirrorError as error:
+            console.print(f"warning: {error}", markup=False, highlight=False, soft_wrap=True)
 
 
 def export(folder: StudyFolder, path: Path | None = None, number: int | None = None) -> Path:
@@ -55,12 +90,12 @@ def export(folder: StudyFolder, path: Path | None = None, number: int | None = N
         if best is None:
             complete = ", ".join(str(one.number) for one in board.ranking()) or "none"
             raise ExportError(
-                f"{folder.path}: configuration {number} has not finished all {len(board.seeds)} seeds; "
+                f"{folder.place}: configuration {number} has not finished all {len(board.seeds)} seeds; "
                 f"those that have: {complete}"
             )
     if best is None:
         raise ExportError(
-            f"{folder.path}: no configuration has finished all {len(board.seeds)} seeds, so there is no best one"
+            f"{folder.place}: no configuration has finished all {len(board.seeds)} seeds, so there is no best one"
             + _first_failure(board)
         )
     chosen_by_score = number is None or number == board.ranking()[0].number

@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from sweep.executor_losses import Loss
 from sweep.study import Study
 from sweep.units import Configuration, State
 
@@ -22,17 +23,30 @@ class BoardSearcher(Searcher):
     scheduler stops a trial.
     """
 
-    def __init__(self, study: Study, unit_config: UnitConfig, deaths: Mapping[str, str]) -> None:
-        """`deaths`: why the worker of a trial died, by trial id; filled by the scheduler."""
+    def __init__(
+        self,
+        study: Study,
+        unit_config: UnitConfig,
+        losses: Mapping[str, Loss],
+        slots: Callable[[], int],
+        on_wait: Callable[[], None],
+    ) -> None:
+        """`losses`: why the worker of a trial is gone, by trial id; filled by the scheduler.
+
+        `slots`: units at a time. `on_wait`: called when there is nothing to hand out now, as Tune may then ask for
+        minutes without doing anything else.
+        """
         super().__init__()
         self._study = study
-        self._deaths = deaths
+        self._losses = losses
+        self._slots = slots
+        self._on_wait = on_wait
         self._unit_config = unit_config
         self._units: dict[str, tuple[int, int]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         with self._study.halting_on_full_disk():
-            while (started := self._study.next_unit(placed=False)) is not None:
+            while self._has_room() and (started := self._study.next_unit(placed=False)) is not None:
                 configuration, seed = started
                 try:
                     config = self._unit_config(configuration, seed)
@@ -42,7 +56,13 @@ class BoardSearcher(Searcher):
                     continue
                 self._units[trial_id] = configuration.number, seed
                 return config
-        return Searcher.FINISHED if self._study.over else None
+        if self._study.over:
+            return Searcher.FINISHED
+        self._on_wait()
+        return None
+
+    def _has_room(self) -> bool:
+        return len(self._study.board.running) < self._slots()
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -59,7 +79,8 @@ class BoardSearcher(Searcher):
         if error:
             # What a halt tears down is no failure of the unit, which waits to be taken up again.
             if self._study.halted is None:
-                self._study.lost(number, seed, self._deaths.get(trial_id, "no cause given"))
+                loss = self._losses.get(trial_id, Loss("no cause given", "worker"))
+                self._study.lost(number, seed, loss.reason, cause=loss.cause)
         elif "failure" in result:
             self._study.failed(number, seed, result["failure"])
         elif "full_disk" in result:

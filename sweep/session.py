@@ -17,27 +17,29 @@ from typing import Any
 from rich.console import Console
 
 from data.config import ConfigError
-from model.pretrained import checkpoint_sha256, find_checkpoint
 from model.training.recipe import Recipe
 from sweep.budget import Budget
 from sweep.config import StudyConfig, SyntheticConfig
 from sweep.continuation import changes, evidence_changes
 from sweep.events import Event, UnitEnded
-from sweep.executor import concurrent_units, run_units, start_ray, stop_ray
+from sweep.executor import await_slots, run_units, start_ray, stop_ray
 from sweep.export import provenance_of
 from sweep.folder import StudyFolder
 from sweep.journal import Journal
 from sweep.leaderboard import failures, leaderboard
 from sweep.lock import StudyLock
+from sweep.mirror import Mirror
 from sweep.progress import Progress
 from sweep.pruning_optuna import EpochPruner
 from sweep.racing import warning as racing_warning
 from sweep.recordings import Material, Recordings, synthetic_directory
 from sweep.search_optuna import OptunaSearch
+from sweep.storage import below
 from sweep.study import Rules, Study
 from sweep.tracking import Tracking, TrackingError, database_uri
 from sweep.unit import unit_config
 from sweep.units import Configuration, unit_id
+from sweep.weights import Weights, share_weights, weights_of
 
 log = logging.getLogger(__name__)
 CLOSE_S = 60.0
@@ -52,7 +54,13 @@ class Session:
     """One driver's time with a study."""
 
     def __init__(
-        self, config: StudyConfig, folder: StudyFolder, lock: StudyLock, address: str, console: Console
+        self,
+        config: StudyConfig,
+        folder: StudyFolder,
+        lock: StudyLock,
+        address: str,
+        console: Console,
+        mirror: Mirror | None = None,
     ) -> None:
         """Everything that can be refused is looked at here, before the study's files are touched."""
         past = folder.events()
@@ -62,6 +70,7 @@ class Session:
         _warn_of_missing_weights(first)
         if (problem := racing_warning(config.racing, len(config.seeds))) is not None:
             warnings.warn(problem, stacklevel=2)
+        self._shared = _shared_place(folder, address)
         self._recordings = Recordings(_directory(config, console))
         provenance = _provenance(folder, self._recordings.material(first), first)
         if folder.provenance_file.exists():
@@ -71,14 +80,19 @@ class Session:
             config.pruner, lambda values: config.space.recipe(values).epochs, folder.name, past
         )
         start_ray(address)
-        slots = concurrent_units(config.resources)
+        self._slots = slots = await_slots(config.resources, address, console)
+        if self._shared is not None:
+            self._recordings.share(self._shared)
         self._tracking = _tracking(config, folder, provenance, past)
         self._config, self._folder, self._lock, self._address = config, folder, lock, address
         self._console = console
+        self._waits_for_nodes = False
+        self._mirror = mirror
+        self._shared_weights: dict[Weights, Weights] = {}
         self._last_sign = lock.last_sign()
 
         self._journal = Journal(folder.journal)
-        self._budget = budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=slots)
+        self._budget = budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=slots())
         resources = config.resources
         rules = Rules(
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
@@ -89,7 +103,7 @@ class Session:
         folder.write_provenance(provenance)
         limits = ", ".join(str(use) for use in budget.uses(board, 0)) or "until it stops improving"
         console.print(
-            f"study {folder.path}: {limits}; {slots} units at a time"
+            f"study {folder.place}: {limits}; {slots()} units at a time"
             + "".join(f"\n  changed: {line}" for line in self._changes),
             highlight=False,
             markup=False,
@@ -105,8 +119,11 @@ class Session:
                 # Only now: if this start fails, the next one must find what the last driver left.
                 self._lock.sign()
                 folder.write_config(self._config)
+                if self._mirror is not None:
+                    self._mirror.start()
                 self._remove_leftovers()
-                run_units(study, self._config.resources, self._unit_config, folder.path, self._tick)
+                resources = self._config.resources
+                run_units(study, resources, self._unit_config, folder.path, self._tick, slots=self._slots)
         except KeyboardInterrupt:
             study.halt("interrupted")
             close_s = 0.0
@@ -120,7 +137,7 @@ class Session:
             reason = self._let_go(close_s)
         if study.interrupted:
             raise InterruptedStudyError(
-                f"{folder.path}: {reason} after {len(study.board.ranking())} complete configurations; "
+                f"{folder.place}: {reason} after {len(study.board.ranking())} complete configurations; "
                 f"go on with: {self._resume_command()}"
             )
         table = leaderboard(study.board, rows=20, objectives=self._config.objectives)
@@ -158,28 +175,48 @@ class Session:
             seed,
             recipe,
             self._recordings.material(recipe),
-            self._folder.units.absolute(),
+            self._folder.checkpoints,
             self._config.resources,
-            weights=_weights(recipe),
+            weights=self._weights(recipe),
             whole_batches=not configuration.units[seed].out_of_memory,
         )
 
     def _tick(self) -> None:
+        slots = self._slots()
+        if slots == 0 and not self._waits_for_nodes:
+            self._console.print("no node is left that can take a unit; waiting for one", markup=False)
+        self._waits_for_nodes = slots == 0
+        self._budget.slots = max(1, slots)
         self._study.keep_to_budget()
         self._lock.beat()
+        if (holder := self._lock.taken_by) is not None and self._study.halted is None:
+            self._study.halt(f"taken over by {holder}")
         self._progress.tick()
 
     def _remove_checkpoints(self, event: Event) -> None:
         """Free the disk of a unit that is over: `best.yaml` trains again, weights of losers do not matter."""
         if isinstance(event, UnitEnded):
-            unit = self._folder.units / unit_id(event.configuration, event.seed)
-            shutil.rmtree(unit, ignore_errors=True)
+            self._remove_checkpoint(unit_id(event.configuration, event.seed))
 
     def _remove_leftovers(self) -> None:
         """The same for those that were over when an earlier driver died before it came to it."""
         for unit in self._study.board.units():
             if unit.over:
-                shutil.rmtree(self._folder.units / unit.id, ignore_errors=True)
+                self._remove_checkpoint(unit.id)
+
+    def _remove_checkpoint(self, unit: str) -> None:
+        if self._mirror is not None:
+            self._mirror.remove_checkpoints(unit)
+        else:
+            shutil.rmtree(self._folder.units / unit, ignore_errors=True)
+
+    def _weights(self, recipe: Recipe) -> Weights | None:
+        weights = weights_of(recipe)
+        if weights is None or self._shared is None:
+            return weights
+        if weights not in self._shared_weights:
+            self._shared_weights[weights] = share_weights(weights, self._shared)
+        return self._shared_weights[weights]
 
     @contextlib.contextmanager
     def _halting_on_signals(self) -> Iterator[None]:
@@ -227,13 +264,15 @@ def _directory(config: StudyConfig, console: Console) -> Path:
 
 def weights_hash(recipe: Recipe) -> str | None:
     """SHA-256 of the weights that a recipe starts from, hex; None when they are random."""
-    path = _weights(recipe)
-    return None if path is None else checkpoint_sha256(path)
+    weights = weights_of(recipe)
+    return None if weights is None else weights.sha256
 
 
-def _weights(recipe: Recipe) -> Path | None:
-    source = recipe.backbone.pretrained
-    return None if source is None else find_checkpoint(source).absolute()
+def _shared_place(folder: StudyFolder, address: str) -> str | None:
+    """Where features and weights are put for machines that do not see this one's; None when no other takes part."""
+    if folder.uri is None and address == "local":
+        return None
+    return below(folder.studies if folder.uri else str(folder.path.parent.absolute()), ".shared")
 
 
 def _provenance(folder: StudyFolder, material: Material, recipe: Recipe) -> dict[str, Any]:

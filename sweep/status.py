@@ -14,15 +14,15 @@ from sweep.board import Board
 from sweep.budget import Budget
 from sweep.config import StudyConfig
 from sweep.folder import StudyFolder
+from sweep.lease import study_lock
 from sweep.ledger import ledger, totals
-from sweep.lock import StudyLock
 from sweep.progress import duration
 from sweep.units import State
 
 
 def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
     """State, budget and ledger of a study; with `units` an account of each unit as well."""
-    config, board, lock = folder.config(), folder.board(), StudyLock(folder.path)
+    config, board, lock = folder.config(), folder.board(), study_lock(folder)
     holder, last_sign = lock.held_by(), lock.last_sign()
     now = time.time() if holder is not None or last_sign is None else last_sign
     lines = [_state(folder, board, holder, last_sign), *_counts(board, config, now, held=holder is not None)]
@@ -34,13 +34,13 @@ def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
 
 def _state(folder: StudyFolder, board: Board, holder: str | None, last_sign: float | None) -> str:
     if holder is not None:
-        return f"{folder.path}: running ({holder})"
+        return f"{folder.place}: running ({holder})"
     resume = f"go on with: respsweep run --resume {folder.arguments}"
     if board.stopped is None:
         seen = f", last sign of life {_moment(last_sign)}" if last_sign is not None else ""
-        return f"{folder.path}: its driver died{seen}; {resume}"
+        return f"{folder.place}: its driver died{seen}; {resume}"
     ended = board.drivers[-1].ended
-    stopped = f"{folder.path}: {board.stopped}, since {_moment(ended)}"
+    stopped = f"{folder.place}: {board.stopped}, since {_moment(ended)}"
     if board.stopped == "over":
         return stopped
     spent = board.stopped.startswith(("budget spent", "ended with seeds"))

@@ -177,21 +177,36 @@ class Study:
         self._ended(number, seed)
         self._drop_hopeless()
 
-    def lost(self, number: int, seed: int, reason: str, *, out_of_memory: bool = False) -> None:
-        """The unit lost its worker. It will go on from its checkpoint, unless it did so often enough."""
+    def lost(
+        self,
+        number: int,
+        seed: int,
+        reason: str,
+        *,
+        cause: Literal["worker", "node", "notice"] = "worker",
+        out_of_memory: bool = False,
+    ) -> None:
+        """The unit lost its worker. It will go on from its checkpoint, unless it did so often enough.
+
+        A node that was taken back with `notice` is no failure of the unit; nor is one that died, unless the unit had
+        ended no epoch there nor on the one before: it may be what kills its nodes.
+        """
         unit = self.board.unit(number, seed)
+        recent = unit.attempts[-2:]
+        in_vain = len(recent) == 2 and all(attempt.heard <= attempt.started for attempt in recent)
+        counts = cause == "worker" or (cause == "node" and in_vain)
         if out_of_memory and unit.out_of_memory:
             self.failed(number, seed, f"out of memory, with accumulated gradients too: {reason}")
         elif self.board.fate(number) is not Fate.OPEN:
             self.failed(number, seed, f"lost its worker after its configuration was given up: {reason}")
         elif out_of_memory:
             self._record(UnitLost(number, seed, reason, counts=False, out_of_memory=True))
-        elif unit.failures >= self._rules.max_failures:
+        elif counts and unit.failures >= self._rules.max_failures:
             self.failed(
                 number, seed, f"lost its worker more often than resources.max_failures allows: {reason}"
             )
         else:
-            self._record(UnitLost(number, seed, reason))
+            self._record(UnitLost(number, seed, reason, counts=counts))
 
     def failed(self, number: int, seed: int, reason: str) -> None:
         """The unit cannot be finished; no further seed of its configuration starts."""

@@ -6,19 +6,15 @@ and written by one thread, in batches. Times are those of the events, so that an
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import os
 import queue
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 from sweep.events import Event
@@ -50,6 +46,8 @@ REFUSALS = {
     "MALFORMED_REQUEST",
     "RESOURCE_DOES_NOT_EXIST",
 }
+# 401 and 403. No refusal of one run: its server may let us in again when its administrator has mended a password.
+DENIALS = {"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"}
 
 
 class TrackingError(RuntimeError):
@@ -86,6 +84,8 @@ class Tracking:
         except TrackingError:
             raise
         except Exception as error:
+            if (denial := _denial(error)) is not None:
+                raise TrackingError(f"tracking server {uri}: {denial}") from error
             raise TrackingError(
                 f"tracking server {uri}: no answer ({_reason(error)}); start it, or leave --tracking-uri out "
                 "to keep the runs in the study folder"
@@ -183,45 +183,26 @@ def _refused(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.error_code in REFUSALS
 
 
+def _denial(error: BaseException | None) -> str | None:
+    """What a 401 or 403 says to do; None for another error."""
+    if not isinstance(error, MlflowException) or error.error_code not in DENIALS:
+        return None
+    if "Invalid Host header" in str(error):
+        return "403, it does not answer to this name; add it to MLFLOW_SERVER_ALLOWED_HOSTS there"
+    status = error.get_http_status_code()
+    what = "not logged in" if status == HTTPStatus.UNAUTHORIZED else "not permitted"
+    return f"{status}, {what}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+
+
 def database_uri(study_folder: Path) -> str:
     """MLflow's address of the database inside a study folder."""
     return f"sqlite:///{(study_folder / 'mlflow.db').absolute()}"
 
 
-def serve_ui(tracking_uri: str | None, study_folder: Path, port: int) -> None:
-    """Serve the MLflow UI of a study on the loopback interface, until interrupted.
-
-    Raises TrackingError when the study's runs are on a server (`tracking_uri`), or the UI does not start.
-    """
-    if tracking_uri is not None:
-        raise TrackingError(f"the runs of this study are on {tracking_uri}; open it there")
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database_uri(study_folder)]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    _check_port_is_free(port)
-    # MLflow starts workers of its own and does not always take them along; their session does.
-    server = subprocess.Popen(command, start_new_session=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        status = server.wait()
-    except KeyboardInterrupt:
-        return
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-    raise TrackingError(f"the MLflow UI ended by itself, with status {status}")
-
-
-def _check_port_is_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise TrackingError(f"--port {port}: {error.strerror}; give another one") from error
-
-
 def _reason(error: BaseException | None) -> str:
     """What lies at the bottom of an error, `Connection refused` say; or its first line."""
+    if (denial := _denial(error)) is not None:
+        return denial
     reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
     while error is not None:
         if isinstance(error, OSError) and error.strerror:

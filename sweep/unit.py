@@ -14,13 +14,16 @@ import torch
 from ray import tune
 
 from data.batches import Examples
-from model.training.checkpoint import CheckpointError, latest_checkpoint, save_checkpoint
+from model.training.checkpoint import CheckpointError
 from model.training.fit import EpochMetrics, Training, select_epoch
 from model.training.recipe import Recipe
 from sweep.config import ResourcesConfig
 from sweep.full_memory import is_out_of_memory
 from sweep.recordings import Material, load_examples
+from sweep.unit_checkpoint import UnitCheckpoint
+from sweep.unit_notice import NodeDrainedError, drain_notice
 from sweep.units import unit_id
+from sweep.weights import Weights, local_weights
 
 Result = TypeVar("Result")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -35,7 +38,8 @@ class UnitTrainable(tune.Trainable):
     a checkpoint but before its report tells that epoch again. An error of the training itself is the unit's result
     (`failure`): it would come again on any machine. So is a full memory (`lost`): the study starts the unit again, in
     smaller chunks; and a full disk (`full_disk`): it halts the study. An error of the device, and any other of the
-    disk, is the worker's death.
+    disk, is the worker's death. When its node is about to be taken back it saves where it is, in the middle of an epoch
+    too, and leaves (NodeDrainedError).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -54,20 +58,24 @@ class UnitTrainable(tune.Trainable):
         self._training = None
         return {"reports": [], **(self._ending or {}), "done": True}
 
+    def cleanup(self) -> None:
+        self._checkpoint.close()
+
     def _open(self, config: dict[str, Any]) -> None:
         self._ending: dict[str, str] | None = None
         self._note: str | None = None
         self._reported = 0
         # The last unit's tensors must be gone before the next one's are made.
         self._training: Training | None = None
-        self._checkpoint = (
-            Path(config["folder"]) / unit_id(config["configuration"], config["seed"]) / "checkpoint.pt"
-        )
+        if hasattr(self, "_checkpoint"):
+            self._checkpoint.close()
+        self._checkpoint = UnitCheckpoint(config["folder"], unit_id(config["configuration"], config["seed"]))
         self._guard(lambda: self._build(config))
 
     def _build(self, config: dict[str, Any]) -> None:
         torch.set_num_threads(config["threads"])
-        self._recipe = Recipe.model_validate_json(config["recipe"])
+        recipe = Recipe.model_validate_json(config["recipe"])
+        self._recipe = _with_weights(recipe, config["weights"] and Weights(**json.loads(config["weights"])))
         material = Material(**json.loads(config["material"]))
         train, validation = _examples(material, self._recipe.folds.fold, config["device"], config["share"])
         training = Training(
@@ -79,7 +87,7 @@ class UnitTrainable(tune.Trainable):
             accumulate=config["accumulate"],
             identity=config["identity"],
         )
-        state, self._note = latest_checkpoint(self._checkpoint)
+        state, self._note = self._checkpoint.load()
         if state is not None:
             try:
                 training.load_state_dict(state)
@@ -94,8 +102,13 @@ class UnitTrainable(tune.Trainable):
         training = self._training
         assert training is not None
         if not training.done:
-            training.run_epoch()
-            save_checkpoint(self._checkpoint, training.state_dict())
+            paused = training.run_epoch_unless(drain_notice()) is None
+            self._checkpoint.save(training.state_dict())
+            if paused:
+                # An error, and not a result: Tune would use this process, on this node, for the next unit.
+                raise NodeDrainedError(
+                    f"its node is about to be taken back; saved in epoch {training.epoch + 1}"
+                )
         news = [report(metrics) for metrics in training.history[self._reported :]]
         if self._note is not None:
             news[-1]["note"], self._note = self._note, None
@@ -109,10 +122,12 @@ class UnitTrainable(tune.Trainable):
         """What `action` returns; None when it went wrong, and how is the unit's ending."""
         try:
             return action()
+        except NodeDrainedError:
+            raise
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise
-            self._ending = {"full_disk": f"{error.strerror}: {self._checkpoint.parent}"}
+            self._ending = {"full_disk": f"{error.strerror}: {self._checkpoint.path.parent}"}
         except Exception as error:
             if is_out_of_memory(error):
                 self._ending = {"lost": _explain(error)}
@@ -129,23 +144,25 @@ def unit_config(
     seed: int,
     recipe: Recipe,
     material: Material,
-    folder: Path,
+    folder: Path | str,
     resources: ResourcesConfig,
     *,
-    weights: Path | None = None,
+    weights: Weights | None = None,
     whole_batches: bool = True,
 ) -> dict[str, Any]:
-    """What a worker needs to train a unit: plain values, and paths that it can read.
+    """What a worker needs to train a unit: plain values, and places that it can read.
 
-    `weights`: where the recipe's pretrained ones lie for a worker, which starts in another folder. Recipe and material
-    travel as JSON, as Tune copies every key of a config into every result.
+    `folder`: where checkpoints are saved, see `UnitCheckpoint`. `weights`: the recipe's pretrained ones, as a worker
+    starts in another folder. Recipe, material and weights travel as JSON, as Tune copies every key of a config into
+    every result.
     """
     return {
         "configuration": configuration,
         "seed": seed,
-        "recipe": _with_weights(recipe, weights).model_dump_json(),
+        "recipe": recipe.model_dump_json(),
         "identity": recipe.digest(),
         "material": json.dumps(asdict(material)),
+        "weights": weights and json.dumps(asdict(weights)),
         "folder": str(folder),
         "threads": max(1, int(resources.cpu)),
         "device": "cuda" if resources.gpu else "cpu",
@@ -154,10 +171,10 @@ def unit_config(
     }
 
 
-def _with_weights(recipe: Recipe, weights: Path | None) -> Recipe:
+def _with_weights(recipe: Recipe, weights: Weights | None) -> Recipe:
     if weights is None:
         return recipe
-    backbone = recipe.backbone.model_copy(update={"pretrained": str(weights)})
+    backbone = recipe.backbone.model_copy(update={"pretrained": str(local_weights(weights))})
     return recipe.model_copy(update={"backbone": backbone})
 
 

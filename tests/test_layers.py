@@ -8,7 +8,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = ["data", "model", "model.training", "sweep"]
 DOORS = {
-    "ray": ("sweep.executor", "sweep.search", "sweep.pruning", "sweep.unit"),
+    "ray": (
+        "sweep.executor",
+        "sweep.executor_drain",
+        "sweep.executor_losses",
+        "sweep.executor_nodes",
+        "sweep.search",
+        "sweep.pruning",
+        "sweep.unit",
+        "sweep.unit_notice",
+    ),
     "optuna": (
         "sweep.search_optuna",
         "sweep.search_parameters",
@@ -16,6 +25,8 @@ DOORS = {
         "sweep.search_storage",
         "sweep.pruning_optuna",
     ),
+    "pyarrow": ("sweep.storage_uri",),
+    "fsspec": ("sweep.storage_uri",),
     "mlflow": ("sweep.tracking", "sweep.tracking_runs"),
 }
 

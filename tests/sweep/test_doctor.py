@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model.selective_scan import available_engines, numba_cpu
 from sweep.cli import main
-from sweep.doctor import TOLERANCE, Finding, examine, scan_error
+from sweep.doctor import TOLERANCE, Finding, _store, examine, scan_error
 
 CPU = torch.device("cpu")
 
@@ -38,7 +38,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def findings() -> dict[str, Finding]:
-    return {finding.what: finding for finding in examine(Path("studies"))}
+    return {finding.what: finding for finding in examine("studies")}
 
 
 def break_scans(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -166,3 +166,16 @@ def test_gpus_are_named_and_their_engines_checked() -> None:
     assert torch.cuda.get_device_name(0) in found["GPU 0"].found
     assert found["scan used on cuda"].found != "reference"
     assert not any(finding.broken for finding in found.values())
+
+
+def test_an_object_store_is_written_to_and_read_back(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    found = _store(f"file://{tmp_path}/lab")
+    assert not found.broken
+    assert found.found == f"file://{tmp_path}/lab, written and read back"
+    assert list((tmp_path / "lab").iterdir()) == []
+
+
+def test_a_store_that_does_not_take_a_file_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "lab").write_text("a file where the store should be")
+    assert _store(f"file://{tmp_path}/lab").broken

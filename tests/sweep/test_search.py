@@ -9,6 +9,7 @@ import pytest
 from sweep.board import Board
 from sweep.budget import Budget
 from sweep.config import BudgetConfig, PrunerConfig
+from sweep.executor_losses import Loss
 from sweep.pruning_optuna import EpochPruner
 from sweep.racing import NoRacingConfig
 from sweep.search import BoardSearcher
@@ -47,11 +48,12 @@ def study(search: OneConfiguration) -> Study:
     return study
 
 
-def searcher_of(study: Study, deaths: dict[str, str] | None = None) -> BoardSearcher:
-    def config(configuration: Configuration, seed: int) -> dict[str, Any]:
-        return {"configuration": configuration.number, "seed": seed}
+def config_of(configuration: Configuration, seed: int) -> dict[str, Any]:
+    return {"configuration": configuration.number, "seed": seed}
 
-    return BoardSearcher(study, config, deaths or {})
+
+def searcher_of(study: Study, losses: dict[str, Loss] | None = None) -> BoardSearcher:
+    return BoardSearcher(study, config_of, losses or {}, lambda: 8, lambda: None)
 
 
 def test_a_trial_is_a_unit_and_its_end_the_units(study: Study) -> None:
@@ -83,11 +85,34 @@ def test_a_unit_ends_as_its_result_says(study: Study, result: dict[str, Any], st
 
 
 def test_a_dead_worker_is_told_with_its_cause(study: Study) -> None:
-    searcher = searcher_of(study, {"a": "node 7 is gone\nTraceback"})
+    searcher = searcher_of(study, {"a": Loss("killed by signal 11\nTraceback", "worker")})
     searcher.suggest("a")
     searcher.on_trial_complete("a", error=True)
     unit = study.board.unit(0, 1)
-    assert (unit.state, unit.failures, unit.reason) == (State.WAITING, 1, "node 7 is gone\nTraceback")
+    assert (unit.state, unit.failures, unit.reason) == (State.WAITING, 1, "killed by signal 11\nTraceback")
+
+
+def test_a_node_that_was_taken_back_is_no_failure_of_its_units(study: Study) -> None:
+    searcher = searcher_of(study, {name: Loss("taken back", "notice") for name in "abc"})
+    for name in "abc":
+        assert searcher.suggest(name) == {"configuration": 0, "seed": 1}
+        searcher.on_trial_complete(name, error=True)
+    unit = study.board.unit(0, 1)
+    assert (unit.state, unit.failures) == (State.WAITING, 0)
+
+
+def test_as_many_units_run_as_there_is_room_for_when_asked() -> None:
+    slots = iter([0, 1, 1, 2])
+    racing = NoRacingConfig()
+    budget = Budget(BudgetConfig(configurations=2), racing, gpus=0, slots=1)
+    pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
+    study = Study(Board(), OneConfiguration(), pruner, budget, Rules(racing))
+    study.start((1,))
+    waited = []
+    searcher = BoardSearcher(study, config_of, {}, lambda: next(slots), lambda: waited.append(1))
+    asked = [searcher.suggest(name) for name in "abcd"]
+    assert asked == [None, {"configuration": 0, "seed": 1}, None, {"configuration": 1, "seed": 1}]
+    assert len(waited) == 2
 
 
 def test_what_a_halt_tears_down_is_no_failure(study: Study) -> None:
@@ -124,7 +149,7 @@ def test_values_that_make_no_recipe_fail_their_configuration(study: Study) -> No
     def contradict(configuration: Configuration, seed: int) -> dict[str, Any]:
         raise ValueError("weighted and inverse_frequency both correct the class balance")
 
-    searcher = BoardSearcher(study, contradict, {})
+    searcher = BoardSearcher(study, contradict, {}, lambda: 8, lambda: None)
     assert searcher.suggest("a") == "FINISHED"
     assert study.board.fate(0) is Fate.FAILED
 

@@ -339,6 +339,31 @@ def test_a_unit_that_lost_its_worker_comes_first_until_it_did_too_often() -> Non
     )
 
 
+def test_nodes_that_are_taken_back_or_die_are_no_failure_of_a_unit_that_came_on() -> None:
+    world = World(max_failures=0)
+    world.start()
+    for epoch in range(1, 5):
+        world.study.lost(0, 1, "taken back", cause="notice")
+        assert world.start() == (0, 1)
+        world.clock.now += 60
+        world.study.report(0, 1, report(epoch, 0.5))
+        world.study.lost(0, 1, "node 7 is gone", cause="node")
+        assert world.start() == (0, 1)
+    assert world.board.unit(0, 1).failures == 0
+
+
+def test_a_unit_under_which_one_node_after_the_other_dies_may_be_what_kills_them() -> None:
+    world = World(max_failures=1)
+    world.start()
+    for failures in (0, 1):
+        world.clock.now += 60
+        world.study.lost(0, 1, "a node is gone", cause="node")
+        assert world.start() == (0, 1)
+        assert world.board.unit(0, 1).failures == failures
+    world.study.lost(0, 1, "a node is gone", cause="node")
+    assert world.board.unit(0, 1).state is State.FAILED
+
+
 def test_a_full_memory_is_forgiven_once() -> None:
     world = World(max_failures=0)
     world.start()

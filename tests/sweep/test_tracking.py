@@ -34,7 +34,7 @@ from sweep.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.tracking import Tracking, TrackingError, database_uri, serve_ui
+from sweep.tracking import Tracking, TrackingError, database_uri
 from sweep.units import unit_id
 
 EPOCHS = 4
@@ -463,11 +463,6 @@ def test_an_address_that_is_none_is_refused_in_one_line(uri: str) -> None:
     with pytest.raises(TrackingError, match=f"tracking server {uri}: ") as refusal:
         Tracking(uri, "study", None, "study", [], {})
     assert "\n" not in str(refusal.value)
-
-
-def test_the_ui_of_a_study_on_a_server_is_there() -> None:
-    with pytest.raises(TrackingError, match="the runs of this study are on http://tracking; open it there"):
-        serve_ui("http://tracking", Path("study"), 5000)
 
 
 def free_port() -> int:

@@ -9,11 +9,14 @@ import torch
 from data.batches import Examples
 from data.config import parse
 from data.synthetic import write_breaths
+from model.training.checkpoint import load_checkpoint
 from model.training.recipe import Recipe
 from sweep.config import ResourcesConfig
 from sweep.rates import RATES
 from sweep.recordings import Material, Recordings, load_examples
 from sweep.unit import CHUNKS, UnitTrainable, unit_config
+from sweep.unit_notice import NodeDrainedError
+from sweep.weights import Weights
 
 RECIPE: dict[str, Any] = {
     "backbone": {"name": "dass", "variant": "tiny"},
@@ -95,6 +98,28 @@ def test_a_unit_knows_its_share_of_a_device(
     assert asked == [("cuda" if gpu else "cpu", share)] * 2
 
 
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_unit_whose_node_goes_saves_within_the_epoch_and_ends_elsewhere_as_undisturbed(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    whole = UnitTrainable(config(material, tmp_path / "whole"))
+    expected = [report for _ in range(2) for report in whole.train()["reports"]]
+    unit = UnitTrainable(config(material, tmp_path / "moved"))
+    unit.train()
+    asked = iter([False] * after + [True])
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.unit.drain_notice", lambda: lambda: next(asked))
+        with pytest.raises(NodeDrainedError, match=r"about to be taken back; saved in epoch 2"):
+            unit.train()
+    begun = load_checkpoint(tmp_path / "moved" / "0000-seed1" / "checkpoint.pt")["begun"]
+    assert begun["steps"] == after
+    again = UnitTrainable(config(material, tmp_path / "moved")).train()
+    assert again["done"]
+    assert [{**report, "seconds": 0} for report in again["reports"]] == [
+        {**report, "seconds": 0} for report in expected
+    ]
+
+
 def test_a_damaged_checkpoint_falls_back_and_says_so(material: Material, tmp_path: Path) -> None:
     whole = UnitTrainable(config(material, tmp_path / "whole", epochs=3))
     expected = [report for _ in range(2) for report in whole.train()["reports"]]
@@ -116,7 +141,7 @@ def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
 
     expected = UnitTrainable(config(material, tmp_path / "whole")).train()["reports"]
     with monkeypatch.context() as patch:
-        patch.setattr("model.training.fit.Training.run_epoch", full)
+        patch.setattr("model.training.fit.Training.run_epoch_unless", full)
         result = UnitTrainable(config(material, tmp_path)).train()
     assert result["done"]
     assert result["lost"].startswith("OutOfMemoryError: CUDA out of memory")
@@ -152,7 +177,7 @@ def test_an_error_of_the_device_is_the_workers_death(
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     unit = UnitTrainable(config(material, tmp_path))
-    monkeypatch.setattr("model.training.fit.Training.run_epoch", broken)
+    monkeypatch.setattr("model.training.fit.Training.run_epoch_unless", broken)
     with pytest.raises(RuntimeError, match=r"illegal memory access"):
         unit.train()
 
@@ -168,13 +193,12 @@ def test_a_checkpoint_of_another_recipe_is_begun_anew(material: Material, tmp_pa
 def test_weights_may_lie_elsewhere_when_a_unit_goes_on(material: Material) -> None:
     recipe = parse(Recipe, {**RECIPE, "backbone": {"variant": "tiny", "pretrained": "weights.pth"}}, "test")
     here, there = (
-        unit_config(
-            0, 1, recipe, material, Path("units"), ResourcesConfig(), weights=Path(folder) / "weights.pth"
-        )
-        for folder in ("/here", "/there")
+        unit_config(0, 1, recipe, material, Path("units"), ResourcesConfig(), weights=Weights(path, "0" * 64))
+        for path in ("/here/weights.pth", "/there/weights.pth")
     )
-    assert '"/there/weights.pth"' in there["recipe"]
     assert here["identity"] == there["identity"] == recipe.digest()
+    failure = UnitTrainable(there).train()["failure"]
+    assert "/there/weights.pth: no such file" in failure.splitlines()[0]
 
 
 def test_a_full_disk_is_the_studys_matter(
@@ -183,7 +207,7 @@ def test_a_full_disk_is_the_studys_matter(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("sweep.unit.save_checkpoint", full)
+    monkeypatch.setattr("sweep.unit_checkpoint.save_checkpoint", full)
     result = UnitTrainable(config(material, tmp_path)).train()
     assert result["done"]
     assert result["full_disk"] == f"No space left on device: {tmp_path / '0000-seed1'}"
@@ -195,7 +219,7 @@ def test_a_disk_that_does_not_answer_is_the_workers_death(
     def broken(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("sweep.unit.save_checkpoint", broken)
+    monkeypatch.setattr("sweep.unit_checkpoint.save_checkpoint", broken)
     with pytest.raises(OSError, match=r"Input/output error"):
         UnitTrainable(config(material, tmp_path)).train()
 
@@ -206,7 +230,7 @@ def test_an_error_is_the_units_result(material: Material, tmp_path: Path) -> Non
     assert result["done"]
     assert result["failure"].startswith("TrainingError: the training loss is")
 
-    gone = dataclasses.replace(material, store=str(tmp_path / "gone"))
+    gone = dataclasses.replace(material, store="gone", recordings=str(tmp_path / "nowhere"))
     result = UnitTrainable(config(gone, tmp_path / "other")).train()
     assert result["done"]
-    assert str(tmp_path / "gone") in result["failure"].splitlines()[0]
+    assert result["failure"].splitlines()[0].startswith("MaterialError: gone: no such features in")

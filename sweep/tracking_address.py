@@ -1,0 +1,103 @@
+"""Where an MLflow server may listen, and by which names it answers."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Mapping
+
+EVERYWHERE = "localhost", "127.0.0.1", "[::1]"
+"""An ssh-forwarded port arrives as one of these, with whatever port it has at the other end."""
+
+
+class TrackingAddressError(ValueError):
+    """An MLflow server may not, or cannot, listen there."""
+
+
+def listening_address(host: str) -> str:
+    """The address that a server listens on for `host`, a name or an address: a loopback or a private one.
+
+    MLflow speaks plain HTTP, so there is no option for a public address: a proxy with TLS belongs in front of a
+    loopback one. Raises TrackingAddressError for an address that is public, or is all of them.
+    """
+    address = _look_up(host)
+    if address.is_unspecified:
+        raise TrackingAddressError(
+            f"--host {host}: would be every address of this machine, public ones too; give a private one, or leave "
+            "--host out and forward the port by ssh"
+        )
+    if address.is_global or address.is_multicast:
+        raise TrackingAddressError(
+            f"--host {host}: {address} is a public address, and runs and passwords would cross the internet in the "
+            "clear; give a private one, or leave --host out and forward the port by ssh"
+        )
+    return str(address)
+
+
+def is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
+def in_url(address: str) -> str:
+    """An address as URLs and Host headers have it."""
+    return f"[{address}]" if ":" in address else address
+
+
+def host_environment(address: str, port: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """What MLflow reads to know its own names; those in `environment`, a proxy's say, stay.
+
+    Its defaults let any name through that begins like a private address (`10.example.org`), and refuse what a
+    browser sends to a private address.
+    """
+    own = list(dict.fromkeys((in_url(address), *_own_names())))
+    hosts = [pattern for name in dict.fromkeys((*EVERYWHERE, *own)) for pattern in (name, _any_port(name))]
+    # MLflow knows those of EVERYWHERE. No wildcards: it hands these to Flask-CORS as well, which reads one with a
+    # wildcard as a regular expression that only has to match the beginning.
+    origins = [f"http://{name}:{port}" for name in own if name not in EVERYWHERE]
+    return {
+        variable: ",".join(filter(None, [*patterns, environment.get(variable)]))
+        for variable, patterns in (
+            ("MLFLOW_SERVER_ALLOWED_HOSTS", hosts),
+            ("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", origins),
+        )
+    }
+
+
+def check_port_is_free(address: str, port: int) -> None:
+    """Raises TrackingAddressError when nothing can listen there."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen()
+        except OSError as error:
+            what = f"--host {address}" if error.errno == errno.EADDRNOTAVAIL else f"--port {port}"
+            raise TrackingAddressError(f"{what}: {error.strerror}; give another one") from error
+
+
+def _look_up(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise TrackingAddressError(
+            f"--host {host}: {error.strerror}; give an address of this machine"
+        ) from error
+    # IPv4 first, as `ssh -L` and `ray attach -p` forward to it.
+    entry = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    address = ipaddress.ip_address(entry[4][0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _own_names() -> list[str]:
+    """This machine's names; browsers send them in lower case, other clients as they were typed."""
+    names = socket.gethostname(), socket.getfqdn()
+    return [spelling for name in names for spelling in (name, name.lower())]
+
+
+def _any_port(name: str) -> str:
+    # An opening bracket would begin a set of characters.
+    return name.replace("[", "[[]") + ":*"

@@ -1,0 +1,107 @@
+"""The users of an MLflow server: its basic-auth app with an administrator, and without MLflow's own default password."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import create_engine, inspect, text
+
+USERNAME = "MLFLOW_TRACKING_USERNAME"
+PASSWORD = "MLFLOW_TRACKING_PASSWORD"
+SHORTEST_PASSWORD = 12
+# What older versions of MLflow came with, and it refuses now.
+KNOWN_PASSWORD = "password1234"
+
+
+class TrackingAuthError(ValueError):
+    """An administrator who cannot be."""
+
+
+@dataclass(frozen=True)
+class Administrator:
+    """Who may do everything on a server. `password` is None for one who is in its users' database already."""
+
+    name: str
+    password: str | None = field(default=None, repr=False)
+    made_up: bool = False
+
+
+def administrator(database: str, environment: Mapping[str, str], terminal: bool) -> Administrator:
+    """The one named by the variables that MLflow's clients read, or one with a password made at random.
+
+    A password is made up only where a `terminal` can show it: elsewhere a log would keep it. Raises TrackingAuthError
+    when there is none, or none that MLflow takes.
+    """
+    name, password = environment.get(USERNAME) or "admin", environment.get(PASSWORD)
+    if ":" in name:
+        raise TrackingAuthError(f"{USERNAME}: {name} holds a colon, which HTTP cannot send in a user's name")
+    if password:
+        if len(password) < SHORTEST_PASSWORD or password == KNOWN_PASSWORD:
+            raise TrackingAuthError(
+                f"{PASSWORD}: is shorter than {SHORTEST_PASSWORD} characters, or everybody's; take another one"
+            )
+        return Administrator(name, password)
+    if _is_known(database, name):
+        return Administrator(name)
+    if not terminal:
+        raise TrackingAuthError(
+            f"--auth: {name} has no password yet, and a made-up one would stay in a log; set {PASSWORD}"
+        )
+    return Administrator(name, secrets.token_urlsafe(18), made_up=True)
+
+
+def auth_environment(one: Administrator, database: str, folder: Path) -> dict[str, str]:
+    """What MLflow's basic-auth app reads, with its settings written into `folder`; passwords are not among these.
+
+    Who is no administrator sees only what is granted to them.
+    """
+    settings = folder / "basic_auth.ini"
+    # configparser reads % as the beginning of a reference.
+    location = database.replace("%", "%%")
+    settings.write_text(
+        f"[mlflow]\ndefault_permission = NO_PERMISSIONS\ndatabase_uri = {location}\nadmin_username = admin\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    return {
+        "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+        "MLFLOW_AUTH_ADMIN_USERNAME": one.name,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": one.password or "",
+        # Signs the forms of one server, whose processes all inherit it.
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
+    }
+
+
+def check_password(one: Administrator, address: str, port: int, database: str) -> None:
+    """Raises TrackingAuthError when a running server knows the administrator by another password."""
+    if one.password is None:
+        return
+    token = base64.b64encode(f"{one.name}:{one.password}".encode()).decode()
+    connection = http.client.HTTPConnection(address, port, timeout=30)
+    try:
+        path = f"/api/2.0/mlflow/users/get?username={quote(one.name, safe='')}"
+        connection.request("GET", path, headers={"Authorization": f"Basic {token}"})
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        raise TrackingAuthError(
+            f"{PASSWORD}: {one.name} has another one in {database}; give that, or remove the users there to begin anew"
+        )
+
+
+def _is_known(database: str, name: str) -> bool:
+    engine = create_engine(database)
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table("users"):
+                return False
+            found = connection.execute(text("SELECT 1 FROM users WHERE username = :name"), {"name": name})
+            return found.first() is not None
+    finally:
+        engine.dispose()

@@ -1,0 +1,150 @@
+"""A node that dies in the middle of a sweep: its units go on elsewhere, and the scores are as if it had lived.
+
+Head and nodes are Ray's own processes on this machine, each node with a raylet and workers of its own.
+"""
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sweep import session
+from sweep.board import Board
+from sweep.config import StudyConfig
+from sweep.events import UnitLost
+from sweep.executor import run_units
+from sweep.folder import StudyFolder
+from sweep.run import run_study
+from sweep.unit import UnitTrainable
+from sweep.units import State
+
+EPOCHS = 6
+STUDY: dict[str, Any] = {
+    "data": {"patients": 8, "seed": 0},
+    "recipe": {
+        "backbone": {"name": "dass", "variant": "tiny"},
+        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+        "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
+        "epochs": EPOCHS,
+    },
+    "search": {"patch_mix.temperature": {"type": "categorical", "choices": [0.06, 0.2]}},
+    "sampler": {"name": "grid"},
+    "seeds": [1, 2],
+    "pruner": {"name": "none"},
+    "racing": {"name": "none"},
+    "budget": {"configurations": 2},
+}
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A head that runs nothing, and two nodes that take one unit each."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    # Not the directory of other clusters here. Names of sockets must be short.
+    directory = tempfile.mkdtemp(prefix="ray-")
+    monkeypatch.setenv("RAY_TMPDIR", directory)
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(2):
+            made.add_node(num_cpus=1)
+        yield made
+    finally:
+        made.shutdown()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def telling(log: Path) -> type[UnitTrainable]:
+    """The unit's trainable, which writes a line for each step: node, configuration, seed, epochs that it reports."""
+
+    class Telling(UnitTrainable):
+        def step(self) -> dict[str, Any]:
+            import ray
+
+            result = super().step()
+            line = {
+                "node": ray.get_runtime_context().get_node_id(),
+                "unit": [self.config["configuration"], self.config["seed"]],
+                "epochs": [report["epoch"] for report in result["reports"]],
+            }
+            with log.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            return result
+
+    return Telling
+
+
+def steps_in(log: Path) -> list[dict[str, Any]]:
+    whole = log.read_text().rpartition("\n")[0] if log.exists() else ""
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def remove_one_that_trains(cluster: Any, log: Path, removed: list[str], over: threading.Event) -> None:
+    """Kill a node, once its unit has a checkpoint or two and is not near its end."""
+    while not over.wait(0.02):
+        last = {step["node"]: step["epochs"][-1] for step in steps_in(log) if step["epochs"]}
+        for node in cluster.worker_nodes:
+            if 2 <= last.get(node.node_id, 0) <= EPOCHS - 3:
+                removed.append(node.node_id)
+                cluster.remove_node(node, allow_graceful=False)
+                return
+
+
+def curves(board: Board) -> dict[tuple[Any, ...], list[Any]]:
+    """Every report of every unit but for its duration, by configuration and seed."""
+    return {
+        (*configuration.values.values(), seed): [{**report, "seconds": 0} for report in unit.curve]
+        for configuration in board.configurations
+        for seed, unit in configuration.units.items()
+    }
+
+
+def test_a_sweep_that_loses_a_node_ends_with_the_scores_of_one_that_did_not(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sweep(studies: Path) -> StudyFolder:
+        config = StudyConfig.model_validate(STUDY)
+        return run_study(config, studies, "one", cluster.address, Console(quiet=True))
+
+    whole = sweep(tmp_path / "whole").board()
+
+    log = tmp_path / "steps.jsonl"
+    monkeypatch.setattr(session, "run_units", partial(run_units, trainable=telling(log)))
+    removed: list[str] = []
+    over = threading.Event()
+    killer = threading.Thread(target=remove_one_that_trains, args=(cluster, log, removed, over), daemon=True)
+    killer.start()
+    try:
+        folder = sweep(tmp_path / "cut")
+    finally:
+        over.set()
+        killer.join(60)
+    (dead,) = removed
+    board = folder.board()
+
+    assert [unit.state for unit in board.units()] == [State.FINISHED] * 4
+    assert curves(board) == curves(whole)
+
+    lost = [event for event in folder.events() if isinstance(event, UnitLost)]
+    assert all(event.reason for event in lost)
+    (unit,) = {(event.configuration, event.seed) for event in lost}
+    before, after = (
+        [
+            step["epochs"]
+            for step in steps_in(log)
+            if step["unit"] == list(unit) and (step["node"] == dead) is on_dead
+        ]
+        for on_dead in (True, False)
+    )
+    # A new process tells at once what the checkpoint holds, and the epoch that it trained itself.
+    done = len(after[0]) - 1
+    assert done >= len(before) >= 2
+    assert after == [list(range(1, done + 2)), *([epoch] for epoch in range(done + 2, EPOCHS + 1))]
