@@ -1,0 +1,115 @@
+"""KubeRay's resources on Kubernetes: a RayJob or a RayCluster, with what is applied beside it.
+
+Fields as in the Go types of KubeRay's API ray.io/v1 (ray-operator/apis/ray/v1 in ray-project/kuberay).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sweep.cluster.cluster_file import Capacity, ClusterFile, Command, NodeType, items, mapping
+from sweep.cluster.shell import SHELLS
+
+SPOT = re.compile(r"spot|preemptible", re.IGNORECASE)
+SUFFIXES = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
+
+
+def is_kuberay(document: Any) -> bool:
+    return str(mapping(document).get("apiVersion", "")).startswith("ray.io/")
+
+
+def kuberay_file(path: Path, documents: Sequence[dict[str, Any]]) -> ClusterFile:
+    """A view of the first RayJob or RayCluster among `documents`; parts of the wrong type are left out of it."""
+    resource = next(document for document in documents if is_kuberay(document))
+    spec = mapping(resource.get("spec"))
+    is_job = resource.get("kind") == "RayJob"
+    cluster, root = (mapping(spec.get("rayClusterSpec")), "spec.rayClusterSpec") if is_job else (spec, "spec")
+    head = mapping(cluster.get("headGroupSpec"))
+    workers = [mapping(group) for group in items(cluster.get("workerGroupSpecs"))]
+    groups = [(f"{root}.headGroupSpec", head, True)]
+    groups += [(f"{root}.workerGroupSpecs.{number}", group, False) for number, group in enumerate(workers)]
+    commands = [command for where, group, is_head in groups for command in _commands(where, group, is_head)]
+    if isinstance(entrypoint := spec.get("entrypoint"), str):
+        commands.append(Command("spec.entrypoint", entrypoint, True, False))
+    mounted = [_shared_mounts(group) for _, group, is_head in groups if not is_head]
+    return ClusterFile(
+        path=path,
+        kind="kuberay",
+        provider="kubernetes",
+        documents=documents,
+        content=cluster,
+        root=f"{root}.",
+        commands=commands,
+        node_types=[_node_type(where, group, is_head) for where, group, is_head in groups],
+        head_mounts=_shared_mounts(head),
+        worker_mounts=frozenset.intersection(*mounted) if mounted else frozenset(),
+    )
+
+
+def pod_spec(group: dict[str, Any]) -> dict[str, Any]:
+    return mapping(mapping(group.get("template")).get("spec"))
+
+
+def containers(group: dict[str, Any]) -> list[dict[str, Any]]:
+    """The containers of a group's pods; the first one runs Ray."""
+    return [mapping(container) for container in items(pod_spec(group).get("containers"))]
+
+
+def quantity(value: Any) -> float | None:
+    """A Kubernetes quantity of CPUs or GPUs (`8`, "500m") as a number."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mkMG]?)", str(value))
+    return float(found[1]) * SUFFIXES[found[2]] if found else None
+
+
+def _commands(where: str, group: dict[str, Any], is_head: bool) -> Iterator[Command]:
+    for number, container in enumerate(containers(group)):
+        words = [str(word) for key in ("command", "args") for word in items(container.get(key))]
+        if not words:
+            continue
+        place = f"{where}.template.spec.containers.{number}.{'command' if 'command' in container else 'args'}"
+        # `bash -c TEXT`: the text itself, which is easier to read in a finding too.
+        is_script = len(words) == 3 and words[0].rpartition("/")[2] in SHELLS and words[1].endswith("c")
+        yield Command(place, words[2] if is_script else shlex.join(words), is_head, not is_head)
+
+
+def _node_type(where: str, group: dict[str, Any], is_head: bool) -> NodeType:
+    declared, started = mapping(group.get("resources")), mapping(group.get("rayStartParams"))
+    ray = next(iter(containers(group)), {})
+    limits = mapping(mapping(ray.get("resources")).get("limits"))
+    requests = mapping(mapping(ray.get("resources")).get("requests"))
+    gpu_limits = [value for key, value in limits.items() if key.endswith("gpu")]
+    cpus = [declared.get("CPU"), started.get("num-cpus"), limits.get("cpu"), requests.get("cpu")]
+    gpus = [declared.get("GPU"), started.get("num-gpus"), *gpu_limits, 0]
+    return NodeType(
+        where=where,
+        name="head" if is_head else str(group.get("groupName", "")),
+        is_head=is_head,
+        is_spot=_is_spot(pod_spec(group)),
+        declared=Capacity(
+            quantity(next((value for value in cpus if value is not None), None)),
+            quantity(next(value for value in gpus if value is not None)),
+        ),
+    )
+
+
+def _is_spot(spec: dict[str, Any]) -> bool:
+    selected = [f"{key}={value}" for key, value in mapping(spec.get("nodeSelector")).items()]
+    tolerated = [mapping(toleration) for toleration in items(spec.get("tolerations"))]
+    selected += [f"{toleration.get('key')}={toleration.get('value')}" for toleration in tolerated]
+    return any(SPOT.search(text) for text in selected)
+
+
+def _shared_mounts(group: dict[str, Any]) -> frozenset[str]:
+    """Where the Ray container mounts a volume that outlives its pod."""
+    shared = {
+        mapping(volume).get("name")
+        for volume in items(pod_spec(group).get("volumes"))
+        if {"persistentVolumeClaim", "nfs", "csi"} & mapping(volume).keys()
+    }
+    ray = next(iter(containers(group)), {})
+    mounts = [mapping(mount) for mount in items(ray.get("volumeMounts"))]
+    return frozenset(str(mount.get("mountPath")) for mount in mounts if mount.get("name") in shared)

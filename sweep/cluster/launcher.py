@@ -1,0 +1,91 @@
+"""Ray's own cluster launcher file, the one that `ray up` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sweep.cluster.cluster_file import Capacity, ClusterFile, Command, NodeType, items, mapping
+from sweep.cluster.machines import aws_machine, gcp_machine
+
+COMMANDS = {
+    "initialization_commands": (True, True),
+    "setup_commands": (True, True),
+    "head_setup_commands": (True, False),
+    "worker_setup_commands": (False, True),
+    "head_start_ray_commands": (True, False),
+    "worker_start_ray_commands": (False, True),
+}
+"""The lists of commands, and whether they run on the head and on workers."""
+
+
+def launcher_file(path: Path, content: dict[str, Any]) -> ClusterFile:
+    """A view of a launcher file; parts of the wrong type are left out of it."""
+    provider = str(mapping(content.get("provider")).get("type", ""))
+    return ClusterFile(
+        path=path,
+        kind="launcher",
+        provider=provider,
+        documents=[content],
+        content=content,
+        root="",
+        commands=list(_commands(content)),
+        node_types=list(_node_types(content, provider)),
+    )
+
+
+def _commands(content: dict[str, Any]) -> Iterator[Command]:
+    for key, (on_head, on_workers) in COMMANDS.items():
+        for position, text in enumerate(items(content.get(key))):
+            if isinstance(text, str):
+                yield Command(f"{key}.{position}", text, on_head, on_workers)
+    for name, node in mapping(content.get("available_node_types")).items():
+        is_head = name == content.get("head_node_type")
+        for key in ("initialization_commands", "worker_setup_commands"):
+            for position, text in enumerate(items(mapping(node).get(key))):
+                if isinstance(text, str):
+                    yield Command(f"available_node_types.{name}.{key}.{position}", text, is_head, not is_head)
+
+
+def _node_types(content: dict[str, Any], provider: str) -> Iterator[NodeType]:
+    if provider == "local":
+        # Ray makes one type of all hosts, and counts on each what it finds there.
+        yield NodeType("provider.head_ip", "head", True, False, Capacity())
+        yield NodeType("provider.worker_ips", "worker", False, False, Capacity())
+        return
+    for name, node in mapping(content.get("available_node_types")).items():
+        node_config = mapping(mapping(node).get("node_config"))
+        yield NodeType(
+            where=f"available_node_types.{name}",
+            name=name,
+            is_head=name == content.get("head_node_type"),
+            is_spot=_is_spot(node_config),
+            declared=_declared(mapping(mapping(node).get("resources"))),
+            machine=_machine(provider, node_config),
+            model=node_config.get("InstanceType") or node_config.get("machineType"),
+        )
+
+
+def _declared(resources: dict[str, Any]) -> Capacity:
+    cpus, gpus = (
+        amount if isinstance(amount := resources.get(name), int) else None for name in ("CPU", "GPU")
+    )
+    return Capacity(cpus, gpus)
+
+
+def _machine(provider: str, node_config: dict[str, Any]) -> Capacity:
+    if provider == "aws":
+        return aws_machine(str(node_config.get("InstanceType", "")))
+    if provider == "gcp":
+        return gcp_machine(node_config)
+    return Capacity()
+
+
+def _is_spot(node_config: dict[str, Any]) -> bool:
+    scheduling = node_config.get("scheduling")
+    # Ray's own examples give Google's object as a list of objects.
+    choices = [mapping(entry) for entry in (scheduling if isinstance(scheduling, list) else [scheduling])]
+    return mapping(node_config.get("InstanceMarketOptions")).get("MarketType") == "spot" or any(
+        choice.get("preemptible") is True or choice.get("provisioningModel") == "SPOT" for choice in choices
+    )

@@ -1,0 +1,121 @@
+"""The clouds' word that a spot machine is about to be taken back, as their metadata services give it to the machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import requests
+
+LOOK_EVERY_S = 5.0
+"""As AWS recommends."""
+FIRST_ANSWER_S = 60.0
+ANSWER_S = 2.0
+
+
+class NoticeError(RuntimeError):
+    """No metadata service that could announce anything."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """The machine goes in `seconds`."""
+
+    seconds: float
+    why: str
+
+
+class Cloud(Protocol):
+    """One cloud's metadata service."""
+
+    name: str
+
+    def notice(self) -> Notice | None:
+        """What it announces now. Raises requests.RequestException when it does not answer."""
+        ...
+
+
+class Aws:
+    """EC2: `spot/instance-action` is there two minutes before a spot instance goes, and 404 until then.
+
+    IMDSv2 (session tokens); AWS_EC2_METADATA_SERVICE_ENDPOINT moves it, as for AWS's own tools.
+    """
+
+    name = "AWS"
+
+    def __init__(self) -> None:
+        endpoint = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254")
+        self._latest = f"{endpoint.rstrip('/')}/latest"
+
+    def notice(self) -> Notice | None:
+        lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+        token = requests.put(f"{self._latest}/api/token", headers=lifetime, timeout=ANSWER_S)
+        token.raise_for_status()
+        answer = requests.get(
+            f"{self._latest}/meta-data/spot/instance-action",
+            headers={"X-aws-ec2-metadata-token": token.text},
+            timeout=ANSWER_S,
+        )
+        if answer.status_code == requests.codes.not_found:
+            return None
+        answer.raise_for_status()
+        content = answer.json()
+        goes = datetime.strptime(content["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        seconds = max(0.0, (goes - datetime.now(UTC)).total_seconds())
+        return Notice(seconds, f"AWS: {content['action']} of this spot instance at {content['time']}")
+
+
+class Gcp:
+    """Compute Engine: `instance/preempted` becomes TRUE 30 seconds before a spot machine goes.
+
+    GCE_METADATA_HOST moves it, as for Google's own tools.
+    """
+
+    name = "GCP"
+    seconds = 30.0
+
+    def __init__(self) -> None:
+        host = os.environ.get("GCE_METADATA_HOST", "169.254.169.254")
+        self._instance = f"http://{host}/computeMetadata/v1/instance"
+
+    def notice(self) -> Notice | None:
+        answer = requests.get(
+            f"{self._instance}/preempted", headers={"Metadata-Flavor": "Google"}, timeout=ANSWER_S
+        )
+        answer.raise_for_status()
+        return Notice(self.seconds, "GCP: this machine is preempted") if answer.text == "TRUE" else None
+
+
+def cloud_here(pause: Callable[[float], None] = time.sleep) -> Cloud:
+    """The cloud that this machine is of. Raises NoticeError when none answers within a minute."""
+    clouds: tuple[Cloud, ...] = (Aws(), Gcp())
+    deadline = time.monotonic() + FIRST_ANSWER_S
+    while True:
+        for cloud in clouds:
+            try:
+                cloud.notice()
+            except requests.RequestException:
+                continue
+            return cloud
+        if time.monotonic() > deadline:
+            raise NoticeError(
+                "no metadata service of AWS or GCP answers here, so nobody would announce that this machine is taken "
+                "back; elsewhere: respsweep cluster drain"
+            )
+        pause(1.0)
+
+
+def await_notice(cloud: Cloud, pause: Callable[[float], None] = time.sleep) -> Notice:
+    """Wait until the machine is to be taken back. A service that does not answer for a while is asked again."""
+    while True:
+        try:
+            notice = cloud.notice()
+        except (requests.RequestException, ValueError, KeyError):
+            notice = None
+        if notice is not None:
+            return notice
+        pause(LOOK_EVERY_S)

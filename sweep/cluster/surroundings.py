@@ -1,0 +1,49 @@
+"""What a cluster file is held against: this machine, the lock file, and what one unit of a study takes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+LOCK = Path(__file__).parents[2] / "requirements.lock"
+
+
+@dataclass(frozen=True)
+class UnitNeeds:
+    """Resources of one unit of the study in `source`, as its `resources:` says."""
+
+    source: str
+    cpu: float
+    gpu: float
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """`pins`: the lock file's version by package; `python`: the running one (3.11); `folder`: where paths begin."""
+
+    folder: Path
+    home: Path
+    environment: Mapping[str, str]
+    pins: Mapping[str, str]
+    python: str
+    unit: UnitNeeds | None = None
+
+    @classmethod
+    def here(cls, unit: UnitNeeds | None = None) -> Surroundings:
+        major, minor, *_ = platform.python_version_tuple()
+        return cls(Path.cwd(), Path.home(), dict(os.environ), locked_versions(LOCK), f"{major}.{minor}", unit)
+
+    def local_path(self, written: str) -> Path:
+        """A path of this machine as Ray reads it: `~` is the home, and a relative one begins where `ray up` is run."""
+        if written == "~" or written.startswith("~/"):
+            return self.home / written[2:]
+        return self.folder / written
+
+
+def locked_versions(lock: Path) -> dict[str, str]:
+    """Package to version, as a lock file pins them."""
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ \\;]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))

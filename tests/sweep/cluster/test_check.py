@@ -1,0 +1,113 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.config import ConfigError
+from sweep.cli import main
+from sweep.cluster.check import check_cluster_file
+from sweep.cluster.finding import error
+from sweep.cluster.surroundings import Surroundings
+
+TINY = "cluster_name: breath\nprovider: {type: local, head_ip: 10.0.0.1, worker_ips: [10.0.0.2]}\n"
+
+
+def test_files_with_nothing_wrong_are_fine(launcher, kuberay) -> None:
+    assert launcher() == []
+    assert kuberay() == []
+
+
+def test_a_key_written_twice_is_an_error_that_names_both_lines(here: Surroundings) -> None:
+    path = here.folder / "cluster.yaml"
+    path.write_text(TINY + "auth: {ssh_user: a, ssh_user: b}\n")
+    findings = check_cluster_file(path, here).findings
+    assert (
+        error("auth.ssh_user", "written twice, in lines 3 and 3", "once: only the last one counts")
+        in findings
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "line 1 not valid YAML"),
+        ("kind: Deployment\n", "neither a file for ray up"),
+        ("", "neither a file for ray up"),
+        ("- 1\n", "neither a file for ray up"),
+    ],
+)
+def test_what_is_no_cluster_file_is_refused_in_one_line(here: Surroundings, text: str, message: str) -> None:
+    path = here.folder / "cluster.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(message)) as raised:
+        check_cluster_file(path, here)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cluster_name: [1]\nprovider: x\nauth: 3\nsetup_commands: {a: 1}\nfile_mounts: [a]\ndocker: 1\n",
+        "cluster_name: a\nprovider: {type: aws}\navailable_node_types: {head: 1, gpu: {node_config: []}}\n",
+        "cluster_name: a\nprovider: {type: gcp}\navailable_node_types: {gpu: {node_config: {scheduling: 1}}}\n",
+        "apiVersion: ray.io/v1\nkind: RayJob\n",
+        "apiVersion: ray.io/v1\nkind: RayCluster\nspec: {headGroupSpec: [1], workerGroupSpecs: [1, {template: 2}]}\n",
+    ],
+)
+def test_whatever_is_in_a_file_is_a_finding_and_no_traceback(here: Surroundings, text: str) -> None:
+    path = here.folder / "cluster.yaml"
+    path.write_text(text)
+    assert check_cluster_file(path, here).errors
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["respsweep", "cluster", "check", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+def test_the_command_says_what_it_checked_and_its_exit_status_tells_errors(
+    here: Surroundings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(here.home))
+    monkeypatch.chdir(here.folder)
+    path = here.folder / "cluster.yaml"
+    start = "RAY_AUTH_MODE=token RAY_enable_autoscaler_v2=0 ray start --head --autoscaling-config=x"
+    path.write_text(
+        TINY
+        + "file_mounts: {~/.ray/auth_token: ~/.ray/auth_token}\n"
+        + f"head_start_ray_commands: ['{start}']\nworker_start_ray_commands: [RAY_AUTH_MODE=token ray start]\n"
+    )
+    assert run(monkeypatch, str(path)) == 0
+    printed = capsys.readouterr().out
+    assert "0 errors, 4 warnings; checked: keys written twice, Ray's schema" in printed
+    path.write_text(path.read_text().replace("RAY_enable_autoscaler_v2=0 ", ""))
+    assert run(monkeypatch, str(path)) == 1
+    assert "1 error, 4 warnings" in capsys.readouterr().out
+
+
+def test_units_of_a_study_file_are_held_against_the_workers(
+    here: Surroundings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], launcher
+) -> None:
+    launcher()
+    monkeypatch.setenv("HOME", str(here.home))
+    monkeypatch.chdir(here.folder)
+    study = here.folder / "study.yaml"
+    study.write_text("search: {epochs: {type: int, low: 2, high: 4}}\nresources: {cpu: 9}\n")
+    assert run(monkeypatch, "cluster.yaml", "--space", str(study)) == 1
+    assert "a type with 9 CPUs and 0 GPUs" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_check_imports_neither_ray_nor_torch() -> None:
+    code = (
+        "import sys; from pathlib import Path; from sweep.cluster.check import check_cluster_file\n"
+        "from sweep.cluster.surroundings import Surroundings\n"
+        "check_cluster_file(Path('cluster.yaml'), Surroundings.here())\n"
+        "print(sorted({'ray', 'torch', 'mlflow', 'jsonschema'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("['jsonschema']\n", "")
