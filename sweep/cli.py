@@ -304,9 +304,7 @@ def doctor(
         return
     if data is not None:
         raise ConfigError("--data is what --pack trains on; give --pack RECIPE too")
-    from sweep.cache import cache_folder
     from sweep.doctor import doctor_table, examine
-    from sweep.storage import is_uri
 
     findings = examine(studies)
     console.print(doctor_table(findings), highlight=False)

@@ -1,0 +1,98 @@
+"""What a unit costs the driver with Ray Tune as its trials become many: Tune keeps every one that it ever ran."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import bench
+from cluster_sleeper import Sleeper
+from cluster_study import JOURNAL, OPTUNA_FILE, Watch
+from engine_cost import study_config
+
+from sweep.board import Board
+from sweep.budget import Budget
+from sweep.config import ResourcesConfig
+from sweep.executor import run_units, stop_ray
+from sweep.journal import Journal
+from sweep.pruning_optuna import EpochPruner
+from sweep.search_optuna import OptunaSearch
+from sweep.study import Rules, Study
+from sweep.units import Configuration
+
+import ray  # isort: skip
+
+WINDOWS = 8
+
+
+class Mark(NamedTuple):
+    """Seconds when a unit had ended: on the wall, of the driver's processor, and what of these the engine took."""
+
+    wall: float
+    busy: float
+    engine: float
+
+
+def print_trials(units: int, workers: int, reports: int) -> list[str]:
+    """The table by number of trials so far; the bars missed."""
+    marks = _run(units, workers, reports)
+    size = units // WINDOWS
+    rows, costs = [], []
+    for end in range(size, units + 1, size):
+        first, last = marks[max(end - size - 1, 0)], marks[end - 1]
+        busy, engine = (1e3 * (last[i] - first[i]) / size for i in (1, 2))
+        costs.append(busy)
+        row = [end, bench.number(size / (last.wall - first.wall))]
+        rows.append([*row, *map(bench.number, (busy, engine, busy - engine))])
+    head = [
+        f"units of {reports} reports so far, {workers} workers",
+        "units a second",
+        "driver's processor, ms a unit",
+    ]
+    bench.print_table([*head, "of it board, race, Optuna, journal", "of it Ray and Ray Tune"], rows)
+    growth = costs[-1] / costs[0]
+    return [f"ms a unit grow {growth:.1f}-fold, faster than the study"] if growth > WINDOWS else []
+
+
+def _run(units: int, workers: int, reports: int) -> list[Mark]:
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    plain = {"sampler": {"name": "random"}, "racing": {"name": "none"}, "pruner": {"name": "none"}}
+    config = study_config(units, seeds=[1], **plain)
+    watch, marks = Watch(), []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        journal = Journal(folder / JOURNAL)
+        study: Any = Study(
+            Board(),
+            OptunaSearch(config, "trials", folder / OPTUNA_FILE),
+            EpochPruner(config.pruner, lambda values: reports, "trials"),
+            Budget(config.budget, config.racing, gpus=0, slots=workers),
+            Rules(config.racing),
+            [journal.write],
+        )
+        study.start(config.seeds)
+        for method in ("next_unit", "place", "report", "finished"):
+            setattr(study, method, watch.over("engine", getattr(study, method)))
+        finished = study.finished
+
+        def finish(*unit: Any) -> None:
+            finished(*unit)
+            marks.append(Mark(time.perf_counter(), time.process_time(), watch.whole.parts["engine"]))
+
+        study.finished = finish
+
+        def unit_config(configuration: Configuration, seed: int) -> dict[str, Any]:
+            own = {"configuration": configuration.number, "seed": seed}
+            return {**own, "seconds": 0.0, "epochs": reports, "meeting": "", "processes": workers}
+
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            run_units(study, ResourcesConfig(), unit_config, folder, lambda: None, Sleeper)
+        finally:
+            stop_ray()
+        study.stop()
+        journal.close()
+    return marks
