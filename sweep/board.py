@@ -79,8 +79,9 @@ class Board:
                 self._finish(number, seed, epoch, at)
             case UnitPruned(number, seed, reason, at=at):
                 self._end(self._running(number, seed), State.PRUNED, at, reason)
-            case UnitLost(number, seed, reason, counts, out_of_memory, at=at):
+            case UnitLost(number, seed, reason, counts, out_of_memory, cause, at=at):
                 unit = self._release(self._running(number, seed), State.WAITING, at, reason)
+                unit.nodes_in_vain = unit.nodes_in_vain + 1 if cause == "node" and not unit.came_on else 0
                 unit.failures += counts
                 unit.out_of_memory = unit.out_of_memory or out_of_memory
                 self.waiting[number, seed] = unit

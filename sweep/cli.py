@@ -67,9 +67,10 @@ def run(
     from sweep.run import run_study
 
     folder = run_study(config, studies, chosen, address, _console())
+    runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
     _console().print(
-        f"best configuration: {folder.best}\n"
-        f"again: respsweep leaderboard {folder.arguments}   runs and curves: respsweep ui {folder.arguments}",
+        f"best configuration: {folder.place}/{folder.best.name}\n"
+        f"again: respsweep leaderboard {folder.arguments}   runs and curves: {runs}",
         highlight=False,
         soft_wrap=True,
     )
@@ -347,13 +348,14 @@ def check_cluster(
 @cluster_app.command("watch")
 def watch_for_notice() -> None:
     """Wait, on a spot machine of AWS or GCP, until it is to be taken back; then let its units save and move."""
-    from sweep.cluster.notice import await_notice, cloud_here
+    from sweep.cluster.notice import await_notice, cloud_here, sole_watcher
     from sweep.executor_drain import drain_this_node
 
-    cloud = cloud_here()
-    _console().print(f"waiting for {cloud.name} to take this machine back")
-    notice = await_notice(cloud)
-    address = drain_this_node(notice.seconds, notice.why)
+    with sole_watcher():
+        cloud = cloud_here()
+        _console().print(f"waiting for {cloud.name} to take this machine back")
+        notice = await_notice(cloud)
+        address = drain_this_node(notice.seconds, notice.why, insist=True)
     _console().print(f"{notice.why}; {address} is drained", highlight=False)
 
 

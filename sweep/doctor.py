@@ -251,10 +251,6 @@ def _folder(what: str, folder: Path) -> Finding:
     return Finding(what, f"{place}, {free} free" + ("" if there == place else ", not made yet"))
 
 
-def _explain(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
 def _store(place: str) -> Finding:
     """Whether files can be written to an object store, and read back."""
     storage, name = open_storage(place), f".doctor-{uuid.uuid4().hex}"
@@ -265,3 +261,7 @@ def _store(place: str) -> Finding:
     except OSError as error:
         return Finding("studies", f"{storage.place}: {error}", broken=True)
     return Finding("studies", f"{storage.place}, written and read back", broken=not whole)
+
+
+def _explain(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

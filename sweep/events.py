@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+Cause = Literal["worker", "node", "notice", "machine", "driver"]
+"""What a unit lost: its worker; the node with it; the node, which gave notice; a worker on a machine that lacks what
+units need; or the driver."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class UnitPruned(_Happened):
 class UnitLost(_Happened):
     """A unit lost its worker and waits to go on from its checkpoint.
 
-    `counts`: it is one of the failures that a unit may have; not so when the driver itself stopped.
+    `counts`: it is one of the failures that a unit may have; not so when the driver itself stopped. `cause`: what went.
     """
 
     configuration: int
@@ -107,6 +111,7 @@ class UnitLost(_Happened):
     reason: str
     counts: bool = True
     out_of_memory: bool = False
+    cause: Cause = "worker"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,9 +34,11 @@ os.environ.update(
 
 import ray
 from ray import tune
+from ray.exceptions import AuthenticationError
 from ray.tune.execution import class_cache
 from rich.console import Console
 
+from sweep.executor_error import ExecutorError
 from sweep.executor_nodes import Slots, bundle, described, nodes
 from sweep.pruning import EpochPruning
 from sweep.search import BoardSearcher
@@ -47,10 +51,6 @@ from sweep.units import Configuration
 class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if "AWS_" in name}
 JOIN_S = 180.0
 """How long a driver waits for a node that can take a unit."""
-
-
-class ExecutorError(RuntimeError):
-    """The machines cannot run the study as asked."""
 
 
 def start_ray(address: str) -> None:
@@ -71,20 +71,25 @@ def start_ray(address: str) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+    except AuthenticationError as error:
+        raise ExecutorError(
+            f"--address {address}: the cluster wants its token, and there is none here; copy the head's "
+            "~/.ray/auth_token to this user's"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise ExecutorError(
-            f"--address {address}: no Ray cluster answers there; start one with `ray start --head`, "
-            "or leave --address out to run on this machine"
+            f"--address {address}: no Ray cluster answers there, or not to the token that is here "
+            "(~/.ray/auth_token); start one with `ray start --head`, or leave --address out to run on this machine"
         ) from error
 
 
 def await_slots(resources: ResourcesConfig, address: str, console: Console) -> Slots:
     """How many units run at a time, once there is room for one.
 
-    Nodes of a cluster may still be joining: it waits for the first that can take a unit for `JOIN_S` seconds. Raises
-    ExecutorError when none can.
+    Nodes of a cluster may still be joining: where none is to come later, it waits `JOIN_S` seconds for the first that
+    can take a unit. Raises ExecutorError when none can.
     """
-    slots = Slots(resources)
+    slots = Slots(resources, address)
     deadline = time.monotonic() + (0.0 if address == "local" else JOIN_S)
     told = False
     while not slots():
@@ -93,12 +98,31 @@ def await_slots(resources: ResourcesConfig, address: str, console: Console) -> S
             raise ExecutorError(
                 f"a unit needs {described(bundle(resources))} on one machine; the largest here has "
                 f"{largest.get('CPU', 0):g} CPU and {largest.get('GPU', 0):g} GPU: change resources in the study file"
+                + (
+                    ""
+                    if address == "local"
+                    else ", or, where an autoscaler adds nodes, set resources.concurrent"
+                )
             )
         if not told:
             console.print(f"waiting for a node with {described(bundle(resources))}", markup=False)
             told = True
-        time.sleep(1)
+        _pause()
     return slots
+
+
+def _pause() -> None:
+    """A second. Raises ExecutorError when Ctrl-C or SIGTERM come meanwhile, of which Ray would make a crash."""
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        time.sleep(1)
+    except KeyboardInterrupt:
+        raise ExecutorError("stopped while it waited for a node; nothing has run") from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def run_units(

@@ -8,18 +8,32 @@ import time
 import ray
 from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
 from ray.core.generated import autoscaler_pb2
+from ray.exceptions import AuthenticationError
 
-from sweep.executor import ExecutorError
+from sweep.executor_error import ExecutorError
+
+RETRY_AFTER_S = 2.0
 
 
-def drain_this_node(seconds: float, why: str) -> str:
+def drain_this_node(seconds: float, why: str, *, insist: bool = False) -> str:
     """Let Ray's head know that this node goes away in `seconds`. Returns the node's address.
 
-    Raises ExecutorError when no Ray runs here, or the head refuses.
+    Raises ExecutorError when no Ray runs here, or the head refuses; `insist`: only if that lasts until the node goes.
     """
+    goes = time.monotonic() + seconds
+    while True:
+        try:
+            return _drain(goes - time.monotonic(), why)
+        except ExecutorError:
+            if not insist or time.monotonic() + RETRY_AFTER_S > goes:
+                raise
+        time.sleep(RETRY_AFTER_S)
+
+
+def _drain(seconds: float, why: str) -> str:
     try:
         ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (AuthenticationError, ConnectionError, ValueError, RuntimeError) as error:
         raise ExecutorError(f"no Ray to drain on this machine: {str(error).splitlines()[0]}") from error
     try:
         here, address = ray.get_runtime_context(), ray.util.get_node_ip_address()

@@ -6,20 +6,25 @@ import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
+from sweep.events import Cause
+from sweep.recordings import MaterialError
+from sweep.storage import StorageError
 from sweep.unit_notice import NodeDrainedError
+from sweep.weights import WeightsError
 
-Cause = Literal["worker", "node", "notice"]
+UNFIT = MaterialError, WeightsError, StorageError
+"""Of a unit on a machine that lacks what every unit needs; another machine may have it."""
 _NODE_DIED = re.compile(r"\bnode\b[^.]*\b(died|dead|terminated)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """`reason`: a line, then the traceback. `cause`: the worker itself, its node, or a notice that the node goes."""
+    """`reason`: a line, then the traceback. `cause`: what went."""
 
     reason: str
     cause: Cause
@@ -46,7 +51,9 @@ def _error(trial: Trial) -> Any:
 
 def _cause(error: Any) -> Cause:
     if isinstance(error, RayTaskError):
-        return "notice" if isinstance(error.cause, NodeDrainedError) else "worker"
+        if isinstance(error.cause, NodeDrainedError):
+            return "notice"
+        return "machine" if isinstance(error.cause, UNFIT) else "worker"
     if isinstance(error, RayActorError) and error.preempted:
         return "notice"
     # The connection broke and Ray does not yet know why; of a worker that died alone its node tells at once.

@@ -4,47 +4,51 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import ray
+import yaml
 from ray._private.state import state as cluster_state
 
 from sweep.config import ResourcesConfig
 
 LOOK_EVERY_S = 2.0
+CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")
+"""Where `ray up` puts the cluster's file on the head."""
 
 
 class Slots:
-    """How many units run at a time: as many as fit on the nodes that are there, or that the autoscaler can add.
+    """How many units are handed out at a time.
 
-    Nodes that are about to be taken back do not count. `resources.concurrent` is the most in any case.
+    On this machine as many as fit, `resources.concurrent` at most. On a cluster as many as fit on the nodes that are
+    there to stay, or that its autoscaler may add by the cluster's file: Ray adds nodes for units that wait. Ray itself
+    does not tell a driver whether there is an autoscaler, so where it has another file (KubeRay), or none,
+    `resources.concurrent` says how many to ask for, whether they fit yet or not.
     """
 
-    def __init__(self, resources: ResourcesConfig, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, resources: ResourcesConfig, address: str = "local", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._resources = resources
         self._clock = clock
         self._looked = -LOOK_EVERY_S
-        self._number = 0
+        self._here = 0
+        self._to_come = 0
+        if address != "local":
+            self._to_come = resources.concurrent or units_on_cluster(_cluster_file(), resources)
 
     def __call__(self) -> int:
         """The number, at most two seconds old."""
+        return min(self._resources.concurrent or max(self.here, self._to_come), max(self.here, self._to_come))
+
+    @property
+    def here(self) -> int:
+        """How many fit on the nodes that are there now."""
         if self._clock() - self._looked >= LOOK_EVERY_S:
-            self._number = self._count()
+            self._here = sum(units_on(node, self._resources) for node in nodes())
             self._looked = self._clock()
-        return self._number
-
-    def _count(self) -> int:
-        here = sum(units_on(node, self._resources) for node in nodes())
-        return min(self._resources.concurrent or max(here, self._at_most()), max(here, self._at_most()))
-
-    def _at_most(self) -> int:
-        """What fits when the autoscaler has added all that it may; 0 where there is none, or it says nothing."""
-        config = cluster_state.get_cluster_config()
-        groups = config.node_group_configs if config is not None else ()
-        return sum(
-            group.max_count * units_on(group.resources, self._resources)
-            for group in groups
-            if group.max_count > 0
-        )
+        return self._here
 
 
 def nodes() -> list[Mapping[str, float]]:
@@ -62,6 +66,18 @@ def units_on(node: Mapping[str, float], resources: ResourcesConfig) -> int:
     )
 
 
+def units_on_cluster(cluster: Mapping[str, Any], resources: ResourcesConfig) -> int:
+    """How many units fit when the autoscaler has added all nodes that a cluster file allows, the roomiest first."""
+    left, units = cluster.get("max_workers", 0), 0
+    kinds = cluster.get("available_node_types", {}).items()
+    types = [kind for name, kind in kinds if name != cluster.get("head_node_type")]
+    for kind in sorted(types, key=lambda kind: -units_on(kind.get("resources", {}), resources)):
+        count = min(left, kind.get("max_workers", left))
+        left -= count
+        units += count * units_on(kind.get("resources", {}), resources)
+    return units
+
+
 def bundle(resources: ResourcesConfig) -> dict[str, float]:
     """What a unit takes of a node, in Ray's names."""
     asked = {"CPU": resources.cpu, "GPU": resources.gpu, **resources.custom}
@@ -71,3 +87,11 @@ def bundle(resources: ResourcesConfig) -> dict[str, float]:
 def described(amounts: Mapping[str, float]) -> str:
     """`4 CPU and 1 GPU`."""
     return " and ".join(f"{amount:g} {name}" for name, amount in amounts.items())
+
+
+def _cluster_file() -> Mapping[str, Any]:
+    path = CLUSTER_FILE.expanduser()
+    if not path.exists():
+        return {}
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content if isinstance(content, dict) else {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
-from sweep.storage import Storage
+from sweep.storage import Storage, patiently
 
 
 def publish_folder(storage: Storage, folder: Path, name: str, last: str) -> None:
@@ -31,17 +32,21 @@ def publish_file(storage: Storage, path: Path, name: str) -> None:
 
 
 def fetch_folder(storage: Storage, name: str, place: Path, last: str) -> bool:
-    """Copy the folder `name` to `place`; False when there is no whole one. Raises OSError."""
-    files = storage.sizes(name)
+    """Copy the folder `name` to `place`; False when there is no whole one.
+
+    Waits for a storage that is away. Raises OSError when it stays away, or refuses, or a file comes torn.
+    """
+    files = patiently(lambda: storage.sizes(name))
     if last not in files:
         return False
-    return make_once(place, lambda draft: _download(storage, name, draft, files))
+    make_once(place, lambda draft: _download(storage, name, draft, files))
+    return True
 
 
-def make_once(place: Path, make: Callable[[Path], None]) -> bool:
+def make_once(place: Path, make: Callable[[Path], None]) -> None:
     """Let `make` fill a draft that becomes the folder `place`, unless it is there; one process of a machine at a time.
 
-    The lock is that of `data.store.build_store`, for folders beside each other. Always True.
+    The lock is that of `data.store.build_store`, for folders beside each other.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.parent / ".lock"):
@@ -54,13 +59,12 @@ def make_once(place: Path, make: Callable[[Path], None]) -> bool:
                 draft.rename(place)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
-    return True
 
 
 def _download(storage: Storage, name: str, draft: Path, files: dict[str, int]) -> None:
     for file, size in files.items():
         path = draft / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        storage.download(f"{name}/{file}", path)
+        patiently(functools.partial(storage.download, f"{name}/{file}", path))
         if path.stat().st_size != size:
             raise OSError(f"{storage.place}: {name}/{file}: {path.stat().st_size} of {size} bytes came")

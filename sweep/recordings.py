@@ -19,7 +19,7 @@ from sweep.cache import cache_folder
 from sweep.config import SyntheticConfig
 from sweep.export import write_whole
 from sweep.node_copy import fetch_folder, publish_file, publish_folder
-from sweep.storage import Storage, below, open_storage
+from sweep.storage import Storage, below, open_storage, patiently
 
 INDEX = "index.json"
 """The file of a feature store that is copied last."""
@@ -129,7 +129,8 @@ def load_examples(material: Material, fold: int) -> tuple[Examples, Examples]:
 
     They are opened in this machine's cache. What is not there is copied to it from the shared place, or is opened in
     the driver's cache, if this machine sees that, or is made from the recordings. Raises MaterialError when nothing of
-    this can be. A process keeps the store that it opened last, and so the copy that its examples left on a device.
+    this can be, and OSError when the shared place refuses, or stays away for minutes. A process keeps the store that
+    it opened last, and so the copy that its examples left on a device.
     """
     cache = _local_cache(material)
     store = _open_store(str(cache / "features" / material.store))
@@ -151,14 +152,15 @@ def _local_cache(material: Material) -> Path:
     cache = cache_folder()
     if _holds(cache, material):
         return cache
-    if material.shared is not None and _fetched(open_storage(material.shared), material, cache):
+    shared = material.shared
+    if shared is not None and _fetched(patiently(lambda: open_storage(shared)), material, cache):
         return cache
     if _holds(Path(material.cache), material):
         return Path(material.cache)
     if Path(material.recordings).is_dir():
         _make_again(material, cache)
         return cache
-    looked = [f"{cache}/features", *([below(material.shared, "features")] if material.shared else [])]
+    looked = [f"{cache}/features", *([below(shared, "features")] if shared else [])]
     raise MaterialError(
         f"{material.store}: no such features in {', '.join([*looked, f'{material.cache}/features'])}, and no recordings "
         f"in {material.recordings}; one of these must be seen from this machine"
@@ -172,7 +174,7 @@ def _holds(cache: Path, material: Material) -> bool:
 def _fetched(storage: Storage, material: Material, cache: Path) -> bool:
     features, folds = f"features/{material.store}", cache / "folds" / material.folds
     try:
-        content = storage.read(f"folds/{material.folds}").decode()
+        content = patiently(lambda: storage.read(f"folds/{material.folds}")).decode()
     except FileNotFoundError:
         return False
     if not fetch_folder(storage, features, cache / features, last=INDEX):

@@ -17,13 +17,13 @@ from sweep.folder import StudyFolder
 from sweep.lease import LeasedLock, study_lock
 from sweep.lock import StudyLock
 from sweep.mirror import Mirror, MirrorError
-from sweep.session import Session, weights_hash
+from sweep.session import InterruptedStudyError, Session, weights_hash
 from sweep.units import State
 
 CLOSE_S = 300.0
 """How long the end of a study waits for its last results, and MLflow's, to be on the object store."""
 CLOSE_SOON_S = 30.0
-"""The same for a study that was stopped."""
+"""The same for a study that was stopped; one that was told to stop at once waits for nothing."""
 
 
 def run_study(
@@ -70,6 +70,10 @@ def _mirrored(folder: StudyFolder, lock: StudyLock, console: Console) -> Iterato
     try:
         yield mirror
         close_s = CLOSE_S
+    except (InterruptedStudyError, KeyboardInterrupt) as stop:
+        if isinstance(stop, KeyboardInterrupt) or stop.at_once:
+            close_s = 0.0
+        raise
     finally:
         try:
             mirror.close(close_s)

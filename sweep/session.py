@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-import signal
-import threading
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from sweep.config import StudyConfig, SyntheticConfig
 from sweep.continuation import changes, evidence_changes
 from sweep.events import Event, UnitEnded
 from sweep.executor import await_slots, run_units, start_ray, stop_ray
+from sweep.executor_nodes import Slots
 from sweep.export import provenance_of
 from sweep.folder import StudyFolder
 from sweep.journal import Journal
@@ -34,6 +33,7 @@ from sweep.pruning_optuna import EpochPruner
 from sweep.racing import warning as racing_warning
 from sweep.recordings import Material, Recordings, synthetic_directory
 from sweep.search_optuna import OptunaSearch
+from sweep.signals import halting_on_signals
 from sweep.storage import below
 from sweep.study import Rules, Study
 from sweep.tracking import Tracking, TrackingError, database_uri
@@ -47,7 +47,11 @@ CLOSE_SOON_S = 5.0
 
 
 class InterruptedStudyError(RuntimeError):
-    """The study was stopped before it was over, and can be taken up again."""
+    """The study was stopped before it was over, and can be taken up again; `at_once`: nothing more is waited for."""
+
+    def __init__(self, message: str, *, at_once: bool = False) -> None:
+        super().__init__(message)
+        self.at_once = at_once
 
 
 class Session:
@@ -84,15 +88,20 @@ class Session:
         if self._shared is not None:
             self._recordings.share(self._shared)
         self._tracking = _tracking(config, folder, provenance, past)
+        if self._tracking.away is not None:
+            warnings.warn(f"{self._tracking.away}; what it lacks is sent when it is back", stacklevel=2)
         self._config, self._folder, self._lock, self._address = config, folder, lock, address
         self._console = console
         self._waits_for_nodes = False
         self._mirror = mirror
         self._shared_weights: dict[Weights, Weights] = {}
+        self._removed: set[str] = set()
         self._last_sign = lock.last_sign()
 
         self._journal = Journal(folder.journal)
-        self._budget = budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=slots())
+        self._budget = budget = Budget(
+            config.budget, config.racing, gpus=config.resources.gpu, slots=max(1, slots.here)
+        )
         resources = config.resources
         rules = Rules(
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
@@ -103,7 +112,7 @@ class Session:
         folder.write_provenance(provenance)
         limits = ", ".join(str(use) for use in budget.uses(board, 0)) or "until it stops improving"
         console.print(
-            f"study {folder.place}: {limits}; {slots()} units at a time"
+            f"study {folder.place}: {limits}; {_at_a_time(slots)}"
             + "".join(f"\n  changed: {line}" for line in self._changes),
             highlight=False,
             markup=False,
@@ -114,7 +123,7 @@ class Session:
         study, folder = self._study, self._folder
         close_s = CLOSE_S
         try:
-            with self._progress, self._halting_on_signals():
+            with self._progress, halting_on_signals(study, self._console):
                 study.start(self._config.seeds, self._changes, self._last_sign)
                 # Only now: if this start fails, the next one must find what the last driver left.
                 self._lock.sign()
@@ -138,7 +147,8 @@ class Session:
         if study.interrupted:
             raise InterruptedStudyError(
                 f"{folder.place}: {reason} after {len(study.board.ranking())} complete configurations; "
-                f"go on with: {self._resume_command()}"
+                f"go on with: {self._resume_command()}",
+                at_once=close_s == 0.0,
             )
         table = leaderboard(study.board, rows=20, objectives=self._config.objectives)
         self._console.print(table, *failures(study.board), sep="\n", markup=False)
@@ -159,6 +169,9 @@ class Session:
         with contextlib.suppress(OSError):
             reason = study.stop()
         stop_ray()
+        # A worker may have saved while its unit was stopped.
+        for unit in tuple(self._removed):
+            self._remove_checkpoint(unit)
         shutil.rmtree(self._folder.path / "tune", ignore_errors=True)
         with contextlib.suppress(OSError):
             self._journal.close()
@@ -182,11 +195,11 @@ class Session:
         )
 
     def _tick(self) -> None:
-        slots = self._slots()
-        if slots == 0 and not self._waits_for_nodes:
-            self._console.print("no node is left that can take a unit; waiting for one", markup=False)
-        self._waits_for_nodes = slots == 0
-        self._budget.slots = max(1, slots)
+        here = self._slots.here
+        if here == 0 and not self._waits_for_nodes:
+            self._console.print("no node is there that can take a unit; waiting for one", markup=False)
+        self._waits_for_nodes = here == 0
+        self._budget.slots = max(1, here)
         self._study.keep_to_budget()
         self._lock.beat()
         if (holder := self._lock.taken_by) is not None and self._study.halted is None:
@@ -205,6 +218,7 @@ class Session:
                 self._remove_checkpoint(unit.id)
 
     def _remove_checkpoint(self, unit: str) -> None:
+        self._removed.add(unit)
         if self._mirror is not None:
             self._mirror.remove_checkpoints(unit)
         else:
@@ -218,29 +232,14 @@ class Session:
             self._shared_weights[weights] = share_weights(weights, self._shared)
         return self._shared_weights[weights]
 
-    @contextlib.contextmanager
-    def _halting_on_signals(self) -> Iterator[None]:
-        """Ctrl-C, or a termination by the machine's scheduler, halts the study; a second one ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def heard(number: int, frame: object) -> None:
-            if self._study.interrupted:
-                raise KeyboardInterrupt
-            self._study.halt("interrupted")
-            self._console.print("stopping: what was reported is kept; once more stops at once", markup=False)
-
-        before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     def _resume_command(self) -> str:
         command = f"respsweep run --resume {self._folder.arguments}"
         return command if self._address == "local" else f"{command} --address {self._address}"
+
+
+def _at_a_time(slots: Slots) -> str:
+    more = f", up to {slots()} as nodes come" if slots() > slots.here else ""
+    return f"{slots.here} units at a time{more}"
 
 
 def _any_recipe(config: StudyConfig) -> Recipe:

@@ -8,13 +8,13 @@ import hashlib
 import os
 import re
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import parse_qsl, urlsplit
+from typing import Protocol, TypeVar
 
-from sweep.credentials import SECRET_KEYS
+from sweep.credentials import secret_in, without_secret
 
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 REFUSAL = re.compile(
@@ -24,10 +24,19 @@ REFUSAL = re.compile(
     re.I,
 )
 """How pyarrow and fsspec tell that a store answered, and said no."""
+NOT_AWAY = FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError
+PATIENCE_S = 300.0
+"""How long a unit waits for a storage without which it cannot begin."""
+RETRY_AFTER_S = 2.0
+Result = TypeVar("Result")
 
 
 class StorageError(RuntimeError):
     """A place that is no storage, or does not do what a storage has to."""
+
+
+class StorageAwayError(StorageError):
+    """A storage that cannot even be opened, as it does not answer; it may later."""
 
 
 class Storage(Protocol):
@@ -81,7 +90,10 @@ def is_uri(place: str | Path) -> bool:
 
 
 def open_storage(place: str | Path) -> Storage:
-    """The storage at a path or URI. Raises StorageError for a URI that is refused, see `checked_uri`, or unknown."""
+    """The storage at a path or URI. Raises StorageError for a URI that is refused, see `checked_uri`, or unknown.
+
+    StorageAwayError is one of them, for an object store that has to be asked first, and does not answer.
+    """
     if not is_uri(place):
         return FolderStorage(Path(place))
     # pyarrow takes a tenth of a second, which a path need not pay.
@@ -106,28 +118,40 @@ def above(uri: str) -> str:
 
 def checked_uri(uri: str) -> str:
     """The URI without a slash at its end. Raises StorageError, which does not repeat it, when it holds a secret."""
-    parts = urlsplit(uri)
-    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    # abfs://container@account is Azure's way to write a place, and names nobody.
-    names_somebody = "@" in parts.netloc and (
-        ":" in parts.netloc.rpartition("@")[0] or not parts.scheme.startswith(("abfs", "wasb"))
-    )
-    secret = next((name for name, _ in parse_qsl(parts.query, True) if SECRET_KEYS.search(name)), None)
-    if names_somebody or secret is not None:
-        found = "a user or password" if names_somebody else f"`{secret}`"
+    if (found := secret_in(uri)) is not None:
         raise StorageError(
-            f"{bare}: the address holds {found}, and would be shown and stored; give credentials in the environment "
-            "(e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or by the machine's role"
+            f"{without_secret(uri)}: the address holds {found}, and would be shown and stored; give credentials in the "
+            "environment (e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or by the machine's role"
         )
     base, question, query = uri.partition("?")
     return base.rstrip("/") + question + query
 
 
-def may_pass(error: OSError) -> bool:
+def may_pass(error: OSError | StorageAwayError) -> bool:
     """Whether it is worth asking again: a store that is away comes back; what refuses, or is full, does not."""
-    if isinstance(error, (FileNotFoundError, PermissionError)) or error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, StorageAwayError):
+        return True
+    if isinstance(error, NOT_AWAY) or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return False
     return REFUSAL.search(str(error)) is None
+
+
+def patiently(action: Callable[[], Result]) -> Result:
+    """What `action` returns; done again every few seconds, for minutes, while a storage is away.
+
+    For what a unit cannot begin without. Raises OSError when the storage stays away for `PATIENCE_S`, and at once when
+    it refuses (`may_pass`); whatever else `action` raises passes through.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return action()
+        except (OSError, StorageAwayError) as error:
+            if not may_pass(error) or time.monotonic() > deadline:
+                if isinstance(error, StorageAwayError):
+                    raise OSError(str(error)) from error
+                raise
+        time.sleep(RETRY_AFTER_S)
 
 
 def short_hash(place: str | Path) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pyarrow import ArrowException, ArrowInvalid, fs
 
-from sweep.storage import StorageError
+from sweep.storage import StorageAwayError, StorageError, may_pass
 
 CHUNK_BYTES = 16 * 2**20
 S3_FIELDS = {"region", "scheme", "endpoint_override"}
@@ -28,7 +28,8 @@ class UriStorage:
     """The storage at a URI (`sweep.storage.Storage`). Credentials come from the environment, as each client reads them.
 
     S3: `AWS_ENDPOINT_URL`, or `?endpoint_override=HOST:PORT&scheme=http` in the URI, names a server that is not
-    Amazon's. Raises StorageError for a URI that neither library knows.
+    Amazon's. Raises StorageError for a URI that neither library knows, StorageAwayError when Amazon, asked for
+    the bucket's region, does not answer.
     """
 
     def __init__(self, uri: str) -> None:
@@ -117,7 +118,9 @@ def _resolve(uri: str) -> tuple[Any, str]:
             raise StorageError(f"{uri}: {str(error).splitlines()[0]}") from error
         files, root = _by_fsspec(uri)
     except (ArrowException, OSError) as error:
-        raise StorageError(f"{uri}: {str(error).splitlines()[0]}") from error
+        away = isinstance(error, OSError) and may_pass(error)
+        kind = StorageAwayError if away else StorageError
+        raise kind(f"{uri}: {str(error).splitlines()[0]}") from error
     return files, root.rstrip("/")
 
 

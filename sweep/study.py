@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from sweep.board import Board
 from sweep.budget import Budget
 from sweep.events import (
+    Cause,
     ConfigurationAdded,
     ConfigurationDropped,
     EpochReported,
@@ -95,6 +96,7 @@ class Study:
         self._clock = clock
         self._exhausted = False
         self._failures = 0
+        self._unfit = 0
         self._verdict: tuple[int, Verdict] | None = None
 
     def start(
@@ -157,6 +159,7 @@ class Study:
             self._ended(number, seed)
             return True
         if report["epoch"] == len(unit.curve) + 1 or "note" in report:
+            self._unfit = 0
             self._record(EpochReported(number, seed, report))
         if report["epoch"] < len(unit.curve):
             return False
@@ -183,18 +186,18 @@ class Study:
         seed: int,
         reason: str,
         *,
-        cause: Literal["worker", "node", "notice"] = "worker",
+        cause: Cause = "worker",
         out_of_memory: bool = False,
     ) -> None:
         """The unit lost its worker. It will go on from its checkpoint, unless it did so often enough.
 
-        A node that was taken back with `notice` is no failure of the unit; nor is one that died, unless the unit had
-        ended no epoch there nor on the one before: it may be what kills its nodes.
+        A node that was taken back with notice is no failure of the unit; nor is one that died, unless the node before it
+        did too and the unit had ended no epoch on either: it may be what kills them. Machines that lack what units need
+        halt the study, when there is nothing else for a while.
         """
         unit = self.board.unit(number, seed)
-        recent = unit.attempts[-2:]
-        in_vain = len(recent) == 2 and all(attempt.heard <= attempt.started for attempt in recent)
-        counts = cause == "worker" or (cause == "node" and in_vain)
+        in_vain = cause == "node" and not unit.came_on and unit.nodes_in_vain > 0
+        counts = cause == "worker" or in_vain
         if out_of_memory and unit.out_of_memory:
             self.failed(number, seed, f"out of memory, with accumulated gradients too: {reason}")
         elif self.board.fate(number) is not Fate.OPEN:
@@ -206,7 +209,13 @@ class Study:
                 number, seed, f"lost its worker more often than resources.max_failures allows: {reason}"
             )
         else:
-            self._record(UnitLost(number, seed, reason, counts=counts))
+            self._record(UnitLost(number, seed, reason, counts=counts, cause=cause))
+        if cause == "machine":
+            self._unfit += 1
+            if self._unfit == FAILURES_IN_A_ROW:
+                self.halt(
+                    f"{FAILURES_IN_A_ROW} times a machine could not run a unit: {reason.splitlines()[0]}"
+                )
 
     def failed(self, number: int, seed: int, reason: str) -> None:
         """The unit cannot be finished; no further seed of its configuration starts."""
@@ -332,7 +341,7 @@ class Study:
         if not already:
             self._record(StudyStopped(reason), at)
         for number, seed in list(self.board.running):
-            self._record(UnitLost(number, seed, reason, counts=False), at)
+            self._record(UnitLost(number, seed, reason, counts=False, cause="driver"), at)
 
     def _attempts(self) -> list[Span]:
         return [attempt for unit in self.board.running.values() for attempt in unit.attempts]

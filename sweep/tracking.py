@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeVar
 
 from sweep.events import Event
 
@@ -50,6 +51,9 @@ REFUSALS = {
 DENIALS = {"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"}
 
 
+Answer = TypeVar("Answer")
+
+
 class TrackingError(RuntimeError):
     """The tracking server cannot be used."""
 
@@ -60,8 +64,9 @@ class Tracking:
     A study is known there by `study_id`, whatever its name; `past` is what has happened in it before. What MLflow
     lacks of that is written first: a driver may have died at any moment, or a server been away until its end.
 
-    Raises TrackingError at once when `uri` names a server that does not answer. A server that goes away later
-    costs nothing: events wait, and are written when it is back, or reported as missing by `close`.
+    Raises TrackingError at once when `uri` names a server that does not answer a new study. A server that goes away
+    later, or is away when the study is taken up again (`away` says why), costs nothing: events wait, and are written
+    when it is back, or reported as missing by `close`.
     """
 
     def __init__(
@@ -78,21 +83,30 @@ class Tracking:
         self._deadline = math.inf
         self._trouble: Exception | None = None
         self._problem: Exception | None = None
-        try:
+        self.away: str | None = None
+
+        def connect() -> Runs:
             client = MlflowClient(tracking_uri=uri)
-            runs = Runs(client, _find_or_create(client, experiment, artifacts), study_id, tags)
+            return Runs(client, _find_or_create(client, experiment, artifacts), study_id, tags)
+
+        past = tuple(past)
+        runs = None
+        try:
+            runs = connect()
         except TrackingError:
             raise
         except Exception as error:
             if (denial := _denial(error)) is not None:
                 raise TrackingError(f"tracking server {uri}: {denial}") from error
-            raise TrackingError(
-                f"tracking server {uri}: no answer ({_reason(error)}); start it, or leave --tracking-uri out "
-                "to keep the runs in the study folder"
-            ) from error
+            if not past or _refused(error):
+                raise TrackingError(
+                    f"tracking server {uri}: no answer ({_reason(error)}); start it, name another one with "
+                    "--tracking-uri, or keep the runs in the study folder: --set tracking_uri=null"
+                ) from error
+            self.away = f"tracking server {uri}: no answer ({_reason(error)})"
         # The thread shares nothing with the driver but the queue.
         self._thread = threading.Thread(
-            target=self._write_all, args=(runs, tuple(past)), name="tracking", daemon=True
+            target=self._write_all, args=(runs, connect, past), name="tracking", daemon=True
         )
         self._thread.start()
 
@@ -115,8 +129,9 @@ class Tracking:
                 "the study sends them"
             )
 
-    def _write_all(self, runs: Runs, past: Sequence[Event]) -> None:
+    def _write_all(self, runs: Runs | None, connect: Callable[[], Runs], past: Sequence[Event]) -> None:
         try:
+            runs = runs or self._insist(connect)
             updates = RunUpdates(past)
             if past:
                 self._insist(runs.recall)
@@ -151,15 +166,15 @@ class Tracking:
                 # One run that somebody deleted must not keep back the others.
                 self._problem = error
 
-    def _insist(self, request: Callable[[], None]) -> None:
+    def _insist(self, request: Callable[[], Answer]) -> Answer:
         """Ask again and again while the server is away. Raises when it refuses, or `close` waits no longer."""
         while True:
             if time.monotonic() > self._deadline:
                 raise self._trouble or TimeoutError("too slow")
             try:
-                request()
+                answer = request()
             except Exception as error:
-                if _refused(error):
+                if isinstance(error, TrackingError) or _refused(error):
                     raise
                 self._trouble = error
                 log.debug("MLflow does not answer, trying again: %s", error)
@@ -167,7 +182,7 @@ class Tracking:
                 pause(RETRY_AFTER_S)
             else:
                 self._trouble = None
-                return
+                return answer
 
 
 def _find_or_create(client: MlflowClient, name: str, artifacts: Path | None) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sweep.credentials import holds_secret
+from sweep.storage import below, checked_uri, is_uri
 from sweep.tracking_address import (
     check_port_is_free,
     host_environment,
@@ -48,18 +49,20 @@ class TrackingServerError(RuntimeError):
 
 @dataclass(frozen=True)
 class Places:
-    """Where a server keeps runs (a database URI) and their files (a path or URI); `home` is to be made for them."""
+    """Where a server keeps runs (a database URI) and their files (a path or URI)."""
 
     backend: str
     artifacts: str
-    home: Path | None = None
+    folder_to_make: Path | None = None
+    """Before the server starts, for what has no place of its own."""
 
     @classmethod
     def choose(cls, studies: str, backend: str | None, artifacts: str | None) -> Places:
         """Those asked for; by default both in `.mlflow` among the studies, which only its owner can read.
 
-        Raises TrackingServerError when `studies` is a URI and no backend is given, or a place holds a secret;
-        TrackingBackendError for what is no database.
+        Raises TrackingServerError when `studies` is a URI and no backend is given, when files would be at a URI with a
+        query, or `artifacts` holds a secret; StorageError when `studies` does; TrackingBackendError for what is no
+        database.
         """
         if artifacts is not None and holds_secret(artifacts):
             raise TrackingServerError(
@@ -67,17 +70,18 @@ class Places:
             )
         if backend is not None:
             parse_backend(backend)
-        if artifacts is not None and "://" not in artifacts:
-            artifacts = str(Path(artifacts).absolute())
-        if "://" not in studies:
+        if artifacts is not None:
+            artifacts = _for_mlflow("--artifacts", artifacts)
+        if not is_uri(studies):
             home = Path(studies).absolute() / ".mlflow"
             needed = home if backend is None or artifacts is None else None
             return cls(backend or f"sqlite:///{home}/mlflow.db", artifacts or f"{home}/artifacts", needed)
+        studies = checked_uri(studies)
         if backend is None:
             raise TrackingServerError(
                 f"--studies {studies}: a database needs a disk; give one, --backend sqlite:////disk/mlflow.db say"
             )
-        return cls(backend, artifacts or f"{studies.rstrip('/')}/.mlflow/artifacts")
+        return cls(backend, artifacts or below(_for_mlflow("--studies", studies), ".mlflow", "artifacts"))
 
 
 def serve_study(tracking_uri: str | None, database: str, port: int) -> None:
@@ -107,8 +111,8 @@ def serve(
         )
     address = listening_address(host)
     check_port_is_free(address, port)
-    if places.home is not None:
-        places.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if places.folder_to_make is not None:
+        places.folder_to_make.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Runs, and password hashes, are for those that the server lets in.
     os.umask(0o077)
     backend = backend_for_mlflow(places.backend)
@@ -136,6 +140,18 @@ def serve(
                 soft_wrap=True,
             )
             _wait_for_the_end(server, ray_head_runs if with_ray else lambda: True)
+
+
+def _for_mlflow(option: str, place: str) -> str:
+    """An absolute path, or a URI without a query: MLflow's stores read none, and files would go somewhere else."""
+    if not is_uri(place):
+        return str(Path(place).absolute())
+    if "?" in place:
+        raise TrackingServerError(
+            f"{option} {place}: MLflow does not read what follows the `?`; leave it out, and name a server that is not "
+            "Amazon's in AWS_ENDPOINT_URL"
+        )
+    return place
 
 
 def _entrance(admin: Administrator | None, address: str) -> Iterator[str]:

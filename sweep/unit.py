@@ -18,6 +18,7 @@ from model.training.checkpoint import CheckpointError
 from model.training.fit import EpochMetrics, Training, select_epoch
 from model.training.recipe import Recipe
 from sweep.config import ResourcesConfig
+from sweep.executor_losses import UNFIT
 from sweep.full_memory import is_out_of_memory
 from sweep.recordings import Material, load_examples
 from sweep.unit_checkpoint import UnitCheckpoint
@@ -38,14 +39,16 @@ class UnitTrainable(tune.Trainable):
     a checkpoint but before its report tells that epoch again. An error of the training itself is the unit's result
     (`failure`): it would come again on any machine. So is a full memory (`lost`): the study starts the unit again, in
     smaller chunks; and a full disk (`full_disk`): it halts the study. An error of the device, and any other of the
-    disk, is the worker's death. When its node is about to be taken back it saves where it is, in the middle of an epoch
-    too, and leaves (NodeDrainedError).
+    disk, is the worker's death, as is a machine that lacks what units need. When its node is about to be taken back it
+    saves where it is, in the middle of an epoch too, and leaves (NodeDrainedError).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         self._open(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        if drain_notice()():
+            raise NodeDrainedError("its node is about to be taken back")
         self._open(new_config)
         return True
 
@@ -122,7 +125,7 @@ class UnitTrainable(tune.Trainable):
         """What `action` returns; None when it went wrong, and how is the unit's ending."""
         try:
             return action()
-        except NodeDrainedError:
+        except (NodeDrainedError, *UNFIT):
             raise
         except OSError as error:
             if error.errno not in NO_SPACE:

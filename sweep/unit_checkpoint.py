@@ -7,19 +7,14 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from model.training.checkpoint import LostCheckpointError, latest_checkpoint, load_checkpoint, save_checkpoint
 from sweep.cache import cache_folder
-from sweep.storage import Storage, is_uri, may_pass, open_storage, short_hash
+from sweep.storage import Storage, is_uri, may_pass, open_storage, patiently, short_hash
 
-Result = TypeVar("Result")
 log = logging.getLogger(__name__)
-PATIENCE_S = 300.0
-"""How long a unit waits for a store that does not say whether there is a checkpoint to go on from."""
-RETRY_AFTER_S = 2.0
 LEFTOVER_S = 86400.0
 """After this time without a save, the local copy of a unit whose process was killed is removed."""
 LOST_SHARE = 0.1
@@ -45,9 +40,9 @@ class UnitCheckpoint:
         if not is_uri(place):
             self.path = Path(place) / unit / "checkpoint.pt"
             return
-        self._storage = open_storage(place)
+        self._storage = storage = patiently(lambda: open_storage(place))
         units = (cache or cache_folder()) / "units"
-        self.path = units / short_hash(self._storage.place) / unit / "checkpoint.pt"
+        self.path = units / short_hash(storage.place) / unit / "checkpoint.pt"
         _remove_leftovers(units)
 
     def load(self) -> tuple[dict[str, Any] | None, str | None]:
@@ -59,7 +54,7 @@ class UnitCheckpoint:
         if self._storage is None:
             return latest_checkpoint(self.path)
         here = self._number = self._number_here()
-        stored = self._patiently(self._stored)
+        stored = patiently(self._stored)
         self._number = max([here, *stored])
         trouble: list[str] = []
         for number in sorted({here, *stored} - {0}, reverse=True):
@@ -133,7 +128,7 @@ class UnitCheckpoint:
         fetched = self.path.with_name("fetched.pt")
         fetched.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._patiently(lambda: storage.download(name, fetched))
+            patiently(lambda: storage.download(name, fetched))
         except FileNotFoundError:
             return None
         state = self._read(fetched, f"{storage.place}: {name}", trouble)
@@ -150,16 +145,6 @@ class UnitCheckpoint:
         except LostCheckpointError as error:
             trouble.append(str(error).replace(str(path), shown))
             return None
-
-    def _patiently(self, action: Callable[[], Result]) -> Result:
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return action()
-            except OSError as error:
-                if not may_pass(error) or time.monotonic() > deadline:
-                    raise
-            time.sleep(RETRY_AFTER_S)
 
 
 def _note(trouble: list[str]) -> str | None:

@@ -60,6 +60,8 @@ class Unit:
     attempts: list[Span] = field(default_factory=list)
     failures: int = 0
     out_of_memory: bool = False
+    nodes_in_vain: int = 0
+    """Nodes that died under it one after the other, before it had ended an epoch there."""
     notes: list[str] = field(default_factory=list)
     """What a person should know of how it was trained."""
 
@@ -70,6 +72,11 @@ class Unit:
     @property
     def over(self) -> bool:
         return self.state not in (State.RUNNING, State.WAITING)
+
+    @property
+    def came_on(self) -> bool:
+        """Its present, or last, attempt has ended an epoch."""
+        return bool(self.attempts) and self.attempts[-1].heard > self.attempts[-1].started
 
     def seconds(self, now: float) -> float:
         """Time for which it has held a device."""

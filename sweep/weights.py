@@ -10,7 +10,7 @@ from model.pretrained import checkpoint_sha256, find_checkpoint
 from model.training.recipe import Recipe
 from sweep.cache import cache_folder
 from sweep.node_copy import make_once, publish_file
-from sweep.storage import open_storage
+from sweep.storage import open_storage, patiently
 
 
 class WeightsError(RuntimeError):
@@ -49,18 +49,22 @@ def share_weights(weights: Weights, place: str) -> Weights:
 
 
 def local_weights(weights: Weights, cache: Path | None = None) -> Path:
-    """The file on this machine; fetched if there is a shared copy. Raises WeightsError when that is not what it was."""
-    if weights.shared is None:
+    """The file on this machine; fetched if there is a shared copy.
+
+    Raises WeightsError when that is not what it was, OSError when its storage refuses, or stays away for minutes.
+    """
+    shared = weights.shared
+    if shared is None:
         return Path(weights.path)
-    storage = open_storage(weights.shared)
     local = (cache or cache_folder()) / "weights" / weights.name
 
     def fetch(draft: Path) -> None:
-        storage.download(f"weights/{weights.name}", draft / local.name)
+        storage = patiently(lambda: open_storage(shared))
+        patiently(lambda: storage.download(f"weights/{weights.name}", draft / local.name))
         found = checkpoint_sha256(draft / local.name)
         if found != weights.sha256:
             raise WeightsError(
-                f"{weights.shared}: weights/{weights.name} has SHA-256 {found}; delete it, and resume the study"
+                f"{shared}: weights/{weights.name} has SHA-256 {found}; delete it, and resume the study"
             )
 
     if not local.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 import zipfile
@@ -38,7 +39,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
+        # Nothing is there yet, or another process, which is about to be stopped, saves the same run at this moment.
+        with contextlib.suppress(FileNotFoundError):
             os.replace(path, _beside(path, "previous"))
         os.replace(partial, path)
     finally:

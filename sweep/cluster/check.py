@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sweep.cluster.rules_resources import resources
 from sweep.cluster.rules_scaling import scaling
 from sweep.cluster.rules_schema import old_keys, placeholders, schema
 from sweep.cluster.rules_secrets import secrets
+from sweep.cluster.rules_ssh import ssh
 from sweep.cluster.rules_storage import storage
 from sweep.cluster.rules_versions import versions
 from sweep.cluster.surroundings import Surroundings
@@ -41,10 +43,17 @@ ANY: Mapping[str, Rule] = {
 }
 """Rules for every cluster file."""
 ONLY: Mapping[str, Mapping[str, Rule]] = {
-    "launcher": {"Ray's schema": schema, "old keys": old_keys, "token": token, "synced files": files},
+    "launcher": {
+        "Ray's schema": schema,
+        "old keys": old_keys,
+        "addresses and ssh key": ssh,
+        "token": token,
+        "synced files": files,
+    },
     "kuberay": {"KubeRay's fields": kuberay_fields},
 }
 """Rules for one kind of file."""
+QUOTED_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,16 @@ def check_cluster_file(path: Path, surroundings: Surroundings) -> Report:
     """
     file, repeated = read_cluster_file(path)
     rules = {**ONLY[file.kind], **ANY}
-    findings = [*repeated, *(finding for rule in rules.values() for finding in rule(file, surroundings))]
-    return Report(list(dict.fromkeys(findings)), ["keys written twice", *rules])
+    by_rule = {name: list(rule(file, surroundings)) for name, rule in rules.items()}
+    findings = dict.fromkeys([*repeated, *(finding for found in by_rule.values() for finding in found)])
+    with_secret = {finding.where for finding in by_rule["secrets"]}
+    quotes = {
+        command.where: _beginning(command.text)
+        for command in file.commands
+        if command.where not in with_secret and command.where.rpartition(".")[2].isdigit()
+    }
+    quoted = [replace(finding, quote=quotes.get(finding.where, "")) for finding in findings]
+    return Report(quoted, ["keys written twice", *rules])
 
 
 def read_cluster_file(path: Path) -> tuple[ClusterFile, list[Finding]]:
@@ -127,6 +144,10 @@ def _repeated(node: yaml.Node, where: str) -> Iterator[Finding]:
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):
             yield from _repeated(value, f"{where}.{position}")
+
+
+def _beginning(command: str) -> str:
+    return textwrap.shorten(command, QUOTED_CHARACTERS, placeholder=" ...")
 
 
 def _count(number: int, what: str) -> str:

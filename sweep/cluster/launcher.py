@@ -18,6 +18,8 @@ COMMANDS = {
     "worker_start_ray_commands": (False, True),
 }
 """The lists of commands, and whether they run on the head and on workers."""
+MODEL_KEYS = {"aws": "InstanceType", "gcp": "machineType"}
+"""Where node_config names the machine type."""
 
 
 def launcher_file(path: Path, content: dict[str, Any]) -> ClusterFile:
@@ -56,14 +58,16 @@ def _node_types(content: dict[str, Any], provider: str) -> Iterator[NodeType]:
         return
     for name, node in mapping(content.get("available_node_types")).items():
         node_config = mapping(mapping(node).get("node_config"))
+        # Compute Engine takes a URL of the machine type too.
+        model = str(node_config.get(MODEL_KEYS.get(provider, ""), "")).rpartition("/")[2]
         yield NodeType(
             where=f"available_node_types.{name}",
             name=name,
             is_head=name == content.get("head_node_type"),
             is_spot=_is_spot(node_config),
             declared=_declared(mapping(mapping(node).get("resources"))),
-            machine=_machine(provider, node_config),
-            model=node_config.get("InstanceType") or node_config.get("machineType"),
+            machine=_machine(provider, model, node_config),
+            model=model or None,
         )
 
 
@@ -74,11 +78,11 @@ def _declared(resources: dict[str, Any]) -> Capacity:
     return Capacity(cpus, gpus)
 
 
-def _machine(provider: str, node_config: dict[str, Any]) -> Capacity:
+def _machine(provider: str, model: str, node_config: dict[str, Any]) -> Capacity:
     if provider == "aws":
-        return aws_machine(str(node_config.get("InstanceType", "")))
+        return aws_machine(model)
     if provider == "gcp":
-        return gcp_machine(node_config)
+        return gcp_machine(model, node_config)
     return Capacity()
 
 

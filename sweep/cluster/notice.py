@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 import requests
+from filelock import FileLock, Timeout
 
 LOOK_EVERY_S = 5.0
 """As AWS recommends."""
@@ -88,6 +92,17 @@ class Gcp:
         )
         answer.raise_for_status()
         return Notice(self.seconds, "GCP: this machine is preempted") if answer.text == "TRUE" else None
+
+
+@contextlib.contextmanager
+def sole_watcher() -> Iterator[None]:
+    """One watcher for each user of a machine is enough. Raises NoticeError when there is another."""
+    lock = FileLock(Path(tempfile.gettempdir()) / f"respsweep-watch-{os.getuid()}.lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout:
+        raise NoticeError("another `respsweep cluster watch` runs on this machine") from None
 
 
 def cloud_here(pause: Callable[[float], None] = time.sleep) -> Cloud:

@@ -14,6 +14,7 @@ NEVER = {
     ".venv": "this machine's environment, 8 GB, which every machine builds for itself",
 }
 """Folders that must stay here, and what they are."""
+PARTS = "its parts by name, as in cluster.yaml: data, model, sweep, search_spaces and four files"
 PRIVATE = "~/.aws", "~/.ssh", "~/.config/gcloud", "~/.kube", "~/.pgpass", "~/.netrc"
 
 
@@ -40,6 +41,10 @@ def files(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
                     "a path of this machine; a relative one begins where ray up is run",
                 )
             continue
+        if local.resolve() == surroundings.folder.resolve() or any((local / name).exists() for name in NEVER):
+            yield warning(
+                where, f"{written}: the whole clone, all of which Ray reads, what is excluded too", PARTS
+            )
         for name, what in NEVER.items():
             ignored = name == ".venv" and ".gitignore" in ignores
             if (

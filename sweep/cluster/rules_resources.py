@@ -6,12 +6,16 @@ from collections.abc import Iterator
 
 from sweep.cluster.cluster_file import ClusterFile, NodeType
 from sweep.cluster.finding import Finding, error, warning
+from sweep.cluster.launcher import MODEL_KEYS
+from sweep.cluster.machines import nearest_type
+from sweep.cluster.rules_schema import PLACEHOLDER
 from sweep.cluster.surroundings import Surroundings, UnitNeeds
 
 
 def resources(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
     """Declared CPUs and GPUs against the clouds' catalogues, and against one unit of a study."""
     for node in file.node_types:
+        yield from _unchecked(file, node)
         yield from _against_catalogue(file, node)
     if file.provider in ("aws", "gcp"):
         for node in file.head_types:
@@ -20,6 +24,23 @@ def resources(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding
                 yield warning(f"{node.where}.resources.CPU", _amount(node.declared.cpus), wanted)
     if surroundings.unit is not None and file.worker_types:
         yield from _fits(file.worker_types, surroundings.unit)
+
+
+def _unchecked(file: ClusterFile, node: NodeType) -> Iterator[Finding]:
+    """A machine type about whose GPUs nothing is known here: misspelt, or newer than our lists."""
+    if node.model is None or node.machine.gpus is not None or PLACEHOLDER.search(node.model):
+        return
+    where = f"{node.where}.node_config.{MODEL_KEYS[file.provider]}"
+    nearest = nearest_type(file.provider, node.model)
+    if nearest == node.model:
+        found, wanted = (
+            "its GPUs are not known here, and could not be checked",
+            "resources as the cloud lists them",
+        )
+    else:
+        found = "unknown type, CPU and GPU could not be checked"
+        wanted = f"did you mean {nearest}?" if nearest else "a machine type of this cloud"
+    yield warning(where, f"{node.model}: {found}", wanted)
 
 
 def _against_catalogue(file: ClusterFile, node: NodeType) -> Iterator[Finding]:
@@ -32,8 +53,9 @@ def _against_catalogue(file: ClusterFile, node: NodeType) -> Iterator[Finding]:
             continue
         if declared is not None and declared > there:
             yield error(where, f"{declared:g}", f"{there:g}: a {node.model} has no more")
-        elif name == "GPU" and there and declared == 0:
-            yield warning(where, "0", f"{there:g}: a {node.model} has them, and they are paid for")
+        elif name == "GPU" and declared is not None and declared < there:
+            wanted = f"{there:g}: a {node.model} has them, and those that are not declared are paid for and not used"
+            yield warning(where, f"{declared:g}", wanted)
         elif name == "GPU" and there and declared is None and file.provider == "gcp":
             yield error(
                 where, "not given", f"{there:g}: on GCP Ray starts machines only for what is written here"

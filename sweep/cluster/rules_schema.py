@@ -6,7 +6,7 @@ import difflib
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,16 @@ OLD_KEYS = {
     "no_restart": "nothing: it is an option of ray up",
 }
 """Keys at the top of the file that Ray 2 dropped, and what does their work."""
+NEVER_KEYS = {"ssh_password": "ssh_private_key: Ray logs in by key only; ssh-copy-id puts yours on a machine"}
+"""Keys that no version of Ray had, and what does their work."""
+PROVIDER_KEYS = {
+    "aws": ("aws_credentials", "key_pair"),
+    "gcp": (),
+    "local": ("coordinator_address", "external_head_ip"),
+}
+"""What Ray 2.60 reads under `provider` and its schema, which lets any key pass there, does not list."""
+LISTS_TO_SHOW = "provider.worker_ips", "rsync_exclude", "rsync_filter"
+"""Where text in place of a list is shown as one; elsewhere it may hold a secret."""
 PLACEHOLDER = re.compile(r"[\w-]*FILL_IN\w*")
 TYPES = {
     "str": "string",
@@ -59,6 +69,12 @@ def schema(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
                 node.setdefault("resources", {})
     for problem in Draft7Validator(ray_schema()).iter_errors(content):
         yield from _describe(problem)
+    if file.provider in PROVIDER_KEYS:
+        known = {*ray_schema()["properties"]["provider"]["properties"], *PROVIDER_KEYS[file.provider]}
+        for key in sorted(mapping(content.get("provider")).keys() - known):
+            # Ray passes over it without a word, so that one which looks like no other may be somebody else's.
+            level = error if _nearest(key, known) else warning
+            yield level(f"provider.{key}", "no such field", _instead(key, known))
     if file.provider == "local":
         for key in ("head_ip", "worker_ips"):
             if key not in mapping(content.get("provider")):
@@ -87,7 +103,7 @@ def placeholders(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
         if isinstance(value, str) and (found := PLACEHOLDER.search(value)):
             places.setdefault(found[0], where)
     for value, where in places.items():
-        yield warning(where, value, "your own value: a comment in the file says which")
+        yield error(where, value, "your own value: a comment in the file says which")
 
 
 @cache
@@ -107,15 +123,32 @@ def _describe(problem: ValidationError) -> Iterator[Finding]:
     if rule == "additionalProperties":
         known = mapping(schema.get("properties"))
         for key in sorted(mapping(problem.instance).keys() - known.keys()):
-            near = difflib.get_close_matches(key, known, n=1)
-            wanted = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(known))}"
-            yield error(prefix + key, "no such field", wanted)
+            yield error(prefix + key, "no such field", _instead(key, known))
     elif rule == "required":
         for key in [key for key in schema["required"] if key not in mapping(problem.instance)]:
             yield error(prefix + key, "not given", "Ray requires it")
     elif rule == "type":
         # The value itself may be a secret in the wrong place.
         read = type(problem.instance).__name__
-        yield error(place, TYPES.get(read, read), f"{problem.validator_value}")
+        yield error(place, TYPES.get(read, read), _as_list(place, problem) or f"{problem.validator_value}")
     else:
         yield error(place, "not what Ray's schema allows", f"{rule}: {problem.validator_value}")
+
+
+def _instead(key: str, known: Collection[str]) -> str:
+    nearest = _nearest(key, known)
+    asked = f"did you mean {nearest}?" if nearest else f"one of {', '.join(sorted(known))}"
+    return NEVER_KEYS.get(key, asked)
+
+
+def _nearest(key: str, known: Collection[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(key.lower(), sorted(known), n=1)), None)
+
+
+def _as_list(place: str, problem: ValidationError) -> str | None:
+    """How text that should be a list is written as one, where it may be shown."""
+    if problem.validator_value != "array" or not isinstance(problem.instance, str):
+        return None
+    return (
+        f"[{problem.instance.strip('[] ')}]" if place in LISTS_TO_SHOW else "a list: a line with - for each"
+    )

@@ -24,7 +24,7 @@ ASSIGNMENT = re.compile(
     r"\b(?P<name>[A-Za-z_][\w-]*)\s*[=:](?!=)\s*(?P<quote>[\"']?)(?P<value>[^\s\"';&|]+)", re.ASCII
 )
 OPTION = re.compile(r"--(?P<name>[a-z][\w-]*)[ =](?P<quote>[\"']?)(?P<value>[^\s\"';&|-][^\s\"';&|]*)")
-URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"']+")
+URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"']+", re.IGNORECASE)
 ACCESS_KEY = re.compile(r"access_?key|private_?key", re.IGNORECASE)
 HARMLESS = re.compile(r"(_|-)(path|file|name|mode|dir|id)$|^ssh_private_key$|^secretName$", re.IGNORECASE)
 """Names with `token` or the like in them that hold none."""

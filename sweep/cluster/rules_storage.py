@@ -24,6 +24,7 @@ def storage(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
         mounted, exported = _folders(command)
         head |= (mounted | exported) if command.on_head else set()
         workers |= mounted if command.on_workers else set()
+    yield from _declared_elsewhere(file, declared, head | workers)
     for command in file.commands:
         for call in command.calls:
             yield from _mount_options(command, call)
@@ -42,6 +43,28 @@ def _declared(file: ClusterFile) -> set[str]:
     metadata = file.content.get("metadata")
     declared = metadata.get("shared_storage", []) if isinstance(metadata, dict) else []
     return {str(folder) for folder in ([declared] if isinstance(declared, str) else declared)}
+
+
+def _declared_elsewhere(file: ClusterFile, declared: set[str], mounted: set[str]) -> Iterator[Finding]:
+    """Folders that the owner declares and no command uses, while commands use others that nothing mounts."""
+    used = {place: None for command in file.commands for call in command.calls for place in _storage_of(call)}
+    other = [place for place in used if not _lies_in(place, mounted)]
+    for folder in sorted(declared):
+        if other and not any(_lies_in(place, {folder}) for place in used):
+            found = f"{folder}, which no command uses; they use {', '.join(other)}"
+            yield warning(
+                "metadata.shared_storage", found, "one folder in both, the one that every machine mounts"
+            )
+
+
+def _storage_of(call: Call) -> list[str]:
+    """Absolute paths of folders that a call makes, or lets respsweep write to."""
+    if call.program == "mkdir" or call.is_call_of("install", "-d"):
+        return [word for word in call.words if word.startswith("/")]
+    if call.program == "respsweep":
+        places = [call.option(option) for option in (*OPTIONS, "--artifacts")]
+        return [place for place in places if place and place.startswith("/")]
+    return []
 
 
 def _folders(command: Command) -> tuple[set[str], set[str]]:

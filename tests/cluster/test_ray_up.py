@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from sweep.folder import StudyFolder
 from tests.cluster.conftest import RAY, RESPSWEEP, LabCluster, wait_for
 from tests.cluster.hosts import STORAGE
 
-pytestmark = pytest.mark.slow
+# Whichever test is first brings the cluster up, and the first one to ask for the sweeps waits for them.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 SPACE: dict[str, Any] = {
     "data": f"{STORAGE}/breaths",
@@ -31,6 +34,8 @@ SPACE: dict[str, Any] = {
     "pruner": {"name": "none"},
     "racing": {"name": "none"},
 }
+ALL_JOINED_S = 60
+"""Within how long after `ray up` all listed workers are there: what the project promises."""
 ON_WORKERS = "--set 'resources.custom={fake_gpu: 1}'"
 STUDIES = f"{STORAGE}/studies"
 
@@ -58,24 +63,39 @@ def under_way(cluster: LabCluster) -> int:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cluster: LabCluster) -> dict[tuple[int, int], list[float]]:
+def recorded(cluster: LabCluster) -> None:
+    """Recordings on the storage that all hosts see."""
+    cluster.laptop.run(f"{RESPSWEEP} synth {STORAGE}/breaths --patients 12", check=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: LabCluster, recorded: None) -> dict[tuple[int, int], list[float]]:
     """The same sweep on the laptop alone."""
     laptop = cluster.laptop
     (laptop.home / "space.yaml").write_text(yaml.safe_dump(SPACE))
-    laptop.run(f"{RESPSWEEP} synth {STORAGE}/breaths --patients 12", check=True)
     laptop.run(f"{RESPSWEEP} run space.yaml --name alone", timeout=400, check=True)
     return scores(laptop.home / "studies" / "alone" / "journal.jsonl")
 
 
 @pytest.fixture(scope="module")
-def up(cluster: LabCluster) -> LabCluster:
+def joined_after_s(cluster: LabCluster) -> float:
+    """Brings Ray up: how long after the end of `ray up` Ray had told of all workers, in seconds."""
     cluster.up()
+    begun = time.monotonic()
     wait_for("the workers of the file", lambda: cluster.joined() == 3)
+    return time.monotonic() - begun
+
+
+@pytest.fixture(scope="module")
+def up(cluster: LabCluster, joined_after_s: float) -> LabCluster:
     return cluster
 
 
-def test_ray_up_brings_all_workers_and_a_project_without_its_history(up: LabCluster) -> None:
-    assert up.joined() == 3
+def test_ray_up_brings_all_workers_and_a_project_without_its_history(
+    up: LabCluster, joined_after_s: float
+) -> None:
+    print(f"all listed workers had joined {joined_after_s:.1f} s after the end of `ray up`")
+    assert joined_after_s <= ALL_JOINED_S
     for host in (up.head, up.one, up.two):
         project = host.home / "respsweep"
         assert (project / "sweep" / "cli.py").exists()
@@ -117,38 +137,55 @@ def status_of(cluster: LabCluster, url: str, options: str = "") -> int:
     return int(asked.stdout or 0)
 
 
-def test_a_sweep_outlives_a_node_that_goes_one_that_dies_and_the_head(
-    up: LabCluster, undisturbed: dict[tuple[int, int], list[float]], tmp_path: Path
-) -> None:
+@dataclass(frozen=True)
+class Disturbed:
+    """A sweep whose workers and head went, as it was seen meanwhile; its study is over."""
+
+    left_by_drain: list[UnitLost]
+    left_by_death: list[UnitLost]
+    finished_before_the_head_died: int
+
+
+@pytest.fixture(scope="module")
+def disturbed(up: LabCluster, recorded: None, tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
+    """The sweep on the cluster: one worker is drained, the other one dies, then the head; it is resumed."""
     for host in (up.head, up.laptop):
         (host.home / "space.yaml").write_text(yaml.safe_dump(SPACE))
     begin = (
         f"respsweep run ~/space.yaml --name first --studies {STUDIES} --address auto "
         f"--tracking-uri http://127.0.0.1:5000 {ON_WORKERS}"
     )
-    log = tmp_path / "driver.log"
+    log = tmp_path_factory.mktemp("driver") / "driver.log"
     driver = up.laptop.popen(f'{RAY} exec {up.file} "{begin}"', log)
     wait_for("units on both workers", lambda: under_way(up) == 2 or ended(driver, log))
 
     up.two.run(f"{RESPSWEEP} cluster drain --seconds 60", check=True)
-    wait_for("a unit that left the drained node", lambda: losses(up))
-    (left,) = losses(up)
-    assert "about to be taken back" in left.reason
-    assert not left.counts
+    left_by_drain = wait_for("a unit that left the drained node", lambda: losses(up))
 
     wait_for("a unit on the worker that stays", lambda: under_way(up) and finished(up) >= 1)
     up.one.kill()
     wait_for("the loss of the dead host's unit", lambda: len(losses(up)) > 1 or ended(driver, log))
-    assert all(not loss.counts for loss in losses(up)), losses(up)
+    left_by_death = losses(up)[len(left_by_drain) :]
     up.head.kill()
     driver.wait(timeout=120)
-    assert finished(up) < len(undisturbed), "the sweep was over before its head died"
+    finished_before = finished(up)
 
     up.head.start()
     up.one.start()
     up.up()
     again = f"respsweep run --resume first --studies {STUDIES} --address auto"
     up.from_laptop(f'{RAY} exec {up.file} "{again}"')
+    return Disturbed(left_by_drain, left_by_death, finished_before)
+
+
+def test_a_sweep_outlives_a_node_that_goes_one_that_dies_and_the_head(
+    up: LabCluster, undisturbed: dict[tuple[int, int], list[float]], disturbed: Disturbed
+) -> None:
+    (left,) = disturbed.left_by_drain
+    assert "about to be taken back" in left.reason
+    assert disturbed.left_by_death
+    assert not any(loss.counts for loss in (left, *disturbed.left_by_death))
+    assert disturbed.finished_before_the_head_died < len(undisturbed), "it was over before its head died"
     assert scores(up.lab.shared / "studies" / "first" / "journal.jsonl") == undisturbed
     board = StudyFolder(up.lab.shared / "studies" / "first").board()
     assert all(unit.failures == 0 for unit in board.units())
@@ -165,7 +202,9 @@ def ended(driver: subprocess.Popen[bytes], log: Path) -> bool:
     return False
 
 
-def test_mlflow_has_every_run_once_and_is_reached_through_ssh(up: LabCluster, tmp_path: Path) -> None:
+def test_mlflow_has_every_run_once_and_is_reached_through_ssh(
+    up: LabCluster, disturbed: Disturbed, tmp_path: Path
+) -> None:
     forward = up.laptop.popen(
         f"ssh -N -i ~/.ssh/lab -o StrictHostKeyChecking=no -L 5001:localhost:5000 root@{up.head.address}",
         tmp_path / "ssh.log",
@@ -187,7 +226,7 @@ def asked(cluster: LabCluster, request: str) -> dict[str, Any]:
     return json.loads(cluster.laptop.run(f"curl -s -m 10 {request}", check=True).stdout)
 
 
-def test_the_token_is_in_no_file_but_its_own(up: LabCluster) -> None:
+def test_the_token_is_in_no_file_but_its_own(up: LabCluster, disturbed: Disturbed) -> None:
     token = (up.laptop.home / ".ray" / "auth_token").read_text().strip()
     assert re.fullmatch(r"[0-9a-f]{32,}", token)
     holding = subprocess.run(
@@ -196,7 +235,8 @@ def test_the_token_is_in_no_file_but_its_own(up: LabCluster) -> None:
     assert {Path(path).name for path in holding} == {"auth_token"}
 
 
-def test_ray_down_leaves_nothing_running(up: LabCluster) -> None:
+def test_ray_down_leaves_nothing_running(up: LabCluster, disturbed: Disturbed) -> None:
+    # No test that asks for the cluster can come after this one.
     up.down()
     for host in (up.head, up.one, up.two):
         wait_for(f"the end of all on {host.name}", lambda host=host: not host.processes(), 180)

@@ -1,18 +1,53 @@
-"""An MLflow server as people start it, `respsweep ui --serve`, that can be stopped, killed and started again."""
+"""What tests of whole studies run: a study of small units, a Ray of their own, and an MLflow server.
+
+The server is `respsweep ui --serve`, as people start it; it can be stopped, killed and started again.
+"""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 RESPSWEEP = Path(sys.executable).with_name("respsweep")
+
+
+def tiny_study(epochs: int, **other: object) -> dict[str, Any]:
+    """A search space file's content: an epoch is over in a moment, and no unit is pruned or left out.
+
+    `other`: further fields, or other values of those here.
+    """
+    return {
+        "data": {"patients": 12, "seed": 0},
+        "recipe": {
+            "backbone": {"name": "dass", "variant": "tiny"},
+            "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+            "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
+            "epochs": epochs,
+        },
+        "search": {"patch_mix.temperature": {"type": "float", "low": 0.02, "high": 0.5, "log": True}},
+        "seeds": [1, 2],
+        "pruner": {"name": "none"},
+        "racing": {"name": "none"},
+        **other,
+    }
+
+
+@pytest.fixture
+def ray_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where a Ray that this test starts keeps its sockets and logs, away from other Rays on this machine."""
+    # Not in tmp_path: names of sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)
 
 
 class Served:

@@ -12,6 +12,8 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 from ray.tune.experiment import Trial
 
 from sweep.executor_losses import loss_of
+from sweep.recordings import MaterialError
+from sweep.storage import StorageError
 from sweep.unit_notice import NodeDrainedError
 
 
@@ -40,6 +42,8 @@ def died(message: str, *, preempted: bool = False) -> ActorDiedError:
             died("The actor is dead because its worker process has died. Worker exit detail: SIGSEGV"),
             "worker",
         ),
+        (of_task(MaterialError("no such features in /cache")), "machine"),
+        (of_task(StorageError("s3://lab: no credentials")), "machine"),
         (of_task(RuntimeError("CUDA error: an illegal memory access")), "worker"),
     ],
 )

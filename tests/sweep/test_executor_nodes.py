@@ -1,13 +1,14 @@
 """How many units fit on nodes as they come and go; real nodes are in test_node_death and tests/cluster."""
 
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sweep import executor_nodes
 from sweep.config import ResourcesConfig
-from sweep.executor_nodes import Slots, bundle, described, units_on
+from sweep.executor_nodes import Slots, bundle, described, units_on, units_on_cluster
 
 
 @pytest.mark.parametrize(
@@ -42,13 +43,9 @@ class Cluster:
         self.nodes: dict[str, dict[str, float]] = {"head": {"CPU": 4.0}}
         self.dead: set[str] = set()
         self.leaving: dict[str, int] = {}
-        self.groups: list[Any] = []
 
     def get_draining_nodes(self) -> dict[str, int]:
         return self.leaving
-
-    def get_cluster_config(self) -> Any:
-        return SimpleNamespace(node_group_configs=self.groups) if self.groups else None
 
     def table(self) -> list[dict[str, Any]]:
         return [
@@ -58,33 +55,61 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cluster:
     cluster = Cluster()
     monkeypatch.setattr(executor_nodes, "cluster_state", cluster)
     monkeypatch.setattr(executor_nodes.ray, "nodes", cluster.table)
+    monkeypatch.setattr(executor_nodes, "CLUSTER_FILE", tmp_path / "ray_bootstrap_config.yaml")
     return cluster
 
 
-def test_nodes_that_join_bring_slots_and_those_that_go_take_them(cluster: Cluster) -> None:
+@pytest.mark.parametrize("address", ["local", "auto"])
+def test_nodes_that_join_bring_slots_and_those_that_go_take_them(cluster: Cluster, address: str) -> None:
     now = [0.0]
-    slots = Slots(ResourcesConfig(cpu=1, gpu=1), lambda: now[0])
+    slots = Slots(ResourcesConfig(cpu=1, gpu=1), address, lambda: now[0])
     assert slots() == 0
     cluster.nodes["one"] = cluster.nodes["two"] = {"CPU": 8.0, "GPU": 4.0}
     assert slots() == 0, "it looks every two seconds"
     for leaving, dead, expected in [({}, set(), 8), ({"one": 0}, set(), 4), ({"one": 0}, {"two"}, 0)]:
         cluster.leaving, cluster.dead = leaving, dead
         now[0] += 3
-        assert slots() == expected
+        assert slots() == slots.here == expected
 
 
-@pytest.mark.parametrize(("concurrent", "expected"), [(None, 12), (5, 5), (50, 12)])
-def test_what_the_autoscaler_may_add_counts_from_the_beginning(
-    cluster: Cluster, concurrent: int | None, expected: int
+@pytest.mark.parametrize(
+    ("resources", "units"),
+    [
+        (ResourcesConfig(cpu=4, gpu=1), 8),
+        (ResourcesConfig(cpu=1, gpu=0.25), 32),
+        (ResourcesConfig(cpu=1, gpu=0.5), 16),
+        (ResourcesConfig(cpu=8, gpu=1), 0),
+    ],
+)
+def test_on_aws_units_are_handed_out_before_there_is_a_gpu(
+    cluster: Cluster, resources: ResourcesConfig, units: int
 ) -> None:
-    cluster.groups = [
-        SimpleNamespace(max_count=1, resources={"CPU": 4}),
-        SimpleNamespace(max_count=8, resources={"CPU": 4, "GPU": 1}),
-        SimpleNamespace(max_count=1, resources={"CPU": 64, "GPU": 4}),
-        SimpleNamespace(max_count=-1, resources={"CPU": 4, "GPU": 1}),
-    ]
-    assert Slots(ResourcesConfig(cpu=4, gpu=1, concurrent=concurrent))() == expected
+    shipped = Path(__file__).parents[2] / "cluster.yaml"
+    assert units_on_cluster(yaml.safe_load(shipped.read_text()), resources) == units
+    executor_nodes.CLUSTER_FILE.write_text(shipped.read_text())
+    slots = Slots(resources, "auto")
+    assert (slots(), slots.here) == (units, 0)
+    assert Slots(resources, "local")() == 0
+
+
+def test_the_roomiest_nodes_of_a_cluster_file_are_counted_first() -> None:
+    types = {
+        "head": {"resources": {"CPU": 64, "GPU": 8}, "max_workers": 0},
+        "small": {"resources": {"CPU": 4, "GPU": 1}, "max_workers": 9},
+        "large": {"resources": {"CPU": 16, "GPU": 4}, "max_workers": 2},
+    }
+    cluster = {"max_workers": 5, "head_node_type": "head", "available_node_types": types}
+    assert units_on_cluster(cluster, ResourcesConfig(cpu=4, gpu=1)) == 2 * 4 + 3
+    assert units_on_cluster({}, ResourcesConfig()) == 0
+
+
+@pytest.mark.parametrize(("address", "expected"), [("auto", 50), ("local", 4)])
+def test_as_many_as_asked_for_wait_on_a_cluster_whatever_is_there(
+    cluster: Cluster, address: str, expected: int
+) -> None:
+    assert Slots(ResourcesConfig(concurrent=50), address)() == expected
+    assert Slots(ResourcesConfig(concurrent=3), address)() == 3

@@ -24,6 +24,7 @@ from sweep.folder import StudyFolder
 from sweep.ledger import ledger
 from sweep.tracking import database_uri
 from sweep.units import State
+from tests.sweep.conftest import tiny_study
 
 pytestmark = pytest.mark.slow
 KILLS = {"random": 10, "grid": 5, "tpe": 5}
@@ -31,25 +32,16 @@ TIMES = int(os.environ.get("RESPSWEEP_KILLS", "1"))
 """How many times as many, for `benchmarks/engine.py kills`."""
 RANGE = {"type": "float", "low": 0.02, "high": 0.5, "log": True}
 STEPS = {"type": "float", "low": 0.1, "high": 0.4, "step": 0.1}
-STUDY: dict[str, Any] = {
-    "data": {"patients": 12, "seed": 0},
-    "recipe": {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-        "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
-        "epochs": 5,
-    },
-    "search": {
+# Longer than a session lives: more kills need more epochs to happen in.
+EPOCHS = 5 * TIMES
+STUDY = tiny_study(
+    EPOCHS,
+    search={
         "patch_mix.temperature": RANGE,
         "smoothing.stage": {"type": "categorical", "choices": [None, 1]},
     },
-    "seeds": [1, 2],
-    "pruner": {"name": "none"},
-    "racing": {"name": "none"},
-    "budget": {"configurations": 8},
-}
-# Longer than a session lives: more kills need more epochs to happen in.
-STUDY["recipe"]["epochs"] *= TIMES
+    budget={"configurations": 8},
+)
 
 
 def command(space: Path, studies: Path) -> list[str]:
@@ -122,7 +114,7 @@ def check_that_nothing_is_doubled_or_left(folder: StudyFolder) -> None:
     for run in runs:
         if "patch_mix.temperature" in run.data.params and "seed" in run.data.params:
             history = client.get_metric_history(run.info.run_id, "score")
-            assert sorted(point.step for point in history) == [*range(1, 1 + STUDY["recipe"]["epochs"])]
+            assert sorted(point.step for point in history) == [*range(1, 1 + EPOCHS)]
 
 
 @pytest.mark.timeout(2400)

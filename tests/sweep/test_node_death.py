@@ -4,9 +4,8 @@ Head and nodes are Ray's own processes on this machine, each node with a raylet 
 """
 
 import json
-import shutil
-import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -24,34 +23,25 @@ from sweep.folder import StudyFolder
 from sweep.run import run_study
 from sweep.unit import UnitTrainable
 from sweep.units import State
+from tests.sweep.conftest import tiny_study
 
 EPOCHS = 6
-STUDY: dict[str, Any] = {
-    "data": {"patients": 8, "seed": 0},
-    "recipe": {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-        "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
-        "epochs": EPOCHS,
-    },
-    "search": {"patch_mix.temperature": {"type": "categorical", "choices": [0.06, 0.2]}},
-    "sampler": {"name": "grid"},
-    "seeds": [1, 2],
-    "pruner": {"name": "none"},
-    "racing": {"name": "none"},
-    "budget": {"configurations": 2},
-}
+HELD = 3
+"""The epoch after which units wait until a node is gone."""
+STUDY = tiny_study(
+    EPOCHS,
+    search={"patch_mix.temperature": {"type": "categorical", "choices": [0.06, 0.2]}},
+    sampler={"name": "grid"},
+    budget={"configurations": 2},
+)
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+def cluster(ray_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """A head that runs nothing, and two nodes that take one unit each."""
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
-    # Not the directory of other clusters here. Names of sockets must be short.
-    directory = tempfile.mkdtemp(prefix="ray-")
-    monkeypatch.setenv("RAY_TMPDIR", directory)
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         for _ in range(2):
@@ -59,24 +49,31 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
         yield made
     finally:
         made.shutdown()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
-def telling(log: Path) -> type[UnitTrainable]:
-    """The unit's trainable, which writes a line for each step: node, configuration, seed, epochs that it reports."""
+def telling(log: Path, gone: Path) -> type[UnitTrainable]:
+    """The unit's trainable, which writes a line for each step: node, configuration, seed, epochs that it reports.
+
+    It holds at epoch `HELD`, saved and not yet reported, until the folder `gone` names a node that is not its own.
+    """
 
     class Telling(UnitTrainable):
         def step(self) -> dict[str, Any]:
             import ray
 
             result = super().step()
+            node = ray.get_runtime_context().get_node_id()
             line = {
-                "node": ray.get_runtime_context().get_node_id(),
+                "node": node,
                 "unit": [self.config["configuration"], self.config["seed"]],
                 "epochs": [report["epoch"] for report in result["reports"]],
             }
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
+            deadline = time.monotonic() + 300
+            while line["epochs"][-1:] == [HELD] and not any(other.name != node for other in gone.iterdir()):
+                assert time.monotonic() < deadline, f"no other node than {node} is gone"
+                time.sleep(0.02)
             return result
 
     return Telling
@@ -87,14 +84,14 @@ def steps_in(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def remove_one_that_trains(cluster: Any, log: Path, removed: list[str], over: threading.Event) -> None:
-    """Kill a node, once its unit has a checkpoint or two and is not near its end."""
+def remove_one_that_trains(cluster: Any, log: Path, gone: Path, over: threading.Event) -> None:
+    """Kill a node whose unit holds, and name it in the folder `gone`."""
     while not over.wait(0.02):
-        last = {step["node"]: step["epochs"][-1] for step in steps_in(log) if step["epochs"]}
+        holding = {step["node"] for step in steps_in(log) if step["epochs"][-1:] == [HELD]}
         for node in cluster.worker_nodes:
-            if 2 <= last.get(node.node_id, 0) <= EPOCHS - 3:
-                removed.append(node.node_id)
+            if node.node_id in holding:
                 cluster.remove_node(node, allow_graceful=False)
+                (gone / node.node_id).touch()
                 return
 
 
@@ -116,18 +113,18 @@ def test_a_sweep_that_loses_a_node_ends_with_the_scores_of_one_that_did_not(
 
     whole = sweep(tmp_path / "whole").board()
 
-    log = tmp_path / "steps.jsonl"
-    monkeypatch.setattr(session, "run_units", partial(run_units, trainable=telling(log)))
-    removed: list[str] = []
+    log, gone = tmp_path / "steps.jsonl", tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.setattr(session, "run_units", partial(run_units, trainable=telling(log, gone)))
     over = threading.Event()
-    killer = threading.Thread(target=remove_one_that_trains, args=(cluster, log, removed, over), daemon=True)
+    killer = threading.Thread(target=remove_one_that_trains, args=(cluster, log, gone, over), daemon=True)
     killer.start()
     try:
         folder = sweep(tmp_path / "cut")
     finally:
         over.set()
         killer.join(60)
-    (dead,) = removed
+    (dead,) = (node.name for node in gone.iterdir())
     board = folder.board()
 
     assert [unit.state for unit in board.units()] == [State.FINISHED] * 4
@@ -145,6 +142,5 @@ def test_a_sweep_that_loses_a_node_ends_with_the_scores_of_one_that_did_not(
         for on_dead in (True, False)
     )
     # A new process tells at once what the checkpoint holds, and the epoch that it trained itself.
-    done = len(after[0]) - 1
-    assert done >= len(before) >= 2
-    assert after == [list(range(1, done + 2)), *([epoch] for epoch in range(done + 2, EPOCHS + 1))]
+    assert before == [[1], [2], [3]]
+    assert after == [[1, 2, 3, 4], [5], [6]]

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from data.config import ConfigError
 from model.training.recipe import read_recipe
+from sweep import session
 from sweep.board import Board
 from sweep.config import StudyConfig
 from sweep.export import ExportError
@@ -188,6 +189,25 @@ def kill_one_worker(mark: Path, killed: list[int]) -> None:
             return
 
 
+def test_what_a_worker_saves_after_its_units_end_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / "one" / "units" / "0000-seed1"
+    stop_ray = session.stop_ray
+
+    def save_and_stop() -> None:
+        assert not left.exists()
+        left.mkdir(parents=True)
+        (left / "checkpoint.pt").write_bytes(b"late")
+        stop_ray()
+
+    monkeypatch.setattr(session, "stop_ray", save_and_stop)
+    one = study(recipe={**RECIPE, "epochs": 1}, seeds=[1], budget={"configurations": 1})
+    folder = run_study(one, tmp_path, "one", "local", Console(quiet=True))
+    assert [unit.id for unit in folder.board().units()] == [left.name]
+    assert not left.exists()
+
+
 LONG = {"recipe": {**RECIPE, "epochs": 200}, "pruner": {"name": "none"}}
 
 
@@ -219,8 +239,9 @@ def test_an_interrupted_study_says_how_to_go_on_and_leaves_nothing_running(
     with pytest.raises(
         InterruptedStudyError,
         match=r"interrupted after 0 complete configurations; go on with: respsweep run --resume stopped --studies",
-    ):
+    ) as stopped:
         run_study(study(**LONG), tmp_path, "stopped", "local", Console(quiet=True))
+    assert stopped.value.at_once is (times == 2)
     folder = StudyFolder.open(tmp_path, "stopped")
     board = folder.board()
     assert board.stopped == "interrupted"

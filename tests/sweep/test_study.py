@@ -364,6 +364,38 @@ def test_a_unit_under_which_one_node_after_the_other_dies_may_be_what_kills_them
     assert world.board.unit(0, 1).state is State.FAILED
 
 
+def test_notice_between_two_deaths_of_nodes_acquits_a_unit_with_long_epochs() -> None:
+    world = World(max_failures=0)
+    world.start()
+    for _ in range(5):
+        for cause in ("node", "notice"):
+            world.clock.now += 1800
+            world.study.lost(0, 1, "gone", cause=cause)
+            assert world.start() == (0, 1)
+    assert world.board.unit(0, 1).failures == 0
+
+
+def test_machines_that_lack_what_units_need_halt_the_study_and_fail_nothing() -> None:
+    world = World(max_failures=0)
+    world.start()
+    for _ in range(10):
+        world.study.lost(0, 1, "MaterialError: no such features\nTraceback", cause="machine")
+        assert world.start() == ((0, 1) if world.study.halted is None else None)
+    assert world.study.halted == "10 times a machine could not run a unit: MaterialError: no such features"
+    assert world.board.unit(0, 1).failures == 0
+
+
+def test_one_machine_that_lacks_something_does_not_halt_a_study_that_comes_on_elsewhere() -> None:
+    world = World(slots=2)
+    world.start()
+    world.start()
+    for epoch in range(1, 31):
+        world.study.report(0, 1, report(epoch, 0.5))
+        world.study.lost(1, 1, "MaterialError: no such features", cause="machine")
+        assert world.start() == (1, 1)
+    assert world.study.halted is None
+
+
 def test_a_full_memory_is_forgiven_once() -> None:
     world = World(max_failures=0)
     world.start()

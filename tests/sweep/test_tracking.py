@@ -453,9 +453,31 @@ def test_a_server_that_is_not_there_is_refused_at_once_in_one_line() -> None:
     with pytest.raises(TrackingError) as refusal:
         Tracking(uri, "study", None, "study", [], {})
     assert str(refusal.value) == (
-        f"tracking server {uri}: no answer (Connection refused); start it, or leave --tracking-uri out "
-        "to keep the runs in the study folder"
+        f"tracking server {uri}: no answer (Connection refused); start it, name another one with --tracking-uri, "
+        "or keep the runs in the study folder: --set tracking_uri=null"
     )
+
+
+def test_a_study_goes_on_although_its_server_is_away_and_sends_everything_when_it_is_back(
+    database: str, undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, refused = sweep.tracking._find_or_create, []
+
+    def away_at_first(*arguments: Any) -> str:
+        if len(refused) < 3:
+            refused.append(1)
+            raise ConnectionRefusedError(111, "Connection refused")
+        return find(*arguments)
+
+    monkeypatch.setattr(sweep.tracking, "_find_or_create", away_at_first)
+    half = len(TAKEN_UP_TWICE) // 2
+    tracking = Tracking(database, "away", None, "away", TAKEN_UP_TWICE[:half], {})
+    assert tracking.away == f"tracking server {database}: no answer (Connection refused)"
+    for event in TAKEN_UP_TWICE[half:]:
+        tracking(event)
+    tracking.close()
+    assert len(refused) == 3
+    assert picture_of(database, "away") == undisturbed
 
 
 @pytest.mark.parametrize("uri", ["http://", "ftp://example", "nonsense://here"])

@@ -9,8 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import yaml
@@ -27,27 +28,20 @@ from sweep.events import (
 from sweep.folder import StudyFolder
 from sweep.tracking import Tracking
 from sweep.tracking_runs import CURVES
+from tests.sweep.conftest import tiny_study
 
 pytestmark = pytest.mark.slow
 OUTAGE_S = 60
-STUDY: dict[str, Any] = {
-    "data": {"patients": 12, "seed": 0},
-    "recipe": {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-        "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
-        "epochs": 8,
-    },
-    "search": {"patch_mix.temperature": {"type": "float", "low": 0.02, "high": 0.5, "log": True}},
-    "seeds": [1, 2],
-    "sampler": {"name": "random"},
-    "pruner": {"name": "none"},
-    "racing": {"name": "none"},
-    "schedule": "sequential",
-    "budget": {"configurations": 10_000},
-    "resources": {"concurrent": 1},
-}
+"""As long as a sweep is asked to survive without its server."""
+STUDY = tiny_study(
+    epochs=8,
+    sampler={"name": "random"},
+    schedule="sequential",
+    budget={"configurations": 10_000},
+    resources={"concurrent": 1},
+)
 Row = tuple[str, str, int, float]
+Found = TypeVar("Found")
 
 
 def rows(served: Any, table: str) -> list[tuple[Any, ...]]:
@@ -96,12 +90,14 @@ def check_that_nothing_is_lost_or_doubled(served: Any, board: Board) -> None:
     assert sorted(parents.values()) == sorted(units)
 
 
-def wait_until(ready: Callable[[], object], still: Callable[[], object] = lambda: True) -> None:
+def wait_until(ready: Callable[[], Found], still: Callable[[], object] = lambda: True) -> Found:
+    """What `ready` returns, once that is true."""
     deadline = time.monotonic() + 300
-    while not ready():
+    while not (found := ready()):
         assert still()
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    return found
 
 
 @pytest.mark.timeout(1500)
@@ -130,11 +126,8 @@ def test_a_sweep_goes_on_without_its_server_and_all_is_there_in_the_end(
 
         wait_until(lambda: lines() > 30 and rows(served, "metrics"), runs)
         assert served.stop() == 0
-        before = lines()
-        # As long as the sweep is asked to survive; how much it does meanwhile does not matter.
-        time.sleep(OUTAGE_S)
-        assert runs()
-        assert lines() > before + 10
+        gone, before = time.monotonic(), lines()
+        wait_until(lambda: lines() > before + 10 and time.monotonic() - gone > OUTAGE_S, runs)
         missing = lines()
         served.start()
         wait_until(lambda: len(rows(served, "metrics")) > missing, runs)
@@ -184,14 +177,21 @@ def test_a_server_that_is_killed_while_it_writes_loses_and_doubles_nothing(
 ) -> None:
     monkeypatch.setattr("sweep.tracking.RETRY_AFTER_S", 0.05)
     served = serve()
-    events = long_study(configurations=40, epochs=30)
+    configurations = 60
+    events = long_study(configurations, epochs=30)
     tracking = Tracking(served.uri, "long", None, "long", [], {})
     for event in events:
         tracking(event)
-    total = 40 * 3
-    for written in (1, 25, 50, 75, 100):
-        wait_until(lambda written=written: len(rows(served, "runs")) >= written)
-        assert len(rows(served, "runs")) < total, "it was through before it could be killed"
+
+    def written(enough: int) -> int:
+        """How many runs there are; 0 while there are not `enough`."""
+        runs = len(rows(served, "runs"))
+        return runs if runs >= enough else 0
+
+    # Two thirds of the runs are left for after the last kill, so that it does not come too late.
+    for enough in (1, 15, 30, 45, 60):
+        runs = wait_until(partial(written, enough))
+        assert runs < 3 * configurations, "it was through before it could be killed"
         served.kill()
         served.start()
     tracking.close(timeout_s=240)

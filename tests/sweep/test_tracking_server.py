@@ -27,6 +27,7 @@ Serve = Callable[..., Any]
 PASSWORD = "correct-horse-battery"
 READ = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 SEARCH = "/ajax-api/2.0/mlflow/runs/search"
+ON_A_STORE = "--serve", "--backend", "sqlite:////disk/mlflow.db", "--studies"
 STUDY = [StudyStarted((1, 2), at=1.7e9), ConfigurationAdded(0, {"patch_mix.beta": 0.5}, at=1.7e9 + 1)]
 
 
@@ -264,6 +265,17 @@ def test_a_made_up_password_is_told_once_on_a_terminal_and_works(serve: Serve, t
             "--backend: the URI holds a password",
         ),
         (("--serve", "--artifacts", f"s3://key:{PASSWORD}@bucket"), "--artifacts: the URI holds a password"),
+        (("--serve", "--artifacts", f"s3://AKIA{PASSWORD}@bucket"), "--artifacts: the URI holds a password"),
+        (
+            ("--serve", "--artifacts", "s3://bucket/lab?scheme=http"),
+            "--artifacts s3://bucket/lab?scheme=http: MLflow does not read what follows the `?`",
+        ),
+        (
+            (*ON_A_STORE, "s3://bucket/lab?endpoint_override=h:9000&scheme=http"),
+            "--studies s3://bucket/lab?endpoint_override=h:9000&scheme=http: MLflow does not read what follows",
+        ),
+        ((*ON_A_STORE, f"s3://key:{PASSWORD}@bucket/lab"), "s3://bucket/lab: the address holds a user"),
+        ((*ON_A_STORE, f"s3://AKIA{PASSWORD}@bucket/lab"), "s3://bucket/lab: the address holds a user"),
         (("--serve", "done"), "done: --serve is for all studies"),
         ((), "no study: name one that keeps its runs itself, or give --serve"),
         (
@@ -312,9 +324,12 @@ def test_a_server_of_studies_in_an_object_store_needs_a_disk_for_its_database() 
         Places.choose("s3://bucket/lab", None, None)
     chosen = Places.choose("s3://bucket/lab/", "sqlite:////disk/mlflow.db", None)
     assert chosen == Places("sqlite:////disk/mlflow.db", "s3://bucket/lab/.mlflow/artifacts")
+    # Files elsewhere need nothing of the store but its name.
+    query = "s3://bucket/lab?scheme=http"
+    assert Places.choose(query, "sqlite:////disk/mlflow.db", "gs://b/files").artifacts == "gs://b/files"
     # A folder needs nothing; one is made only for what was not given a place.
-    assert Places.choose("lab", None, None).home == Path("lab/.mlflow").absolute()
-    assert Places.choose("lab", "sqlite:////disk/mlflow.db", "/disk/files").home is None
+    assert Places.choose("lab", None, None).folder_to_make == Path("lab/.mlflow").absolute()
+    assert Places.choose("lab", "sqlite:////disk/mlflow.db", "/disk/files").folder_to_make is None
 
 
 def test_a_ray_head_is_known_by_its_process(tmp_path: Path) -> None:
@@ -323,7 +338,11 @@ def test_a_ray_head_is_known_by_its_process(tmp_path: Path) -> None:
     assert not tracking_server.ray_head_runs("gcs_stand_in")
     process = subprocess.Popen([str(stand_in), "600"])
     try:
-        assert tracking_server.ray_head_runs("gcs_stand_in")
+        # A process may be told of before it has its new name.
+        deadline = time.monotonic() + 60
+        while not tracking_server.ray_head_runs("gcs_stand_in"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
     finally:
         process.kill()
         process.wait()

@@ -180,6 +180,26 @@ def test_a_save_that_is_cut_off_leaves_a_whole_file(
     assert state["epoch"] == left
 
 
+@pytest.mark.parametrize("other_saved_too", [False, True])
+def test_two_processes_that_save_the_same_run_both_do(
+    path: Path, monkeypatch: pytest.MonkeyPatch, other_saved_too: bool
+) -> None:
+    save_epochs(path, 2)
+    replace = os.replace
+
+    def after_another_process(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        replace(path, path.with_name("checkpoint.previous.pt"))
+        if other_saved_too:
+            save_checkpoint(path, {"epoch": 3})
+        os.replace(source, target)
+
+    monkeypatch.setattr(os, "replace", after_another_process)
+    save_checkpoint(path, {"epoch": 4})
+    assert load_checkpoint(path)["epoch"] == 4
+    assert load_checkpoint(path.with_name("checkpoint.previous.pt"))["epoch"] == (3 if other_saved_too else 2)
+
+
 def test_a_full_disk_is_an_os_error_and_leaves_what_was_there(path: Path) -> None:
     save_checkpoint(path, {"epoch": 1})
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,14 +1,16 @@
+import io
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from data.config import ConfigError
 from sweep.cli import main
 from sweep.cluster.check import check_cluster_file
-from sweep.cluster.finding import error
+from sweep.cluster.finding import error, findings_table
 from sweep.cluster.surroundings import Surroundings
 
 TINY = "cluster_name: breath\nprovider: {type: local, head_ip: 10.0.0.1, worker_ips: [10.0.0.2]}\n"
@@ -60,6 +62,42 @@ def test_whatever_is_in_a_file_is_a_finding_and_no_traceback(here: Surroundings,
     path = here.folder / "cluster.yaml"
     path.write_text(text)
     assert check_cluster_file(path, here).errors
+
+
+def test_a_finding_about_a_command_quotes_how_it_begins(launcher) -> None:
+    (finding,) = launcher(
+        lambda file: file["head_start_ray_commands"].append(
+            "respsweep run space.yaml --address auto --studies /home/x"
+        )
+    )
+    assert finding.where == "head_start_ray_commands.3"
+    assert finding.quote == "respsweep run space.yaml --address auto --studies /home/x"
+    table = Console(width=300, file=io.StringIO())
+    table.print(findings_table([finding]))
+    assert "head_start_ray_commands: respsweep run" in table.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_long_key_path_is_shown_whole() -> None:
+    where = f"available_node_types.{'gpu' * 20}.node_config"
+    table = Console(width=80, file=io.StringIO())
+    table.print(findings_table([error(where, "found", "wanted")]))
+    printed = table.file.getvalue()  # type: ignore[attr-defined]
+    assert where in "".join(line.split("│")[2].strip() for line in printed.splitlines() if "│" in line)
+
+
+def test_a_long_command_is_cut_between_words(launcher) -> None:
+    (finding,) = launcher(
+        lambda file: file["head_start_ray_commands"].append(f"respsweep run {'word ' * 20} --studies /home/x")
+    )
+    assert len(finding.quote) <= 60
+    assert finding.quote.endswith("word ...")
+
+
+def test_a_command_with_a_secret_is_not_quoted(launcher) -> None:
+    command = "API_TOKEN=abcdefgh12345678 respsweep run space.yaml --studies /home/x"
+    findings = launcher(lambda file: file["head_start_ray_commands"].append(command))
+    assert len(findings) == 2
+    assert [finding.quote for finding in findings] == ["", ""]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -7,12 +7,13 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from sweep.cluster import notice
-from sweep.cluster.notice import Aws, Gcp, NoticeError, await_notice, cloud_here
+from sweep.cluster.notice import Aws, Gcp, NoticeError, await_notice, cloud_here, sole_watcher
 
 
 class Metadata(BaseHTTPRequestHandler):
@@ -108,3 +109,15 @@ def test_waiting_outlasts_a_service_that_is_away_and_answers_that_make_no_sense(
 
     assert await_notice(Aws(), pause).seconds > 100
     assert pauses == [5.0] * 3
+
+
+def test_one_watcher_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notice.tempfile, "gettempdir", lambda: str(tmp_path))
+    with (
+        sole_watcher(),
+        pytest.raises(NoticeError, match=r"another `respsweep cluster watch`"),
+        sole_watcher(),
+    ):
+        pass
+    with sole_watcher():
+        pass

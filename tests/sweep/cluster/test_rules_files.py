@@ -1,21 +1,34 @@
 import pytest
 
+from sweep.cluster.finding import Finding
 from sweep.cluster.surroundings import Surroundings
+
+
+def levels(findings: list[Finding]) -> list[str]:
+    return [finding.level for finding in findings]
 
 
 @pytest.mark.parametrize("name", [".git", ".venv"])
 def test_history_and_environment_must_stay_here(launcher, here: Surroundings, name: str) -> None:
     (here.folder / "clone" / name).mkdir()
-    assert launcher() == []
-    (finding,) = launcher(lambda file: file.update(rsync_exclude=[]))
+    assert levels(launcher()) == ["warning"]
+    finding, whole = launcher(lambda file: file.update(rsync_exclude=[]))[::-1]
     assert (finding.level, finding.where) == ("error", "rsync_exclude")
     assert f"no {name}" in finding.found
+    assert whole.level == "warning"
 
 
 @pytest.mark.parametrize("pattern", ["/.git", "**/.git", ".git/", "**/.git/**", ".g*"])
 def test_an_exclusion_may_be_written_in_several_ways(launcher, here: Surroundings, pattern: str) -> None:
     (here.folder / "clone" / ".git").mkdir()
-    assert launcher(lambda file: file.update(rsync_exclude=[pattern])) == []
+    assert levels(launcher(lambda file: file.update(rsync_exclude=[pattern]))) == ["warning"]
+
+
+@pytest.mark.parametrize("written", [".", "clone/.."])
+def test_the_whole_clone_is_a_warning(launcher, written: str) -> None:
+    (finding,) = launcher(lambda file: file["file_mounts"].update({"~/respsweep": written}))
+    assert (finding.level, finding.where) == ("warning", "file_mounts.~/respsweep")
+    assert finding.found.startswith(f"{written}: the whole clone")
 
 
 def test_a_path_that_is_not_here_is_an_error(launcher, here: Surroundings) -> None:

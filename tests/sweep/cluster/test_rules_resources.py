@@ -1,5 +1,6 @@
 import pytest
 
+from sweep.cluster.finding import warning
 from sweep.cluster.surroundings import UnitNeeds
 
 
@@ -19,6 +20,51 @@ def test_resources_that_the_machine_has_not_are_found(launcher, spoil, level: st
     (finding,) = launcher(spoil)
     assert (finding.level, finding.where) == (level, f"available_node_types.gpu.resources.{key}")
     assert "g6.xlarge" in finding.wanted
+
+
+def test_gpus_that_are_not_declared_are_paid_for_and_not_used(launcher) -> None:
+    (finding,) = launcher(
+        lambda file: file["available_node_types"]["gpu"]["node_config"].update(InstanceType="g6.12xlarge")
+    )
+    assert (finding.level, finding.where) == ("warning", "available_node_types.gpu.resources.GPU")
+    assert (finding.found, finding.wanted[:17]) == ("1", "4: a g6.12xlarge ")
+
+
+@pytest.mark.parametrize(
+    ("model", "found", "wanted"),
+    [
+        ("g6.xlage", "unknown type, CPU and GPU could not be checked", "did you mean g6.xlarge?"),
+        ("?", "unknown type, CPU and GPU could not be checked", "a machine type of this cloud"),
+        (
+            "trn1.2xlarge",
+            "its GPUs are not known here, and could not be checked",
+            "resources as the cloud lists them",
+        ),
+    ],
+)
+def test_a_machine_type_about_which_nothing_is_known_is_a_warning(
+    launcher, model: str, found: str, wanted: str
+) -> None:
+    where = "available_node_types.gpu.node_config.InstanceType"
+    (finding,) = launcher(
+        lambda file: file["available_node_types"]["gpu"]["node_config"].update(InstanceType=model)
+    )
+    assert finding == warning(where, f"{model}: {found}", wanted)
+
+
+@pytest.mark.parametrize("prefix", ["", "zones/europe-west4-a/machineTypes/"])
+def test_a_machine_type_of_google_may_be_a_url(launcher, prefix: str) -> None:
+    def gcp(model: str):
+        def spoil(file) -> None:
+            file["provider"] = {"type": "gcp"}
+            file["available_node_types"]["head"]["node_config"] = {"machineType": prefix + "e2-standard-4"}
+            file["available_node_types"]["gpu"]["node_config"] = {"machineType": prefix + model}
+
+        return spoil
+
+    assert launcher(gcp("g2-standard-4")) == []
+    (finding,) = launcher(gcp("g2-standrad-4"))
+    assert (finding.level, finding.wanted) == ("warning", "did you mean g2-standard-4?")
 
 
 def test_on_gcp_a_gpu_that_is_not_declared_is_never_used(launcher) -> None:

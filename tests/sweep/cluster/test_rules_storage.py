@@ -54,6 +54,29 @@ def test_own_machines_may_mount_it_by_themselves(launcher) -> None:
     assert launcher(declared) == []
 
 
+def test_a_declared_folder_that_no_command_uses_is_a_warning(launcher) -> None:
+    def other(file) -> None:
+        local(file)
+        file.update(head_setup_commands=[], worker_setup_commands=[])
+        file["setup_commands"].append("mkdir -p /mnt/shared/studies")
+        file["head_start_ray_commands"][2] = (
+            "setsid nohup respsweep ui --serve --artifacts /mnt/shared/mlflow &"
+        )
+        file["metadata"] = {"shared_storage": "/nfs/lab"}
+
+    (finding,) = launcher(other)
+    assert (finding.level, finding.where) == ("warning", "metadata.shared_storage")
+    assert (
+        finding.found == "/nfs/lab, which no command uses; they use /mnt/shared/studies, /mnt/shared/mlflow"
+    )
+
+    def same(file) -> None:
+        other(file)
+        file["metadata"] = {"shared_storage": "/mnt/shared"}
+
+    assert launcher(same) == []
+
+
 def test_no_storage_at_all_is_a_warning(launcher) -> None:
     def nothing(file) -> None:
         file.update(head_setup_commands=[], worker_setup_commands=[])

@@ -1,7 +1,5 @@
 """A cluster whose nodes share nothing but the object store: each has a cache of its own."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,32 +11,21 @@ from sweep.config import StudyConfig
 from sweep.run import run_study
 from sweep.storage import open_storage
 from sweep.units import State
+from tests.sweep.conftest import tiny_study
 
-STUDY: dict[str, Any] = {
-    "data": {"patients": 12, "seed": 0},
-    "recipe": {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-        "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
-        "epochs": 2,
-    },
-    "search": {"patch_mix.temperature": {"type": "categorical", "choices": [0.06, 0.2]}},
-    "sampler": {"name": "grid"},
-    "seeds": [1, 2],
-    "pruner": {"name": "none"},
-    "racing": {"name": "none"},
-    "budget": {"configurations": 2},
-}
+STUDY = tiny_study(
+    epochs=2,
+    search={"patch_mix.temperature": {"type": "categorical", "choices": [0.06, 0.2]}},
+    sampler={"name": "grid"},
+    budget={"configurations": 2},
+)
 
 
 @pytest.fixture
-def cluster(s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+def cluster(s3: Any, ray_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """A head that runs nothing, and two nodes that take one unit each."""
     from ray.cluster_utils import Cluster
 
-    # Names of sockets must be short.
-    directory = tempfile.mkdtemp(prefix="ray-")
-    monkeypatch.setenv("RAY_TMPDIR", directory)
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "head"))
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
@@ -49,7 +36,6 @@ def cluster(s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
         yield made
     finally:
         made.shutdown()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.mark.slow

@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 
-from sweep.storage import Storage, StorageError, above, below, checked_uri, is_uri, may_pass, open_storage
+from sweep import storage as storage_module
+from sweep import storage_uri
+from sweep.storage import (
+    Storage,
+    StorageAwayError,
+    StorageError,
+    above,
+    below,
+    checked_uri,
+    is_uri,
+    may_pass,
+    open_storage,
+    patiently,
+)
 
 
 @pytest.fixture(params=["path", "file", "memory", "s3"])
@@ -127,6 +140,47 @@ def test_a_refusal_is_told_from_a_store_that_is_away(s3: Any) -> None:
         storage.read("a")
     assert may_pass(away.value)
     storage.write("a", b"back")
+
+
+def test_what_is_away_is_asked_again_and_what_refuses_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_module, "RETRY_AFTER_S", 0.0)
+    answers: list[Exception | str] = [OSError("Connection refused"), TimeoutError(), "here"]
+
+    def ask() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert patiently(ask) == "here"
+    for refusal in (PermissionError(), FileNotFoundError(), NotADirectoryError(), OSError("HTTP status 403")):
+        answers = [refusal, "here"]
+        with pytest.raises(type(refusal)):
+            patiently(ask)
+        assert answers == ["here"]
+
+
+def test_a_bucket_whose_region_nobody_tells_now_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_module, "RETRY_AFTER_S", 0.0)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    asked = []
+
+    def region(bucket: str) -> str:
+        asked.append(bucket)
+        if len(asked) < 3:
+            raise OSError("When resolving region for bucket 'lab': AWS Error NETWORK_CONNECTION")
+        return "eu-north-1"
+
+    monkeypatch.setattr(storage_uri.fs, "resolve_s3_region", region)
+    with pytest.raises(StorageAwayError, match="s3://lab/one: When resolving region"):
+        open_storage("s3://lab/one")
+    assert patiently(lambda: open_storage("s3://lab/one")).place == "s3://lab/one"
+    assert asked == ["lab"] * 3
+    asked.clear()
+    monkeypatch.setattr(storage_module, "PATIENCE_S", -1.0)
+    with pytest.raises(OSError, match="s3://lab/one: When resolving region"):
+        patiently(lambda: open_storage("s3://lab/one"))
 
 
 def test_a_path_does_not_import_pyarrow(tmp_path: Path) -> None:

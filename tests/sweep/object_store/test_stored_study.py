@@ -19,22 +19,9 @@ from sweep.folder import StudyFolder
 from sweep.storage import open_storage
 from sweep.tracking import database_uri
 from sweep.units import State
+from tests.sweep.conftest import tiny_study
 
-STUDY: dict[str, Any] = {
-    "data": {"patients": 12, "seed": 0},
-    "recipe": {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-        "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
-        "epochs": 8,
-    },
-    "search": {"patch_mix.temperature": {"type": "float", "low": 0.02, "high": 0.5, "log": True}},
-    "sampler": {"name": "random"},
-    "pruner": {"name": "none"},
-    "seeds": [1],
-    "racing": {"name": "none"},
-    "budget": {"configurations": 2},
-}
+STUDY = tiny_study(epochs=8, sampler={"name": "random"}, seeds=[1], budget={"configurations": 2})
 # Nobody wants to wait a minute for the lease of a dead driver.
 RESPSWEEP = """
 from sweep import cli, lease, mirror
@@ -131,10 +118,10 @@ def test_a_study_goes_on_on_another_machine_when_its_first_one_has_vanished(
     status = looker.run("status", "one").stdout
     assert status.startswith("s3://bucket/lab/one: ")
     assert "over" not in status.splitlines()[0]
-    gone_on = second.run("run", "--resume", "one")
-    while "last heard" in gone_on.stderr:
+    deadline = time.monotonic() + 120
+    while "last heard" in (gone_on := second.run("run", "--resume", "one")).stderr:
+        assert time.monotonic() < deadline, f"the lease of a dead driver is still held: {gone_on.stderr}"
         time.sleep(1)
-        gone_on = second.run("run", "--resume", "one")
     assert gone_on.returncode == 0, gone_on.stderr
     assert "warning" not in gone_on.stdout
     assert stored_lines(s3)[: len(stored)] == stored

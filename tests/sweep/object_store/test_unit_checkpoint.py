@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from sweep import unit_checkpoint
+from sweep import storage, unit_checkpoint
 from sweep.storage import open_storage
 from sweep.unit_checkpoint import LEFTOVER_S, UnitCheckpoint
 
@@ -59,9 +59,9 @@ def test_a_unit_goes_on_where_another_machine_saved_it(machines: Machines) -> No
 
 def test_a_damaged_download_falls_back_to_the_one_before_it_and_says_so(machines: Machines) -> None:
     saved(machines.on("a"), 1, 2)
-    storage = open_storage(machines.place)
-    whole = storage.read(f"{UNIT}/checkpoint-00000002.pt")
-    storage.write(f"{UNIT}/checkpoint-00000002.pt", whole[: len(whole) // 2])
+    stored = open_storage(machines.place)
+    whole = stored.read(f"{UNIT}/checkpoint-00000002.pt")
+    stored.write(f"{UNIT}/checkpoint-00000002.pt", whole[: len(whole) // 2])
     epoch, note = machines.epoch("b")
     assert epoch == 1
     assert note is not None
@@ -69,8 +69,8 @@ def test_a_damaged_download_falls_back_to_the_one_before_it_and_says_so(machines
     assert note.endswith("going on from the one before it")
     saved(machines.on("b"), 2)
     assert machines.epoch("c") == (2, None)
-    storage.write(f"{UNIT}/checkpoint-00000002.pt", b"")
-    storage.write(f"{UNIT}/checkpoint-00000003.pt", b"torn")
+    stored.write(f"{UNIT}/checkpoint-00000002.pt", b"")
+    stored.write(f"{UNIT}/checkpoint-00000003.pt", b"torn")
     epoch, note = machines.epoch("d")
     assert epoch is None
     assert (note or "").endswith("the run begins anew")
@@ -112,7 +112,7 @@ def test_a_unit_waits_for_a_store_that_may_have_its_checkpoint(machines: Machine
 def test_a_store_that_stays_away_is_an_error_and_not_a_beginning(
     machines: Machines, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unit_checkpoint, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(storage, "PATIENCE_S", 0.0)
     with s3.away(), pytest.raises(OSError, match=r"."):
         machines.on("b").load()
 

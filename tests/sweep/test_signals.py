@@ -1,0 +1,71 @@
+import os
+import signal
+import threading
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sweep.board import Board
+from sweep.budget import Budget
+from sweep.config import BudgetConfig, PrunerConfig
+from sweep.pruning_optuna import EpochPruner
+from sweep.racing import NoRacingConfig
+from sweep.signals import halting_on_signals
+from sweep.study import Rules, Study
+from sweep.units import Configuration, Fate
+
+
+class Nothing:
+    """A search that proposes none."""
+
+    def propose(self) -> dict[str, Any] | None:
+        return None
+
+    def learn(self, configuration: Configuration) -> None: ...
+
+    def settle(self, configuration: Configuration, fate: Fate) -> None: ...
+
+    def restore(self, board: Board) -> None: ...
+
+
+@pytest.fixture
+def study() -> Study:
+    racing = NoRacingConfig()
+    budget = Budget(BudgetConfig(configurations=1), racing, gpus=0, slots=1)
+    pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
+    return Study(Board(), Nothing(), pruner, budget, Rules(racing))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_halts_and_the_second_ends_at_once(study: Study, number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with halting_on_signals(study, Console(quiet=True)):
+        os.kill(os.getpid(), number)
+        assert study.halted == "interrupted"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_what_nohup_keeps_away_stays_away(study: Study) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with halting_on_signals(study, Console(quiet=True)):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert study.halted is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_than_the_main_one_leaves_signals_alone(study: Study) -> None:
+    before, within = signal.getsignal(signal.SIGINT), []
+
+    def run() -> None:
+        with halting_on_signals(study, Console(quiet=True)):
+            within.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert within == [before]
