@@ -28,7 +28,14 @@ STORAGE = "/mnt/respsweep"
 """Where every host sees the storage that they share."""
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 """In front of a command: the kernel ends it with the thread that started it, however that ends."""
-PACKAGES = {"ip": "iproute2", "sshd": "openssh-server", "rsync": "rsync", "ssh": "openssh-client"}
+PACKAGES = {
+    "ip": "iproute2",
+    "sshd": "openssh-server",
+    "ssh": "openssh-client",
+    "rsync": "rsync",
+    "curl": "curl",
+    "pkill": "procps",
+}
 
 
 class HostsError(RuntimeError):
