@@ -382,3 +382,20 @@ def test_however_many_steps_an_epoch_has_it_waits_for_the_gpu_as_often() -> None
         return sum("synchronizing" in str(warning.message) for warning in seen)
 
     assert waits(64) == waits(16) > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_too_a_paused_epoch_goes_on_in_another_process(tmp_path: Path) -> None:
+    data = tones(24, 0), tones(8, 1)
+    whole = Training(recipe(epochs=1), 1, *data, device="cuda")
+    whole.run_epoch()
+    first = Training(recipe(epochs=1), 1, *data, device="cuda")
+    asked = iter([False, True])
+    assert first.run_epoch_unless(lambda: next(asked)) is None
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+    torch.cuda.manual_seed(99)
+    second = Training(recipe(epochs=1), 1, *data, device="cuda")
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    # A GPU adds up in an order of its own.
+    assert second.run_epoch().train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-3)
