@@ -53,10 +53,12 @@ class UnitTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        if self._ending is None:
+        if self._ending is None and self._unfit is None:
             result = self._guard(self._train_epoch)
             if result is not None:
                 return result
+        if self._unfit is not None:
+            raise self._unfit
         # What is held here would be missing to the next unit of this process.
         self._training = None
         return {"reports": [], **(self._ending or {}), "done": True}
@@ -66,6 +68,8 @@ class UnitTrainable(tune.Trainable):
 
     def _open(self, config: dict[str, Any]) -> None:
         self._ending: dict[str, str] | None = None
+        # Told by the first step: of an error in `setup` Ray keeps no more than the words.
+        self._unfit: Exception | None = None
         self._note: str | None = None
         self._reported = 0
         # The last unit's tensors must be gone before the next one's are made.
@@ -125,8 +129,10 @@ class UnitTrainable(tune.Trainable):
         """What `action` returns; None when it went wrong, and how is the unit's ending."""
         try:
             return action()
-        except (NodeDrainedError, *UNFIT):
+        except NodeDrainedError:
             raise
+        except UNFIT as error:
+            self._unfit = error
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise

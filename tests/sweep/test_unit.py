@@ -13,7 +13,7 @@ from model.training.checkpoint import load_checkpoint
 from model.training.recipe import Recipe
 from sweep.config import ResourcesConfig
 from sweep.rates import RATES
-from sweep.recordings import Material, Recordings, load_examples
+from sweep.recordings import Material, MaterialError, Recordings, load_examples
 from sweep.unit import CHUNKS, UnitTrainable, unit_config
 from sweep.unit_notice import NodeDrainedError
 from sweep.weights import Weights
@@ -230,7 +230,11 @@ def test_an_error_is_the_units_result(material: Material, tmp_path: Path) -> Non
     assert result["done"]
     assert result["failure"].startswith("TrainingError: the training loss is")
 
+
+def test_a_machine_that_lacks_the_features_is_no_fault_of_the_unit(
+    material: Material, tmp_path: Path
+) -> None:
     gone = dataclasses.replace(material, store="gone", recordings=str(tmp_path / "nowhere"))
-    result = UnitTrainable(config(gone, tmp_path / "other")).train()
-    assert result["done"]
-    assert result["failure"].splitlines()[0].startswith("MaterialError: gone: no such features in")
+    unit = UnitTrainable(config(gone, tmp_path))
+    with pytest.raises(MaterialError, match=r"gone: no such features in"):
+        unit.train()
