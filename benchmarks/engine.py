@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/engine.py cost               units per second on real Ray, driver time as a study grows
     .venv/bin/python benchmarks/engine.py policies seeds     what racing saves and costs, simulated
     .venv/bin/python benchmarks/engine.py policies epochs    the same for the epoch pruner, and both
-    .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or a multiple
+    .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or more
 
 Each exits with 1 when a bar is missed.
 """
@@ -45,7 +45,7 @@ def policies(
 
 
 @app.command()
-def kills(times: Annotated[int, typer.Option(help="A multiple of 20 kills.")] = 1) -> None:
+def kills(times: Annotated[int, typer.Option(help="A multiple of 10 kills.")] = 2) -> None:
     """A small real study with each sampler, its driver killed at random moments: nothing lost, nothing doubled."""
     test = Path(__file__).parents[1] / "tests" / "sweep" / "test_killed_driver.py"
     command = [sys.executable, "-m", "pytest", "-q", "-s", str(test)]

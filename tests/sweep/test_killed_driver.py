@@ -27,7 +27,7 @@ from sweep.units import State
 from tests.sweep.conftest import tiny_study
 
 pytestmark = pytest.mark.slow
-KILLS = {"random": 10, "grid": 5, "tpe": 5}
+KILLS = {"random": 5, "grid": 3, "tpe": 2}
 TIMES = int(os.environ.get("RESPSWEEP_KILLS", "1"))
 """How many times as many, for `benchmarks/engine.py kills`."""
 RANGE = {"type": "float", "low": 0.02, "high": 0.5, "log": True}
