@@ -13,8 +13,8 @@ from typing import Any
 import bench
 from cluster_study import CALLS, JOURNAL, OPTUNA_FILE, PARTS, Driver, Window, resume
 
-from data.config import read_yaml
-from sweep.config import StudyConfig
+from data.settings import read_yaml
+from sweep.config.study_config import StudyConfig
 
 SPACE = Path(__file__).parents[1] / "search_spaces" / "lung_srad.yaml"
 EPOCHS = 50

@@ -22,18 +22,18 @@ import numpy as np
 from engine_cost import report_of
 from rich.console import Console
 
-from sweep.board import Board
-from sweep.budget import Budget
-from sweep.config import StudyConfig
-from sweep.curves import SyntheticCurves, WorldConfig
-from sweep.journal import Journal, read_journal
-from sweep.progress import Progress
-from sweep.pruning_optuna import EpochPruner
-from sweep.rates import RATES
-from sweep.search_optuna import OptunaSearch
-from sweep.simulated_study import recipe_of, selected_epoch
-from sweep.study import Listener, Rules, Study
-from sweep.tracking import Tracking, database_uri
+from sweep.config.study_config import StudyConfig
+from sweep.driver.progress import Progress
+from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.optuna_search import OptunaSearch
+from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
+from sweep.simulation.simulated_study import recipe_of, selected_epoch
+from sweep.study.board import Board
+from sweep.study.budget import Budget
+from sweep.study.coordinator import Coordinator, Listener, Rules
+from sweep.study.journal import Journal, read_journal
+from sweep.study.score_table import METRICS
+from sweep.tracking.tracker import Tracking, database_uri
 
 NAME = "scale"
 JOURNAL, OPTUNA_FILE = "journal.jsonl", "optuna.journal"
@@ -153,7 +153,7 @@ class Driver:
             for method in methods:
                 setattr(of, method, watch.over(part, getattr(of, method)))
         rules = Rules(config.racing, config.schedule, config.objectives, gpus=config.resources.gpu)
-        self._study = Study(self._board, search, pruner, budget, rules, listeners, lambda: self._now)
+        self._study = Coordinator(self._board, search, pruner, budget, rules, listeners, lambda: self._now)
 
     @property
     def whole(self) -> Spent:
@@ -244,7 +244,7 @@ class _Unit:
 
     def report(self) -> dict[str, Any]:
         """As long as that of a real worker."""
-        rates = dict(zip(RATES, self.curve[self.epoch - 1].tolist(), strict=True))
+        rates = dict(zip(METRICS, self.curve[self.epoch - 1].tolist(), strict=True))
         confusion = [[200 + row * column for column in range(4)] for row in range(4)]
         further = {"skipped_steps": 0, "seconds": self.seconds, "confusion": confusion}
         return {**report_of(self.epoch, 0.0), **rates, **further}
@@ -259,5 +259,5 @@ def resume(config: StudyConfig, workers: int, folder: Path) -> tuple[float, floa
     search = OptunaSearch(config, NAME, folder / OPTUNA_FILE)
     pruner = EpochPruner(config.pruner, lambda values: config.space.recipe(values).epochs, NAME, events)
     budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=workers)
-    Study(board, search, pruner, budget, Rules(config.racing)).start(config.seeds)
+    Coordinator(board, search, pruner, budget, Rules(config.racing)).start(config.seeds)
     return replayed, time.perf_counter() - started

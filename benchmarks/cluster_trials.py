@@ -13,15 +13,15 @@ from cluster_sleeper import Sleeper
 from cluster_study import JOURNAL, OPTUNA_FILE, Watch
 from engine_cost import study_config
 
-from sweep.board import Board
-from sweep.budget import Budget
-from sweep.config import ResourcesConfig
-from sweep.executor import run_units, stop_ray
-from sweep.journal import Journal
-from sweep.pruning_optuna import EpochPruner
-from sweep.search_optuna import OptunaSearch
-from sweep.study import Rules, Study
-from sweep.units import Configuration
+from sweep.config.study_config import ResourcesConfig
+from sweep.execution.tuner import run_units, stop_ray
+from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.optuna_search import OptunaSearch
+from sweep.study.board import Board
+from sweep.study.budget import Budget
+from sweep.study.coordinator import Coordinator, Rules
+from sweep.study.journal import Journal
+from sweep.study.units import Configuration
 
 import ray  # isort: skip
 
@@ -65,7 +65,7 @@ def _run(units: int, workers: int, reports: int) -> list[Mark]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         journal = Journal(folder / JOURNAL)
-        study: Any = Study(
+        study: Any = Coordinator(
             Board(),
             OptunaSearch(config, "trials", folder / OPTUNA_FILE),
             EpochPruner(config.pruner, lambda values: reports, "trials"),

@@ -18,9 +18,9 @@ import bench
 from cluster_sleeper import Sleeper
 from engine_cost import study_config, study_in
 
-from sweep.config import ResourcesConfig
-from sweep.executor import run_units, stop_ray
-from sweep.units import Configuration
+from sweep.config.study_config import ResourcesConfig
+from sweep.execution.tuner import run_units, stop_ray
+from sweep.study.units import Configuration
 
 import ray  # isort: skip
 

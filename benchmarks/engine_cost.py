@@ -14,16 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sweep.board import Board
-from sweep.budget import Budget
-from sweep.config import ResourcesConfig, StudyConfig
-from sweep.executor import run_units, start_ray, stop_ray  # sets Ray's environment, so it comes before ray
-from sweep.journal import Journal
-from sweep.pruning_optuna import EpochPruner
-from sweep.search_optuna import OptunaSearch
-from sweep.study import Listener, Rules, Study
-from sweep.tracking import Tracking, database_uri
-from sweep.units import Configuration
+from sweep.config.study_config import ResourcesConfig, StudyConfig
+from sweep.execution.tuner import (  # sets Ray's environment, so it comes before ray
+    run_units,
+    start_ray,
+    stop_ray,
+)
+from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.optuna_search import OptunaSearch
+from sweep.study.board import Board
+from sweep.study.budget import Budget
+from sweep.study.coordinator import Coordinator, Listener, Rules
+from sweep.study.journal import Journal
+from sweep.study.units import Configuration
+from sweep.tracking.tracker import Tracking, database_uri
 
 from ray import tune  # isort: skip
 
@@ -97,7 +101,9 @@ def study_config(configurations: int, **settings: Any) -> StudyConfig:
     return StudyConfig.model_validate(content)
 
 
-def study_in(folder: Path, config: StudyConfig, epochs: int) -> tuple[Study, Tracking, Journal, list[float]]:
+def study_in(
+    folder: Path, config: StudyConfig, epochs: int
+) -> tuple[Coordinator, Tracking, Journal, list[float]]:
     """A whole study, with the seconds that its calls to MLflow took."""
     tracking = Tracking(database_uri(folder), "cost", folder / "artifacts", uuid.uuid4().hex, [], {})
     journal, tracked = Journal(folder / "journal.jsonl"), []
@@ -108,7 +114,7 @@ def study_in(folder: Path, config: StudyConfig, epochs: int) -> tuple[Study, Tra
         tracked.append(time.perf_counter() - started)
 
     listeners: list[Listener] = [journal.write, track]
-    study = Study(
+    study = Coordinator(
         Board(),
         OptunaSearch(config, "cost", folder / "optuna.journal"),
         EpochPruner(config.pruner, lambda values: epochs, "cost"),
@@ -240,7 +246,7 @@ def driver_milliseconds(configurations: int, epochs: int = 3) -> list[tuple[int,
     return rows
 
 
-def window(study: Study, spent: dict[str, list[float]]) -> tuple[int, int, float, float, float]:
+def window(study: Coordinator, spent: dict[str, list[float]]) -> tuple[int, int, float, float, float]:
     """A row of means, in ms, of what `spent` holds, which begins anew."""
     report, end, start = (1e3 * statistics.fmean(spent[what] or [0.0]) for what in ("report", "end", "start"))
     for seconds in spent.values():

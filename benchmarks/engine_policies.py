@@ -31,11 +31,11 @@ import optuna
 from optuna.pruners import BasePruner, MedianPruner, WilcoxonPruner
 from optuna.trial import TrialState
 
-from sweep.config import StudyConfig
-from sweep.curves import SyntheticCurves, WorldConfig
-from sweep.rates import RATES
-from sweep.simulate import mean_and_error, outcome_of
-from sweep.simulated_study import simulate_study
+from sweep.config.study_config import StudyConfig
+from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
+from sweep.simulation.simulate import mean_and_error, outcome_of
+from sweep.simulation.simulated_study import simulate_study
+from sweep.study.score_table import METRICS
 
 CONFIGURATIONS, SEEDS, EPOCHS, WORKERS = 100, (1, 2, 3, 4, 5), 20, 8
 LEAST_SAVED, MOST_LOST_RACING, MOST_LOST_PRUNER, MOST_EPOCHS = 65.0, 0.01, 0.1, 30.0
@@ -309,7 +309,7 @@ def _lost(played: Sequence[Played], full: Sequence[Played]) -> tuple[float, floa
     return mean_and_error([one.regret - other.regret for one, other in zip(played, full, strict=True)])
 
 
-SCORE = RATES.index("score")
+SCORE = METRICS.index("score")
 COLUMNS = ("seed runs", "% saved", "% of epochs", "regret", "against five seeds each")
 TAILS = {"no tail": 0.0, "bad tail": 0.2}
 HARSH = "slow ends better"

@@ -23,7 +23,7 @@ import typer
 from torch import Tensor
 
 from model.selective_scan import available_engines, choose_engine, selective_scan
-from model.selective_scan.crossed import cross_selective_scan
+from model.selective_scan.cross_selective_scan import cross_selective_scan
 
 MOST_EXPONENT = 1.15  # caches hold the smallest sizes and not the largest
 TOLERANCE = {torch.float32: 2e-4, torch.bfloat16: 4e-2}

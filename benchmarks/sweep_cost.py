@@ -25,12 +25,12 @@ import typer
 from sweep_ways import by_engine, by_tune, in_process
 
 from data.batches import Examples
-from data.config import parse, read_yaml
+from data.settings import parse, read_yaml
 from model.training.fit import Training
 from model.training.recipe import Recipe
-from sweep.config import ResourcesConfig, SyntheticConfig
-from sweep.executor import start_ray, stop_ray
-from sweep.recordings import Material, Recordings, synthetic_directory
+from sweep.config.study_config import ResourcesConfig, SyntheticConfig
+from sweep.execution.tuner import start_ray, stop_ray
+from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
 
 QUICKSTART = Path(__file__).parents[1] / "search_spaces" / "quickstart.yaml"
 IN_PROCESS, TUNE_ALONE = "in this process", "Ray Tune alone, one at a time"
@@ -53,7 +53,7 @@ def main(
         folder = Path(name)
         recipe = parse(Recipe, {**read_yaml(QUICKSTART)["recipe"], "epochs": epochs}, str(QUICKSTART))
         breaths = synthetic_directory(SyntheticConfig(patients=patients), folder)
-        material = Recordings(breaths, folder, progress=False).material(recipe)
+        material = DataPreparation(breaths, folder, progress=False).prepare(recipe)
         torch.set_num_threads(1)  # as many as a worker has
         missed = print_units(recipe, material, folder, units, resources)
         missed += print_epochs(recipe, repeats, "cuda" if gpu else "cpu")
@@ -61,7 +61,7 @@ def main(
 
 
 def print_units(
-    recipe: Recipe, material: Material, folder: Path, units: int, resources: ResourcesConfig
+    recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> list[str]:
     """The table of the ways; the bars missed."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

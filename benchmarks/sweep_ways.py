@@ -15,11 +15,11 @@ from engine_cost import study_config, study_in
 
 from model.training.fit import fit
 from model.training.recipe import Recipe
-from sweep.config import ResourcesConfig
-from sweep.executor import run_units
-from sweep.recordings import Material, load_examples
-from sweep.unit import UnitTrainable, unit_config
-from sweep.units import Configuration
+from sweep.config.study_config import ResourcesConfig
+from sweep.execution.tuner import run_units
+from sweep.study.units import Configuration
+from sweep.worker.prepared_data import PreparedData, load_examples
+from sweep.worker.trainable import UnitTrainable, unit_config
 
 from ray import tune  # isort: skip
 
@@ -109,7 +109,7 @@ class WatchedUnit(UnitTrainable):
 
 
 def in_process(
-    recipe: Recipe, material: Material, folder: Path, units: int, resources: ResourcesConfig
+    recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> Way:
     """Units one after the other, here."""
     device = "cuda" if resources.gpu else "cpu"
@@ -126,7 +126,9 @@ def in_process(
     return Way(started, moments)
 
 
-def by_tune(recipe: Recipe, material: Material, folder: Path, units: int, resources: ResourcesConfig) -> Way:
+def by_tune(
+    recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
+) -> Way:
     """Ray Tune with nothing of ours but the unit."""
     config = unit_config(0, 0, recipe, material, folder, resources)
     seeds = tune.grid_search(list(range(1, units + 1)))
@@ -158,7 +160,7 @@ class _Collected(tune.Callback):
 
 
 def by_engine(
-    recipe: Recipe, material: Material, folder: Path, units: int, resources: ResourcesConfig
+    recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> Way:
     """A study with one seed of `units` configurations, nothing stopped."""
     folder.mkdir()

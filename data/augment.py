@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
-from data.config import Config
 from data.placement import send
+from data.settings import Config
 
 
 class SpecAugmentConfig(Config):

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from data.config import Config, ConfigError
 from data.placement import CPU, copy_that_fits, gather, indexed, read_ahead, send
+from data.settings import Config, ConfigError
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Examples:
         yield from zip(features, labels, strict=True)
 
 
-class SamplerConfig(Config):
+class BatchSamplerConfig(Config):
     """How an epoch draws its cycles."""
 
     name: Literal["shuffle", "weighted"] = Field(
@@ -89,7 +89,7 @@ class SamplerConfig(Config):
 
 
 def epoch_batches(
-    labels: Int[Tensor, " cycles"], batch_size: int, config: SamplerConfig, generator: torch.Generator
+    labels: Int[Tensor, " cycles"], batch_size: int, config: BatchSamplerConfig, generator: torch.Generator
 ) -> list[Int[Tensor, " batch"]]:
     """Row indices of each batch of one epoch, on the CPU, drawn from the CPU `generator`.
 

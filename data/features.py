@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torchaudio.compliance import kaldi
 
-from data.config import Config
+from data.settings import Config
 
 AUDIOSET_MEAN = -4.2677393
 AUDIOSET_STD = 4.5689974

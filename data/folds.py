@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 
 from data.annotations import LABELS
 from data.audio import DataError
-from data.config import Config, ConfigError
+from data.settings import Config, ConfigError
 
 NEVER_VALIDATE = frozenset({156, 218})
 """ICBHI patients in both official parts: to validate on them is to tune on near-copies of the test."""

@@ -9,7 +9,7 @@ from einops.layers.torch import Rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data.config import ConfigError
+from data.settings import ConfigError
 from model.pointwise import Pointwise
 from model.smoothing import SmoothingConfig
 from model.vss_block import VSSBlock

@@ -14,8 +14,8 @@ from scipy.special import betaincinv
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.config import Config
 from data.placement import send
+from data.settings import Config
 
 Axis = Literal["time", "frequency", "cells"]
 Form = Literal["reference", "paper", "paper_inverse"]

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from data.config import Config, ConfigError
+from data.settings import Config, ConfigError
 from model import ast, dass
 from model.ast import AST
 from model.dass import DASS

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 
-from data.config import Config
+from data.settings import Config
 
 Hook = Literal["scan_input", "scan_output", "op_output", "block_output"]
 Padding = Literal["zeros", "replicate", "reflect"]

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from model.cross_scan import from_scan_order
 from model.dass import DASS
-from model.selective_scan.crossed import DirectionInputs
+from model.selective_scan.cross_scan import from_scan_order
+from model.selective_scan.cross_selective_scan import DirectionInputs
 from model.ss2d import SS2D
 
 Mode = Literal["exact", "no_dt"]

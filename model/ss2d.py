@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.pointwise import Pointwise, pointwise
-from model.selective_scan.crossed import DirectionInputs, cross_selective_scan, direction_inputs
+from model.selective_scan.cross_selective_scan import DirectionInputs, cross_selective_scan, direction_inputs
 from model.smoothing import Hook, SmoothingConfig, gaussian_smooth
 
 DT_RANGE = (1e-3, 1e-1)

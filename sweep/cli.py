@@ -56,7 +56,7 @@ def run(
     studies: Studies = STUDIES,
 ) -> None:
     """Search: train configurations over the seeds they deserve, and export the best. Goes on where it stopped."""
-    from sweep.choice import choose_study, overrides
+    from sweep.driver.which_study import choose_study, overrides
 
     changes = overrides(settings or [])
     changes |= {"data": data} if data is not None else {}
@@ -64,7 +64,7 @@ def run(
     changes |= {"tracking_uri": tracking_uri} if tracking_uri is not None else {}
     chosen, config = choose_study(studies, space, name, resume, changes)
 
-    from sweep.run import run_study
+    from sweep.driver.run import run_study
 
     folder = run_study(config, studies, chosen, address, _console())
     runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
@@ -83,8 +83,8 @@ def status(
     studies: Studies = STUDIES,
 ) -> None:
     """Show who runs a study, what it has done, and what it has spent."""
-    from sweep.folder import StudyFolder
-    from sweep.status import study_status
+    from sweep.folder.study_folder import StudyFolder
+    from sweep.report.status import study_status
 
     _console().print(study_status(StudyFolder.open(studies, name), units=units), highlight=False)
 
@@ -107,12 +107,12 @@ def play_study(
     """Play a study on made-up or recorded learning curves: what would it cost, what would it find?"""
     from functools import partial
 
-    from data.config import ConfigError, parse
-    from sweep.choice import overrides, read_settings
-    from sweep.curves import SyntheticCurves, WorldConfig
-    from sweep.folder import StudyFolder
-    from sweep.recorded_curves import RecordedCurves, Recording
-    from sweep.simulate import simulate, simulation_table
+    from data.settings import ConfigError, parse
+    from sweep.driver.which_study import overrides, read_settings
+    from sweep.folder.study_folder import StudyFolder
+    from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
+    from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
+    from sweep.simulation.simulate import simulate, simulation_table
 
     if recorded is not None and world:
         raise ConfigError("--world makes curves up and --from takes recorded ones; give one of them")
@@ -120,7 +120,7 @@ def play_study(
     config = read_settings(space or (source and source.study_file), overrides(settings or []))
     if source is not None:
         past = source.config().space
-        recording = Recording(
+        recording = RecordedStudy(
             source.board(), lambda values: past.recipe(values).epochs, source.name, config.seeds
         )
         curves = partial(RecordedCurves, recording)
@@ -142,11 +142,11 @@ def train(
     """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""
     from model.training.fit import fit, select_epoch
     from model.training.recipe import read_recipe
-    from sweep.confusion import confusion_table
-    from sweep.recordings import Recordings, load_examples
+    from sweep.report.confusion_table import confusion_table
+    from sweep.worker.prepared_data import DataPreparation, load_examples
 
     settings = read_recipe(recipe)
-    material = Recordings(data).material(settings)
+    material = DataPreparation(data).prepare(settings)
     training, validation = load_examples(material, settings.folds.fold)
     console = _console()
     console.print(f"{len(training)} training and {len(validation)} validation cycles", highlight=False)
@@ -166,9 +166,9 @@ def census(directory: Annotated[Path, typer.Argument(help="Recordings in ICBHI l
     """Read a data set, count it, and say what is missing."""
     from data.icbhi import census as take_census
     from data.icbhi import read_icbhi
-    from sweep.census import census_table
+    from sweep.report.dataset_table import dataset_table
 
-    _console().print(census_table(take_census(read_icbhi(directory))))
+    _console().print(dataset_table(take_census(read_icbhi(directory))))
 
 
 @app.command()
@@ -186,8 +186,8 @@ def synth(
 @app.command("leaderboard")
 def show_leaderboard(name: str, studies: Studies = STUDIES) -> None:
     """Show a study's configurations, best first."""
-    from sweep.folder import StudyFolder
-    from sweep.leaderboard import failures, leaderboard
+    from sweep.folder.study_folder import StudyFolder
+    from sweep.report.leaderboard import failures, leaderboard
 
     folder = StudyFolder.open(studies, name)
     board = folder.board()
@@ -207,8 +207,8 @@ def export(
     studies: Studies = STUDIES,
 ) -> None:
     """Write a study's best configuration as a recipe with its provenance."""
-    from sweep.folder import StudyFolder
-    from sweep.run import export as write_best
+    from sweep.driver.run import export as write_best
+    from sweep.folder.study_folder import StudyFolder
 
     _console().print(
         str(write_best(StudyFolder.open(studies, name), output, configuration)),
@@ -256,15 +256,15 @@ def ui(
     studies: Studies = STUDIES,
 ) -> None:
     """Open the MLflow UI on a study, or serve the runs of all studies, at http://127.0.0.1:PORT, until interrupted."""
-    from data.config import ConfigError
+    from data.settings import ConfigError
 
     if serve:
-        from sweep.tracking_server import Places
-        from sweep.tracking_server import serve as serve_all
+        from sweep.tracking.server import ServerStorage
+        from sweep.tracking.server import serve as serve_all
 
         if name is not None:
             raise ConfigError(f"{name}: --serve is for all studies; leave the name or --serve out")
-        places = Places.choose(studies, backend, artifacts)
+        places = ServerStorage.choose(studies, backend, artifacts)
         serve_all(places, host, port, auth, _console(), with_ray=with_ray)
         return
     if name is None:
@@ -273,9 +273,9 @@ def ui(
         raise ConfigError(
             "--host, --backend, --artifacts, --auth and --with-ray are for a server; give --serve too"
         )
-    from sweep.folder import StudyFolder
-    from sweep.tracking import database_uri
-    from sweep.tracking_server import serve_study
+    from sweep.folder.study_folder import StudyFolder
+    from sweep.tracking.server import serve_study
+    from sweep.tracking.tracker import database_uri
 
     folder = StudyFolder.open(studies, name, runs=True)
     serve_study(folder.config().tracking_uri, database_uri(folder.path), port)
@@ -295,17 +295,17 @@ def doctor(
     studies: Studies = STUDIES,
 ) -> None:
     """Say what works on this machine; exit status 1 if something that is needed does not."""
-    from data.config import ConfigError
+    from data.settings import ConfigError
 
     console = _console()
     if pack is not None:
-        from sweep.packing_processes import packing_report
+        from sweep.machine.gpu_sharing_processes import gpu_sharing_report
 
-        console.print(packing_report(pack, data, console), highlight=False)
+        console.print(gpu_sharing_report(pack, data, console), highlight=False)
         return
     if data is not None:
         raise ConfigError("--data is what --pack trains on; give --pack RECIPE too")
-    from sweep.doctor import doctor_table, examine
+    from sweep.machine.doctor import doctor_table, examine
 
     findings = examine(studies)
     console.print(doctor_table(findings), highlight=False)
@@ -333,7 +333,7 @@ def check_cluster(
 
     unit = None
     if space is not None:
-        from sweep.config import read_study
+        from sweep.config.study_config import read_study
 
         needs = read_study(space).resources
         unit = UnitNeeds(str(space), needs.cpu, needs.gpu)
@@ -348,8 +348,8 @@ def check_cluster(
 @cluster_app.command("watch")
 def watch_for_notice() -> None:
     """Wait, on a spot machine of AWS or GCP, until it is to be taken back; then let its units save and move."""
-    from sweep.cluster.notice import await_notice, cloud_here, sole_watcher
-    from sweep.executor_drain import drain_this_node
+    from sweep.execution.drain import drain_this_node
+    from sweep.execution.spot_notice import await_notice, cloud_here, sole_watcher
 
     with sole_watcher():
         cloud = cloud_here()
@@ -364,7 +364,7 @@ def drain_node(
     seconds: Annotated[float, typer.Option(min=0, help="When this machine goes away.")] = 120.0,
 ) -> None:
     """Let the units on this machine save where they are and move to others; nothing new comes to it."""
-    from sweep.executor_drain import drain_this_node
+    from sweep.execution.drain import drain_this_node
 
     address = drain_this_node(seconds, "asked for by respsweep cluster drain")
     _console().print(f"{address} is drained", highlight=False)

@@ -7,6 +7,8 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+pytest_plugins = ["tests.object_store", "tests.servers"]
+
 # Read when Triton is first imported: without a GPU its kernels are tested on the CPU, step by step.
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"

@@ -1,77 +1,138 @@
-"""Imports go one way: data <- model <- model.training <- sweep, and each outside system has its own door."""
+"""Imports go one way, from floor to floor, and each outside system has its own door. HOUSE: `docs/code.md`."""
 
 import ast
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ["data", "model", "model.training", "sweep"]
+FLOORS = [
+    {"data"},
+    {"model"},
+    {"model.training"},
+    {"sweep.storage", "sweep.study"},
+    {"sweep.config"},
+    {"sweep.search", "sweep.worker", "sweep.folder", "sweep.tracking", "sweep.cluster"},
+    {"sweep.execution", "sweep.simulation", "sweep.machine"},
+    {"sweep.report"},
+    {"sweep.driver"},
+    {"sweep.cli"},
+]
+"""A package imports from floors above it in this list, never from its own or one below."""
+ROOMS_WITH_FEW_NEIGHBOURS = {"sweep.study": {"data.settings"}}
+"""Packages that know, of ours, these modules alone."""
 DOORS = {
-    "ray": (
-        "sweep.executor",
-        "sweep.executor_drain",
-        "sweep.executor_losses",
-        "sweep.executor_nodes",
-        "sweep.search",
-        "sweep.pruning",
-        "sweep.unit",
-        "sweep.unit_notice",
-    ),
-    "optuna": (
-        "sweep.search_optuna",
-        "sweep.search_parameters",
-        "sweep.search_samplers",
-        "sweep.search_storage",
-        "sweep.pruning_optuna",
-    ),
-    "pyarrow": ("sweep.storage_uri",),
-    "fsspec": ("sweep.storage_uri",),
-    "mlflow": ("sweep.tracking", "sweep.tracking_runs"),
+    "ray": {"sweep.execution", "sweep.worker"},
+    "optuna": {"sweep.search"},
+    "mlflow": {"sweep.tracking"},
+    "pyarrow": {"sweep.storage.object_store"},
+    "fsspec": {"sweep.storage.object_store"},
+    "typer": {"sweep.cli"},
+    "torch": {"data", "model", "sweep.worker", "sweep.machine"},
 }
+"""Who may import an outside system: packages, or single modules."""
 
 
-def modules() -> dict[str, Path]:
+def modules() -> dict[str, str]:
+    """Source of every module by its dotted name."""
     paths = [path for top in ("data", "model", "sweep") for path in (ROOT / top).rglob("*.py")]
     return {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path.read_text(
+            encoding="utf-8"
+        )
         for path in paths
     }
 
 
-def imports(path: Path) -> set[str]:
+def imports(source: str) -> set[str]:
+    """Dotted names that a module imports, wherever in it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
+            assert node.level == 0, f"relative import of {node.module}"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-def layer(module: str) -> int | None:
-    inside = [rank for rank, name in enumerate(LAYERS) if module == name or module.startswith(name + ".")]
-    return max(inside) if inside else None
+def is_in(name: str, places: Iterable[str]) -> str | None:
+    """The longest of `places` that is `name`, or a package around it."""
+    around = [place for place in places if name == place or name.startswith(f"{place}.")]
+    return max(around, key=len, default=None)
 
 
-@pytest.mark.parametrize("module", modules())
-def test_a_module_imports_only_from_its_layer_or_below(module: str) -> None:
-    own = layer(module)
-    assert own is not None
-    above = [
-        name for name in imports(modules()[module]) if (other := layer(name)) is not None and other > own
-    ]
-    assert not above, f"{module} imports upwards: {above}"
+PACKAGES = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
 
 
-@pytest.mark.parametrize("module", modules())
-def test_outside_systems_come_in_by_their_own_door(module: str) -> None:
-    for system, doors in DOORS.items():
-        if module not in doors:
-            used = [name for name in imports(modules()[module]) if name.split(".")[0] == system]
-            assert not used, f"{module} imports {used}; only {doors} may"
+def broken_rules(sources: Mapping[str, str]) -> Iterator[str]:
+    """A line for each import that goes up, sideways, or around a door."""
+    for module, source in sources.items():
+        names = sorted(imports(source))
+        package = is_in(module, PACKAGES)
+        if package is None:
+            if module != "sweep":
+                yield f"{module}: on no floor"
+            continue
+        for name in names:
+            other = is_in(name, PACKAGES)
+            if other is None and name.split(".")[0] == "sweep":
+                yield f"{module} imports {name}, which is on no floor"
+            elif other not in (None, package) and PACKAGES[other] >= PACKAGES[package]:
+                yield f"{module} imports {name}, which is not below it"
+            known = ROOMS_WITH_FEW_NEIGHBOURS.get(package)
+            if known is not None and other not in (None, package) and is_in(name, known) is None:
+                yield f"{module} imports {name}; {package} knows only {', '.join(known)}"
+            door = DOORS.get(name.split(".")[0])
+            if door is not None and is_in(module, door) is None:
+                yield f"{module} imports {name}; only {', '.join(sorted(door))} may"
+
+
+def test_imports_go_down_and_through_doors() -> None:
+    assert list(broken_rules(modules())) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (f"{package}.planted", f"{other}.anything")
+        for package, floor in PACKAGES.items()
+        for other, above in PACKAGES.items()
+        if package != other and above >= floor and not package.startswith(other)
+    ],
+)
+def test_a_planted_import_in_a_forbidden_direction_is_found(module: str, name: str) -> None:
+    assert list(broken_rules({module: f"import {name}"}))
+
+
+@pytest.mark.parametrize("system", DOORS)
+def test_a_planted_import_around_a_door_is_found(system: str) -> None:
+    for package in PACKAGES:
+        allowed = is_in(package, DOORS[system]) is not None
+        found = list(broken_rules({f"{package}.planted": f"from {system} import anything"}))
+        assert bool(found) != allowed, package
+
+
+def test_a_room_on_no_floor_is_found() -> None:
+    assert list(broken_rules({"sweep.utils": ""})) == ["sweep.utils: on no floor"]
+
+
+def test_no_package_imports_itself_through_others() -> None:
+    """Floors forbid it for packages on them; this looks at what is there, floors or not."""
+    arrows: dict[str, set[str]] = {package: set() for package in PACKAGES}
+    for module, source in modules().items():
+        package = is_in(module, PACKAGES)
+        others = {is_in(name, PACKAGES) for name in imports(source)} - {None, package}
+        if package is not None:
+            arrows[package] |= {other for other in others if other is not None}
+    for package in arrows:
+        reached, todo = set(), set(arrows[package])
+        while todo:
+            reached |= todo
+            todo = {after for step in todo for after in arrows[step]} - reached
+        assert package not in reached
 
 
 def test_there_is_something_to_read() -> None:
-    assert len(modules()) > 10
+    assert len(modules()) > 90

@@ -44,7 +44,7 @@ def cross_selective_scan(
     A: Float[Tensor, "4*channels state"],
     D: Float[Tensor, " 4*channels"],
 ) -> Float[Tensor, "batch height width channels"]:
-    """`model.selective_scan.crossed.cross_selective_scan` for CPU tensors of one dtype, float32 or float64.
+    """`model.selective_scan.cross_selective_scan.cross_selective_scan` for CPU tensors of one dtype, float32 or float64.
 
     The four directions are read in place, so neither the four sequences nor their deltas are ever stored.
     """

@@ -53,7 +53,7 @@ def cross_selective_scan(
     A: Float[Tensor, "4*channels state"],
     D: Float[Tensor, " 4*channels"],
 ) -> Float[Tensor, "batch height width channels"]:
-    """`model.selective_scan.crossed.cross_selective_scan` for CUDA tensors; the first two may be in half precision.
+    """`cross_selective_scan` for CUDA tensors; the first two may be in half precision.
 
     The four directions are read in place: neither their sequences nor a copy of the map are ever stored, and of
     their deltas only while the scan or its gradient is computed.

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from data.augment import spec_augment
 from data.batches import Examples, epoch_batches
-from data.config import ConfigError
 from data.features import model_input
 from data.icbhi import LABELS
+from data.settings import ConfigError
 from model.metrics import confusion_matrix, icbhi_score, sensitivity, specificity
 from model.patch_mix import Mix, draw_mix
 from model.projector import Projector

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from data.config import Config
+from data.settings import Config
 
 Result = TypeVar("Result")
 

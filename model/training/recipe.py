@@ -10,10 +10,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from data.augment import SpecAugmentConfig
-from data.batches import SamplerConfig
-from data.config import Config, parse, read_yaml
+from data.batches import BatchSamplerConfig
 from data.features import FeatureConfig
 from data.folds import FoldConfig
+from data.settings import Config, parse, read_yaml
 from model.patch_mix import PatchMixConfig
 from model.registry import BackboneConfig, check_smoothing
 from model.smoothing import SmoothingConfig
@@ -48,7 +48,7 @@ class Recipe(Config):
     features: FeatureConfig = FeatureConfig()
     augment: SpecAugmentConfig = SpecAugmentConfig()
     folds: FoldConfig = FoldConfig()
-    sampling: SamplerConfig = SamplerConfig()
+    sampling: BatchSamplerConfig = BatchSamplerConfig()
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     batch_size: int = Field(

@@ -10,23 +10,23 @@ from typing import Any
 
 import yaml
 
-from data.config import ConfigError
+from data.settings import ConfigError
 from sweep.cluster.cluster_file import ClusterFile
 from sweep.cluster.finding import Finding, error
 from sweep.cluster.kuberay import is_kuberay, kuberay_file
 from sweep.cluster.launcher import launcher_file
-from sweep.cluster.rules_auth import auth_mode, token
-from sweep.cluster.rules_files import files
-from sweep.cluster.rules_kuberay import kuberay_fields
-from sweep.cluster.rules_mlflow import mlflow
-from sweep.cluster.rules_ports import ports
-from sweep.cluster.rules_resources import resources
-from sweep.cluster.rules_scaling import scaling
-from sweep.cluster.rules_schema import old_keys, placeholders, schema
-from sweep.cluster.rules_secrets import secrets
-from sweep.cluster.rules_ssh import ssh
-from sweep.cluster.rules_storage import storage
-from sweep.cluster.rules_versions import versions
+from sweep.cluster.rules.auth import auth_mode, token
+from sweep.cluster.rules.files import files
+from sweep.cluster.rules.kuberay import kuberay_fields
+from sweep.cluster.rules.mlflow import mlflow
+from sweep.cluster.rules.ports import ports
+from sweep.cluster.rules.resources import resources
+from sweep.cluster.rules.scaling import scaling
+from sweep.cluster.rules.schema import old_keys, placeholders, schema
+from sweep.cluster.rules.secrets import secrets
+from sweep.cluster.rules.ssh import ssh
+from sweep.cluster.rules.storage import storage
+from sweep.cluster.rules.versions import versions
 from sweep.cluster.surroundings import Surroundings
 
 Rule = Callable[[ClusterFile, Surroundings], Iterator[Finding]]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sweep.cluster.cloud_machines import aws_machine, gcp_machine
 from sweep.cluster.cluster_file import Capacity, ClusterFile, Command, NodeType, items, mapping
-from sweep.cluster.machines import aws_machine, gcp_machine
 
 COMMANDS = {
     "initialization_commands": (True, True),

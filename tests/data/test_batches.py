@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from data.batches import Examples, SamplerConfig, epoch_batches
-from data.config import ConfigError
+from data.batches import BatchSamplerConfig, Examples, epoch_batches
 from data.placement import copy_that_fits
+from data.settings import ConfigError
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -17,7 +17,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def test_a_shuffled_epoch_visits_no_cycle_twice(cycles: int, batch_size: int, drop_last: bool) -> None:
     if drop_last and cycles < batch_size:
         return
-    config = SamplerConfig(drop_last=drop_last)
+    config = BatchSamplerConfig(drop_last=drop_last)
     batches = epoch_batches(torch.zeros(cycles, dtype=torch.int64), batch_size, config, seeded())
     rows = torch.cat(batches).tolist()
     assert len(set(rows)) == len(rows)
@@ -28,7 +28,7 @@ def test_a_shuffled_epoch_visits_no_cycle_twice(cycles: int, batch_size: int, dr
 def test_a_seed_gives_the_same_order_again() -> None:
     labels = torch.arange(40) % 4
     for name in ("shuffle", "weighted"):
-        config = SamplerConfig(name=name)
+        config = BatchSamplerConfig(name=name)
         first, again, other = (
             torch.cat(epoch_batches(labels, 8, config, seeded(seed))) for seed in (1, 1, 2)
         )
@@ -43,7 +43,7 @@ def test_a_seed_gives_the_same_order_again() -> None:
 def test_a_power_sets_how_often_a_class_is_drawn(power: float, shares: list[float]) -> None:
     # 10,000 draws from classes of 7000, 2000, 650 and 350; shares go as n^(1 - power).
     labels = torch.repeat_interleave(torch.arange(4), torch.tensor([7000, 2000, 650, 350]))
-    batches = epoch_batches(labels, 100, SamplerConfig(name="weighted", power=power), seeded())
+    batches = epoch_batches(labels, 100, BatchSamplerConfig(name="weighted", power=power), seeded())
     drawn = torch.bincount(labels[torch.cat(batches)]) / 10000
     weights = torch.tensor([0.7, 0.2, 0.065, 0.035]) ** (1 - power)
     expected = weights / weights.sum()
@@ -53,7 +53,7 @@ def test_a_power_sets_how_often_a_class_is_drawn(power: float, shares: list[floa
 
 
 def test_a_class_that_is_absent_does_not_matter() -> None:
-    batches = epoch_batches(torch.tensor([0, 3, 3, 3]), 2, SamplerConfig(name="weighted"), seeded())
+    batches = epoch_batches(torch.tensor([0, 3, 3, 3]), 2, BatchSamplerConfig(name="weighted"), seeded())
     assert [len(batch) for batch in batches] == [2, 2]
 
 
@@ -61,7 +61,7 @@ def test_a_class_that_is_absent_does_not_matter() -> None:
 def test_an_epoch_without_a_batch_is_refused(cycles: int, drop_last: bool) -> None:
     labels = torch.zeros(cycles, dtype=torch.int64)
     with pytest.raises(ConfigError, match=rf"batch_size: .*\({cycles}\)"):
-        epoch_batches(labels, 6, SamplerConfig(drop_last=drop_last), seeded())
+        epoch_batches(labels, 6, BatchSamplerConfig(drop_last=drop_last), seeded())
 
 
 def test_examples_are_as_many_as_their_labels() -> None:

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import Field
 
-from data.config import Config
 from data.fields import field_paths, nearest_field
+from data.settings import Config
 
 
 class Smoothing(Config):

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from data.annotations import read_annotation, read_split
 from data.audio import DataError
-from data.config import ConfigError
 from data.folds import FoldConfig, Folds, make_folds
+from data.settings import ConfigError
 
 
 def cohort(patients: int = 20, cycles: int = 12) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.config import ConfigError
+from data.settings import ConfigError
 from model.dass import DASS, VARIANTS
 from model.pointwise import Pointwise
 from model.smoothing import Hook, SmoothingConfig

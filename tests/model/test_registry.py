@@ -4,7 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from data.config import ConfigError, parse
+from data.settings import ConfigError, parse
 from model.ast import AST
 from model.dass import DASS
 from model.registry import Backbone, BackboneConfig, build_backbone, check_smoothing

@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from data.config import ConfigError, parse
+from data.settings import ConfigError, parse
 from model.smoothing import Padding, SmoothingConfig, gaussian_kernel, gaussian_smooth
 
 

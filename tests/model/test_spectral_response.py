@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model.cross_scan import cross_merge, cross_scan
 from model.dass import DASS, VARIANTS
 from model.selective_scan import selective_scan
-from model.selective_scan.crossed import DirectionInputs
+from model.selective_scan.cross_scan import cross_merge, cross_scan
+from model.selective_scan.cross_selective_scan import DirectionInputs
 from model.spectral_response import (
     Mode,
     attention_curve,

@@ -11,10 +11,12 @@ import pytest
 import yaml
 
 from data.synthetic import write_breaths
-from sweep.board import Board
 from sweep.cli import main
-from sweep.config import StudyConfig
-from sweep.events import (
+from sweep.config.study_config import StudyConfig
+from sweep.driver.export import provenance_of
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.board import Board
+from sweep.study.events import (
     ConfigurationAdded,
     EpochReported,
     Event,
@@ -23,10 +25,8 @@ from sweep.events import (
     UnitFinished,
     UnitStarted,
 )
-from sweep.export import provenance_of
-from sweep.folder import StudyFolder
-from sweep.journal import Journal
-from sweep.tracking import Tracking, database_uri
+from sweep.study.journal import Journal
+from sweep.tracking.tracker import Tracking, database_uri
 
 RECIPE = {
     "backbone": {"name": "dass", "variant": "tiny"},
@@ -41,7 +41,7 @@ STUDY = {
     "seeds": [1, 2],
     "budget": {"configurations": 1},
 }
-RATES = {"score": 0.6, "sensitivity": 0.5, "specificity": 0.7, "any_abnormal_score": 0.65}
+METRICS = {"score": 0.6, "sensitivity": 0.5, "specificity": 0.7, "any_abnormal_score": 0.65}
 EVENTS: list[Event] = [
     StudyStarted((1, 2)),
     ConfigurationAdded(0, {"patch_mix.temperature": 0.2}),
@@ -50,7 +50,7 @@ EVENTS: list[Event] = [
         for seed in (1, 2)
         for event in (
             UnitStarted(0, seed),
-            EpochReported(0, seed, {"epoch": 1, **RATES}),
+            EpochReported(0, seed, {"epoch": 1, **METRICS}),
             UnitFinished(0, seed, 1),
         )
     ],

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from data.batches import Examples
-from data.config import ConfigError, parse
+from data.settings import ConfigError, parse
 from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.training.fit import EpochMetrics, Training, TrainingError, fit, select_epoch
 from model.training.recipe import Recipe

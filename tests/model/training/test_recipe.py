@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from data.config import ConfigError
+from data.settings import ConfigError
 from model.training.recipe import Recipe, read_recipe
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from data.config import ConfigError
+from data.settings import ConfigError
 from sweep.cli import main
 from sweep.cluster.check import check_cluster_file
 from sweep.cluster.finding import error, findings_table

@@ -1,0 +1,164 @@
+"""How one recipe field varies: over a range or a list, always or only under a condition."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from data.settings import Config
+
+Value = float | int | str | bool | None | tuple[Any, ...]
+
+
+LONGEST_GRID = 10_000
+
+
+class _Parameter(Config):
+    when: str | dict[str, tuple[Value, ...]] | None = Field(
+        default=None,
+        description="vary this field only when another searched field is not null (its name), or has one of "
+        "some values ({field: [values]})",
+    )
+
+    @property
+    def conditions(self) -> dict[str, tuple[Value, ...] | None]:
+        """Searched field -> values it must have; None: any but null."""
+        if self.when is None:
+            return {}
+        return {self.when: None} if isinstance(self.when, str) else dict(self.when)
+
+
+class FloatParameter(_Parameter):
+    """A real number in [low, high]; uniform in its logarithm with `log`, on a grid from `low` with `step`."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        _check_range(self.low, self.high, self.log)
+        if self.step is not None:
+            if self.log:
+                raise ValueError("step and log exclude each other")
+            low, high, step = map(_exact, (self.low, self.high, self.step))
+            _check_steps(low, high, step)
+        return self
+
+    def probes(self) -> list[Value]:
+        """Values that must make a recipe for the parameter to be usable."""
+        return [self.low, self.high]
+
+    def admits(self, value: Any) -> bool:
+        """Whether the search may come to `value`."""
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not self.low <= value <= self.high
+        ):
+            return False
+        return self.step is None or (_exact(value) - _exact(self.low)) % _exact(self.step) == 0
+
+    def grid(self) -> list[Value] | None:
+        """All values, or None when there is no end of them."""
+        if self.step is None:
+            return None
+        steps = (_exact(self.high) - _exact(self.low)) / _exact(self.step)
+        return [self._at(index) for index in range(int(steps) + 1)]
+
+    def nearest(self, value: float) -> float:
+        """The value of the grid next to one that rounding moved off it."""
+        return value if self.step is None else self._at(round((value - self.low) / self.step))
+
+    def _at(self, index: int) -> float:
+        return float(_exact(self.low) + index * _exact(self.step or 0))
+
+
+class IntParameter(_Parameter):
+    """An integer in [low, high], every `step`-th from `low`; uniform in its logarithm with `log`."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    log: bool = False
+    step: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        _check_range(self.low, self.high, self.log)
+        if self.log and self.step != 1:
+            raise ValueError("step and log exclude each other")
+        _check_steps(Decimal(self.low), Decimal(self.high), Decimal(self.step))
+        return self
+
+    def probes(self) -> list[Value]:
+        """Values that must make a recipe for the parameter to be usable."""
+        return (
+            [*range(self.low, self.high + 1, self.step)]
+            if self.high - self.low <= 1000
+            else [self.low, self.high]
+        )
+
+    def admits(self, value: Any) -> bool:
+        """Whether the search may come to `value`."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return self.low <= value <= self.high and (value - self.low) % self.step == 0
+
+    def grid(self) -> list[Value] | None:
+        """All values, or None when they are too many to be meant one by one: a logarithmic or a very long range."""
+        values = range(self.low, self.high + 1, self.step)
+        return None if self.log or len(values) > LONGEST_GRID else [*values]
+
+
+class CategoricalParameter(_Parameter):
+    """One of some values, in no order. null stands for `none of it` where the field admits it."""
+
+    type: Literal["categorical"]
+    choices: tuple[Value, ...] = Field(min_length=1)
+
+    @field_validator("choices")
+    @classmethod
+    def _differ(cls, choices: tuple[Value, ...]) -> tuple[Value, ...]:
+        repeated = [choice for index, choice in enumerate(choices) if choice in choices[:index]]
+        if repeated:
+            raise ValueError(f"the same choice twice: {repeated[0]!r}")
+        return choices
+
+    def probes(self) -> list[Value]:
+        """Values that must make a recipe for the parameter to be usable."""
+        return list(self.choices)
+
+    def admits(self, value: Any) -> bool:
+        """Whether the search may come to `value`."""
+        return value in self.choices
+
+    def grid(self) -> list[Value] | None:
+        """All values."""
+        return list(self.choices)
+
+
+AnyParameter = FloatParameter | IntParameter | CategoricalParameter
+Parameter = Annotated[AnyParameter, Field(discriminator="type")]
+
+
+def _check_range(low: float, high: float, log: bool) -> None:
+    if low > high:
+        raise ValueError(f"low {low} is above high {high}")
+    if log and low <= 0:
+        raise ValueError(f"a log range must start above 0, got low {low}")
+
+
+def _check_steps(low: Decimal, high: Decimal, step: Decimal) -> None:
+    if (high - low) % step:
+        last = high - (high - low) % step
+        raise ValueError(f"high {high} is not low {low} plus whole steps of {step}; use {last}")
+
+
+def _exact(value: float) -> Decimal:
+    """The number as it was written: 0.1 + 2 * 0.1 is then 0.3."""
+    return Decimal(str(value))

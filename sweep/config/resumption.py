@@ -1,0 +1,62 @@
+"""What may be different when a study is taken up again, and what may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from data.settings import ConfigError
+from sweep.config.study_config import StudyConfig
+
+FIXED = ("search", "recipe", "objective")
+"""Parts of a study file without which earlier scores would not be scores of the same thing."""
+EVIDENCE = {"data_hash": "recordings", "fold_hash": "folds", "weights_hash": "weights"}
+"""The same for what the study was run on."""
+
+
+def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
+    """A line for each setting that differs. Raises ConfigError when one of them is fixed."""
+    found = list(
+        _differences(before.resolved().model_dump(mode="json"), after.resolved().model_dump(mode="json"))
+    )
+    fixed = [line for path, line in found if path.split(".")[0] in FIXED]
+    if fixed:
+        raise ConfigError(
+            f"study {name}: what is searched, trained and maximised stays as it began; "
+            f"begin another study with --name for: {'; '.join(fixed)}"
+        )
+    if after.seeds[: len(before.seeds)] != before.seeds:
+        raise ConfigError(
+            f"study {name}: seeds {list(after.seeds)} must begin with those it has, {list(before.seeds)}, "
+            "as its configurations are compared on them"
+        )
+    return [line for _, line in found]
+
+
+def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> list[str]:
+    """A line for each difference in provenance. Raises ConfigError when its numbers would rest on something else."""
+    for key in EVIDENCE:
+        if before.get(key) != after.get(key):
+            raise ConfigError(
+                f"study {name}: its scores so far rest on other {EVIDENCE[key]} ({key} {_short(before.get(key))}, "
+                f"now {_short(after.get(key))}); give those that its study.yaml names, or begin another with --name"
+            )
+    return [line for _, line in _differences(before, after)]
+
+
+def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted paths at which two nested settings differ, with a line that says how."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in dict.fromkeys([*before, *after]):
+            below = f"{path}.{key}" if path else str(key)
+            yield from _differences(before.get(key), after.get(key), below)
+    elif before != after:
+        yield path, f"{path}: {_written(before)} -> {_written(after)}"
+
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else digest[:12]
+
+
+def _written(value: Any) -> str:
+    return "none" if value is None else str(value)

@@ -1,0 +1,203 @@
+"""Which recipe fields a study varies: dotted field -> parameter, with conditions between them."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from data.fields import field_paths, nearest_field
+from data.settings import ConfigError, parse
+from model.training.recipe import Recipe
+from sweep.config.parameters import AnyParameter, Value
+
+SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
+"""Recipe fields that a search must not vary: the best of them would only be the easiest exam."""
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The varied fields by dotted name, and the fixed ones, nested as in a recipe file.
+
+    Raises ConfigError when a field does not exist, a value makes no recipe, or conditions cannot be met.
+    """
+
+    parameters: Mapping[str, AnyParameter]
+    fixed: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for path, parameter in self.parameters.items():
+            self._check_field(path)
+            for other, values in parameter.conditions.items():
+                self._check_condition(path, other, values)
+        fixed_problem = self._problem({})
+        for path, parameter in self.parameters.items():
+            for value in parameter.probes():
+                problem = self._problem(self._reach(path, value))
+                if problem is not None and problem == fixed_problem:
+                    raise ConfigError(problem)
+                if problem is not None:
+                    raise ConfigError(f"search.{path}: {_written(value)} makes no {problem}")
+
+    def order(self) -> list[str]:
+        """The varied fields, each after those that its condition names."""
+        ordered: list[str] = []
+        while len(ordered) < len(self.parameters):
+            ready = [
+                path
+                for path, parameter in self.parameters.items()
+                if path not in ordered and all(other in ordered for other in parameter.conditions)
+            ]
+            if not ready:
+                stuck = [path for path in self.parameters if path not in ordered]
+                raise ConfigError(f"search: the conditions of {', '.join(stuck)} wait for each other")
+            ordered += ready
+        return ordered
+
+    def sample(self, draw: Callable[[str, AnyParameter], Any]) -> dict[str, Any]:
+        """A point: `draw(field, parameter)` for every field whose condition holds, in order."""
+        values: dict[str, Any] = {}
+        for path in self.order():
+            if self._holds(path, values):
+                values[path] = draw(path, self.parameters[path])
+        return values
+
+    def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """`values` without those whose condition does not hold."""
+        return self.sample(lambda path, _: values[path])
+
+    def recipe(self, values: Mapping[str, Any]) -> Recipe:
+        """The recipe at a point. Raises ConfigError when the values contradict each other."""
+        content = copy.deepcopy(dict(self.fixed))
+        for path, value in values.items():
+            *groups, last = path.split(".")
+            target = content
+            for group in groups:
+                target = target.setdefault(group, {})
+                if not isinstance(target, dict):
+                    # The fixed fields alone are no recipe then, and the reader is told so.
+                    return parse(Recipe, self.fixed, "recipe")
+            target[last] = value
+        return parse(Recipe, content, "recipe")
+
+    def check_point(self, values: Mapping[str, Any]) -> None:
+        """Raise ConfigError unless the search may come to `values`."""
+        for path in values:
+            if path not in self.parameters:
+                near = difflib.get_close_matches(path, self.parameters, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ConfigError(f"{path}: this study does not search that field{hint}")
+            if not self.parameters[path].admits(values[path]):
+                raise ConfigError(f"{path}: {_written(values[path])} is outside what the study searches")
+        missing = [path for path in self.sample(lambda path, _: values.get(path)) if path not in values]
+        if missing:
+            raise ConfigError(f"no value for {missing[0]}, which this study searches")
+        self.recipe(self.active(values))
+
+    def grid_points(self) -> list[dict[str, Any]]:
+        """Every combination of values that the conditions admit. Raises ConfigError for a continuous one."""
+        points: list[dict[str, Any]] = [{}]
+        for path in self.order():
+            grid = self._grid(path)
+            points = [extended for point in points for extended in self._extended(point, path, grid)]
+        return points
+
+    def axis_points(self) -> list[dict[str, Any]]:
+        """One field at a time through its values, the others as in the fixed recipe: the papers' figures.
+
+        The first point is the fixed recipe itself. Raises ConfigError for a continuous parameter.
+        """
+        recipe = self.recipe({}).model_dump()
+        centre = {path: _lookup(recipe, path) for path in self.parameters}
+        for path, value in centre.items():
+            if not self.parameters[path].admits(value):
+                raise ConfigError(
+                    f"search.{path}: one at a time starts from the recipe's {_written(value)}, "
+                    "which is not among the values to search"
+                )
+        points = [self.active(centre)]
+        for path in self.order():
+            moved = [self.active({**centre, path: value}) for value in self._grid(path)]
+            points += [point for point in moved if point not in points]
+        return points
+
+    def _extended(self, point: dict[str, Any], path: str, grid: list[Any]) -> list[dict[str, Any]]:
+        return [{**point, path: value} for value in grid] if self._holds(path, point) else [point]
+
+    def _grid(self, path: str) -> list[Any]:
+        values = self.parameters[path].grid()
+        if values is None:
+            raise ConfigError(
+                f"search.{path}: a grid needs a step or a list of choices, and this range has neither"
+            )
+        return values
+
+    def _holds(self, path: str, values: Mapping[str, Any]) -> bool:
+        conditions = self.parameters[path].conditions
+        return all(
+            other in values and _allows(allowed, values[other]) for other, allowed in conditions.items()
+        )
+
+    def _check_field(self, path: str) -> None:
+        if path.split(".")[0] in SCORING_FIELDS:
+            raise ConfigError(
+                f"search.{path}: says how a configuration is scored, so it must be the same for all"
+            )
+        if path in field_paths(Recipe):
+            return
+        nearest = nearest_field(Recipe, path)
+        raise ConfigError(f"search.{path}: no such field" + (f"; did you mean {nearest}?" if nearest else ""))
+
+    def _check_condition(self, path: str, other: str, values: tuple[Value, ...] | None) -> None:
+        if other not in self.parameters:
+            raise ConfigError(f"search.{path}: its condition names {other}, which this study does not search")
+        parent = self.parameters[other]
+        for value in values or ():
+            if not parent.admits(value):
+                raise ConfigError(
+                    f"search.{path}: its condition waits for {other} = {_written(value)}, "
+                    "which is not among the values to search"
+                )
+        if values is None and all(value is None for value in parent.probes()):
+            raise ConfigError(f"search.{path}: its condition waits for {other}, which is always null")
+
+    def _problem(self, values: Mapping[str, Any]) -> str | None:
+        try:
+            self.recipe(values)
+        except ConfigError as error:
+            return str(error)
+        return None
+
+    def _reach(self, path: str, value: Value) -> dict[str, Any]:
+        """A point at which the field has the value, with every other at its first one that allows it."""
+        values = {name: parameter.probes()[0] for name, parameter in self.parameters.items()}
+        values[path] = value
+        wanted = [path]
+        for name in reversed(self.order()):
+            if name in wanted:
+                for other, allowed in self.parameters[name].conditions.items():
+                    if not _allows(allowed, values[other]):
+                        candidates = self.parameters[other].probes() if allowed is None else allowed
+                        values[other] = next(filter(partial(_allows, allowed), candidates))
+                    wanted.append(other)
+        reached = self.active(values)
+        if path not in reached:
+            raise ConfigError(f"search.{path}: its conditions exclude each other")
+        return reached
+
+
+def _allows(allowed: tuple[Value, ...] | None, value: Value) -> bool:
+    return value is not None if allowed is None else value in allowed
+
+
+def _lookup(content: Mapping[str, Any], path: str) -> Any:
+    for part in path.split("."):
+        content = content[part]
+    return content
+
+
+def _written(value: Value) -> str:
+    return "null" if value is None else repr(value)

@@ -1,0 +1,185 @@
+"""A study file, typed: what is searched, on which recordings, with which budget, on which machines."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from data.settings import Config, ConfigError, parse, read_yaml
+from model.selective_scan import DEVICES
+from sweep.config.parameters import Parameter, Value
+from sweep.config.search_space import SearchSpace
+from sweep.storage.credentials import holds_secret
+from sweep.study.budget import BudgetConfig
+from sweep.study.racing import ContendersConfig, RacingConfig
+
+
+class SyntheticConfig(Config):
+    """Breaths made up by `data.synthetic`, for a study without recordings."""
+
+    patients: int = Field(default=24, ge=8, description="official training and test part together")
+    seed: int = Field(default=0, ge=0)
+
+
+class SamplerConfig(Config):
+    """Where new configurations come from: one of Optuna's samplers, or an enumeration of the search space.
+
+    `grid` goes through every combination, `one_at_a_time` through the values of one field after the other
+    with the rest as in `recipe`; both end when they are through. `arguments` go to Optuna's class unchanged.
+    """
+
+    name: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", "one_at_a_time"] = "tpe"
+    seed: int = Field(default=0, ge=0)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class PrunerConfig(Config):
+    """Which of Optuna's pruners stops a configuration on its first seed's curve; a step is an epoch.
+
+    With two objectives it looks at their mean, the score, and spares what no finished configuration beats in both.
+
+    Without `n_warmup_steps` in its arguments the median and percentile pruners spare the first third of the
+    epochs. `patient` wraps another pruner, its argument `wrapped_pruner: {name, arguments}`: median unless
+    given, patience alone when null.
+    """
+
+    name: Literal[
+        "median", "percentile", "hyperband", "successive_halving", "threshold", "patient", "none"
+    ] = "median"
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class ResourcesConfig(Config):
+    """What one unit takes on its machine."""
+
+    cpu: float = Field(default=1, gt=0)
+    gpu: float = Field(default=0, ge=0, description="a fraction shares a GPU")
+    custom: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description='others of Ray\'s resources, e.g. {"accelerator_type:A10G": 0.001} for nodes with such a GPU',
+    )
+    concurrent: int | None = Field(
+        default=None, ge=1, description="units at a time; null: as many as fit, also while nodes come and go"
+    )
+    max_failures: int = Field(
+        default=2,
+        ge=0,
+        description="how often a unit that lost its worker goes on from its checkpoint; nodes taken back do not count",
+    )
+
+
+class StudyConfig(Config):
+    """A study file: `recipe` holds what is fixed, `search` what varies."""
+
+    data: SyntheticConfig | str | None = Field(
+        default=None, description="recordings: a directory, or synthetic ones"
+    )
+    recipe: dict[str, Any] = Field(
+        default_factory=dict, description="recipe fields that differ from the defaults"
+    )
+    search: dict[str, Parameter] = Field(min_length=1)
+    enqueue: tuple[dict[str, Value], ...] = Field(
+        (), description="known points, tried first: {dotted field: value}"
+    )
+    seeds: tuple[int, ...] = Field(
+        (1, 2, 3, 4, 5), min_length=1, description="the same for every configuration"
+    )
+    objective: Literal["score"] | tuple[Literal["sensitivity"], Literal["specificity"]] = Field(
+        default="score", description="what the sampler maximises; two: their Pareto front"
+    )
+    sampler: SamplerConfig = SamplerConfig()
+    pruner: PrunerConfig = PrunerConfig()
+    racing: RacingConfig = ContendersConfig()
+    schedule: Literal["breadth", "sequential"] = Field(
+        default="breadth",
+        description="breadth: a first seed for every configuration before further ones; sequential: all seeds that one "
+        "deserves before the next configuration",
+    )
+    budget: BudgetConfig = BudgetConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    tracking_uri: str | None = Field(
+        default=None, description="MLflow server; null: a database in the study folder"
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"the same seed twice would count one result twice, got {list(seeds)}")
+        return seeds
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _holds_no_secret(cls, uri: str | None) -> str | None:
+        if uri is not None and holds_secret(uri):
+            raise ValueError(
+                "holds a user or password, which the study file and the journal would keep; leave them out, and set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return uri
+
+    @model_validator(mode="after")
+    def _searches_recipes(self) -> Self:
+        if self.budget.gpu_hours is not None and not self.resources.gpu:
+            raise ConfigError(
+                "budget.gpu_hours: the units hold no GPU (resources.gpu: 0), so that none are ever spent; "
+                "use wall_clock or units"
+            )
+        if self.budget.units is not None and self.budget.units < len(self.seeds):
+            raise ConfigError(
+                f"budget.units: {self.budget.units} cannot finish one configuration of {len(self.seeds)} seeds"
+            )
+        self._check_scan_engine()
+        space = self.space
+        for position, point in enumerate(self.enqueue):
+            try:
+                space.check_point(point)
+            except ConfigError as error:
+                raise ConfigError(f"enqueue.{position}: {error}") from None
+        if self.sampler.name == "grid":
+            space.grid_points()
+        if self.sampler.name == "one_at_a_time":
+            space.axis_points()
+        return self
+
+    def _check_scan_engine(self) -> None:
+        here, engine = "cuda" if self.resources.gpu else "cpu", "auto"
+        # The fixed settings may be a recipe only together with searched ones.
+        with contextlib.suppress(ConfigError):
+            engine = self.space.recipe({}).backbone.scan_engine
+        if DEVICES.get(engine, here) != here:
+            raise ConfigError(
+                f"recipe.backbone.scan_engine: {engine} runs on {DEVICES[engine]}, the units on {here} "
+                f"(resources.gpu: {self.resources.gpu:g}); use auto"
+            )
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The rates that the sampler maximises."""
+        return (self.objective,) if isinstance(self.objective, str) else self.objective
+
+    def resolved(self) -> StudyConfig:
+        """The same study with every setting of its recipe and the place of its recordings written out.
+
+        Then neither later defaults nor another working directory change it.
+        """
+        update: dict[str, Any] = {}
+        if isinstance(self.data, str):
+            update["data"] = str(Path(self.data).absolute())
+        # The fixed settings may be a recipe only together with searched ones.
+        with contextlib.suppress(ConfigError):
+            update["recipe"] = self.space.recipe({}).model_dump(mode="json")
+        return self.model_copy(update=update)
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        return SearchSpace(self.search, self.recipe)
+
+
+def read_study(path: Path) -> StudyConfig:
+    """The study in a YAML file. Raises ConfigError naming file, field and what would be right."""
+    return parse(StudyConfig, read_yaml(path), str(path))

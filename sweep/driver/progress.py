@@ -1,0 +1,109 @@
+"""What a person watches while a study runs: a live table on a terminal, a line per decision elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from sweep.report.duration import duration
+from sweep.report.leaderboard import leaderboard, written
+from sweep.study.board import Board
+from sweep.study.budget import Budget
+from sweep.study.events import ConfigurationDropped, Event, UnitFailed, UnitFinished, UnitLost, UnitPruned
+from sweep.study.racing import ALWAYS_FINISHED
+from sweep.study.units import unit_id
+
+LINES = 8
+REFRESH_S = 1.0
+RACED_SHARE = 0.1
+"""About so many configurations get all their seeds."""
+Shown = ConfigurationDropped | UnitFinished | UnitPruned | UnitLost | UnitFailed
+
+
+class Progress:
+    """Shows a board while it grows. A listener of the study, and a context in which the live table stands."""
+
+    def __init__(self, board: Board, budget: Budget, console: Console) -> None:
+        self._board = board
+        self._budget = budget
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._drawn = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.update(Text(self.status()), refresh=True)
+            self._live.stop()
+
+    def tick(self) -> None:
+        """Draw anew if it is time to."""
+        if self._live and time.monotonic() - self._drawn > REFRESH_S:
+            self._drawn = time.monotonic()
+            self._live.update(Group(leaderboard(self._board, rows=LINES), Text(self.status())), refresh=True)
+
+    def __call__(self, event: Event) -> None:
+        if self._live is None and isinstance(event, Shown):
+            self._console.print(
+                f"{_line(self._board, event)}  [{self.status()}]",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def status(self) -> str:
+        """One line: how far the study is, the best so far, and about how long it will still take."""
+        board, now = self._board, time.time()
+        best = board.best()
+        parts = [str(use) for use in self._budget.uses(board, now)]
+        parts += [
+            f"units done {board.ended.total()}, running {len(board.running)}",
+            f"best {best.summary()} (no. {best.number})" if best else "best: none complete yet",
+            f"elapsed {duration(board.wall_seconds(now))}",
+        ]
+        left = self._seconds_left(now)
+        if left is not None:
+            parts.append(f"about {duration(left)} left")
+        return "  ".join(parts)
+
+    def _seconds_left(self, now: float) -> float | None:
+        """At the pace so far; None before the first unit is done, or when no number of configurations is set."""
+        board = self._board
+        most = {use.limit: use.allowed for use in self._budget.uses(board, now)}.get("configurations")
+        if most is None or not board.ended.total():
+            return None
+        further = int(board.scores.started.sum()) - len(board.configurations)
+        raced = max(RACED_SHARE * most, ALWAYS_FINISHED) * (len(board.seeds) - 1)
+        to_come = max(0.0, most - len(board.configurations)) + max(0.0, raced - further)
+        to_come += len(board.running) / 2 + len(board.waiting)
+        return board.wall_seconds(now) * to_come / board.ended.total()
+
+
+def _line(board: Board, event: Shown) -> str:
+    configuration = board.configurations[event.configuration]
+    values = "  ".join(f"{field}={written(value)}" for field, value in configuration.values.items())
+    if isinstance(event, ConfigurationDropped):
+        return f"configuration {event.configuration}  {event.reason}  {values}"
+    name = unit_id(event.configuration, event.seed)
+    if isinstance(event, UnitFinished):
+        selected = board.unit(event.configuration, event.seed).selected
+        assert selected is not None
+        summary = configuration.summary()
+        assert summary is not None
+        seeds = f"{summary.seeds} seed{'s' if summary.seeds > 1 else ''}"
+        return f"{name}  score {selected['score']:.3f}  configuration {summary} ({seeds})  {values}"
+    reason = event.reason.splitlines()[0]
+    if isinstance(event, UnitLost):
+        return f"{name}  waits to go on from its checkpoint: {reason}"
+    return f"{name}  {reason}  {values}"

@@ -1,0 +1,37 @@
+"""What tells a driver to stop: Ctrl-C, the machine's scheduler, a connection that breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from sweep.study.coordinator import Coordinator
+
+
+@contextlib.contextmanager
+def halting_on_signals(study: Coordinator, console: Console) -> Iterator[None]:
+    """While the block runs the first of them halts the study; a second one raises KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def heard(number: int, frame: object) -> None:
+        if study.interrupted:
+            raise KeyboardInterrupt
+        study.halt("interrupted")
+        console.print("stopping: what was reported is kept; once more stops at once", markup=False)
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # nohup keeps it away.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, heard) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

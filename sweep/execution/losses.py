@@ -1,0 +1,60 @@
+"""Why the worker of a unit is gone, from what Ray Tune keeps of a trial."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
+from ray.tune.experiment import Trial
+
+from sweep.study.events import Cause
+from sweep.worker.drain_notice import NodeDrainedError
+from sweep.worker.machine_errors import MACHINE_ERRORS
+
+_NODE_DIED = re.compile(r"\bnode\b[^.]*\b(died|dead|terminated)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """`reason`: a line, then the traceback. `cause`: what went."""
+
+    reason: str
+    cause: Cause
+
+
+def loss_of(trial: Trial) -> Loss:
+    """What ended a trial that Tune calls failed."""
+    trace = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
+    lines = [line.strip() for line in trace.splitlines() if line.strip()]
+    error = _error(trial)
+    return Loss(f"{lines[-1]}\n{trace}" if lines else "no cause given", _cause(error))
+
+
+def _error(trial: Trial) -> Any:
+    path = trial.pickled_error_file
+    if not path or not Path(path).exists():
+        return None
+    try:
+        # Written a moment ago by Tune, in this process.
+        return pickle.loads(Path(path).read_bytes())
+    except Exception:
+        return None
+
+
+def _cause(error: Any) -> Cause:
+    if isinstance(error, RayTaskError):
+        if isinstance(error.cause, NodeDrainedError):
+            return "notice"
+        return "machine" if isinstance(error.cause, MACHINE_ERRORS) else "worker"
+    if isinstance(error, RayActorError) and error.preempted:
+        return "notice"
+    # The connection broke and Ray does not yet know why; of a worker that died alone its node tells at once.
+    if isinstance(error, ActorUnavailableError):
+        return "node"
+    if isinstance(error, ActorDiedError) and _NODE_DIED.search(str(error)):
+        return "node"
+    return "worker"

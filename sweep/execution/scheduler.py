@@ -1,0 +1,45 @@
+"""Ray Tune's scheduler of a study: every epoch goes to the study, which says whether the unit goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from sweep.execution.losses import Loss, loss_of
+from sweep.study.coordinator import Coordinator
+
+
+class EpochPruning(FIFOScheduler):
+    """Units run in the order they were handed out; one that the study's pruner gives up is stopped.
+
+    Tune passes a copy of the result, and skips the scheduler for a trial's last one, so the reports are taken here and
+    once more at the end; an epoch that the study has heard before changes nothing.
+    """
+
+    def __init__(self, study: Coordinator) -> None:
+        super().__init__()
+        self._study = study
+        self.losses: dict[str, Loss] = {}
+        """Why the worker of a trial is gone, by trial id."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        return TrialScheduler.STOP if self._take(trial, result) else TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        self._take(trial, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        self.losses[trial.trial_id] = loss_of(trial)
+
+    def _take(self, trial: Trial, result: dict[str, Any]) -> bool:
+        number, seed = trial.config["configuration"], trial.config["seed"]
+        stopped = False
+        with self._study.halting_on_full_disk():
+            for report in result.get("reports", []):
+                stopped = self._study.report(number, seed, report) or stopped
+        return stopped
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}

@@ -1,0 +1,106 @@
+"""Ray Tune's searcher of a study: hands out the units that the study starts, and tells it how they ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from sweep.execution.losses import Loss
+from sweep.study.coordinator import Coordinator
+from sweep.study.units import Configuration, State
+
+UnitConfig = Callable[[Configuration, int], dict[str, Any]]
+
+
+class BoardSearcher(Searcher):
+    """Suggests one unit (configuration and seed) for each Tune trial.
+
+    Epochs are heard by the scheduler (`sweep.execution.scheduler.EpochPruning`) and not here: Tune leaves the searcher
+    out when the scheduler stops a trial.
+    """
+
+    def __init__(
+        self,
+        study: Coordinator,
+        unit_config: UnitConfig,
+        losses: Mapping[str, Loss],
+        slots: Callable[[], int],
+        on_wait: Callable[[], None],
+    ) -> None:
+        """`losses`: why the worker of a trial is gone, by trial id; filled by the scheduler.
+
+        `slots`: units at a time. `on_wait`: called when there is nothing to hand out now, as Tune may then ask for
+        minutes without doing anything else.
+        """
+        super().__init__()
+        self._study = study
+        self._losses = losses
+        self._slots = slots
+        self._on_wait = on_wait
+        self._unit_config = unit_config
+        self._units: dict[str, tuple[int, int]] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        with self._study.halting_on_full_disk():
+            while self._has_room() and (started := self._study.next_unit(placed=False)) is not None:
+                configuration, seed = started
+                try:
+                    config = self._unit_config(configuration, seed)
+                except ValueError as error:
+                    # Values that are fine one by one may still contradict each other.
+                    self._study.failed(configuration.number, seed, str(error))
+                    continue
+                self._units[trial_id] = configuration.number, seed
+                return config
+        if self._study.over:
+            return Searcher.FINISHED
+        self._on_wait()
+        return None
+
+    def _has_room(self) -> bool:
+        return len(self._study.board.running) < self._slots()
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        # Tune calls again for a trial of which the first call went wrong.
+        number, seed = self._units.pop(trial_id, (None, None))
+        if number is None or seed is None:
+            return
+        if self._study.board.unit(number, seed).state is State.RUNNING:
+            with self._study.halting_on_full_disk():
+                self._hear(trial_id, number, seed, result or {}, error=error)
+
+    def _hear(self, trial_id: str, number: int, seed: int, result: dict[str, Any], *, error: bool) -> None:
+        if error:
+            # What a halt tears down is no failure of the unit, which waits to be taken up again.
+            if self._study.halted is None:
+                loss = self._losses.get(trial_id, Loss("no cause given", "worker"))
+                self._study.lost(number, seed, loss.reason, cause=loss.cause)
+        elif "failure" in result:
+            self._study.failed(number, seed, result["failure"])
+        elif "full_disk" in result:
+            self._study.halt(result["full_disk"])
+        elif "lost" in result:
+            self._study.lost(number, seed, result["lost"], out_of_memory=True)
+        elif "selected_epoch" in result:
+            self._study.finished(number, seed, result["selected_epoch"])
+        elif self._study.halted is None:
+            self._study.lost(number, seed, "stopped from outside before its last epoch")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Tune asks for a file; what counts is in the study's journal."""
+        Path(checkpoint_path).write_text(
+            json.dumps({"units": len(self._study.board.units())}), encoding="utf-8"
+        )
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a study is restored from its journal, not from Tune's state")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its searcher beside its own state; the study lives in the driver alone.
+        return {}

@@ -1,0 +1,85 @@
+"""One driver at a time: whoever runs a study holds its lock, and a process that dies holds nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from sweep.storage.atomic import write_whole
+
+
+class LockedError(RuntimeError):
+    """Another driver holds the study."""
+
+
+class StudyLock:
+    """Lock of a study folder, taken by `with`. Beside it stands who took it; its time is the last sign of life.
+
+    The lock is the operating system's (flock), which on NFS needs version 4.
+    """
+
+    def __init__(self, folder: Path, place: str | None = None) -> None:
+        """`place` is what a user calls the study, by default its folder."""
+        self._place = place or str(folder)
+        self._lock = FileLock(folder / "driver.lock", timeout=1)
+        self._card = folder / "driver.json"
+
+    def __enter__(self) -> Self:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise LockedError(
+                f"{self._place}: in use by {self._holder()}; wait for its end, stop it there, "
+                "or begin another study with --name"
+            ) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def sign(self) -> None:
+        """Write down who holds the lock, and that it is alive."""
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        card = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
+        write_whole(self._card, json.dumps(card) + "\n")
+
+    def beat(self) -> None:
+        """Give a sign of life."""
+        os.utime(self._card)
+
+    def last_sign(self) -> float | None:
+        """When the present or last holder was last alive, in seconds since 1970; None when there was none."""
+        return self._card.stat().st_mtime if self._card.exists() else None
+
+    def held_by(self) -> str | None:
+        """Who holds the lock, or None."""
+        try:
+            with self._lock.acquire(timeout=0):
+                return None
+        except Timeout:
+            return self._holder()
+
+    def is_held(self) -> bool:
+        """Whether a process of this machine, or of those that share its disk, holds the lock."""
+        return StudyLock.held_by(self) is not None
+
+    @property
+    def taken_by(self) -> str | None:
+        """Who took the study over while we thought that we hold it; of a lock of the operating system nobody can."""
+        return None
+
+    def _holder(self) -> str:
+        try:
+            card = json.loads(self._card.read_text())
+            return f"process {card['pid']} on {card['host']}, since {card['since']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"

@@ -1,0 +1,155 @@
+"""A study's working copy, sent to its object store in the background: the sweep never waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sweep.folder.lease import LeasedLock
+from sweep.folder.working_copy import ARTIFACTS, BEST, DATABASE, JOURNAL, MARK, OPTUNA, PROVENANCE, STUDY
+from sweep.storage.storage import FolderStorage, Storage
+
+log = logging.getLogger(__name__)
+INTERVAL_S = 5.0
+SHARE = 0.05
+"""Of the time, spent sending at most."""
+UNITS = "units"
+News = tuple[tuple[int, int], bytes]
+"""Size and time of change of a file, and what is in it."""
+
+
+class MirrorError(RuntimeError):
+    """The object store lacks something of a study."""
+
+
+class Mirror:
+    """Sends what is new in `copy` to `storage` every few seconds, from `start` to `close`.
+
+    What is stored is the study as it was at a moment: whole lines of the journal, and Optuna's file not newer than
+    that, as a power cut could have left them. A store that is away is tried again. Nothing is sent once another driver
+    holds the lease, which is asked when nothing was heard of it for half its time.
+    """
+
+    def __init__(self, copy: Path, storage: Storage, lease: LeasedLock) -> None:
+        self._copy = copy
+        self._storage = storage
+        self._lease = lease
+        self._sent: dict[str, tuple[int, int]] = {}
+        self._started = False
+        self._over: set[str] = set()
+        self._removed: set[str] = set()
+        self._closing = threading.Event()
+        self._deadline = math.inf
+        self._trouble: Exception | None = None
+        self._complete = False
+        self._thread = threading.Thread(target=self._mirror, name="mirror", daemon=True)
+
+    def start(self) -> None:
+        self._started = True
+        self._thread.start()
+
+    def remove_checkpoints(self, unit: str) -> None:
+        """Of a unit that is over, once the store's journal says so."""
+        self._over.add(unit)
+
+    def close(self, timeout_s: float) -> None:
+        """Send the rest, MLflow's database too. Raises MirrorError when the store lacks some of it after `timeout_s`."""
+        if not self._started:
+            return
+        self._deadline = time.monotonic() + timeout_s
+        self._closing.set()
+        # A request under way may hang for longer than anybody waits here.
+        self._thread.join(timeout_s + 1)
+        if self._complete:
+            return
+        if (holder := self._lease.taken_by) is not None:
+            raise MirrorError(
+                f"{self._storage.place}: taken over by {holder}; what happened here since is in {self._copy} alone"
+            )
+        raise MirrorError(
+            f"{self._storage.place}: the store lacks the last results ({self._trouble or 'no answer'}); they are in "
+            f"{self._copy}, and resuming the study on this machine sends them"
+        )
+
+    def _mirror(self) -> None:
+        wait_s = INTERVAL_S
+        while not self._closing.wait(wait_s):
+            began = time.monotonic()
+            sent = self._try(self._push)
+            wait_s = max(INTERVAL_S, (time.monotonic() - began) * (1 / SHARE - 1)) if sent else INTERVAL_S
+        while not (self._try(self._push) and self._try(self._push_runs)):
+            if self._lease.taken_by is not None or time.monotonic() > self._deadline:
+                return
+            time.sleep(1)
+        self._complete = True
+
+    def _try(self, send: Callable[[], None]) -> bool:
+        try:
+            if not self._lease.is_ours():
+                return False
+            send()
+        except Exception as error:
+            # Whatever it is: the study goes on, and `close` tells.
+            self._trouble = error
+            log.debug("%s: not sent: %s", self._storage.place, error)
+            return False
+        return True
+
+    def _push(self) -> None:
+        # Each is looked at before what must not be older than it.
+        over = set(self._over)
+        optuna = self._news(OPTUNA)
+        for name in (STUDY, PROVENANCE, BEST, JOURNAL):
+            self._send(name, self._news(name))
+        self._send(OPTUNA, optuna)
+        (self._copy / MARK).touch()
+        # At the end all of them once more: a worker may have saved while its unit was stopped.
+        if over - self._removed or (over and self._closing.is_set()):
+            stored = {name.partition("/")[0] for name in self._storage.sizes(UNITS)}
+            for unit in stored & over:
+                self._storage.remove(f"{UNITS}/{unit}")
+            self._removed |= over
+
+    def _push_runs(self) -> None:
+        if not (self._copy / DATABASE).exists():
+            return
+        snapshot = self._copy / f".{DATABASE}.snapshot"
+        try:
+            with (
+                contextlib.closing(sqlite3.connect(self._copy / DATABASE)) as source,
+                contextlib.closing(sqlite3.connect(snapshot)) as target,
+            ):
+                source.backup(target)
+            self._storage.upload(snapshot, DATABASE)
+        finally:
+            snapshot.unlink(missing_ok=True)
+        there = self._storage.sizes(ARTIFACTS)
+        for name, size in FolderStorage(self._copy).sizes(ARTIFACTS).items():
+            if there.get(name) != size:
+                self._storage.upload(self._copy / ARTIFACTS / name, f"{ARTIFACTS}/{name}")
+
+    def _news(self, name: str) -> News | None:
+        """A file as it is now; None when it is as it was sent, or not there."""
+        path = self._copy / name
+        try:
+            status = path.stat()
+            version = status.st_size, status.st_mtime_ns
+            if self._sent.get(name) == version:
+                return None
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        # A line may be under way.
+        return version, content if name not in (JOURNAL, OPTUNA) else content[: content.rfind(b"\n") + 1]
+
+    def _send(self, name: str, news: News | None) -> None:
+        if news is not None:
+            version, content = news
+            self._storage.write(name, content)
+            self._sent[name] = version

@@ -1,0 +1,192 @@
+"""The folder of a study: what it was asked, what happened, what came out."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data.settings import parse, read_yaml
+from sweep.config.study_config import StudyConfig
+from sweep.folder.working_copy import pull
+from sweep.storage.atomic import write_whole
+from sweep.storage.cache_folder import cache_folder
+from sweep.storage.storage import Storage, above, below, checked_uri, is_uri, open_storage, short_hash
+from sweep.study.board import Board
+from sweep.study.events import Event
+from sweep.study.journal import JournalError, read_journal
+
+
+class FolderError(ValueError):
+    """A study that is not there, or a place where none can be."""
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Paths of one study, `STUDIES/NAME/`."""
+
+    path: Path
+    uri: str | None = None
+    """Of the study on an object store; then `path` is this machine's working copy, see `sweep.folder.working_copy`."""
+
+    @classmethod
+    def at(cls, studies: Path | str, name: str) -> StudyFolder:
+        """The place of a study below a path or URI, whether it is there or not. Raises StorageError for a bad URI."""
+        if not is_uri(studies):
+            return cls(Path(studies) / name)
+        uri = checked_uri(str(studies))
+        return cls(cache_folder() / "studies" / short_hash(uri) / name, below(uri, name))
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def place(self) -> str:
+        """What a user calls it."""
+        return self.uri or str(self.path)
+
+    @property
+    def studies(self) -> str:
+        """Where it lies beside others."""
+        return str(self.path.parent) if self.uri is None else above(self.uri)
+
+    @property
+    def arguments(self) -> str:
+        """How a command line names it."""
+        return (
+            self.name if self.studies == "studies" else f"{self.name} --studies {shlex.quote(self.studies)}"
+        )
+
+    @property
+    def study_file(self) -> Path:
+        """The resolved study, with every default written out."""
+        return self.path / "study.yaml"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def provenance_file(self) -> Path:
+        """What the study's numbers rest on: data, folds, versions, commit."""
+        return self.path / "provenance.yaml"
+
+    @property
+    def units(self) -> Path:
+        """Checkpoints of the units that run."""
+        return self.path / "units"
+
+    @property
+    def checkpoints(self) -> str:
+        """The same as all machines can reach it, a path or URI."""
+        return str(self.units.absolute()) if self.uri is None else below(self.uri, "units")
+
+    @property
+    def artifacts(self) -> Path:
+        """MLflow's files."""
+        return self.path / "artifacts"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.yaml"
+
+    @property
+    def exists(self) -> bool:
+        return self.study_file.exists()
+
+    def storage(self) -> Storage:
+        """The study's place, for files that all machines see."""
+        return open_storage(self.place)
+
+    def pull(self, *, runs: bool = False, held: bool = False) -> None:
+        """Bring a working copy up to the object store, see `sweep.folder.working_copy.pull`; nothing for a path."""
+        if self.uri is not None:
+            pull(self.path, self.storage(), runs=runs, held=held)
+
+    @classmethod
+    def create(cls, studies: Path | str, name: str, config: StudyConfig) -> StudyFolder:
+        """A new folder with its study file. Raises FolderError when it exists, or cannot be made."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise FolderError(f"--name {name}: use letters, digits, dots, dashes and underscores")
+        folder = cls.at(studies, name)
+        try:
+            # A working copy is this machine's own, and its lock may be left of an earlier study.
+            folder.path.mkdir(parents=True, exist_ok=folder.uri is not None)
+        except FileExistsError:
+            raise FolderError(f"{folder.path} is there and is no study; take another --name") from None
+        except OSError as error:
+            raise FolderError(f"{folder.path}: cannot be made: {error.strerror}") from error
+        folder.write_config(config)
+        return folder
+
+    @classmethod
+    def open(cls, studies: Path | str, name: str, *, runs: bool = False) -> StudyFolder:
+        """An existing study, as it is now; with `runs` MLflow's too. Raises FolderError naming those that exist.
+
+        Raises StorageError for an object store that does not answer.
+        """
+        folder = cls.at(studies, name)
+        folder.pull(runs=runs)
+        if not folder.exists:
+            present = _present(studies)
+            raise FolderError(
+                f"no study {name!r} in {studies}/; there "
+                + (f"are {', '.join(present)}" if present else "is none yet")
+            )
+        return folder
+
+    @classmethod
+    def names(cls, studies: Path | str, stem: str) -> Iterator[str]:
+        """`stem`, `stem-2`, `stem-3`, ..., up to the first that is free. What is on an object store is pulled."""
+        for number in itertools.count(1):
+            name = stem if number == 1 else f"{stem}-{number}"
+            yield name
+            folder = cls.at(studies, name)
+            folder.pull()
+            if not (folder.path.exists() if folder.uri is None else folder.exists):
+                return
+
+    def config(self) -> StudyConfig:
+        return parse(StudyConfig, read_yaml(self.study_file), str(self.study_file))
+
+    def write_config(self, config: StudyConfig) -> None:
+        self._write(self.study_file, config.resolved().model_dump(mode="json"))
+
+    def events(self) -> list[Event]:
+        """All that happened; nothing for a study that never ran. Raises JournalError."""
+        return list(read_journal(self.journal)) if self.journal.exists() else []
+
+    def board(self, events: Iterable[Event] | None = None) -> Board:
+        """The board as the journal, or `events` of it, tell it. Raises JournalError when it cannot be so."""
+        board = Board()
+        for event in self.events() if events is None else events:
+            try:
+                board.apply(event)
+            except ValueError as error:
+                raise JournalError(f"{self.journal}: {error}") from error
+        return board
+
+    def provenance(self) -> dict[str, Any]:
+        return read_yaml(self.provenance_file)
+
+    def write_provenance(self, provenance: dict[str, Any]) -> None:
+        self._write(self.provenance_file, provenance)
+
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
+        write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _present(studies: Path | str) -> list[str]:
+    """Names of the studies that are there, sorted."""
+    if not is_uri(studies):
+        return sorted(path.parent.name for path in Path(studies).glob("*/study.yaml"))
+    storage = open_storage(studies)
+    names = [name for name in storage.entries() if not name.startswith(".")]
+    return [name for name in names if storage.has(f"{name}/study.yaml")]

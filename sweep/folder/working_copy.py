@@ -1,0 +1,135 @@
+"""This machine's copy of a study on an object store: which of the two is newer, and how the copy catches up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+from filelock import FileLock
+
+from sweep.folder.lock import StudyLock
+from sweep.storage.storage import Storage, StorageError
+
+STUDY, PROVENANCE, BEST, OPTUNA, JOURNAL = (
+    "study.yaml",
+    "provenance.yaml",
+    "best.yaml",
+    "optuna.journal",
+    "journal.jsonl",
+)
+DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
+MARK = ".mirrored"
+"""A file in a working copy whose study has been seen on the store."""
+STAYS = ("driver.lock", "driver.json", "copy-id")
+"""What belongs to this machine, not to the study."""
+
+
+def pull(copy: Path, storage: Storage, *, runs: bool = False, held: bool = False) -> None:
+    """Bring the working copy of a study up to what lies in `storage`, its place there.
+
+    The longer journal is the newer one. A copy whose journal begins with the stored one is left as it is: its driver
+    died here before it had sent all. Otherwise the store has what other machines know, and is taken: where the copy's
+    journal is no beginning of it, another machine has gone on without the last events here, and where the store has no
+    study any more, somebody removed it; then the copy is moved aside, with a warning.
+
+    While a driver of this machine runs in the copy it is ahead of the store and nothing is touched, unless the caller
+    is that driver (`held`). With `runs` MLflow's database comes too, if there is one. Raises StorageError when the
+    store does not answer.
+    """
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(copy.parent / f".{copy.name}.pull"):
+        if not held and copy.is_dir() and StudyLock(copy).is_held():
+            return
+        try:
+            _catch_up(copy, storage, runs)
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise StorageError(f"{storage.place}: cannot be read: {error}") from error
+
+
+def _catch_up(copy: Path, storage: Storage, runs: bool) -> None:
+    here = _whole_lines(copy / JOURNAL)
+    if _read(storage, STUDY) is None:
+        if (copy / MARK).exists():
+            _move_aside(copy, f"{storage.place}: the study is not there any more")
+        return
+    there = _read(storage, JOURNAL) or b""
+    if (copy / STUDY).exists() and here.startswith(there):
+        if here == there and not (copy / BEST).exists():
+            _fetch(copy, storage, BEST)
+        if runs and not (copy / DATABASE).exists():
+            _fetch_runs(copy, storage)
+        (copy / MARK).touch()
+        return
+    if not there.startswith(here):
+        _move_aside(
+            copy, f"{storage.place}: another driver has gone on there without the last events of this machine"
+        )
+    copy.mkdir(exist_ok=True)
+    _remove_runs(copy)
+    # The journal last: until it is there, the next pull does all of this again.
+    for name in (STUDY, PROVENANCE, BEST, OPTUNA, JOURNAL):
+        _fetch(copy, storage, name)
+    (copy / MARK).touch()
+    if runs:
+        _fetch_runs(copy, storage)
+
+
+def _fetch(copy: Path, storage: Storage, name: str) -> None:
+    content = _read(storage, name)
+    if content is None:
+        (copy / name).unlink(missing_ok=True)
+        return
+    draft = copy / f".{name}.{os.getpid()}"
+    draft.write_bytes(content)
+    os.replace(draft, copy / name)
+
+
+def _read(storage: Storage, name: str) -> bytes | None:
+    try:
+        return storage.read(name)
+    except FileNotFoundError:
+        return None
+
+
+def _whole_lines(journal: Path) -> bytes:
+    content = journal.read_bytes() if journal.exists() else b""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _fetch_runs(copy: Path, storage: Storage) -> None:
+    draft = copy / f".{DATABASE}.{os.getpid()}"
+    try:
+        storage.download(DATABASE, draft)
+        for name in storage.sizes(ARTIFACTS):
+            target = copy / ARTIFACTS / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            storage.download(f"{ARTIFACTS}/{name}", target)
+        os.replace(draft, copy / DATABASE)
+    except FileNotFoundError:
+        return
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _remove_runs(copy: Path) -> None:
+    for path in copy.glob(f"{DATABASE}*"):
+        path.unlink()
+    shutil.rmtree(copy / ARTIFACTS, ignore_errors=True)
+
+
+def _move_aside(copy: Path, why: str) -> None:
+    number = 1
+    while (aside := copy.with_name(f"{copy.name}.aside-{number}")).exists():
+        number += 1
+    aside.mkdir()
+    for path in copy.iterdir():
+        # A lock that is held stays where others look for it.
+        if path.name not in STAYS:
+            with contextlib.suppress(OSError):
+                path.rename(aside / path.name)
+    warnings.warn(f"{why}; what was here is kept in {aside}", stacklevel=2)

@@ -1,0 +1,259 @@
+"""What works on this machine: torch and its devices, the scan engines, the packages, the folders."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from packaging.requirements import Requirement
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor
+
+from model.selective_scan import available_engines, choose_engine, selective_scan
+from model.selective_scan.cross_selective_scan import cross_selective_scan
+from sweep.machine.gpu_sharing import gibibytes
+from sweep.storage.cache_folder import cache_folder
+from sweep.storage.storage import is_uri, open_storage
+
+TOLERANCE = 1e-3
+"""Largest error of an engine relative to the largest true value; in single precision 1e-6 is usual."""
+BUILD_MAMBA = (
+    "MAMBA_FORCE_BUILD=TRUE .venv/bin/pip install --no-build-isolation mamba-ssm==2.3.2.post1"
+    "  (an option; first read docs/machine.md)"
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row: what was looked at, what was found, and whether something that is needed does not work."""
+
+    what: str
+    found: str
+    broken: bool = False
+
+
+def examine(studies: str) -> list[Check]:
+    """Everything that a study needs of this machine, tried rather than assumed."""
+    return [
+        Check("Python", f"{platform.python_version()}, {sys.executable}"),
+        Check("torch", f"{torch.__version__}, built for {_built_for()}"),
+        *_devices(),
+        *_engines(),
+        *_packages(),
+        _folder("feature cache", cache_folder()),
+        _store(studies) if is_uri(studies) else _folder("studies", Path(studies)),
+    ]
+
+
+def doctor_table(findings: list[Check]) -> Table:
+    """A row for each finding; what is broken says so."""
+    table = Table(show_header=False)
+    for finding in findings:
+        broken = Text("BROKEN ", style="bold red") if finding.broken else Text()
+        table.add_row(finding.what, broken.append(finding.found, style="default"))
+    return table
+
+
+def scan_error(engine: str, device: torch.device) -> float:
+    """Largest error of values and gradients of `engine` on `device`, relative to the largest true one.
+
+    The truth is the definition in double precision. Both forms of the scan are tried, on small inputs of odd
+    length, with one state and with several. Raises whatever the engine raises.
+    """
+    errors = [
+        error
+        for states in (1, 3)
+        for scan, inputs in (_rows(states), _map(states))
+        for error in _relative_errors(scan, inputs, engine, device)
+    ]
+    # The greatest of tensors is NaN if one of them is.
+    return torch.stack(errors).max().item()
+
+
+def _built_for() -> str:
+    return f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU only"
+
+
+def _devices() -> Iterator[Check]:
+    cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    yield Check("CPU", f"{cores} of {os.cpu_count()} cores, {threads} threads, {gibibytes(memory)} of memory")
+    if not torch.cuda.is_available():
+        driver = Path("/proc/driver/nvidia/version").exists()
+        hint = (
+            ", though there is an NVIDIA driver: look at CUDA_VISIBLE_DEVICES and at what torch was built for"
+        )
+        yield Check("GPU", "no CUDA device" + hint * driver)
+    for index in range(torch.cuda.device_count()):
+        try:
+            yield Check(f"GPU {index}", _device(index))
+        except RuntimeError as error:
+            yield Check(f"GPU {index}", _explain(error), broken=True)
+
+
+def _device(index: int) -> str:
+    properties = torch.cuda.get_device_properties(index)
+    free, total = torch.cuda.mem_get_info(index)
+    # A build of torch without code for this device only fails when it is used.
+    ones = torch.ones(64, 64, device=f"cuda:{index}")
+    if (ones @ ones).sum().item() != 64**3:
+        raise RuntimeError("a product of matrices of ones came out wrong")
+    return (
+        f"{properties.name}, {gibibytes(total)}, {gibibytes(free)} free, "
+        f"compute capability {properties.major}.{properties.minor}"
+    )
+
+
+def _engines() -> Iterator[Check]:
+    devices = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
+    for engine, reason in available_engines().items():
+        checks = [_engine(engine, device) for device in devices if _runs_on(engine, device)]
+        if checks:
+            yield Check(
+                f"scan {engine}", "; ".join(found for found, _ in checks), any(broken for _, broken in checks)
+            )
+        else:
+            yield Check(f"scan {engine}", f"not here: {reason or 'it needs a device that is not here'}")
+    if importlib.util.find_spec("mamba_ssm") is None:
+        yield Check("to build mamba-ssm", BUILD_MAMBA)
+    for device in devices:
+        chosen = choose_engine("auto", device)
+        slow = chosen == "reference"
+        found = f"{chosen}: the definition, step by step, which is far too slow" if slow else chosen
+        yield Check(f"scan used on {device.type}", found, broken=slow)
+
+
+def _runs_on(engine: str, device: torch.device) -> bool:
+    try:
+        return choose_engine(engine, device) == engine
+    except ValueError:
+        return False
+
+
+def _engine(engine: str, device: torch.device) -> tuple[str, bool]:
+    """What to say of an engine that should work on `device`, and whether it is broken."""
+    try:
+        error = scan_error(engine, device)
+    except Exception as problem:
+        return f"fails on {device.type}: {_explain(problem)}", True
+    if not error <= TOLERANCE:
+        return f"wrong on {device.type}: largest relative error {error:.1e}, {TOLERANCE:g} may be", True
+    return f"works on {device.type}, largest relative error {error:.0e}", False
+
+
+Scan = Callable[[dict[str, Tensor], str], Tensor]
+
+
+def _rows(states: int) -> tuple[Scan, dict[str, Tensor]]:
+    batch, groups, width, length = 2, 4, 3, 67
+    channels, noise = groups * width, _noise()
+    inputs = {
+        "u": noise(batch, channels, length),
+        "delta": noise(batch, channels, length) - 1,
+        "A": -noise(channels, states).exp(),
+        "B": noise(batch, groups, states, length),
+        "C": noise(batch, groups, states, length),
+        "D": noise(channels),
+        "delta_bias": noise(channels),
+    }
+    return lambda inputs, engine: selective_scan(**inputs, delta_softplus=True, engine=engine), inputs
+
+
+def _map(states: int) -> tuple[Scan, dict[str, Tensor]]:
+    batch, height, width, channels, rank = 2, 5, 7, 8, 2
+    noise = _noise()
+    inputs = {
+        "u": noise(batch, height, width, channels),
+        "projected": noise(batch, height, width, 4 * (rank + 2 * states)),
+        "dt_weight": noise(4, channels, rank),
+        "dt_bias": noise(4, channels) - 1,
+        "A": -noise(4 * channels, states).exp(),
+        "D": noise(4 * channels),
+    }
+    return lambda inputs, engine: cross_selective_scan(**inputs, engine=engine), inputs
+
+
+def _noise() -> Callable[..., Tensor]:
+    """Draws normal tensors of the shapes that it is given, the same ones every time."""
+    generator = torch.Generator().manual_seed(0)
+    return lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def _relative_errors(
+    scan: Scan, inputs: dict[str, Tensor], engine: str, device: torch.device
+) -> list[Tensor]:
+    truth = _values_and_gradients(scan, inputs, "reference")
+    single = {name: value.to(device, torch.float32) for name, value in inputs.items()}
+    found = _values_and_gradients(scan, single, engine)
+    return [(got.cpu() - true).abs().max() / true.abs().max() for got, true in zip(found, truth, strict=True)]
+
+
+def _values_and_gradients(scan: Scan, inputs: dict[str, Tensor], engine: str) -> list[Tensor]:
+    leaves = {name: value.detach().clone().requires_grad_() for name, value in inputs.items()}
+    y = scan(leaves, engine)
+    upstream = torch.linspace(-1, 1, y.numel(), dtype=y.dtype, device=y.device).view_as(y)
+    return [y.detach(), *torch.autograd.grad(y, [*leaves.values()], upstream)]
+
+
+def _packages() -> Iterator[Check]:
+    """What the project asks for: all that fits in one row, a row for each that does not."""
+    try:
+        asked = [Requirement(line) for line in metadata.requires("respsweep") or []]
+    except metadata.PackageNotFoundError:
+        yield Check("packages", "respsweep is not installed; run make .venv/ready in its folder", broken=True)
+        return
+    fitting = []
+    for requirement in asked:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield Check(f"package {requirement.name}", f"missing; {requirement} is asked for", broken=True)
+            continue
+        if requirement.specifier.contains(version, prereleases=True):
+            fitting.append(f"{requirement.name} {version}")
+        else:
+            yield Check(f"package {requirement.name}", f"{version}; {requirement} is asked for", broken=True)
+    yield Check("packages", ", ".join(fitting))
+
+
+def _folder(what: str, folder: Path) -> Check:
+    """Whether files can be written to `folder`, or where it would be made."""
+    place = folder.absolute()
+    there = next(path for path in (place, *place.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"respsweep")
+            file.flush()
+        free = gibibytes(shutil.disk_usage(there).free)
+    except OSError as error:
+        return Check(what, f"{there}: {error.strerror}; choose a folder that can be written to", broken=True)
+    return Check(what, f"{place}, {free} free" + ("" if there == place else ", not made yet"))
+
+
+def _store(place: str) -> Check:
+    """Whether files can be written to an object store, and read back."""
+    storage, name = open_storage(place), f".doctor-{uuid.uuid4().hex}"
+    try:
+        storage.write(name, b"respsweep")
+        whole = storage.read(name) == b"respsweep"
+        storage.remove(name)
+    except OSError as error:
+        return Check("studies", f"{storage.place}: {error}", broken=True)
+    return Check("studies", f"{storage.place}, written and read back", broken=not whole)
+
+
+def _explain(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,131 @@
+"""How many units of a recipe train best on one device at a time: what to measure next, and what to make of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from data.settings import read_yaml
+from model.training.recipe import Recipe, read_recipe
+from sweep.config.study_config import ResourcesConfig, read_study
+
+WORTH = 1.1
+"""More processes are better when together they do so many times the steps."""
+
+
+class GpuSharingError(RuntimeError):
+    """Nothing can be recommended: not even one unit ran."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What some processes did together, each training one unit with `threads` threads; memory is in bytes.
+
+    On CUDA `peak` is what the tensors of one process took and `left` what the device could still give; on the
+    CPU they are resident memory and what the machine could. `problem`: why they did not fit; then there are no
+    figures.
+    """
+
+    processes: int
+    threads: int
+    steps_per_second: float = 0.0
+    peak: int = 0
+    left: int = 0
+    problem: str | None = None
+
+
+def recipe_to_share_a_gpu(path: Path) -> Recipe:
+    """The recipe in a file; of a study file its first enqueued point, or else what is fixed in it.
+
+    Raises ConfigError naming file, field and what would be right.
+    """
+    if "search" not in read_yaml(path):
+        return read_recipe(path)
+    study = read_study(path)
+    return study.space.recipe(study.space.active(study.enqueue[0]) if study.enqueue else {})
+
+
+def measurements(measure: Callable[[int, int], Measurement], cores: int) -> Iterator[Measurement]:
+    """`measure(processes, threads)` for 1, 2, 4, ... processes that share `cores`, until more do not pay.
+
+    When so many do not fit in memory, numbers between are tried too.
+    """
+    done: list[Measurement] = []
+    while (processes := next_count(done, cores)) is not None:
+        done.append(measure(processes, cores // processes))
+        yield done[-1]
+
+
+def next_count(done: Sequence[Measurement], most: int) -> int | None:
+    """How many processes to measure next, at most `most`; None when it is known which number is best."""
+    if not done:
+        return 1
+    fitting = [one for one in done if one.problem is None]
+    if not fitting or best_sharing(done) is not fitting[-1]:
+        return None
+    largest = fitting[-1].processes
+    too_many = min((one.processes for one in done if one.problem is not None), default=None)
+    following = min(2 * largest if too_many is None else (largest + too_many) // 2, most)
+    return following if following > largest else None
+
+
+def best_sharing(done: Sequence[Measurement]) -> Measurement:
+    """The fewest processes, unless more did at least `WORTH` times the steps.
+
+    Raises GpuSharingError when none of them fitted.
+    """
+    best = None
+    for one in sorted(done, key=lambda one: one.processes):
+        if one.problem is None and (best is None or one.steps_per_second >= WORTH * best.steps_per_second):
+            best = one
+    if best is None:
+        raise GpuSharingError(
+            f"not even one unit of this recipe fits: {done[0].problem}; lower its batch_size"
+        )
+    return best
+
+
+def recommended(best: Measurement, device: str) -> ResourcesConfig:
+    """The `resources` of a study that runs so many units on each GPU, or on a machine without one."""
+    if device == "cuda":
+        # Rounded down, or the last unit would find no room.
+        return ResourcesConfig(cpu=best.threads, gpu=math.floor(1e4 / best.processes) / 1e4)
+    return ResourcesConfig(cpu=best.threads, concurrent=best.processes)
+
+
+def gpu_sharing_table(done: Sequence[Measurement], device: str) -> Group:
+    """A row for each number of processes, and what to write into a study file."""
+    table = Table(header_style="bold")
+    for column in (
+        "units at a time",
+        "threads each",
+        "steps/s",
+        "times one",
+        "peak memory of one",
+        "memory left",
+    ):
+        table.add_column(column, justify="right")
+    one_alone = done[0].steps_per_second
+    for row in done:
+        if row.problem is None:
+            pace = (f"{row.steps_per_second:.3g}", f"{row.steps_per_second / one_alone:.2f}")
+            figures = (*pace, gibibytes(row.peak), gibibytes(row.left))
+        else:
+            figures = ("does not fit", "", "", "")
+        table.add_row(str(row.processes), str(row.threads), *figures)
+    resources = recommended(best_sharing(done), device).model_dump(include={"cpu", "gpu", "concurrent"})
+    written = ", ".join(f"{name}: {value:g}" for name, value in resources.items() if value)
+    problems = [f"{row.processes} at a time: {row.problem}" for row in done if row.problem is not None]
+    advice = f"in the study file: resources: {{{written}}}"
+    return Group(table, Text("\n".join([*problems, advice])))
+
+
+def gibibytes(size: int) -> str:
+    """Bytes as people read them."""
+    return f"{size / 2**30:.2f} GiB"

@@ -1,0 +1,242 @@
+"""Processes that train one recipe side by side, as units do, and say how fast they were."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Int
+from rich.console import Console, Group
+from rich.text import Text
+from torch import Tensor
+
+from data.batches import Examples
+from data.icbhi import LABELS
+from model.training.fit import Training
+from model.training.recipe import Recipe
+from sweep.machine.gpu_sharing import (
+    GpuSharingError,
+    Measurement,
+    gpu_sharing_table,
+    measurements,
+    recipe_to_share_a_gpu,
+)
+from sweep.worker.out_of_memory import is_out_of_memory
+from sweep.worker.prepared_data import DataPreparation, PreparedData, load_examples
+
+STEPS = {"cuda": 16, "cpu": 4}
+"""Steps of an epoch while it is measured; a quarter as many cycles are scored, as in a run on five folds."""
+SECONDS = 20.0
+ICBHI_TRAINING_CYCLES = 4142
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What each process trains, for `seconds` at least, in epochs of `steps`.
+
+    Without `material`: synthetic features of the recipe's shape.
+    """
+
+    recipe: Recipe
+    material: PreparedData | None
+    device: str
+    steps: int
+    seconds: float
+
+
+def gpu_sharing_report(path: Path, data: Path | None, console: Console) -> Group:
+    """Measure the recipe or study in a file on this machine: what was trained, how fast, and what follows.
+
+    Raises ConfigError, DataError or GpuSharingError, each with one clear line.
+    """
+    recipe = recipe_to_share_a_gpu(path)
+    work = workload(recipe, None if data is None else DataPreparation(data).prepare(recipe))
+    cores = cores_for_a_device(work.device)
+    with console.status(f"training {path}; each row takes a minute or more"):
+        done = list(measurements(partial(measure, work), cores))
+    source = f"cycles of {data}" if data is not None else "noise of the recipe's shape (real cycles: --data)"
+    name = torch.cuda.get_device_name() if work.device == "cuda" else "CPU"
+    story = (
+        f"{path} on {source}\n"
+        f"{name}, cores for it: {cores}; each for {work.seconds:g} s or more, in epochs of {work.steps} steps"
+    )
+    return Group(Text(story), gpu_sharing_table(done, work.device))
+
+
+def workload(recipe: Recipe, material: PreparedData | None = None) -> Workload:
+    """A few steps at a time of `recipe`, on CUDA where there is a device."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Workload(recipe, material, device, STEPS[device], SECONDS)
+
+
+def cores_for_a_device(device: str) -> int:
+    """CPU cores of this process that fall to one device."""
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores // torch.cuda.device_count()) if device == "cuda" else cores
+
+
+def measure(work: Workload, processes: int, threads: int) -> Measurement:
+    """Train in so many processes at once, from the moment when all of them are warm.
+
+    A full memory is a result. Raises GpuSharingError when a process fails otherwise.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        workers: dict[Any, SpawnProcess] = {}
+        for seed in range(processes):
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=_work, args=(work, threads, 1 / processes, seed, theirs), daemon=True
+            )
+            process.start()
+            stack.callback(_end, process)
+            theirs.close()
+            workers[ours] = process
+        try:
+            _answers(workers)
+            figures = _answers(workers)
+        except _FullMemory as full:
+            return Measurement(processes, threads, problem=str(full))
+    return Measurement(
+        processes,
+        threads,
+        steps_per_second=sum(one.steps_per_second for one in figures),
+        peak=max(one.peak for one in figures),
+        left=min(one.left for one in figures),
+    )
+
+
+class _FullMemory(Exception):
+    pass
+
+
+class _Figures(NamedTuple):
+    """Of one process."""
+
+    steps_per_second: float
+    peak: int
+    left: int
+
+
+def _answers(workers: dict[Any, SpawnProcess]) -> list[Any]:
+    """What each process says next; when all have, they may go on. Raises what went wrong in the first that fails."""
+    answers = []
+    silent = set(workers)
+    while silent:
+        for connection in wait(silent):
+            answers.append(_answer(connection, workers[connection]))
+            silent.remove(connection)
+    for connection in workers:
+        # Who has died in the meantime is missed at the next answer.
+        with suppress(ConnectionError):
+            connection.send("go on")
+    return answers
+
+
+def _answer(connection: Any, process: SpawnProcess) -> Any:
+    try:
+        answer = connection.recv()
+    except (EOFError, ConnectionError):
+        process.join()
+        if process.exitcode == -signal.SIGKILL:
+            raise _FullMemory("a process was killed, as happens when the machine's memory is full") from None
+        raise GpuSharingError(
+            f"a process that trained the recipe died, exit code {process.exitcode}"
+        ) from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _end(process: SpawnProcess) -> None:
+    process.kill()
+    process.join()
+
+
+def _work(work: Workload, threads: int, share: float, seed: int, parent: Connection) -> None:
+    """Get warm and say so; when all are, train and send the figures; stay until all have, for memory is shared."""
+    # Ctrl-C reaches every process of a terminal; the parent ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        torch.set_num_threads(threads)
+        training = _training(work, share, seed)
+        training.run_epoch()
+        parent.send(None)
+        parent.recv()
+        parent.send(_train(training, work.seconds))
+        parent.recv()
+    except (EOFError, ConnectionError):
+        return
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        parent.send(_FullMemory(text.splitlines()[0]) if is_out_of_memory(error) else GpuSharingError(text))
+
+
+def _train(training: Training, at_least: float) -> _Figures:
+    steps, seconds, started = 0, 0.0, time.perf_counter()
+    while not steps or seconds < at_least:
+        training.run_epoch()
+        steps += max(1, len(training.train) // training.recipe.batch_size)
+        seconds = time.perf_counter() - started
+    if training.device.type == "cuda":
+        return _Figures(steps / seconds, torch.cuda.max_memory_allocated(), torch.cuda.mem_get_info()[0])
+    # What getrusage calls the peak may be the parent's, which outlives exec.
+    return _Figures(steps / seconds, _of_proc("self/status", "VmHWM"), _of_proc("meminfo", "MemAvailable"))
+
+
+def _of_proc(table: str, name: str) -> int:
+    """An entry in KiB of a table in /proc, in bytes."""
+    lines = Path("/proc", table).read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def _training(work: Workload, share: float, seed: int) -> Training:
+    """A run of `work` on a few cycles, beside the features of all others, in a `share` of the device's memory."""
+    # Weights make no difference to the work, but what has learned nothing may diverge.
+    recipe = work.recipe.model_copy(
+        update={
+            "backbone": work.recipe.backbone.model_copy(update={"pretrained": None}),
+            "optimiser": work.recipe.optimiser.model_copy(update={"learning_rate": 1e-6}),
+            "epochs": 1_000_000,
+        }
+    )
+    batch, fold = recipe.batch_size, recipe.folds.fold
+    train, validation = (
+        load_examples(work.material, fold) if work.material else _synthetic(recipe, work.steps)
+    )
+    # Whole batches, so that steps can be counted.
+    number = min(work.steps, len(train) // batch) * batch or len(train)
+    few = (
+        train.take(torch.arange(number)),
+        validation.take(_both_kinds(validation.labels, max(2, number // 4))),
+    )
+    return Training(recipe, seed, *(examples.to(work.device, share) for examples in few), device=work.device)
+
+
+def _synthetic(recipe: Recipe, steps: int) -> tuple[Examples, Examples]:
+    """Noise with labels of all classes, in a table as large as that of ICBHI's training part, or larger."""
+    number, features = steps * recipe.batch_size, recipe.features
+    cycles = max(2 * number, ICBHI_TRAINING_CYCLES)
+    dtype: torch.dtype = getattr(torch, features.storage)
+    # What is never read takes no memory on the CPU.
+    table = torch.empty(cycles, features.frames, features.n_mels, dtype=dtype)
+    table[: 2 * number].normal_(std=0.5)
+    examples = Examples(table, torch.arange(cycles) % len(LABELS))
+    return examples.take(torch.arange(number)), examples.take(torch.arange(number, 2 * number))
+
+
+def _both_kinds(labels: Int[Tensor, " cycles"], number: int) -> Int[Tensor, " few"]:
+    """The first `number` cycles, led by a normal and an abnormal one if there are any: a score needs both."""
+    normal, abnormal = torch.where(labels == 0)[0], torch.where(labels != 0)[0]
+    places = [*dict.fromkeys([*normal[:1].tolist(), *abnormal[:1].tolist(), *range(len(labels))])]
+    return torch.tensor(places[:number])

@@ -1,0 +1,29 @@
+"""A data set for people: cycles of each class in each part, and what is not there."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from data.icbhi import LABELS, Census
+
+
+def dataset_table(census: Census) -> Group:
+    """A row for each official part; below, its devices and what of the full ICBHI 2017 database is missing."""
+    table = Table(header_style="bold")
+    for column in ("part", "recordings", "patients", "cycles", *LABELS):
+        table.add_column(column, justify="left" if column == "part" else "right")
+    for part, cycles in census.cycles.items():
+        counts = (census.recordings[part], census.patients[part], sum(cycles), *cycles)
+        table.add_row(part, *map(str, counts))
+    devices = [
+        f"{part} devices: " + ", ".join(f"{device} {count}" for device, count in by_device.items())
+        for part, by_device in census.devices.items()
+    ]
+    verdict = (
+        ["the full ICBHI 2017 database"]
+        if census.is_full
+        else [f"missing: {line}" for line in census.missing]
+    )
+    return Group(table, Text("\n".join([*devices, *verdict])))

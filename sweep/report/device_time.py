@@ -1,0 +1,60 @@
+"""What a study's device time went into: training that counts, training that was pruned, and time that was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sweep.study.board import Board
+from sweep.study.units import State, Unit
+
+
+@dataclass(frozen=True)
+class DeviceTime:
+    """Seconds for which a unit held its device. `lost_s` of `held_s` had to be spent again, or served nothing."""
+
+    unit: str
+    state: State
+    epochs: int
+    attempts: int
+    held_s: float
+    lost_s: float
+
+
+@dataclass(frozen=True)
+class Total:
+    """Seconds over some units; `kept_s` is what was held and not lost."""
+
+    units: int
+    kept_s: float
+    lost_s: float
+
+
+def device_times(board: Board, now: float) -> list[DeviceTime]:
+    """An account for each unit, in order of configuration. `now`: seconds since 1970, for what still runs."""
+    return [_account(unit, now) for unit in board.units()]
+
+
+def totals(accounts: Iterable[DeviceTime]) -> dict[State, Total]:
+    """Accounts summed by how their units stand."""
+    accounts = list(accounts)
+    return {
+        state: Total(
+            len(those),
+            sum(account.held_s - account.lost_s for account in those),
+            sum(account.lost_s for account in those),
+        )
+        for state in State
+        if (those := [account for account in accounts if account.state is state])
+    }
+
+
+def _account(unit: Unit, now: float) -> DeviceTime:
+    held = unit.seconds(now)
+    if unit.state is State.FAILED:
+        lost = held
+    else:
+        # What follows the last report of an attempt is trained again by the next one.
+        broken = unit.attempts if unit.state is State.WAITING else unit.attempts[:-1]
+        lost = sum(attempt.seconds(now) - (attempt.heard - attempt.started) for attempt in broken)
+    return DeviceTime(unit.id, unit.state, len(unit.curve), len(unit.attempts), held, max(0.0, lost))

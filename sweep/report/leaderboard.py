@@ -1,0 +1,106 @@
+"""A study as a table: configurations with all their seeds by mean score, then the others with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from sweep.study.board import Board
+from sweep.study.units import Configuration, Fate, State
+
+
+def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str, ...] = ("score",)) -> Table:
+    """Table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
+
+    With two objectives those on their Pareto front are marked.
+    """
+    fields = list(
+        dict.fromkeys(field for configuration in board.configurations for field in configuration.values)
+    )
+    table = Table(title=None, header_style="bold", caption=_caption(board), caption_justify="left")
+    for column in ("rank", "no."):
+        table.add_column(column, justify="right")
+    for column in ("score %", "sensitivity %", "specificity %", "seeds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for field in fields:
+        table.add_column(field.replace(".", ".\n").replace("_", "_\n"))
+    table.add_column("state", no_wrap=True)
+    front = set(board.scores.front(objectives)) if len(objectives) > 1 else set()
+    ranking = board.ranking()
+    ranked = {configuration.number for configuration in ranking}
+    rest = sorted(
+        (configuration for configuration in board.configurations if configuration.number not in ranked),
+        key=lambda configuration: -_so_far(configuration),
+    )
+    for rank, configuration in enumerate([*ranking, *rest][:rows], start=1):
+        table.add_row(
+            str(rank) if configuration.number in ranked else "",
+            str(configuration.number),
+            *(_percent(configuration, rate) for rate in ("score", "sensitivity", "specificity")),
+            str(len(configuration.units_in(State.FINISHED))),
+            *(
+                written(configuration.values[field]) if field in configuration.values else ""
+                for field in fields
+            ),
+            _state(configuration, board) + (", Pareto front" if configuration.number in front else ""),
+        )
+    return table
+
+
+def written(value: Any) -> str:
+    """A searched value as people write it."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple | list):
+        return "+".join(written(item) for item in value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _so_far(configuration: Configuration) -> float:
+    summary = configuration.summary()
+    if summary is not None:
+        return summary.mean
+    scores = [report["score"] for unit in configuration.units.values() for report in unit.curve]
+    return max(scores, default=-1.0) - 1
+
+
+def _percent(configuration: Configuration, rate: str) -> str:
+    summary = configuration.summary(rate)
+    if summary is None:
+        return ""
+    return f"{100 * summary.mean:.1f}" + ("" if summary.sd is None else f" ± {100 * summary.sd:.1f}")
+
+
+def _state(configuration: Configuration, board: Board) -> str:
+    fate = configuration.fate(board.seeds)
+    for unit in configuration.units.values():
+        if unit.state is State.PRUNED:
+            return f"pruned, epoch {len(unit.curve)}"
+        if unit.state is State.FAILED:
+            return f"failed, seed {unit.seed}"
+    if fate is not Fate.OPEN:
+        return str(fate)
+    return "running" if configuration.units_in(State.RUNNING) else "open"
+
+
+def failures(board: Board) -> list[str]:
+    """A line for each failed unit: which one, and the first line of why."""
+    return [
+        f"{unit.id} failed: {(unit.reason or '').splitlines()[0]}"
+        for unit in board.units()
+        if unit.state is State.FAILED
+    ]
+
+
+def _caption(board: Board) -> str:
+    ended = board.ended
+    dropped = sum(configuration.dropped is not None for configuration in board.configurations)
+    open_units = len(board.running) + len(board.waiting)
+    return (
+        f"{len(board.configurations)} configurations, {dropped} dropped in the race over the seeds; "
+        f"units: {ended[State.FINISHED]} finished, {ended[State.PRUNED]} pruned, {ended[State.FAILED]} failed"
+        + (f", {open_units} under way" if open_units else "")
+        + ". Scores: held-out patients of the official training part, where always answering normal scores 50 %; "
+        "the test part was not read."
+    )

@@ -1,0 +1,95 @@
+"""How a study stands: who runs it, what it has done, what it has spent."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sweep.config.study_config import StudyConfig
+from sweep.folder.lease import study_lock
+from sweep.folder.study_folder import StudyFolder
+from sweep.report.device_time import device_times, totals
+from sweep.report.duration import duration
+from sweep.study.board import Board
+from sweep.study.budget import Budget
+from sweep.study.units import State
+
+
+def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
+    """State, budget and ledger of a study; with `units` an account of each unit as well."""
+    config, board, lock = folder.config(), folder.board(), study_lock(folder)
+    holder, last_sign = lock.held_by(), lock.last_sign()
+    now = time.time() if holder is not None or last_sign is None else last_sign
+    lines = [_state(folder, board, holder, last_sign), *_counts(board, config, now, held=holder is not None)]
+    parts: list[RenderableType] = [Text("\n".join(lines)), _totals(board, config, now)]
+    if units:
+        parts.append(_accounts(board, now))
+    return Group(*parts)
+
+
+def _state(folder: StudyFolder, board: Board, holder: str | None, last_sign: float | None) -> str:
+    if holder is not None:
+        return f"{folder.place}: running ({holder})"
+    resume = f"go on with: respsweep run --resume {folder.arguments}"
+    if board.stopped is None:
+        seen = f", last sign of life {_moment(last_sign)}" if last_sign is not None else ""
+        return f"{folder.place}: its driver died{seen}; {resume}"
+    ended = board.drivers[-1].ended
+    stopped = f"{folder.place}: {board.stopped}, since {_moment(ended)}"
+    if board.stopped == "over":
+        return stopped
+    spent = board.stopped.startswith(("budget spent", "ended with seeds"))
+    return f"{stopped}; {resume}" + (" --set budget.LIMIT=VALUE" if spent else "")
+
+
+def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Iterator[str]:
+    fates = Counter(str(configuration.fate(board.seeds)) for configuration in board.configurations)
+    running = str(State.RUNNING) if held else "under way when its driver died"
+    states = Counter(running if u.state is State.RUNNING else str(u.state) for u in board.units())
+    yield f"configurations: {_listed(fates)}"
+    yield f"units: {_listed(states)}"
+    budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=1)
+    yield f"budget: {', '.join(str(use) for use in budget.uses(board, now)) or 'until it stops improving'}"
+    best = board.best()
+    yield f"best: {f'configuration {best.number}, {best.summary()}' if best else 'none complete yet'}"
+    yield f"run for {duration(board.wall_seconds(now))}, times started: {len(board.drivers)}"
+
+
+def _totals(board: Board, config: StudyConfig, now: float) -> Table:
+    share = config.resources.gpu or 1.0
+    device = "GPU" if config.resources.gpu else "slot"
+    table = Table(
+        title=f"{device}-hours (time for which units held one)", title_justify="left", header_style="bold"
+    )
+    table.add_column("units")
+    for column in ("number", "kept", "lost"):
+        table.add_column(column, justify="right")
+    for state, total in totals(device_times(board, now)).items():
+        hours = (share * seconds / 3600 for seconds in (total.kept_s, total.lost_s))
+        table.add_row(str(state), str(total.units), *(f"{value:.3f}" for value in hours))
+    return table
+
+
+def _accounts(board: Board, now: float) -> Table:
+    table = Table(header_style="bold")
+    table.add_column("unit")
+    table.add_column("state")
+    for column in ("epochs", "attempts", "held s", "lost s"):
+        table.add_column(column, justify="right")
+    for account in device_times(board, now):
+        seconds = (f"{value:.1f}" for value in (account.held_s, account.lost_s))
+        table.add_row(account.unit, str(account.state), str(account.epochs), str(account.attempts), *seconds)
+    return table
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none yet"
+
+
+def _moment(seconds: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,190 @@
+"""Optuna's pruners by name, and a study of first seeds for them to judge: a step is an epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from data.settings import ConfigError, parse
+from sweep.config.study_config import PrunerConfig
+from sweep.study.board import Board
+from sweep.study.events import EpochReported, Event, UnitFailed, UnitFinished, UnitPruned
+from sweep.study.units import Configuration, State
+
+
+class EpochPruner:
+    """Stops a configuration on its first seed's curve where Optuna's pruner would in a plain `study.optimize`.
+
+    It has a study of its own, in memory, with one objective: a configuration is the trial of its number, and told when
+    its first seed ends. `epochs` is the length of the curve at a point of the search space. `past`: what happened
+    before this driver, in order; successive halving and hyperband judge by who came first, the others do not.
+
+    Raises ConfigError when Optuna refuses the pruner's arguments.
+    """
+
+    def __init__(
+        self,
+        config: PrunerConfig,
+        epochs: Callable[[Mapping[str, Any]], int],
+        name: str,
+        past: Iterable[Event] = (),
+    ) -> None:
+        self._config = config
+        self._epochs_at = epochs
+        self._past = past
+        build_pruner(config, epochs=1)
+        self._pruners: dict[int, BasePruner] = {}
+        self._epochs: dict[int, int] = {}
+        self._trials: list[Trial] = []
+        self._verdicts: list[dict[int, bool | None]] = []
+        """By configuration and epoch; None: reported, and not judged yet."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # Hyperband goes by the study's name. Nothing is sampled here.
+        self._study = optuna.create_study(
+            study_name=name, sampler=optuna.samplers.RandomSampler(0), direction="maximize"
+        )
+
+    def report(self, configuration: Configuration, epoch: int, score: float) -> bool:
+        """Whether the pruner stops the first seed at this epoch; not at the last, which is paid for."""
+        verdicts = self._hear(configuration, epoch, score)
+        verdict = verdicts[epoch]
+        if verdict is None:
+            epochs = self._epochs_of(configuration)
+            if epochs not in self._pruners:
+                self._pruners[epochs] = build_pruner(self._config, epochs)
+            self._study.pruner = self._pruners[epochs]
+            # Halving notes what it is asked for, at the last epoch too.
+            verdict = self._trials[configuration.number].should_prune() and epoch < epochs
+            verdicts[epoch] = verdict
+        return verdict
+
+    def end(self, configuration: Configuration) -> None:
+        """The configuration's first seed is over. A second call changes nothing."""
+        trial = self._trial(configuration)
+        unit = next(iter(configuration.units.values()))
+        if unit.state is State.FINISHED and unit.selected is not None:
+            self._study.tell(trial, unit.selected["score"], skip_if_finished=True)
+        elif unit.over:
+            state = TrialState.PRUNED if unit.state is State.PRUNED else TrialState.FAIL
+            self._study.tell(trial, state=state, skip_if_finished=True)
+
+    def restore(self, board: Board) -> None:
+        """Go on as if this pruner had heard all that the board holds."""
+        by_order = _goes_by_order(self._config)
+        for event in self._past if by_order else ():
+            self._hear_again(event, board)
+        self._past = ()
+        for configuration in board.configurations:
+            unit = configuration.units.get(board.seeds[0])
+            if unit is None:
+                continue
+            for report in unit.curve:
+                if by_order:
+                    self.report(configuration, report["epoch"], report["score"])
+                    continue
+                verdicts = self._hear(configuration, report["epoch"], report["score"])
+                # It went on after these. Whether it is to stop at the last may not have been asked yet.
+                if report is not unit.curve[-1]:
+                    verdicts[report["epoch"]] = False
+            if unit.over:
+                self.end(configuration)
+
+    def _hear_again(self, event: Event, board: Board) -> None:
+        if not isinstance(event, EpochReported | UnitFinished | UnitPruned | UnitFailed):
+            return
+        if event.seed != board.seeds[0]:
+            return
+        configuration = board.configurations[event.configuration]
+        if isinstance(event, EpochReported):
+            self.report(configuration, event.report["epoch"], event.report["score"])
+        else:
+            self.end(configuration)
+
+    def _hear(self, configuration: Configuration, epoch: int, score: float) -> dict[int, bool | None]:
+        """The configuration's verdicts, once the epoch's score is reported."""
+        trial = self._trial(configuration)
+        verdicts = self._verdicts[configuration.number]
+        if epoch not in verdicts:
+            trial.report(score, epoch)
+            verdicts[epoch] = None
+        return verdicts
+
+    def _trial(self, configuration: Configuration) -> Trial:
+        while len(self._trials) <= configuration.number:
+            self._trials.append(self._study.ask())
+            self._verdicts.append({})
+        return self._trials[configuration.number]
+
+    def _epochs_of(self, configuration: Configuration) -> int:
+        number = configuration.number
+        if number not in self._epochs:
+            self._epochs[number] = self._epochs_at(configuration.values)
+        return self._epochs[number]
+
+
+def build_pruner(config: PrunerConfig, epochs: int) -> BasePruner:
+    """The pruner of a study whose units train `epochs` epochs.
+
+    Raises ConfigError when Optuna refuses the arguments.
+    """
+    arguments: dict[str, Any] = dict(config.arguments)
+    if config.name in ("median", "percentile"):
+        # Optuna spares the steps below this number, and ours count from 1.
+        arguments.setdefault("n_warmup_steps", epochs // 3 + 1)
+    if config.name == "percentile":
+        arguments.setdefault("percentile", 25.0)
+    if config.name == "hyperband":
+        arguments.setdefault("max_resource", epochs)
+    if config.name == "patient":
+        arguments.setdefault("patience", max(1, epochs // 5))
+        wrapped = arguments.get("wrapped_pruner", {})
+        if wrapped is not None:
+            settings = parse(PrunerConfig, wrapped, "pruner.arguments.wrapped_pruner")
+            arguments["wrapped_pruner"] = build_pruner(settings, epochs)
+    kind = {
+        "median": optuna.pruners.MedianPruner,
+        "percentile": optuna.pruners.PercentilePruner,
+        "hyperband": HyperbandPruner,
+        "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+        "threshold": optuna.pruners.ThresholdPruner,
+        "patient": optuna.pruners.PatientPruner,
+        "none": optuna.pruners.NopPruner,
+    }[config.name]
+    try:
+        # Optuna warns that the patient pruner is experimental, which concerns its developers, not our users.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"pruner.arguments: Optuna's {kind.__name__} refuses them: {error}") from error
+
+
+def _goes_by_order(config: PrunerConfig) -> bool:
+    """Whether verdicts depend on the order in which different configurations were heard."""
+    wrapped = config.arguments.get("wrapped_pruner")
+    if config.name == "patient" and wrapped:
+        return _goes_by_order(parse(PrunerConfig, wrapped, "pruner.arguments.wrapped_pruner"))
+    return config.name in ("hyperband", "successive_halving")
+
+
+class HyperbandPruner(optuna.pruners.HyperbandPruner):
+    """Optuna's, which would work out the bracket of every earlier trial anew at each rung: milliseconds at 2,000."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._brackets: dict[int, int] = {}
+
+    def _get_bracket_id(self, study: Study, trial: FrozenTrial) -> int:
+        bracket = self._brackets.get(trial.number)
+        if bracket is None:
+            bracket = super()._get_bracket_id(study, trial)
+            # Until the pruner knows its brackets it answers 0.
+            if self._pruners:
+                self._brackets[trial.number] = bracket
+        return bracket

@@ -1,0 +1,162 @@
+"""The learning curves of a simulated study, recorded by one that ran."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from data.settings import ConfigError
+from sweep.simulation.made_up_curves import generator, point_key
+from sweep.study.board import Board
+from sweep.study.score_table import METRICS
+from sweep.study.units import Fate, State, Unit
+
+
+class RecordedStudy:
+    """The curves of a study that ran, at full length: what its simulations share.
+
+    `epochs` says how many a point trains. A configuration that failed is left out. A curve that was cut goes on by the
+    mean steps of the finished ones. What a configuration would score over endless seeds is its mean, drawn towards the
+    mean of all by as much as its seeds leave open. Raises ConfigError when no unit has finished.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        epochs: Callable[[Mapping[str, Any]], int],
+        name: str,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        """`seeds`: of the study that is simulated; those of the recorded one unless given."""
+        finished = [_rates(unit) for unit in board.units() if unit.state is State.FINISHED]
+        if not finished:
+            raise ConfigError(
+                f"study {name}: none of its {len(board.units())} units has finished, so it has no learning curves to "
+                "play; leave --from out for made-up ones"
+            )
+        steps = _mean_steps(finished)
+        self.seeds = tuple(seeds or board.seeds)
+        self.points: list[Mapping[str, Any]] = []
+        self.units: list[dict[int, np.ndarray]] = []
+        self.seconds: list[float] = []
+        whole = 0
+        for configuration in board.configurations:
+            units = [unit for unit in configuration.units.values() if unit.curve]
+            if not units or board.fate(configuration.number) is Fate.FAILED:
+                continue
+            length = epochs(configuration.values)
+            self.points.append(configuration.values)
+            self.units.append({unit.seed: _continued(_rates(unit), length, steps) for unit in units})
+            self.seconds.append(_epoch_seconds(units))
+            whole += sum(unit.state is State.FINISHED for unit in units)
+        self.shifts = _shifts(self.units)
+        self.residuals = _residuals(self.units)
+        curves = sum(seed in self.seeds for units in self.units for seed in units)
+        self.note = (
+            f"curves of study {name}: {len(self.points)} configurations; {whole} curves as they were, {curves - whole} "
+            f"cut ones continued, {len(self.points) * len(self.seeds) - curves} missing seeds made from their "
+            "configuration's mean and what another one's seed differed by; a true score is drawn towards the mean "
+            "of all by as much as the seeds leave open"
+        )
+
+
+class RecordedCurves:
+    """Curves of a recorded study; the number `simulation` draws where missing seeds are taken from."""
+
+    def __init__(self, recording: RecordedStudy, simulation: int) -> None:
+        self._recording = recording
+        self._simulation = simulation
+        self._rows = {point_key(values): row for row, values in enumerate(recording.points)}
+        self.points: Sequence[Mapping[str, Any]] | None = recording.points
+        self.note = recording.note
+
+    def curve(self, values: Mapping[str, Any], seed: int, epochs: int) -> np.ndarray:
+        row = self._rows[point_key(values)]
+        recorded = self._recording.units[row].get(seed)
+        return _of_length(self._made(row, seed) if recorded is None else recorded, epochs)
+
+    def quality(self, values: Mapping[str, Any]) -> float:
+        row = self._rows[point_key(values)]
+        return float(self._mean(row)[-1, METRICS.index("score")])
+
+    def seconds(self, values: Mapping[str, Any]) -> float:
+        return self._recording.seconds[self._rows[point_key(values)]]
+
+    def _made(self, row: int, seed: int) -> np.ndarray:
+        every = self._recording.residuals
+        residuals = every.get(seed) or [residual for of_seed in every.values() for residual in of_seed]
+        if not residuals:
+            raise ConfigError(
+                f"seed {seed}: no configuration of the recorded study has two finished seeds, so how seeds differ is "
+                f"not known; simulate it with `seeds: {list(self._recording.seeds[:1])}`"
+            )
+        mean = self._mean(row)
+        pick = generator("donor", self._simulation, row, seed).integers(len(residuals))
+        return np.clip(mean + _of_length(residuals[pick], len(mean)), 0.0, 1.0)
+
+    def _mean(self, row: int) -> np.ndarray:
+        return np.mean(list(self._recording.units[row].values()), axis=0) + self._recording.shifts[row]
+
+
+def _rates(unit: Unit) -> np.ndarray:
+    """What a unit reported, (epochs, METRICS)."""
+    return np.array([[report.get(name, math.nan) for name in METRICS] for report in unit.curve])
+
+
+def _epoch_seconds(units: Sequence[Unit]) -> float:
+    seconds = sum(attempt.heard - attempt.started for unit in units for attempt in unit.attempts)
+    return seconds / sum(len(unit.curve) for unit in units)
+
+
+def _mean_steps(finished: Sequence[np.ndarray]) -> np.ndarray:
+    """From each epoch to the next, over the curves that are so long, (longest curve - 1, METRICS)."""
+    longest = max(map(len, finished))
+    padded = np.full((len(finished), longest, len(METRICS)), np.nan)
+    for row, curve in zip(padded, finished, strict=True):
+        row[: len(curve)] = curve
+    return np.nanmean(np.diff(padded, axis=1), axis=0)
+
+
+def _continued(curve: np.ndarray, epochs: int, steps: np.ndarray) -> np.ndarray:
+    """The curve at its full length; beyond every finished one it stays level."""
+    further = curve[-1] + np.cumsum(steps[len(curve) - 1 :], axis=0)
+    return _of_length(np.clip(np.concatenate([curve, further]), 0.0, 1.0), epochs)
+
+
+def _of_length(curve: np.ndarray, epochs: int) -> np.ndarray:
+    """The curve cut, or level at its end."""
+    return curve[np.minimum(np.arange(epochs), len(curve) - 1)]
+
+
+def _shifts(units: Sequence[Mapping[int, np.ndarray]]) -> np.ndarray:
+    """How far each configuration's mean is from what it is believed to be, (configurations,).
+
+    A normal prior with the moments of the recorded scores: without it, what was lucky with its one seed would pass for
+    good in every simulation.
+    """
+    scores = [np.array([curve[-1, METRICS.index("score")] for curve in curves.values()]) for curves in units]
+    means = np.array([of_one.mean() for of_one in scores])
+    freedom = sum(len(of_one) - 1 for of_one in scores)
+    if not freedom:
+        return np.zeros(len(means))
+    squares = sum(((of_one - of_one.mean()) ** 2).sum() for of_one in scores)
+    noise = squares / freedom / np.array([len(of_one) for of_one in scores])
+    spread = max(0.0, means.var(ddof=1) - noise.mean()) if len(means) > 1 else 0.0
+    weight = spread / (spread + noise) if spread else np.zeros(len(means))
+    return (1 - weight) * (means.mean() - means)
+
+
+def _residuals(units: Sequence[Mapping[int, np.ndarray]]) -> dict[int, list[np.ndarray]]:
+    """By seed, what curves differ by from the mean of their configuration."""
+    residuals: dict[int, list[np.ndarray]] = {}
+    for curves in units:
+        seeds = len(curves)
+        if seeds > 1:
+            mean = np.mean(list(curves.values()), axis=0)
+            for seed, curve in curves.items():
+                # The mean of few follows each of them, which makes differences from it too small.
+                residuals.setdefault(seed, []).append((curve - mean) * math.sqrt(seeds / (seeds - 1)))
+    return residuals

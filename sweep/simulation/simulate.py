@@ -1,0 +1,182 @@
+"""Studies simulated many times over: what they cost and found, beside the same with every seed trained to its end."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from functools import partial
+
+import numpy as np
+from rich.table import Table
+
+from model.training.recipe import Recipe
+from sweep.config.study_config import PrunerConfig, StudyConfig
+from sweep.simulation.made_up_curves import LearningCurves
+from sweep.simulation.simulated_study import SCORE, SimulatedStudy, recipe_of, selected_epoch, simulate_study
+from sweep.study.board import Board
+from sweep.study.racing import NoRacingConfig
+
+World = Callable[[int], LearningCurves]
+"""Makes the curves of a repeat, by its number."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a simulated study cost and found. NaN where there is no winner."""
+
+    configurations: float
+    units: float
+    """Started."""
+    epochs: float
+    """Trained by all units, also those that were stopped."""
+    share: float
+    """The same, of all seeds of all proposed configurations to their end."""
+    hours: float
+    """On its workers, from the beginning to the end."""
+    score: float
+    """True score of the winner, a fraction."""
+    regret: float
+    """True score of the best proposed configuration minus that."""
+    kept: float
+    """1 when all seeds of all proposed configurations would have made the same one win, else 0."""
+    no_winner: float
+    """1 when no configuration got all its seeds, else 0."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Repeats of a study, and of the same in the same worlds with every seed trained to its end."""
+
+    note: str
+    workers: int
+    study: Sequence[Outcome]
+    yardstick: Sequence[Outcome]
+
+
+def outcome_of(simulated: SimulatedStudy, curves: LearningCurves) -> Outcome:
+    """What a study cost and found, measured against the truth of its curves."""
+    config, board = simulated.config, simulated.board
+    truth = [curves.quality(configuration.values) for configuration in board.configurations]
+    recipes = [recipe_of(config, configuration) for configuration in board.configurations]
+    every_epoch = len(config.seeds) * sum(recipe.epochs for recipe in recipes if recipe is not None)
+    epochs = sum(len(unit.curve) for unit in board.units())
+    best = board.best()
+    return Outcome(
+        configurations=len(board.configurations),
+        units=board.started,
+        epochs=epochs,
+        share=epochs / every_epoch if every_epoch else math.nan,
+        hours=simulated.events[-1].at / 3600,
+        score=truth[best.number] if best else math.nan,
+        regret=max(truth) - truth[best.number] if best else math.nan,
+        kept=float(best.number == _winner_of_all(board, config.seeds, recipes, curves)) if best else math.nan,
+        no_winner=float(best is None),
+    )
+
+
+def simulate(
+    config: StudyConfig, world: World, workers: int, repeats: int, processes: int | None = None
+) -> Simulation:
+    """A study played `repeats` times, each in a world of its own, beside one that stops nothing.
+
+    `processes`: as many as there are cores unless given. Raises ConfigError when the study cannot come to the points
+    that have curves.
+    """
+    first = world(0)
+    for point in first.points or ():
+        config.space.check_point(point)
+    to_the_end = config.model_copy(update={"racing": NoRacingConfig(), "pruner": PrunerConfig(name="none")})
+    study, yardstick = play([config, to_the_end], world, workers, repeats, processes)
+    return Simulation(first.note, workers, study, yardstick)
+
+
+def play(
+    configs: Sequence[StudyConfig], world: World, workers: int, repeats: int, processes: int | None = None
+) -> list[tuple[Outcome, ...]]:
+    """Outcomes of each study, repeat by repeat; the same repeat is the same world for all of them."""
+    task = partial(_play_once, configs, world, workers)
+    processes = min(processes or os.cpu_count() or 1, repeats)
+    if processes == 1:
+        rows = [task(repeat) for repeat in range(repeats)]
+    else:
+        # A forked process has all modules already, which take longer to import than a study to play.
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(processes, context) as pool:
+            rows = list(pool.map(task, range(repeats)))
+    return list(zip(*rows, strict=True))
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and its standard error over the values that are numbers; NaN where there are too few."""
+    numbers = [value for value in values if not math.isnan(value)]
+    mean = float(np.mean(numbers)) if numbers else math.nan
+    error = float(np.std(numbers, ddof=1)) / math.sqrt(len(numbers)) if len(numbers) > 1 else math.nan
+    return mean, error
+
+
+def simulation_table(summary: Simulation) -> Table:
+    """A line for each figure: of the study, of the one that stops nothing, and their paired difference."""
+    table = Table(header_style="bold", caption=_caption(summary), caption_justify="left")
+    table.add_column("mean ± standard error")
+    for column in ("as configured", "every seed to its end", "difference"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, (label, scale) in _LINES.items():
+        study = [scale * getattr(outcome, name) for outcome in summary.study]
+        yardstick = [scale * getattr(outcome, name) for outcome in summary.yardstick]
+        difference = [own - other for own, other in zip(study, yardstick, strict=True)]
+        table.add_row(label, *map(_written, (study, yardstick, difference)))
+    return table
+
+
+_LINES: Mapping[str, tuple[str, float]] = {
+    "configurations": ("configurations proposed", 1),
+    "units": ("seed runs started", 1),
+    "epochs": ("seed-epochs trained", 1),
+    "share": ("% of all seed-epochs of what was proposed", 100),
+    "hours": ("hours on the workers", 1),
+    "score": ("true score of the winner, %", 100),
+    "regret": ("regret against the best proposed, points", 100),
+    "kept": ("winner that all seeds would give, %", 100),
+    "no_winner": ("studies without a winner, %", 100),
+}
+assert list(_LINES) == [field.name for field in fields(Outcome)]
+
+
+def _play_once(
+    configs: Sequence[StudyConfig], world: World, workers: int, repeat: int
+) -> tuple[Outcome, ...]:
+    curves = world(repeat)
+    return tuple(
+        outcome_of(simulate_study(config, curves, workers, repeat=repeat), curves) for config in configs
+    )
+
+
+def _winner_of_all(
+    board: Board, seeds: Sequence[int], recipes: Sequence[Recipe | None], curves: LearningCurves
+) -> int:
+    """The configuration that would win if every seed of all were trained."""
+    means = np.full(len(recipes), -np.inf)
+    for configuration, recipe in zip(board.configurations, recipes, strict=True):
+        if recipe is not None:
+            units = [curves.curve(configuration.values, seed, recipe.epochs) for seed in seeds]
+            means[configuration.number] = np.mean(
+                [curve[selected_epoch(curve, recipe) - 1, SCORE] for curve in units]
+            )
+    return int(means.argmax())
+
+
+def _caption(summary: Simulation) -> str:
+    studies = len(summary.study)
+    return f"{studies} simulated studies on {summary.workers} workers; {summary.note}"
+
+
+def _written(values: Sequence[float]) -> str:
+    mean, error = mean_and_error(values)
+    if math.isnan(mean):
+        return "none"
+    digits = 1 if abs(mean) >= 10 else 3
+    return f"{mean:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")

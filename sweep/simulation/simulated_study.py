@@ -1,0 +1,220 @@
+"""One simulated study: the real board, search, pruner, race and budget, on curves and a clock of its own."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.settings import ConfigError
+from model.training.recipe import Recipe
+from sweep.config.study_config import StudyConfig
+from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.optuna_search import OptunaSearch
+from sweep.simulation.made_up_curves import LearningCurves, generator
+from sweep.study.board import Board
+from sweep.study.budget import Budget
+from sweep.study.coordinator import Coordinator, Rules
+from sweep.study.events import Event
+from sweep.study.score_table import METRICS
+from sweep.study.units import Configuration
+
+SCORE, SENSITIVITY = METRICS.index("score"), METRICS.index("sensitivity")
+INSTANTS = 10_000
+"""Into how many parts the time between two events is cut to find when a budget was spent."""
+
+
+@dataclass(frozen=True)
+class SimulatedStudy:
+    """A study that was played; times are seconds from its beginning."""
+
+    config: StudyConfig
+    board: Board
+    events: Sequence[Event]
+
+
+def simulate_study(
+    config: StudyConfig,
+    curves: LearningCurves,
+    workers: int,
+    *,
+    repeat: int = 0,
+    deaths: Sequence[int] = (),
+    optuna_file: Path | None = None,
+) -> SimulatedStudy:
+    """One study, played to its end on `workers` workers. `repeat` moves the sampler's seed.
+
+    The driver dies right after each of the events numbered in `deaths` (from 1, rising), and another takes the study
+    up from the events so far and, if there is one, from Optuna's file.
+    """
+    config = _of_repeat(config, curves, repeat)
+    events: list[Event] = []
+    for death in (*deaths, None):
+        driver = _Driver(config, curves, workers, f"simulation-{repeat}", events, death, optuna_file)
+        try:
+            driver.run()
+        except _DriverDiedError:
+            continue
+        return SimulatedStudy(config, driver.board, events)
+    raise AssertionError("the last driver does not die")
+
+
+class _DriverDiedError(Exception):
+    """Thrown where a driver is to die."""
+
+
+class _Driver:
+    """A study and its workers on a virtual clock, in the place of Ray Tune."""
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        curves: LearningCurves,
+        workers: int,
+        name: str,
+        events: list[Event],
+        death: int | None,
+        optuna_file: Path | None,
+    ) -> None:
+        """`events`: what happened before, and takes what happens from here."""
+        self._config, self._curves, self._idle = config, curves, workers
+        self._events, self._death = events, death
+        self._now = events[-1].at if events else 0.0
+        self._arrivals: list[tuple[float, int, _Training]] = []
+        self._order = itertools.count()
+        self.board = Board(events=events)
+        # Asking is slow, and only a limit of time can be reached between two events.
+        self._timed = config.budget.gpu_hours is not None or config.budget.wall_clock is not None
+        self._budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=workers)
+        resources = config.resources
+        rules = Rules(
+            config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
+        )
+        search = OptunaSearch(config, name, optuna_file)
+        pruner = EpochPruner(
+            config.pruner, lambda values: config.space.recipe(values).epochs, name, tuple(events)
+        )
+        self._study = Coordinator(
+            self.board, search, pruner, self._budget, rules, [self._hear], clock=lambda: self._now
+        )
+
+    def run(self) -> None:
+        """Train units until the study is over or its budget spent."""
+        study = self._study
+        study.start(self._config.seeds, last_sign=self._now)
+        self._start_units()
+        while self._arrivals:
+            arrival, _, training = heapq.heappop(self._arrivals)
+            self._let_time_pass(arrival)
+            if study.halted is not None:
+                break
+            self._hear_of(training)
+            self._start_units()
+        study.stop()
+
+    def _hear(self, event: Event) -> None:
+        self._events.append(event)
+        if len(self._events) == self._death:
+            raise _DriverDiedError
+
+    def _start_units(self) -> None:
+        while self._idle and (started := self._study.next_unit()) is not None:
+            configuration, seed = started
+            recipe = recipe_of(self._config, configuration)
+            if recipe is None:
+                self._study.failed(configuration.number, seed, "its values contradict each other")
+                continue
+            curve = self._curves.curve(configuration.values, seed, recipe.epochs)
+            seconds = self._curves.seconds(configuration.values)
+            done = len(configuration.units[seed].curve)
+            self._idle -= 1
+            self._expect(
+                _Training(configuration.number, seed, curve, selected_epoch(curve, recipe), seconds, done)
+            )
+
+    def _expect(self, training: _Training) -> None:
+        """Its next epoch comes in time; a unit that had lost its worker after its last one is there already."""
+        seconds = training.seconds if training.done < len(training.curve) else 0.0
+        training.done = min(training.done + 1, len(training.curve))
+        heapq.heappush(self._arrivals, (self._now + seconds, next(self._order), training))
+
+    def _let_time_pass(self, until: float) -> None:
+        """Move the clock to `until`, or to when the budget was spent."""
+        before, self._now = self._now, until
+        if self._timed:
+            self._study.keep_to_budget()
+        if self._study.halted is not None:
+            instants = np.linspace(before, until, INSTANTS)
+            spent = bisect_left(
+                range(INSTANTS - 1), True, key=lambda i: bool(self._budget.spent(self.board, instants[i]))
+            )
+            self._now = float(instants[spent])
+
+    def _hear_of(self, training: _Training) -> None:
+        number, seed = training.number, training.seed
+        # As a worker does that goes on from a checkpoint: it tells the past epochs again.
+        stops = [self._study.report(number, seed, report) for report in training.news()]
+        if any(stops):
+            self._idle += 1
+        elif training.done == len(training.curve):
+            self._study.finished(number, seed, training.selected)
+            self._idle += 1
+        else:
+            self._expect(training)
+
+
+@dataclass
+class _Training:
+    """A unit on a worker, from its first epoch or from a checkpoint."""
+
+    number: int
+    seed: int
+    curve: np.ndarray
+    selected: int
+    seconds: float
+    done: int
+    told: int = 0
+
+    def news(self) -> Iterator[dict[str, Any]]:
+        """Reports of the epochs that this worker has not told yet."""
+        for epoch in range(self.told + 1, self.done + 1):
+            yield {
+                "epoch": epoch,
+                **dict(zip(METRICS, self.curve[epoch - 1].tolist(), strict=True)),
+                "seconds": self.seconds,
+            }
+        self.told = self.done
+
+
+def _of_repeat(config: StudyConfig, curves: LearningCurves, repeat: int) -> StudyConfig:
+    """The study with its sampler's seed moved; where few points have curves, it tries these in a random order."""
+    seed = config.sampler.seed + repeat
+    update: dict[str, Any] = {"sampler": config.sampler.model_copy(update={"seed": seed})}
+    if curves.points is not None:
+        order = generator("order", seed).permutation(len(curves.points))
+        most = min(len(order), config.budget.configurations or len(order))
+        update["enqueue"] = tuple(curves.points[place] for place in order)
+        update["budget"] = config.budget.model_copy(update={"configurations": most})
+    return config.model_copy(update=update)
+
+
+def recipe_of(config: StudyConfig, configuration: Configuration) -> Recipe | None:
+    """None when its values contradict each other."""
+    try:
+        return config.space.recipe(configuration.values)
+    except ConfigError:
+        return None
+
+
+def selected_epoch(curve: np.ndarray, recipe: Recipe) -> int:
+    """The epoch that stands for a unit, from 1, as `model.training.fit.select_epoch` chooses it."""
+    if recipe.selection == "last":
+        return len(curve)
+    sensitive = curve[:, SENSITIVITY] > recipe.min_sensitivity
+    return 1 + int(np.argmax(np.where(sensitive | ~sensitive.any(), curve[:, SCORE], -np.inf)))

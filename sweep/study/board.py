@@ -1,0 +1,217 @@
+"""The state of a study in plain Python: configurations, their units, scores and decisions.
+
+Pure: it changes only by applying events, and knows neither clock, disk, Ray, Optuna nor MLflow. The same
+events in the same order give the same board, so a file of events (`sweep.study.journal`) is a study.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sweep.study.events import (
+    ConfigurationAdded,
+    ConfigurationDropped,
+    EpochReported,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFailed,
+    UnitFinished,
+    UnitLost,
+    UnitPlaced,
+    UnitPruned,
+    UnitStarted,
+)
+from sweep.study.score_table import ScoreTable
+from sweep.study.units import Configuration, Fate, Span, State, Unit, unit_id
+
+
+class Board:
+    """All configurations of a study, by number from 0."""
+
+    def __init__(self, seeds: Sequence[int] = (), events: Iterable[Event] = ()) -> None:
+        self.seeds = tuple(seeds)
+        self.configurations: list[Configuration] = []
+        self.running: dict[tuple[int, int], Unit] = {}
+        self.waiting: dict[tuple[int, int], Unit] = {}
+        """Units without a worker whose configuration is open, in the order in which they lost it."""
+        self.scores = ScoreTable(len(self.seeds))
+        self.drivers: list[Span] = []
+        self.stopped: str | None = None
+        """Why the last driver let go; None while one holds the study."""
+        self.decisions = 0
+        """How many events but reports it has heard: what was derived from it stands while this does not change."""
+        self.ended: Counter[State] = Counter()
+        self.device_seconds: dict[State, float] = defaultdict(float)
+        """Device time of the units that are over, by how they ended."""
+        self._gpu_seconds = 0.0
+        self._gpus = 0.0
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        """Take note of an event. Raises ValueError, and changes nothing, for one that cannot follow what is there."""
+        match event:
+            case StudyStarted(seeds, gpus=gpus, at=at):
+                self._start(seeds, gpus, at)
+            case StudyStopped(reason, at=at):
+                self._driver().ended = at
+                self.stopped = reason
+            case ConfigurationAdded(number, values):
+                if number != len(self.configurations):
+                    raise ValueError(
+                        f"configuration {number} cannot follow {len(self.configurations)} others"
+                    )
+                self.configurations.append(Configuration(number, dict(values)))
+                self.scores.add()
+            case ConfigurationDropped(number, reason):
+                self._drop(number, reason)
+            case UnitStarted(number, seed, placed, at=at):
+                self._start_unit(number, seed, at, placed=placed)
+            case UnitPlaced(number, seed, at=at):
+                self._running(number, seed).attempts.append(Span(at, at, gpus=self._gpus))
+            case EpochReported(number, seed, report, at=at):
+                self._report(self._running(number, seed), report, at)
+                return
+            case UnitFinished(number, seed, epoch, at=at):
+                self._finish(number, seed, epoch, at)
+            case UnitPruned(number, seed, reason, at=at):
+                self._end(self._running(number, seed), State.PRUNED, at, reason)
+            case UnitLost(number, seed, reason, counts, out_of_memory, cause, at=at):
+                unit = self._release(self._running(number, seed), State.WAITING, at, reason)
+                unit.nodes_in_vain = unit.nodes_in_vain + 1 if cause == "node" and not unit.came_on else 0
+                unit.failures += counts
+                unit.out_of_memory = unit.out_of_memory or out_of_memory
+                self.waiting[number, seed] = unit
+            case UnitFailed(number, seed, reason, at=at):
+                unit = self.unit(number, seed)
+                if unit.over:
+                    raise ValueError(f"{unit.id} is {unit.state}, so it cannot fail")
+                self._end(unit, State.FAILED, at, reason)
+        self.decisions += 1
+
+    def unit(self, configuration: int, seed: int) -> Unit:
+        """A unit that was started. Raises ValueError for any other."""
+        units = self._configuration(configuration).units
+        if seed not in units:
+            raise ValueError(f"{unit_id(configuration, seed)} was not started")
+        return units[seed]
+
+    def units(self) -> list[Unit]:
+        return [unit for configuration in self.configurations for unit in configuration.units.values()]
+
+    @property
+    def started(self) -> int:
+        """How many units were ever started."""
+        return self.ended.total() + len(self.running) + len(self.waiting)
+
+    def fate(self, number: int) -> Fate:
+        return self._configuration(number).fate(self.seeds)
+
+    def ranking(self) -> list[Configuration]:
+        """Configurations with every seed finished, best mean score first, equal ones in order of number."""
+        return [self.configurations[row] for row in self.scores.ranking()]
+
+    def best(self) -> Configuration | None:
+        """The configuration to export, or None while none has all its seeds."""
+        return next(iter(self.ranking()), None)
+
+    def gpu_seconds(self, now: float) -> float:
+        """GPU time of all units so far."""
+        under_way = [*self.running.values(), *self.waiting.values()]
+        return self._gpu_seconds + sum(unit.gpu_seconds(now) for unit in under_way)
+
+    def wall_seconds(self, now: float) -> float:
+        """Time for which a driver has held the study."""
+        return sum(driver.seconds(now) for driver in self.drivers)
+
+    def _configuration(self, number: int) -> Configuration:
+        if not 0 <= number < len(self.configurations):
+            raise ValueError(f"there is no configuration {number} among {len(self.configurations)}")
+        return self.configurations[number]
+
+    def _driver(self) -> Span:
+        if not self.drivers or self.drivers[-1].ended is not None:
+            raise ValueError("no driver holds the study")
+        return self.drivers[-1]
+
+    def _running(self, configuration: int, seed: int) -> Unit:
+        unit = self.unit(configuration, seed)
+        if unit.state is not State.RUNNING:
+            raise ValueError(f"{unit.id} is {unit.state}, not running")
+        return unit
+
+    def _start(self, seeds: tuple[int, ...], gpus: float, at: float) -> None:
+        if self.drivers and self.drivers[-1].ended is None:
+            raise ValueError("a driver holds the study already")
+        if seeds[: len(self.seeds)] != self.seeds:
+            raise ValueError(f"seeds {list(seeds)} do not begin with those so far, {list(self.seeds)}")
+        self.seeds, self._gpus = seeds, gpus
+        self.scores.widen(len(seeds))
+        self.drivers.append(Span(at, at))
+        self.stopped = None
+
+    def _drop(self, number: int, reason: str) -> None:
+        configuration = self._configuration(number)
+        if configuration.fate(self.seeds) is not Fate.OPEN or configuration.units_in(
+            State.RUNNING, State.WAITING
+        ):
+            raise ValueError(f"configuration {number} is not open, or still runs: it cannot be dropped")
+        configuration.dropped = reason
+        self.scores.close(number)
+
+    def _start_unit(self, number: int, seed: int, at: float, *, placed: bool) -> None:
+        configuration = self._configuration(number)
+        if (number, seed) in self.waiting:
+            unit = self.waiting.pop((number, seed))
+            unit.state, unit.reason = State.RUNNING, None
+        elif seed in configuration.units:
+            raise ValueError(f"{unit_id(number, seed)} was already started")
+        elif seed not in self.seeds:
+            raise ValueError(f"seed {seed} is not among the study's {list(self.seeds)}")
+        else:
+            unit = configuration.units[seed] = Unit(number, seed)
+            self.scores.start(number)
+        if placed:
+            unit.attempts.append(Span(at, at, gpus=self._gpus))
+        self.running[number, seed] = unit
+
+    @staticmethod
+    def _report(unit: Unit, report: Mapping[str, Any], at: float) -> None:
+        if "note" in report:
+            unit.notes.append(report["note"])
+        # A unit that lost its worker reports its past epochs again.
+        if report["epoch"] == len(unit.curve) + 1:
+            unit.curve.append(dict(report))
+            for attempt in unit.attempts[-1:]:
+                attempt.heard = at
+
+    def _finish(self, number: int, seed: int, epoch: int, at: float) -> None:
+        unit = self._running(number, seed)
+        if not 1 <= epoch <= len(unit.curve):
+            raise ValueError(
+                f"{unit.id} reported {len(unit.curve)} epochs, so epoch {epoch} cannot stand for it"
+            )
+        unit.selected = unit.curve[epoch - 1]
+        self.scores.fill(number, self.seeds.index(seed), unit.selected)
+        self._end(unit, State.FINISHED, at, None)
+
+    def _end(self, unit: Unit, state: State, at: float, reason: str | None) -> None:
+        self._release(unit, state, at, reason)
+        self.ended[state] += 1
+        self.device_seconds[state] += unit.seconds(at)
+        self._gpu_seconds += unit.gpu_seconds(at)
+        if state is not State.FINISHED:
+            self.scores.close(unit.configuration)
+
+    def _release(self, unit: Unit, state: State, at: float, reason: str | None) -> Unit:
+        """The unit holds no device any more."""
+        key = unit.configuration, unit.seed
+        self.running.pop(key, None)
+        self.waiting.pop(key, None)
+        for attempt in unit.attempts[-1:]:
+            attempt.ended = at if attempt.ended is None else attempt.ended
+        unit.state, unit.reason = state, reason
+        return unit

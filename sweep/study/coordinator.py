@@ -1,0 +1,364 @@
+"""A running study: the one place where units are handed out, reports heard, and decisions taken."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from sweep.study.board import Board
+from sweep.study.budget import Budget
+from sweep.study.events import (
+    Cause,
+    ConfigurationAdded,
+    ConfigurationDropped,
+    EpochReported,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFailed,
+    UnitFinished,
+    UnitLost,
+    UnitPlaced,
+    UnitPruned,
+    UnitStarted,
+)
+from sweep.study.racing import ContendersConfig, Race, RacingConfig, Verdict, verdict
+from sweep.study.units import Configuration, Fate, Span, State, Unit
+
+FAILURES_IN_A_ROW = 10
+"""After so many something else is wrong than the configurations: a broken GPU, a disk that is away."""
+Listener = Callable[[Event], None]
+Candidate = tuple[int, int] | Literal["new"] | None
+
+
+class Search(Protocol):
+    """Where configurations come from (`sweep.search.optuna_search.OptunaSearch`)."""
+
+    def propose(self) -> dict[str, Any] | None: ...
+    def learn(self, configuration: Configuration) -> None: ...
+    def settle(self, configuration: Configuration, fate: Fate) -> None: ...
+    def restore(self, board: Board) -> None: ...
+
+
+class Pruner(Protocol):
+    """Who stops a first seed on its curve (`sweep.search.epoch_pruner.EpochPruner`)."""
+
+    def report(self, configuration: Configuration, epoch: int, score: float) -> bool: ...
+    def end(self, configuration: Configuration) -> None: ...
+    def restore(self, board: Board) -> None: ...
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a study decides: parts of `sweep.config.study_config.StudyConfig`."""
+
+    racing: RacingConfig = field(default_factory=ContendersConfig)
+    schedule: Literal["breadth", "sequential"] = "breadth"
+    objectives: tuple[str, ...] = ("score",)
+    max_failures: int = 2
+    gpus: float = 0.0
+    """That a unit holds."""
+
+
+class Coordinator:
+    """The board, and the rules by which it grows.
+
+    A configuration starts with its first seed; the pruner watches that seed's validation curve, and the search learns
+    its score when it ends. Further seeds go to those that the race holds for contenders. Every change is an event,
+    stamped with `clock` and heard by all `listeners` in order, after the board. It runs in the driver alone, in one
+    thread.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        search: Search,
+        pruner: Pruner,
+        budget: Budget,
+        rules: Rules,
+        listeners: Sequence[Listener] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.board = board
+        self.halted: str | None = None
+        """Why nothing may start or go on any more."""
+        self.interrupted = False
+        """It was halted by something else than its budget."""
+        self._search = search
+        self._pruner = pruner
+        self._budget = budget
+        self._rules = rules
+        self._listeners = listeners
+        self._clock = clock
+        self._exhausted = False
+        self._failures = 0
+        self._unfit = 0
+        self._verdict: tuple[int, Verdict] | None = None
+
+    def start(
+        self, seeds: Sequence[int], changes: Sequence[str] = (), last_sign: float | None = None
+    ) -> None:
+        """Take the study up, for the first time or again.
+
+        `last_sign`: when a driver that died was last alive; what it ran waits to go on.
+        """
+        board = self.board
+        last = board.drivers[-1] if board.drivers else None
+        if last is not None and (last.ended is None or board.running):
+            died = last.ended or last_sign or max(attempt.heard for attempt in [last, *self._attempts()])
+            self._let_go("its driver died", died, already=last.ended is not None)
+        self._record(StudyStarted(tuple(seeds), tuple(changes), self._rules.gpus))
+        self._pruner.restore(board)
+        self._search.restore(board)
+        for number, seed in list(board.waiting):
+            if board.fate(number) is not Fate.OPEN:
+                self._record(UnitFailed(number, seed, "given up, as its configuration was"))
+        self._drop_hopeless()
+
+    def next_unit(self, *, placed: bool = True) -> tuple[Configuration, int] | None:
+        """Start the next unit: its configuration and seed. None when nothing may start now, see `over`.
+
+        Not `placed`: it waits for its device until `place` is called.
+        """
+        candidate = self._candidate()
+        if candidate == "new":
+            values = self._search.propose()
+            if values is None:
+                self._exhausted = True
+                return self.next_unit(placed=placed)
+            number = len(self.board.configurations)
+            self._record(ConfigurationAdded(number, values))
+            candidate = number, self.board.seeds[0]
+        if candidate is None:
+            return None
+        number, seed = candidate
+        self._record(UnitStarted(number, seed, placed))
+        return self.board.configurations[number], seed
+
+    def place(self, number: int, seed: int) -> None:
+        """The unit has come to its device."""
+        if self.board.unit(number, seed).state is State.RUNNING:
+            self._record(UnitPlaced(number, seed))
+
+    @property
+    def over(self) -> bool:
+        """Nothing runs, and nothing is left to start."""
+        return not self.board.running and self._candidate() is None
+
+    def report(self, number: int, seed: int, report: Mapping[str, Any]) -> bool:
+        """Take note of an epoch; True when the unit is to stop. An epoch heard before changes nothing."""
+        unit = self.board.unit(number, seed)
+        if unit.state is not State.RUNNING:
+            return True
+        if self.board.fate(number) is Fate.FAILED:
+            self._record(UnitFailed(number, seed, "given up, as another seed failed"))
+            self._ended(number, seed)
+            return True
+        if report["epoch"] == len(unit.curve) + 1 or "note" in report:
+            self._unfit = 0
+            self._record(EpochReported(number, seed, report))
+        if report["epoch"] < len(unit.curve):
+            return False
+        # The last epoch is judged again when it is heard again: the driver may have died before it was.
+        if seed != self.board.seeds[0] or not self._is_to_be_pruned(unit):
+            return False
+        best = max(past["score"] for past in unit.curve)
+        reason = f"pruned at epoch {report['epoch']}: score {report['score']:.3f}, its best {best:.3f}"
+        self._record(UnitPruned(number, seed, reason))
+        self._ended(number, seed)
+        return True
+
+    def finished(self, number: int, seed: int, epoch: int) -> None:
+        """The unit trained to its end, and `epoch` stands for it."""
+        self._failures = 0
+        self._record(UnitFinished(number, seed, epoch))
+        self._search.learn(self.board.configurations[number])
+        self._ended(number, seed)
+        self._drop_hopeless()
+
+    def lost(
+        self,
+        number: int,
+        seed: int,
+        reason: str,
+        *,
+        cause: Cause = "worker",
+        out_of_memory: bool = False,
+    ) -> None:
+        """The unit lost its worker. It will go on from its checkpoint, unless it did so often enough.
+
+        A node that was taken back with notice is no failure of the unit; nor is one that died, unless the node before it
+        did too and the unit had ended no epoch on either: it may be what kills them. Machines that lack what units need
+        halt the study, when there is nothing else for a while.
+        """
+        unit = self.board.unit(number, seed)
+        in_vain = cause == "node" and not unit.came_on and unit.nodes_in_vain > 0
+        counts = cause == "worker" or in_vain
+        if out_of_memory and unit.out_of_memory:
+            self.failed(number, seed, f"out of memory, with accumulated gradients too: {reason}")
+        elif self.board.fate(number) is not Fate.OPEN:
+            self.failed(number, seed, f"lost its worker after its configuration was given up: {reason}")
+        elif out_of_memory:
+            self._record(UnitLost(number, seed, reason, counts=False, out_of_memory=True))
+        elif counts and unit.failures >= self._rules.max_failures:
+            self.failed(
+                number, seed, f"lost its worker more often than resources.max_failures allows: {reason}"
+            )
+        else:
+            self._record(UnitLost(number, seed, reason, counts=counts, cause=cause))
+        if cause == "machine":
+            self._unfit += 1
+            if self._unfit == FAILURES_IN_A_ROW:
+                self.halt(
+                    f"{FAILURES_IN_A_ROW} times a machine could not run a unit: {reason.splitlines()[0]}"
+                )
+
+    def failed(self, number: int, seed: int, reason: str) -> None:
+        """The unit cannot be finished; no further seed of its configuration starts."""
+        self._record(UnitFailed(number, seed, reason))
+        for unit in self.board.configurations[number].units_in(State.WAITING):
+            self._record(UnitFailed(number, unit.seed, f"given up, as seed {seed} failed"))
+        self._ended(number, seed)
+        self._failures += 1
+        if self._failures == FAILURES_IN_A_ROW:
+            self.halt(
+                f"{FAILURES_IN_A_ROW} units failed one after the other, at last: {reason.splitlines()[0]}"
+            )
+
+    @contextlib.contextmanager
+    def halting_on_full_disk(self) -> Iterator[None]:
+        """A context in which a full disk halts the study, where the caller would take it for a fault of the unit."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self.halt(f"{error.strerror}: {error.filename or 'the study folder'}")
+
+    def halt(self, reason: str) -> None:
+        """Nothing may start or go on any more, before the study is over; the first reason stands."""
+        if self.halted is None:
+            self.halted, self.interrupted = reason, True
+
+    def keep_to_budget(self) -> None:
+        """Halt when a limit is reached. To be called often."""
+        if self.halted is None:
+            self.halted = self._budget.spent(self.board, self._clock())
+
+    def stop(self) -> str:
+        """Let go of the study, over or not, and say why; what runs waits to be taken up again."""
+        reason = self.halted or self._conclude()
+        self._let_go(reason, self._clock())
+        return reason
+
+    def _candidate(self) -> Candidate:
+        """The unit to start next, or `new` for the first one of a new configuration."""
+        board, now = self.board, self._clock()
+        if self.halted is not None or self._budget.spent(board, now):
+            return None
+        if board.waiting:
+            return next(iter(board.waiting))
+        if board.configurations and not board.configurations[-1].units:
+            return len(board.configurations) - 1, board.seeds[0]
+        race = self._race()
+        contender, finalist = self._next_of(race.order, now), self._next_of(race.finalists, now)
+        # What was kept for the race and not needed goes to further configurations.
+        new, spare = (self._new(now, race=True), self._new(now, race=False))
+        if self._rules.schedule == "sequential":
+            return contender or spare or finalist or self._nearest_end(race, now)
+        return new or contender or spare or finalist or self._nearest_end(race, now)
+
+    def _new(self, now: float, *, race: bool) -> Candidate:
+        allowed = not self._exhausted and self._budget.allows_configuration(self.board, now, race=race)
+        return "new" if allowed else None
+
+    def _nearest_end(self, race: Verdict, now: float) -> Candidate:
+        """When the budget no longer pays for who deserves a seed: who lacks least, the best of those, if it fits."""
+        if not (race.order or race.finalists):
+            return None
+        scores = self.board.scores
+        for row in sorted(scores.leaders(len(scores.open)), key=lambda row: -scores.started[row]):
+            seed = self.board.configurations[row].next_seed(self.board.seeds)
+            if seed is not None and self._budget.allows_all_seeds(self.board, now, row):
+                return row, seed
+        return None
+
+    def _next_of(self, rows: Sequence[int], now: float) -> tuple[int, int] | None:
+        for row in rows:
+            seed = self.board.configurations[row].next_seed(self.board.seeds)
+            if seed is not None and self._budget.allows_seed(self.board, now, row):
+                return row, seed
+        return None
+
+    def _race(self) -> Verdict:
+        """What the rule says of the board as it is."""
+        if self._verdict is None or self._verdict[0] != self.board.decisions:
+            scores = self.board.scores
+            objectives = None
+            if len(self._rules.objectives) > 1:
+                objectives = scores.metrics(self._rules.objectives)
+            race = Race(scores.metric("score"), scores.started, scores.open, objectives)
+            self._verdict = self.board.decisions, verdict(self._rules.racing, race)
+        return self._verdict[1]
+
+    def _is_to_be_pruned(self, unit: Unit) -> bool:
+        configuration = self.board.configurations[unit.configuration]
+        last = unit.curve[-1]
+        if not self._pruner.report(configuration, last["epoch"], last["score"]):
+            return False
+        return len(self._rules.objectives) == 1 or self._is_dominated(unit)
+
+    def _is_dominated(self, unit: Unit) -> bool:
+        """A finished configuration is better in every objective than this curve ever was."""
+        bests = [max(report[name] for report in unit.curve) for name in self._rules.objectives]
+        return self.board.scores.dominates(self._rules.objectives, bests)
+
+    def _drop_hopeless(self) -> None:
+        dropped = {
+            row: reason
+            for row, reason in self._race().dropped.items()
+            if not self.board.configurations[row].units_in(State.RUNNING, State.WAITING)
+        }
+        self._drop(dropped)
+
+    def _drop(self, reasons: Mapping[int, str]) -> None:
+        for number, reason in reasons.items():
+            self._record(ConfigurationDropped(number, reason))
+            self._settle(number)
+
+    def _conclude(self) -> str:
+        race = self._race()
+        if race.order or race.finalists or not self.over:
+            return "ended with seeds to come"
+        self._drop(race.behind)
+        return "over"
+
+    def _let_go(self, reason: str, at: float, *, already: bool = False) -> None:
+        if not already:
+            self._record(StudyStopped(reason), at)
+        for number, seed in list(self.board.running):
+            self._record(UnitLost(number, seed, reason, counts=False, cause="driver"), at)
+
+    def _attempts(self) -> list[Span]:
+        return [attempt for unit in self.board.running.values() for attempt in unit.attempts]
+
+    def _ended(self, number: int, seed: int) -> None:
+        if seed == self.board.seeds[0]:
+            self._pruner.end(self.board.configurations[number])
+        self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        configuration = self.board.configurations[number]
+        fate = self.board.fate(number)
+        if fate is not Fate.OPEN and not configuration.units_in(State.RUNNING, State.WAITING):
+            self._search.settle(configuration, fate)
+
+    def _record(self, event: Event, at: float | None = None) -> None:
+        event = replace(event, at=self._clock() if at is None else at)
+        self.board.apply(event)
+        for listener in self._listeners:
+            listener(event)

@@ -1,0 +1,105 @@
+"""The events of a study as lines of JSON: written as they happen, read back into a board."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+from sweep.study.events import EpochReported, Event
+
+FORMAT = 2
+_EVENTS = {event.__name__: event for event in get_args(Event)}
+
+
+class JournalError(ValueError):
+    """A journal that cannot be read."""
+
+
+class Journal:
+    """Append-only file of events. One writer.
+
+    When `write` returns, an event outlives the death of this process, and a decision (all but a report, which the
+    checkpoint of its unit holds as well) that of the machine.
+    """
+
+    def __init__(self, path: Path) -> None:
+        cut_torn_line(path)
+        self._path = path
+        self._file = path.open("ab")
+        if not self._file.tell():
+            self._append({"journal": "respsweep", "format": FORMAT}, to_disk=True)
+
+    def write(self, event: Event) -> None:
+        content = {"event": type(event).__name__, **asdict(event)}
+        self._append(content, to_disk=not isinstance(event, EpochReported))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _append(self, line: dict[str, Any], *, to_disk: bool) -> None:
+        content = json.dumps(line, allow_nan=False).encode() + b"\n"
+        try:
+            self._file.write(content)
+            self._file.flush()
+            if to_disk:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+
+
+def cut_torn_line(path: Path) -> None:
+    """Shorten a file of lines to its whole ones, so that what a crash tore does not begin the next line."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """Events in the order they happened.
+
+    A torn last line, left by a crash in the middle of a write, is skipped. Raises JournalError for any other
+    line that cannot be read, with its number.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise JournalError(f"{path}: cannot be read: {error.strerror}") from error
+    for number, line in enumerate(lines, start=1):
+        # Every whole line ends in a newline, so what follows the last one is empty, or torn.
+        if number == len(lines):
+            return
+        try:
+            content = json.loads(line)
+            if number == 1:
+                _check_header(path, content)
+                continue
+            event = _event(content)
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, JournalError):
+                raise
+            shown = line[:80].decode(errors="replace")
+            raise JournalError(f"{path}:{number}: not an event of this version: {shown}") from error
+        yield event
+
+
+def _event(content: dict[str, Any]) -> Event:
+    kind = _EVENTS[content["event"]]
+    fields = {key: value for key, value in content.items() if key != "event"}
+    # JSON has no tuples; no searched value is a list.
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    if "values" in fields:
+        fields["values"] = {
+            path: tuple(value) if isinstance(value, list) else value
+            for path, value in fields["values"].items()
+        }
+    return kind(**fields)
+
+
+def _check_header(path: Path, content: dict[str, Any]) -> None:
+    if content["format"] != FORMAT:
+        raise JournalError(f"{path}: journal format {content['format']!r}, this version reads {FORMAT}")

@@ -1,0 +1,160 @@
+"""What a board holds: configurations, their units, and what became of both."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from scipy.special import stdtrit
+
+
+class State(StrEnum):
+    """Where a unit stands. A waiting one lost its worker and goes on from its checkpoint."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+class Fate(StrEnum):
+    """What has become of a configuration. An open one may still get a seed."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    DROPPED = "dropped"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+@dataclass
+class Span:
+    """A stretch of time, in seconds; `heard` is when its last news came. It lasts while `ended` is None.
+
+    `gpus`: how many were held.
+    """
+
+    started: float
+    heard: float
+    ended: float | None = None
+    gpus: float = 0.0
+
+    def seconds(self, now: float) -> float:
+        return max(0.0, (now if self.ended is None else self.ended) - self.started)
+
+
+@dataclass
+class Unit:
+    """One configuration trained with one seed. Each of its `attempts` held a device."""
+
+    configuration: int
+    seed: int
+    state: State = State.RUNNING
+    curve: list[Mapping[str, Any]] = field(default_factory=list)
+    selected: Mapping[str, Any] | None = None
+    reason: str | None = None
+    attempts: list[Span] = field(default_factory=list)
+    failures: int = 0
+    out_of_memory: bool = False
+    nodes_in_vain: int = 0
+    """Nodes that died under it one after the other, before it had ended an epoch there."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know of how it was trained."""
+
+    @property
+    def id(self) -> str:
+        return unit_id(self.configuration, self.seed)
+
+    @property
+    def over(self) -> bool:
+        return self.state not in (State.RUNNING, State.WAITING)
+
+    @property
+    def came_on(self) -> bool:
+        """Its present, or last, attempt has ended an epoch."""
+        return bool(self.attempts) and self.attempts[-1].heard > self.attempts[-1].started
+
+    def seconds(self, now: float) -> float:
+        """Time for which it has held a device."""
+        return sum(attempt.seconds(now) for attempt in self.attempts)
+
+    def gpu_seconds(self, now: float) -> float:
+        """The same times the GPUs, or the share of one, that it held."""
+        return sum(attempt.gpus * attempt.seconds(now) for attempt in self.attempts)
+
+
+@dataclass
+class Configuration:
+    """One point of the search space and the units that it was given."""
+
+    number: int
+    values: Mapping[str, Any]
+    units: dict[int, Unit] = field(default_factory=dict)
+    dropped: str | None = None
+    """Why the race gave it up."""
+
+    def units_in(self, *states: State) -> list[Unit]:
+        return [unit for unit in self.units.values() if unit.state in states]
+
+    def complete(self, seeds: Sequence[int]) -> bool:
+        """Every seed was trained to its end."""
+        return all(seed in self.units and self.units[seed].state is State.FINISHED for seed in seeds)
+
+    def fate(self, seeds: Sequence[int]) -> Fate:
+        if self.units_in(State.FAILED):
+            return Fate.FAILED
+        if self.units_in(State.PRUNED):
+            return Fate.PRUNED
+        if self.dropped is not None:
+            return Fate.DROPPED
+        return Fate.COMPLETE if self.complete(seeds) else Fate.OPEN
+
+    def next_seed(self, seeds: Sequence[int]) -> int | None:
+        """The first seed that was not started."""
+        return next((seed for seed in seeds if seed not in self.units), None)
+
+    def finished_values(self, metric: str) -> list[float]:
+        """The metric of each finished unit."""
+        return [
+            unit.selected[metric]
+            for unit in self.units.values()
+            if unit.state is State.FINISHED and unit.selected is not None
+        ]
+
+    def summary(self, metric: str = "score") -> Summary | None:
+        """Mean and spread of a metric over the finished units, or None when there is none."""
+        values = self.finished_values(metric)
+        return Summary.of(values) if values else None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A metric over seeds: mean, sample standard deviation (None for one seed) and the number of seeds."""
+
+    mean: float
+    sd: float | None
+    seeds: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Summary:
+        sd = statistics.stdev(values) if len(values) > 1 else None
+        return cls(statistics.fmean(values), sd, len(values))
+
+    def interval(self) -> tuple[float, float] | None:
+        """95 % confidence interval of the mean over endless seeds, by Student's t; None for one seed."""
+        if self.sd is None:
+            return None
+        reach = float(stdtrit(self.seeds - 1, 0.975)) * self.sd / self.seeds**0.5
+        return self.mean - reach, self.mean + reach
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f}" if self.sd is None else f"{self.mean:.3f} ± {self.sd:.3f}"
+
+
+def unit_id(configuration: int, seed: int) -> str:
+    """Name of a unit's folder and run."""
+    return f"{configuration:04d}-seed{seed}"

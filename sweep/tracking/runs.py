@@ -1,0 +1,307 @@
+"""MLflow's runs of a study, one for each configuration and below it one for each unit: what they show, and where.
+
+`RunUpdates` is pure; `Runs` knows the server.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag, ViewType
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+
+from sweep.study.board import Board
+from sweep.study.events import (
+    ConfigurationAdded,
+    ConfigurationDropped,
+    EpochReported,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFailed,
+    UnitFinished,
+    UnitLost,
+    UnitPruned,
+    UnitStarted,
+)
+from sweep.study.score_table import METRICS
+from sweep.study.units import Fate, State
+
+CURVES = (*METRICS, "train_loss", "cross_entropy", "learning_rate", "seconds")
+LONGEST_TAG = 5000
+PAGE = 500
+STUDY = "respsweep.study"
+KEY = "respsweep.key"
+OVER = ("FINISHED", "FAILED", "KILLED")
+# MLflow's word for a run that is to go on, and that no driver holds.
+RESTING = "SCHEDULED"
+CONFIGURATION_STATUS = {
+    Fate.OPEN: "RUNNING",
+    Fate.COMPLETE: "FINISHED",
+    Fate.DROPPED: "KILLED",
+    Fate.PRUNED: "KILLED",
+    Fate.FAILED: "FAILED",
+}
+UNIT_STATUS = {
+    State.WAITING: RESTING,
+    State.RUNNING: "RUNNING",
+    State.FINISHED: "FINISHED",
+    State.PRUNED: "KILLED",
+    State.FAILED: "FAILED",
+}
+
+
+@dataclass
+class RunUpdate:
+    """What is new about one run, and its status. Times are milliseconds since 1970.
+
+    `changed` is the end of a run that is over: whatever is heard of it later moves its end.
+    """
+
+    name: str
+    since: int
+    changed: int
+    status: str
+    parent: str | None = None
+    metrics: list[Metric] = field(default_factory=list)
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class RunUpdates:
+    """Turns events into updates of runs, many events of a run into one update.
+
+    A unit's run holds its curves, a step being an epoch; a configuration's run holds each rate's mean, sample standard
+    deviation and 95 % confidence interval over the seeds so far, a step being their number. The same events give the
+    same values at the same times, however they are cut into updates.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._board = Board()
+        self._updates: dict[str, RunUpdate] = {}
+        for event in events:
+            self.hear(event)
+
+    def take(self) -> list[RunUpdate]:
+        """The updates since the last call, a configuration's before those of its units."""
+        updates = list(self._updates.values())
+        self._updates = {}
+        return updates
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event. Raises ValueError for one that cannot follow what was heard so far."""
+        when = round(1000 * event.at)
+        board = self._board
+        # The board passes over epochs that a unit reports again, and a second row must not be drawn for them.
+        again = isinstance(event, EpochReported) and (
+            event.report["epoch"] != len(board.unit(event.configuration, event.seed).curve) + 1
+        )
+        board.apply(event)
+        match event:
+            case StudyStarted():
+                pass
+            case StudyStopped():
+                self._rest(when)
+            case ConfigurationAdded(number, values):
+                run = self._configuration(number, when)
+                run.params |= _params(values)
+                run.tags["respsweep.configuration"] = str(number)
+            case ConfigurationDropped(number, reason):
+                self._configuration(number, when).tags["respsweep.reason"] = _first_line(reason)
+            case UnitStarted(number, seed):
+                self._configuration(number, when)
+                values = board.configurations[number].values
+                self._unit(number, seed, when).params |= {"seed": str(seed), **_params(values)}
+            case EpochReported(number, seed, report):
+                unit = self._unit(number, seed, when)
+                if not again:
+                    unit.metrics += _metrics(report, when)
+                if report.get("note"):
+                    unit.tags["respsweep.note"] = str(report["note"])[:LONGEST_TAG]
+            case UnitFinished(number, seed, epoch):
+                self._unit(number, seed, when).tags["respsweep.selected_epoch"] = str(epoch)
+                self._summarise(number, when)
+            case UnitLost(number, seed, reason):
+                failures = board.unit(number, seed).failures
+                lost = f"{_first_line(reason)} (failures so far: {failures})"
+                self._unit(number, seed, when).tags["respsweep.lost"] = lost
+            case UnitPruned(number, seed, reason) | UnitFailed(number, seed, reason):
+                self._unit(number, seed, when).tags["respsweep.reason"] = _shortened(reason)
+                self._configuration(number, when).tags["respsweep.reason"] = _first_line(reason)
+
+    def _configuration(self, number: int, when: int) -> RunUpdate:
+        status = CONFIGURATION_STATUS[self._board.fate(number)]
+        return self._update(f"configuration {number}", when, status)
+
+    def _unit(self, number: int, seed: int, when: int) -> RunUpdate:
+        unit = self._board.unit(number, seed)
+        update = self._update(unit.id, when, UNIT_STATUS[unit.state])
+        update.parent = f"configuration {number}"
+        return update
+
+    def _update(self, name: str, when: int, status: str) -> RunUpdate:
+        update = self._updates.setdefault(name, RunUpdate(name, when, when, status))
+        update.changed, update.status = when, status
+        return update
+
+    def _rest(self, when: int) -> None:
+        """Nothing may seem to run while no driver holds the study."""
+        for configuration in self._board.configurations:
+            if self._board.fate(configuration.number) is Fate.OPEN:
+                self._configuration(configuration.number, when).status = RESTING
+        for number, seed in (*self._board.running, *self._board.waiting):
+            self._unit(number, seed, when).status = RESTING
+
+    def _summarise(self, number: int, when: int) -> None:
+        configuration = self._board.configurations[number]
+        run = self._configuration(number, when)
+        for rate in METRICS:
+            summary = configuration.summary(rate)
+            assert summary is not None, "called when a unit has finished"
+            run.metrics.append(Metric(f"{rate}_mean", summary.mean, when, summary.seeds))
+            if summary.sd is not None:
+                run.metrics.append(Metric(f"{rate}_sd", summary.sd, when, summary.seeds))
+            for end, value in zip(("low", "high"), summary.interval() or (), strict=False):
+                run.metrics.append(Metric(f"{rate}_ci95_{end}", value, when, summary.seeds))
+        seeds = len(configuration.units_in(State.FINISHED))
+        run.metrics.append(Metric("seeds", seeds, when, seeds))
+
+
+@dataclass
+class _Run:
+    """A run as the server has it."""
+
+    id: str
+    status: str
+    ended: int | None = None
+    deleted: bool = False
+
+
+class Runs:
+    """The runs of one study on the server, by name.
+
+    What got no answer may be asked again: a run is found by its key, and MLflow takes a value that it has for the
+    same one.
+    """
+
+    def __init__(self, client: MlflowClient, experiment: str, study_id: str, tags: Mapping[str, str]) -> None:
+        self._client = client
+        self._experiment = experiment
+        self._study_id = study_id
+        self._tags = dict(tags)
+        self._runs: dict[str, _Run] = {}
+        self._attempts: Counter[str] = Counter()
+
+    def recall(self, name: str | None = None) -> None:
+        """Learn what the server has of all runs, or of one. What is there twice loses its double."""
+        tag, value = (STUDY, self._study_id) if name is None else (KEY, self._key(name))
+        found: dict[str, list[Run]] = {}
+        for run in self._search(f"tags.`{tag}` = '{value}'"):
+            found.setdefault(run.data.tags[KEY].removeprefix(self._key("")), []).append(run)
+        for key, runs in found.items():
+            run, *doubles = sorted(runs, key=partial(self._worth, self._runs.get(key)), reverse=True)
+            for double in doubles:
+                if _active(double):
+                    self._client.delete_run(double.info.run_id)
+            info = run.info
+            self._runs[key] = _Run(info.run_id, info.status, info.end_time, not _active(run))
+
+    def show(self, update: RunUpdate) -> bool:
+        """Whether a run that is over is there to its end, or was deleted by somebody."""
+        run = self._runs.get(update.name)
+        if run is None or update.status not in OVER:
+            return False
+        return run.deleted or (run.status, run.ended) == (update.status, update.changed)
+
+    def write(self, update: RunUpdate) -> None:
+        run = self._find_or_create(update)
+        tags = [RunTag(key, value) for key, value in update.tags.items()]
+        params = [Param(key, value) for key, value in update.params.items()]
+        self._client.log_batch(run.id, metrics=update.metrics, params=params, tags=tags)
+        # The end is written last, so that `show` can rely on it.
+        if update.status in OVER:
+            self._client.set_terminated(run.id, update.status, update.changed)
+            run.ended = update.changed
+        elif update.status != run.status:
+            self._client.update_run(run.id, update.status)
+        run.status = update.status
+
+    def settle(self) -> None:
+        """Look for doubles, where a server that hung may have created a run after it was asked again."""
+        if any(attempts > 1 for attempts in self._attempts.values()):
+            self.recall()
+
+    def _key(self, name: str) -> str:
+        return f"{self._study_id}/{name}"
+
+    def _search(self, condition: str) -> list[Run]:
+        runs: list[Run] = []
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment], condition, ViewType.ALL, max_results=PAGE, page_token=token
+            )
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    @staticmethod
+    def _worth(known: _Run | None, run: Run) -> tuple[bool, bool, int]:
+        """The more, the better to keep: a double is empty."""
+        return _active(run), known is not None and run.info.run_id == known.id, len(run.data.params)
+
+    def _find_or_create(self, update: RunUpdate) -> _Run:
+        name = update.name
+        if name not in self._runs and self._attempts[name]:
+            # An attempt got no answer, which does not say that it created no run.
+            self.recall(name)
+        if name not in self._runs:
+            self._attempts[name] += 1
+            self._runs[name] = self._create(update)
+        return self._runs[name]
+
+    def _create(self, update: RunUpdate) -> _Run:
+        tags = {
+            **self._tags,
+            MLFLOW_RUN_NAME: update.name,
+            STUDY: self._study_id,
+            KEY: self._key(update.name),
+        }
+        if update.parent in self._runs:
+            tags[MLFLOW_PARENT_RUN_ID] = self._runs[update.parent].id
+        info = self._client.create_run(self._experiment, update.since, tags, update.name).info
+        return _Run(info.run_id, info.status)
+
+
+def _metrics(report: Mapping[str, Any], when: int) -> list[Metric]:
+    return [
+        Metric(name, float(value), when, int(report["epoch"]))
+        for name, value in report.items()
+        if name in CURVES or name.startswith("contrast_")
+    ]
+
+
+def _params(values: Mapping[str, Any]) -> dict[str, str]:
+    return {path: str(value) for path, value in values.items()}
+
+
+def _shortened(reason: str) -> str:
+    """A reason that fits into a tag: its first line, and the end of its traceback, where the cause is."""
+    if len(reason) <= LONGEST_TAG:
+        return reason
+    opening = f"{_first_line(reason)[: LONGEST_TAG // 2]}\n...\n"
+    return opening + reason[len(opening) - LONGEST_TAG :]
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0][:LONGEST_TAG]
+
+
+def _active(run: Run) -> bool:
+    return run.info.lifecycle_stage == LifecycleStage.ACTIVE

@@ -1,0 +1,257 @@
+"""MLflow servers: a study's own, and one for the runs of many studies. Each ends with the command that started it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sweep.storage.credentials import holds_secret
+from sweep.storage.storage import below, checked_uri, is_uri
+from sweep.tracking.server_address import (
+    check_port_is_free,
+    host_environment,
+    in_url,
+    is_loopback,
+    listening_address,
+)
+from sweep.tracking.server_database import (
+    backend_for_mlflow,
+    parse_backend,
+    serving_processes,
+    users_database,
+)
+from sweep.tracking.server_users import (
+    PASSWORD,
+    USERNAME,
+    Administrator,
+    administrator,
+    auth_environment,
+    check_password,
+)
+
+LOOPBACK = "127.0.0.1"
+# Whatever a shell has set for MLflow's clients is none of a server's business.
+CLIENTS_OWN = USERNAME, PASSWORD, "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
+STARTED_WITHIN_S = 300
+ENDED_WITHIN_S = 10
+LOOK_EVERY_S = 2.0
+
+
+class TrackingServerError(RuntimeError):
+    """An MLflow server cannot be started, or ended by itself."""
+
+
+@dataclass(frozen=True)
+class ServerStorage:
+    """Where a server keeps runs (a database URI) and their files (a path or URI)."""
+
+    backend: str
+    artifacts: str
+    folder_to_make: Path | None = None
+    """Before the server starts, for what has no place of its own."""
+
+    @classmethod
+    def choose(cls, studies: str, backend: str | None, artifacts: str | None) -> ServerStorage:
+        """Those asked for; by default both in `.mlflow` among the studies, which only its owner can read.
+
+        Raises TrackingServerError when `studies` is a URI and no backend is given, when files would be at a URI with a
+        query, or `artifacts` holds a secret; StorageError when `studies` does; TrackingBackendError for what is no
+        database.
+        """
+        if artifacts is not None and holds_secret(artifacts):
+            raise TrackingServerError(
+                "--artifacts: the URI holds a password or a key; leave it out, and put it into the environment"
+            )
+        if backend is not None:
+            parse_backend(backend)
+        if artifacts is not None:
+            artifacts = _for_mlflow("--artifacts", artifacts)
+        if not is_uri(studies):
+            home = Path(studies).absolute() / ".mlflow"
+            needed = home if backend is None or artifacts is None else None
+            return cls(backend or f"sqlite:///{home}/mlflow.db", artifacts or f"{home}/artifacts", needed)
+        studies = checked_uri(studies)
+        if backend is None:
+            raise TrackingServerError(
+                f"--studies {studies}: a database needs a disk; give one, --backend sqlite:////disk/mlflow.db say"
+            )
+        return cls(backend, artifacts or below(_for_mlflow("--studies", studies), ".mlflow", "artifacts"))
+
+
+def serve_study(tracking_uri: str | None, database: str, port: int) -> None:
+    """Serve the runs in a study's own database on the loopback interface, until interrupted.
+
+    Raises TrackingServerError when the study's runs are on a server (`tracking_uri`), or this one does not start.
+    """
+    if tracking_uri is not None:
+        raise TrackingServerError(f"the runs of this study are on {tracking_uri}; open it there")
+    check_port_is_free(LOOPBACK, port)
+    environment = host_environment(LOOPBACK, port, os.environ)
+    with _running(["--backend-store-uri", database, "--workers", "1"], LOOPBACK, port, environment) as server:
+        _wait_for_the_end(server)
+
+
+def serve(
+    places: ServerStorage, host: str, port: int, auth: bool, console: Console, *, with_ray: bool = False
+) -> None:
+    """Serve what studies send with `--tracking-uri`, until interrupted; with `auth` only to users who log in.
+
+    `with_ray`: until the Ray head on this machine ends, too. Raises TrackingServerError, or an error of the address, the
+    database or the administrator, each with one clear line.
+    """
+    if with_ray and not ray_head_runs():
+        raise TrackingServerError(
+            "--with-ray: no Ray head of yours runs here; start it first (ray start --head)"
+        )
+    address = listening_address(host)
+    check_port_is_free(address, port)
+    if places.folder_to_make is not None:
+        places.folder_to_make.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Runs, and password hashes, are for those that the server lets in.
+    os.umask(0o077)
+    backend = backend_for_mlflow(places.backend)
+    url = f"http://{in_url(address)}:{port}"
+    options = ["--backend-store-uri", backend, "--artifacts-destination", places.artifacts]
+    options += ["--workers", str(serving_processes(backend)), "--uvicorn-opts", "--log-level warning"]
+    environment = host_environment(address, port, os.environ)
+    with tempfile.TemporaryDirectory(prefix="respsweep-mlflow-") as folder:
+        users, admin = users_database(backend), None
+        if auth:
+            admin = administrator(users, os.environ, console.is_terminal)
+            environment |= auth_environment(admin, users, Path(folder))
+            options += ["--app-name", "basic-auth"]
+        with _running(options, address, port, environment) as server:
+            _wait_for_an_answer(server, address, port)
+            if admin is not None:
+                check_password(admin, address, port, users)
+            console.print(
+                f"MLflow server: {url}; runs in {places.backend}, files in {places.artifacts}",
+                *_entrance(admin, address),
+                f"send a study's runs there with --tracking-uri {url}",
+                sep="\n  ",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+            _wait_for_the_end(server, ray_head_runs if with_ray else lambda: True)
+
+
+def _for_mlflow(option: str, place: str) -> str:
+    """An absolute path, or a URI without a query: MLflow's stores read none, and files would go somewhere else."""
+    if not is_uri(place):
+        return str(Path(place).absolute())
+    if "?" in place:
+        raise TrackingServerError(
+            f"{option} {place}: MLflow does not read what follows the `?`; leave it out, and name a server that is not "
+            "Amazon's in AWS_ENDPOINT_URL"
+        )
+    return place
+
+
+def _entrance(admin: Administrator | None, address: str) -> Iterator[str]:
+    """Who comes in, and how."""
+    if admin is not None:
+        yield f"users log in with {USERNAME} and {PASSWORD}; administrator: {admin.name}"
+        if admin.made_up:
+            yield f"password of {admin.name}, told this once: {admin.password}"
+    elif not is_loopback(address):
+        yield "warning: whoever reaches this address may change all runs; --auth asks for a password"
+
+
+def ray_head_runs(process: str = "gcs_server") -> bool:
+    """Whether a Ray head of this user runs on this machine, by the process that holds a cluster's state."""
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if name.read_text().strip() == process and name.stat().st_uid == os.getuid():
+                return True
+    return False
+
+
+@contextlib.contextmanager
+def _running(
+    options: Sequence[str], address: str, port: int, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """An MLflow server with all its processes, which are gone afterwards; Ctrl-C and SIGTERM end it in good order."""
+    inherited = {name: value for name, value in os.environ.items() if name not in CLIENTS_OWN}
+    # Its job runners are many processes that a sweep has no use for.
+    settings = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore",
+        **environment,
+    }
+    command = [sys.executable, "-m", "mlflow", "server", "--host", address, "--port", str(port), *options]
+    with _interrupted_by_signals():
+        # MLflow starts workers of its own and does not always take them along; their session does.
+        server = subprocess.Popen(command, env={**inherited, **settings}, start_new_session=True)
+        try:
+            yield server
+        finally:
+            _end(server)
+
+
+@contextlib.contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Ends the block, quietly, on the first Ctrl-C, SIGTERM or hang-up that a shell or nohup does not keep away."""
+    signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    before = {number: signal.getsignal(number) for number in signals}
+    heard = [number for number in signals if before[number] is not signal.SIG_IGN]
+
+    def interrupt(*_: object) -> None:
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in heard:
+        signal.signal(number, interrupt)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(ENDED_WITHIN_S)
+
+
+def _wait_for_an_answer(server: subprocess.Popen[bytes], address: str, port: int) -> None:
+    deadline = time.monotonic() + STARTED_WITHIN_S
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise TrackingServerError(
+                f"MLflow did not start (status {server.returncode}); its own words are above"
+            )
+        connection = http.client.HTTPConnection(address, port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.2)
+        finally:
+            connection.close()
+    raise TrackingServerError(f"MLflow did not answer within {STARTED_WITHIN_S} s")
+
+
+def _wait_for_the_end(server: subprocess.Popen[bytes], wanted: Callable[[], bool] = lambda: True) -> None:
+    while wanted():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = server.wait(LOOK_EVERY_S)
+            raise TrackingServerError(f"the MLflow server ended by itself, with status {status}")

@@ -1,0 +1,226 @@
+"""MLflow's picture of a study, drawn in the background: the sweep never waits for it.
+
+An experiment is the study, a parent run a configuration, a child run a unit. Events are queued by the driver
+and written by one thread, in batches. Times are those of the events, so that an event written twice is there once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import TypeVar
+
+from sweep.study.events import Event
+
+# Read by mlflow at each request; its defaults wait for minutes before they give up. A request is not repeated
+# where we cannot see it, so that no run is created twice.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage
+from mlflow.exceptions import MlflowException
+
+from sweep.tracking.runs import Runs, RunUpdate, RunUpdates
+
+logging.getLogger("mlflow").setLevel(logging.ERROR)
+logging.getLogger("alembic").setLevel(logging.ERROR)
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.5
+RETRY_AFTER_S = 2.0
+# What the server will answer again, however often it is asked.
+REFUSALS = {
+    "BAD_REQUEST",
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "MALFORMED_REQUEST",
+    "RESOURCE_DOES_NOT_EXIST",
+}
+# 401 and 403. No refusal of one run: its server may let us in again when its administrator has mended a password.
+DENIALS = {"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"}
+
+
+Answer = TypeVar("Answer")
+
+
+class TrackingError(RuntimeError):
+    """The tracking server cannot be used."""
+
+
+class Tracking:
+    """Listener that mirrors a study's events into MLflow.
+
+    A study is known there by `study_id`, whatever its name; `past` is what has happened in it before. What MLflow
+    lacks of that is written first: a driver may have died at any moment, or a server been away until its end.
+
+    Raises TrackingError at once when `uri` names a server that does not answer a new study. A server that goes away
+    later, or is away when the study is taken up again (`away` says why), costs nothing: events wait, and are written
+    when it is back, or reported as missing by `close`.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        artifacts: Path | None,
+        study_id: str,
+        past: Iterable[Event],
+        tags: Mapping[str, str],
+    ) -> None:
+        self._queue: queue.Queue[Event | None] = queue.Queue()
+        self._closing = threading.Event()
+        self._deadline = math.inf
+        self._trouble: Exception | None = None
+        self._problem: Exception | None = None
+        self.away: str | None = None
+
+        def connect() -> Runs:
+            client = MlflowClient(tracking_uri=uri)
+            return Runs(client, _find_or_create(client, experiment, artifacts), study_id, tags)
+
+        past = tuple(past)
+        runs = None
+        try:
+            runs = connect()
+        except TrackingError:
+            raise
+        except Exception as error:
+            if (denial := _denial(error)) is not None:
+                raise TrackingError(f"tracking server {uri}: {denial}") from error
+            if not past or _refused(error):
+                raise TrackingError(
+                    f"tracking server {uri}: no answer ({_reason(error)}); start it, name another one with "
+                    "--tracking-uri, or keep the runs in the study folder: --set tracking_uri=null"
+                ) from error
+            self.away = f"tracking server {uri}: no answer ({_reason(error)})"
+        # The thread shares nothing with the driver but the queue.
+        self._thread = threading.Thread(
+            target=self._write_all, args=(runs, connect, past), name="tracking", daemon=True
+        )
+        self._thread.start()
+
+    def __call__(self, event: Event) -> None:
+        self._queue.put(event)
+
+    def close(self, timeout_s: float = 60.0) -> None:
+        """Write what is queued. Raises TrackingError when something could not be, within about `timeout_s`."""
+        self._deadline = time.monotonic() + timeout_s
+        self._closing.set()
+        self._queue.put(None)
+        # A request under way may hang for longer than anybody waits here.
+        self._thread.join(timeout_s + 1)
+        problem = self._problem
+        if problem is None and self._thread.is_alive():
+            problem = self._trouble or TimeoutError("no answer")
+        if problem is not None:
+            raise TrackingError(
+                f"MLflow misses some results ({_reason(problem)}); the study folder has them all, and resuming "
+                "the study sends them"
+            )
+
+    def _write_all(self, runs: Runs | None, connect: Callable[[], Runs], past: Sequence[Event]) -> None:
+        try:
+            runs = runs or self._insist(connect)
+            updates = RunUpdates(past)
+            if past:
+                self._insist(runs.recall)
+            self._persist(runs, [update for update in updates.take() if not runs.show(update)])
+            ended = False
+            while not ended:
+                ended = self._gather(updates)
+                self._persist(runs, updates.take())
+            self._insist(runs.settle)
+        except Exception as error:
+            self._problem = error
+
+    def _gather(self, updates: RunUpdates) -> bool:
+        """Wait for events, and take all that come at about the same time; True when there will be no more."""
+        event = self._queue.get()
+        if event is not None:
+            self._closing.wait(GATHER_S)
+        while event is not None:
+            updates.hear(event)
+            if self._queue.empty():
+                return False
+            event = self._queue.get()
+        return True
+
+    def _persist(self, runs: Runs, updates: Iterable[RunUpdate]) -> None:
+        for update in updates:
+            try:
+                self._insist(partial(runs.write, update))
+            except Exception as error:
+                if not _refused(error):
+                    raise
+                # One run that somebody deleted must not keep back the others.
+                self._problem = error
+
+    def _insist(self, request: Callable[[], Answer]) -> Answer:
+        """Ask again and again while the server is away. Raises when it refuses, or `close` waits no longer."""
+        while True:
+            if time.monotonic() > self._deadline:
+                raise self._trouble or TimeoutError("too slow")
+            try:
+                answer = request()
+            except Exception as error:
+                if isinstance(error, TrackingError) or _refused(error):
+                    raise
+                self._trouble = error
+                log.debug("MLflow does not answer, trying again: %s", error)
+                pause = time.sleep if self._closing.is_set() else self._closing.wait
+                pause(RETRY_AFTER_S)
+            else:
+                self._trouble = None
+                return answer
+
+
+def _find_or_create(client: MlflowClient, name: str, artifacts: Path | None) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return client.create_experiment(name, artifact_location=artifacts.as_uri() if artifacts else None)
+    if found.lifecycle_stage != LifecycleStage.ACTIVE:
+        raise TrackingError(f"the MLflow experiment {name} was deleted; restore it, or take another --name")
+    return found.experiment_id
+
+
+def _refused(error: Exception) -> bool:
+    return isinstance(error, MlflowException) and error.error_code in REFUSALS
+
+
+def _denial(error: BaseException | None) -> str | None:
+    """What a 401 or 403 says to do; None for another error."""
+    if not isinstance(error, MlflowException) or error.error_code not in DENIALS:
+        return None
+    if "Invalid Host header" in str(error):
+        return "403, it does not answer to this name; add it to MLFLOW_SERVER_ALLOWED_HOSTS there"
+    status = error.get_http_status_code()
+    what = "not logged in" if status == HTTPStatus.UNAUTHORIZED else "not permitted"
+    return f"{status}, {what}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+
+
+def database_uri(study_folder: Path) -> str:
+    """MLflow's address of the database inside a study folder."""
+    return f"sqlite:///{(study_folder / 'mlflow.db').absolute()}"
+
+
+def _reason(error: BaseException | None) -> str:
+    """What lies at the bottom of an error, `Connection refused` say; or its first line."""
+    if (denial := _denial(error)) is not None:
+        return denial
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    while error is not None:
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        error = error.__cause__ or error.__context__
+    return reason

@@ -1,0 +1,159 @@
+"""A unit's checkpoint: a file in the study folder, or one on this machine with copies on an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from model.training.checkpoint import LostCheckpointError, latest_checkpoint, load_checkpoint, save_checkpoint
+from sweep.storage.cache_folder import cache_folder
+from sweep.storage.storage import Storage, is_uri, may_pass, open_storage, patiently, short_hash
+
+log = logging.getLogger(__name__)
+LEFTOVER_S = 86400.0
+"""After this time without a save, the local copy of a unit whose process was killed is removed."""
+LOST_SHARE = 0.1
+"""Of the time, spent at most on a store that does not take a checkpoint."""
+KEPT = 2
+
+
+class UnitCheckpoint:
+    """The newest state of a unit, saved below `place`, the study's `units` folder: a path or URI.
+
+    On a path it is `place/unit/checkpoint.pt`, and all is as `model.training.checkpoint` says. On an object store
+    that file lies in this machine's cache, and each save is uploaded as `place/unit/checkpoint-NUMBER.pt`, numbers
+    counting up over all machines; the last two stay. Training hardly waits for a store that is away: a save that
+    cannot be uploaded is kept here, and a unit that then loses this machine goes on from what was uploaded before.
+    """
+
+    def __init__(self, place: str, unit: str, cache: Path | None = None) -> None:
+        self._storage: Storage | None = None
+        self._unit = unit
+        self._number = 0
+        self._uploaded = True
+        self._not_before = 0.0
+        if not is_uri(place):
+            self.path = Path(place) / unit / "checkpoint.pt"
+            return
+        self._storage = storage = patiently(lambda: open_storage(place))
+        units = (cache or cache_folder()) / "units"
+        self.path = units / short_hash(storage.place) / unit / "checkpoint.pt"
+        _remove_leftovers(units)
+
+    def load(self) -> tuple[dict[str, Any] | None, str | None]:
+        """The newest readable state and a note on what was passed over, both as `latest_checkpoint` gives them.
+
+        What lies on the store is taken when it is newer than what lies here. Raises OSError when the store refuses, or
+        does not answer for minutes: beginning anew would lose what is there.
+        """
+        if self._storage is None:
+            return latest_checkpoint(self.path)
+        here = self._number = self._number_here()
+        stored = patiently(self._stored)
+        self._number = max([here, *stored])
+        trouble: list[str] = []
+        for number in sorted({here, *stored} - {0}, reverse=True):
+            state = self._read(self.path, str(self.path), trouble) if number == here else None
+            if state is None and number in stored:
+                state = self._fetch(stored[number], number, trouble)
+            if state is not None:
+                return state, _note(trouble)
+        state, note = latest_checkpoint(self.path)
+        if state is None and trouble:
+            note = f"{'; '.join(trouble)}; the run begins anew"
+        return state, note
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a state. Raises OSError when the local disk is full or broken, or the store refuses."""
+        save_checkpoint(self.path, state)
+        if self._storage is None:
+            return
+        self._number += 1
+        self._number_file.write_text(f"{self._number}\n")
+        self._uploaded = False
+        began = time.monotonic()
+        if began < self._not_before:
+            return
+        try:
+            self._storage.upload(self.path, self._name(self._number))
+            self._uploaded = True
+            for number, name in self._stored().items():
+                if number <= self._number - KEPT:
+                    self._storage.remove(name)
+        except OSError as error:
+            if not may_pass(error):
+                raise
+            now = time.monotonic()
+            self._not_before = now + (now - began) / LOST_SHARE
+            log.warning("%s: checkpoint not uploaded: %s", self._unit, error)
+
+    def close(self) -> None:
+        """The unit has ended on this machine, or goes on elsewhere: remove the local copy of what was uploaded."""
+        if self._storage is not None and self._uploaded:
+            shutil.rmtree(self.path.parent, ignore_errors=True)
+
+    @property
+    def _number_file(self) -> Path:
+        return self.path.with_name("number")
+
+    def _number_here(self) -> int:
+        """Of the local state: 0 when there is none, or nobody knows how old it is."""
+        if not self.path.exists():
+            return 0
+        try:
+            return int(self._number_file.read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def _name(self, number: int) -> str:
+        return f"{self._unit}/checkpoint-{number:08d}.pt"
+
+    def _stored(self) -> dict[int, str]:
+        assert self._storage is not None
+        names = {}
+        for name in self._storage.sizes(self._unit):
+            with contextlib.suppress(ValueError):
+                names[int(Path(name).stem.removeprefix("checkpoint-"))] = f"{self._unit}/{name}"
+        return names
+
+    def _fetch(self, name: str, number: int, trouble: list[str]) -> dict[str, Any] | None:
+        """The state in a stored file, which then is the local one too; None, and a line of trouble, when damaged."""
+        storage = self._storage
+        assert storage is not None
+        fetched = self.path.with_name("fetched.pt")
+        fetched.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            patiently(lambda: storage.download(name, fetched))
+        except FileNotFoundError:
+            return None
+        state = self._read(fetched, f"{storage.place}: {name}", trouble)
+        if state is None:
+            fetched.unlink()
+        else:
+            os.replace(fetched, self.path)
+            self._number_file.write_text(f"{number}\n")
+        return state
+
+    def _read(self, path: Path, shown: str, trouble: list[str]) -> dict[str, Any] | None:
+        try:
+            return load_checkpoint(path)
+        except LostCheckpointError as error:
+            trouble.append(str(error).replace(str(path), shown))
+            return None
+
+
+def _note(trouble: list[str]) -> str | None:
+    return f"{'; '.join(trouble)}; going on from the one before it" if trouble else None
+
+
+def _remove_leftovers(units: Path) -> None:
+    """Local copies that units left here when their process was killed, and that nobody has come back for."""
+    for folder in units.glob("*/*"):
+        with contextlib.suppress(OSError):
+            if max(path.stat().st_mtime for path in [folder, *folder.iterdir()]) < time.time() - LEFTOVER_S:
+                shutil.rmtree(folder)

@@ -1,0 +1,10 @@
+"""Errors of a machine that lacks what every unit needs."""
+
+from __future__ import annotations
+
+from sweep.storage.storage import StorageError
+from sweep.worker.prepared_data import DataPreparationError
+from sweep.worker.weights import WeightsError
+
+MACHINE_ERRORS = DataPreparationError, WeightsError, StorageError
+"""Of a unit on a machine that lacks what every unit needs; another machine may have it."""

@@ -1,0 +1,206 @@
+"""From a directory of recordings to what a unit trains on: features once, folds once, both by content."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from data.batches import Examples
+from data.features import FeatureConfig
+from data.folds import NEVER_VALIDATE, FoldConfig, Folds, make_folds
+from data.icbhi import read_icbhi
+from data.settings import parse
+from data.store import FeatureStore, build_store, open_store
+from data.synthetic import VERSION, write_breaths
+from model.training.recipe import Recipe
+from sweep.config.study_config import SyntheticConfig
+from sweep.storage.atomic import write_whole
+from sweep.storage.cache_folder import cache_folder
+from sweep.storage.shared_copy import fetch_folder, publish_file, publish_folder
+from sweep.storage.storage import Storage, below, open_storage, patiently
+
+INDEX = "index.json"
+"""The file of a feature store that is copied last."""
+
+
+class DataPreparationError(RuntimeError):
+    """Features or folds that a machine can neither find nor make, or not share."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """What a unit trains on, and where a machine finds or makes it.
+
+    `store` is the name of the feature store's folder; the hashes (SHA-256, hex) say of what features and folds are
+    made. `cache` and `recordings` are folders as the driver sees them, `shared` is the place with copies for all
+    machines, if there is one. `settings` are those of features and folds, as in a recipe.
+    """
+
+    store: str
+    data_hash: str
+    fold_hash: str
+    cache: str
+    recordings: str
+    settings: dict[str, Any]
+    shared: str | None = None
+
+    @property
+    def folds(self) -> str:
+        return f"{self.fold_hash}.json"
+
+
+class DataPreparation:
+    """The official training part of a data set. The test part is never opened here."""
+
+    def __init__(self, directory: Path, cache: Path | None = None, *, progress: bool = True) -> None:
+        self._data = read_icbhi(directory)
+        self._cache = cache or cache_folder()
+        self._shared: Storage | None = None
+        self._progress = progress
+        self._stores: dict[FeatureConfig, FeatureStore] = {}
+        self._prepared: dict[tuple[FeatureConfig, FoldConfig], PreparedData] = {}
+
+    def prepare(self, recipe: Recipe) -> PreparedData:
+        """Features and folds that the recipe asks for, made if they are not there yet.
+
+        Raises DataError for recordings of which they cannot be made, DataPreparationError when they cannot be shared.
+        """
+        return self.make(recipe.features, recipe.folds)
+
+    def share(self, place: str) -> None:
+        """Copy what is made from now on, and what was, to a place that other machines reach.
+
+        Raises DataPreparationError.
+        """
+        self._shared = open_storage(place)
+        self._prepared = {asked: self._copied(material) for asked, material in self._prepared.items()}
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 of what the recordings are, hex."""
+        return self._data.content_hash(self._cache / "features")
+
+    def make(self, features: FeatureConfig, folds: FoldConfig) -> PreparedData:
+        """The same for the two parts of a recipe that matter."""
+        if (features, folds) not in self._prepared:
+            self._prepared[features, folds] = self._make(features, folds)
+        return self._prepared[features, folds]
+
+    def _make(self, features: FeatureConfig, asked: FoldConfig) -> PreparedData:
+        store = self._store(features)
+        shared = NEVER_VALIDATE | self._data.patients_in_both_parts
+        folds = make_folds(store.patients, store.labels, store.devices, asked, shared)
+        material = PreparedData(
+            store=store.directory.name,
+            data_hash=store.data_hash,
+            fold_hash=folds.hash(),
+            cache=str(self._cache.absolute()),
+            recordings=str(self._data.directory.absolute()),
+            settings={"features": features.model_dump(mode="json"), "folds": asked.model_dump(mode="json")},
+        )
+        path = self._cache / "folds" / material.folds
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folds.save(path)
+        return self._copied(material)
+
+    def _copied(self, material: PreparedData) -> PreparedData:
+        storage = self._shared
+        if storage is None:
+            return material
+        features, folds = f"features/{material.store}", f"folds/{material.folds}"
+        try:
+            publish_folder(storage, self._cache / features, features, last=INDEX)
+            publish_file(storage, self._cache / folds, folds)
+        except OSError as error:
+            raise DataPreparationError(
+                f"{storage.place}: the features cannot be copied there: {error}"
+            ) from error
+        return replace(material, shared=storage.place)
+
+    def _store(self, features: FeatureConfig) -> FeatureStore:
+        if features not in self._stores:
+            cache = self._cache / "features"
+            self._stores[features] = build_store(
+                self._data, features, part="train", cache=cache, progress=self._progress
+            )
+        return self._stores[features]
+
+
+def load_examples(material: PreparedData, fold: int) -> tuple[Examples, Examples]:
+    """Training and validation cycles of a fold.
+
+    They are opened in this machine's cache. What is not there is copied to it from the shared place, or is opened in
+    the driver's cache, if this machine sees that, or is made from the recordings. Raises DataPreparationError when
+    nothing of this can be, and OSError when the shared place refuses, or stays away for minutes. A process keeps the
+    store that it opened last, and so the copy that its examples left on a device.
+    """
+    cache = _local_cache(material)
+    store = _open_store(str(cache / "features" / material.store))
+    train, validation = Folds.load(cache / "folds" / material.folds).split(store.patients, fold)
+    return store.examples(train), store.examples(validation)
+
+
+def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> Path:
+    """A directory with the synthetic recordings of `config`, written if it is not there yet."""
+    name = f"v{VERSION}-{config.patients}-patients-seed-{config.seed}"
+    directory = (cache or cache_folder()) / "synthetic" / name
+    if not directory.exists():
+        write_breaths(directory, patients=config.patients, seed=config.seed)
+    return directory
+
+
+def _local_cache(material: PreparedData) -> Path:
+    """A cache folder with the material in it."""
+    cache = cache_folder()
+    if _holds(cache, material):
+        return cache
+    shared = material.shared
+    if shared is not None and _fetched(patiently(lambda: open_storage(shared)), material, cache):
+        return cache
+    if _holds(Path(material.cache), material):
+        return Path(material.cache)
+    if Path(material.recordings).is_dir():
+        _make_again(material, cache)
+        return cache
+    looked = [f"{cache}/features", *([below(shared, "features")] if shared else [])]
+    raise DataPreparationError(
+        f"{material.store}: no such features in {', '.join([*looked, f'{material.cache}/features'])}, and no recordings "
+        f"in {material.recordings}; one of these must be seen from this machine"
+    )
+
+
+def _holds(cache: Path, material: PreparedData) -> bool:
+    return (cache / "features" / material.store).is_dir() and (cache / "folds" / material.folds).is_file()
+
+
+def _fetched(storage: Storage, material: PreparedData, cache: Path) -> bool:
+    features, folds = f"features/{material.store}", cache / "folds" / material.folds
+    try:
+        content = patiently(lambda: storage.read(f"folds/{material.folds}")).decode()
+    except FileNotFoundError:
+        return False
+    if not fetch_folder(storage, features, cache / features, last=INDEX):
+        return False
+    folds.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(folds, content)
+    return True
+
+
+def _make_again(material: PreparedData, cache: Path) -> None:
+    recordings = DataPreparation(Path(material.recordings), cache, progress=False)
+    found = recordings.data_hash
+    if found != material.data_hash:
+        raise DataPreparationError(
+            f"{material.recordings}: other recordings on this machine (data_hash {found[:12]}) than on the driver's "
+            f"({material.data_hash[:12]})"
+        )
+    features = parse(FeatureConfig, material.settings["features"], "features")
+    recordings.make(features, parse(FoldConfig, material.settings["folds"], "folds"))
+
+
+@functools.lru_cache(maxsize=1)
+def _open_store(directory: str) -> FeatureStore:
+    return open_store(Path(directory))

@@ -1,0 +1,221 @@
+"""One unit as a Ray Tune trainable: a step is an epoch, and its process is used again for the next unit."""
+
+from __future__ import annotations
+
+import errno
+import json
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from ray import tune
+
+from data.batches import Examples
+from model.training.checkpoint import CheckpointError
+from model.training.fit import EpochMetrics, Training, select_epoch
+from model.training.recipe import Recipe
+from sweep.config.study_config import ResourcesConfig
+from sweep.study.units import unit_id
+from sweep.worker.checkpoint import UnitCheckpoint
+from sweep.worker.drain_notice import NodeDrainedError, drain_notice
+from sweep.worker.machine_errors import MACHINE_ERRORS
+from sweep.worker.out_of_memory import is_out_of_memory
+from sweep.worker.prepared_data import PreparedData, load_examples
+from sweep.worker.weights import Weights, local_weights
+
+Result = TypeVar("Result")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+CHUNKS = 4
+"""In how many parts a batch is trained after a device could not hold it whole."""
+
+
+class UnitTrainable(tune.Trainable):
+    """Trains what its config says, see `unit_config`.
+
+    Each result holds `reports`: the epochs not yet reported by this process, so that a unit that lost its worker after
+    a checkpoint but before its report tells that epoch again. An error of the training itself is the unit's result
+    (`failure`): it would come again on any machine. So is a full memory (`lost`): the study starts the unit again, in
+    smaller chunks; and a full disk (`full_disk`): it halts the study. An error of the device, and any other of the
+    disk, is the worker's death, as is a machine that lacks what units need. When its node is about to be taken back it
+    saves where it is, in the middle of an epoch too, and leaves (NodeDrainedError).
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._open(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        if drain_notice()():
+            raise NodeDrainedError("its node is about to be taken back")
+        self._open(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        if self._ending is None and self._unfit is None:
+            result = self._guard(self._train_epoch)
+            if result is not None:
+                return result
+        if self._unfit is not None:
+            raise self._unfit
+        # What is held here would be missing to the next unit of this process.
+        self._training = None
+        return {"reports": [], **(self._ending or {}), "done": True}
+
+    def cleanup(self) -> None:
+        self._checkpoint.close()
+
+    def _open(self, config: dict[str, Any]) -> None:
+        self._ending: dict[str, str] | None = None
+        # Told by the first step: of an error in `setup` Ray keeps no more than the words.
+        self._unfit: Exception | None = None
+        self._note: str | None = None
+        self._reported = 0
+        # The last unit's tensors must be gone before the next one's are made.
+        self._training: Training | None = None
+        if hasattr(self, "_checkpoint"):
+            self._checkpoint.close()
+        self._checkpoint = UnitCheckpoint(config["folder"], unit_id(config["configuration"], config["seed"]))
+        self._guard(lambda: self._build(config))
+
+    def _build(self, config: dict[str, Any]) -> None:
+        torch.set_num_threads(config["threads"])
+        recipe = Recipe.model_validate_json(config["recipe"])
+        self._recipe = _with_weights(recipe, config["weights"] and Weights(**json.loads(config["weights"])))
+        material = PreparedData(**json.loads(config["material"]))
+        train, validation = _examples(material, self._recipe.folds.fold, config["device"], config["share"])
+        training = Training(
+            self._recipe,
+            config["seed"],
+            train,
+            validation,
+            device=config["device"],
+            accumulate=config["accumulate"],
+            identity=config["identity"],
+        )
+        state, self._note = self._checkpoint.load()
+        if state is not None:
+            try:
+                training.load_state_dict(state)
+            except CheckpointError as error:
+                self._note = f"{error}; the run begins anew"
+        if config["accumulate"] > 1:
+            chunks = f"batches trained in {config['accumulate']} chunks, as they did not fit whole"
+            self._note = f"{self._note}; {chunks}" if self._note else chunks
+        self._training = training
+
+    def _train_epoch(self) -> dict[str, Any]:
+        training = self._training
+        assert training is not None
+        if not training.done:
+            paused = training.run_epoch_unless(drain_notice()) is None
+            self._checkpoint.save(training.state_dict())
+            if paused:
+                # An error, and not a result: Tune would use this process, on this node, for the next unit.
+                raise NodeDrainedError(
+                    f"its node is about to be taken back; saved in epoch {training.epoch + 1}"
+                )
+        news = [report(metrics) for metrics in training.history[self._reported :]]
+        if self._note is not None:
+            news[-1]["note"], self._note = self._note, None
+        self._reported = training.epoch
+        result: dict[str, Any] = {"reports": news, "done": training.done}
+        if training.done:
+            result["selected_epoch"] = select_epoch(training.history, self._recipe).epoch
+        return result
+
+    def _guard(self, action: Callable[[], Result]) -> Result | None:
+        """What `action` returns; None when it went wrong, and how is the unit's ending."""
+        try:
+            return action()
+        except NodeDrainedError:
+            raise
+        except MACHINE_ERRORS as error:
+            self._unfit = error
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            self._ending = {"full_disk": f"{error.strerror}: {self._checkpoint.path.parent}"}
+        except Exception as error:
+            if is_out_of_memory(error):
+                self._ending = {"lost": _explain(error)}
+            elif _is_of_the_device(error):
+                # This process can use the device no more; another one may.
+                raise
+            else:
+                self._ending = {"failure": _explain(error)}
+        return None
+
+
+def unit_config(
+    configuration: int,
+    seed: int,
+    recipe: Recipe,
+    material: PreparedData,
+    folder: Path | str,
+    resources: ResourcesConfig,
+    *,
+    weights: Weights | None = None,
+    whole_batches: bool = True,
+) -> dict[str, Any]:
+    """What a worker needs to train a unit: plain values, and places that it can read.
+
+    `folder`: where checkpoints are saved, see `UnitCheckpoint`. `weights`: the recipe's pretrained ones, as a worker
+    starts in another folder. Recipe, material and weights travel as JSON, as Tune copies every key of a config into
+    every result.
+    """
+    return {
+        "configuration": configuration,
+        "seed": seed,
+        "recipe": recipe.model_dump_json(),
+        "identity": recipe.digest(),
+        "material": json.dumps(asdict(material)),
+        "weights": weights and json.dumps(asdict(weights)),
+        "folder": str(folder),
+        "threads": max(1, int(resources.cpu)),
+        "device": "cuda" if resources.gpu else "cpu",
+        "share": min(1.0, resources.gpu or 1.0),
+        "accumulate": 1 if whole_batches else CHUNKS,
+    }
+
+
+def _with_weights(recipe: Recipe, weights: Weights | None) -> Recipe:
+    if weights is None:
+        return recipe
+    backbone = recipe.backbone.model_copy(update={"pretrained": str(local_weights(weights))})
+    return recipe.model_copy(update={"backbone": backbone})
+
+
+def report(metrics: EpochMetrics) -> dict[str, Any]:
+    """An epoch in the words of the board: the rates, the losses, the confusion matrix."""
+    return {
+        "epoch": metrics.epoch,
+        "score": metrics.score,
+        "sensitivity": metrics.sensitivity,
+        "specificity": metrics.specificity,
+        "any_abnormal_score": metrics.any_abnormal_score,
+        "train_loss": metrics.train_loss,
+        "cross_entropy": metrics.cross_entropy,
+        **{f"contrast_{axis}": loss for axis, loss in metrics.contrast.items()},
+        "learning_rate": metrics.learning_rate,
+        "skipped_steps": metrics.skipped_steps,
+        "seconds": metrics.seconds,
+        "confusion": metrics.confusion,
+    }
+
+
+def _examples(material: PreparedData, fold: int, device: str, share: float) -> tuple[Examples, Examples]:
+    train, validation = load_examples(material, fold)
+    return train.to(device, share), validation.to(device, share)
+
+
+def _is_of_the_device(error: Exception) -> bool:
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(
+        name in text for name in ("CUDA error", "cuDNN error", "NCCL")
+    )
+
+
+def _explain(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"

@@ -1,0 +1,77 @@
+"""Pretrained weights on the machine that trains: the file itself, or a copy fetched once."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from model.pretrained import checkpoint_sha256, find_checkpoint
+from model.training.recipe import Recipe
+from sweep.storage.cache_folder import cache_folder
+from sweep.storage.shared_copy import build_once, publish_file
+from sweep.storage.storage import open_storage, patiently
+
+
+class WeightsError(RuntimeError):
+    """Weights that a machine cannot get."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights as the driver sees it, its SHA-256 (hex), and a place with a copy for all machines, if any."""
+
+    path: str
+    sha256: str
+    shared: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.sha256}/{Path(self.path).name}"
+
+
+def weights_of(recipe: Recipe) -> Weights | None:
+    """What the recipe starts from; None when that is random. Raises PretrainedError when it is not there."""
+    source = recipe.backbone.pretrained
+    if source is None:
+        return None
+    path = find_checkpoint(source).absolute()
+    return Weights(str(path), _sha256(path, path.stat().st_mtime_ns))
+
+
+def share_weights(weights: Weights, place: str) -> Weights:
+    """The same with a copy below `place`, made if it is not there. Raises WeightsError when it cannot be."""
+    try:
+        publish_file(open_storage(place), Path(weights.path), f"weights/{weights.name}")
+    except OSError as error:
+        raise WeightsError(f"{place}: {weights.path} cannot be copied there: {error}") from error
+    return replace(weights, shared=place)
+
+
+def local_weights(weights: Weights, cache: Path | None = None) -> Path:
+    """The file on this machine; fetched if there is a shared copy.
+
+    Raises WeightsError when that is not what it was, OSError when its storage refuses, or stays away for minutes.
+    """
+    shared = weights.shared
+    if shared is None:
+        return Path(weights.path)
+    local = (cache or cache_folder()) / "weights" / weights.name
+
+    def fetch(draft: Path) -> None:
+        storage = patiently(lambda: open_storage(shared))
+        patiently(lambda: storage.download(f"weights/{weights.name}", draft / local.name))
+        found = checkpoint_sha256(draft / local.name)
+        if found != weights.sha256:
+            raise WeightsError(
+                f"{shared}: weights/{weights.name} has SHA-256 {found}; delete it, and resume the study"
+            )
+
+    if not local.exists():
+        build_once(local.parent, fetch)
+    return local
+
+
+@functools.lru_cache
+def _sha256(path: Path, changed_ns: int) -> str:
+    return checkpoint_sha256(path)

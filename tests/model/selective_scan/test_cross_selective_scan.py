@@ -1,0 +1,159 @@
+"""The scan of a map in four directions: its parts put together against the loop that reads them in place."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from model.selective_scan import selective_scan, triton_cuda
+from model.selective_scan.cross_scan import cross_merge, cross_scan
+from model.selective_scan.cross_selective_scan import cross_selective_scan, direction_inputs
+
+DEVICE = {"triton": "cuda" if torch.cuda.is_available() else "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the sequences of tests are long enough to be cut."""
+    monkeypatch.setattr(triton_cuda, "LEAST_STEPS", 7)
+
+
+def map_inputs(
+    batch: int = 2,
+    height: int = 3,
+    width: int = 4,
+    channels: int = 5,
+    rank: int = 2,
+    states: int = 1,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+) -> list[Tensor]:
+    """u, projected, dt_weight, dt_bias, A, D."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    inputs = [
+        normal(batch, height, width, channels),
+        normal(batch, height, width, 4 * (rank + 2 * states)),
+        normal(4, channels, rank),
+        normal(4, channels),
+        -normal(4 * channels, states).exp(),
+        normal(4 * channels),
+    ]
+    return [tensor.requires_grad_() for tensor in inputs]
+
+
+def scan_and_gradients(inputs: list[Tensor], engine: str) -> list[Tensor]:
+    inputs = [tensor.detach().to(DEVICE.get(engine, "cpu")).requires_grad_() for tensor in inputs]
+    y = cross_selective_scan(*inputs, engine=engine)
+    dy = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y).to(y.device)
+    return [tensor.cpu() for tensor in (y, *torch.autograd.grad(y, inputs, dy))]
+
+
+@given(
+    batch=st.integers(1, 3),
+    height=st.integers(1, 6),
+    width=st.integers(1, 7),
+    channels=st.integers(1, 19),  # more than are laid out at once, and not a multiple
+    rank=st.integers(1, 5),
+    states=st.integers(1, 3),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_reading_in_place_agrees_with_the_definition(threads: int, **shape: Any) -> None:
+    torch.set_num_threads(threads)
+    inputs = map_inputs(**shape)
+    expected = scan_and_gradients(inputs, "reference")
+    for found, value in zip(scan_and_gradients(inputs, "numba"), expected, strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-9, atol=1e-9)
+
+
+def test_rows_too_long_to_be_grouped_agree_too() -> None:
+    inputs = map_inputs(batch=1, height=50, width=100, channels=2)
+    expected = scan_and_gradients(inputs, "reference")
+    for found, value in zip(scan_and_gradients(inputs, "numba"), expected, strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-9, atol=1e-9)
+
+
+@given(
+    height=st.integers(1, 5),
+    width=st.integers(1, 5),
+    channels=st.sampled_from([1, 5, 33]),  # more than a warp
+    rank=st.integers(1, 3),
+    states=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_triton_agrees_with_the_definition(**shape: Any) -> None:
+    inputs = map_inputs(**shape)
+    expected = scan_and_gradients(inputs, "reference")
+    for found, value in zip(scan_and_gradients(inputs, "triton"), expected, strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("engine", "size"), [("reference", (16, 63)), ("numba", (16, 63)), ("triton", (4, 5))]
+)
+def test_float32_agrees_with_float64(engine: str, size: tuple[int, int]) -> None:
+    inputs = map_inputs(height=size[0], width=size[1], channels=16, rank=1)
+    expected = scan_and_gradients(inputs, "reference")
+    in_single = [tensor.detach().float().requires_grad_() for tensor in inputs]
+    for found, value in zip(scan_and_gradients(in_single, engine), expected, strict=True):
+        assert found.dtype == torch.float32
+        assert (found - value).abs().max() <= 2e-5 * value.abs().max()
+
+
+@pytest.mark.parametrize("engine", ["reference", "numba", "triton"])
+def test_it_is_the_scan_of_the_cross_scan_merged(engine: str) -> None:
+    u, projected, dt_weight, dt_bias, A, D = map_inputs()
+    height, width, channels, rank = 3, 4, 5, 2
+    maps = u.permute(0, 3, 1, 2)
+    inputs = direction_inputs(u, projected, dt_weight)
+    assert torch.equal(inputs.u, cross_scan(maps).flatten(1, 2))
+    # The projection of each cell commutes with the order in which cells are read.
+    of_cells = cross_scan(projected.permute(0, 3, 1, 2)).unflatten(2, (4, -1))
+    own = torch.stack([of_cells[:, k, k] for k in range(4)], dim=1)
+    assert torch.equal(inputs.B, own[:, :, rank : rank + 1])
+    assert torch.equal(inputs.C, own[:, :, rank + 1 :])
+    delta = torch.einsum("bkrl,kcr->bkcl", own[:, :, :rank], dt_weight).flatten(1, 2)
+    torch.testing.assert_close(inputs.delta, delta)
+    y = selective_scan(inputs.u, delta, A, inputs.B, inputs.C, D, dt_bias.flatten(), True)
+    merged = cross_merge(y.unflatten(1, (4, channels)), height, width).permute(0, 2, 3, 1)
+    tensors = (u, projected, dt_weight, dt_bias, A, D)
+    torch.testing.assert_close(scan_and_gradients([*tensors], engine)[0], merged)
+
+
+@pytest.mark.parametrize("engine", ["numba", "triton"])
+def test_only_the_map_and_its_projections_are_saved(engine: str) -> None:
+    def saved(width: int) -> int:
+        sizes: dict[int, int] = {}
+
+        def save(tensor: Tensor) -> Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+            inputs = [tensor.to(DEVICE.get(engine, "cpu")) for tensor in map_inputs(width=width)]
+            cross_selective_scan(*inputs, engine=engine)
+        return sum(sizes.values())
+
+    batch, height, channels, inputs = 2, 3, 5, 4 * (2 + 2 * 1)
+    assert saved(8) - saved(3) == 5 * batch * height * (channels + inputs)
+
+
+@pytest.mark.parametrize("engine", ["numba", "triton"])
+def test_half_precision_maps_are_scanned_in_float32(engine: str) -> None:
+    inputs = [tensor.detach().bfloat16() for tensor in map_inputs()]
+    y, *gradients = scan_and_gradients(inputs, engine)
+    in_full = scan_and_gradients([tensor.float() for tensor in inputs], engine)
+    assert y.dtype == torch.float32
+    assert torch.equal(y, in_full[0])
+    for tensor, gradient, expected in zip(inputs, gradients, in_full[1:], strict=True):
+        assert gradient.dtype == tensor.dtype
+        assert torch.equal(gradient, expected.bfloat16())

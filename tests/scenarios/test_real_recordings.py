@@ -1,0 +1,37 @@
+"""The whole path on real breaths: the ICBHI sample through Ray, Optuna and MLflow to best.yaml."""
+
+from pathlib import Path
+
+import mlflow
+import pytest
+from rich.console import Console
+
+from model.training.recipe import read_recipe
+from sweep.config.study_config import StudyConfig, read_study
+from sweep.driver.run import run_study
+from sweep.tracking.tracker import database_uri
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_sweep_of_real_recordings_ends_with_a_best_file_and_mlflow_runs(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    content = read_study(ROOT / "search_spaces" / "quickstart.yaml").model_dump()
+    content |= {"data": str(shared / "icbhi_sample"), "seeds": (1, 2), "budget": {"configurations": 2}}
+    content["recipe"]["epochs"] = 1
+    config = StudyConfig.model_validate(content)
+    with pytest.warns(UserWarning, match="a subset: 216 of the 920"):
+        folder = run_study(config, tmp_path / "studies", "real", "local", Console(quiet=True))
+    board = folder.board()
+    assert len(board.ranking()) == 2
+    for unit in board.units():
+        assert unit.selected is not None
+        validated = sum(map(sum, unit.selected["confusion"]))
+        assert 100 < validated < 1168 / 2
+    assert read_recipe(folder.best).epochs == 1
+    client = mlflow.MlflowClient(database_uri(folder.path))
+    experiment = client.get_experiment_by_name("real")
+    assert experiment is not None
+    assert len(client.search_runs([experiment.experiment_id])) == 2 + 4

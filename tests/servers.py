@@ -1,0 +1,106 @@
+"""A Ray of its own for each test that starts one, and an MLflow server as people start it.
+
+The server is `respsweep ui --serve`; it can be stopped, killed and started again.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+RESPSWEEP = Path(sys.executable).with_name("respsweep")
+
+
+@pytest.fixture
+def ray_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where a Ray that this test starts keeps its sockets and logs, away from other Rays on this machine."""
+    # Not in tmp_path: names of sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)
+
+
+class Served:
+    """One server. `log` holds all that it printed."""
+
+    def __init__(self, folder: Path, options: tuple[str, ...], environment: dict[str, str]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        folder.mkdir(exist_ok=True)
+        self.log = folder / "server.log"
+        self._options = ["--studies", str(folder / "served"), "--port", str(self.port), *options]
+        self._environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, wait: bool = True) -> "Served":
+        """Start it, and wait until it says how to use it."""
+        known = self.printed().count("--tracking-uri")
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [str(RESPSWEEP), "ui", "--serve", *self._options],
+                env={**os.environ, **self._environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        deadline = time.monotonic() + 240
+        while wait and self.printed().count("--tracking-uri") == known:
+            assert self.process.poll() is None, self.printed()
+            assert time.monotonic() < deadline, self.printed()
+            time.sleep(0.1)
+        return self
+
+    def printed(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def ended(self) -> int:
+        """Wait for the end of the command; its status."""
+        assert self.process is not None
+        return self.process.wait(240)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end, as Ctrl-C or the machine would; its status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.ended()
+
+    def kill(self) -> None:
+        """SIGKILL for MLflow and all its workers, wherever they are in their work."""
+        assert self.process is not None
+        for session in self.sessions():
+            os.killpg(session, signal.SIGKILL)
+        self.ended()
+
+    def sessions(self) -> list[int]:
+        """The process groups of MLflow below the command."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(child) for child in children.read_text().split()]
+
+    def get(self, path: str, **arguments: object) -> requests.Response:
+        return requests.get(f"{self.uri}{path}", timeout=60, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Starts `respsweep ui --serve` with options and environment; all are ended after the test."""
+    started: list[Served] = []
+
+    def start(*options: str, folder: Path = tmp_path, wait: bool = True, **environment: str) -> Served:
+        started.append(Served(folder, options, environment))
+        return started[-1].start(wait=wait)
+
+    yield start
+    for served in started:
+        if served.process is not None and served.process.poll() is None:
+            served.stop()

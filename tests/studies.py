@@ -1,0 +1,24 @@
+"""What tests of whole studies run: a study of small units."""
+
+from typing import Any
+
+
+def tiny_study(epochs: int, **other: object) -> dict[str, Any]:
+    """A search space file's content: an epoch is over in a moment, and no unit is pruned or left out.
+
+    `other`: further fields, or other values of those here.
+    """
+    return {
+        "data": {"patients": 12, "seed": 0},
+        "recipe": {
+            "backbone": {"name": "dass", "variant": "tiny"},
+            "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+            "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
+            "epochs": epochs,
+        },
+        "search": {"patch_mix.temperature": {"type": "float", "low": 0.02, "high": 0.5, "log": True}},
+        "seeds": [1, 2],
+        "pruner": {"name": "none"},
+        "racing": {"name": "none"},
+        **other,
+    }

@@ -1,0 +1,76 @@
+import pytest
+
+from sweep.cluster.cloud_machines import aws_machine, aws_types, gcp_machine, nearest_type
+from sweep.cluster.cluster_file import Capacity
+
+
+@pytest.mark.parametrize(
+    ("name", "cpus", "gpus"),
+    [
+        ("m7i.large", 2, 0),
+        ("g6.xlarge", 4, 1),
+        ("g5.2xlarge", 8, 1),
+        ("g4dn.12xlarge", 48, 4),
+        ("g6.48xlarge", 192, 8),
+        ("p4d.24xlarge", 96, 8),
+        ("p3.8xlarge", 32, 4),
+        ("i4i.xlarge", 4, 0),
+        ("vt1.3xlarge", 12, None),
+        ("g6.xlage", None, None),
+        ("g6.3xlarge", None, None),
+    ],
+)
+def test_aws_machines_are_known_by_name(name: str, cpus: int, gpus: int | None) -> None:
+    assert aws_machine(name) == Capacity(cpus, gpus)
+
+
+@pytest.mark.parametrize(
+    ("name", "accelerators", "cpus", "gpus"),
+    [
+        ("e2-standard-4", 0, 4, 0),
+        ("n1-standard-8", 2, 8, 2),
+        ("g2-standard-4", 0, 4, 1),
+        ("g2-standard-24", 0, 24, 2),
+        ("g2-standard-96", 0, 96, 8),
+        ("g2-standard-5", 0, None, None),
+        ("a2-highgpu-4g", 0, None, 4),
+        ("e2-medium", 0, None, 0),
+        ("e2-standrad-4", 0, None, None),
+        ("n1-custom-6-20480", 1, None, 1),
+        ("c4-standard-8-lssd", 0, None, 0),
+        ("ct5lp-hightpu-4t", 0, None, None),
+        ("", 0, None, None),
+    ],
+)
+def test_gcp_machines_are_known_by_name_and_accelerators(
+    name: str, accelerators: int, cpus: int | None, gpus: int | None
+) -> None:
+    added = [{"acceleratorType": "nvidia-tesla-t4", "acceleratorCount": accelerators}] * bool(accelerators)
+    assert gcp_machine(name, {"guestAccelerators": added}) == Capacity(cpus, gpus)
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "nearest"),
+    [
+        ("aws", "g6.xlage", "g6.xlarge"),
+        ("aws", "G5.xlarge", "g5.xlarge"),
+        ("aws", "g6.xlarge", "g6.xlarge"),
+        ("gcp", "g2-standrad-4", "g2-standard-4"),
+        ("gcp", "a2-highgpu1g", "a2-highgpu-1g"),
+        ("gcp", "?", None),
+    ],
+)
+def test_a_misspelt_machine_is_told_by_the_nearest_name(
+    provider: str, name: str, nearest: str | None
+) -> None:
+    assert nearest_type(provider, name) == nearest
+
+
+def test_without_botocore_families_alone_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweep.cluster.cloud_machines.importlib.util.find_spec", lambda name: None)
+    aws_types.cache_clear()
+    try:
+        assert aws_machine("g6.xlarge") == Capacity(4, 1)
+        assert nearest_type("aws", "g6.xlage") is None
+    finally:
+        aws_types.cache_clear()

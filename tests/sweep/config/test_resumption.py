@@ -1,0 +1,67 @@
+from typing import Any
+
+import pytest
+
+from data.settings import ConfigError, parse
+from sweep.config.resumption import changes, evidence_changes
+from sweep.config.study_config import StudyConfig
+
+CONTENT: dict[str, Any] = {
+    "search": {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}},
+    "recipe": {"epochs": 5},
+    "seeds": [1, 2],
+}
+
+
+def study(**different: Any) -> StudyConfig:
+    return parse(StudyConfig, {**CONTENT, **different}, "study")
+
+
+def test_the_same_study_has_no_changes() -> None:
+    assert changes(study(), study(), "one") == []
+    assert changes(study(), study().resolved(), "one") == []
+
+
+def test_budget_seeds_pruner_and_race_may_change_and_are_told() -> None:
+    after = study(
+        budget={"configurations": 40}, seeds=[1, 2, 3], pruner={"name": "none"}, racing={"name": "none"}
+    )
+    told = changes(study(), after, "one")
+    assert "budget.configurations: 20 -> 40" in told
+    assert "seeds: [1, 2] -> [1, 2, 3]" in told
+    assert "pruner.name: median -> none" in told
+    assert "racing.name: contenders -> none" in told
+
+
+@pytest.mark.parametrize(
+    ("different", "line"),
+    [
+        (
+            {"search": {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 3.0}}},
+            r"search.patch_mix.beta.high: 2.0 -> 3.0",
+        ),
+        ({"recipe": {"epochs": 6}}, r"recipe.epochs: 5 -> 6"),
+        (
+            {"objective": ["sensitivity", "specificity"]},
+            r"objective: score -> \['sensitivity', 'specificity'\]",
+        ),
+    ],
+)
+def test_what_is_searched_trained_and_maximised_stays(different: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigError, match=rf"study one: .*begin another study with --name for: {line}$"):
+        changes(study(), study(**different), "one")
+
+
+@pytest.mark.parametrize("seeds", [[2, 1], [1], [3, 4]])
+def test_seeds_may_only_be_added(seeds: list[int]) -> None:
+    with pytest.raises(ConfigError, match=r"study one: seeds .* must begin with those it has, \[1, 2\]"):
+        changes(study(), study(seeds=seeds), "one")
+
+
+def test_other_recordings_are_refused_and_another_version_is_told() -> None:
+    before = {"data_hash": "a", "fold_hash": "f", "weights_hash": None, "versions": {"torch": "2.11.0"}}
+    assert evidence_changes(before, {**before, "versions": {"torch": "2.11.1"}}, "one") == [
+        "versions.torch: 2.11.0 -> 2.11.1"
+    ]
+    with pytest.raises(ConfigError, match=r"study one: .* rest on other recordings \(data_hash a, now b\)"):
+        evidence_changes(before, {**before, "data_hash": "b"}, "one")

@@ -1,0 +1,242 @@
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from data.settings import ConfigError
+from sweep.config.parameters import AnyParameter, Parameter, Value
+from sweep.config.search_space import SearchSpace
+
+TINY = {"backbone": {"variant": "tiny"}}
+STAGES = {"type": "categorical", "choices": [None, 0, 1]}
+KERNELS = {"type": "categorical", "choices": [3, 5]}
+
+
+def space_of(parameters: dict[str, Any], fixed: dict[str, Any] | None = None) -> SearchSpace:
+    read = TypeAdapter(dict[str, Parameter]).validate_python(parameters)
+    return SearchSpace(read, TINY if fixed is None else fixed)
+
+
+CONDITIONAL = {
+    # Written before the field that it waits for, on purpose.
+    "smoothing.sigma": {"type": "float", "low": 1.0, "high": 5.0, "when": "smoothing.stage"},
+    "smoothing.kernel_size": {**KERNELS, "when": {"smoothing.stage": [1]}},
+    "smoothing.stage": STAGES,
+    "patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0},
+}
+
+
+def test_a_field_comes_after_those_it_waits_for() -> None:
+    order = space_of(CONDITIONAL).order()
+    assert sorted(order) == sorted(CONDITIONAL)
+    assert order.index("smoothing.stage") < order.index("smoothing.sigma")
+    assert order.index("smoothing.stage") < order.index("smoothing.kernel_size")
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_a_point_holds_exactly_the_fields_whose_conditions_hold(data: st.DataObject) -> None:
+    asked: list[str] = []
+
+    def draw(path: str, parameter: AnyParameter) -> Value:
+        asked.append(path)
+        return data.draw(st.sampled_from(parameter.probes()))
+
+    point = space_of(CONDITIONAL).sample(draw)
+    stage = point["smoothing.stage"]
+    assert ("smoothing.sigma" in point) == (stage is not None)
+    assert ("smoothing.kernel_size" in point) == (stage == 1)
+    assert asked == list(point)
+    assert "patch_mix.beta" in point
+
+
+def test_a_condition_on_a_field_that_is_not_varied_now_does_not_hold() -> None:
+    chain = {
+        "smoothing.stage": STAGES,
+        "smoothing.kernel_size": {**KERNELS, "when": "smoothing.stage"},
+        "smoothing.sigma": {"type": "float", "low": 1.0, "high": 5.0, "when": {"smoothing.kernel_size": [5]}},
+    }
+    unsmoothed = {"smoothing.stage": None, "smoothing.kernel_size": 5, "smoothing.sigma": 1.0}
+    assert space_of(chain).active(unsmoothed) == {"smoothing.stage": None}
+
+
+def test_a_condition_may_wait_for_a_list() -> None:
+    both = ("time", "frequency")
+    space = space_of(
+        {
+            "patch_mix.axes": {"type": "categorical", "choices": [["time"], list(both)]},
+            "patch_mix.weight_frequency": {
+                "type": "float",
+                "low": 0.5,
+                "high": 1.0,
+                "when": {"patch_mix.axes": [list(both)]},
+            },
+        }
+    )
+    assert (
+        space.active({"patch_mix.axes": both, "patch_mix.weight_frequency": 0.5}).keys()
+        == space.parameters.keys()
+    )
+    assert list(space.active({"patch_mix.axes": ("time",)})) == ["patch_mix.axes"]
+
+
+def test_a_point_becomes_a_recipe_over_the_fixed_fields() -> None:
+    space = space_of(
+        {"smoothing.stage": STAGES, "patch_mix.axes": {"type": "categorical", "choices": [["time"]]}}
+    )
+    recipe = space.recipe({"smoothing.stage": None, "patch_mix.axes": ("time",)})
+    assert recipe.backbone.variant == "tiny"
+    assert recipe.smoothing.stage is None
+    assert recipe.patch_mix.axes == ("time",)
+    assert space.fixed == TINY
+
+
+def test_a_grid_leaves_out_what_a_condition_rules_out() -> None:
+    points = space_of(
+        {"smoothing.stage": STAGES, "smoothing.kernel_size": {**KERNELS, "when": "smoothing.stage"}}
+    ).grid_points()
+    assert points == [
+        {"smoothing.stage": None},
+        {"smoothing.stage": 0, "smoothing.kernel_size": 3},
+        {"smoothing.stage": 0, "smoothing.kernel_size": 5},
+        {"smoothing.stage": 1, "smoothing.kernel_size": 3},
+        {"smoothing.stage": 1, "smoothing.kernel_size": 5},
+    ]
+
+
+def test_one_at_a_time_moves_one_field_from_the_fixed_recipe() -> None:
+    fixed = {"patch_mix": {"temperature": 0.1}, "smoothing": {"kernel_size": 3}}
+    temperatures = {"type": "float", "low": 0.1, "high": 0.3, "step": 0.1}
+    points = space_of(
+        {"patch_mix.temperature": temperatures, "smoothing.kernel_size": KERNELS}, fixed
+    ).axis_points()
+    assert points == [
+        {"patch_mix.temperature": 0.1, "smoothing.kernel_size": 3},
+        {"patch_mix.temperature": 0.2, "smoothing.kernel_size": 3},
+        {"patch_mix.temperature": 0.3, "smoothing.kernel_size": 3},
+        {"patch_mix.temperature": 0.1, "smoothing.kernel_size": 5},
+    ]
+
+
+def test_one_at_a_time_needs_the_recipes_own_value_among_those_searched() -> None:
+    temperatures = {"type": "categorical", "choices": [0.1, 0.3]}
+    with pytest.raises(ConfigError, match=r"search\.patch_mix\.temperature: .*starts from the recipe's 0\.2"):
+        space_of({"patch_mix.temperature": temperatures}).axis_points()
+
+
+def test_a_continuous_range_has_no_grid() -> None:
+    space = space_of({"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}})
+    for points in (space.grid_points, space.axis_points):
+        with pytest.raises(ConfigError, match=r"search\.patch_mix\.beta: a grid needs a step or a list"):
+            points()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        (
+            {"patch_mix.temprature": {"type": "float", "low": 0.1, "high": 0.5}},
+            "search.patch_mix.temprature: no such field; did you mean patch_mix.temperature?",
+        ),
+        (
+            {"temperature": {"type": "float", "low": 0.1, "high": 0.5}},
+            "search.temperature: no such field; did you mean patch_mix.temperature?",
+        ),
+        (
+            {"smoothing.kernel_size": {"type": "categorical", "choices": [3, 4]}},
+            "search.smoothing.kernel_size: 4 makes no recipe: smoothing.kernel_size: ",
+        ),
+        (
+            {"smoothing.kernel_size": {"type": "int", "low": 3, "high": 9}},
+            "search.smoothing.kernel_size: 4 makes no recipe: smoothing.kernel_size: ",
+        ),
+        (
+            {"patch_mix.temperature": {"type": "float", "low": 0.0, "high": 0.5}},
+            "search.patch_mix.temperature: 0.0 makes no recipe: patch_mix.temperature: ",
+        ),
+        (
+            {"smoothing.stage": {"type": "categorical", "choices": [0, 4]}},
+            "search.smoothing.stage: 4 makes no recipe: smoothing.stage: ",
+        ),
+        (
+            {"smoothing.kernel_size": {**KERNELS, "when": "smoothing.stage"}},
+            "search.smoothing.kernel_size: its condition names smoothing.stage, which this study does not",
+        ),
+        (
+            {
+                "smoothing.stage": STAGES,
+                "smoothing.kernel_size": {**KERNELS, "when": {"smoothing.stage": [3]}},
+            },
+            "search.smoothing.kernel_size: its condition waits for smoothing.stage = 3, which is not among",
+        ),
+        (
+            {
+                "smoothing.stage": {"type": "categorical", "choices": [None]},
+                "smoothing.kernel_size": {**KERNELS, "when": "smoothing.stage"},
+            },
+            "search.smoothing.kernel_size: its condition waits for smoothing.stage, which is always null",
+        ),
+        (
+            {
+                "smoothing.stage": {**STAGES, "when": "smoothing.kernel_size"},
+                "smoothing.kernel_size": {**KERNELS, "when": "smoothing.stage"},
+            },
+            "search: the conditions of smoothing.stage, smoothing.kernel_size wait for each other",
+        ),
+        (
+            {
+                "smoothing.stage": STAGES,
+                "smoothing.kernel_size": {**KERNELS, "when": {"smoothing.stage": [0]}},
+                "smoothing.sigma": {
+                    "type": "float",
+                    "low": 1.0,
+                    "high": 2.0,
+                    "when": {"smoothing.stage": [1], "smoothing.kernel_size": [5]},
+                },
+            },
+            "search.smoothing.sigma: its conditions exclude each other",
+        ),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused_by_field(parameters: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        space_of(parameters)
+    assert str(refusal.value).startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "complaint"),
+    [
+        (
+            {"backbone": {"nmae": "dass"}},
+            "recipe: backbone.nmae: no such field; did you mean backbone.name?",
+        ),
+        ({"epochs": 0}, "recipe: epochs: "),
+        ({"smoothing": None}, "recipe: smoothing: "),
+        ({"patch_mix": 3}, "recipe: patch_mix: "),
+    ],
+)
+def test_an_error_in_the_fixed_fields_is_not_blamed_on_the_search(
+    fixed: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        space_of({"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}}, fixed)
+    assert str(refusal.value).startswith(complaint)
+
+
+def test_a_value_need_not_suit_fields_that_it_switches_off() -> None:
+    # AST has no stages: the stage is searched for DASS alone, and null in the recipe that AST gets.
+    space = space_of(
+        {
+            "backbone.name": {"type": "categorical", "choices": ["dass", "ast"]},
+            "smoothing.stage": {
+                "type": "categorical",
+                "choices": [0, 1],
+                "when": {"backbone.name": ["dass"]},
+            },
+        },
+        {"backbone": {"variant": "tiny"}, "smoothing": {"stage": None}},
+    )
+    assert space.recipe({"backbone.name": "ast"}).backbone.name == "ast"

@@ -1,0 +1,121 @@
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data.settings import parse
+from model.training.recipe import Recipe, read_recipe
+from sweep.driver.export import ExportError, export_configuration, provenance_of
+from sweep.storage.atomic import write_whole
+from sweep.study.board import Board
+from sweep.study.events import ConfigurationAdded, EpochReported, UnitFinished, UnitStarted
+from sweep.study.units import Configuration
+
+RECIPE = parse(
+    Recipe,
+    {
+        "backbone": {"variant": "tiny"},
+        "smoothing": {"stage": None, "blocks": [0, 1]},
+        "patch_mix": {"axes": ["time"], "temperature": 0.0612345678901234},
+        "optimiser": {"learning_rate": 1e-05, "clip_norm": None},
+    },
+    "recipe",
+)
+PROVENANCE = {"data_hash": "0123", "fold_hash": "4567", "commit": "89ab", "versions": {"torch": "2.11.0"}}
+
+
+def board_of(*scores: float) -> tuple[Board, Configuration]:
+    board = Board(range(1, len(scores) + 1), [ConfigurationAdded(0, {"patch_mix.axes": ("time",)})])
+    for seed, score in enumerate(scores, start=1):
+        rates = {"sensitivity": score - 0.1, "specificity": score + 0.1, "any_abnormal_score": score}
+        board.apply(UnitStarted(0, seed))
+        board.apply(EpochReported(0, seed, {"epoch": 1, "score": score, **rates}))
+        board.apply(UnitFinished(0, seed, 1))
+    return board, board.configurations[0]
+
+
+def exported(path: Path, *scores: float) -> dict[str, Any]:
+    board, best = board_of(*scores)
+    export_configuration(path, "first", board, best, RECIPE, PROVENANCE)
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_the_export_is_read_back_as_the_same_recipe(tmp_path: Path) -> None:
+    exported(tmp_path / "best.yaml", 0.5, 0.7)
+    read = read_recipe(tmp_path / "best.yaml")
+    assert read == RECIPE
+    assert read.digest() == RECIPE.digest()
+
+
+def test_the_export_says_where_it_comes_from(tmp_path: Path) -> None:
+    provenance = exported(tmp_path / "best.yaml", 0.5, 0.7)["provenance"]
+    assert provenance["study"] == "first"
+    assert provenance["configuration"] == 0
+    assert provenance["chosen_among"] == 1
+    assert provenance["searched"] == {"patch_mix.axes": ["time"]}
+    assert provenance["seeds"] == [1, 2]
+    assert provenance["score"] == {"mean": pytest.approx(0.6), "sd": pytest.approx(0.02**0.5), "seeds": 2}
+    assert provenance["sensitivity"]["mean"] == pytest.approx(0.5)
+    assert provenance["specificity"]["mean"] == pytest.approx(0.7)
+    assert "validation fold 0 of 5" in provenance["scored_on"]
+    assert provenance["recipe_digest"] == RECIPE.digest()
+    assert provenance.items() >= PROVENANCE.items()
+
+
+def test_one_seed_is_exported_without_a_deviation(tmp_path: Path) -> None:
+    assert exported(tmp_path / "best.yaml", 0.5)["provenance"]["score"] == {
+        "mean": 0.5,
+        "sd": None,
+        "seeds": 1,
+    }
+
+
+def test_the_export_opens_by_saying_what_it_is_and_how_to_use_it(tmp_path: Path) -> None:
+    exported(tmp_path / "other.yaml", 0.5, 0.7)
+    what, how = (tmp_path / "other.yaml").read_text(encoding="utf-8").splitlines()[:2]
+    assert what == (
+        "# The best configuration of the study first: 0.600 ± 0.141 ICBHI Score on held-out patients."
+    )
+    assert how == "# respsweep train other.yaml --data DIR --seed 1"
+
+
+def test_an_export_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"none/best\.yaml: cannot be written: No such file"):
+        exported(tmp_path / "none" / "best.yaml", 0.5)
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(ExportError, match="taken: cannot be written: Is a directory"):
+        exported(tmp_path / "taken", 0.5)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "best.yaml"
+    write_whole(path, "old")
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", crash)
+        with pytest.raises(KeyboardInterrupt):
+            write_whole(path, "new")
+    assert path.read_text() == "old"
+    write_whole(path, "new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_provenance_names_data_folds_versions_and_the_commit() -> None:
+    provenance = provenance_of("0123", "4567", None)
+    assert (provenance["data_hash"], provenance["fold_hash"]) == ("0123", "4567")
+    assert {"torch", "ray", "optuna", "mlflow"} <= set(provenance["versions"])
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    if head.returncode:
+        assert provenance["commit"] is None
+    else:
+        assert re.fullmatch(f"{head.stdout.strip()}(-dirty)?", provenance["commit"])

@@ -1,0 +1,149 @@
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sweep.driver.progress import Progress
+from sweep.study.board import Board
+from sweep.study.budget import Budget, BudgetConfig
+from sweep.study.events import (
+    ConfigurationAdded,
+    ConfigurationDropped,
+    EpochReported,
+    Event,
+    StudyStarted,
+    UnitFailed,
+    UnitFinished,
+    UnitLost,
+    UnitPruned,
+    UnitStarted,
+)
+from sweep.study.racing import ContendersConfig
+
+
+def reported(configuration: int, seed: int, score: float) -> list[Event]:
+    rates = {"sensitivity": score, "specificity": score, "any_abnormal_score": score}
+    report = {"epoch": 1, "score": score, **rates}
+    return [UnitStarted(configuration, seed), EpochReported(configuration, seed, report)]
+
+
+def trained(configuration: int, seed: int, score: float) -> list[Event]:
+    return [*reported(configuration, seed, score), UnitFinished(configuration, seed, 1)]
+
+
+def added(number: int) -> ConfigurationAdded:
+    return ConfigurationAdded(number, {"patch_mix.temperature": 0.0612345, "patch_mix.axes": ("time",)})
+
+
+NOW = 1000.0
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of day; the study began when it was NOW."""
+    now = [NOW]
+    monkeypatch.setattr("sweep.driver.progress.time.time", lambda: now[0])
+    return now
+
+
+def shown(events: list[Event], *, terminal: bool = False, **limits: Any) -> tuple[Progress, str]:
+    """What is printed while a board of two seeds hears the events, each followed by a tick."""
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
+    board = Board()
+    limits = limits or {"configurations": 4}
+    budget = Budget(BudgetConfig.model_validate(limits), ContendersConfig(), gpus=0, slots=1)
+    progress = Progress(board, budget, console)
+    with progress:
+        for event in [StudyStarted((1, 2), at=NOW), *events]:
+            board.apply(event)
+            progress(event)
+            progress.tick()
+    assert isinstance(console.file, io.StringIO)
+    return progress, console.file.getvalue()
+
+
+def test_without_a_terminal_there_is_a_line_for_each_unit_that_ends() -> None:
+    events = [
+        *[added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)],
+        *[added(1), *reported(1, 1, 0.1), UnitPruned(1, 1, "pruned at epoch 1")],
+        *[added(2), *reported(2, 1, 0.1), UnitFailed(2, 1, "the loss is [NaN]\nTraceback")],
+        *[added(3), *reported(3, 1, 0.1), UnitLost(3, 1, "node 7 is gone\nTraceback"), UnitStarted(3, 1)],
+        *[UnitFinished(3, 1, 1), ConfigurationDropped(3, "dropped after seed 1: 0.100 against 0.550")],
+    ]
+    values = "patch_mix.temperature=0.06123  patch_mix.axes=time"
+    lines = [line.partition("  [configurations")[0] for line in shown(events)[1].splitlines()]
+    assert lines == [
+        f"0000-seed1  score 0.500  configuration 0.500 (1 seed)  {values}",
+        f"0000-seed2  score 0.600  configuration 0.550 ± 0.071 (2 seeds)  {values}",
+        f"0001-seed1  pruned at epoch 1  {values}",
+        f"0002-seed1  the loss is [NaN]  {values}",
+        "0003-seed1  waits to go on from its checkpoint: node 7 is gone",
+        f"0003-seed1  score 0.100  configuration 0.100 (1 seed)  {values}",
+        f"configuration 3  dropped after seed 1: 0.100 against 0.550  {values}",
+    ]
+
+
+def test_the_status_says_how_far_the_study_is() -> None:
+    progress, _ = shown([added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6), added(1), *reported(1, 1, 0.9)])
+    status = progress.status()
+    assert status.startswith(
+        "configurations 2 of 4  units done 2, running 1  best 0.550 ± 0.071 (no. 0)  elapsed 0:00"
+    )
+    assert "left" in status
+
+
+def test_nothing_is_foretold_before_a_unit_has_ended() -> None:
+    status = shown([added(0), UnitStarted(0, 1)])[0].status()
+    assert "best: none complete yet" in status
+    assert "left" not in status
+
+
+@pytest.mark.parametrize(
+    ("events", "left"),
+    [
+        # Two first seeds took 60 s. To come: two configurations, and the second seeds of three finalists.
+        ([added(0), *trained(0, 1, 0.5), added(1), *trained(1, 1, 0.6)], "2:30"),
+        # One of the second seeds is done, too.
+        ([added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)], "2:30"),
+        # One pruned unit took 60 s: three more configurations and three second seeds.
+        ([added(0), *reported(0, 1, 0.1), UnitPruned(0, 1, "low")], "6:00"),
+        # All of it is done.
+        (
+            [
+                event
+                for number in range(4)
+                for event in (added(number), *trained(number, 1, 0.5), *trained(number, 2, 0.5))
+            ],
+            "0:00",
+        ),
+    ],
+)
+def test_the_rest_is_foretold_at_the_pace_so_far(events: list[Event], left: str, clock: list[float]) -> None:
+    progress, _ = shown(events)
+    clock[0] = NOW + 60
+    assert f"elapsed 1:00  about {left} left" in progress.status()
+
+
+def test_a_budget_in_hours_is_shown_and_foretells_nothing(clock: list[float]) -> None:
+    progress, _ = shown([added(0), *trained(0, 1, 0.5)], wall_clock=2)
+    clock[0] = NOW + 1800
+    assert progress.status().startswith("wall_clock 0.5 of 2  units done 1")
+    assert "left" not in progress.status()
+
+
+def test_a_terminal_shows_a_table_that_is_drawn_anew_and_ends_as_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = iter(range(0, 1_000_000, 2))
+    monkeypatch.setattr("sweep.driver.progress.time.monotonic", lambda: float(next(ticks)))
+    _, output = shown([added(0), *trained(0, 1, 0.5)], terminal=True)
+    assert "score %" in output
+    assert "0000-seed1  score" not in output
+    assert "configurations 1 of 4  units done 1, running 0  best: none complete yet" in output
+
+
+def test_hours_are_shown_when_there_are_any(clock: list[float]) -> None:
+    progress, _ = shown([added(0)])
+    clock[0] = NOW + 3 * 3600 + 4 * 60 + 5.4
+    assert "elapsed 3:04:05" in progress.status()

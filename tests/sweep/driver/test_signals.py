@@ -1,0 +1,73 @@
+import os
+import signal
+import threading
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sweep.config.study_config import PrunerConfig
+from sweep.driver.signals import halting_on_signals
+from sweep.search.epoch_pruner import EpochPruner
+from sweep.study.board import Board
+from sweep.study.budget import Budget, BudgetConfig
+from sweep.study.coordinator import Coordinator, Rules
+from sweep.study.racing import NoRacingConfig
+from sweep.study.units import Configuration, Fate
+
+
+class Nothing:
+    """A search that proposes none."""
+
+    def propose(self) -> dict[str, Any] | None:
+        return None
+
+    def learn(self, configuration: Configuration) -> None: ...
+
+    def settle(self, configuration: Configuration, fate: Fate) -> None: ...
+
+    def restore(self, board: Board) -> None: ...
+
+
+@pytest.fixture
+def study() -> Coordinator:
+    racing = NoRacingConfig()
+    budget = Budget(BudgetConfig(configurations=1), racing, gpus=0, slots=1)
+    pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
+    return Coordinator(Board(), Nothing(), pruner, budget, Rules(racing))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_halts_and_the_second_ends_at_once(
+    study: Coordinator, number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
+    with halting_on_signals(study, Console(quiet=True)):
+        os.kill(os.getpid(), number)
+        assert study.halted == "interrupted"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_what_nohup_keeps_away_stays_away(study: Coordinator) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with halting_on_signals(study, Console(quiet=True)):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert study.halted is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_than_the_main_one_leaves_signals_alone(study: Coordinator) -> None:
+    before, within = signal.getsignal(signal.SIGINT), []
+
+    def run() -> None:
+        with halting_on_signals(study, Console(quiet=True)):
+            within.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert within == [before]

@@ -1,0 +1,124 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data.settings import ConfigError
+from sweep.driver.which_study import choose_study, overrides
+from sweep.folder.study_folder import FolderError, StudyFolder
+from sweep.study.events import (
+    ConfigurationAdded,
+    EpochReported,
+    StudyStarted,
+    StudyStopped,
+    UnitFinished,
+    UnitStarted,
+)
+from sweep.study.journal import Journal
+
+CONTENT: dict[str, Any] = {
+    "search": {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}},
+    "recipe": {"epochs": 5},
+}
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    path = tmp_path / "beta.yaml"
+    path.write_text(yaml.safe_dump(CONTENT))
+    return path
+
+
+def begun(studies: Path, name: str, space: Path, *stopped: str) -> None:
+    """A study that was run until it stopped, or still runs."""
+    _, config = choose_study(studies, space, name, None, {})
+    journal = Journal(StudyFolder.create(studies, name, config).journal)
+    journal.write(StudyStarted((1, 2, 3, 4, 5)))
+    for reason in stopped:
+        journal.write(StudyStopped(reason))
+    journal.close()
+
+
+def test_a_study_is_named_after_its_file(tmp_path: Path, space: Path) -> None:
+    assert choose_study(tmp_path, space, None, None, {})[0] == "beta"
+    assert choose_study(tmp_path, space, "mine", None, {})[0] == "mine"
+
+
+@pytest.mark.parametrize("stopped", [["interrupted"], ["budget spent: gpu_hours 8 of 8"], []])
+def test_the_same_command_again_goes_on(tmp_path: Path, space: Path, stopped: list[str]) -> None:
+    begun(tmp_path, "beta", space, "over")
+    begun(tmp_path, "beta-2", space, *stopped)
+    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+
+
+def test_the_same_command_after_the_end_begins_another_study(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space, "over")
+    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+
+
+def test_another_search_begins_another_study(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space, "interrupted")
+    assert choose_study(tmp_path, space, None, None, {"recipe.epochs": 6})[0] == "beta-2"
+    assert choose_study(tmp_path, space, None, None, {"budget.configurations": 6})[0] == "beta"
+
+
+def test_other_recordings_begin_another_study(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space, "interrupted")
+    assert choose_study(tmp_path, space, None, None, {"data": "elsewhere"})[0] == "beta-2"
+
+
+def test_a_study_of_an_earlier_version_is_left_alone(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space, "interrupted")
+    (tmp_path / "beta" / "journal.jsonl").write_text('{"journal": "respsweep", "format": 1}\n')
+    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+
+
+def test_a_study_whose_best_was_not_written_down_goes_on(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space)
+    journal = Journal(tmp_path / "beta" / "journal.jsonl")
+    journal.write(ConfigurationAdded(0, {"patch_mix.beta": 1.0}))
+    for seed in (1, 2, 3, 4, 5):
+        journal.write(UnitStarted(0, seed))
+        journal.write(EpochReported(0, seed, {"epoch": 1, "score": 0.5}))
+        journal.write(UnitFinished(0, seed, 1))
+    journal.write(StudyStopped("over"))
+    journal.close()
+    assert choose_study(tmp_path, space, None, None, {})[0] == "beta"
+    (tmp_path / "beta" / "best.yaml").write_text("")
+    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+
+
+def test_resuming_takes_the_study_as_it_was_but_for_what_is_given(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space, "interrupted")
+    name, config = choose_study(tmp_path, None, None, "beta", {"budget.configurations": 6})
+    assert (name, config.budget.configurations) == ("beta", 6)
+    assert config.space.recipe({}).epochs == 5
+
+
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, space: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--name a and --resume b both name the study"):
+        choose_study(tmp_path, space, "a", "b", {})
+    with pytest.raises(ConfigError, match=r"no study file: give one, .* or name a study"):
+        choose_study(tmp_path, None, None, None, {})
+    with pytest.raises(FolderError, match=r"no study 'b' in"):
+        choose_study(tmp_path, None, None, "b", {})
+
+
+def test_settings_are_yaml_by_dotted_field(tmp_path: Path, space: Path) -> None:
+    settings = overrides(["budget.wall_clock=8", "racing={name: none}", "seeds=[1, 2]", "data=null"])
+    assert settings == {"budget.wall_clock": 8, "racing": {"name": "none"}, "seeds": [1, 2], "data": None}
+    config = choose_study(tmp_path, space, None, None, settings)[1]
+    assert (config.budget.wall_clock, config.budget.configurations) == (8, None)
+    assert config.racing.name == "none"
+
+
+@pytest.mark.parametrize("assignment", ["budget", "=3", "seeds=[1,"])
+def test_a_setting_that_is_none_is_refused(assignment: str) -> None:
+    with pytest.raises(ConfigError, match=r"--set "):
+        overrides([assignment])
+
+
+def test_a_field_that_does_not_exist_is_refused_by_name(tmp_path: Path, space: Path) -> None:
+    with pytest.raises(ConfigError, match=r"budget\.gpu_hour"):
+        choose_study(tmp_path, space, None, None, {"budget.gpu_hour": 8})

@@ -1,0 +1,161 @@
+"""What Ray Tune's searcher tells the study of how a trial ended, with a study whose search is a list of one."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.config.study_config import PrunerConfig
+from sweep.execution.losses import Loss
+from sweep.execution.searcher import BoardSearcher
+from sweep.search.epoch_pruner import EpochPruner
+from sweep.study.board import Board
+from sweep.study.budget import Budget, BudgetConfig
+from sweep.study.coordinator import Coordinator, Rules
+from sweep.study.racing import NoRacingConfig
+from sweep.study.units import Configuration, Fate, State
+
+
+class OneConfiguration:
+    def __init__(self) -> None:
+        self.disk_is_full = False
+
+    def propose(self) -> dict[str, Any] | None:
+        return {"patch_mix.beta": 1.0}
+
+    def learn(self, configuration: Configuration) -> None:
+        if self.disk_is_full:
+            raise OSError(errno.ENOSPC, "No space left on device", "optuna.journal")
+
+    def settle(self, configuration: Configuration, fate: Fate) -> None: ...
+
+    def restore(self, board: Board) -> None: ...
+
+
+@pytest.fixture
+def search() -> OneConfiguration:
+    return OneConfiguration()
+
+
+@pytest.fixture
+def study(search: OneConfiguration) -> Coordinator:
+    racing = NoRacingConfig()
+    budget = Budget(BudgetConfig(configurations=1), racing, gpus=0, slots=1)
+    pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
+    study = Coordinator(Board(), search, pruner, budget, Rules(racing, max_failures=1))
+    study.start((1, 2))
+    return study
+
+
+def config_of(configuration: Configuration, seed: int) -> dict[str, Any]:
+    return {"configuration": configuration.number, "seed": seed}
+
+
+def searcher_of(study: Coordinator, losses: dict[str, Loss] | None = None) -> BoardSearcher:
+    return BoardSearcher(study, config_of, losses or {}, lambda: 8, lambda: None)
+
+
+def test_a_trial_is_a_unit_and_its_end_the_units(study: Coordinator) -> None:
+    searcher = searcher_of(study)
+    assert searcher.suggest("a") == {"configuration": 0, "seed": 1}
+    assert searcher.suggest("b") is None
+    study.report(0, 1, {"epoch": 1, "score": 0.5})
+    searcher.on_trial_complete("a", {"selected_epoch": 1})
+    assert searcher.suggest("b") == {"configuration": 0, "seed": 2}
+    study.report(0, 2, {"epoch": 1, "score": 0.5})
+    searcher.on_trial_complete("b", {"selected_epoch": 1})
+    assert study.board.fate(0) is Fate.COMPLETE
+    assert searcher.suggest("c") == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("result", "state"),
+    [
+        ({"failure": "TrainingError: NaN"}, State.FAILED),
+        ({"lost": "OutOfMemoryError"}, State.WAITING),
+        ({}, State.WAITING),
+    ],
+)
+def test_a_unit_ends_as_its_result_says(study: Coordinator, result: dict[str, Any], state: State) -> None:
+    searcher = searcher_of(study)
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", result)
+    assert study.board.unit(0, 1).state is state
+
+
+def test_a_dead_worker_is_told_with_its_cause(study: Coordinator) -> None:
+    searcher = searcher_of(study, {"a": Loss("killed by signal 11\nTraceback", "worker")})
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", error=True)
+    unit = study.board.unit(0, 1)
+    assert (unit.state, unit.failures, unit.reason) == (State.WAITING, 1, "killed by signal 11\nTraceback")
+
+
+def test_a_node_that_was_taken_back_is_no_failure_of_its_units(study: Coordinator) -> None:
+    searcher = searcher_of(study, {name: Loss("taken back", "notice") for name in "abc"})
+    for name in "abc":
+        assert searcher.suggest(name) == {"configuration": 0, "seed": 1}
+        searcher.on_trial_complete(name, error=True)
+    unit = study.board.unit(0, 1)
+    assert (unit.state, unit.failures) == (State.WAITING, 0)
+
+
+def test_as_many_units_run_as_there_is_room_for_when_asked() -> None:
+    slots = iter([0, 1, 1, 2])
+    racing = NoRacingConfig()
+    budget = Budget(BudgetConfig(configurations=2), racing, gpus=0, slots=1)
+    pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
+    study = Coordinator(Board(), OneConfiguration(), pruner, budget, Rules(racing))
+    study.start((1,))
+    waited = []
+    searcher = BoardSearcher(study, config_of, {}, lambda: next(slots), lambda: waited.append(1))
+    asked = [searcher.suggest(name) for name in "abcd"]
+    assert asked == [None, {"configuration": 0, "seed": 1}, None, {"configuration": 1, "seed": 1}]
+    assert len(waited) == 2
+
+
+def test_what_a_halt_tears_down_is_no_failure(study: Coordinator) -> None:
+    searcher = searcher_of(study)
+    searcher.suggest("a")
+    study.halt("interrupted")
+    searcher.on_trial_complete("a", error=True)
+    study.stop()
+    assert study.board.unit(0, 1).failures == 0
+
+
+def test_a_full_disk_of_a_worker_or_of_the_driver_halts_the_study(
+    study: Coordinator, search: OneConfiguration
+) -> None:
+    searcher = searcher_of(study)
+    searcher.suggest("a")
+    study.report(0, 1, {"epoch": 1, "score": 0.5})
+    search.disk_is_full = True
+    searcher.on_trial_complete("a", {"selected_epoch": 1})
+    # Ray Tune calls again when something went wrong.
+    searcher.on_trial_complete("a", error=True)
+    assert study.halted == "No space left on device: optuna.journal"
+
+
+def test_the_searcher_says_where_a_workers_disk_is_full(study: Coordinator) -> None:
+    searcher = searcher_of(study)
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", {"full_disk": "No space left on device: units"})
+    assert study.halted == "No space left on device: units"
+    assert searcher.suggest("b") is None
+
+
+def test_values_that_make_no_recipe_fail_their_configuration(study: Coordinator) -> None:
+    def contradict(configuration: Configuration, seed: int) -> dict[str, Any]:
+        raise ValueError("weighted and inverse_frequency both correct the class balance")
+
+    searcher = BoardSearcher(study, contradict, {}, lambda: 8, lambda: None)
+    assert searcher.suggest("a") == "FINISHED"
+    assert study.board.fate(0) is Fate.FAILED
+
+
+def test_tune_saves_nothing_that_counts(study: Coordinator, tmp_path: Path) -> None:
+    searcher = searcher_of(study)
+    searcher.save(str(tmp_path / "state"))
+    with pytest.raises(NotImplementedError, match=r"restored from its journal"):
+        searcher.restore(str(tmp_path / "state"))

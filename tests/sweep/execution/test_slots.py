@@ -1,0 +1,115 @@
+"""How many units fit on nodes as they come and go; real nodes are in test_node_death and tests/cluster."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sweep.config.study_config import ResourcesConfig
+from sweep.execution import slots as executor_nodes
+from sweep.execution.slots import Slots, bundle, described, units_on, units_on_cluster
+
+
+@pytest.mark.parametrize(
+    ("node", "resources", "fit"),
+    [
+        ({"CPU": 8.0}, ResourcesConfig(cpu=2), 4),
+        ({"CPU": 8.0}, ResourcesConfig(cpu=3), 2),
+        ({"CPU": 8.0, "GPU": 1.0}, ResourcesConfig(cpu=1, gpu=0.1), 8),
+        ({"CPU": 16.0, "GPU": 1.0}, ResourcesConfig(cpu=1, gpu=0.1), 10),
+        ({"CPU": 16.0, "GPU": 2.0}, ResourcesConfig(cpu=1, gpu=0.3), 6),
+        ({"CPU": 16.0}, ResourcesConfig(cpu=1, gpu=1), 0),
+        ({"CPU": 16.0, "GPU": 4.0, "a100": 1.0}, ResourcesConfig(cpu=1, gpu=1, custom={"a100": 0.5}), 2),
+        ({"CPU": 16.0, "GPU": 4.0}, ResourcesConfig(cpu=1, gpu=1, custom={"a100": 0.5}), 0),
+    ],
+)
+def test_units_fit_by_what_runs_out_first(
+    node: dict[str, float], resources: ResourcesConfig, fit: int
+) -> None:
+    assert units_on(node, resources) == fit
+
+
+def test_a_bundle_names_what_a_unit_takes() -> None:
+    resources = ResourcesConfig(cpu=4, gpu=0.5, custom={"accelerator_type:A10G": 0.001})
+    assert bundle(resources) == {"CPU": 4, "GPU": 0.5, "accelerator_type:A10G": 0.001}
+    assert described(bundle(ResourcesConfig(cpu=4, gpu=0.5))) == "4 CPU and 0.5 GPU"
+
+
+class Cluster:
+    """What Ray tells of its nodes, in its own words."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, dict[str, float]] = {"head": {"CPU": 4.0}}
+        self.dead: set[str] = set()
+        self.leaving: dict[str, int] = {}
+
+    def get_draining_nodes(self) -> dict[str, int]:
+        return self.leaving
+
+    def table(self) -> list[dict[str, Any]]:
+        return [
+            {"NodeID": name, "Alive": name not in self.dead, "Resources": resources}
+            for name, resources in self.nodes.items()
+        ]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cluster:
+    cluster = Cluster()
+    monkeypatch.setattr(executor_nodes, "cluster_state", cluster)
+    monkeypatch.setattr(executor_nodes.ray, "nodes", cluster.table)
+    monkeypatch.setattr(executor_nodes, "CLUSTER_FILE", tmp_path / "ray_bootstrap_config.yaml")
+    return cluster
+
+
+@pytest.mark.parametrize("address", ["local", "auto"])
+def test_nodes_that_join_bring_slots_and_those_that_go_take_them(cluster: Cluster, address: str) -> None:
+    now = [0.0]
+    slots = Slots(ResourcesConfig(cpu=1, gpu=1), address, lambda: now[0])
+    assert slots() == 0
+    cluster.nodes["one"] = cluster.nodes["two"] = {"CPU": 8.0, "GPU": 4.0}
+    assert slots() == 0, "it looks every two seconds"
+    for leaving, dead, expected in [({}, set(), 8), ({"one": 0}, set(), 4), ({"one": 0}, {"two"}, 0)]:
+        cluster.leaving, cluster.dead = leaving, dead
+        now[0] += 3
+        assert slots() == slots.here == expected
+
+
+@pytest.mark.parametrize(
+    ("resources", "units"),
+    [
+        (ResourcesConfig(cpu=4, gpu=1), 8),
+        (ResourcesConfig(cpu=1, gpu=0.25), 32),
+        (ResourcesConfig(cpu=1, gpu=0.5), 16),
+        (ResourcesConfig(cpu=8, gpu=1), 0),
+    ],
+)
+def test_on_aws_units_are_handed_out_before_there_is_a_gpu(
+    cluster: Cluster, resources: ResourcesConfig, units: int
+) -> None:
+    shipped = Path(__file__).parents[3] / "cluster.yaml"
+    assert units_on_cluster(yaml.safe_load(shipped.read_text()), resources) == units
+    executor_nodes.CLUSTER_FILE.write_text(shipped.read_text())
+    slots = Slots(resources, "auto")
+    assert (slots(), slots.here) == (units, 0)
+    assert Slots(resources, "local")() == 0
+
+
+def test_the_roomiest_nodes_of_a_cluster_file_are_counted_first() -> None:
+    types = {
+        "head": {"resources": {"CPU": 64, "GPU": 8}, "max_workers": 0},
+        "small": {"resources": {"CPU": 4, "GPU": 1}, "max_workers": 9},
+        "large": {"resources": {"CPU": 16, "GPU": 4}, "max_workers": 2},
+    }
+    cluster = {"max_workers": 5, "head_node_type": "head", "available_node_types": types}
+    assert units_on_cluster(cluster, ResourcesConfig(cpu=4, gpu=1)) == 2 * 4 + 3
+    assert units_on_cluster({}, ResourcesConfig()) == 0
+
+
+@pytest.mark.parametrize(("address", "expected"), [("auto", 50), ("local", 4)])
+def test_as_many_as_asked_for_wait_on_a_cluster_whatever_is_there(
+    cluster: Cluster, address: str, expected: int
+) -> None:
+    assert Slots(ResourcesConfig(concurrent=50), address)() == expected
+    assert Slots(ResourcesConfig(concurrent=3), address)() == 3

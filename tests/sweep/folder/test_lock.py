@@ -1,0 +1,54 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.folder.lock import LockedError, StudyLock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from sweep.folder.lock import StudyLock
+with StudyLock(Path(sys.argv[1])) as lock:
+    lock.sign()
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_study_has_one_driver_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    lock = StudyLock(tmp_path)
+    with pytest.raises(
+        LockedError, match=rf"in use by process {holder.pid} on .*, since .*; wait for its end"
+    ):
+        lock.__enter__()
+    assert f"process {holder.pid}" in (lock.held_by() or "")
+
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert lock.held_by() is None
+    with lock:
+        assert "another" not in (StudyLock(tmp_path).held_by() or "another")
+
+
+def test_a_lock_that_was_let_go_can_be_taken_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with StudyLock(tmp_path):
+            assert StudyLock(tmp_path).held_by() == "another process"
+    assert StudyLock(tmp_path).held_by() is None
+
+
+def test_the_last_sign_of_life_is_the_last_beat(tmp_path: Path) -> None:
+    lock = StudyLock(tmp_path)
+    assert lock.last_sign() is None
+    lock.sign()
+    os.utime(tmp_path / "driver.json", (1.0, 1.0))
+    assert lock.last_sign() == 1.0
+    lock.beat()
+    assert (lock.last_sign() or 0) > 1.0

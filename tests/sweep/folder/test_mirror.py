@@ -1,0 +1,226 @@
+import itertools
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.folder import lease, mirror
+from sweep.folder.lease import LeasedLock
+from sweep.folder.mirror import Mirror, MirrorError
+from sweep.folder.working_copy import pull
+from sweep.storage.storage import Storage, open_storage
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror, "INTERVAL_S", 0.05)
+
+
+@pytest.fixture
+def storage(s3: Any) -> Storage:
+    return open_storage(s3.place("lab/one"))
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    copy = tmp_path / "one"
+    copy.mkdir()
+    (copy / "study.yaml").write_text("study\n")
+    return copy
+
+
+@pytest.fixture
+def lock(copy: Path, storage: Storage) -> Iterator[LeasedLock]:
+    with LeasedLock(copy, storage) as lock:
+        lock.sign()
+        yield lock
+
+
+def eventually(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def append(path: Path, content: str) -> None:
+    with path.open("a") as file:
+        file.write(content)
+
+
+def read(storage: Storage, name: str) -> bytes:
+    try:
+        return storage.read(name)
+    except FileNotFoundError:
+        return b""
+
+
+def test_what_happens_is_on_the_store_soon_and_all_of_it_at_the_end(
+    copy: Path, storage: Storage, lock: LeasedLock, tmp_path: Path
+) -> None:
+    sent = Mirror(copy, storage, lock)
+    sent.start()
+    append(copy / "journal.jsonl", "1\n")
+    eventually(lambda: read(storage, "journal.jsonl") == b"1\n")
+    append(copy / "journal.jsonl", "2\n3\nunder way")
+    (copy / "best.yaml").write_text("best\n")
+    with sqlite3.connect(copy / "mlflow.db") as runs:
+        runs.execute("create table runs (name text)")
+        runs.execute("insert into runs values ('0')")
+    (copy / "artifacts" / "1").mkdir(parents=True)
+    (copy / "artifacts" / "1" / "plot.html").write_text("<p>")
+    sent.close(60)
+    runs.close()
+    pull(tmp_path / "elsewhere", storage, runs=True)
+    elsewhere = tmp_path / "elsewhere"
+    assert (elsewhere / "journal.jsonl").read_text() == "1\n2\n3\n"
+    assert (elsewhere / "best.yaml").read_text() == "best\n"
+    assert (elsewhere / "artifacts" / "1" / "plot.html").read_text() == "<p>"
+    with sqlite3.connect(elsewhere / "mlflow.db") as runs:
+        assert runs.execute("select * from runs").fetchall() == [("0",)]
+    runs.close()
+
+
+def test_at_every_moment_the_store_has_whole_lines_and_no_newer_trials_than_events(
+    copy: Path, storage: Storage, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "SHARE", 1.0)
+    seen: list[tuple[bytes, bytes]] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            # What a machine would pull that goes on from here: first the trials, then the events.
+            seen.append((read(storage, "optuna.journal"), read(storage, "journal.jsonl")))
+
+    watcher = threading.Thread(target=look)
+    sent = Mirror(copy, storage, lock)
+    sent.start()
+    watcher.start()
+    deadline = time.monotonic() + 60
+    for number in itertools.count():
+        if len({journal for _, journal in seen}) > 5:
+            break
+        assert time.monotonic() < deadline
+        # A driver writes an event, and tells Optuna.
+        append(copy / "journal.jsonl", f"{number:06d}"[:3])
+        append(copy / "journal.jsonl", f"{number:06d}"[3:] + "\n")
+        append(copy / "optuna.journal", f"{number:06d}\n")
+        time.sleep(0.005)
+    sent.close(60)
+    stop.set()
+    watcher.join()
+    for optuna, journal in seen:
+        assert journal.startswith(optuna)
+        assert journal == b"".join(b"%06d\n" % number for number in range(len(journal) // 7))
+
+
+def test_a_checkpoint_goes_when_the_stored_journal_says_that_its_unit_is_over(
+    copy: Path, storage: Storage, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unit in ("0000-seed1", "0001-seed1"):
+        storage.write(f"units/{unit}/checkpoint-00000001.pt", b"state")
+    write = storage.write
+
+    def no_journal(name: str, content: bytes) -> None:
+        if name == "journal.jsonl":
+            raise OSError("no answer")
+        write(name, content)
+
+    sent = Mirror(copy, storage, lock)
+    tried = threading.Event()
+    monkeypatch.setattr(storage, "write", lambda name, content: (tried.set(), no_journal(name, content)))
+    append(copy / "journal.jsonl", "0000-seed1 is over\n")
+    sent.remove_checkpoints("0000-seed1")
+    sent.start()
+    eventually(tried.is_set)
+    tried.clear()
+    eventually(tried.is_set)
+    assert len(storage.sizes("units")) == 2
+    monkeypatch.setattr(storage, "write", write)
+    eventually(lambda: list(storage.sizes("units")) == ["0001-seed1/checkpoint-00000001.pt"])
+    assert read(storage, "journal.jsonl") == b"0000-seed1 is over\n"
+    # Its worker saved once more while it was stopped.
+    storage.write("units/0000-seed1/checkpoint-00000002.pt", b"state")
+    sent.close(60)
+    assert list(storage.sizes("units")) == ["0001-seed1/checkpoint-00000001.pt"]
+
+
+def test_a_store_that_is_away_gets_everything_later(
+    s3: Any, copy: Path, storage: Storage, lock: LeasedLock
+) -> None:
+    sent = Mirror(copy, storage, lock)
+    sent.start()
+    append(copy / "journal.jsonl", "1\n")
+    eventually(lambda: read(storage, "journal.jsonl") == b"1\n")
+    with s3.away():
+        append(copy / "journal.jsonl", "2\n")
+        eventually(lambda: sent._trouble is not None)
+    eventually(lambda: read(storage, "journal.jsonl") == b"1\n2\n")
+    sent.close(60)
+
+
+def test_a_store_that_stays_away_is_told_at_the_end(
+    s3: Any, copy: Path, storage: Storage, lock: LeasedLock
+) -> None:
+    sent = Mirror(copy, storage, lock)
+    with s3.away():
+        append(copy / "journal.jsonl", "1\n")
+        sent.start()
+        with pytest.raises(
+            MirrorError, match=r"the store lacks the last results \(.*\); they are in .*/one, and"
+        ):
+            sent.close(1)
+
+
+def test_nothing_is_sent_to_a_study_that_another_driver_took(
+    copy: Path, storage: Storage, lock: LeasedLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = Mirror(copy, storage, lock)
+    sent.start()
+    append(copy / "journal.jsonl", "1\n")
+    eventually(lambda: read(storage, "journal.jsonl") == b"1\n")
+    monkeypatch.setattr(lease, "LEASE_S", -1.0)
+    with LeasedLock(tmp_path / "other", storage):
+        append(copy / "journal.jsonl", "2\n")
+        with pytest.raises(
+            MirrorError, match=r"taken over by process .* what happened here since is in .*/one alone"
+        ):
+            sent.close(60)
+        assert read(storage, "journal.jsonl") == b"1\n"
+
+
+def test_sending_takes_a_small_share_of_the_time(
+    copy: Path, storage: Storage, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    waits: list[float] = []
+
+    class Closing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            append(copy / "journal.jsonl", "1\n")
+            clock[0] += timeout or 0.0
+            return len(waits) > 3
+
+    def slow(name: str, content: bytes) -> None:
+        clock[0] += 2.0
+
+    sent = Mirror(copy, storage, lock)
+    monkeypatch.setattr(sent, "_closing", Closing())
+    monkeypatch.setattr(storage, "write", slow)
+    monkeypatch.setattr(lock, "is_ours", lambda: True)
+    monkeypatch.setattr(mirror.time, "monotonic", lambda: clock[0])
+    sent._mirror()
+    assert waits == pytest.approx([0.05, 76.0, 38.0, 38.0])
+
+
+def test_a_mirror_that_never_started_has_nothing_to_close(
+    copy: Path, storage: Storage, lock: LeasedLock
+) -> None:
+    Mirror(copy, storage, lock).close(60)
+    assert storage.entries() == ["driver.json"]

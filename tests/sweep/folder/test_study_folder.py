@@ -1,0 +1,114 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.settings import parse
+from sweep.config.study_config import StudyConfig
+from sweep.folder.study_folder import FolderError, StudyFolder
+from sweep.study.events import ConfigurationAdded, StudyStarted, UnitFinished, UnitStarted
+from sweep.study.journal import Journal, JournalError
+
+CONTENT: dict[str, Any] = {
+    "search": {
+        "smoothing.stage": {"type": "categorical", "choices": [None, 1]},
+        "smoothing.sigma": {"type": "float", "low": 1, "high": 5, "when": {"smoothing.stage": [1]}},
+        "patch_mix.axes": {"type": "categorical", "choices": [["time"], ["time", "frequency"]]},
+    },
+    "enqueue": [{"smoothing.stage": None, "patch_mix.axes": ["time"]}],
+    "recipe": {"optimiser": {"learning_rate": 1e-05}},
+    "data": {"patients": 12},
+    "seeds": [3, 4],
+}
+CONFIG = parse(StudyConfig, CONTENT, "study")
+
+
+def test_a_study_is_read_back_as_it_was_resolved(tmp_path: Path) -> None:
+    created = StudyFolder.create(tmp_path / "studies", "first", CONFIG)
+    opened = StudyFolder.open(tmp_path / "studies", "first")
+    assert opened == created
+    assert opened.name == "first"
+    assert opened.config() == CONFIG.resolved()
+    assert opened.config().space.recipe({}) == CONFIG.space.recipe({})
+    assert "n_warmup_steps" not in created.study_file.read_text()
+    assert "tracking_uri: null" in created.study_file.read_text()
+
+
+def test_later_defaults_do_not_change_a_study(tmp_path: Path) -> None:
+    written = StudyFolder.create(tmp_path, "first", CONFIG).config().recipe
+    assert written["optimiser"]["learning_rate"] == 1e-05
+    assert written["epochs"] == 50
+
+
+def test_a_name_is_taken_once(tmp_path: Path) -> None:
+    StudyFolder.create(tmp_path, "first", CONFIG)
+    with pytest.raises(FolderError, match=r"first is there and is no study; take another --name"):
+        StudyFolder.create(tmp_path, "first", CONFIG)
+
+
+@pytest.mark.parametrize("name", ["", "../first", "a/b", ".hidden", "two words", "-x"])
+def test_a_name_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FolderError, match=r"--name .*: use letters, digits"):
+        StudyFolder.create(tmp_path, name, CONFIG)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_the_studies_should_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "studies").write_text("")
+    with pytest.raises(FolderError, match=r"studies/first: cannot be made: Not a directory"):
+        StudyFolder.create(tmp_path / "studies", "first", CONFIG)
+
+
+def test_names_count_on_up_to_a_free_one(tmp_path: Path) -> None:
+    assert list(StudyFolder.names(tmp_path, "quickstart")) == ["quickstart"]
+    (tmp_path / "quickstart").mkdir()
+    (tmp_path / "quickstart-2").mkdir()
+    assert list(StudyFolder.names(tmp_path, "quickstart")) == ["quickstart", "quickstart-2", "quickstart-3"]
+
+
+def test_a_study_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match=r"no study 'first' in .*; there is none yet"):
+        StudyFolder.open(tmp_path, "first")
+    StudyFolder.create(tmp_path, "second", CONFIG)
+    StudyFolder.create(tmp_path, "third", CONFIG)
+    with pytest.raises(FolderError, match=r"no study 'first' in .*; there are second, third"):
+        StudyFolder.open(tmp_path, "first")
+
+
+def test_the_board_is_what_the_journal_tells(tmp_path: Path) -> None:
+    folder = StudyFolder.create(tmp_path, "first", CONFIG)
+    journal = Journal(folder.journal)
+    journal.write(StudyStarted((3, 4)))
+    journal.write(ConfigurationAdded(0, {"patch_mix.axes": ("time",)}))
+    journal.write(UnitStarted(0, 3))
+    assert folder.board().seeds == (3, 4)
+    assert folder.board().configurations[0].values == {"patch_mix.axes": ("time",)}
+    journal.write(UnitFinished(0, 3, 7))
+    journal.close()
+    with pytest.raises(JournalError, match=r"journal\.jsonl: 0000-seed3 reported 0 epochs"):
+        folder.board()
+
+
+def test_a_study_that_never_ran_has_an_empty_board(tmp_path: Path) -> None:
+    assert StudyFolder.create(tmp_path, "first", CONFIG).board().configurations == []
+
+
+def test_provenance_is_read_back(tmp_path: Path) -> None:
+    folder = StudyFolder.create(tmp_path, "first", CONFIG)
+    provenance = {"data_hash": "0123", "commit": None, "versions": {"torch": "2.11.0"}}
+    folder.write_provenance(provenance)
+    assert folder.provenance() == provenance
+
+
+def test_everything_of_a_study_lies_in_its_folder(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "first")
+    paths = [
+        folder.study_file,
+        folder.journal,
+        folder.units,
+        folder.artifacts,
+        folder.best,
+        folder.provenance_file,
+    ]
+    assert {path.parent for path in paths} == {tmp_path / "first"}
+    assert len(set(paths)) == len(paths)

@@ -1,0 +1,181 @@
+"""The machine that runs the tests is examined; then parts of it are broken."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.selective_scan import available_engines, numba_cpu
+from sweep.cli import main
+from sweep.machine.doctor import TOLERANCE, Check, _store, examine, scan_error
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _without_interpreted_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    # They take half a minute. What does not work here is remembered, so it is asked for before.
+    available_engines()
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+
+
+def doctor(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["respsweep", "doctor", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code
+    return code if isinstance(code, int) else int(code is not None)
+
+
+def findings() -> dict[str, Check]:
+    return {finding.what: finding for finding in examine("studies")}
+
+
+def break_scans(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Let both scans of the engine numba return `change(y, u)`."""
+    for name in ("selective_scan", "cross_selective_scan"):
+        scan: Callable[..., Tensor] = getattr(numba_cpu, name)
+
+        def changed(u: Tensor, *others: Any, scan: Callable[..., Tensor] = scan) -> Tensor:
+            return change(scan(u, *others), u)
+
+        monkeypatch.setattr(numba_cpu, name, changed)
+
+
+def test_the_machine_that_runs_the_tests_is_well(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor(monkeypatch) == 0
+    printed = capfd.readouterr().out
+    assert "BROKEN" not in printed
+    assert torch.__version__ in printed
+    assert "ray 2.60" in printed
+    for engine in available_engines():
+        assert f"scan {engine}" in printed
+    assert not Path("studies").exists()
+    assert not Path("cache").exists()
+
+
+def test_the_engine_that_is_used_is_named() -> None:
+    found = findings()
+    assert found["scan used on cpu"] == Check("scan used on cpu", "numba")
+    assert "works on cpu, largest relative error" in found["scan numba"].found
+
+
+def test_an_engine_that_does_not_work_here_says_why() -> None:
+    reasons = {name: reason for name, reason in available_engines().items() if reason is not None}
+    found = findings()
+    for name, reason in reasons.items():
+        assert found[f"scan {name}"] == Check(f"scan {name}", f"not here: {reason}")
+
+
+@pytest.mark.parametrize("engine", ["reference", "numba"])
+def test_in_single_precision_the_engines_are_far_better_than_they_must_be(engine: str) -> None:
+    assert 0 < scan_error(engine, CPU) < TOLERANCE / 100
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y, u: 1.01 * y,
+        lambda y, u: y + 0.01 * (u - u.detach()).sum() * y.detach(),
+        lambda y, u: y * float("nan"),
+        lambda y, u: torch.cat([y[:1], y[:1]]),
+    ],
+    ids=["values", "gradients", "nan", "one sample"],
+)
+def test_an_engine_that_computes_something_else_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], change: Callable[..., Tensor]
+) -> None:
+    break_scans(monkeypatch, change)
+    assert doctor(monkeypatch) == 1
+    broken = [line for line in capfd.readouterr().out.splitlines() if "BROKEN" in line]
+    assert len(broken) == 1
+    assert "scan numba" in broken[0]
+    assert "wrong on cpu: largest relative error" in broken[0]
+
+
+def test_one_wrong_scan_of_two_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = numba_cpu.cross_selective_scan
+    monkeypatch.setattr(numba_cpu, "cross_selective_scan", lambda *inputs: 1.01 * scan(*inputs))
+    assert findings()["scan numba"].broken
+
+
+def test_an_engine_that_fails_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(y: Tensor, u: Tensor) -> Tensor:
+        raise RuntimeError("no kernel image\nfor this device")
+
+    break_scans(monkeypatch, fail)
+    assert findings()["scan numba"] == Check(
+        "scan numba", "fails on cpu: RuntimeError: no kernel image", broken=True
+    )
+
+
+def test_falling_back_to_the_definition_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = {**available_engines(), "numba": "ImportError: no LLVM"}
+    monkeypatch.setattr("model.selective_scan._missing", reasons.get)
+    found = findings()
+    assert found["scan numba"] == Check("scan numba", "not here: ImportError: no LLVM")
+    assert found["scan used on cpu"].broken
+    assert found["scan used on cpu"].found.startswith("reference: ")
+
+
+def test_packages_that_are_missing_or_of_another_version_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["numpy>=999", "no-such-package[all]>=1", "einops", "mamba-ssm>=2.3.2; extra == 'cuda'"]
+    monkeypatch.setattr("sweep.machine.doctor.metadata.requires", lambda name: asked)
+    found = findings()
+    assert found["package numpy"].broken
+    assert found["package numpy"].found.endswith("; numpy>=999 is asked for")
+    assert found["package no-such-package"] == Check(
+        "package no-such-package", "missing; no-such-package[all]>=1 is asked for", broken=True
+    )
+    assert found["packages"].found.startswith("einops ")
+    assert "mamba" not in found["packages"].found
+
+
+def test_a_folder_that_cannot_be_written_to_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken").write_text("a file")
+    assert doctor(monkeypatch, "--studies", "taken") == 1
+    printed = " ".join(capfd.readouterr().out.split())
+    assert "taken: Not a directory; choose a folder that can be written to" in printed
+
+
+def test_recordings_without_a_recipe_to_pack_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor(monkeypatch, "--data", "breaths") == 1
+    assert "error: --data is what --pack trains on; give --pack RECIPE too" in capfd.readouterr().err
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_gpus_are_named_and_their_engines_checked() -> None:
+    found = findings()
+    assert torch.cuda.get_device_name(0) in found["GPU 0"].found
+    assert found["scan used on cuda"].found != "reference"
+    assert not any(finding.broken for finding in found.values())
+
+
+def test_an_object_store_is_written_to_and_read_back(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    found = _store(f"file://{tmp_path}/lab")
+    assert not found.broken
+    assert found.found == f"file://{tmp_path}/lab, written and read back"
+    assert list((tmp_path / "lab").iterdir()) == []
+
+
+def test_a_store_that_does_not_take_a_file_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "lab").write_text("a file where the store should be")
+    assert _store(f"file://{tmp_path}/lab").broken

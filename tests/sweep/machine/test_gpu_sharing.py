@@ -1,0 +1,151 @@
+"""Which numbers of units are measured, which is best, and what the study file should then say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from data.settings import ConfigError
+from sweep.machine.gpu_sharing import (
+    WORTH,
+    GpuSharingError,
+    Measurement,
+    best_sharing,
+    gpu_sharing_table,
+    measurements,
+    recipe_to_share_a_gpu,
+    recommended,
+)
+
+
+def device(
+    speed: Callable[[int], float], room: int = 1000, busy: list[tuple[int, int]] | None = None
+) -> Callable[[int, int], Measurement]:
+    """A device that holds `room` processes and takes `speed(processes)` steps a second; notes what was asked."""
+
+    def measure(processes: int, threads: int) -> Measurement:
+        if busy is not None:
+            busy.append((processes, threads))
+        if processes > room:
+            return Measurement(processes, threads, problem="CUDA out of memory")
+        return Measurement(processes, threads, speed(processes), peak=2**30, left=2**31)
+
+    return measure
+
+
+def counts(done: list[Measurement]) -> list[int]:
+    return [one.processes for one in done]
+
+
+def test_more_units_are_tried_while_they_pay() -> None:
+    done = list(measurements(device(lambda processes: min(processes, 3)), cores=16))
+    assert counts(done) == [1, 2, 4, 8]
+    assert best_sharing(done).processes == 4
+
+
+def test_a_device_that_one_unit_fills_is_not_shared() -> None:
+    done = list(measurements(device(lambda processes: 1 + 0.09 * (processes - 1)), cores=16))
+    assert counts(done) == [1, 2]
+    assert best_sharing(done).processes == 1
+
+
+def test_units_share_the_cores_and_each_has_one() -> None:
+    busy: list[tuple[int, int]] = []
+    done = list(measurements(device(float, busy=busy), cores=6))
+    assert busy == [(1, 6), (2, 3), (4, 1), (6, 1)]
+    assert best_sharing(done).processes == 6
+
+
+@given(room=st.integers(1, 40), cores=st.integers(1, 40))
+def test_where_memory_ends_the_most_that_fit_are_found(room: int, cores: int) -> None:
+    done = list(measurements(device(lambda processes: 2.0**processes, room), cores))
+    assert best_sharing(done).processes == min(room, cores)
+    assert len(set(counts(done))) == len(done)
+
+
+def test_what_fits_but_does_not_pay_ends_the_search_below_a_full_memory() -> None:
+    done = list(measurements(device(lambda processes: min(processes, 4), room=7), cores=16))
+    assert counts(done) == [1, 2, 4, 8, 6]
+    assert best_sharing(done).processes == 4
+
+
+def test_a_recipe_of_which_nothing_fits_says_so() -> None:
+    done = list(measurements(device(float, room=0), cores=4))
+    assert counts(done) == [1]
+    with pytest.raises(
+        GpuSharingError, match="not even one unit of this recipe fits: CUDA out of memory; lower"
+    ):
+        best_sharing(done)
+
+
+def test_a_tenth_more_is_worth_it_and_less_is_not() -> None:
+    at_the_edge = [Measurement(1, 2, 10.0), Measurement(2, 1, 10.0 * WORTH)]
+    below_it = [Measurement(1, 2, 10.0), Measurement(2, 1, 10.0 * WORTH - 0.01)]
+    assert best_sharing(at_the_edge).processes == 2
+    assert best_sharing(below_it).processes == 1
+
+
+@given(st.integers(1, 99))
+def test_as_many_units_as_recommended_fit_on_a_gpu(processes: int) -> None:
+    resources = recommended(Measurement(processes, 1, 1.0), "cuda")
+    assert int(1 / resources.gpu) == processes
+    assert resources.concurrent is None
+
+
+def test_without_a_gpu_threads_and_units_at_a_time_are_recommended() -> None:
+    resources = recommended(Measurement(4, 3, 1.0), "cpu")
+    assert (resources.cpu, resources.gpu, resources.concurrent) == (3, 0, 4)
+
+
+def shown(done: list[Measurement], on: str) -> str:
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(gpu_sharing_table(done, on))
+    return capture.get()
+
+
+def test_the_table_ends_with_what_to_write_into_the_study_file() -> None:
+    printed = shown(list(measurements(device(float, room=3), cores=8)), "cuda")
+    assert "4 at a time: CUDA out of memory" in printed
+    last = printed.strip().splitlines()[-1]
+    assert last.startswith("in the study file: ")
+    resources = yaml.safe_load(last.removeprefix("in the study file: "))["resources"]
+    assert resources == {"cpu": 2, "gpu": 0.3333}
+    assert yaml.safe_load(shown([Measurement(1, 2, 1.0)], "cpu").split("file: ")[1])["resources"] == {
+        "cpu": 2,
+        "concurrent": 1,
+    }
+
+
+def test_of_a_study_its_first_known_point_is_packed(tmp_path: Path) -> None:
+    study = {
+        "recipe": {"batch_size": 8},
+        "search": {
+            "batch_size": {"type": "categorical", "choices": [8, 32]},
+            "patch_mix.temperature": {"type": "float", "low": 0.05, "high": 0.5},
+        },
+    }
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(study))
+    assert recipe_to_share_a_gpu(path).batch_size == 8
+    study["enqueue"] = [{"batch_size": 32, "patch_mix.temperature": 0.1}]
+    path.write_text(yaml.safe_dump(study))
+    assert (recipe_to_share_a_gpu(path).batch_size, recipe_to_share_a_gpu(path).patch_mix.temperature) == (
+        32,
+        0.1,
+    )
+
+
+def test_a_recipe_is_packed_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({"batch_size": 12}))
+    assert recipe_to_share_a_gpu(path).batch_size == 12
+    path.write_text(yaml.safe_dump({"batch_sise": 12}))
+    with pytest.raises(
+        ConfigError, match=r"recipe\.yaml: batch_sise: no such field; did you mean batch_size"
+    ):
+        recipe_to_share_a_gpu(path)

@@ -1,0 +1,120 @@
+"""Real processes that train a tiny recipe together; what is asserted is that they did, not how fast."""
+
+import multiprocessing
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from data.settings import parse
+from data.synthetic import write_breaths
+from model.training.recipe import Recipe
+from sweep.cli import main
+from sweep.machine.gpu_sharing import GpuSharingError, Measurement
+from sweep.machine.gpu_sharing_processes import Workload, measure, workload
+from sweep.worker.prepared_data import DataPreparation, PreparedData
+
+RECIPE: dict[str, Any] = {
+    "backbone": {"name": "dass", "variant": "tiny"},
+    "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+    "batch_size": 4,
+}
+
+
+def tiny(material: PreparedData | None = None, seconds: float = 0.0, **changes: Any) -> Workload:
+    return Workload(parse(Recipe, {**RECIPE, **changes}, "test"), material, "cpu", steps=2, seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def breaths(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("breaths") / "data"
+    write_breaths(folder, patients=12, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def material(breaths: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    preparation = DataPreparation(breaths, tmp_path_factory.mktemp("cache"), progress=False)
+    return preparation.prepare(parse(Recipe, RECIPE, "test"))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes_train_together_and_say_how_fast_and_how_large(processes: int) -> None:
+    one = measure(tiny(), processes, threads=1)
+    assert (one.processes, one.threads, one.problem) == (processes, 1, None)
+    assert one.steps_per_second > 0
+    assert one.peak > 100 * 2**20, "torch alone is larger"
+    assert one.left > 0
+    assert not multiprocessing.active_children()
+
+
+def test_real_cycles_are_trained_on_when_they_are_given(material: PreparedData) -> None:
+    assert measure(tiny(material), processes=1, threads=1).steps_per_second > 0
+
+
+def test_weights_are_not_needed_to_measure() -> None:
+    pretrained = {**RECIPE["backbone"], "pretrained": "nowhere.pth"}
+    assert measure(tiny(backbone=pretrained), processes=1, threads=1).steps_per_second > 0
+
+
+def test_a_full_memory_is_a_result() -> None:
+    # More than a process can address.
+    one = measure(tiny(batch_size=10**13), processes=2, threads=1)
+    assert one.problem is not None
+    assert "can't allocate memory" in one.problem
+    assert one.steps_per_second == 0
+
+
+def test_a_recipe_that_cannot_be_trained_is_an_error(material: PreparedData) -> None:
+    with pytest.raises(
+        GpuSharingError, match=r"TrainingError: \d+ training cycles do not fill one batch of 5000"
+    ):
+        measure(tiny(material, batch_size=5000), processes=1, threads=1)
+
+
+def test_a_killed_process_is_taken_for_a_full_memory_and_the_others_end() -> None:
+    found: list[Measurement] = []
+    work = tiny(seconds=float("inf"))
+    measuring = threading.Thread(target=lambda: found.append(measure(work, processes=2, threads=1)))
+    measuring.start()
+    while len(children := multiprocessing.active_children()) < 2:
+        time.sleep(0.01)
+    children[0].kill()
+    measuring.join()
+    assert found[0].problem == "a process was killed, as happens when the machine's memory is full"
+    assert not multiprocessing.active_children()
+
+
+def test_the_command_says_what_to_write_into_the_study_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], breaths: Path
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sweep.machine.gpu_sharing_processes.SECONDS", 0.0)
+    monkeypatch.setattr("sweep.machine.gpu_sharing_processes.cores_for_a_device", lambda device: 1)
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    Path("breaths").symlink_to(breaths)
+    monkeypatch.setattr(sys, "argv", ["respsweep", "doctor", "--pack", "recipe.yaml", "--data", "breaths"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    printed = capfd.readouterr().out
+    assert "recipe.yaml on cycles of breaths" in printed
+    assert "in the study file: resources: {cpu: 1, " in printed
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_two_processes_share_a_gpu() -> None:
+    recipe = parse(Recipe, {**RECIPE, "features": {"n_mels": 32, "target_frames": 32}}, "test")
+    work = workload(recipe)
+    assert work.device == "cuda"
+    one = measure(work, processes=2, threads=1)
+    assert one.problem is None
+    assert one.steps_per_second > 0
+    assert 0 < one.peak < torch.cuda.mem_get_info()[1]

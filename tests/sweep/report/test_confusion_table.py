@@ -1,0 +1,41 @@
+import io
+
+from rich.console import Console
+
+from model.training.fit import EpochMetrics
+from sweep.report.confusion_table import confusion_table
+
+# 8 of 10 normal cycles are recognised; 6 of 10 abnormal ones, 9 of 10 as abnormal at all.
+METRICS = EpochMetrics(
+    epoch=7,
+    train_loss=1.0,
+    cross_entropy=1.0,
+    contrast={},
+    learning_rate=1e-3,
+    skipped_steps=0,
+    seconds=1.0,
+    confusion=[[8, 1, 1, 0], [1, 3, 0, 0], [0, 1, 2, 0], [0, 1, 1, 1]],
+)
+
+
+def shown() -> list[str]:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(confusion_table(METRICS))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_rows_are_truth_and_columns_predictions() -> None:
+    lines = shown()
+    assert "validation, epoch 7: rows are truth, columns predictions" in lines[0]
+    rows = [line.replace("│", " ").split() for line in lines]
+    assert ["normal", "8", "1", "1", "0"] in rows
+    assert ["crackle", "1", "3", "0", "0"] in rows
+    assert ["wheeze", "0", "1", "2", "0"] in rows
+    assert ["both", "0", "1", "1", "1"] in rows
+
+
+def test_the_rates_below_are_those_of_the_matrix() -> None:
+    assert shown()[-1] == (
+        "score 70.00 %  (specificity 80.00 %, sensitivity 60.00 %; any abnormal: score 85.00 %)"
+    )

@@ -1,0 +1,64 @@
+from sweep.report.device_time import DeviceTime, Total, device_times, totals
+from sweep.study.board import Board
+from sweep.study.events import (
+    ConfigurationAdded,
+    EpochReported,
+    UnitFailed,
+    UnitFinished,
+    UnitLost,
+    UnitPruned,
+    UnitStarted,
+)
+from sweep.study.units import State
+
+
+def report(number: int) -> dict[str, float]:
+    return {"epoch": number, "score": 0.5}
+
+
+BOARD = Board(
+    [1, 2, 3, 4, 5],
+    [
+        ConfigurationAdded(0, {}),
+        # Lost at 9, four seconds after its first epoch; it needs eight more.
+        UnitStarted(0, 1, at=0.0),
+        EpochReported(0, 1, report(1), at=5.0),
+        UnitLost(0, 1, "gone", at=9.0),
+        UnitStarted(0, 1, at=20.0),
+        EpochReported(0, 1, report(2), at=28.0),
+        UnitFinished(0, 1, 2, at=28.0),
+        # Still runs.
+        UnitStarted(0, 2, at=30.0),
+        ConfigurationAdded(1, {}),
+        UnitStarted(1, 1, at=30.0),
+        EpochReported(1, 1, report(1), at=33.0),
+        UnitPruned(1, 1, "low", at=33.0),
+        ConfigurationAdded(2, {}),
+        UnitStarted(2, 1, at=30.0),
+        EpochReported(2, 1, report(1), at=33.0),
+        UnitFailed(2, 1, "NaN", at=36.0),
+        # Waits: what came after its report is lost.
+        ConfigurationAdded(3, {}),
+        UnitStarted(3, 1, at=30.0),
+        EpochReported(3, 1, report(1), at=33.0),
+        UnitLost(3, 1, "gone", at=34.0),
+    ],
+)
+
+
+def test_time_after_the_last_report_of_a_broken_attempt_is_lost() -> None:
+    assert device_times(BOARD, 40.0) == [
+        DeviceTime("0000-seed1", State.FINISHED, 2, 2, 17.0, 4.0),
+        DeviceTime("0000-seed2", State.RUNNING, 0, 1, 10.0, 0.0),
+        DeviceTime("0001-seed1", State.PRUNED, 1, 1, 3.0, 0.0),
+        DeviceTime("0002-seed1", State.FAILED, 1, 1, 6.0, 6.0),
+        DeviceTime("0003-seed1", State.WAITING, 1, 1, 4.0, 1.0),
+    ]
+
+
+def test_accounts_are_summed_by_how_units_stand() -> None:
+    sums = totals(device_times(BOARD, 40.0))
+    assert sums[State.FINISHED] == Total(1, 13.0, 4.0)
+    assert sums[State.FAILED] == Total(1, 0.0, 6.0)
+    held = sum(total.kept_s + total.lost_s for total in sums.values())
+    assert held == 40.0

@@ -1,0 +1,132 @@
+from typing import Any
+
+import pytest
+
+from sweep.report.leaderboard import failures, leaderboard, written
+from sweep.study.board import Board
+from sweep.study.events import (
+    ConfigurationAdded,
+    ConfigurationDropped,
+    EpochReported,
+    Event,
+    UnitFailed,
+    UnitFinished,
+    UnitPruned,
+    UnitStarted,
+)
+
+
+def reported(configuration: int, seed: int, score: float) -> list[Event]:
+    report = {
+        "epoch": 1,
+        "score": score,
+        "sensitivity": score - 0.1,
+        "specificity": score + 0.1,
+        "any_abnormal_score": 0.9,
+    }
+    return [UnitStarted(configuration, seed), EpochReported(configuration, seed, report)]
+
+
+def trained(configuration: int, seed: int, score: float) -> list[Event]:
+    return [*reported(configuration, seed, score), UnitFinished(configuration, seed, 1)]
+
+
+def added(number: int, **values: Any) -> ConfigurationAdded:
+    return ConfigurationAdded(number, values or {"patch_mix.temperature": 0.1 * number})
+
+
+def rows_of(board: Board, rows: int | None = None) -> list[list[str]]:
+    """The cells of the table, row by row."""
+    table = leaderboard(board, rows=rows)
+    return [list(row) for row in zip(*[map(str, column.cells) for column in table.columns], strict=True)]
+
+
+BOARD = Board(
+    (1, 2),
+    [
+        *[added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)],
+        *[added(1), *reported(1, 1, 0.4), UnitPruned(1, 1, "pruned at epoch 1: score 0.400")],
+        *[added(2), *trained(2, 1, 0.7), *trained(2, 2, 0.7)],
+        *[added(3), *trained(3, 1, 0.9), *reported(3, 2, 0.1), UnitFailed(3, 2, "loss is [NaN]\nTraceback")],
+        *[added(4), *reported(4, 1, 0.45)],
+        *[added(5), *trained(5, 1, 0.3), ConfigurationDropped(5, "dropped after seed 1: 0.300")],
+    ],
+)
+
+
+def test_ranked_configurations_come_first_and_the_others_by_how_far_they_came() -> None:
+    rows = rows_of(BOARD)
+    ranks = [(row[0], row[1]) for row in rows]
+    assert ranks == [("1", "2"), ("2", "0"), ("", "3"), ("", "5"), ("", "4"), ("", "1")]
+
+
+def test_rates_are_percent_with_their_deviation_over_seeds() -> None:
+    rows = {row[1]: row for row in rows_of(BOARD)}
+    assert rows["0"][2:6] == ["55.0 ± 7.1", "45.0 ± 7.1", "65.0 ± 7.1", "2"]
+    assert rows["3"][2:6] == ["90.0", "80.0", "100.0", "1"]
+    assert rows["4"][2:6] == ["", "", "", "0"]
+
+
+def test_every_configuration_says_how_it_stands() -> None:
+    states = {row[1]: row[-1] for row in rows_of(BOARD)}
+    assert states["2"] == "complete"
+    assert states["1"] == "pruned, epoch 1"
+    assert states["3"] == "failed, seed 2"
+    assert states["4"] == "running"
+    assert states["5"] == "dropped"
+
+
+def test_the_pareto_front_is_marked_when_two_rates_are_sought() -> None:
+    def rates(number: int, sensitivity: float, specificity: float) -> list[Event]:
+        report = {"epoch": 1, "score": (sensitivity + specificity) / 2}
+        report |= {"sensitivity": sensitivity, "specificity": specificity, "any_abnormal_score": 0.9}
+        end = UnitFinished(number, 1, 1)
+        return [added(number), UnitStarted(number, 1), EpochReported(number, 1, report), end]
+
+    board = Board((1,), [*rates(0, 0.2, 0.9), *rates(1, 0.5, 0.5), *rates(2, 0.1, 0.8)])
+    table = leaderboard(board, objectives=("sensitivity", "specificity"))
+    states = dict(zip(table.columns[1].cells, table.columns[-1].cells, strict=True))
+    assert states == {"0": "complete, Pareto front", "1": "complete, Pareto front", "2": "complete"}
+
+
+def test_a_failure_is_told_by_the_first_line_of_its_reason() -> None:
+    assert failures(BOARD) == ["0003-seed2 failed: loss is [NaN]"]
+
+
+def test_the_best_rows_alone_may_be_asked_for() -> None:
+    assert [row[1] for row in rows_of(BOARD, rows=2)] == ["2", "0"]
+
+
+def test_the_caption_counts_and_says_what_was_scored() -> None:
+    caption = str(leaderboard(BOARD).caption)
+    assert "6 configurations, 1 dropped in the race over the seeds" in caption
+    assert "units: 6 finished, 1 pruned, 1 failed, 1 under way" in caption
+    assert "the test part was not read" in caption
+
+
+def test_a_field_that_a_configuration_lacks_is_left_empty() -> None:
+    board = Board((1,), [added(0, stage=None), added(1, stage=1, sigma=3.0)])
+    table = leaderboard(board)
+    assert [str(column.header) for column in table.columns[6:8]] == ["stage", "sigma"]
+    assert [row[6:8] for row in rows_of(board)] == [["none", ""], ["1", "3"]]
+
+
+def test_an_empty_board_is_an_empty_table() -> None:
+    assert rows_of(Board((1,))) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.061234567, "0.06123"),
+        (1e-05, "1e-05"),
+        (5, "5"),
+        (None, "none"),
+        (True, "True"),
+        ("adamw", "adamw"),
+        (("time", "frequency"), "time+frequency"),
+        ((), "none"),
+    ],
+)
+def test_a_value_is_written_as_people_do(value: object, text: str) -> None:
+    assert written(value) == text

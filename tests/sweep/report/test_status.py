@@ -1,0 +1,97 @@
+import io
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sweep.config.study_config import StudyConfig
+from sweep.folder.lock import StudyLock
+from sweep.folder.study_folder import StudyFolder
+from sweep.report.status import study_status
+from sweep.study.events import (
+    ConfigurationAdded,
+    EpochReported,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFinished,
+    UnitLost,
+    UnitStarted,
+)
+from sweep.study.journal import Journal
+
+CONFIG = StudyConfig.model_validate(
+    {
+        "search": {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}},
+        "budget": {"configurations": 4, "gpu_hours": 2},
+        "resources": {"gpu": 0.5},
+        "seeds": [1, 2],
+    }
+)
+HOUR = 3600.0
+METRICS = {"score": 0.6, "sensitivity": 0.5, "specificity": 0.7, "any_abnormal_score": 0.65}
+EVENTS: list[Event] = [
+    StudyStarted((1, 2), gpus=0.5, at=0.0),
+    ConfigurationAdded(0, {"patch_mix.beta": 1.0}, at=0.0),
+    UnitStarted(0, 1, at=0.0),
+    EpochReported(0, 1, {"epoch": 1, **METRICS}, at=HOUR),
+    UnitFinished(0, 1, 1, at=HOUR),
+    UnitStarted(0, 2, at=HOUR),
+]
+
+
+def status_of(folder: StudyFolder, *more: Event, units: bool = False) -> str:
+    journal = Journal(folder.journal)
+    for event in [*EVENTS, *more]:
+        journal.write(event)
+    journal.close()
+    console = Console(record=True, width=200, file=io.StringIO())
+    console.print(study_status(folder, units=units))
+    return console.export_text()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return StudyFolder.create(tmp_path, "one", CONFIG)
+
+
+def test_a_study_whose_driver_died_says_when_and_how_to_go_on(folder: StudyFolder) -> None:
+    StudyLock(folder.path).sign()
+    os.utime(folder.path / "driver.json", (1.5 * HOUR, 1.5 * HOUR))
+    status = status_of(folder)
+    assert "its driver died, last sign of life 1970-01-01" in status
+    assert "go on with: respsweep run --resume one" in status
+    # Half an hour of the second unit counts, and no more: nothing has run since.
+    assert "budget: configurations 1 of 4, gpu_hours 0.75 of 2" in status
+    assert "run for 1:30:00, times started: 1" in status
+
+
+def test_a_running_study_says_who_runs_it(folder: StudyFolder) -> None:
+    with StudyLock(folder.path) as lock:
+        lock.sign()
+        assert f"running (process {os.getpid()} on " in status_of(folder)
+
+
+def test_an_interrupted_study_counts_what_it_has_and_what_it_lost(folder: StudyFolder) -> None:
+    lost = UnitLost(0, 2, "interrupted", counts=False, at=1.2 * HOUR)
+    status = status_of(folder, lost, StudyStopped("interrupted", at=1.2 * HOUR), units=True)
+    assert "interrupted, since 1970-01-01" in status
+    assert "configurations: 1 open" in status
+    assert "units: 1 finished, 1 waiting" in status
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in status.splitlines()]
+    assert ["finished", "1", "0.500", "0.000"] in cells
+    assert ["waiting", "1", "0.000", "0.100"] in cells
+    assert ["0000-seed2", "waiting", "0", "1", "720.0", "720.0"] in cells
+
+
+def test_a_study_that_is_over_needs_no_resuming(folder: StudyFolder) -> None:
+    end = [
+        EpochReported(0, 2, {"epoch": 1, **METRICS}),
+        UnitFinished(0, 2, 1, at=2 * HOUR),
+        StudyStopped("over"),
+    ]
+    status = status_of(folder, *end)
+    assert ": over, since" in status
+    assert "go on with" not in status
+    assert "best: configuration 0, 0.600 ± 0.000" in status

@@ -1,0 +1,219 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweep.study.board import Board
+from sweep.study.events import (
+    ConfigurationAdded,
+    ConfigurationDropped,
+    EpochReported,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFailed,
+    UnitFinished,
+    UnitLost,
+    UnitPruned,
+    UnitStarted,
+)
+from sweep.study.journal import Journal, JournalError, read_journal
+from sweep.study.units import Fate, State
+
+SEEDS = (1, 2)
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+    st.tuples(st.sampled_from(["time", "frequency"]), st.integers()),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """Events that can happen one after the other."""
+    board = Board()
+    events: list[Event] = []
+    for _ in range(draw(st.integers(0, 25))):
+        event = draw(st.sampled_from(possible(draw, board)))
+        board.apply(event)
+        events.append(event)
+    return events
+
+
+def possible(draw: st.DrawFn, board: Board) -> list[Event]:
+    at = draw(st.floats(0, 1e10))
+    if not board.drivers or board.drivers[-1].ended is not None:
+        return [StudyStarted(SEEDS, ("budget.configurations: 2 -> 3",), at=at)]
+    values = draw(st.dictionaries(st.text(), VALUES, max_size=3))
+    events: list[Event] = [
+        StudyStopped(draw(st.text()), at=at),
+        ConfigurationAdded(len(board.configurations), values, at=at),
+    ]
+    for configuration in board.configurations:
+        number = configuration.number
+        if (seed := configuration.next_seed(board.seeds)) is not None and board.scores.open[number]:
+            events.append(UnitStarted(number, seed, at=at))
+            if not configuration.units_in(State.RUNNING, State.WAITING):
+                events.append(ConfigurationDropped(number, draw(st.text()), at=at))
+    for number, seed in board.waiting:
+        events += [UnitStarted(number, seed, at=at), UnitFailed(number, seed, draw(st.text()), at=at)]
+    for (number, seed), unit in board.running.items():
+        epochs = len(unit.curve)
+        report = {"epoch": epochs + 1, "score": draw(st.floats(0, 1)), "confusion": [[1, 0], [2, 3]]}
+        events += [
+            EpochReported(number, seed, report, at=at),
+            UnitPruned(number, seed, draw(st.text()), at=at),
+            UnitFailed(number, seed, draw(st.text()), at=at),
+            UnitLost(number, seed, draw(st.text()), draw(st.booleans()), draw(st.booleans()), at=at),
+        ]
+        if epochs:
+            events.append(UnitFinished(number, seed, draw(st.integers(1, epochs)), at=at))
+    return events
+
+
+def contents(board: Board) -> tuple[object, ...]:
+    """All that a board says."""
+    rates = [board.scores.metric(name).tolist() for name in ("score", "sensitivity")]
+    table = [[[None if math.isnan(cell) else cell for cell in row] for row in rate] for rate in rates]
+    return (
+        board.configurations,
+        (board.seeds, board.drivers, board.stopped, board.decisions),
+        (list(board.running), list(board.waiting)),
+        (dict(board.ended), dict(board.device_seconds)),
+        (table, board.scores.started.tolist(), board.scores.open.tolist()),
+        [configuration.number for configuration in board.ranking()],
+    )
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that every example writes anew."""
+    return tmp_path_factory.mktemp("journal") / "journal.jsonl"
+
+
+def write(path: Path, events: list[Event]) -> None:
+    path.unlink(missing_ok=True)
+    journal = Journal(path)
+    for event in events:
+        journal.write(event)
+    journal.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=histories())
+def test_what_was_written_is_read_back(path: Path, events: list[Event]) -> None:
+    write(path, events)
+    assert list(read_journal(path)) == events
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=histories(), data=st.data())
+def test_any_prefix_of_a_journal_is_a_board(path: Path, events: list[Event], data: st.DataObject) -> None:
+    write(path, events)
+    content = path.read_bytes()
+    prefix = content[: data.draw(st.integers(0, len(content)))]
+    path.write_bytes(prefix)
+    # The first line is the header; a line without its end was torn by the crash.
+    whole = max(0, prefix.count(b"\n") - 1)
+    replayed = Board(events=read_journal(path))
+    assert contents(replayed) == contents(Board(events=events[:whole]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(events=histories())
+def test_replaying_twice_gives_the_board_of_once(path: Path, events: list[Event]) -> None:
+    write(path, events)
+    once, twice = Board(events=read_journal(path)), Board(events=read_journal(path))
+    assert contents(once) == contents(twice)
+
+
+@settings(max_examples=40, deadline=None)
+@given(events=histories(), data=st.data())
+def test_a_journal_goes_on_where_a_crash_cut_it(path: Path, events: list[Event], data: st.DataObject) -> None:
+    write(path, events)
+    content = path.read_bytes()
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    kept = list(read_journal(path))
+    journal = Journal(path)
+    for event in events[len(kept) :]:
+        journal.write(event)
+    journal.close()
+    assert list(read_journal(path)) == events
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=histories())
+def test_what_a_board_counts_on_the_way_is_what_its_units_say(events: list[Event]) -> None:
+    board = Board(events=events)
+    units = board.units()
+    assert set(board.running) == {(u.configuration, u.seed) for u in units if u.state is State.RUNNING}
+    assert set(board.waiting) == {(u.configuration, u.seed) for u in units if u.state is State.WAITING}
+    assert board.started == len(units)
+    for state in (State.FINISHED, State.PRUNED, State.FAILED):
+        assert board.ended[state] == sum(unit.state is state for unit in units)
+    for configuration in board.configurations:
+        scores = board.scores.metric("score")[configuration.number]
+        assert sorted(scores[~np.isnan(scores)].tolist()) == sorted(configuration.finished_values("score"))
+        assert board.scores.started[configuration.number] == len(configuration.units)
+    assert {one.number for one in board.ranking()} == {
+        one.number for one in board.configurations if one.fate(board.seeds) is Fate.COMPLETE
+    }
+
+
+def test_an_event_is_on_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.write(UnitStarted(0, 1))
+    assert list(read_journal(tmp_path / "journal.jsonl")) == [UnitStarted(0, 1)]
+    journal.close()
+
+
+def test_every_line_is_an_object_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, [ConfigurationAdded(0, {"smoothing.blocks": (2, 3)}), UnitFailed(0, 1, "two\nlines")])
+    header, added, failed = map(json.loads, path.read_text().splitlines())
+    assert header == {"journal": "respsweep", "format": 2}
+    assert added == {
+        "event": "ConfigurationAdded",
+        "at": 0.0,
+        "configuration": 0,
+        "values": {"smoothing.blocks": [2, 3]},
+    }
+    assert failed["reason"] == "two\nlines"
+
+
+@pytest.mark.parametrize("line", ["not JSON", "[]", '{"event": "UnitSold"}', '{"event": "UnitStarted"}', ""])
+def test_a_line_that_is_no_event_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, [ConfigurationAdded(0, {})])
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(JournalError, match=r"journal\.jsonl:3: not an event"):
+        list(read_journal(path))
+
+
+def test_the_journal_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"journal": "respsweep", "format": 99}\n')
+    with pytest.raises(JournalError, match="journal format 99, this version reads 2"):
+        list(read_journal(path))
+
+
+def test_a_missing_journal_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match=r"none\.jsonl: cannot be read: No such file"):
+        list(read_journal(tmp_path / "none.jsonl"))
+
+
+def test_a_number_that_json_lacks_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    with pytest.raises(ValueError, match="JSON"):
+        journal.write(EpochReported(0, 1, {"epoch": 1, "score": float("nan")}))
+    journal.close()
+    assert list(read_journal(path)) == []

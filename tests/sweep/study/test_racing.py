@@ -1,0 +1,482 @@
+"""Rules on hand-made boards, in races played to their end, against Optuna's pruner, and in a small simulation."""
+
+import math
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.pruners import WilcoxonPruner
+from optuna.trial import TrialState, create_trial
+from pydantic import TypeAdapter, ValidationError
+
+from sweep.study.racing import (
+    ContendersConfig,
+    HalvingConfig,
+    NoRacingConfig,
+    PooledZConfig,
+    Race,
+    RacingConfig,
+    Verdict,
+    WilcoxonConfig,
+    verdict,
+    warning,
+)
+
+RULES = [ContendersConfig(), PooledZConfig(), WilcoxonConfig(), HalvingConfig(), NoRacingConfig()]
+every_rule = pytest.mark.parametrize("config", RULES, ids=lambda config: config.name)
+SEEDS = 5
+
+
+def race_of(*rows: list[float], closed: tuple[int, ...] = ()) -> Race:
+    """Finished scores by row, nothing under way, all rows open but the `closed` ones."""
+    scores = np.full((len(rows), SEEDS), np.nan)
+    for row, finished in enumerate(rows):
+        scores[row, : len(finished)] = finished
+    started = np.array([len(finished) for finished in rows])
+    return Race(scores, started, ~np.isin(np.arange(len(rows)), closed))
+
+
+# Four in front with two seeds each, four points ahead of a crowd with one; the seed deviation is about a point.
+FRONT = [[0.64, 0.66], [0.64, 0.65], [0.65, 0.63], [0.63, 0.64]]
+CROWD = [[0.60], [0.60], [0.60], [0.60]]
+
+
+# --- contenders ---
+
+
+def test_a_contender_may_be_better_than_the_best() -> None:
+    # One squared difference of 0.02, so that s^2 = (4 * 0.015^2 + 0.0002) / 5 = 0.00022. Against the best, 0.65 on
+    # two seeds: z = -0.04 / (s sqrt(3/2)) = -2.20 for 0.61, -1.1 for 0.63.
+    race = race_of([0.64, 0.66], [0.63], [0.61], [0.625], [0.625])
+    found = verdict(ContendersConfig(), race)
+    assert found.order == (1, 3, 4, 0)
+    assert dict(found.behind) == {
+        2: "dropped after seed 1: 0.610 against 0.640 on the same seeds, P(better) = 0.01"
+    }
+
+
+def test_a_lower_p_keeps_more_contenders() -> None:
+    race = race_of([0.64, 0.66], [0.63], [0.61], [0.625], [0.625])
+    assert 2 in verdict(ContendersConfig(p=0.01), race).order
+
+
+def test_fewest_seeds_go_first_then_the_better_mean() -> None:
+    found = verdict(ContendersConfig(), race_of([0.60, 0.61], [0.60, 0.62], [0.60], [0.61]))
+    assert found.order == (3, 2, 1, 0)
+
+
+def test_a_contender_must_be_among_the_best_share() -> None:
+    race = race_of(*([0.60 + 0.0001 * row] for row in range(100)))
+    found = verdict(ContendersConfig(), race)
+    assert set(found.order) == set(range(65, 100))
+    assert found.behind[64] == (
+        "dropped after seed 1: 0.606 against 0.610 on the same seeds, P(better) = 0.43, rank 36 of 100 where 35 go on"
+    )
+
+
+def test_few_are_not_thinned_out_by_the_share() -> None:
+    race = race_of(*([0.60 + 0.0001 * row] for row in range(6)))
+    assert set(verdict(ContendersConfig(), race).order) == {1, 2, 3, 4, 5}
+
+
+def test_who_cannot_catch_up_is_given_up_for_good() -> None:
+    found = verdict(ContendersConfig(), race_of(*FRONT, *CROWD))
+    # s^2 = (4 * 0.015^2 + 0.0005) / 8 = 0.000175; -0.05 / (s sqrt(3/2)) = -3.09.
+    reason = "dropped after seed 1: 0.600 against 0.640 on the same seeds, P(better) < 0.01"
+    assert dict(found.dropped) == dict.fromkeys((4, 5, 6, 7), reason)
+    assert not found.behind
+
+
+def test_nobody_is_given_up_for_good_while_little_is_known() -> None:
+    seven_rows = verdict(ContendersConfig(), race_of(*FRONT, *CROWD[:3]))
+    three_degrees = verdict(ContendersConfig(), race_of(*FRONT[:3], *CROWD, [0.60]))
+    assert not seven_rows.dropped
+    assert not three_degrees.dropped
+    assert set(seven_rows.behind) == {4, 5, 6}
+    assert set(three_degrees.behind) == {3, 4, 5, 6, 7}
+
+
+def test_a_wide_deviation_between_seeds_keeps_more_in_the_race() -> None:
+    narrow = race_of([0.65, 0.65], [0.64, 0.64], [0.64, 0.64], [0.60])
+    wide = race_of([0.69, 0.61], [0.68, 0.60], [0.68, 0.60], [0.60])
+    assert 3 in verdict(ContendersConfig(), narrow).behind
+    assert 3 in verdict(ContendersConfig(), wide).order
+
+
+def test_a_bad_tail_changes_nothing_at_the_top() -> None:
+    good = race_of(*FRONT, [0.63], [0.61])
+    with_tail = race_of(*FRONT, [0.63], [0.61], [0.20], [0.50], [0.01])
+    assert verdict(ContendersConfig(), good).order == verdict(ContendersConfig(), with_tail).order
+
+
+def test_a_row_that_failed_informs_but_is_not_the_best() -> None:
+    race = race_of([0.90], [0.60], [0.61], [0.62], [0.60], closed=(0,))
+    found = verdict(ContendersConfig(), race)
+    assert set(found.order) == {1, 2, 3, 4}
+
+
+# --- pooled z ---
+
+
+def test_pooled_z_compares_the_same_seeds() -> None:
+    # Squares: 4 * 0.01^2 for the best, with freedom 4; s^2 = (4 * 0.015^2 + 0.0004) / 8 = 0.0001625, so that a row with
+    # one seed is lost below -1.645 s sqrt(2) = -0.0297 against 0.66, the best's score on that seed.
+    best = [0.66, 0.64, 0.65, 0.64, 0.66]
+    race = race_of(best, [0.637], [0.637], [0.632], [0.629])
+    found = verdict(PooledZConfig(), race)
+    assert found.order == (1, 2, 3)
+    assert dict(found.dropped) == {4: "dropped after seed 1: 0.629 against 0.660 on the same seeds, z = -1.7"}
+
+
+@pytest.mark.parametrize("config", [PooledZConfig(), WilcoxonConfig()], ids=lambda config: config.name)
+def test_without_a_complete_row_nobody_is_given_up(config: RacingConfig) -> None:
+    found = verdict(config, race_of([0.9, 0.9, 0.9, 0.9], [0.8], [0.7], [0.1, 0.1, 0.1], [0.1, 0.1]))
+    assert found.order == (0, 3, 4, 1, 2)
+    assert not found.dropped
+
+
+# --- Wilcoxon ---
+
+
+def test_four_seeds_below_the_best_are_enough_for_wilcoxon_and_three_are_not() -> None:
+    best = [0.66, 0.65, 0.64, 0.66, 0.65]
+    four, three = [0.61, 0.59, 0.62, 0.60], [0.31, 0.29, 0.32]
+    found = verdict(WilcoxonConfig(), race_of(best, [0.66], [0.66], four, three))
+    assert dict(found.dropped) == {3: "dropped after seed 4: 0.605 against 0.653 on the same seeds, p = 0.06"}
+    assert found.order == (4, 1, 2)
+
+
+def test_wilcoxon_spares_whose_mean_is_not_below_the_best() -> None:
+    # Ranks 1, 2, 3 are below and 4 is above: p = 7/16, but the mean is 0.66 against 0.65.
+    best, mixed = [0.65] * 5, [0.64, 0.639, 0.638, 0.723]
+    race = race_of(best, [0.9], [0.9], mixed)
+    assert verdict(WilcoxonConfig(p=0.45), race).order == (3, 1, 2)
+    race = race_of(best, [0.9], [0.9], [*mixed[:3], 0.67])
+    assert set(verdict(WilcoxonConfig(p=0.45), race).dropped) == {3}
+
+
+def test_wilcoxon_says_when_it_cannot_spare_a_seed() -> None:
+    # Two pairs give 1/4 at best, four pairs 1/16 = 0.0625; the fifth pair comes too late to spare anything.
+    assert warning(WilcoxonConfig(p=0.1), 5) is None
+    told = warning(WilcoxonConfig(p=0.05), 5)
+    assert told is not None
+    assert told.startswith("racing.p: 0.05 spares nothing: while one of 5 seeds is left to spare")
+    assert "has 4 pairs, and its p is 0.0625 at best" in told
+    assert warning(WilcoxonConfig(p=0.05), 6) is None
+    assert warning(WilcoxonConfig(p=0.25), 3) is not None
+    assert all(warning(config, 2) is None for config in RULES if config.name != "wilcoxon")
+
+
+def optuna_prunes(best: np.ndarray, scores: np.ndarray, p: float) -> bool:
+    """What Optuna says of a running trial beside one complete trial."""
+    study = optuna.create_study(direction="maximize")
+    steps = dict(enumerate(best.tolist()))
+    study.add_trial(
+        create_trial(value=float(best.mean()), intermediate_values=steps, state=TrialState.COMPLETE)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        pruner = WilcoxonPruner(p_threshold=p)
+    steps = dict(enumerate(scores.tolist()))
+    trial = create_trial(state=TrialState.RUNNING, intermediate_values=steps)
+    return pruner.prune(study, trial)
+
+
+def test_wilcoxon_is_optunas_pruner() -> None:
+    random = np.random.default_rng(0)
+    verdicts = []
+    for _ in range(300):
+        best = random.normal(0.6, 0.02, SEEDS).round(2)  # two digits: ties and zeros occur
+        scores = random.normal(0.58, 0.02, random.integers(1, SEEDS)).round(2)
+        p = random.choice([0.07, 0.1, 0.2, 0.3])
+        # Two more at the best's heels, so that the row is not spared as one of three.
+        race = race_of(best.tolist(), [0.99], [0.99], scores.tolist())
+        ours = 3 in verdict(WilcoxonConfig(p=p), race).dropped
+        assert ours == optuna_prunes(best, scores, p), (best, scores, p)
+        verdicts.append(ours)
+    assert 50 < sum(verdicts) < 250
+
+
+# --- halving ---
+
+
+def test_halving_promotes_the_better_half_of_a_rung() -> None:
+    race = race_of([0.60], [0.61], [0.62], [0.63], [0.64], [0.65], [0.66], [0.67])
+    found = verdict(HalvingConfig(), race)
+    assert found.order == (7, 6, 5, 4)
+    assert found.behind[3] == (
+        "dropped after seed 1: 0.630 against 0.670 on the same seeds, 5 of 8 at rung 1"
+    )
+
+
+def test_halving_takes_who_was_promoted_to_the_next_rung() -> None:
+    # Rungs are 1, 2, 4, 5: two of the four with two seeds go on, to four seeds, whoever is ahead at three.
+    race = race_of([0.60], [0.60], [0.60], [0.60], [0.7, 0.6], [0.7, 0.61], [0.7, 0.5, 0.3], [0.7, 0.63])
+    found = verdict(HalvingConfig(), race)
+    assert found.order == (7, 5, 6)
+    assert found.finalists == (4,)
+    assert found.behind[0].endswith("5 of 8 at rung 1")
+
+
+def test_halving_by_three_keeps_a_third() -> None:
+    race = race_of(*([0.60 + 0.01 * row] for row in range(12)))
+    assert verdict(HalvingConfig(reduction_factor=3), race).order == (11, 10, 9, 8)
+
+
+# --- all rules ---
+
+
+@every_rule
+def test_the_best_three_get_their_seeds_whatever_the_rule_says(config: RacingConfig) -> None:
+    # The third is 20 points behind, but there is no better third.
+    done = [0.80, 0.81, 0.80, 0.81, 0.80]
+    found = verdict(config, race_of(done, done, [0.6, 0.6, 0.6, 0.6], *([[0.1, 0.1, 0.1, 0.1]] * 9)))
+    assert 2 in found.order + found.finalists
+    assert 2 not in found.dropped
+    assert 2 not in found.behind
+
+
+def test_finalists_are_not_among_those_that_deserve_a_seed() -> None:
+    done = [0.80, 0.81, 0.80, 0.81, 0.80]
+    found = verdict(ContendersConfig(), race_of(done, [0.60], [0.70], [0.60, 0.61]))
+    assert found.order == ()
+    assert found.finalists == (2, 3)
+    assert set(found.behind) == {1}
+
+
+@every_rule
+def test_who_has_no_finished_seed_or_none_left_to_start_is_not_judged(config: RacingConfig) -> None:
+    scores = np.array([[0.6, 0.6, np.nan], [np.nan, np.nan, np.nan], [0.6, 0.6, 0.6], [0.1, np.nan, np.nan]])
+    race = Race(scores, np.array([3, 1, 3, 1]), np.array([True, True, True, False]))
+    assert verdict(config, race) == Verdict((), (), {}, {})
+
+
+@every_rule
+@pytest.mark.parametrize("rows", [0, 3])
+def test_a_race_without_scores_has_no_verdict(config: RacingConfig, rows: int) -> None:
+    race = Race(np.full((rows, SEEDS), np.nan), np.zeros(rows, dtype=int), np.ones(rows, dtype=bool))
+    assert verdict(config, race) == Verdict((), (), {}, {})
+
+
+def test_without_racing_a_configuration_gets_all_seeds_before_the_next() -> None:
+    found = verdict(NoRacingConfig(), race_of([0.1], [0.6, 0.6], [0.9, 0.9, 0.9, 0.9, 0.9], [0.3]))
+    assert found.order == (0, 1, 3)
+
+
+def test_rules_are_read_by_name() -> None:
+    read = TypeAdapter[RacingConfig](RacingConfig).validate_python
+    assert read({"name": "contenders", "p": 0.2}) == ContendersConfig(p=0.2)
+    assert [read({"name": config.name}) for config in RULES] == RULES
+    with pytest.raises(ValidationError, match=r"'contenders', 'pooled_z', 'wilcoxon', 'halving', 'none'"):
+        read({"name": "race"})
+
+
+# --- two objectives ---
+
+
+def two_objectives(*rows: list[tuple[float, float]]) -> Race:
+    objectives = np.full((len(rows), SEEDS, 2), np.nan)
+    for row, finished in enumerate(rows):
+        objectives[row, : len(finished)] = finished
+    started = np.array([len(finished) for finished in rows])
+    return Race(objectives.mean(2), started, np.ones(len(rows), dtype=bool), objectives)
+
+
+# Three complete rows ahead by score, at the middle of the front.
+MIDDLE = [[(0.70, 0.70)] * SEEDS, [(0.71, 0.69)] * SEEDS, [(0.69, 0.71)] * SEEDS]
+
+
+def test_the_front_gets_all_its_seeds_though_its_score_is_low() -> None:
+    race = two_objectives(*MIDDLE, [(0.80, 0.20)] * 3, [(0.40, 0.20)])
+    found = verdict(ContendersConfig(), race)
+    assert found.order == (3,)
+    assert set(found.behind) == {4}
+    assert not verdict(ContendersConfig(), Race(race.scores, race.started, race.open)).order
+
+
+def test_who_may_be_beaten_in_one_objective_only_is_spared() -> None:
+    # s = sqrt(4 * 0.015^2 / 16) = 0.0075 in each objective. A sensitivity of 0.70 is below 0.71 with a probability of
+    # Phi(0.01 / (s sqrt(6/5))) = 0.89, which is not yet 0.9; 0.60 surely is.
+    race = two_objectives(*MIDDLE, [(0.70, 0.50)], [(0.60, 0.50)])
+    found = verdict(ContendersConfig(), race)
+    assert found.order == (3,)
+    assert set(found.behind) == {4}
+
+
+def test_who_is_probably_beaten_in_both_objectives_is_not_given_up_for_good() -> None:
+    # By score the row at (0.69, 0.60) is lost, z = -0.055 / (0.0075 sqrt(6/5)), but in sensitivity it is below 0.71 only
+    # with Phi(0.02 / (0.0075 sqrt(6/5))) = 0.9926, and below 0.70 with 0.89; the one at (0.693, 0.60) with 0.98.
+    crowd = [[(0.30, 0.30)]] * 4
+    found = verdict(ContendersConfig(), two_objectives(*MIDDLE, [(0.690, 0.60)], [(0.693, 0.60)], *crowd))
+    assert found.order == ()
+    assert set(found.behind) == {4}
+    assert set(found.dropped) == {3, 5, 6, 7, 8}
+
+
+def test_a_row_that_failed_is_not_on_the_front() -> None:
+    race = two_objectives(*MIDDLE, [(0.99, 0.99)], [(0.80, 0.20)])
+    race.open[3] = False
+    assert verdict(ContendersConfig(), race).order == (4,)
+
+
+def test_of_those_that_always_answer_normal_one_gets_all_its_seeds() -> None:
+    race = two_objectives(*MIDDLE, [(0.0, 1.0)] * 2, [(0.0, 1.0)] * 2)
+    found = verdict(ContendersConfig(), race)
+    assert found.order == (3,)
+    assert set(found.behind) == {4}
+
+
+# --- races played to their end ---
+
+
+def played(
+    config: RacingConfig, scores: np.ndarray, objectives: np.ndarray | None = None
+) -> tuple[Race, Verdict]:
+    """The race once nobody gets a seed any more; first seeds first. A NaN in `scores` is a first seed pruned."""
+    rows = len(scores)
+    shown = np.full_like(scores, np.nan)
+    shown[:, 0] = scores[:, 0]
+    both = None if objectives is None else np.where(np.isnan(shown)[..., None], np.nan, objectives)
+    race = Race(shown, np.ones(rows, dtype=int), ~np.isnan(scores[:, 0]), both)
+    while True:
+        found = verdict(config, race)
+        race.open[list(found.dropped)] = False
+        wanted = found.order + found.finalists
+        if not wanted:
+            return race, found
+        row = wanted[0]
+        seed = race.started[row]
+        race.scores[row, seed] = scores[row, seed]
+        if race.objectives is not None and objectives is not None:
+            race.objectives[row, seed] = objectives[row, seed]
+        race.started[row] += 1
+
+
+def complete(race: Race) -> np.ndarray:
+    return np.flatnonzero(np.isfinite(race.scores).all(1))
+
+
+@st.composite
+def score_tables(draw: st.DrawFn, pruned: bool = True) -> np.ndarray:
+    """(rows, seeds) on a coarse grid, so that ties are common; some rows lose their first seed."""
+    rows, seeds = draw(st.integers(1, 14)), draw(st.integers(1, 5))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    quality = random.normal(0.6, draw(st.sampled_from([0.0, 0.02, 0.2])), (rows, 1))
+    scores = (
+        (quality + random.normal(0, draw(st.sampled_from([0.0, 0.01, 0.1])), (rows, seeds)))
+        .round(2)
+        .clip(0, 1)
+    )
+    if pruned:
+        scores[random.random(rows) < draw(st.sampled_from([0.0, 0.4]))] = np.nan
+    return scores
+
+
+rules = st.sampled_from(
+    [*RULES, ContendersConfig(p=0.4, p_drop=0.4, share=0.1, at_least=1), PooledZConfig(p=0.4)]
+)
+
+
+@settings(deadline=None)
+@given(rules, score_tables())
+def test_at_the_end_three_rows_have_all_seeds_if_there_are_three(
+    config: RacingConfig, scores: np.ndarray
+) -> None:
+    race, found = played(config, scores)
+    left = int((~np.isnan(scores[:, 0])).sum())
+    assert len(complete(race)) >= min(3, left)
+    incomplete = race.open & (race.started < scores.shape[1])
+    assert set(found.behind) == set(np.flatnonzero(incomplete).tolist())
+    if isinstance(config, NoRacingConfig):
+        assert len(complete(race)) == left
+
+
+@settings(deadline=None)
+@given(rules, score_tables(pruned=False))
+def test_at_the_end_the_front_has_all_seeds(config: RacingConfig, sensitivity: np.ndarray) -> None:
+    specificity = 1 - sensitivity[::-1] ** 2
+    objectives = np.stack([sensitivity, specificity], axis=-1)
+    race, _ = played(config, objectives.mean(2), objectives)
+    assert race.objectives is not None
+    done = complete(race).tolist()
+    means = np.nansum(race.objectives, 1) / race.started[:, None]
+    for row in np.flatnonzero(race.open):
+        beaten = ((means >= means[row]).all(1) & (race.open | np.isin(np.arange(len(means)), done))).sum() > 1
+        assert row in done or beaten
+
+
+@settings(deadline=None)
+@given(rules, score_tables(), st.data())
+def test_a_row_stands_in_one_place_only_and_only_while_it_is_open(
+    config: RacingConfig, scores: np.ndarray, data: st.DataObject
+) -> None:
+    rows, seeds = scores.shape
+    started = np.array(data.draw(st.lists(st.integers(1, seeds), min_size=rows, max_size=rows)))
+    finished = np.array([data.draw(st.integers(0, count)) for count in started])
+    is_open = np.array(data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows)))
+    race = Race(np.where(np.arange(seeds) < finished[:, None], scores, np.nan), started, is_open)
+    before = (race.scores.copy(), race.started.copy(), race.open.copy())
+    found = verdict(config, race)
+    places = [*found.order, *found.finalists, *found.dropped, *found.behind]
+    assert len(places) == len(set(places))
+    scored = np.isfinite(race.scores).any(1)
+    assert set(places) == set(np.flatnonzero(is_open & scored & (started < seeds)).tolist())
+    assert all(
+        reason.startswith("dropped after seed ")
+        for reason in [*found.dropped.values(), *found.behind.values()]
+    )
+    may_win = scored & (is_open | np.isfinite(race.scores).all(1))
+    means = np.where(may_win, np.nansum(race.scores, 1) / np.isfinite(race.scores).sum(1).clip(1), -np.inf)
+    third = np.sort(means)[-3:].min()
+    assert all(means[row] <= third for row in [*found.dropped, *found.behind])
+    for array, copy in zip((race.scores, race.started, race.open), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert verdict(config, race) == found
+
+
+def test_a_verdict_stands_when_the_board_goes_on() -> None:
+    race = race_of(*FRONT, *CROWD)
+    found = verdict(ContendersConfig(), race)
+    told = dict(found.dropped)
+    race.scores[:] = 0.0
+    race.started[:] = SEEDS
+    assert dict(found.dropped) == told
+
+
+# --- what it saves ---
+
+
+def without_tail(random: np.random.Generator) -> np.ndarray:
+    return random.normal(0.6, 0.02, 100)
+
+
+def with_tail(random: np.random.Generator) -> np.ndarray:
+    return without_tail(random) - 0.1 * (random.random(100) < 0.2)
+
+
+def dense_at_the_top(random: np.random.Generator) -> np.ndarray:
+    return 0.6 - abs(random.normal(0, 0.02, 100))
+
+
+@pytest.mark.parametrize("qualities", [without_tail, with_tail, dense_at_the_top])
+@pytest.mark.parametrize("seed_deviation", [0.008, 0.015])
+def test_contenders_save_most_seeds_and_lose_next_to_nothing(
+    qualities: Callable[[np.random.Generator], np.ndarray], seed_deviation: float
+) -> None:
+    random = np.random.default_rng(0)
+    saved, lost = [], []
+    for _ in range(60):
+        quality = qualities(random)
+        scores = quality[:, None] + random.normal(0, seed_deviation, (100, SEEDS))
+        race, _ = played(ContendersConfig(), scores)
+        saved.append(1 - race.started.sum() / scores.size)
+        winner = np.where(
+            np.isfinite(race.scores).all(1), np.nan_to_num(race.scores).mean(1), -math.inf
+        ).argmax()
+        lost.append(quality[scores.mean(1).argmax()] - quality[winner])
+    assert np.mean(saved) > 0.6
+    assert np.mean(lost) < 0.0005

@@ -1,0 +1,28 @@
+import pytest
+
+from sweep.study.units import State, Summary, Unit, unit_id
+
+
+def test_a_unit_is_over_when_it_neither_runs_nor_waits() -> None:
+    over = {state for state in State if Unit(0, 1, state).over}
+    assert over == {State.FINISHED, State.PRUNED, State.FAILED}
+
+
+def test_units_sort_by_configuration_in_a_folder() -> None:
+    assert sorted([unit_id(10, 1), unit_id(9, 2), unit_id(9, 1)]) == [
+        "0009-seed1",
+        "0009-seed2",
+        "0010-seed1",
+    ]
+
+
+def test_a_mean_has_an_interval_by_students_t() -> None:
+    # t(0.975, 4) = 2.776, and the standard error is 0.1 / sqrt(5).
+    low, high = Summary(0.6, 0.1, 5).interval() or (0, 0)
+    assert (low, high) == pytest.approx((0.6 - 0.1242, 0.6 + 0.1242), abs=1e-4)
+    assert Summary(0.6, None, 1).interval() is None
+
+
+def test_one_seed_has_a_mean_and_no_deviation() -> None:
+    assert Summary.of([0.5]) == Summary(0.5, None, 1)
+    assert str(Summary.of([0.5])) == "0.500"

@@ -1,0 +1,162 @@
+from mlflow.entities import Metric
+
+from sweep.study.events import (
+    ConfigurationAdded,
+    ConfigurationDropped,
+    EpochReported,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFailed,
+    UnitFinished,
+    UnitLost,
+    UnitPruned,
+    UnitStarted,
+)
+from sweep.tracking.runs import RunUpdate, RunUpdates
+
+
+def epoch(number: int, score: float, **more: object) -> dict[str, object]:
+    rates = {"score": score, "sensitivity": 0.2, "specificity": 0.8, "any_abnormal_score": 0.6}
+    return {
+        "epoch": number,
+        **rates,
+        "train_loss": 1.5,
+        "contrast_time": 0.5,
+        "confusion": [[1]],
+        "skipped_steps": 0,
+        **more,
+    }
+
+
+def updates_of(events: list[Event]) -> dict[str, RunUpdate]:
+    return {update.name: update for update in RunUpdates(events).take()}
+
+
+def statuses_of(events: list[Event]) -> dict[str, str]:
+    return {name: update.status for name, update in updates_of(events).items()}
+
+
+def values(metrics: list[Metric], name: str) -> list[tuple[int, float]]:
+    return [(metric.step, metric.value) for metric in metrics if metric.key == name]
+
+
+STARTED = StudyStarted((1, 2), at=0.5)
+ADDED = ConfigurationAdded(0, {"patch_mix.beta": 0.5, "smoothing.stage": None}, at=1.0)
+RUNS: list[Event] = [
+    *[STARTED, ADDED, UnitStarted(0, 1, at=2.0)],
+    *[EpochReported(0, 1, epoch(1, 0.4), at=3.0), EpochReported(0, 1, epoch(2, 0.5), at=4.25)],
+]
+TRAINED: list[Event] = [*RUNS, UnitFinished(0, 1, 2, at=5.5)]
+SECOND: list[Event] = [
+    *[UnitStarted(0, 2, at=6), EpochReported(0, 2, epoch(1, 0.7), at=7), UnitFinished(0, 2, 1, at=8)],
+]
+BOTH = ("configuration 0", "0000-seed1")
+
+
+def test_a_configuration_comes_before_its_units() -> None:
+    assert list(updates_of(TRAINED)) == ["configuration 0", "0000-seed1"]
+
+
+def test_both_runs_carry_what_was_searched() -> None:
+    configuration, unit = (updates_of(TRAINED)[name] for name in BOTH)
+    assert configuration.params == {"patch_mix.beta": "0.5", "smoothing.stage": "None"}
+    assert unit.params == {**configuration.params, "seed": "1"}
+    assert (configuration.parent, unit.parent) == (None, "configuration 0")
+
+
+def test_a_units_run_holds_its_curves_by_epoch() -> None:
+    metrics = updates_of(TRAINED)["0000-seed1"].metrics
+    assert values(metrics, "score") == [(1, 0.4), (2, 0.5)]
+    assert values(metrics, "contrast_time") == [(1, 0.5), (2, 0.5)]
+    assert not values(metrics, "confusion")
+    assert not values(metrics, "skipped_steps")
+
+
+def test_a_configurations_run_holds_means_by_number_of_seeds() -> None:
+    one, two = (updates_of(events)["configuration 0"] for events in (TRAINED, [*TRAINED, *SECOND]))
+    assert values(one.metrics, "score_mean") == [(1, 0.5)]
+    assert not values(one.metrics, "score_sd")
+    assert one.status == "RUNNING"
+    assert values(two.metrics, "score_mean") == [(1, 0.5), (2, 0.6)]
+    deviations = [(step, round(sd, 6)) for step, sd in values(two.metrics, "score_sd")]
+    assert deviations == [(2, round(0.02**0.5, 6))]
+    assert values(two.metrics, "seeds") == [(1, 1), (2, 2)]
+    assert values(two.metrics, "specificity_mean") == [(1, 0.8), (2, 0.8)]
+    assert two.status == "FINISHED"
+
+
+def test_a_stopped_unit_says_why_and_so_does_its_configuration() -> None:
+    for end, status in ((UnitPruned(0, 1, "low\nvery"), "KILLED"), (UnitFailed(0, 1, "low\nvery"), "FAILED")):
+        updates = updates_of([*RUNS, end])
+        assert {update.status for update in updates.values()} == {status}
+        assert updates["0000-seed1"].tags["respsweep.reason"] == "low\nvery"
+        assert updates["configuration 0"].tags["respsweep.reason"] == "low"
+
+
+def test_a_dropped_configuration_says_why_and_its_units_stay_finished() -> None:
+    updates = updates_of([*TRAINED, ConfigurationDropped(0, "P(better) 0.01", at=6)])
+    assert [updates[name].status for name in BOTH] == ["KILLED", "FINISHED"]
+    assert updates["configuration 0"].tags["respsweep.reason"] == "P(better) 0.01"
+
+
+def test_a_unit_without_a_worker_is_scheduled_until_it_goes_on() -> None:
+    lost: list[Event] = [*RUNS, UnitLost(0, 1, "the node died\nTraceback", at=5)]
+    unit = updates_of(lost)["0000-seed1"]
+    assert unit.status == "SCHEDULED"
+    assert unit.tags["respsweep.lost"] == "the node died (failures so far: 1)"
+    again: list[Event] = [*lost, UnitStarted(0, 1, at=6)]
+    assert updates_of(again)["0000-seed1"].status == "RUNNING"
+    twice = updates_of([*again, UnitLost(0, 1, "interrupted", counts=False, at=7)])["0000-seed1"]
+    assert twice.tags["respsweep.lost"] == "interrupted (failures so far: 1)"
+
+
+def test_epochs_that_a_unit_reports_again_are_not_drawn_again() -> None:
+    again: list[Event] = [UnitLost(0, 1, "the node died", at=5), UnitStarted(0, 1, at=6)]
+    again += [EpochReported(0, 1, epoch(number, 0.5), at=5 + number) for number in (2, 3)]
+    unit = updates_of([*RUNS, *again])["0000-seed1"]
+    score = [(metric.step, metric.timestamp) for metric in unit.metrics if metric.key == "score"]
+    assert score == [(1, 3000), (2, 4250), (3, 8000)]
+
+
+def test_a_note_is_a_tag_even_on_an_epoch_that_was_known() -> None:
+    note = "checkpoint was corrupt, fell back to the previous one"
+    back = [UnitLost(0, 1, "the node died"), UnitStarted(0, 1), EpochReported(0, 1, epoch(2, 0.5, note=note))]
+    unit = updates_of([*RUNS, *back])["0000-seed1"]
+    assert unit.tags["respsweep.note"] == note
+    assert not values(unit.metrics, "note")
+
+
+def test_nothing_seems_to_run_when_no_driver_holds_the_study() -> None:
+    stopped = StudyStopped("interrupted", at=9)
+    assert statuses_of([*RUNS, stopped]) == dict.fromkeys(BOTH, "SCHEDULED")
+    assert statuses_of([*RUNS, UnitLost(0, 1, "driver"), stopped]) == dict.fromkeys(BOTH, "SCHEDULED")
+    assert statuses_of([*TRAINED, stopped]) == {"configuration 0": "SCHEDULED", "0000-seed1": "FINISHED"}
+    assert set(statuses_of([*TRAINED, *SECOND, stopped]).values()) == {"FINISHED"}
+
+
+def test_a_complete_configuration_runs_again_when_it_gets_a_further_seed() -> None:
+    extended: list[Event] = [
+        *TRAINED,
+        *SECOND,
+        StudyStopped("complete", at=9),
+        StudyStarted((1, 2, 3), at=10),
+    ]
+    assert statuses_of(extended)["configuration 0"] == "FINISHED"
+    assert statuses_of([*extended, UnitStarted(0, 3, at=11)])["configuration 0"] == "RUNNING"
+
+
+def test_times_are_those_of_the_events_in_milliseconds() -> None:
+    unit = updates_of(TRAINED)["0000-seed1"]
+    assert (unit.since, unit.changed) == (2000, 5500)
+    assert [metric.timestamp for metric in unit.metrics if metric.key == "score"] == [3000, 4250]
+
+
+def test_an_update_is_handed_over_once() -> None:
+    updates = RunUpdates([STARTED, ADDED])
+    assert [update.name for update in updates.take()] == ["configuration 0"]
+    assert updates.take() == []
+    updates.hear(UnitStarted(0, 1))
+    updates.take()
+    updates.hear(EpochReported(0, 1, epoch(1, 0.4)))
+    assert [update.name for update in updates.take()] == ["0000-seed1"]

@@ -1,0 +1,388 @@
+"""`respsweep ui --serve` in earnest: real servers, real requests."""
+
+import os
+import pty
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import requests
+from mlflow import MlflowClient
+from rich.console import Console
+
+from sweep.cli import main
+from sweep.study.events import ConfigurationAdded, StudyStarted
+from sweep.tracking import server as tracking_server
+from sweep.tracking.server import ServerStorage, TrackingServerError, serve_study
+from sweep.tracking.tracker import Tracking, TrackingError
+
+Serve = Callable[..., Any]
+PASSWORD = "correct-horse-battery"
+READ = "/api/2.0/mlflow/experiments/get?experiment_id=0"
+SEARCH = "/ajax-api/2.0/mlflow/runs/search"
+ON_A_STORE = "--serve", "--backend", "sqlite:////disk/mlflow.db", "--studies"
+STUDY = [StudyStarted((1, 2), at=1.7e9), ConfigurationAdded(0, {"patch_mix.beta": 0.5}, at=1.7e9 + 1)]
+
+
+def processes_of(session: int) -> list[str]:
+    """Command lines of what still runs in a session."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, of_session, *_ = process.joinpath("stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(of_session) == session and state != "Z":
+            found.append(process.joinpath("cmdline").read_text())
+    return found
+
+
+def complaint(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *arguments: object) -> str:
+    monkeypatch.setattr("sys.argv", ["respsweep", "ui", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_a_server_says_how_to_use_it_answers_to_its_names_only_and_ends_with_all_its_processes(
+    serve: Serve, tmp_path: Path
+) -> None:
+    # A second loopback address stands for a private one: MLflow knows it as little as that.
+    served = serve("--host", "127.0.0.2", wait=False)
+    served.uri = f"http://127.0.0.2:{served.port}"
+    while f"--tracking-uri {served.uri}" not in served.printed():
+        assert served.process.poll() is None, served.printed()
+        time.sleep(0.1)
+    home = tmp_path / "served" / ".mlflow"
+    assert f"runs in sqlite:///{home}/mlflow.db, files in {home}/artifacts" in served.printed()
+    assert home.stat().st_mode & 0o077 == 0
+    assert (home / "mlflow.db").stat().st_mode & 0o077 == 0
+
+    # Forwarded to other ports by ssh, by its address, by its name.
+    own = os.uname().nodename
+    for host in ("localhost:8123", "localhost", "127.0.0.1:9", "[::1]:77", "127.0.0.2:81", f"{own}:5000"):
+        assert served.get(READ, headers={"Host": host}).status_code == 200, host
+    for host in ("evil.example", "evil.example:5000", "10.evil.example", "127.0.0.1.evil.example:5000"):
+        assert served.get(READ, headers={"Host": host}).status_code == 403, host
+
+    def searched_from(origin: str) -> int:
+        asked = {"headers": {"Origin": origin}, "json": {"experiment_ids": ["0"]}, "timeout": 60}
+        return requests.post(served.uri + SEARCH, **asked).status_code
+
+    # What browsers send from the pages of this server.
+    for origin in (served.uri, "http://localhost:8123", f"http://{own}:{served.port}"):
+        assert searched_from(origin) == 200, origin
+    for origin in ("http://evil.example", f"{served.uri}.evil.example", "http://127.0.0.2:1"):
+        assert searched_from(origin) == 403, origin
+        allowed = served.get(READ, headers={"Origin": origin}).headers.get("Access-Control-Allow-Origin")
+        assert allowed != origin
+
+    (session,) = served.sessions()
+    assert processes_of(session)
+    assert served.stop(signal.SIGINT) == 0
+    assert not processes_of(session)
+
+
+@pytest.mark.slow
+def test_files_of_runs_go_through_the_server(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve("--artifacts", str(tmp_path / "files"))
+    client = MlflowClient(served.uri)
+    run = client.create_run(client.create_experiment("with files")).info.run_id
+    # The client finds the server's files by the address that is set for the process.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", served.uri)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(served.uri)
+    try:
+        client.log_text(run, "a breath", "note.txt")
+        assert [file.path for file in client.list_artifacts(run)] == ["note.txt"]
+    finally:
+        mlflow.set_tracking_uri(before)
+    (stored,) = tmp_path.glob("files/**/note.txt")
+    assert stored.read_text() == "a breath"
+    assert served.stop() == 0
+
+
+def test_a_server_that_is_killed_ends_its_command_with_one_line(serve: Serve) -> None:
+    served = serve()
+    served.kill()
+    assert served.process.returncode == 1
+    assert "error: the MLflow server ended by itself, with status -9" in served.printed()
+
+
+def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve("--auth", MLFLOW_TRACKING_USERNAME="ann", MLFLOW_TRACKING_PASSWORD=PASSWORD)
+    assert "administrator: ann" in served.printed()
+    for path in ("/", READ, "/ajax-api/2.0/mlflow/experiments/search?max_results=5"):
+        assert served.get(path).status_code == 401, path
+        assert served.get(path, auth=("ann", "wrong-horse-battery")).status_code == 401, path
+        assert served.get(path, auth=("admin", "password1234")).status_code == 401, path
+        assert served.get(path, auth=("ann", PASSWORD)).status_code == 200, path
+
+    with pytest.raises(TrackingError) as denial:
+        Tracking(served.uri, "locked", None, "locked", [], {})
+    assert str(denial.value) == (
+        f"tracking server {served.uri}: 401, not logged in; set MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD"
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+    tracking = Tracking(served.uri, "locked", None, "locked", [], {})
+    for event in STUDY:
+        tracking(event)
+    tracking.close()
+    client = MlflowClient(served.uri)
+    experiment = client.get_experiment_by_name("locked")
+    assert experiment is not None
+    assert [run.info.run_name for run in client.search_runs([experiment.experiment_id])] == [
+        "configuration 0"
+    ]
+
+    # Another user, who may log in, sees nothing that is not granted to them.
+    user = {"username": "bob", "password": "another-horse-battery"}
+    made = requests.post(
+        f"{served.uri}/api/2.0/mlflow/users/create", json=user, auth=("ann", PASSWORD), timeout=60
+    )
+    assert made.status_code == 200
+    path = f"/api/2.0/mlflow/experiments/get?experiment_id={experiment.experiment_id}"
+    assert served.get(path, auth=("bob", user["password"])).status_code == 403
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "bob")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", user["password"])
+    with pytest.raises(TrackingError, match=r": 403, not permitted; set MLFLOW_TRACKING_USERNAME and"):
+        Tracking(served.uri, "locked", None, "locked", [], {})
+
+    # In sight of other users of this machine: neither arguments nor files.
+    for session in served.sessions():
+        assert PASSWORD not in "".join(processes_of(session))
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or PASSWORD.encode() not in file.read_bytes(), file
+    assert (tmp_path / "served" / ".mlflow" / "mlflow-users.db").stat().st_mode & 0o077 == 0
+    assert served.stop() == 0
+
+
+@pytest.mark.slow
+def test_the_administrator_of_a_server_stays_who_they_were(serve: Serve) -> None:
+    first = serve("--auth", MLFLOW_TRACKING_USERNAME="ann", MLFLOW_TRACKING_PASSWORD=PASSWORD)
+    assert first.stop() == 0
+    again = serve(
+        "--auth", wait=False, MLFLOW_TRACKING_USERNAME="ann", MLFLOW_TRACKING_PASSWORD=PASSWORD[:-1]
+    )
+    assert again.ended() == 1
+    assert "error: MLFLOW_TRACKING_PASSWORD: ann has another one in sqlite:///" in again.printed()
+    # No password in the environment: whom the server knows may go on.
+    last = serve("--auth", MLFLOW_TRACKING_USERNAME="ann", MLFLOW_TRACKING_PASSWORD="")
+    assert last.get(READ, auth=("ann", PASSWORD)).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_password_that_no_longer_holds_costs_nothing_once_it_is_mended(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.tracking.tracker.RETRY_AFTER_S", 0.05)
+    served = serve("--auth", MLFLOW_TRACKING_PASSWORD=PASSWORD)
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+    tracking = Tracking(served.uri, "lab", None, "lab", [], {})
+    # MLflow's client looks at each request.
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
+    tracking(STUDY[0])
+    tracking(STUDY[1])
+    deadline = time.monotonic() + 60
+    while tracking._trouble is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+    tracking.close()
+
+    tracking = Tracking(served.uri, "lab", None, "lab", STUDY, {})
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
+    tracking(ConfigurationAdded(1, {"patch_mix.beta": 1.0}, at=1.7e9 + 2))
+    with pytest.raises(TrackingError) as loss:
+        tracking.close(timeout_s=3)
+    assert str(loss.value) == (
+        "MLflow misses some results (401, not logged in; set MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD); the study folder has them all, and resuming the study sends them"
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+    client = MlflowClient(served.uri)
+    experiment = client.get_experiment_by_name("lab")
+    assert experiment is not None
+    assert [run.info.run_name for run in client.search_runs([experiment.experiment_id])] == [
+        "configuration 0"
+    ]
+
+
+@pytest.mark.slow
+def test_a_made_up_password_is_told_once_on_a_terminal_and_works(serve: Serve, tmp_path: Path) -> None:
+    log = serve("--auth", wait=False, MLFLOW_TRACKING_PASSWORD="", folder=tmp_path / "log")
+    assert log.ended() == 1
+    assert "error: --auth: admin has no password yet, and a made-up one would stay in a log" in log.printed()
+
+    served = log.__class__(tmp_path / "terminal", ("--auth",), {"MLFLOW_TRACKING_PASSWORD": ""})
+    theirs, ours = pty.openpty()
+    command = ["--studies", str(tmp_path / "terminal"), "--port", str(served.port), "--auth"]
+    environment = {**os.environ, "MLFLOW_TRACKING_PASSWORD": ""}
+    process = subprocess.Popen(
+        [log.process.args[0], "ui", "--serve", *command],
+        env=environment,
+        stdout=ours,
+        stderr=ours,
+    )
+    os.close(ours)
+    try:
+        printed = b""
+        while b"--tracking-uri" not in printed:
+            printed += os.read(theirs, 4096)
+        (line,) = [line for line in printed.decode().splitlines() if "told this once" in line]
+        password = line.rpartition(" ")[2]
+        assert served.get(READ, auth=("admin", password)).status_code == 200
+    finally:
+        process.terminate()
+        process.wait(60)
+        os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--serve", "--host", "0.0.0.0"), "--host 0.0.0.0: would be every address of this machine"),
+        (("--serve", "--host", "8.8.8.8"), "--host 8.8.8.8: 8.8.8.8 is a public address"),
+        (
+            ("--serve", "--backend", f"postgresql://ann:{PASSWORD}@host/runs"),
+            "--backend: the URI holds a password",
+        ),
+        (("--serve", "--artifacts", f"s3://key:{PASSWORD}@bucket"), "--artifacts: the URI holds a password"),
+        (("--serve", "--artifacts", f"s3://AKIA{PASSWORD}@bucket"), "--artifacts: the URI holds a password"),
+        (
+            ("--serve", "--artifacts", "s3://bucket/lab?scheme=http"),
+            "--artifacts s3://bucket/lab?scheme=http: MLflow does not read what follows the `?`",
+        ),
+        (
+            (*ON_A_STORE, "s3://bucket/lab?endpoint_override=h:9000&scheme=http"),
+            "--studies s3://bucket/lab?endpoint_override=h:9000&scheme=http: MLflow does not read what follows",
+        ),
+        ((*ON_A_STORE, f"s3://key:{PASSWORD}@bucket/lab"), "s3://bucket/lab: the address holds a user"),
+        ((*ON_A_STORE, f"s3://AKIA{PASSWORD}@bucket/lab"), "s3://bucket/lab: the address holds a user"),
+        (("--serve", "done"), "done: --serve is for all studies"),
+        ((), "no study: name one that keeps its runs itself, or give --serve"),
+        (
+            ("done", "--auth"),
+            "--host, --backend, --artifacts, --auth and --with-ray are for a server; give --serve too",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_refused_in_one_line_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    reason: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = complaint(monkeypatch, capfd, *arguments)
+    assert error.startswith(f"error: {reason}")
+    assert PASSWORD not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_in_use_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        error = complaint(monkeypatch, capfd, "--serve", "--port", port)
+    assert error == f"error: --port {port}: Address already in use; give another one\n"
+
+
+def test_the_ui_of_a_study_on_a_server_is_there() -> None:
+    with pytest.raises(
+        TrackingServerError, match="the runs of this study are on http://tracking; open it there"
+    ):
+        serve_study("http://tracking", "sqlite:///study/mlflow.db", 5000)
+
+
+def test_a_server_of_studies_in_an_object_store_needs_a_disk_for_its_database() -> None:
+    with pytest.raises(
+        TrackingServerError, match="--studies s3://bucket/lab: a database needs a disk; give one"
+    ):
+        ServerStorage.choose("s3://bucket/lab", None, None)
+    chosen = ServerStorage.choose("s3://bucket/lab/", "sqlite:////disk/mlflow.db", None)
+    assert chosen == ServerStorage("sqlite:////disk/mlflow.db", "s3://bucket/lab/.mlflow/artifacts")
+    # Files elsewhere need nothing of the store but its name.
+    query = "s3://bucket/lab?scheme=http"
+    assert (
+        ServerStorage.choose(query, "sqlite:////disk/mlflow.db", "gs://b/files").artifacts == "gs://b/files"
+    )
+    # A folder needs nothing; one is made only for what was not given a place.
+    assert ServerStorage.choose("lab", None, None).folder_to_make == Path("lab/.mlflow").absolute()
+    assert ServerStorage.choose("lab", "sqlite:////disk/mlflow.db", "/disk/files").folder_to_make is None
+
+
+def test_a_ray_head_is_known_by_its_process(tmp_path: Path) -> None:
+    stand_in = tmp_path / "gcs_stand_in"
+    shutil.copy("/bin/sleep", stand_in)
+    assert not tracking_server.ray_head_runs("gcs_stand_in")
+    process = subprocess.Popen([str(stand_in), "600"])
+    try:
+        # A process may be told of before it has its new name.
+        deadline = time.monotonic() + 60
+        while not tracking_server.ray_head_runs("gcs_stand_in"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert not tracking_server.ray_head_runs("gcs_stand_in")
+
+
+def test_a_server_with_ray_ends_when_that_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heads, started = iter([True, True, False]), []
+    monkeypatch.setattr(tracking_server, "ray_head_runs", lambda: next(heads))
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        tracking_server.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1]
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    tracking_server.serve(
+        ServerStorage.choose(str(tmp_path), None, None),
+        "127.0.0.1",
+        port,
+        False,
+        Console(quiet=True),
+        with_ray=True,
+    )
+    (server,) = started
+    assert not processes_of(server.pid)
+
+
+def test_without_a_ray_head_a_server_cannot_be_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking_server, "ray_head_runs", lambda: False)
+    with pytest.raises(TrackingServerError, match=r"no Ray head of yours runs here"):
+        tracking_server.serve(
+            ServerStorage.choose(str(tmp_path), None, None),
+            "127.0.0.1",
+            5000,
+            False,
+            Console(quiet=True),
+            with_ray=True,
+        )

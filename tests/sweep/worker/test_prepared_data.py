@@ -1,0 +1,205 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.settings import parse
+from data.synthetic import write_breaths
+from model.training.recipe import Recipe
+from sweep.storage.storage import FolderStorage
+from sweep.worker import prepared_data as recordings
+from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
+
+RECIPE = parse(
+    Recipe,
+    {
+        "backbone": {"name": "dass", "variant": "tiny"},
+        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+    },
+    "test",
+)
+OPEN = """
+import json, sys
+from pathlib import Path
+from sweep.storage import storage
+from sweep.worker.prepared_data import PreparedData, load_examples
+download = storage.FolderStorage.download
+def counted(self, name, path):
+    with open(sys.argv[2], "a") as log:
+        log.write(name + chr(10))
+    download(self, name, path)
+storage.FolderStorage.download = counted
+print("ready", flush=True)
+sys.stdin.readline()
+train, validation = load_examples(PreparedData(**json.loads(sys.argv[1])), 0)
+print(len(train), len(validation))
+"""
+
+
+@pytest.fixture(scope="module")
+def breaths(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("breaths") / "data"
+    write_breaths(folder, patients=12, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("driver")
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of another machine than the driver's."""
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "node"))
+    recordings._open_store.cache_clear()
+    return tmp_path / "node"
+
+
+@pytest.fixture
+def material(breaths: Path, driver: Path) -> PreparedData:
+    """As a driver makes it that shares nothing."""
+    return DataPreparation(breaths, driver, progress=False).prepare(RECIPE)
+
+
+@pytest.fixture
+def shared(breaths: Path, driver: Path, tmp_path: Path) -> PreparedData:
+    """As a driver makes it that shares, none of whose own folders a node sees."""
+    preparation = DataPreparation(breaths, driver, progress=False)
+    preparation.share(str(tmp_path / "shared"))
+    return unseen(preparation.prepare(RECIPE))
+
+
+def unseen(material: PreparedData) -> PreparedData:
+    return dataclasses.replace(material, cache="/nowhere/cache", recordings="/nowhere/breaths")
+
+
+def equal(material: PreparedData, other: PreparedData) -> bool:
+    both = zip(load_examples(material, 0), load_examples(other, 0), strict=True)
+    return all(
+        torch.equal(a.features, b.features) and torch.equal(a.labels, b.labels) and a.rows is not None
+        for a, b in both
+    )
+
+
+def test_on_one_machine_nothing_is_copied(
+    material: PreparedData, driver: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(driver))
+    before = sorted(driver.rglob("*"))
+    load_examples(unseen(material), 0)
+    assert sorted(driver.rglob("*")) == before
+
+
+def test_a_cache_that_all_machines_see_is_opened_where_it_is(material: PreparedData, node: Path) -> None:
+    load_examples(material, 0)
+    assert not (node / "features").exists()
+
+
+def test_a_node_copies_what_is_shared_once(shared: PreparedData, material: PreparedData, node: Path) -> None:
+    assert equal(shared, material)
+    assert (node / "features" / shared.store / "features.npy").exists()
+    assert (node / "folds" / shared.folds).exists()
+    # From then on it needs nobody.
+    recordings._open_store.cache_clear()
+    load_examples(dataclasses.replace(shared, shared="/nowhere/shared"), 0)
+
+
+def test_two_processes_of_a_node_copy_it_once(shared: PreparedData, node: Path, tmp_path: Path) -> None:
+    log = tmp_path / "downloads"
+    asked = json.dumps(dataclasses.asdict(shared))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN, asked, str(log)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    counts = {process.communicate("go\n")[0] for process in processes}
+    assert [process.returncode for process in processes] == [0, 0]
+    assert len(counts) == 1
+    assert sorted(log.read_text().split()) == sorted(
+        f"features/{shared.store}/{name}" for name in ("features.npy", "index.json")
+    )
+
+
+def test_a_copy_that_was_cut_short_is_none(
+    shared: PreparedData, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(self: FolderStorage, name: str, path: Path) -> None:
+        path.write_bytes(b"torn")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderStorage, "download", torn)
+        with pytest.raises(OSError, match=r"features\.npy: 4 of \d+ bytes came"):
+            load_examples(shared, 0)
+    assert not (node / "features" / shared.store).exists()
+    load_examples(shared, 0)
+
+
+def test_an_unfinished_shared_copy_is_not_taken(shared: PreparedData, node: Path, tmp_path: Path) -> None:
+    (tmp_path / "shared" / "features" / shared.store / "index.json").unlink()
+    with pytest.raises(DataPreparationError, match=r"no such features in"):
+        load_examples(shared, 0)
+
+
+def test_a_node_that_sees_the_recordings_makes_its_own(
+    material: PreparedData, breaths: Path, node: Path
+) -> None:
+    alone = dataclasses.replace(unseen(material), recordings=str(breaths))
+    assert equal(alone, material)
+    assert (node / "features" / material.store).is_dir()
+
+
+def test_other_recordings_under_the_same_name_are_refused(
+    material: PreparedData, node: Path, tmp_path: Path
+) -> None:
+    write_breaths(tmp_path / "others", patients=12, seed=1)
+    other = dataclasses.replace(unseen(material), recordings=str(tmp_path / "others"))
+    with pytest.raises(
+        DataPreparationError, match=r"others: other recordings on this machine \(data_hash \w{12}\) than"
+    ):
+        load_examples(other, 0)
+    assert not list(node.glob("features/train-*"))
+
+
+def test_a_node_that_sees_nothing_says_where_it_looked(material: PreparedData, node: Path) -> None:
+    with pytest.raises(DataPreparationError) as nothing:
+        load_examples(dataclasses.replace(unseen(material), shared="/nowhere/shared"), 0)
+    for place in (
+        f"{node}/features",
+        "/nowhere/shared/features",
+        "/nowhere/cache/features",
+        "/nowhere/breaths",
+    ):
+        assert place in str(nothing.value)
+    assert "\n" not in str(nothing.value)
+
+
+def test_a_shared_place_that_cannot_be_written_is_one_line(
+    breaths: Path, driver: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    preparation = DataPreparation(breaths, driver, progress=False)
+    preparation.prepare(RECIPE)
+    with pytest.raises(
+        DataPreparationError, match=r"file/shared: the features cannot be copied there: .*Not a directory"
+    ):
+        preparation.share(str(tmp_path / "file" / "shared"))
+
+
+def test_what_was_made_before_is_shared_too(breaths: Path, driver: Path, node: Path, tmp_path: Path) -> None:
+    preparation = DataPreparation(breaths, driver, progress=False)
+    preparation.prepare(RECIPE)
+    preparation.share(str(tmp_path / "shared"))
+    load_examples(unseen(preparation.prepare(RECIPE)), 0)
+    assert list(node.glob("features/train-*"))

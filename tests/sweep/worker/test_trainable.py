@@ -1,0 +1,240 @@
+import dataclasses
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from data.batches import Examples
+from data.settings import parse
+from data.synthetic import write_breaths
+from model.training.checkpoint import load_checkpoint
+from model.training.recipe import Recipe
+from sweep.config.study_config import ResourcesConfig
+from sweep.study.score_table import METRICS
+from sweep.worker.drain_notice import NodeDrainedError
+from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
+from sweep.worker.trainable import CHUNKS, UnitTrainable, unit_config
+from sweep.worker.weights import Weights
+
+RECIPE: dict[str, Any] = {
+    "backbone": {"name": "dass", "variant": "tiny"},
+    "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+    "optimiser": {"learning_rate": 1e-3},
+    "epochs": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    folder = tmp_path_factory.mktemp("breaths")
+    write_breaths(folder / "data", patients=12, seed=0)
+    return DataPreparation(folder / "data", folder / "cache", progress=False).prepare(
+        parse(Recipe, RECIPE, "test")
+    )
+
+
+def config(material: PreparedData, folder: Path, seed: int = 1, **changes: Any) -> dict[str, Any]:
+    return unit_config(
+        0, seed, parse(Recipe, {**RECIPE, **changes}, "test"), material, folder, ResourcesConfig()
+    )
+
+
+def test_a_unit_reports_each_epoch_and_says_which_one_counts(material: PreparedData, tmp_path: Path) -> None:
+    unit = UnitTrainable(config(material, tmp_path))
+    first, second = unit.train(), unit.train()
+    assert [report["epoch"] for report in first["reports"]] == [1]
+    assert [report["epoch"] for report in second["reports"]] == [2]
+    assert set(METRICS) <= set(first["reports"][0])
+    assert (first["done"], second["done"], second["selected_epoch"]) == (False, True, 2)
+
+
+def test_a_lost_unit_goes_on_from_its_checkpoint_and_tells_its_past_again(
+    material: PreparedData, tmp_path: Path
+) -> None:
+    whole = UnitTrainable(config(material, tmp_path / "whole"))
+    expected = [report for _ in range(2) for report in whole.train()["reports"]]
+    UnitTrainable(config(material, tmp_path / "lost")).train()
+    again = UnitTrainable(config(material, tmp_path / "lost")).train()
+    assert again["done"]
+    for got, wanted in zip(again["reports"], expected, strict=True):
+        assert {**got, "seconds": 0} == {**wanted, "seconds": 0}
+
+
+def test_a_process_is_used_again_for_the_next_unit(material: PreparedData, tmp_path: Path) -> None:
+    unit = UnitTrainable(config(material, tmp_path, seed=1))
+    unit.train()
+    assert unit.reset(config(material, tmp_path, seed=2))
+    reused = unit.train()["reports"]
+    fresh = UnitTrainable(config(material, tmp_path / "fresh", seed=2)).train()["reports"]
+    assert {**reused[0], "seconds": 0} == {**fresh[0], "seconds": 0}
+
+
+def test_all_units_of_a_process_share_one_table(material: PreparedData) -> None:
+    parts = [part for fold in (0, 1) for part in load_examples(material, fold)]
+    assert len({part.features.data_ptr() for part in parts}) == 1
+    assert len({id(part.copies) for part in parts}) == 1
+    rows = [set(part.rows.tolist()) for part in parts if part.rows is not None]
+    assert rows[0].isdisjoint(rows[1])
+    assert rows[0] != rows[2]
+
+
+@pytest.mark.parametrize(("gpu", "share"), [(0, 1.0), (0.25, 0.25), (1, 1.0), (2, 1.0)])
+def test_a_unit_knows_its_share_of_a_device(
+    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: float, share: float
+) -> None:
+    asked: list[tuple[str, float]] = []
+
+    def placed(examples: Examples, device: str, share: float) -> Examples:
+        asked.append((device, share))
+        return examples
+
+    resources = ResourcesConfig(gpu=gpu)
+    settings = unit_config(0, 1, parse(Recipe, RECIPE, "test"), material, tmp_path, resources)
+    monkeypatch.setattr("data.batches.Examples.to", placed)
+    monkeypatch.setattr("sweep.worker.trainable.Training", lambda *_, **__: None)
+    UnitTrainable(settings)
+    assert asked == [("cuda" if gpu else "cpu", share)] * 2
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_unit_whose_node_goes_saves_within_the_epoch_and_ends_elsewhere_as_undisturbed(
+    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    whole = UnitTrainable(config(material, tmp_path / "whole"))
+    expected = [report for _ in range(2) for report in whole.train()["reports"]]
+    unit = UnitTrainable(config(material, tmp_path / "moved"))
+    unit.train()
+    asked = iter([False] * after + [True])
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.worker.trainable.drain_notice", lambda: lambda: next(asked))
+        with pytest.raises(NodeDrainedError, match=r"about to be taken back; saved in epoch 2"):
+            unit.train()
+    begun = load_checkpoint(tmp_path / "moved" / "0000-seed1" / "checkpoint.pt")["begun"]
+    assert begun["steps"] == after
+    again = UnitTrainable(config(material, tmp_path / "moved")).train()
+    assert again["done"]
+    assert [{**report, "seconds": 0} for report in again["reports"]] == [
+        {**report, "seconds": 0} for report in expected
+    ]
+
+
+def test_a_damaged_checkpoint_falls_back_and_says_so(material: PreparedData, tmp_path: Path) -> None:
+    whole = UnitTrainable(config(material, tmp_path / "whole", epochs=3))
+    expected = [report for _ in range(2) for report in whole.train()["reports"]]
+    unit = UnitTrainable(config(material, tmp_path, epochs=3))
+    unit.train()
+    unit.train()
+    (tmp_path / "0000-seed1" / "checkpoint.pt").write_bytes(b"torn")
+    again = UnitTrainable(config(material, tmp_path, epochs=3)).train()["reports"]
+    note = again[-1].pop("note")
+    assert "going on from the one before it" in note
+    assert [report["confusion"] for report in again] == [report["confusion"] for report in expected]
+
+
+def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
+    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    expected = UnitTrainable(config(material, tmp_path / "whole")).train()["reports"]
+    with monkeypatch.context() as patch:
+        patch.setattr("model.training.fit.Training.run_epoch_unless", full)
+        result = UnitTrainable(config(material, tmp_path)).train()
+    assert result["done"]
+    assert result["lost"].startswith("OutOfMemoryError: CUDA out of memory")
+    assert "failure" not in result
+    smaller = config(material, tmp_path) | {"accumulate": CHUNKS}
+    (report,) = UnitTrainable(smaller).train()["reports"]
+    assert report["note"] == "batches trained in 4 chunks, as they did not fit whole"
+    assert report["train_loss"] == pytest.approx(expected[0]["train_loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)",
+    ],
+)
+def test_a_full_memory_is_known_by_its_words_too(
+    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("sweep.worker.trainable.Training", full)
+    assert message in UnitTrainable(config(material, tmp_path)).train()["lost"]
+
+
+def test_an_error_of_the_device_is_the_workers_death(
+    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    unit = UnitTrainable(config(material, tmp_path))
+    monkeypatch.setattr("model.training.fit.Training.run_epoch_unless", broken)
+    with pytest.raises(RuntimeError, match=r"illegal memory access"):
+        unit.train()
+
+
+def test_a_checkpoint_of_another_recipe_is_begun_anew(material: PreparedData, tmp_path: Path) -> None:
+    UnitTrainable(config(material, tmp_path)).train()
+    other = config(material, tmp_path, epochs=3)
+    (report,) = UnitTrainable(other).train()["reports"]
+    assert "the checkpoint belongs to recipe" in report["note"]
+    assert report["note"].endswith("the run begins anew")
+
+
+def test_weights_may_lie_elsewhere_when_a_unit_goes_on(material: PreparedData) -> None:
+    recipe = parse(Recipe, {**RECIPE, "backbone": {"variant": "tiny", "pretrained": "weights.pth"}}, "test")
+    here, there = (
+        unit_config(0, 1, recipe, material, Path("units"), ResourcesConfig(), weights=Weights(path, "0" * 64))
+        for path in ("/here/weights.pth", "/there/weights.pth")
+    )
+    assert here["identity"] == there["identity"] == recipe.digest()
+    failure = UnitTrainable(there).train()["failure"]
+    assert "/there/weights.pth: no such file" in failure.splitlines()[0]
+
+
+def test_a_full_disk_is_the_studys_matter(
+    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sweep.worker.checkpoint.save_checkpoint", full)
+    result = UnitTrainable(config(material, tmp_path)).train()
+    assert result["done"]
+    assert result["full_disk"] == f"No space left on device: {tmp_path / '0000-seed1'}"
+
+
+def test_a_disk_that_does_not_answer_is_the_workers_death(
+    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("sweep.worker.checkpoint.save_checkpoint", broken)
+    with pytest.raises(OSError, match=r"Input/output error"):
+        UnitTrainable(config(material, tmp_path)).train()
+
+
+def test_an_error_is_the_units_result(material: PreparedData, tmp_path: Path) -> None:
+    diverging = {"name": "sgd", "learning_rate": 1e30, "weight_blend": 0.0}
+    result = UnitTrainable(config(material, tmp_path, optimiser=diverging)).train()
+    assert result["done"]
+    assert result["failure"].startswith("TrainingError: the training loss is")
+
+
+def test_a_machine_that_lacks_the_features_is_no_fault_of_the_unit(
+    material: PreparedData, tmp_path: Path
+) -> None:
+    gone = dataclasses.replace(material, store="gone", recordings=str(tmp_path / "nowhere"))
+    unit = UnitTrainable(config(gone, tmp_path))
+    with pytest.raises(DataPreparationError, match=r"gone: no such features in"):
+        unit.train()
