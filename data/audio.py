@@ -17,6 +17,8 @@ import torchaudio.transforms
 from jaxtyping import Float
 from torch import Tensor
 
+from data.errors import UserError
+
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
@@ -25,7 +27,7 @@ FADE_S = 0.0625
 """Length of every fade; 1000 samples at 16 kHz."""
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Recordings that cannot be used; the message says which file, what was read, what would be right."""
 
 

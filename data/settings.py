@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from data.errors import UserError
 from data.fields import Place, place_of
 
 _QUOTE = "'"
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A setting that cannot be used; the message says where, what was read and what would be right."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from data.errors import UserError
 from model.ast import AST
 from model.dass import DASS
 
@@ -22,7 +23,7 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 SHOWN = 12
 
 
-class PretrainedError(ValueError):
+class PretrainedError(UserError):
     """A checkpoint that is missing, unreadable, or not of this backbone. The key lists are complete."""
 
     def __init__(

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from data.errors import UserError
+
 app = typer.Typer(
     help="Find, and be able to prove, the best hyperparameters of a lung-sound classifier.",
     no_args_is_help=True,
@@ -380,15 +382,9 @@ def main() -> None:
             raise
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         raise SystemExit(1) from None
-    except (ValueError, RuntimeError) as error:
-        if not _is_for_users(error):
-            raise
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def _is_for_users(error: Exception) -> bool:
-    return type(error).__module__.split(".")[0] in ("data", "model", "sweep")
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:

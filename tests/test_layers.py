@@ -20,7 +20,7 @@ FLOORS = [
     {"sweep.cli"},
 ]
 """A package imports from floors above it in this list, never from its own or one below."""
-ROOMS_WITH_FEW_NEIGHBOURS = {"sweep.study": {"data.settings"}}
+ROOMS_WITH_FEW_NEIGHBOURS = {"sweep.study": {"data.settings", "data.errors"}}
 """Packages that know, of ours, these modules alone."""
 DOORS = {
     "ray": {"sweep.execution", "sweep.worker"},

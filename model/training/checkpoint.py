@@ -12,11 +12,13 @@ from typing import Any
 
 import torch
 
+from data.errors import UserError
+
 FORMAT = 2
 """2: an epoch may be saved in its middle."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A checkpoint that is missing, damaged, or of another run."""
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from data.augment import spec_augment
 from data.batches import Examples, epoch_batches
+from data.errors import UserError
 from data.features import model_input
 from data.icbhi import LABELS
 from data.settings import ConfigError
@@ -33,7 +34,7 @@ from model.training.seeds import derive_seed, generator
 from model.training.step import Losses, objective
 
 
-class TrainingError(RuntimeError):
+class TrainingError(UserError):
     """Training cannot go on: the loss is no longer finite, or the data cannot be scored."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from data.errors import UserError
 from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.config.resumption import changes, evidence_changes
@@ -46,7 +47,7 @@ CLOSE_S = 60.0
 CLOSE_SOON_S = 5.0
 
 
-class InterruptedStudyError(RuntimeError):
+class InterruptedStudyError(UserError):
     """The study was stopped before it was over, and can be taken up again; `at_once`: nothing more is waited for."""
 
     def __init__(self, message: str, *, at_once: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from data.errors import UserError
 from model.training.recipe import Recipe
 from sweep.storage.atomic import write_whole
 from sweep.study.board import Board
@@ -19,7 +20,7 @@ from sweep.study.units import Configuration
 PACKAGES = ("respsweep", "torch", "torchaudio", "ray", "optuna", "mlflow", "numpy")
 
 
-class ExportError(ValueError):
+class ExportError(UserError):
     """There is nothing to export."""
 
 

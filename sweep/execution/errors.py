@@ -1,5 +1,7 @@
 """What a cluster cannot do."""
 
+from data.errors import UserError
 
-class ExecutorError(RuntimeError):
+
+class ExecutorError(UserError):
     """The machines cannot run the study as asked."""

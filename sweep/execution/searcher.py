@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from data.settings import ConfigError
 from sweep.execution.losses import Loss
 from sweep.study.coordinator import Coordinator
 from sweep.study.units import Configuration, State
@@ -50,7 +51,7 @@ class BoardSearcher(Searcher):
                 configuration, seed = started
                 try:
                     config = self._unit_config(configuration, seed)
-                except ValueError as error:
+                except ConfigError as error:
                     # Values that are fine one by one may still contradict each other.
                     self._study.failed(configuration.number, seed, str(error))
                     continue

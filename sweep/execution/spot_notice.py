@@ -15,13 +15,15 @@ from typing import Protocol
 import requests
 from filelock import FileLock, Timeout
 
+from data.errors import UserError
+
 LOOK_EVERY_S = 5.0
 """As AWS recommends."""
 FIRST_ANSWER_S = 60.0
 ANSWER_S = 2.0
 
 
-class NoticeError(RuntimeError):
+class NoticeError(UserError):
     """No metadata service that could announce anything."""
 
 

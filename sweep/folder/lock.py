@@ -12,10 +12,11 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from data.errors import UserError
 from sweep.storage.atomic import write_whole
 
 
-class LockedError(RuntimeError):
+class LockedError(UserError):
     """Another driver holds the study."""
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from data.errors import UserError
 from sweep.folder.lease import LeasedLock
 from sweep.folder.working_copy import ARTIFACTS, BEST, DATABASE, JOURNAL, MARK, OPTUNA, PROVENANCE, STUDY
 from sweep.storage.storage import FolderStorage, Storage
@@ -24,7 +25,7 @@ News = tuple[tuple[int, int], bytes]
 """Size and time of change of a file, and what is in it."""
 
 
-class MirrorError(RuntimeError):
+class MirrorError(UserError):
     """The object store lacks something of a study."""
 
 

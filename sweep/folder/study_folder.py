@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from data.errors import UserError
 from data.settings import parse, read_yaml
 from sweep.config.study_config import StudyConfig
 from sweep.folder.working_copy import pull
@@ -23,7 +24,7 @@ from sweep.study.events import Event
 from sweep.study.journal import JournalError, read_journal
 
 
-class FolderError(ValueError):
+class FolderError(UserError):
     """A study that is not there, or a place where none can be."""
 
 

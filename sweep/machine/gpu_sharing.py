@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from data.errors import UserError
 from data.settings import read_yaml
 from model.training.recipe import Recipe, read_recipe
 from sweep.config.study_config import ResourcesConfig, read_study
@@ -19,7 +20,7 @@ WORTH = 1.1
 """More processes are better when together they do so many times the steps."""
 
 
-class GpuSharingError(RuntimeError):
+class GpuSharingError(UserError):
     """Nothing can be recommended: not even one unit ran."""
 
 

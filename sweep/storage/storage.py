@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from data.errors import UserError
 from sweep.storage.credentials import secret_in, without_secret
 
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -31,7 +32,7 @@ RETRY_AFTER_S = 2.0
 Result = TypeVar("Result")
 
 
-class StorageError(RuntimeError):
+class StorageError(UserError):
     """A place that is no storage, or does not do what a storage has to."""
 
 

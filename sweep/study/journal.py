@@ -9,13 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
+from data.errors import UserError
 from sweep.study.events import EpochReported, Event
 
 FORMAT = 2
 _EVENTS = {event.__name__: event for event in get_args(Event)}
 
 
-class JournalError(ValueError):
+class JournalError(UserError):
     """A journal that cannot be read."""
 
 
@@ -80,8 +81,6 @@ def read_journal(path: Path) -> Iterator[Event]:
                 continue
             event = _event(content)
         except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, JournalError):
-                raise
             shown = line[:80].decode(errors="replace")
             raise JournalError(f"{path}:{number}: not an event of this version: {shown}") from error
         yield event

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from data.errors import UserError
 from sweep.storage.credentials import holds_secret
 from sweep.storage.storage import below, checked_uri, is_uri
 from sweep.tracking.server_address import (
@@ -48,7 +49,7 @@ ENDED_WITHIN_S = 10
 LOOK_EVERY_S = 2.0
 
 
-class TrackingServerError(RuntimeError):
+class TrackingServerError(UserError):
     """An MLflow server cannot be started, or ended by itself."""
 
 

@@ -7,11 +7,13 @@ import ipaddress
 import socket
 from collections.abc import Mapping
 
+from data.errors import UserError
+
 EVERYWHERE = "localhost", "127.0.0.1", "[::1]"
 """An ssh-forwarded port arrives as one of these, with whatever port it has at the other end."""
 
 
-class TrackingAddressError(ValueError):
+class TrackingAddressError(UserError):
     """An MLflow server may not, or cannot, listen there."""
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from data.errors import UserError
 from sweep.storage.credentials import holds_secret
 
 EXAMPLES = "sqlite:////disk/mlflow.db or postgresql://user@host/database"
 ANSWERS_WITHIN_S = 10
 
 
-class TrackingBackendError(ValueError):
+class TrackingBackendError(UserError):
     """A database that MLflow cannot keep runs in."""
 
 

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from sqlalchemy import create_engine, inspect, text
 
+from data.errors import UserError
+
 USERNAME = "MLFLOW_TRACKING_USERNAME"
 PASSWORD = "MLFLOW_TRACKING_PASSWORD"
 SHORTEST_PASSWORD = 12
@@ -19,7 +21,7 @@ SHORTEST_PASSWORD = 12
 KNOWN_PASSWORD = "password1234"
 
 
-class TrackingAuthError(ValueError):
+class TrackingAuthError(UserError):
     """An administrator who cannot be."""
 
 

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
+from data.errors import UserError
 from sweep.study.events import Event
 
 # Read by mlflow at each request; its defaults wait for minutes before they give up. A request is not repeated
@@ -54,7 +55,7 @@ DENIALS = {"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"}
 Answer = TypeVar("Answer")
 
 
-class TrackingError(RuntimeError):
+class TrackingError(UserError):
     """The tracking server cannot be used."""
 
 

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 2.0
 
 
-class NodeDrainedError(RuntimeError):
+class NodeDrainedError(Exception):
     """The unit left its node, because that is about to be taken back."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.batches import Examples
+from data.errors import UserError
 from data.features import FeatureConfig
 from data.folds import NEVER_VALIDATE, FoldConfig, Folds, make_folds
 from data.icbhi import read_icbhi
@@ -25,7 +26,7 @@ INDEX = "index.json"
 """The file of a feature store that is copied last."""
 
 
-class DataPreparationError(RuntimeError):
+class DataPreparationError(UserError):
     """Features or folds that a machine can neither find nor make, or not share."""
 
 

@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from data.errors import UserError
 from model.pretrained import checkpoint_sha256, find_checkpoint
 from model.training.recipe import Recipe
 from sweep.storage.cache_folder import cache_folder
@@ -13,7 +14,7 @@ from sweep.storage.shared_copy import build_once, publish_file
 from sweep.storage.storage import open_storage, patiently
 
 
-class WeightsError(RuntimeError):
+class WeightsError(UserError):
     """Weights that a machine cannot get."""
 
 

@@ -1,0 +1,37 @@
+"""The root of all errors that a user can mend."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """What a user can mend: the message says where, what was read, and what would be right.
+
+    The command line prints the message and exits with status 1. Every other exception is a fault of respsweep and keeps
+    its traceback.
+
+        UserError
+        ├── ConfigError                    a study file, a recipe, an option
+        ├── DataError                      recordings and their annotations
+        ├── PretrainedError                weights to start from
+        ├── CheckpointError                a checkpoint of a training run
+        │   └── LostCheckpointError        a checkpoint that is missing or damaged
+        ├── TrainingError                  training that cannot go on
+        ├── StorageError                   a folder or object store that holds studies
+        │   └── StorageAwayError           an object store that does not answer
+        ├── JournalError                   a study's journal
+        ├── FolderError                    a study's folder
+        ├── LockedError                    a study that another driver holds
+        ├── MirrorError                    a study whose object store lacks results
+        ├── DataPreparationError           features and folds on a machine
+        ├── WeightsError                   pretrained weights on a machine
+        ├── ExecutorError                  machines that cannot run the study
+        ├── NoticeError                    a machine whose cloud announces nothing
+        ├── TrackingError                  an MLflow server that runs are sent to
+        ├── TrackingServerError            an MLflow server that respsweep starts
+        ├── TrackingAddressError           the address that such a server listens on
+        ├── TrackingAuthError              its administrator
+        ├── TrackingBackendError           its database
+        ├── GpuSharingError                a recipe of which no unit fits on a device
+        ├── ExportError                    a study with nothing to export
+        └── InterruptedStudyError          a study that was stopped, and can go on
+    """
