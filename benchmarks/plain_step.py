@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.nn import functional
 
-from model.patch_mix import Mix, PatchMixConfig
-from model.smoothing import SmoothingConfig
+from model.patch_mix import Mix
+from model.recipe_parts import PatchMixConfig, SmoothingConfig
 
 Scan = Callable[..., Tensor]
 """(u, delta, A, B, C, D, delta_bias) to y, as `model.selective_scan.selective_scan` with softplus."""

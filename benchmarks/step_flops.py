@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from model import ss2d
-from model.dass import DASS, VARIANTS
+from model.dass import DASS
+from model.variants import DASS_VARIANTS
 
 EXPECTED = {"small": 25.1e9, "medium": 44.2e9}
 MOST_OFF = 0.02
@@ -27,7 +28,7 @@ def count_flops(variant: str, frames: int = 1024, mels: int = 128) -> float:
         steps += 2 * u[..., 0].numel() * dt_weight.numel()
         return u
 
-    size = VARIANTS[variant]
+    size = DASS_VARIANTS[variant]
     with (
         torch.device("meta"),
         torch.no_grad(),

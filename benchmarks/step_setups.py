@@ -14,14 +14,15 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn import functional
 
 from model import ss2d
-from model.dass import VARIANTS
-from model.patch_mix import Form, Mix, PatchMixConfig, draw_mix
+from model.patch_mix import Mix, draw_mix
 from model.projector import Projector
-from model.registry import BackboneConfig, build_backbone
+from model.recipe_parts import BackboneConfig, Form, PatchMixConfig, SmoothingConfig
+from model.registry import build_backbone
 from model.selective_scan import available_engines, selective_scan
-from model.smoothing import SmoothingConfig
-from model.training.optim import OptimiserConfig, build_optimiser, optimise_step
+from model.training.optim import build_optimiser, optimise_step
+from model.training.recipe import OptimiserConfig
 from model.training.step import Losses, objective
+from model.variants import DASS_VARIANTS
 
 MELS, CLASSES = 128, 4
 OPTIMISER = OptimiserConfig()
@@ -114,7 +115,7 @@ class Plain:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         ours = Ours(setup)
-        size = VARIANTS[setup.variant]
+        size = DASS_VARIANTS[setup.variant]
         rate = size.drop_path_rate if setup.drop_path_rate is None else setup.drop_path_rate
         scan = SCANS[setup.scan]
         self.model = PlainDASS(size.depths, size.dims, CLASSES, rate, SmoothingConfig(), scan).to(

@@ -4,29 +4,10 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import Field
 from torch import Tensor
 
 from data.placement import send
-from data.settings import Config
-
-
-class SpecAugmentConfig(Config):
-    """Masks drawn anew for every sample of every batch, without time warp.
-
-    The published ICBHI runs apply them to 84.13 % of samples, by comparing 1.0 with a normal draw; their
-    paper says always, and so does the default.
-
-    Reference: Park et al., "SpecAugment", https://arxiv.org/abs/1904.08779
-    """
-
-    probability: float = Field(default=1.0, ge=0, le=1, description="share of samples that are masked at all")
-    time_masks: int = Field(default=2, ge=0, description="time masks in a sample")
-    time_width: int = Field(default=160, ge=0, description="frames; widths are drawn from 0 to one less")
-    frequency_masks: int = Field(default=2, ge=0, description="frequency masks in a sample")
-    frequency_width: int = Field(
-        default=48, ge=0, description="mel bins; widths are drawn from 0 to one less"
-    )
+from data.recipe_parts import SpecAugmentConfig
 
 
 def spec_augment(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor
 
 from data.placement import CPU, copy_that_fits, gather, indexed, read_ahead, send
-from data.settings import Config, ConfigError
+from data.recipe_parts import BatchSamplerConfig
+from data.settings import ConfigError
 
 
 @dataclass(frozen=True)
@@ -70,22 +69,6 @@ class Examples:
         else:
             features = gather(self.copies.get(self.device, self.features), rows)
         yield from zip(features, labels, strict=True)
-
-
-class BatchSamplerConfig(Config):
-    """How an epoch draws its cycles."""
-
-    name: Literal["shuffle", "weighted"] = Field(
-        default="shuffle", description="every cycle once, or draws with replacement that favour rare classes"
-    )
-    power: float = Field(
-        default=1.0,
-        ge=0,
-        description="weighted: a class of n cycles is drawn n^(1-power) times as often; 1: all alike",
-    )
-    drop_last: bool = Field(
-        default=True, description="leave out the last batch of an epoch when it is not full"
-    )
 
 
 def epoch_batches(

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from pydantic import Field, model_validator
 
 from data.annotations import LABELS
 from data.audio import DataError
-from data.settings import Config, ConfigError
+from data.recipe_parts import FoldConfig
+from data.settings import ConfigError
 
 NEVER_VALIDATE = frozenset({156, 218})
 """ICBHI patients in both official parts: to validate on them is to tune on near-copies of the test."""
@@ -30,20 +30,6 @@ NEVER_VALIDATE = frozenset({156, 218})
 CYCLES_PER_CLASS = 40
 """Of every class in every fold, when the class has enough cycles; see `_requirements`."""
 TRIES = 100
-
-
-class FoldConfig(Config):
-    """Which patients of the training part are held out for validation."""
-
-    folds: int = Field(default=5, ge=2, description="number of folds")
-    fold: int = Field(default=0, ge=0, description="the one that validates, counted from 0")
-    seed: int = Field(default=0, ge=0, description="first random state that is tried")
-
-    @model_validator(mode="after")
-    def _fold_exists(self) -> FoldConfig:
-        if self.fold >= self.folds:
-            raise ValueError(f"fold must be below folds ({self.folds}), got {self.fold}")
-        return self
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ from torch import Tensor
 
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
 from data.batches import Examples
-from data.features import FeatureConfig, log_mel, normalise
+from data.features import log_mel, normalise
 from data.icbhi import DataError, DataSet, Part, Recording
+from data.recipe_parts import FeatureConfig
 
 FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -16,19 +14,6 @@ TABLE_GRID = (
     12,
     101,
 )  # frequency x time patches of the 128 x 1024 input that the published weights were made for
-
-
-@dataclass(frozen=True)
-class ASTSize:
-    """Widths of one variant."""
-
-    dim: int
-    depth: int
-    heads: int
-    mlp_dim: int
-
-
-VARIANTS = {"tiny": ASTSize(48, 2, 3, 192), "base": ASTSize(768, 12, 12, 3072)}
 
 
 class AST(nn.Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from einops.layers.torch import Rearrange
 from jaxtyping import Float
@@ -11,23 +10,9 @@ from torch import Tensor, nn
 
 from data.settings import ConfigError
 from model.pointwise import Pointwise
-from model.smoothing import SmoothingConfig
+from model.recipe_parts import SmoothingConfig
 from model.vss_block import VSSBlock
 
-
-class Variant(NamedTuple):
-    """Size of a DASS: blocks and channels of each stage, and the drop-path rate it was published with."""
-
-    depths: tuple[int, ...]
-    dims: tuple[int, ...]
-    drop_path_rate: float
-
-
-VARIANTS = {
-    "tiny": Variant((1, 1, 2, 1), (16, 32, 64, 128), 0.0),
-    "small": Variant((2, 2, 8, 2), (96, 192, 384, 768), 0.2),
-    "medium": Variant((2, 2, 20, 2), (96, 192, 384, 768), 0.3),
-}
 STEM_STRIDE = 4
 
 

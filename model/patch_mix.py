@@ -9,52 +9,12 @@ from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import Field, field_validator
 from scipy.special import betaincinv
 from torch import Tensor, nn
 from torch.nn import functional
 
 from data.placement import send
-from data.settings import Config
-
-Axis = Literal["time", "frequency", "cells"]
-Form = Literal["reference", "paper", "paper_inverse"]
-Negatives = Literal["all", "different_label"]
-Reduction = Literal["mean", "sum"]
-
-
-class PatchMixConfig(Config):
-    """Contrastive learning against mixed copies of the batch (Lung-SRAD, section 3.5)."""
-
-    axes: tuple[Axis, ...] = Field(
-        default=("time", "frequency"), description="one mixed pass each; empty: plain cross-entropy"
-    )
-    temperature: float = Field(default=0.2, gt=0, description="divides the cosine similarities")
-    beta: float = Field(
-        default=1.0, description="share kept ~ Beta(beta, beta); 0 or less: everything is kept"
-    )
-    form: Form = Field(default="reference", description="what is contrasted with what; see patch_mix_loss")
-    reduction: Reduction = Field(default="mean", description="over the batch")
-    negatives: Negatives = Field(default="all", description="which other samples the denominator holds")
-    weight_time: float = Field(default=1.0, ge=0, description="weight of the time pass beside cross-entropy")
-    weight_frequency: float = Field(
-        default=1.0, ge=0, description="weight of the frequency pass beside cross-entropy"
-    )
-    weight_cells: float = Field(default=1.0, ge=0, description="weight of the pass with single cells mixed")
-    train_projector: bool = Field(default=True, description="false: the projector stays a fixed random map")
-
-    @field_validator("axes")
-    @classmethod
-    def _names_an_axis_once(cls, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-        if len(set(axes)) < len(axes):
-            raise ValueError(f"each axis makes one mixed pass, so name it once; got {', '.join(axes)}")
-        return axes
-
-    def weight(self, axis: Axis) -> float:
-        """What the loss of this axis' mixed pass is multiplied by."""
-        return {"time": self.weight_time, "frequency": self.weight_frequency, "cells": self.weight_cells}[
-            axis
-        ]
+from model.recipe_parts import Axis, Form, Negatives, PatchMixConfig, Reduction
 
 
 @dataclass(frozen=True, eq=False)

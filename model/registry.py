@@ -1,24 +1,20 @@
-"""Backbones by name: their variants, what they must offer, and how one is built."""
+"""Backbones by name: what they must offer, and how one is built."""
 
 from __future__ import annotations
 
 import logging
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from pydantic import Field, model_validator
 from torch import Tensor
 
-from data.settings import Config, ConfigError
-from model import ast, dass
+from data.settings import ConfigError
 from model.ast import AST
 from model.dass import DASS
 from model.pretrained import load_pretrained
-from model.selective_scan import Engine
-from model.smoothing import SmoothingConfig
+from model.recipe_parts import BackboneConfig, SmoothingConfig, check_smoothing
+from model.variants import AST_VARIANTS, DASS_VARIANTS
 
 log = logging.getLogger(__name__)
-
-VARIANTS = {"dass": tuple(dass.VARIANTS), "ast": tuple(ast.VARIANTS)}
 
 
 @runtime_checkable
@@ -47,57 +43,6 @@ class Backbone(Protocol):
         ...
 
 
-class BackboneConfig(Config):
-    """Which network, how large, and from which weights it starts."""
-
-    name: Literal["dass", "ast"] = "dass"
-    variant: Literal["tiny", "small", "medium", "base"] = Field(
-        default="medium", description="dass: tiny, small, medium; ast: tiny, base"
-    )
-    drop_path_rate: float | None = Field(
-        default=None,
-        ge=0,
-        lt=1,
-        description="of the last block, rising linearly; null: the variant's own (dass)",
-    )
-    pretrained: str | None = Field(
-        default=None, description="checkpoint file, or hub id author/name; null: random initial weights"
-    )
-    scan_engine: Engine = Field(
-        default="auto",
-        description="dass: what computes the selective scan; auto: what is meant for the device, see respsweep doctor",
-    )
-
-    @model_validator(mode="after")
-    def _exists(self) -> BackboneConfig:
-        if self.variant not in VARIANTS[self.name]:
-            raise ValueError(
-                f"{self.name} has no variant {self.variant}; it has {', '.join(VARIANTS[self.name])}"
-            )
-        if self.name == "ast" and self.drop_path_rate is not None:
-            raise ValueError(
-                f"ast has no drop path, so drop_path_rate must be null, got {self.drop_path_rate}"
-            )
-        if self.name == "ast" and self.scan_engine != "auto":
-            raise ValueError(f"ast scans nothing, so scan_engine must be auto, got {self.scan_engine}")
-        return self
-
-
-def check_smoothing(backbone: BackboneConfig, smoothing: SmoothingConfig) -> None:
-    """Raise ConfigError when `smoothing` names a stage that the backbone lacks."""
-    if smoothing.stage is None:
-        return
-    if backbone.name != "dass":
-        raise ConfigError(
-            f"smoothing.stage: {backbone.name} has no stages, so it must be null, got {smoothing.stage}"
-        )
-    stages = len(dass.VARIANTS[backbone.variant].depths)
-    if smoothing.stage >= stages:
-        raise ConfigError(
-            f"smoothing.stage: dass {backbone.variant} has stages 0 to {stages - 1}, got {smoothing.stage}"
-        )
-
-
 def build_backbone(
     config: BackboneConfig, smoothing: SmoothingConfig, num_classes: int, input_shape: tuple[int, int]
 ) -> DASS | AST:
@@ -119,9 +64,9 @@ def build_backbone(
 
 def _build(config: BackboneConfig, smoothing: SmoothingConfig, num_classes: int) -> DASS | AST:
     if config.name == "ast":
-        size = ast.VARIANTS[config.variant]
+        size = AST_VARIANTS[config.variant]
         return AST(size.dim, size.depth, size.heads, size.mlp_dim, num_classes)
-    variant = dass.VARIANTS[config.variant]
+    variant = DASS_VARIANTS[config.variant]
     drop_path_rate = variant.drop_path_rate if config.drop_path_rate is None else config.drop_path_rate
     return DASS(
         variant.depths,

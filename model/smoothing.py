@@ -2,58 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
-from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 
-from data.settings import Config
-
-Hook = Literal["scan_input", "scan_output", "op_output", "block_output"]
-Padding = Literal["zeros", "replicate", "reflect"]
-
-
-class SmoothingConfig(Config):
-    """Gaussian low-pass on the feature maps of one DASS stage, always on (Lung-SRAD, section 3.4)."""
-
-    stage: int | None = Field(
-        default=2, ge=0, description="which stage; 0 is nearest the spectrogram; null: no smoothing"
-    )
-    blocks: tuple[int, ...] | None = Field(
-        default=(2, 3),
-        description="which blocks of the stage, from 0; those it lacks are passed over; all its blocks when "
-        "none is left, and for null",
-    )
-    kernel_size: int = Field(default=5, ge=1, description="taps, in feature-map cells; odd")
-    sigma: float = Field(default=3.0, gt=0, description="standard deviation, in feature-map cells")
-    hook: Hook = Field(
-        default="scan_output",
-        description="what is smoothed: scan_output, the merged scan before its norm; scan_input, the map "
-        "before the scan; op_output, the state-space branch before it is added; block_output, their sum",
-    )
-    padding: Padding = Field(default="zeros", description="what the kernel finds beyond the map's border")
-
-    @field_validator("kernel_size")
-    @classmethod
-    def _has_a_centre(cls, kernel_size: int) -> int:
-        if kernel_size % 2 == 0:
-            raise ValueError(f"must be odd to have a centre, got {kernel_size}")
-        return kernel_size
-
-    @field_validator("blocks")
-    @classmethod
-    def _counts_from_zero(cls, blocks: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if blocks and min(blocks) < 0:
-            raise ValueError(f"blocks count from 0, got {min(blocks)}")
-        return blocks
-
-    def smooths(self, stage: int, block: int, depth: int) -> bool:
-        """Whether block `block` of stage `stage`, which has `depth` blocks, is smoothed."""
-        present = [index for index in self.blocks or () if index < depth]
-        return stage == self.stage and (not present or block in present)
+from model.recipe_parts import Padding
 
 
 def gaussian_kernel(kernel_size: int, sigma: float) -> Float[Tensor, " taps"]:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.pointwise import Pointwise, pointwise
+from model.recipe_parts import Hook, SmoothingConfig
 from model.selective_scan.cross_selective_scan import DirectionInputs, cross_selective_scan, direction_inputs
-from model.smoothing import Hook, SmoothingConfig, gaussian_smooth
+from model.smoothing import gaussian_smooth
 
 DT_RANGE = (1e-3, 1e-1)
 DT_FLOOR = 1e-4

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.pointwise import Pointwise
-from model.smoothing import SmoothingConfig
+from model.recipe_parts import SmoothingConfig
 from model.ss2d import SS2D, smooth_at
 
 

@@ -7,18 +7,13 @@ import warnings
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model.scan_engines import DEVICES, ENGINES
 from model.selective_scan import mamba, reference
-
-Engine = Literal["auto", "reference", "numba", "triton", "mamba"]
-ENGINES: tuple[str, ...] = get_args(Engine)
-DEVICES = {"numba": "cpu", "triton": "cuda", "mamba": "cuda"}
-"""Where the engines run that do not run everywhere."""
 
 
 def selective_scan(

@@ -4,39 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from data.settings import Config
+from model.training.recipe import OptimiserConfig
 
 Result = TypeVar("Result")
-
-
-class OptimiserConfig(Config):
-    """How weights move. The defaults are those of Lung-SRAD's published runs."""
-
-    name: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = Field(default=5e-5, gt=0, description="before the schedule")
-    weight_decay: float = Field(default=1e-6, ge=0, description="decoupled for adamw, L2 for the others")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd only")
-    clip_norm: float | None = Field(
-        default=None, gt=0, description="largest global gradient norm; null: no clipping"
-    )
-    sam_rho: float = Field(default=0.0, ge=0, description="radius of sharpness-aware minimisation; 0: off")
-    sam_adaptive: bool = Field(
-        default=False, description="scale the radius by the weights; wants a rho about ten times larger"
-    )
-    weight_blend: float = Field(
-        default=0.5, ge=0, lt=1, description="share of the previous weights kept after a step; 0: off"
-    )
-    schedule: Literal["cosine", "constant"] = "cosine"
-    final_fraction: float = Field(
-        default=1e-3, ge=0, le=1, description="last learning rate / learning_rate (cosine)"
-    )
 
 
 def learning_rate_at(config: OptimiserConfig, epoch: int, epochs: int) -> float:

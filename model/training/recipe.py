@@ -9,15 +9,32 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from data.augment import SpecAugmentConfig
-from data.batches import BatchSamplerConfig
-from data.features import FeatureConfig
-from data.folds import FoldConfig
+from data.recipe_parts import BatchSamplerConfig, FeatureConfig, FoldConfig, SpecAugmentConfig
 from data.settings import Config, parse, read_yaml
-from model.patch_mix import PatchMixConfig
-from model.registry import BackboneConfig, check_smoothing
-from model.smoothing import SmoothingConfig
-from model.training.optim import OptimiserConfig
+from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, check_smoothing
+
+
+class OptimiserConfig(Config):
+    """How weights move. The defaults are those of Lung-SRAD's published runs."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = Field(default=5e-5, gt=0, description="before the schedule")
+    weight_decay: float = Field(default=1e-6, ge=0, description="decoupled for adamw, L2 for the others")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd only")
+    clip_norm: float | None = Field(
+        default=None, gt=0, description="largest global gradient norm; null: no clipping"
+    )
+    sam_rho: float = Field(default=0.0, ge=0, description="radius of sharpness-aware minimisation; 0: off")
+    sam_adaptive: bool = Field(
+        default=False, description="scale the radius by the weights; wants a rho about ten times larger"
+    )
+    weight_blend: float = Field(
+        default=0.5, ge=0, lt=1, description="share of the previous weights kept after a step; 0: off"
+    )
+    schedule: Literal["cosine", "constant"] = "cosine"
+    final_fraction: float = Field(
+        default=1e-3, ge=0, le=1, description="last learning rate / learning_rate (cosine)"
+    )
 
 
 class LossConfig(Config):

@@ -13,8 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from model.patch_mix import Axis, Mix, PatchMixConfig, contrastive_losses
+from model.patch_mix import Mix, contrastive_losses
 from model.projector import Projector
+from model.recipe_parts import Axis, PatchMixConfig
 from model.registry import Backbone
 
 

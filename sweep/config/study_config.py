@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from data.settings import Config, ConfigError, parse, read_yaml
-from model.selective_scan import DEVICES
+from model.scan_engines import DEVICES
 from sweep.config.parameters import Parameter, Value
 from sweep.config.search_space import SearchSpace
 from sweep.storage.credentials import holds_secret

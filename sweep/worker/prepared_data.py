@@ -9,9 +9,9 @@ from typing import Any
 
 from data.batches import Examples
 from data.errors import UserError
-from data.features import FeatureConfig
-from data.folds import NEVER_VALIDATE, FoldConfig, Folds, make_folds
+from data.folds import NEVER_VALIDATE, Folds, make_folds
 from data.icbhi import read_icbhi
+from data.recipe_parts import FeatureConfig, FoldConfig
 from data.settings import parse
 from data.store import FeatureStore, build_store, open_store
 from data.synthetic import VERSION, write_breaths

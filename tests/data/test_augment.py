@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from data.augment import SpecAugmentConfig, spec_augment
+from data.augment import spec_augment
+from data.recipe_parts import SpecAugmentConfig
 
 
 def seeded(seed: int = 0) -> torch.Generator:

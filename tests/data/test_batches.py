@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from data.batches import BatchSamplerConfig, Examples, epoch_batches
+from data.batches import Examples, epoch_batches
 from data.placement import copy_that_fits
+from data.recipe_parts import BatchSamplerConfig
 from data.settings import ConfigError
 
 

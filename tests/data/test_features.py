@@ -10,7 +10,8 @@ from torch import Tensor
 from torchaudio.compliance import kaldi
 
 from data.audio import cut_cycle, fade, pad_cycle, resample
-from data.features import FeatureConfig, log_mel, model_input, normalise
+from data.features import log_mel, model_input, normalise
+from data.recipe_parts import FeatureConfig
 
 LOG_FLOOR = torch.tensor(torch.finfo(torch.float32).eps).log().item()
 

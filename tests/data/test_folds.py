@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from data.annotations import read_annotation, read_split
 from data.audio import DataError
-from data.folds import FoldConfig, Folds, make_folds
+from data.folds import Folds, make_folds
+from data.recipe_parts import FoldConfig
 from data.settings import ConfigError
 
 

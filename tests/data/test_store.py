@@ -11,8 +11,9 @@ import soundfile
 import torch
 
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
-from data.features import FeatureConfig, log_mel, normalise
+from data.features import log_mel, normalise
 from data.icbhi import DataError, DataSet, read_icbhi
+from data.recipe_parts import FeatureConfig
 from data.store import FeatureStore, build_store, open_store
 
 SMALL = FeatureConfig(sample_rate=4000, duration_s=1.0, n_mels=16)
@@ -196,7 +197,7 @@ BUILD_THEN_HANG = """
     import sys, time
     from pathlib import Path
     import data.store
-    from data.features import FeatureConfig
+    from data.recipe_parts import FeatureConfig
     from data.icbhi import read_icbhi
 
     compute, done = data.store.recording_features, []

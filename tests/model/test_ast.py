@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model.ast import AST, VARIANTS, fit_positions
+from model.ast import AST, fit_positions
 from model.patch_mix import Mix, segment
 from model.pretrained import load_pretrained
+from model.variants import AST_VARIANTS
 
 LENGTHS = (498, 798, 1024, 1200)
 
@@ -95,7 +96,7 @@ def test_fewer_mel_bands_take_the_middle_rows_of_the_table() -> None:
 
 def test_a_mix_of_patches_moves_only_the_mixed_sample() -> None:
     torch.manual_seed(0)
-    size = VARIANTS["tiny"]
+    size = AST_VARIANTS["tiny"]
     model = AST(size.dim, size.depth, size.heads, size.mlp_dim).eval()
     x = torch.randn(3, 98, 128)
     grid = model.grid(98, 128)
@@ -109,14 +110,14 @@ def test_a_mix_of_patches_moves_only_the_mixed_sample() -> None:
 
 
 def test_features_and_their_classification_make_the_logits() -> None:
-    size = VARIANTS["tiny"]
+    size = AST_VARIANTS["tiny"]
     model = AST(size.dim, size.depth, size.heads, size.mlp_dim, num_classes=4).eval()
     x = torch.randn(2, 64, 32)
     torch.testing.assert_close(model(x), model.classify(model.forward_grid(model.stem(x))))
 
 
 def test_the_base_variant_is_as_large_as_the_published_one() -> None:
-    size = VARIANTS["base"]
+    size = AST_VARIANTS["base"]
     with torch.device("meta"):
         model = AST(size.dim, size.depth, size.heads, size.mlp_dim, num_classes=527)
     head = sum(parameter.numel() for parameter in model.mlp_head.parameters())
@@ -124,6 +125,6 @@ def test_the_base_variant_is_as_large_as_the_published_one() -> None:
 
 
 def test_an_input_smaller_than_a_patch_is_refused() -> None:
-    size = VARIANTS["tiny"]
+    size = AST_VARIANTS["tiny"]
     with pytest.raises(ValueError, match="at least 16 frames and 16 mel bands, got 15 x 128"):
         AST(size.dim, size.depth, size.heads, size.mlp_dim).grid(15, 128)

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data.settings import ConfigError
-from model.dass import DASS, VARIANTS
+from model.dass import DASS
 from model.pointwise import Pointwise
-from model.smoothing import Hook, SmoothingConfig
+from model.recipe_parts import Hook, SmoothingConfig
+from model.variants import DASS_VARIANTS
 from model.vss_block import VSSBlock
 
 ENGINES = ("reference", "numba")
@@ -31,7 +32,7 @@ FLOAT32 = {"features": 1e-4, "outputs": 2e-5}
 
 
 def build(variant: str, num_classes: int = 4, **settings: Any) -> DASS:
-    return DASS(VARIANTS[variant].depths, VARIANTS[variant].dims, num_classes, **settings)
+    return DASS(DASS_VARIANTS[variant].depths, DASS_VARIANTS[variant].dims, num_classes, **settings)
 
 
 def tiny(shared: Path, **settings: Any) -> DASS:
@@ -120,7 +121,7 @@ def test_the_tiny_network_has_the_published_keys_and_size(shared: Path) -> None:
     model = build("tiny")
     assert [[key, list(value.shape)] for key, value in model.state_dict().items()] == meta["keys"]
     assert sum(weight.numel() for weight in model.parameters()) == meta["num_params"]
-    assert (list(VARIANTS["tiny"].dims), list(VARIANTS["tiny"].depths)) == (
+    assert (list(DASS_VARIANTS["tiny"].dims), list(DASS_VARIANTS["tiny"].depths)) == (
         meta["config"]["dims"],
         meta["config"]["depths"],
     )
@@ -133,7 +134,7 @@ def test_full_networks_have_the_published_keys_and_sizes(published: dict[str, An
         of_four = build(variant)
     expected = published[variant]
     assert [[key, list(value.shape)] for key, value in model.state_dict().items()] == expected["keys"]
-    assert list(VARIANTS[variant].depths) == expected["depths"]
+    assert list(DASS_VARIANTS[variant].depths) == expected["depths"]
     assert sum(weight.numel() for weight in model.parameters()) == expected["num_params_527"]
     assert sum(weight.numel() for weight in of_four.parameters()) == expected["num_params_4"]
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from model.ast import AST
 from model.dass import DASS
 from model.pretrained import PretrainedError, load_pretrained
-from model.registry import BackboneConfig, build_backbone
-from model.smoothing import SmoothingConfig
+from model.recipe_parts import BackboneConfig, SmoothingConfig
+from model.registry import build_backbone
 
 Weights = dict[str, Tensor]
 HEAD = ["classifier.head.weight", "classifier.head.bias"]

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from data.settings import ConfigError, parse
 from model.ast import AST
 from model.dass import DASS
-from model.registry import Backbone, BackboneConfig, build_backbone, check_smoothing
-from model.smoothing import SmoothingConfig
+from model.recipe_parts import BackboneConfig, SmoothingConfig, check_smoothing
+from model.registry import Backbone, build_backbone
 from model.ss2d import SS2D
 
 PLAIN = SmoothingConfig(stage=None)

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from data.settings import ConfigError, parse
-from model.smoothing import Padding, SmoothingConfig, gaussian_kernel, gaussian_smooth
+from model.recipe_parts import Padding, SmoothingConfig
+from model.smoothing import gaussian_kernel, gaussian_smooth
 
 
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 3.0, 5.0])

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model.dass import DASS, VARIANTS
+from model.dass import DASS
 from model.selective_scan import selective_scan
 from model.selective_scan.cross_scan import cross_merge, cross_scan
 from model.selective_scan.cross_selective_scan import DirectionInputs
@@ -21,6 +21,7 @@ from model.spectral_response import (
     response_curve,
     row_major,
 )
+from model.variants import DASS_VARIANTS
 
 HEIGHT, WIDTH = 4, 8
 
@@ -64,7 +65,7 @@ def test_the_scans_that_the_matrices_describe_are_the_published_ones(golden: dic
 
 
 def test_a_block_of_the_network_has_the_published_curve(shared: Path, golden: dict[str, Tensor]) -> None:
-    model = DASS(VARIANTS["tiny"].depths, VARIANTS["tiny"].dims)
+    model = DASS(DASS_VARIANTS["tiny"].depths, DASS_VARIANTS["tiny"].dims)
     model.load_state_dict(load_file(shared / "golden/dass/tiny_state_dict.safetensors"))
     x = load_file(shared / "golden/dass/tiny_io.safetensors")["d.input"].double()
     close(dass_response(model.double(), x, stage=2, block=1), golden["exact.merged_curve"])

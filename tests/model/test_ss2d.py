@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.recipe_parts import SmoothingConfig
 from model.selective_scan import selective_scan
 from model.selective_scan.cross_scan import cross_merge
-from model.smoothing import SmoothingConfig, gaussian_smooth
+from model.smoothing import gaussian_smooth
 from model.ss2d import SS2D
 
 

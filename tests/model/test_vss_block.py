@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from model.smoothing import SmoothingConfig, gaussian_smooth
+from model.recipe_parts import SmoothingConfig
+from model.smoothing import gaussian_smooth
 from model.vss_block import VSSBlock, drop_samples
 
 

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model.training.optim import OptimiserConfig, build_optimiser, learning_rate_at, optimise_step
+from model.training.optim import build_optimiser, learning_rate_at, optimise_step
+from model.training.recipe import OptimiserConfig
 
 CASES = (
     "sgd",

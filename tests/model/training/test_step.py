@@ -12,13 +12,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from model.ast import AST
-from model.dass import DASS, VARIANTS
-from model.patch_mix import Axis, Mix, PatchMixConfig, draw_mix, segment
+from model.dass import DASS
+from model.patch_mix import Mix, draw_mix, segment
 from model.projector import Projector
-from model.registry import BackboneConfig, build_backbone
-from model.smoothing import SmoothingConfig
+from model.recipe_parts import Axis, BackboneConfig, PatchMixConfig, SmoothingConfig
+from model.registry import build_backbone
 from model.training.seeds import generator
 from model.training.step import Losses, objective
+from model.variants import DASS_VARIANTS
 
 FORMS = {"paper": ("paper", "sum"), "reference_code": ("reference", "mean")}
 
@@ -43,7 +44,7 @@ def mixes(shared: Path, golden: dict[str, Tensor]) -> list[Mix]:
 
 @pytest.fixture
 def model(shared: Path) -> DASS:
-    tiny = DASS(VARIANTS["tiny"].depths, VARIANTS["tiny"].dims)
+    tiny = DASS(DASS_VARIANTS["tiny"].depths, DASS_VARIANTS["tiny"].dims)
     tiny.load_state_dict(load_file(shared / "golden/dass/tiny_state_dict.safetensors"))
     return tiny.double().train()
 

@@ -1,0 +1,131 @@
+"""The parts of a recipe that say what training hears: features, masks, folds, batches. Free of torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from data.settings import Config
+
+Norm = Literal["per_sample", "audioset"]
+
+
+class FeatureConfig(Config):
+    """From a cycle to the spectrogram that the model sees; defaults as in the published DASS runs."""
+
+    sample_rate: int = Field(default=16000, ge=1000, description="Hz; every recording is resampled to it")
+    duration_s: float = Field(
+        default=8.0, gt=0, le=60, description="s; shorter cycles are repeated, longer ones cut"
+    )
+    n_mels: int = Field(default=128, ge=4, description="mel bins")
+    frame_length_ms: float = Field(default=25.0, gt=0, description="ms; analysis window")
+    frame_shift_ms: float = Field(default=10.0, gt=0, description="ms; from one frame to the next")
+    low_hz: float = Field(default=20.0, ge=0, description="Hz; lower edge of the lowest mel bin")
+    high_hz: float | None = Field(
+        default=None, gt=0, description="Hz; upper edge of the highest mel bin; none: Nyquist"
+    )
+    norm: Norm = Field(
+        default="per_sample", description="statistics: each spectrogram's own, or AudioSet's fixed ones"
+    )
+    target_frames: int | None = Field(
+        default=1024,
+        ge=1,
+        description="frames after the resize in front of the model; none: as many as computed",
+    )
+    storage: Literal["float32", "float16"] = Field(
+        default="float32", description="number format in the feature store"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> FeatureConfig:
+        nyquist, top = self.sample_rate / 2, self.high_hz
+        if top is not None and top > nyquist:
+            raise ValueError(f"high_hz must not exceed half of sample_rate ({nyquist:g} Hz), got {top:g}")
+        if self.low_hz >= (top or nyquist):
+            raise ValueError(
+                f"low_hz must lie below the highest frequency ({top or nyquist:g} Hz), got {self.low_hz:g}"
+            )
+        if self.window_samples < 2 or self.shift_samples < 1:
+            raise ValueError(
+                f"frame_length_ms must span 2 samples and frame_shift_ms 1, at {self.sample_rate} Hz, "
+                f"got {self.frame_length_ms:g} and {self.frame_shift_ms:g}"
+            )
+        if self.samples < self.window_samples:
+            raise ValueError(
+                f"duration_s must hold a frame of {self.frame_length_ms:g} ms, got {self.duration_s:g}"
+            )
+        return self
+
+    @property
+    def samples(self) -> int:
+        """Samples in a clip."""
+        return round(self.duration_s * self.sample_rate)
+
+    @property
+    def window_samples(self) -> int:
+        """Samples in a frame."""
+        return int(self.sample_rate * self.frame_length_ms * 0.001)
+
+    @property
+    def shift_samples(self) -> int:
+        """Samples from one frame to the next."""
+        return int(self.sample_rate * self.frame_shift_ms * 0.001)
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip: 798 for 8 s in 25 ms windows every 10 ms."""
+        return 1 + (self.samples - self.window_samples) // self.shift_samples
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """(frames, mel bins) of what the model sees, after the resize."""
+        return (self.target_frames or self.frames, self.n_mels)
+
+
+class SpecAugmentConfig(Config):
+    """Masks drawn anew for every sample of every batch, without time warp.
+
+    The published ICBHI runs apply them to 84.13 % of samples, by comparing 1.0 with a normal draw; their
+    paper says always, and so does the default.
+
+    Reference: Park et al., "SpecAugment", https://arxiv.org/abs/1904.08779
+    """
+
+    probability: float = Field(default=1.0, ge=0, le=1, description="share of samples that are masked at all")
+    time_masks: int = Field(default=2, ge=0, description="time masks in a sample")
+    time_width: int = Field(default=160, ge=0, description="frames; widths are drawn from 0 to one less")
+    frequency_masks: int = Field(default=2, ge=0, description="frequency masks in a sample")
+    frequency_width: int = Field(
+        default=48, ge=0, description="mel bins; widths are drawn from 0 to one less"
+    )
+
+
+class FoldConfig(Config):
+    """Which patients of the training part are held out for validation."""
+
+    folds: int = Field(default=5, ge=2, description="number of folds")
+    fold: int = Field(default=0, ge=0, description="the one that validates, counted from 0")
+    seed: int = Field(default=0, ge=0, description="first random state that is tried")
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> FoldConfig:
+        if self.fold >= self.folds:
+            raise ValueError(f"fold must be below folds ({self.folds}), got {self.fold}")
+        return self
+
+
+class BatchSamplerConfig(Config):
+    """How an epoch draws its cycles."""
+
+    name: Literal["shuffle", "weighted"] = Field(
+        default="shuffle", description="every cycle once, or draws with replacement that favour rare classes"
+    )
+    power: float = Field(
+        default=1.0,
+        ge=0,
+        description="weighted: a class of n cycles is drawn n^(1-power) times as often; 1: all alike",
+    )
+    drop_last: bool = Field(
+        default=True, description="leave out the last batch of an epoch when it is not full"
+    )

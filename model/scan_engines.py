@@ -1,0 +1,10 @@
+"""Names of what computes the selective scan, and where each runs. Free of torch, as a study file is checked against it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Engine = Literal["auto", "reference", "numba", "triton", "mamba"]
+ENGINES: tuple[str, ...] = get_args(Engine)
+DEVICES = {"numba": "cpu", "triton": "cuda", "mamba": "cuda"}
+"""Where the engines run that do not run everywhere."""
