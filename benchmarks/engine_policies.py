@@ -30,11 +30,13 @@ import numpy as np
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, WilcoxonPruner
 from optuna.trial import TrialState
+from racing_rules import Halving, PooledZ, Wilcoxon
 
 from sweep.config.study_config import StudyConfig
 from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
 from sweep.simulation.simulate import mean_and_error, outcome_of
 from sweep.simulation.simulated_study import simulate_study
+from sweep.study.racing import Rule
 from sweep.study.score_table import METRICS
 
 CONFIGURATIONS, SEEDS, EPOCHS, WORKERS = 100, (1, 2, 3, 4, 5), 20, 8
@@ -138,7 +140,8 @@ def play(
     truth = Truth(np.array(scores), np.array([curves.quality(point) for point in points]))
     results = {name: policy(truth) for name, policy in others.items()}
     for name, settings in studies.items():
-        outcome = outcome_of(simulate_study(_config(case.epochs, settings), curves, WORKERS), curves)
+        config = _config(case.epochs, settings, OTHER_RULES.get(name))
+        outcome = outcome_of(simulate_study(config, curves, WORKERS), curves)
         results[name] = Played(outcome.units, outcome.share, 100 * outcome.regret)
     return results
 
@@ -276,9 +279,9 @@ def _world(tail: str, seed_sd: float, **more: float) -> WorldConfig:
     return WorldConfig(landscape="none", seed_sd=seed_sd / 100, tail_share=TAILS[tail], **more)
 
 
-def _config(epochs: int, settings: Mapping[str, Any]) -> StudyConfig:
-    """A study of 100 points in which there is nothing to learn."""
-    return StudyConfig.model_validate(
+def _config(epochs: int, settings: Mapping[str, Any], rule: Rule | None = None) -> StudyConfig:
+    """A study of 100 points in which there is nothing to learn; `rule`: a race that no study file can ask for."""
+    config = StudyConfig.model_validate(
         {
             "recipe": {"epochs": epochs},
             "search": {"batch_size": {"type": "int", "low": 2, "high": 1 + CONFIGURATIONS}},
@@ -288,6 +291,7 @@ def _config(epochs: int, settings: Mapping[str, Any]) -> StudyConfig:
             **settings,
         }
     )
+    return config if rule is None else config.model_copy(update={"racing": rule})
 
 
 def _runs(played: Sequence[Played]) -> float:
@@ -321,12 +325,8 @@ SPEEDS = {
 }
 FIVE_SEEDS, DEFAULT_RACING = "five seeds each", "**default racing (contenders)**"
 DEFAULT_PRUNER, BOTH = "**default epoch pruner (median)**", "**default racing and epoch pruner**"
-SEED_STUDIES: dict[str, dict[str, Any]] = {
-    DEFAULT_RACING: NO_PRUNER,
-    "pooled_z": {"racing": {"name": "pooled_z"}, **NO_PRUNER},
-    "wilcoxon": {"racing": {"name": "wilcoxon"}, **NO_PRUNER},
-    "halving": {"racing": {"name": "halving"}, **NO_PRUNER},
-}
+OTHER_RULES: dict[str, Rule] = {"pooled_z": PooledZ(), "wilcoxon": Wilcoxon(), "halving": Halving()}
+SEED_STUDIES: dict[str, dict[str, Any]] = dict.fromkeys([DEFAULT_RACING, *OTHER_RULES], NO_PRUNER)
 SEED_POLICIES: dict[str, Policy] = {
     FIVE_SEEDS: five_seeds_each,
     "random search, one seed each": one_seed_each,

@@ -35,7 +35,6 @@ from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Rules
 from sweep.study.events import Event, UnitEnded
 from sweep.study.journal import Journal
-from sweep.study.racing import warning as racing_warning
 from sweep.study.units import Configuration, unit_id
 from sweep.tracking.tracker import Tracking, TrackingError, database_uri
 from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
@@ -73,8 +72,6 @@ class Driver:
         self._changes = changes(folder.config(), config, folder.name)
         first = _any_recipe(config)
         _warn_of_missing_weights(first)
-        if (problem := racing_warning(config.racing, len(config.seeds))) is not None:
-            warnings.warn(problem, stacklevel=2)
         self._shared = _shared_place(folder, address)
         self._preparation = DataPreparation(_directory(config, console))
         provenance = _provenance(folder, self._preparation.prepare(first), first)

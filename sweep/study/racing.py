@@ -7,19 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from data.settings import Config
 from sweep.study import racing_rules
+from sweep.study.racing_rules import Reasons, RuleResult, Standings
 
-ALWAYS_FINISHED = 3  # this many of the best end with all their seeds under every rule
+ALWAYS_FINISHED = 3
+"""So many of the best rows end with all their seeds, whatever the rule says of them."""
 
 # Of two objectives: a row is spared, or at least not given up for good, until a member of the Pareto front is better
 # in both with this probability.
 _BEATEN, _BEATEN_FOR_GOOD = 0.9, 0.99
+_FORMER_RULES = ("pooled_z", "wilcoxon", "halving")
+
+
+class Rule(Protocol):
+    """Decides by the standings of a race which rows deserve a seed (the settings below, or a rule under test)."""
+
+    def judge(self, standings: Standings) -> RuleResult: ...
 
 
 class ContendersConfig(Config):
@@ -33,26 +42,10 @@ class ContendersConfig(Config):
     share: float = Field(default=0.35, gt=0, le=1, description="of the configurations, at most, at each seed")
     at_least: int = Field(default=5, ge=1, description="configurations that `share` leaves in any case")
 
-
-class PooledZConfig(Config):
-    """One configuration after the other, given up at a low z against the best complete one on the same seeds."""
-
-    name: Literal["pooled_z"] = "pooled_z"
-    p: float = Field(default=0.05, gt=0, lt=0.5, description="one-sided; 0.05 is z < -1.645")
-
-
-class WilcoxonConfig(Config):
-    """As Optuna's WilcoxonPruner: signed ranks against the best complete configuration on the same seeds."""
-
-    name: Literal["wilcoxon"] = "wilcoxon"
-    p: float = Field(default=0.1, gt=0, lt=0.5, description="one-sided; given up below")
-
-
-class HalvingConfig(Config):
-    """Asynchronous successive halving: rungs at 1, 2, 4, ... and all seeds."""
-
-    name: Literal["halving"] = "halving"
-    reduction_factor: int = Field(default=2, ge=2, description="one in this many goes on to the next rung")
+    def judge(self, standings: Standings) -> RuleResult:
+        return racing_rules.contenders(
+            standings, p=self.p, p_drop=self.p_drop, share=self.share, at_least=self.at_least
+        )
 
 
 class NoRacingConfig(Config):
@@ -60,10 +53,22 @@ class NoRacingConfig(Config):
 
     name: Literal["none"] = "none"
 
+    def judge(self, standings: Standings) -> RuleResult:
+        return racing_rules.none(standings)
+
+
+def _refuse_former_rule(content: Any) -> Any:
+    name = content.get("name") if isinstance(content, Mapping) else None
+    if name in _FORMER_RULES:
+        raise ValueError(
+            f"the rule {name} is no longer offered, as contenders saves more seeds for the same result "
+            "(docs/benchmarks.md); write {name: contenders}, or {name: none} for all seeds of every configuration"
+        )
+    return content
+
 
 RacingConfig = Annotated[
-    ContendersConfig | PooledZConfig | WilcoxonConfig | HalvingConfig | NoRacingConfig,
-    Field(discriminator="name"),
+    ContendersConfig | NoRacingConfig, Field(discriminator="name"), BeforeValidator(_refuse_former_rule)
 ]
 
 
@@ -85,11 +90,11 @@ class Race:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Rows, each in one of four at most.
+    """Rows of a race, each in at most one of four groups; a row in none of them is not judged.
 
-    `order`: deserve one more seed now, the most deserving first. `finalists`: get one all the same, once nobody
-    else deserves any. `dropped`: given up for good, and why. `behind`: deserve nothing as things stand, with the
-    reason that they get should the race end here.
+    `order`: deserve one more seed now, the most deserving first. `finalists`: get one more seed all the same, once
+    no row deserves any. `dropped`: given up for good, with the reason. `behind`: deserve nothing as things stand,
+    with the reason that they get should the race end here.
     """
 
     order: tuple[int, ...]
@@ -98,50 +103,27 @@ class Verdict:
     behind: Mapping[int, str]
 
 
-def verdict(config: RacingConfig, race: Race) -> Verdict:
-    """Who gets a seed, who gets none and why, by the rule that `config` names.
+def verdict(rule: Rule, race: Race) -> Verdict:
+    """Decide who gets a seed and who gets none, with reasons.
 
     A row is judged once it has a finished seed, and only while it is open and has a seed not started. Under every
     rule the best three get their missing seeds (finalists), and with two objectives who may be on the Pareto front.
     """
-    field = racing_rules.Field.of(race.scores, race.started, race.open)
-    match config:
-        case ContendersConfig(p=p, p_drop=p_drop, share=share, at_least=at_least):
-            opinion = racing_rules.contenders(field, p=p, p_drop=p_drop, share=share, at_least=at_least)
-        case PooledZConfig(p=p):
-            opinion = racing_rules.pooled_z(field, p=p)
-        case WilcoxonConfig(p=p):
-            opinion = racing_rules.wilcoxon(field, p=p)
-        case HalvingConfig(reduction_factor=reduction_factor):
-            opinion = racing_rules.halving(field, reduction_factor=reduction_factor)
-        case NoRacingConfig():
-            opinion = racing_rules.none(field)
-    deserving, lost, kept = opinion.deserving, opinion.lost, field.rank < ALWAYS_FINISHED
+    standings = Standings.of(race.scores, race.started, race.open)
+    result = rule.judge(standings)
+    deserving, lost, kept = result.deserving, result.lost, standings.rank < ALWAYS_FINISHED
     if race.objectives is not None:
-        beaten = racing_rules.beaten_by_front(race.objectives, field)
+        beaten = racing_rules.beaten_by_front(race.objectives, standings)
         deserving, lost = deserving | (beaten < _BEATEN), lost & (beaten >= _BEATEN_FOR_GOOD)
-    deserving = field.judged & deserving
-    later = field.judged & kept & ~deserving
-    lost = field.judged & lost & ~deserving & ~later
-    behind = field.judged & ~deserving & ~later & ~lost
-    place = np.lexsort((field.rank, opinion.turn))
+    # The first of these groups that a row fits decides, so that no leader is dropped and nobody stands in two.
+    deserving = standings.judged & deserving
+    later = standings.judged & kept & ~deserving
+    lost = standings.judged & lost & ~deserving & ~later
+    behind = standings.judged & ~deserving & ~later & ~lost
+    place = np.lexsort((standings.rank, result.turn))
     return Verdict(
         tuple(place[deserving[place]].tolist()),
         tuple(place[later[place]].tolist()),
-        racing_rules.Reasons(np.flatnonzero(lost).tolist(), opinion.reason),
-        racing_rules.Reasons(np.flatnonzero(behind).tolist(), opinion.reason),
-    )
-
-
-def warning(config: RacingConfig, seeds: int) -> str | None:
-    """Why a rule can never spare a seed among so many, or None when it can."""
-    if not isinstance(config, WilcoxonConfig):
-        return None
-    # With all seeds run there is nothing left to spare, so the last chance is one seed earlier.
-    least = 2.0 ** -(seeds - 1)
-    if least < config.p:
-        return None
-    return (
-        f"racing.p: {config.p:g} spares nothing: while one of {seeds} seeds is left to spare, the signed-rank test "
-        f"has {seeds - 1} pairs, and its p is {least:g} at best; raise p, give more seeds, or take another rule"
+        Reasons(np.flatnonzero(lost).tolist(), result.reason),
+        Reasons(np.flatnonzero(behind).tolist(), result.reason),
     )

@@ -1,32 +1,17 @@
-"""Rules on hand-made boards, in races played to their end, against Optuna's pruner, and in a small simulation."""
+"""Rules on hand-made boards, in races played to their end, and in a small simulation."""
 
 import math
-import warnings
 from collections.abc import Callable
 
 import numpy as np
-import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.pruners import WilcoxonPruner
-from optuna.trial import TrialState, create_trial
-from pydantic import TypeAdapter, ValidationError
 
-from sweep.study.racing import (
-    ContendersConfig,
-    HalvingConfig,
-    NoRacingConfig,
-    PooledZConfig,
-    Race,
-    RacingConfig,
-    Verdict,
-    WilcoxonConfig,
-    verdict,
-    warning,
-)
+from data.settings import Config, ConfigError, parse
+from sweep.study.racing import ContendersConfig, NoRacingConfig, Race, RacingConfig, Verdict, verdict
 
-RULES = [ContendersConfig(), PooledZConfig(), WilcoxonConfig(), HalvingConfig(), NoRacingConfig()]
+RULES = [ContendersConfig(), NoRacingConfig()]
 every_rule = pytest.mark.parametrize("config", RULES, ids=lambda config: config.name)
 SEEDS = 5
 
@@ -119,114 +104,6 @@ def test_a_row_that_failed_informs_but_is_not_the_best() -> None:
     assert set(found.order) == {1, 2, 3, 4}
 
 
-# --- pooled z ---
-
-
-def test_pooled_z_compares_the_same_seeds() -> None:
-    # Squares: 4 * 0.01^2 for the best, with freedom 4; s^2 = (4 * 0.015^2 + 0.0004) / 8 = 0.0001625, so that a row with
-    # one seed is lost below -1.645 s sqrt(2) = -0.0297 against 0.66, the best's score on that seed.
-    best = [0.66, 0.64, 0.65, 0.64, 0.66]
-    race = race_of(best, [0.637], [0.637], [0.632], [0.629])
-    found = verdict(PooledZConfig(), race)
-    assert found.order == (1, 2, 3)
-    assert dict(found.dropped) == {4: "dropped after seed 1: 0.629 against 0.660 on the same seeds, z = -1.7"}
-
-
-@pytest.mark.parametrize("config", [PooledZConfig(), WilcoxonConfig()], ids=lambda config: config.name)
-def test_without_a_complete_row_nobody_is_given_up(config: RacingConfig) -> None:
-    found = verdict(config, race_of([0.9, 0.9, 0.9, 0.9], [0.8], [0.7], [0.1, 0.1, 0.1], [0.1, 0.1]))
-    assert found.order == (0, 3, 4, 1, 2)
-    assert not found.dropped
-
-
-# --- Wilcoxon ---
-
-
-def test_four_seeds_below_the_best_are_enough_for_wilcoxon_and_three_are_not() -> None:
-    best = [0.66, 0.65, 0.64, 0.66, 0.65]
-    four, three = [0.61, 0.59, 0.62, 0.60], [0.31, 0.29, 0.32]
-    found = verdict(WilcoxonConfig(), race_of(best, [0.66], [0.66], four, three))
-    assert dict(found.dropped) == {3: "dropped after seed 4: 0.605 against 0.653 on the same seeds, p = 0.06"}
-    assert found.order == (4, 1, 2)
-
-
-def test_wilcoxon_spares_whose_mean_is_not_below_the_best() -> None:
-    # Ranks 1, 2, 3 are below and 4 is above: p = 7/16, but the mean is 0.66 against 0.65.
-    best, mixed = [0.65] * 5, [0.64, 0.639, 0.638, 0.723]
-    race = race_of(best, [0.9], [0.9], mixed)
-    assert verdict(WilcoxonConfig(p=0.45), race).order == (3, 1, 2)
-    race = race_of(best, [0.9], [0.9], [*mixed[:3], 0.67])
-    assert set(verdict(WilcoxonConfig(p=0.45), race).dropped) == {3}
-
-
-def test_wilcoxon_says_when_it_cannot_spare_a_seed() -> None:
-    # Two pairs give 1/4 at best, four pairs 1/16 = 0.0625; the fifth pair comes too late to spare anything.
-    assert warning(WilcoxonConfig(p=0.1), 5) is None
-    told = warning(WilcoxonConfig(p=0.05), 5)
-    assert told is not None
-    assert told.startswith("racing.p: 0.05 spares nothing: while one of 5 seeds is left to spare")
-    assert "has 4 pairs, and its p is 0.0625 at best" in told
-    assert warning(WilcoxonConfig(p=0.05), 6) is None
-    assert warning(WilcoxonConfig(p=0.25), 3) is not None
-    assert all(warning(config, 2) is None for config in RULES if config.name != "wilcoxon")
-
-
-def optuna_prunes(best: np.ndarray, scores: np.ndarray, p: float) -> bool:
-    """What Optuna says of a running trial beside one complete trial."""
-    study = optuna.create_study(direction="maximize")
-    steps = dict(enumerate(best.tolist()))
-    study.add_trial(
-        create_trial(value=float(best.mean()), intermediate_values=steps, state=TrialState.COMPLETE)
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        pruner = WilcoxonPruner(p_threshold=p)
-    steps = dict(enumerate(scores.tolist()))
-    trial = create_trial(state=TrialState.RUNNING, intermediate_values=steps)
-    return pruner.prune(study, trial)
-
-
-def test_wilcoxon_is_optunas_pruner() -> None:
-    random = np.random.default_rng(0)
-    verdicts = []
-    for _ in range(300):
-        best = random.normal(0.6, 0.02, SEEDS).round(2)  # two digits: ties and zeros occur
-        scores = random.normal(0.58, 0.02, random.integers(1, SEEDS)).round(2)
-        p = random.choice([0.07, 0.1, 0.2, 0.3])
-        # Two more at the best's heels, so that the row is not spared as one of three.
-        race = race_of(best.tolist(), [0.99], [0.99], scores.tolist())
-        ours = 3 in verdict(WilcoxonConfig(p=p), race).dropped
-        assert ours == optuna_prunes(best, scores, p), (best, scores, p)
-        verdicts.append(ours)
-    assert 50 < sum(verdicts) < 250
-
-
-# --- halving ---
-
-
-def test_halving_promotes_the_better_half_of_a_rung() -> None:
-    race = race_of([0.60], [0.61], [0.62], [0.63], [0.64], [0.65], [0.66], [0.67])
-    found = verdict(HalvingConfig(), race)
-    assert found.order == (7, 6, 5, 4)
-    assert found.behind[3] == (
-        "dropped after seed 1: 0.630 against 0.670 on the same seeds, 5 of 8 at rung 1"
-    )
-
-
-def test_halving_takes_who_was_promoted_to_the_next_rung() -> None:
-    # Rungs are 1, 2, 4, 5: two of the four with two seeds go on, to four seeds, whoever is ahead at three.
-    race = race_of([0.60], [0.60], [0.60], [0.60], [0.7, 0.6], [0.7, 0.61], [0.7, 0.5, 0.3], [0.7, 0.63])
-    found = verdict(HalvingConfig(), race)
-    assert found.order == (7, 5, 6)
-    assert found.finalists == (4,)
-    assert found.behind[0].endswith("5 of 8 at rung 1")
-
-
-def test_halving_by_three_keeps_a_third() -> None:
-    race = race_of(*([0.60 + 0.01 * row] for row in range(12)))
-    assert verdict(HalvingConfig(reduction_factor=3), race).order == (11, 10, 9, 8)
-
-
 # --- all rules ---
 
 
@@ -267,12 +144,30 @@ def test_without_racing_a_configuration_gets_all_seeds_before_the_next() -> None
     assert found.order == (0, 1, 3)
 
 
+class Settings(Config):
+    """Stands for a study file."""
+
+    racing: RacingConfig
+
+
 def test_rules_are_read_by_name() -> None:
-    read = TypeAdapter[RacingConfig](RacingConfig).validate_python
-    assert read({"name": "contenders", "p": 0.2}) == ContendersConfig(p=0.2)
-    assert [read({"name": config.name}) for config in RULES] == RULES
-    with pytest.raises(ValidationError, match=r"'contenders', 'pooled_z', 'wilcoxon', 'halving', 'none'"):
-        read({"name": "race"})
+    read = [parse(Settings, {"racing": {"name": rule.name}}, "a.yaml").racing for rule in RULES]
+    assert read == RULES
+    given = parse(Settings, {"racing": {"name": "contenders", "p": 0.2}}, "a.yaml")
+    assert given.racing == ContendersConfig(p=0.2)
+    with pytest.raises(
+        ConfigError, match=r"^a.yaml: racing.name: must be one of 'contenders', 'none', got 'race'$"
+    ):
+        parse(Settings, {"racing": {"name": "race"}}, "a.yaml")
+
+
+@pytest.mark.parametrize("name", ["pooled_z", "wilcoxon", "halving"])
+def test_a_rule_of_former_versions_is_refused_with_what_to_write_instead(name: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        parse(Settings, {"racing": {"name": name, "p": 0.1}}, "a.yaml")
+    assert str(refusal.value).startswith(f"a.yaml: racing: the rule {name} is no longer offered, ")
+    assert "write {name: contenders}, or {name: none} for all seeds" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 # --- two objectives ---
@@ -376,9 +271,7 @@ def score_tables(draw: st.DrawFn, pruned: bool = True) -> np.ndarray:
     return scores
 
 
-rules = st.sampled_from(
-    [*RULES, ContendersConfig(p=0.4, p_drop=0.4, share=0.1, at_least=1), PooledZConfig(p=0.4)]
-)
+rules = st.sampled_from([*RULES, ContendersConfig(p=0.4, p_drop=0.4, share=0.1, at_least=1)])
 
 
 @settings(deadline=None)
