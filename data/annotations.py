@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data.audio import DataError
+from data.errors import DataError
 
 LABELS = ("normal", "crackle", "wheeze", "both")
 Part = Literal["train", "test"]

@@ -6,39 +6,19 @@ resampled and faded, then each cycle is cut out of it and repeated until it fill
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torchaudio.transforms
 from jaxtyping import Float
 from torch import Tensor
 
-from data.errors import UserError
+from data.audio_file import opened
+from data.errors import DataError
 
-if TYPE_CHECKING:
-    from soundfile import SoundFile
-
-AUDIO_SUFFIXES = (".wav", ".flac")
 FADE_S = 0.0625
 """Length of every fade; 1000 samples at 16 kHz."""
-
-
-class DataError(UserError):
-    """Recordings that cannot be used; the message says which file, what was read, what would be right."""
-
-
-def recording_length(path: Path) -> tuple[int, int]:
-    """Sample rate in Hz and number of samples of a mono WAV or FLAC file, from its header.
-
-    Raises DataError when the file is not audio, holds nothing, is not mono, or (WAV) is shorter than its
-    header says.
-    """
-    with _opened(path) as file:
-        return file.samplerate, file.frames
 
 
 def read_recording(path: Path) -> tuple[Float[Tensor, "1 samples"], int]:
@@ -50,7 +30,7 @@ def read_recording(path: Path) -> tuple[Float[Tensor, "1 samples"], int]:
     """
     import soundfile
 
-    with _opened(path) as file:
+    with opened(path) as file:
         sample_rate, frames = file.samplerate, file.frames
         try:
             samples = file.read(dtype="float32", always_2d=True)
@@ -112,36 +92,6 @@ def pad_cycle(
     return _fade_in_place(repeated, sample_rate, start=False)
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[SoundFile]:
-    """The file after all checks that need no decoding."""
-    import soundfile
-
-    expected = "expected a mono WAV or FLAC file"
-    try:
-        size = path.stat().st_size
-        if size == 0:
-            raise DataError(f"{path}: the file is empty (0 bytes); {expected}")
-        opened = soundfile.SoundFile(str(path))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}; {expected}") from error
-    except soundfile.LibsndfileError as error:
-        raise DataError(
-            f"{path}: not readable as audio ({error.error_string.rstrip('. ')}); {expected}"
-        ) from error
-    with opened as file:
-        if file.channels != 1:
-            raise DataError(f"{path}: {file.channels} channels; {expected}")
-        missing = _missing_wav_bytes(path, size)
-        if missing:
-            raise DataError(
-                f"{path}: truncated: its header promises {missing} bytes more than there are; copy the file again"
-            )
-        if file.frames <= 0:
-            raise DataError(f"{path}: no samples; {expected} with at least one annotated cycle")
-        yield file
-
-
 @functools.cache
 def _resampler(source_hz: int, target_hz: int, dtype: torch.dtype) -> torchaudio.transforms.Resample:
     # Its kernel is computed here, once for all recordings of a rate; without a dtype it would be in float64.
@@ -155,18 +105,3 @@ def _fade_in_place(wave: Tensor, sample_rate: int, *, start: bool) -> Tensor:
     if start:
         wave[:, : len(ramp)] *= ramp
     return wave
-
-
-def _missing_wav_bytes(path: Path, size: int) -> int:
-    # libsndfile reads a WAV that was cut short as if it had been meant so.
-    with path.open("rb") as file:
-        riff = file.read(12)
-        if riff[:4] != b"RIFF" or riff[8:] != b"WAVE":
-            return 0
-        while len(header := file.read(8)) == 8:
-            length = int.from_bytes(header[4:], "little")
-            if header[:4] == b"data":
-                # A length of all ones is left by writers that could not go back to fill it in.
-                return 0 if length == 0xFFFFFFFF else max(0, file.tell() + length - size)
-            file.seek(length + length % 2, 1)
-    return 0

@@ -35,3 +35,7 @@ class UserError(Exception):
         ├── ExportError                    a study with nothing to export
         └── InterruptedStudyError          a study that was stopped, and can go on
     """
+
+
+class DataError(UserError):
+    """Recordings that cannot be used; the message says which file, what was read, what would be right."""

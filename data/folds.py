@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Int
 
 from data.annotations import LABELS
-from data.audio import DataError
+from data.errors import DataError
 from data.recipe_parts import FoldConfig
 from data.settings import ConfigError
 

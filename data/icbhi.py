@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.annotations import LABELS, Cycle, Part, read_annotation, read_split
-from data.audio import AUDIO_SUFFIXES, DataError, recording_length
+from data.audio_file import AUDIO_SUFFIXES, recording_length
 from data.digests import file_digests
+from data.errors import DataError
 from data.patients import Patient, read_patients
 
 __all__ = [
     "LABELS",
     "Census",
     "Cycle",
-    "DataError",
     "DataSet",
     "Part",
     "Recording",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.audio import DataError
+from data.errors import DataError
 
 DEMOGRAPHICS = ("demographic_info.txt", "ICBHI_Challenge_demographic_information.txt")
 DIAGNOSES = ("patient_diagnosis.csv", "ICBHI_Challenge_diagnosis.txt")

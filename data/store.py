@@ -29,8 +29,9 @@ from torch import Tensor
 
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
 from data.batches import Examples
+from data.errors import DataError
 from data.features import log_mel, normalise
-from data.icbhi import DataError, DataSet, Part, Recording
+from data.icbhi import DataSet, Part, Recording
 from data.recipe_parts import FeatureConfig
 
 FORMAT = 1

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations import Cycle, Part
-from data.audio import DataError
 from data.breath_sounds import Device, Voice, sound_of
+from data.errors import DataError
 
 VERSION = 1
 """Raised whenever the same arguments would write other files, so that no cache mistakes one for the other."""

@@ -1,4 +1,4 @@
-"""Names of what computes the selective scan, and where each runs. Free of torch, as a study file is checked against it."""
+"""The engines of the selective scan by name, and where each runs. Free of torch, as a study file is checked here."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from data.annotations import END_TOLERANCE_S, Cycle, read_annotation, read_split
-from data.audio import DataError
+from data.errors import DataError
 
 
 def written(folder: Path, text: str) -> Path:

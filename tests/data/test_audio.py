@@ -8,7 +8,9 @@ import torchaudio.functional
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.audio import DataError, cut_cycle, fade, pad_cycle, read_recording, recording_length, resample
+from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
+from data.audio_file import recording_length
+from data.errors import DataError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from data.annotations import read_annotation, read_split
-from data.audio import DataError
+from data.errors import DataError
 from data.folds import Folds, make_folds
 from data.recipe_parts import FoldConfig
 from data.settings import ConfigError

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from data.icbhi import DataError, census, read_annotation, read_icbhi, read_split
+from data.errors import DataError
+from data.icbhi import census, read_annotation, read_icbhi, read_split
 
 WriteRecording = Callable[..., Path]
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from data.audio import DataError
+from data.errors import DataError
 from data.patients import Patient, read_patients
 
 

@@ -11,8 +11,9 @@ import soundfile
 import torch
 
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
+from data.errors import DataError
 from data.features import log_mel, normalise
-from data.icbhi import DataError, DataSet, read_icbhi
+from data.icbhi import DataSet, read_icbhi
 from data.recipe_parts import FeatureConfig
 from data.store import FeatureStore, build_store, open_store
 

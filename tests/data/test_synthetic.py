@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from data.audio import read_recording
-from data.icbhi import DataError, DataSet, census, read_icbhi
+from data.errors import DataError
+from data.icbhi import DataSet, census, read_icbhi
 from data.synthetic import write_breaths
 
 
