@@ -35,8 +35,9 @@ import typer
 from torchaudio.compliance import kaldi
 
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
+from data.dataset import DataSet, Recording
 from data.features import log_mel, normalise
-from data.icbhi import DataSet, Recording, read_icbhi
+from data.icbhi import read_icbhi
 from data.recipe_parts import FeatureConfig
 from data.store import build_store
 from data.synthetic import write_breaths

@@ -26,8 +26,8 @@ from sweep_ways import by_engine, by_tune, in_process
 
 from data.batches import Examples
 from data.settings import parse, read_yaml
-from model.training.fit import Training
 from model.training.recipe import Recipe
+from model.training.training import Training
 from sweep.config.study_config import ResourcesConfig, SyntheticConfig
 from sweep.execution.tuner import start_ray, stop_ray
 from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory

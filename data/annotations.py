@@ -11,6 +11,7 @@ from data.errors import DataError
 
 LABELS = ("normal", "crackle", "wheeze", "both")
 Part = Literal["train", "test"]
+PARTS: tuple[Part, ...] = ("train", "test")
 
 END_TOLERANCE_S = 0.05
 """How far a cycle may reach past its recording; it is clipped there.
@@ -35,6 +36,11 @@ class Cycle:
     def label(self) -> int:
         """Position in LABELS: 0 normal, 1 crackle, 2 wheeze, 3 both."""
         return int(self.crackle) + 2 * int(self.wheeze)
+
+
+def annotation_path(audio: Path) -> Path:
+    """The text file beside a recording that lists the recording's cycles."""
+    return audio.with_suffix(".txt")
 
 
 def read_annotation(path: Path, duration_s: float = math.inf) -> tuple[Cycle, ...]:

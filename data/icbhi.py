@@ -1,4 +1,4 @@
-"""Recordings in the layout of the ICBHI 2017 respiratory sound database; what is broken is refused here.
+"""Read recordings in the layout of the ICBHI 2017 respiratory sound database; refuse what is broken.
 
 Two layouts are read, as people have them: one flat folder, or a folder with `audio_and_txt_files` inside; the
 split and the patient files lie in that folder or beside it. Recordings are WAV or FLAC, each with its
@@ -7,95 +7,21 @@ annotation `.txt`.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from data.annotations import LABELS, Cycle, Part, read_annotation, read_split
+from data.annotations import LABELS, PARTS, Part, annotation_path, read_annotation, read_split
 from data.audio_file import AUDIO_SUFFIXES, recording_length
-from data.digests import file_digests
+from data.dataset import Census, DataSet, Recording, census
 from data.errors import DataError
-from data.patients import Patient, read_patients
-
-__all__ = [
-    "LABELS",
-    "Census",
-    "Cycle",
-    "DataSet",
-    "Part",
-    "Recording",
-    "census",
-    "read_annotation",
-    "read_icbhi",
-    "read_split",
-]
+from data.patients import read_patients
 
 SPLITS = ("official_split.txt", "ICBHI_challenge_train_test.txt")
 INNER_FOLDERS = ("audio_and_txt_files", "ICBHI_final_database")
 FULL_RECORDINGS: dict[Part, int] = {"train": 539, "test": 381}
 FULL_CYCLES: dict[Part, tuple[int, ...]] = {"train": (2063, 1215, 501, 363), "test": (1579, 649, 385, 143)}
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One audio file and its breaths. `device` is the split's word where the file's name says otherwise."""
-
-    name: str
-    path: Path
-    patient: int
-    location: str
-    mode: str
-    device: str
-    part: Part
-    sample_rate: int
-    frames: int
-    cycles: tuple[Cycle, ...]
-
-    @property
-    def duration_s(self) -> float:
-        """Length in seconds."""
-        return self.frames / self.sample_rate
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """All recordings of a folder, sorted by name, with their split and what is known of patients."""
-
-    directory: Path
-    recordings: tuple[Recording, ...]
-    split: Mapping[str, Part]
-    patients: Mapping[int, Patient]
-
-    def part(self, part: Part) -> tuple[Recording, ...]:
-        """The recordings of the official training or test part."""
-        return tuple(recording for recording in self.recordings if recording.part == part)
-
-    @property
-    def patients_in_both_parts(self) -> frozenset[int]:
-        """Patients whom the whole split, also where audio is absent, has in both parts; ICBHI: 156, 218."""
-        sides = {
-            part: {_patient(name) for name, side in self.split.items() if side == part}
-            for part in FULL_CYCLES
-        }
-        return frozenset(sides["train"] & sides["test"])
-
-    def content_hash(self, cache: Path | None = None) -> str:
-        """SHA-256 over names, devices, parts and the bytes of audio and annotations, wherever the files lie.
-
-        With a `cache` folder the digests of unchanged files are remembered there.
-        """
-        paths = [
-            path for recording in self.recordings for path in (recording.path, _annotation(recording.path))
-        ]
-        digests = iter(file_digests(paths, cache))
-        lines = [
-            f"{r.name}\t{r.device}\t{r.part}\t{next(digests)}\t{next(digests)}\n" for r in self.recordings
-        ]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def read_icbhi(directory: Path) -> DataSet:
@@ -115,7 +41,10 @@ def read_icbhi(directory: Path) -> DataSet:
     split = read_split(split_path)
     named = _join(audio, split, split_path)
     recordings = tuple(_recording(path, listed, split[listed]) for path, listed in named.items())
-    data = DataSet(directory, recordings, split, read_patients(folders))
+    in_part = {part: {_patient(name) for name, listed in split.items() if listed == part} for part in PARTS}
+    data = DataSet(
+        directory, recordings, read_patients(folders), frozenset(in_part["train"] & in_part["test"])
+    )
     _check_whole(data)
     if len(recordings) < len(split):
         warnings.warn(
@@ -130,47 +59,21 @@ def read_icbhi(directory: Path) -> DataSet:
     return data
 
 
-@dataclass(frozen=True)
-class Census:
-    """What a data set holds, by part; cycles are counted in the order of LABELS."""
+def missing_from_full(counted: Census) -> tuple[str, ...]:
+    """Say what a data set lacks of the 920 recordings and 6898 cycles of ICBHI 2017; empty for the full database.
 
-    cycles: Mapping[Part, tuple[int, ...]]
-    recordings: Mapping[Part, int]
-    patients: Mapping[Part, int]
-    devices: Mapping[Part, Mapping[str, int]]
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """A line for each part that differs from the full database: what is here, of how much."""
-        lines = []
-        for part, full in FULL_CYCLES.items():
-            here = self.cycles[part]
-            if here != full or self.recordings[part] != FULL_RECORDINGS[part]:
-                classes = ", ".join(
-                    f"{label} {n} of {m}" for label, n, m in zip(LABELS, here, full, strict=True)
-                )
-                lines.append(
-                    f"{part}: {self.recordings[part]} of {FULL_RECORDINGS[part]} recordings, "
-                    f"{sum(here)} of {sum(full)} cycles ({classes})"
-                )
-        return tuple(lines)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether these are the 920 recordings and 6898 cycles of ICBHI 2017."""
-        return not self.missing
-
-
-def census(data: DataSet) -> Census:
-    """Counts of recordings, patients, devices and cycles per class, in each part."""
-    parts: dict[Part, tuple[Recording, ...]] = {part: data.part(part) for part in FULL_CYCLES}
-    labels = {part: Counter(cycle.label for r in held for cycle in r.cycles) for part, held in parts.items()}
-    return Census(
-        cycles={part: tuple(labels[part][label] for label in range(len(LABELS))) for part in parts},
-        recordings={part: len(held) for part, held in parts.items()},
-        patients={part: len({r.patient for r in held}) for part, held in parts.items()},
-        devices={part: dict(Counter(r.device for r in held).most_common()) for part, held in parts.items()},
-    )
+    A line for each official part that differs from the full one: what is here, of how much.
+    """
+    lines = []
+    for part, full in FULL_CYCLES.items():
+        here = counted.cycles[part]
+        if here != full or counted.recordings[part] != FULL_RECORDINGS[part]:
+            classes = ", ".join(f"{label} {n} of {m}" for label, n, m in zip(LABELS, here, full, strict=True))
+            lines.append(
+                f"{part}: {counted.recordings[part]} of {FULL_RECORDINGS[part]} recordings, "
+                f"{sum(here)} of {sum(full)} cycles ({classes})"
+            )
+    return tuple(lines)
 
 
 def _audio_folder(directory: Path) -> Path:
@@ -191,10 +94,6 @@ def _is_inner(folder: Path) -> bool:
 
 def _is_audio(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
-
-
-def _annotation(audio: Path) -> Path:
-    return audio.with_suffix(".txt")
 
 
 _NAME = re.compile(r"\d+(_[^_]+){4}")
@@ -221,10 +120,10 @@ def _paired_audio(folder: Path) -> list[Path]:
             raise DataError(
                 f"{path}: the same recording as {other.name} by its first four name fields; expected one file"
             )
-    without = [path for path in audio if not _annotation(path).is_file()]
+    without = [path for path in audio if not annotation_path(path).is_file()]
     if without:
         raise DataError(
-            f"{without[0]}: no annotation; expected {_annotation(without[0]).name} beside it{_more(without)}"
+            f"{without[0]}: no annotation; expected {annotation_path(without[0]).name} beside it{_more(without)}"
         )
     held = {path.stem for path in audio}
     # Splits, patient files and notes are text too; only an annotation is named like a recording.
@@ -279,7 +178,7 @@ def _join(audio: list[Path], split: Mapping[str, Part], split_path: Path) -> dic
 
 def _recording(path: Path, listed: str, part: Part) -> Recording:
     sample_rate, frames = recording_length(path)
-    cycles = read_annotation(_annotation(path), frames / sample_rate)
+    cycles = read_annotation(annotation_path(path), frames / sample_rate)
     _, _, location, mode, device = listed.split("_")
     return Recording(
         path.stem, path, _patient(listed), location, mode, device, part, sample_rate, frames, cycles
@@ -287,12 +186,12 @@ def _recording(path: Path, listed: str, part: Part) -> Recording:
 
 
 def _check_whole(data: DataSet) -> None:
-    counted = census(data)
+    missing = missing_from_full(census(data))
     icbhi_patients = all(101 <= recording.patient <= 226 for recording in data.recordings)
-    if len(data.recordings) == sum(FULL_RECORDINGS.values()) and icbhi_patients and not counted.is_full:
+    if len(data.recordings) == sum(FULL_RECORDINGS.values()) and icbhi_patients and missing:
         raise DataError(
             f"{data.directory}: all 920 ICBHI recordings, but not their 6898 cycles: "
-            f"{'; '.join(counted.missing)}; expected the original annotations and split"
+            f"{'; '.join(missing)}; expected the original annotations and split"
         )
 
 

@@ -27,11 +27,12 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from data.annotations import Part
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
 from data.batches import Examples
+from data.dataset import DataSet, Recording
 from data.errors import DataError
 from data.features import log_mel, normalise
-from data.icbhi import DataSet, Part, Recording
 from data.recipe_parts import FeatureConfig
 
 FORMAT = 1

@@ -142,7 +142,8 @@ def train(
     ] = None,
 ) -> None:
     """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""
-    from model.training.fit import fit, select_epoch
+    from model.training.epoch_metrics import select_epoch
+    from model.training.fit import fit
     from model.training.recipe import read_recipe
     from sweep.report.confusion_table import confusion_table
     from sweep.worker.prepared_data import DataPreparation, load_examples
@@ -166,7 +167,7 @@ def train(
 @app.command("data")
 def census(directory: Annotated[Path, typer.Argument(help="Recordings in ICBHI layout.")]) -> None:
     """Read a data set, count it, and say what is missing."""
-    from data.icbhi import census as take_census
+    from data.dataset import census as take_census
     from data.icbhi import read_icbhi
     from sweep.report.dataset_table import dataset_table
 

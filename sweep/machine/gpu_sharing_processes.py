@@ -20,10 +20,10 @@ from rich.console import Console, Group
 from rich.text import Text
 from torch import Tensor
 
+from data.annotations import LABELS
 from data.batches import Examples
-from data.icbhi import LABELS
-from model.training.fit import Training
 from model.training.recipe import Recipe
+from model.training.training import Training
 from sweep.machine.gpu_sharing import (
     GpuSharingError,
     Measurement,

@@ -6,8 +6,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from data.icbhi import LABELS
-from model.training.fit import EpochMetrics
+from data.annotations import LABELS
+from model.training.epoch_metrics import EpochMetrics
 
 
 def confusion_table(metrics: EpochMetrics) -> Group:

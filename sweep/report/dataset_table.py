@@ -6,7 +6,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from data.icbhi import LABELS, Census
+from data.annotations import LABELS
+from data.dataset import Census
+from data.icbhi import missing_from_full
 
 
 def dataset_table(census: Census) -> Group:
@@ -21,9 +23,6 @@ def dataset_table(census: Census) -> Group:
         f"{part} devices: " + ", ".join(f"{device} {count}" for device, count in by_device.items())
         for part, by_device in census.devices.items()
     ]
-    verdict = (
-        ["the full ICBHI 2017 database"]
-        if census.is_full
-        else [f"missing: {line}" for line in census.missing]
-    )
+    missing = [f"missing: {line}" for line in missing_from_full(census)]
+    verdict = missing or ["the full ICBHI 2017 database"]
     return Group(table, Text("\n".join([*devices, *verdict])))

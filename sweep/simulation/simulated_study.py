@@ -213,7 +213,7 @@ def recipe_of(config: StudyConfig, configuration: Configuration) -> Recipe | Non
 
 
 def selected_epoch(curve: np.ndarray, recipe: Recipe) -> int:
-    """The epoch that stands for a unit, from 1, as `model.training.fit.select_epoch` chooses it."""
+    """The epoch that stands for a unit, from 1, as `model.training.epoch_metrics.select_epoch` chooses it."""
     if recipe.selection == "last":
         return len(curve)
     sensitive = curve[:, SENSITIVITY] > recipe.min_sensitivity

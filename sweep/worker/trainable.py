@@ -15,8 +15,9 @@ from ray import tune
 
 from data.batches import Examples
 from model.training.checkpoint import CheckpointError
-from model.training.fit import EpochMetrics, Training, select_epoch
+from model.training.epoch_metrics import EpochMetrics, select_epoch
 from model.training.recipe import Recipe
+from model.training.training import Training
 from sweep.config.study_config import ResourcesConfig
 from sweep.study.units import unit_id
 from sweep.worker.checkpoint import UnitCheckpoint

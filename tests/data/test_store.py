@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import soundfile
 import torch
 
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
+from data.dataset import DataSet
 from data.errors import DataError
 from data.features import log_mel, normalise
-from data.icbhi import DataSet, read_icbhi
+from data.icbhi import read_icbhi
 from data.recipe_parts import FeatureConfig
 from data.store import FeatureStore, build_store, open_store
 
@@ -242,7 +244,7 @@ def test_builders_of_one_store_at_the_same_time_share_it(recordings: Path, cache
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_real_recordings_become_finite_features(shared: Path, cache: Path) -> None:
     data = read_icbhi(shared / "icbhi_sample")
-    few = DataSet(data.directory, data.part("train")[:6], data.split, data.patients)
+    few = replace(data, recordings=data.part("train")[:6])
     store = build(few, cache, FeatureConfig())
     assert store.features.shape == (sum(len(recording.cycles) for recording in few.recordings), 798, 128)
     features = features_of(store)

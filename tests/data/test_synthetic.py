@@ -8,8 +8,9 @@ import pytest
 import soundfile
 
 from data.audio import read_recording
+from data.dataset import DataSet, census
 from data.errors import DataError
-from data.icbhi import DataSet, census, read_icbhi
+from data.icbhi import read_icbhi
 from data.synthetic import write_breaths
 
 

@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from model.training.fit import EpochMetrics
+from model.training.epoch_metrics import EpochMetrics
 from sweep.report.confusion_table import confusion_table
 
 # 8 of 10 normal cycles are recognised; 6 of 10 abnormal ones, 9 of 10 as abnormal at all.

@@ -141,7 +141,7 @@ def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
 
     expected = UnitTrainable(config(material, tmp_path / "whole")).train()["reports"]
     with monkeypatch.context() as patch:
-        patch.setattr("model.training.fit.Training.run_epoch_unless", full)
+        patch.setattr("model.training.training.Training.run_epoch_unless", full)
         result = UnitTrainable(config(material, tmp_path)).train()
     assert result["done"]
     assert result["lost"].startswith("OutOfMemoryError: CUDA out of memory")
@@ -177,7 +177,7 @@ def test_an_error_of_the_device_is_the_workers_death(
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     unit = UnitTrainable(config(material, tmp_path))
-    monkeypatch.setattr("model.training.fit.Training.run_epoch_unless", broken)
+    monkeypatch.setattr("model.training.training.Training.run_epoch_unless", broken)
     with pytest.raises(RuntimeError, match=r"illegal memory access"):
         unit.train()
 

@@ -1,0 +1,62 @@
+"""What one epoch of training reports, and which epoch stands for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.errors import UserError
+from model.metrics import icbhi_score, sensitivity, specificity
+from model.training.recipe import Recipe
+
+
+class TrainingError(UserError):
+    """Training cannot go on: the loss is no longer finite, or the data cannot be scored."""
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """What one epoch reports. Rates and scores are fractions; losses are means over the epoch's batches."""
+
+    epoch: int
+    train_loss: float
+    cross_entropy: float
+    contrast: dict[str, float]
+    learning_rate: float
+    skipped_steps: int
+    seconds: float
+    confusion: list[list[int]]
+
+    @property
+    def specificity(self) -> float:
+        return _defined(specificity(np.array(self.confusion)))
+
+    @property
+    def sensitivity(self) -> float:
+        return _defined(sensitivity(np.array(self.confusion)))
+
+    @property
+    def score(self) -> float:
+        """Strict ICBHI Score: an abnormal cycle counts only under its own class."""
+        return _defined(icbhi_score(np.array(self.confusion)))
+
+    @property
+    def any_abnormal_score(self) -> float:
+        """ICBHI Score in which an abnormal cycle counts under any abnormal class (the papers' 2-class row)."""
+        return _defined(icbhi_score(np.array(self.confusion), any_abnormal=True))
+
+
+def select_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> EpochMetrics:
+    """The epoch that stands for the run: the last, or (`selection: best`) the best above `min_sensitivity`."""
+    if recipe.selection == "last":
+        return history[-1]
+    sensitive = [metrics for metrics in history if metrics.sensitivity > recipe.min_sensitivity]
+    return max(sensitive or history, key=lambda metrics: metrics.score)
+
+
+def _defined(value: float | None) -> float:
+    if value is None:
+        raise TrainingError("the score is undefined: no normal or no abnormal cycle was scored")
+    return value

@@ -1,0 +1,301 @@
+"""One training run: the network, its optimiser and generators, trained epoch by epoch, paused and saved."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from data.annotations import LABELS
+from data.augment import spec_augment
+from data.batches import Examples, epoch_batches
+from data.features import model_input
+from data.settings import ConfigError
+from model.metrics import confusion_matrix
+from model.patch_mix import Mix, draw_mix
+from model.projector import Projector
+from model.registry import build_backbone
+from model.selective_scan import choose_engine
+from model.training.checkpoint import CheckpointError
+from model.training.epoch_metrics import EpochMetrics, TrainingError
+from model.training.optim import build_optimiser, learning_rate_at, optimise_step
+from model.training.recipe import Recipe
+from model.training.seeds import derive_seed, generator
+from model.training.step import Losses, objective
+
+
+class Training:
+    """One run: a model, its optimiser and the epochs behind it.
+
+    Every use of chance draws from a seed derived from (seed, purpose, epoch), so the state between epochs is
+    just weights and moments; in the middle of one, where `pause` left off, the generators' positions come on top.
+
+    `accumulate` chunks of a batch go through the backbone one by one, for a device that cannot hold it whole. The
+    gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
+    one value goes on with another. `identity` is what a state is known again by, the digest of `recipe` unless given:
+    weights may lie at another path on another day.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        train: Examples,
+        validation: Examples,
+        *,
+        device: str | torch.device | None = None,
+        accumulate: int = 1,
+        identity: str | None = None,
+    ) -> None:
+        if accumulate < 1:
+            raise ValueError(f"accumulate: a batch is trained in 1 chunk or more, got {accumulate}")
+        _check_can_be_scored(validation)
+        if recipe.sampling.drop_last and len(train) < recipe.batch_size:
+            raise TrainingError(f"{len(train)} training cycles do not fill one batch of {recipe.batch_size}")
+        self.recipe = recipe
+        self.seed = seed
+        self.accumulate = accumulate
+        self.identity = identity or recipe.digest()
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.train = train.to(self.device)
+        self.validation = validation.to(self.device)
+        self.history: list[EpochMetrics] = []
+        self._begun: _BegunEpoch | None = None
+
+        torch.manual_seed(derive_seed(seed, "initial weights"))
+        _check_scan_engine(recipe, self.device)
+        input_shape = recipe.features.input_shape
+        backbone = build_backbone(recipe.backbone, recipe.smoothing, len(LABELS), input_shape)
+        self.model = backbone.to(self.device)
+        self.grid = self.model.grid(*input_shape)
+        self.projector = Projector(self.model.feature_dim).to(self.device) if recipe.patch_mix.axes else None
+        self.modules = nn.ModuleDict({"model": self.model})
+        if self.projector is not None:
+            self.modules["projector"] = self.projector
+            self.projector.requires_grad_(recipe.patch_mix.train_projector)
+        parameters = [parameter for parameter in self.modules.parameters() if parameter.requires_grad]
+        self.optimiser = build_optimiser(recipe.optimiser, parameters)
+        self.class_weights = _class_weights(recipe, train.labels, self.device)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs behind it."""
+        return len(self.history)
+
+    @property
+    def done(self) -> bool:
+        return self.epoch >= self.recipe.epochs
+
+    def run_epoch(self) -> EpochMetrics:
+        """Train the next epoch, score it on the validation cycles, and return (and remember) its metrics."""
+        metrics = self.run_epoch_unless(lambda: False)
+        assert metrics is not None
+        return metrics
+
+    def run_epoch_unless(self, pause: Callable[[], bool]) -> EpochMetrics | None:
+        """`run_epoch`, but None as soon as `pause`, asked before each batch, says so.
+
+        The epoch then goes on where it stopped: at the next call, or in another process from `state_dict`.
+        """
+        started = time.perf_counter()
+        epoch = self.epoch + 1
+        rate = learning_rate_at(self.recipe.optimiser, epoch, self.recipe.epochs)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        begun = self._begin(epoch)
+        if not self._train_epoch(epoch, begun, pause):
+            begun.seconds += time.perf_counter() - started
+            begun.drop_path = _draws(self.device)
+            self._begun = begun
+            return None
+        self._begun = None
+        losses, skipped = begun.losses(), begun.skipped
+        if not math.isfinite(losses["total"]):
+            raise TrainingError(
+                f"the training loss is {losses['total']} in epoch {epoch}; try a lower learning rate"
+            )
+        confusion = self._confusion(self.validation)
+        metrics = EpochMetrics(
+            epoch=epoch,
+            train_loss=losses.pop("total"),
+            cross_entropy=losses.pop("cross_entropy"),
+            contrast=losses,
+            learning_rate=rate,
+            skipped_steps=skipped,
+            seconds=begun.seconds + time.perf_counter() - started,
+            confusion=confusion.tolist(),
+        )
+        self.history.append(metrics)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs to continue this run bit for bit."""
+        return {
+            "recipe": self.identity,
+            "seed": self.seed,
+            "history": [asdict(metrics) for metrics in self.history],
+            "modules": self.modules.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "begun": None if self._begun is None else vars(self._begun),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue the run that `state` was taken from. Raises CheckpointError when it is another run's."""
+        if state["recipe"] != self.identity or state["seed"] != self.seed:
+            raise CheckpointError(
+                f"the checkpoint belongs to recipe {state['recipe'][:12]} with seed {state['seed']}; "
+                f"this run is recipe {self.identity[:12]} with seed {self.seed}"
+            )
+        self.modules.load_state_dict(state["modules"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
+        begun = state.get("begun")
+        self._begun = None if begun is None else _BegunEpoch(**begun)
+
+    def _begin(self, epoch: int) -> _BegunEpoch:
+        """The epoch as `pause` left it, or as it begins."""
+        if self._begun is None:
+            torch.manual_seed(derive_seed(self.seed, "drop path", epoch))
+            return _BegunEpoch(
+                masks=generator(self.seed, "augment", epoch).get_state(),
+                mixing=generator(self.seed, "patch-mix", epoch).get_state(),
+            )
+        _set_draws(self._begun.drop_path, self.device)
+        self._begun.sums = {name: value.to(self.device) for name, value in self._begun.sums.items()}
+        return self._begun
+
+    def _train_epoch(self, epoch: int, begun: _BegunEpoch, pause: Callable[[], bool]) -> bool:
+        """Train what is left of an epoch; False when it was paused before its end."""
+        recipe = self.recipe
+        self.modules.train()
+        masks = torch.Generator()
+        masks.set_state(begun.masks)
+        mixing = torch.Generator()
+        mixing.set_state(begun.mixing)
+        order = generator(self.seed, "batches", epoch)
+        drawn = epoch_batches(self.train.labels, recipe.batch_size, recipe.sampling, order)
+        # A cycle alone has neither batch statistics nor a partner to mix with.
+        left = [rows for rows in drawn if len(rows) > 1][begun.steps :]
+        for features, labels in self.train.batches(left):
+            if pause():
+                begun.masks, begun.mixing = masks.get_state(), mixing.get_state()
+                return False
+            batch = spec_augment(features, recipe.augment, masks)
+            inputs = model_input(batch, recipe.features.target_frames)
+            mixes = [
+                draw_mix(axis, self.grid, len(labels), recipe.patch_mix.beta, mixing)
+                for axis in recipe.patch_mix.axes
+            ]
+
+            backward = partial(self._losses_and_gradients, inputs, labels, mixes)
+            losses, stepped = optimise_step(self.modules, self.optimiser, backward, recipe.optimiser)
+            begun.add(losses, stepped)
+        return True
+
+    def _losses_and_gradients(self, inputs: Tensor, labels: Tensor, mixes: Sequence[Mix]) -> Losses:
+        with self._autocast():
+            losses = objective(
+                self.model,
+                self.projector,
+                inputs,
+                labels,
+                mixes,
+                self.recipe.patch_mix,
+                self.class_weights,
+                self.recipe.loss.label_smoothing,
+                self.accumulate,
+            )
+        losses.total.backward()
+        return losses
+
+    @torch.no_grad()
+    def _confusion(self, examples: Examples) -> np.ndarray:
+        self.modules.eval()
+        predicted, finite = [], []
+        size = max(1, 4 * self.recipe.batch_size // self.accumulate)
+        for features, _ in examples.batches(torch.arange(len(examples)).split(size)):
+            inputs = model_input(features, self.recipe.features.target_frames)
+            with self._autocast():
+                logits = self.model(inputs)
+            finite.append(torch.isfinite(logits).all())
+            predicted.append(logits.argmax(dim=1))
+        if not torch.stack(finite).all():
+            raise TrainingError("the network's answers are no longer finite; try a lower learning rate")
+        return confusion_matrix(examples.labels, torch.cat(predicted).cpu(), len(LABELS))
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        wanted = self.recipe.precision
+        if wanted == "bf16" or (wanted == "auto" and self.device.type == "cuda"):
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+@dataclass
+class _BegunEpoch:
+    """How far an epoch has come: its steps, the sums of their losses, and where its generators stand.
+
+    `drop_path` is the state of the device's own generator and, on a GPU, of the CPU's before it.
+    """
+
+    masks: Tensor
+    mixing: Tensor
+    drop_path: list[Tensor] = field(default_factory=list)
+    steps: int = 0
+    skipped: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add(self, losses: Losses, stepped: bool) -> None:
+        self.steps += 1
+        self.skipped += not stepped
+        terms = {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.contrast}
+        for name, value in terms.items():
+            value = value.detach().float()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def losses(self) -> dict[str, float]:
+        """Means over the steps."""
+        return {name: float(value) / self.steps for name, value in self.sums.items()}
+
+
+def _draws(device: torch.device) -> list[Tensor]:
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def _set_draws(states: Sequence[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda" and len(states) > 1:
+        torch.cuda.set_rng_state(states[1], device)
+
+
+def _check_can_be_scored(validation: Examples) -> None:
+    normal = int((validation.labels == 0).sum())
+    if normal == 0 or normal == len(validation):
+        raise TrainingError(
+            f"the validation cycles are {normal} normal and {len(validation) - normal} abnormal ones; "
+            "a score needs both: take another fold, or more recordings"
+        )
+
+
+def _check_scan_engine(recipe: Recipe, device: torch.device) -> None:
+    try:
+        choose_engine(recipe.backbone.scan_engine, device)
+    except ValueError as error:
+        raise ConfigError(f"backbone.scan_engine: {error}; use auto") from error
+
+
+def _class_weights(recipe: Recipe, labels: Tensor, device: torch.device) -> Tensor | None:
+    if recipe.loss.class_weights == "none":
+        return None
+    counts = torch.bincount(labels, minlength=len(LABELS)).float()
+    inverse = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
+    return (inverse / inverse.sum()).to(device)

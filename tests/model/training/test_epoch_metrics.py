@@ -1,0 +1,16 @@
+from model.training.epoch_metrics import EpochMetrics, select_epoch
+from tests.model.training.tiny_run import recipe
+
+
+def metrics(epoch: int, confusion: list[list[int]]) -> EpochMetrics:
+    return EpochMetrics(epoch, 0.0, 0.0, {}, 0.0, 0, 0.0, confusion)
+
+
+def test_the_last_epoch_stands_for_a_run_unless_the_best_is_asked_for() -> None:
+    blind = [[8, 0, 0, 0], [4, 0, 0, 0], [2, 0, 0, 0], [2, 0, 0, 0]]
+    good = [[6, 2, 0, 0], [1, 3, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]]
+    poor = [[1, 7, 0, 0], [2, 2, 0, 0], [1, 0, 1, 0], [2, 0, 0, 0]]
+    history = [metrics(1, blind), metrics(2, good), metrics(3, poor)]
+    assert select_epoch(history, recipe()).epoch == 3
+    assert select_epoch(history, recipe(selection="best")).epoch == 2
+    assert select_epoch(history[:1], recipe(selection="best")).epoch == 1

@@ -1,0 +1,233 @@
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from data.batches import Examples
+from data.settings import ConfigError
+from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.training.epoch_metrics import TrainingError
+from model.training.training import Training
+from tests.model.training.tiny_run import FRAMES, MELS, SMALL, recipe, tones, without_time
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("sam_rho", [0.0, 0.05])
+def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
+    tmp_path: Path, after: int, sam_rho: float
+) -> None:
+    settings = recipe(
+        epochs=2,
+        optimiser={"learning_rate": 1e-3, "sam_rho": sam_rho},
+        patch_mix={"axes": ["time", "frequency"]},
+    )
+    data = tones(24, 0), tones(8, 1)
+    whole = Training(settings, 1, *data)
+    whole.run_epoch()
+    whole.run_epoch()
+
+    first = Training(settings, 1, *data)
+    first.run_epoch()
+    asked = iter([False] * after + [True])
+    assert first.run_epoch_unless(lambda: next(asked)) is None
+    assert first.epoch == 1
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+
+    torch.manual_seed(99)
+    second = Training(settings, 1, *data)
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    assert second.history == first.history
+    metrics = second.run_epoch()
+    assert without_time([metrics]) == without_time(whole.history[1:])
+    for name, value in whole.modules.state_dict().items():
+        assert torch.equal(second.modules.state_dict()[name], value), name
+    assert second.state_dict()["begun"] is None
+
+
+def test_an_epoch_paused_twice_goes_on_in_the_same_process() -> None:
+    data = tones(24, 0), tones(8, 1)
+    whole, paused = (Training(recipe(epochs=1), 1, *data) for _ in range(2))
+    whole.run_epoch()
+    for _ in range(2):
+        asked = iter([False, True])
+        assert paused.run_epoch_unless(lambda asked=asked: next(asked)) is None
+    assert without_time([paused.run_epoch()]) == without_time(whole.history)
+
+
+PLAIN = {
+    "backbone": {"name": "dass", "variant": "tiny"},  # tiny has no drop path
+    "optimiser": {"name": "sgd", "learning_rate": 1e-2, "weight_blend": 0.2},
+    "sampling": {"drop_last": False},
+}
+
+
+@pytest.mark.parametrize("backbone", ["dass", "ast"])
+@pytest.mark.parametrize("sam_rho", [0.0, 0.05])
+def test_training_in_chunks_is_training_but_for_rounding(backbone: str, sam_rho: float) -> None:
+    changes: dict[str, Any] = {**PLAIN, "backbone": {"name": backbone, "variant": "tiny"}}
+    changes["optimiser"] = {**PLAIN["optimiser"], "sam_rho": sam_rho}
+    if backbone == "ast":
+        changes["smoothing"] = {"stage": None}
+    runs = [
+        Training(recipe(**changes), 1, tones(13, 0), tones(8, 1), accumulate=chunks) for chunks in (1, 3, 50)
+    ]
+    start = {key: value.clone() for key, value in runs[0].modules.state_dict().items()}
+    whole, *others = [run.run_epoch() for run in runs]
+    after = runs[0].modules.state_dict()
+    assert max(float((after[key] - start[key]).abs().max()) for key in start) > 1e-3
+    for metrics, run in zip(others, runs[1:], strict=True):
+        assert metrics.train_loss == pytest.approx(whole.train_loss, rel=1e-5)
+        assert metrics.contrast == pytest.approx(whole.contrast, rel=1e-5)
+        torch.testing.assert_close(run.modules.state_dict(), after, rtol=1e-4, atol=1e-5)
+
+
+def test_in_bf16_too_chunks_only_round_differently() -> None:
+    changes: dict[str, Any] = {**PLAIN, "precision": "bf16"}
+    whole, chunked = (
+        Training(recipe(**changes), 1, tones(8, 0), tones(8, 1), accumulate=chunks).run_epoch()
+        for chunks in (1, 3)
+    )
+    assert chunked.train_loss == pytest.approx(whole.train_loss, rel=0.01)
+
+
+def test_a_run_goes_on_with_another_number_of_chunks(tmp_path: Path) -> None:
+    data = tones(16, 0), tones(8, 1)
+    whole = Training(recipe(**PLAIN), 1, *data)
+    whole.run_epoch()
+    save_checkpoint(tmp_path / "checkpoint.pt", whole.state_dict())
+    chunked = Training(recipe(**PLAIN), 1, *data, accumulate=4)
+    chunked.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    expected, got = whole.run_epoch(), chunked.run_epoch()
+    assert (got.epoch, got.confusion) == (2, expected.confusion)
+    assert got.train_loss == pytest.approx(expected.train_loss, rel=1e-5)
+    assert chunked.state_dict().keys() == whole.state_dict().keys()
+
+
+def test_a_run_in_chunks_is_the_same_again_with_drop_path_too() -> None:
+    first, again = (Training(recipe(), 1, tones(16, 0), tones(8, 1), accumulate=3) for _ in range(2))
+    for run in (first, again):
+        run.run_epoch()
+    assert without_time(first.history) == without_time(again.history)
+    torch.testing.assert_close(again.modules.state_dict(), first.modules.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("accumulate", "largest"), [(1, 32), (4, 8), (50, 1)])
+def test_scoring_takes_smaller_batches_too(accumulate: int, largest: int) -> None:
+    training = Training(recipe(epochs=1), 1, tones(8, 0), tones(40, 1), accumulate=accumulate)
+    scored: list[int] = []
+    training.model.register_forward_hook(lambda _, inputs, __: scored.append(len(inputs[0])))
+    training.run_epoch()
+    assert (max(scored), sum(scored)) == (largest, 40)
+
+
+@pytest.mark.parametrize("accumulate", [0, -2])
+def test_a_batch_has_at_least_one_chunk(accumulate: int) -> None:
+    with pytest.raises(ValueError, match=rf"accumulate: .* 1 chunk or more, got {accumulate}"):
+        Training(recipe(), 1, tones(8, 0), tones(8, 1), accumulate=accumulate)
+
+
+def test_validation_without_a_normal_or_an_abnormal_cycle_is_refused() -> None:
+    one_kind = Examples(torch.zeros(3, FRAMES, MELS), torch.zeros(3, dtype=torch.long))
+    with pytest.raises(TrainingError, match=r"3 normal and 0 abnormal"):
+        Training(recipe(), 1, tones(8, 0), one_kind)
+
+
+def test_too_few_cycles_for_a_batch_are_refused() -> None:
+    with pytest.raises(TrainingError, match="7 training cycles do not fill one batch of 8"):
+        Training(recipe(), 1, tones(7, 0), tones(8, 1))
+
+
+def test_a_scan_engine_that_the_device_lacks_is_refused_before_training() -> None:
+    settings = recipe(backbone={**SMALL["backbone"], "scan_engine": "mamba"})
+    message = "backbone.scan_engine: the scan engine mamba runs on cuda, not on cpu; use auto"
+    with pytest.raises(ConfigError, match=message):
+        Training(settings, 1, tones(8, 0), tones(8, 1), device="cpu")
+
+
+def half(examples: Examples) -> Examples:
+    return Examples(examples.features.half(), examples.labels)
+
+
+@pytest.mark.parametrize("sampling", ["shuffle", "weighted"])
+def test_batches_read_ahead_train_the_same_to_the_bit(sampling: str) -> None:
+    settings = recipe(epochs=2, sampling={"name": sampling, "drop_last": False})
+    at_once, ahead = (
+        Training(
+            settings,
+            1,
+            half(tones(21, 0)).to("cpu", ahead=ahead),
+            tones(40, 1).to("cpu", ahead=ahead),
+            device="cpu",
+        )
+        for ahead in (False, True)
+    )
+    for run in (at_once, ahead):
+        run.run_epoch()
+        run.run_epoch()
+    assert without_time(ahead.history) == without_time(at_once.history)
+    torch.testing.assert_close(ahead.modules.state_dict(), at_once.modules.state_dict(), rtol=0, atol=0)
+
+
+def test_half_precision_features_train_as_their_float32_values_do() -> None:
+    stored = half(tones(16, 0))
+    single = Examples(stored.features.float(), stored.labels)
+    first, second = (
+        Training(recipe(epochs=1), 1, train, tones(8, 1)).run_epoch() for train in (stored, single)
+    )
+    assert without_time([first]) == without_time([second])
+
+
+def test_nothing_reads_ahead_any_more_when_an_epoch_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading: list[int] = []
+
+    def readers() -> int:
+        return sum(thread.name.startswith("read-ahead") for thread in threading.enumerate())
+
+    def broken(*_: object) -> None:
+        reading.append(readers())
+        raise RuntimeError("the device is gone")
+
+    training = Training(recipe(), 1, tones(24, 0).to("cpu", ahead=True), tones(8, 1), device="cpu")
+    monkeypatch.setattr("model.training.training.optimise_step", broken)
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        training.run_epoch()
+    assert reading == [1]
+    assert readers() == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_however_many_steps_an_epoch_has_it_waits_for_the_gpu_as_often() -> None:
+    def waits(cycles: int) -> int:
+        training = Training(recipe(epochs=2), 1, tones(cycles, 0), tones(16, 1), device="cuda")
+        training.run_epoch()
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                training.run_epoch()
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        return sum("synchronizing" in str(warning.message) for warning in seen)
+
+    assert waits(64) == waits(16) > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_too_a_paused_epoch_goes_on_in_another_process(tmp_path: Path) -> None:
+    data = tones(24, 0), tones(8, 1)
+    whole = Training(recipe(epochs=1), 1, *data, device="cuda")
+    whole.run_epoch()
+    first = Training(recipe(epochs=1), 1, *data, device="cuda")
+    asked = iter([False, True])
+    assert first.run_epoch_unless(lambda: next(asked)) is None
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+    torch.cuda.manual_seed(99)
+    second = Training(recipe(epochs=1), 1, *data, device="cuda")
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    # A GPU adds up in an order of its own.
+    assert second.run_epoch().train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-3)
