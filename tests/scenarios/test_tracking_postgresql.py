@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +17,19 @@ import psycopg2
 import pytest
 from mlflow import MlflowClient
 
-from sweep.study.events import (
-    ConfigurationAdded,
-    EpochReported,
-    Event,
-    StudyStarted,
-    UnitFinished,
-    UnitStarted,
-)
+from sweep.study.events import Event, StudyStarted
 from sweep.study.units import unit_id
 from sweep.tracking.tracker import Tracking
+from tests.sweep.histories import added, timed, trained
 
 pytestmark = pytest.mark.slow
-METRICS = {"score": 0.6, "sensitivity": 0.5, "specificity": 0.7, "any_abnormal_score": 0.65}
 READ = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 
 
 def study(epochs: int) -> list[Event]:
     """Two seeds of one configuration, an event a second, in November 2023."""
-    started: list[Event] = [StudyStarted((1, 2)), ConfigurationAdded(0, {"patch_mix.temperature": 0.2})]
-    for seed in (1, 2):
-        started.append(UnitStarted(0, seed))
-        started += [
-            EpochReported(0, seed, {"epoch": epoch, **METRICS, "score": epoch / 100})
-            for epoch in range(1, epochs + 1)
-        ]
-        started.append(UnitFinished(0, seed, epochs))
-    return [replace(event, at=1.7e9 + second) for second, event in enumerate(started)]
+    scores = [number / 100 for number in range(1, epochs + 1)]
+    return timed(StudyStarted((1, 2)), *added(0), *trained(0, 1, *scores), *trained(0, 2, *scores))
 
 
 class PostgreSQL:

@@ -11,8 +11,8 @@ from model.training.recipe import Recipe, read_recipe
 from sweep.driver.export import ExportError, export_configuration, provenance_of
 from sweep.storage.atomic import write_whole
 from sweep.study.board import Board
-from sweep.study.events import ConfigurationAdded, EpochReported, UnitFinished, UnitStarted
 from sweep.study.units import Configuration
+from tests.sweep.histories import added, trained
 
 RECIPE = parse(
     Recipe,
@@ -28,12 +28,10 @@ PROVENANCE = {"data_hash": "0123", "fold_hash": "4567", "commit": "89ab", "versi
 
 
 def board_of(*scores: float) -> tuple[Board, Configuration]:
-    board = Board(range(1, len(scores) + 1), [ConfigurationAdded(0, {"patch_mix.axes": ("time",)})])
+    board = Board(range(1, len(scores) + 1), added(0, **{"patch_mix.axes": ("time",)}))
     for seed, score in enumerate(scores, start=1):
-        rates = {"sensitivity": score - 0.1, "specificity": score + 0.1, "any_abnormal_score": score}
-        board.apply(UnitStarted(0, seed))
-        board.apply(EpochReported(0, seed, {"epoch": 1, "score": score, **rates}))
-        board.apply(UnitFinished(0, seed, 1))
+        for event in trained(0, seed, score):
+            board.apply(event)
     return board, board.configurations[0]
 
 

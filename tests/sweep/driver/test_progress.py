@@ -1,4 +1,5 @@
 import io
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,9 +9,7 @@ from sweep.driver.progress import Progress
 from sweep.study.board import Board
 from sweep.study.budget import Budget, BudgetConfig
 from sweep.study.events import (
-    ConfigurationAdded,
     ConfigurationDropped,
-    EpochReported,
     Event,
     StudyStarted,
     UnitFailed,
@@ -20,20 +19,10 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.racing import ContendersConfig
+from tests.sweep import histories
+from tests.sweep.histories import reported, trained
 
-
-def reported(configuration: int, seed: int, score: float) -> list[Event]:
-    rates = {"sensitivity": score, "specificity": score, "any_abnormal_score": score}
-    report = {"epoch": 1, "score": score, **rates}
-    return [UnitStarted(configuration, seed), EpochReported(configuration, seed, report)]
-
-
-def trained(configuration: int, seed: int, score: float) -> list[Event]:
-    return [*reported(configuration, seed, score), UnitFinished(configuration, seed, 1)]
-
-
-def added(number: int) -> ConfigurationAdded:
-    return ConfigurationAdded(number, {"patch_mix.temperature": 0.0612345, "patch_mix.axes": ("time",)})
+added = partial(histories.added, **{"patch_mix.temperature": 0.0612345, "patch_mix.axes": ("time",)})
 
 
 NOW = 1000.0
@@ -65,10 +54,10 @@ def shown(events: list[Event], *, terminal: bool = False, **limits: Any) -> tupl
 
 def test_without_a_terminal_there_is_a_line_for_each_unit_that_ends() -> None:
     events = [
-        *[added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)],
-        *[added(1), *reported(1, 1, 0.1), UnitPruned(1, 1, "pruned at epoch 1")],
-        *[added(2), *reported(2, 1, 0.1), UnitFailed(2, 1, "the loss is [NaN]\nTraceback")],
-        *[added(3), *reported(3, 1, 0.1), UnitLost(3, 1, "node 7 is gone\nTraceback"), UnitStarted(3, 1)],
+        *[*added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)],
+        *[*added(1), *reported(1, 1, 0.1), UnitPruned(1, 1, "pruned at epoch 1")],
+        *[*added(2), *reported(2, 1, 0.1), UnitFailed(2, 1, "the loss is [NaN]\nTraceback")],
+        *[*added(3), *reported(3, 1, 0.1), UnitLost(3, 1, "node 7 is gone\nTraceback"), UnitStarted(3, 1)],
         *[UnitFinished(3, 1, 1), ConfigurationDropped(3, "dropped after seed 1: 0.100 against 0.550")],
     ]
     values = "patch_mix.temperature=0.06123  patch_mix.axes=time"
@@ -85,7 +74,9 @@ def test_without_a_terminal_there_is_a_line_for_each_unit_that_ends() -> None:
 
 
 def test_the_status_says_how_far_the_study_is() -> None:
-    progress, _ = shown([added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6), added(1), *reported(1, 1, 0.9)])
+    progress, _ = shown(
+        [*added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6), *added(1), *reported(1, 1, 0.9)]
+    )
     status = progress.status()
     assert status.startswith(
         "configurations 2 of 4  units done 2, running 1  best 0.550 ± 0.071 (no. 0)  elapsed 0:00"
@@ -94,7 +85,7 @@ def test_the_status_says_how_far_the_study_is() -> None:
 
 
 def test_nothing_is_foretold_before_a_unit_has_ended() -> None:
-    status = shown([added(0), UnitStarted(0, 1)])[0].status()
+    status = shown([*added(0), UnitStarted(0, 1)])[0].status()
     assert "best: none complete yet" in status
     assert "left" not in status
 
@@ -103,17 +94,17 @@ def test_nothing_is_foretold_before_a_unit_has_ended() -> None:
     ("events", "left"),
     [
         # Two first seeds took 60 s. To come: two configurations, and the second seeds of three finalists.
-        ([added(0), *trained(0, 1, 0.5), added(1), *trained(1, 1, 0.6)], "2:30"),
+        ([*added(0), *trained(0, 1, 0.5), *added(1), *trained(1, 1, 0.6)], "2:30"),
         # One of the second seeds is done, too.
-        ([added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)], "2:30"),
+        ([*added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)], "2:30"),
         # One pruned unit took 60 s: three more configurations and three second seeds.
-        ([added(0), *reported(0, 1, 0.1), UnitPruned(0, 1, "low")], "6:00"),
+        ([*added(0), *reported(0, 1, 0.1), UnitPruned(0, 1, "low")], "6:00"),
         # All of it is done.
         (
             [
                 event
                 for number in range(4)
-                for event in (added(number), *trained(number, 1, 0.5), *trained(number, 2, 0.5))
+                for event in (*added(number), *trained(number, 1, 0.5), *trained(number, 2, 0.5))
             ],
             "0:00",
         ),
@@ -126,7 +117,7 @@ def test_the_rest_is_foretold_at_the_pace_so_far(events: list[Event], left: str,
 
 
 def test_a_budget_in_hours_is_shown_and_foretells_nothing(clock: list[float]) -> None:
-    progress, _ = shown([added(0), *trained(0, 1, 0.5)], wall_clock=2)
+    progress, _ = shown([*added(0), *trained(0, 1, 0.5)], wall_clock=2)
     clock[0] = NOW + 1800
     assert progress.status().startswith("wall_clock 0.5 of 2  units done 1")
     assert "left" not in progress.status()
@@ -137,13 +128,13 @@ def test_a_terminal_shows_a_table_that_is_drawn_anew_and_ends_as_one_line(
 ) -> None:
     ticks = iter(range(0, 1_000_000, 2))
     monkeypatch.setattr("sweep.driver.progress.time.monotonic", lambda: float(next(ticks)))
-    _, output = shown([added(0), *trained(0, 1, 0.5)], terminal=True)
+    _, output = shown([*added(0), *trained(0, 1, 0.5)], terminal=True)
     assert "score %" in output
     assert "0000-seed1  score" not in output
     assert "configurations 1 of 4  units done 1, running 0  best: none complete yet" in output
 
 
 def test_hours_are_shown_when_there_are_any(clock: list[float]) -> None:
-    progress, _ = shown([added(0)])
+    progress, _ = shown([*added(0)])
     clock[0] = NOW + 3 * 3600 + 4 * 60 + 5.4
     assert "elapsed 3:04:05" in progress.status()

@@ -7,15 +7,9 @@ import yaml
 from data.settings import ConfigError
 from sweep.driver.which_study import choose_study, overrides
 from sweep.folder.study_folder import FolderError, StudyFolder
-from sweep.study.events import (
-    ConfigurationAdded,
-    EpochReported,
-    StudyStarted,
-    StudyStopped,
-    UnitFinished,
-    UnitStarted,
-)
+from sweep.study.events import StudyStarted, StudyStopped
 from sweep.study.journal import Journal
+from tests.sweep.histories import added, trained
 
 CONTENT: dict[str, Any] = {
     "search": {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}},
@@ -77,12 +71,9 @@ def test_a_study_of_an_earlier_version_is_left_alone(tmp_path: Path, space: Path
 def test_a_study_whose_best_was_not_written_down_goes_on(tmp_path: Path, space: Path) -> None:
     begun(tmp_path, "beta", space)
     journal = Journal(tmp_path / "beta" / "journal.jsonl")
-    journal.write(ConfigurationAdded(0, {"patch_mix.beta": 1.0}))
-    for seed in (1, 2, 3, 4, 5):
-        journal.write(UnitStarted(0, seed))
-        journal.write(EpochReported(0, seed, {"epoch": 1, "score": 0.5}))
-        journal.write(UnitFinished(0, seed, 1))
-    journal.write(StudyStopped("over"))
+    units = [event for seed in (1, 2, 3, 4, 5) for event in trained(0, seed, 0.5)]
+    for event in [*added(0), *units, StudyStopped("over")]:
+        journal.write(event)
     journal.close()
     assert choose_study(tmp_path, space, None, None, {})[0] == "beta"
     (tmp_path / "beta" / "best.yaml").write_text("")

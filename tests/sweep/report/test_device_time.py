@@ -10,11 +10,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.units import State
-
-
-def report(number: int) -> dict[str, float]:
-    return {"epoch": number, "score": 0.5}
-
+from tests.sweep.histories import epoch
 
 BOARD = Board(
     [1, 2, 3, 4, 5],
@@ -22,25 +18,25 @@ BOARD = Board(
         ConfigurationAdded(0, {}),
         # Lost at 9, four seconds after its first epoch; it needs eight more.
         UnitStarted(0, 1, at=0.0),
-        EpochReported(0, 1, report(1), at=5.0),
+        EpochReported(0, 1, epoch(1), at=5.0),
         UnitLost(0, 1, "gone", at=9.0),
         UnitStarted(0, 1, at=20.0),
-        EpochReported(0, 1, report(2), at=28.0),
+        EpochReported(0, 1, epoch(2), at=28.0),
         UnitFinished(0, 1, 2, at=28.0),
         # Still runs.
         UnitStarted(0, 2, at=30.0),
         ConfigurationAdded(1, {}),
         UnitStarted(1, 1, at=30.0),
-        EpochReported(1, 1, report(1), at=33.0),
+        EpochReported(1, 1, epoch(1), at=33.0),
         UnitPruned(1, 1, "low", at=33.0),
         ConfigurationAdded(2, {}),
         UnitStarted(2, 1, at=30.0),
-        EpochReported(2, 1, report(1), at=33.0),
+        EpochReported(2, 1, epoch(1), at=33.0),
         UnitFailed(2, 1, "NaN", at=36.0),
         # Waits: what came after its report is lost.
         ConfigurationAdded(3, {}),
         UnitStarted(3, 1, at=30.0),
-        EpochReported(3, 1, report(1), at=33.0),
+        EpochReported(3, 1, epoch(1), at=33.0),
         UnitLost(3, 1, "gone", at=34.0),
     ],
 )

@@ -1,38 +1,9 @@
-from typing import Any
-
 import pytest
 
 from sweep.report.leaderboard import failures, leaderboard, written
 from sweep.study.board import Board
-from sweep.study.events import (
-    ConfigurationAdded,
-    ConfigurationDropped,
-    EpochReported,
-    Event,
-    UnitFailed,
-    UnitFinished,
-    UnitPruned,
-    UnitStarted,
-)
-
-
-def reported(configuration: int, seed: int, score: float) -> list[Event]:
-    report = {
-        "epoch": 1,
-        "score": score,
-        "sensitivity": score - 0.1,
-        "specificity": score + 0.1,
-        "any_abnormal_score": 0.9,
-    }
-    return [UnitStarted(configuration, seed), EpochReported(configuration, seed, report)]
-
-
-def trained(configuration: int, seed: int, score: float) -> list[Event]:
-    return [*reported(configuration, seed, score), UnitFinished(configuration, seed, 1)]
-
-
-def added(number: int, **values: Any) -> ConfigurationAdded:
-    return ConfigurationAdded(number, values or {"patch_mix.temperature": 0.1 * number})
+from sweep.study.events import ConfigurationDropped, Event, UnitFailed, UnitPruned
+from tests.sweep.histories import added, reported, trained
 
 
 def rows_of(board: Board, rows: int | None = None) -> list[list[str]]:
@@ -44,12 +15,12 @@ def rows_of(board: Board, rows: int | None = None) -> list[list[str]]:
 BOARD = Board(
     (1, 2),
     [
-        *[added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)],
-        *[added(1), *reported(1, 1, 0.4), UnitPruned(1, 1, "pruned at epoch 1: score 0.400")],
-        *[added(2), *trained(2, 1, 0.7), *trained(2, 2, 0.7)],
-        *[added(3), *trained(3, 1, 0.9), *reported(3, 2, 0.1), UnitFailed(3, 2, "loss is [NaN]\nTraceback")],
-        *[added(4), *reported(4, 1, 0.45)],
-        *[added(5), *trained(5, 1, 0.3), ConfigurationDropped(5, "dropped after seed 1: 0.300")],
+        *[*added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)],
+        *[*added(1), *reported(1, 1, 0.4), UnitPruned(1, 1, "pruned at epoch 1: score 0.400")],
+        *[*added(2), *trained(2, 1, 0.7), *trained(2, 2, 0.7)],
+        *[*added(3), *trained(3, 1, 0.9), *reported(3, 2, 0.1), UnitFailed(3, 2, "loss is [NaN]\nTraceback")],
+        *[*added(4), *reported(4, 1, 0.45)],
+        *[*added(5), *trained(5, 1, 0.3), ConfigurationDropped(5, "dropped after seed 1: 0.300")],
     ],
 )
 
@@ -78,10 +49,9 @@ def test_every_configuration_says_how_it_stands() -> None:
 
 def test_the_pareto_front_is_marked_when_two_rates_are_sought() -> None:
     def rates(number: int, sensitivity: float, specificity: float) -> list[Event]:
-        report = {"epoch": 1, "score": (sensitivity + specificity) / 2}
-        report |= {"sensitivity": sensitivity, "specificity": specificity, "any_abnormal_score": 0.9}
-        end = UnitFinished(number, 1, 1)
-        return [added(number), UnitStarted(number, 1), EpochReported(number, 1, report), end]
+        score = (sensitivity + specificity) / 2
+        unit = trained(number, 1, score, sensitivity=sensitivity, specificity=specificity)
+        return [*added(number), *unit]
 
     board = Board((1,), [*rates(0, 0.2, 0.9), *rates(1, 0.5, 0.5), *rates(2, 0.1, 0.8)])
     table = leaderboard(board, objectives=("sensitivity", "specificity"))
@@ -105,7 +75,7 @@ def test_the_caption_counts_and_says_what_was_scored() -> None:
 
 
 def test_a_field_that_a_configuration_lacks_is_left_empty() -> None:
-    board = Board((1,), [added(0, stage=None), added(1, stage=1, sigma=3.0)])
+    board = Board((1,), [*added(0, stage=None), *added(1, stage=1, sigma=3.0)])
     table = leaderboard(board)
     assert [str(column.header) for column in table.columns[6:8]] == ["stage", "sigma"]
     assert [row[6:8] for row in rows_of(board)] == [["none", ""], ["1", "3"]]

@@ -20,6 +20,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.journal import Journal
+from tests.sweep.histories import epoch
 
 CONFIG = StudyConfig.model_validate(
     {
@@ -30,12 +31,11 @@ CONFIG = StudyConfig.model_validate(
     }
 )
 HOUR = 3600.0
-METRICS = {"score": 0.6, "sensitivity": 0.5, "specificity": 0.7, "any_abnormal_score": 0.65}
 EVENTS: list[Event] = [
     StudyStarted((1, 2), gpus=0.5, at=0.0),
     ConfigurationAdded(0, {"patch_mix.beta": 1.0}, at=0.0),
     UnitStarted(0, 1, at=0.0),
-    EpochReported(0, 1, {"epoch": 1, **METRICS}, at=HOUR),
+    EpochReported(0, 1, epoch(1), at=HOUR),
     UnitFinished(0, 1, 1, at=HOUR),
     UnitStarted(0, 2, at=HOUR),
 ]
@@ -87,7 +87,7 @@ def test_an_interrupted_study_counts_what_it_has_and_what_it_lost(folder: StudyF
 
 def test_a_study_that_is_over_needs_no_resuming(folder: StudyFolder) -> None:
     end = [
-        EpochReported(0, 2, {"epoch": 1, **METRICS}),
+        EpochReported(0, 2, epoch(1)),
         UnitFinished(0, 2, 1, at=2 * HOUR),
         StudyStopped("over"),
     ]

@@ -10,15 +10,14 @@ from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
 from sweep.study.board import Board
 from sweep.study.events import (
     ConfigurationAdded,
-    EpochReported,
     Event,
     StudyStarted,
     UnitFailed,
     UnitFinished,
     UnitPruned,
-    UnitStarted,
 )
 from sweep.study.score_table import METRICS
+from tests.sweep.histories import reported, timed
 
 BETAS = np.linspace(0.2, 2.0, 400).tolist()
 
@@ -42,10 +41,7 @@ def board_of(
     events: list[Event] = [StudyStarted(seeds)]
     events += [ConfigurationAdded(number, at(number)) for number in sorted({number for number, _ in units})]
     for key, curve in units.items():
-        events.append(UnitStarted(*key, at=100.0))
-        for epoch, score in enumerate(curve, 1):
-            rates = {**dict.fromkeys(METRICS, score), "epoch": epoch}
-            events.append(EpochReported(*key, rates, at=100.0 + 10 * epoch))
+        events += timed(*reported(*key, *curve), start=100.0, apart=10.0)
         if key in finished:
             events.append(UnitFinished(*key, len(curve), at=900.0))
         elif key in pruned:

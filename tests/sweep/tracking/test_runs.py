@@ -1,3 +1,5 @@
+from typing import Any
+
 from mlflow.entities import Metric
 
 from sweep.study.events import (
@@ -14,19 +16,12 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.tracking.runs import RunUpdate, RunUpdates
+from tests.sweep import histories
 
 
-def epoch(number: int, score: float, **more: object) -> dict[str, object]:
-    rates = {"score": score, "sensitivity": 0.2, "specificity": 0.8, "any_abnormal_score": 0.6}
-    return {
-        "epoch": number,
-        **rates,
-        "train_loss": 1.5,
-        "contrast_time": 0.5,
-        "confusion": [[1]],
-        "skipped_steps": 0,
-        **more,
-    }
+def epoch(number: int, score: float, **more: object) -> dict[str, Any]:
+    logged = {"train_loss": 1.5, "contrast_time": 0.5, "confusion": [[1]], "skipped_steps": 0}
+    return histories.epoch(number, score, **{"specificity": 0.8, **logged, **more})
 
 
 def updates_of(events: list[Event]) -> dict[str, RunUpdate]:

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +35,16 @@ from sweep.study.events import (
 )
 from sweep.study.units import unit_id
 from sweep.tracking.tracker import Tracking, TrackingError, database_uri
+from tests.sweep import histories
+from tests.sweep.histories import timed
 
 EPOCHS = 4
 STARTED = StudyStarted((1, 2))
 
 
-def timed(*events: Event) -> list[Event]:
-    """The events a second apart, in November 2023."""
-    return [replace(event, at=1.7e9 + second) for second, event in enumerate(events)]
-
-
-def epoch(number: int, score: float) -> dict[str, object]:
-    rates = {"score": score, "sensitivity": 0.2, "specificity": 0.8, "any_abnormal_score": 0.6}
-    return {"epoch": number, **rates, "train_loss": 2 - score, "seconds": 1.0, "confusion": [[1, 0], [0, 1]]}
+def epoch(number: int, score: float) -> dict[str, Any]:
+    logged = {"train_loss": 2 - score, "seconds": 1.0, "confusion": [[1, 0], [0, 1]]}
+    return histories.epoch(number, score, sensitivity=0.2, specificity=0.8, **logged)
 
 
 def trained(configuration: int, seed: int, score: float) -> list[Event]:

@@ -1,0 +1,44 @@
+"""Histories of studies in few words: events that tests feed to boards, tables, trackers and journals."""
+
+from dataclasses import replace
+from typing import Any
+
+from sweep.study.events import ConfigurationAdded, EpochReported, Event, UnitFinished, UnitStarted
+
+
+def epoch(number: int, score: float = 0.6, **other: Any) -> dict[str, Any]:
+    """The report of an epoch whose four rates differ by a tenth each; `other`: further fields, or other rates."""
+    return {
+        "epoch": number,
+        "score": score,
+        "sensitivity": score - 0.1,
+        "specificity": score + 0.1,
+        "any_abnormal_score": score + 0.2,
+        **other,
+    }
+
+
+def added(*configurations: int, **values: Any) -> list[Event]:
+    """Configurations are proposed, with `values` or with their number as `patch_mix.beta`."""
+    return [
+        ConfigurationAdded(number, values or {"patch_mix.beta": float(number)}) for number in configurations
+    ]
+
+
+def reported(configuration: int, seed: int, *scores: float, **other: Any) -> list[Event]:
+    """A unit starts and reports an epoch with each of `scores`; `other` stands in each report."""
+    reports = [epoch(number, score, **other) for number, score in enumerate(scores, start=1)]
+    return [
+        UnitStarted(configuration, seed),
+        *(EpochReported(configuration, seed, report) for report in reports),
+    ]
+
+
+def trained(configuration: int, seed: int, *scores: float, **other: Any) -> list[Event]:
+    """A unit starts, reports an epoch with each of `scores` and ends; its last epoch stands for it."""
+    return [*reported(configuration, seed, *scores, **other), UnitFinished(configuration, seed, len(scores))]
+
+
+def timed(*events: Event, start: float = 1.7e9, apart: float = 1.0) -> list[Event]:
+    """The events with times, `apart` seconds between two of them; without `start` they begin in November 2023."""
+    return [replace(event, at=start + apart * place) for place, event in enumerate(events)]
