@@ -25,16 +25,14 @@ import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 
+from tests.studies import TINY_RECIPE
+
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SPACE = {
     "data": {"patients": 8, "seed": 0},
-    "recipe": {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-        "epochs": 2,
-    },
+    "recipe": {**TINY_RECIPE, "epochs": 2},
     "search": {"patch_mix.temperature": {"type": "float", "low": 0.1, "high": 0.3}},
     "resources": {"cpu": 4, "gpu": 1},
 }

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from sweep.folder.study_folder import StudyFolder
+from tests.studies import TINY_RECIPE
 
 RECIPE = {
-    "backbone": {"name": "dass", "variant": "tiny"},
-    "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+    **TINY_RECIPE,
     "optimiser": {"learning_rate": 1e-3, "weight_blend": 0.0},
     "epochs": 2,
 }

@@ -27,10 +27,10 @@ from sweep.study.events import (
 )
 from sweep.study.journal import Journal
 from sweep.tracking.tracker import Tracking, database_uri
+from tests.studies import TINY_RECIPE
 
 RECIPE = {
-    "backbone": {"name": "dass", "variant": "tiny"},
-    "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+    **TINY_RECIPE,
     "optimiser": {"learning_rate": 1e-3},
     "epochs": 2,
 }

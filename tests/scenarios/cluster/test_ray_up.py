@@ -17,17 +17,14 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import Event, UnitFinished, UnitLost
 from tests.scenarios.cluster.conftest import RAY, RESPSWEEP, LabCluster, wait_for
 from tests.scenarios.cluster.hosts import STORAGE
+from tests.studies import TINY_RECIPE
 
 # Whichever test is first brings the cluster up, and the first one to ask for the sweeps waits for them.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 SPACE: dict[str, Any] = {
     "data": f"{STORAGE}/breaths",
-    "recipe": {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-        "epochs": 25,
-    },
+    "recipe": {**TINY_RECIPE, "epochs": 25},
     "search": {"optimiser.learning_rate": {"type": "categorical", "choices": [0.0005, 0.001, 0.002]}},
     "seeds": [1, 2],
     "sampler": {"name": "grid"},

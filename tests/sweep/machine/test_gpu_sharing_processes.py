@@ -18,12 +18,9 @@ from sweep.cli import main
 from sweep.machine.gpu_sharing import GpuSharingError, Measurement
 from sweep.machine.gpu_sharing_processes import Workload, measure, workload
 from sweep.worker.prepared_data import DataPreparation, PreparedData
+from tests.studies import TINY_RECIPE
 
-RECIPE: dict[str, Any] = {
-    "backbone": {"name": "dass", "variant": "tiny"},
-    "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-    "batch_size": 4,
-}
+RECIPE = {**TINY_RECIPE, "batch_size": 4}
 
 
 def tiny(material: PreparedData | None = None, seconds: float = 0.0, **changes: Any) -> Workload:

@@ -17,15 +17,9 @@ from sweep.storage.shared_copy import fetch_folder
 from sweep.worker import prepared_data as recordings
 from sweep.worker.prepared_data import DataPreparation, load_examples
 from sweep.worker.weights import Weights, local_weights, share_weights
+from tests.studies import TINY_RECIPE
 
-RECIPE = parse(
-    Recipe,
-    {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-    },
-    "test",
-)
+RECIPE = parse(Recipe, TINY_RECIPE, "test")
 
 
 @pytest.fixture

@@ -13,15 +13,9 @@ from model.training.recipe import Recipe
 from sweep.storage.storage import FolderStorage
 from sweep.worker import prepared_data as recordings
 from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
+from tests.studies import TINY_RECIPE
 
-RECIPE = parse(
-    Recipe,
-    {
-        "backbone": {"name": "dass", "variant": "tiny"},
-        "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
-    },
-    "test",
-)
+RECIPE = parse(Recipe, TINY_RECIPE, "test")
 OPEN = """
 import json, sys
 from pathlib import Path

@@ -17,10 +17,10 @@ from sweep.worker.drain_notice import NodeDrainedError
 from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
 from sweep.worker.trainable import CHUNKS, UnitTrainable, unit_config
 from sweep.worker.weights import Weights
+from tests.studies import TINY_RECIPE
 
 RECIPE: dict[str, Any] = {
-    "backbone": {"name": "dass", "variant": "tiny"},
-    "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
+    **TINY_RECIPE,
     "optimiser": {"learning_rate": 1e-3},
     "epochs": 2,
 }
