@@ -64,11 +64,12 @@ def run(
     changes |= {"data": data} if data is not None else {}
     changes |= {"budget.configurations": configurations} if configurations is not None else {}
     changes |= {"tracking_uri": tracking_uri} if tracking_uri is not None else {}
-    chosen, config = choose_study(studies, space, name, resume, changes)
+    folder, config = choose_study(studies, space, name, resume, changes)
 
+    from sweep.driver.display import ConsoleDisplay
     from sweep.driver.run import run_study
 
-    folder = run_study(config, studies, chosen, address, _console())
+    run_study(config, folder, address, ConsoleDisplay(_console()))
     runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
     _console().print(
         f"best configuration: {folder.place}/{folder.best.name}\n"

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from data.errors import UserError
 from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.config.resumption import changes, evidence_changes
 from sweep.config.study_config import StudyConfig, SyntheticConfig
+from sweep.driver.display import Display
 from sweep.driver.export import provenance_of
 from sweep.driver.progress import Progress
 from sweep.driver.signals import halting_on_signals
@@ -63,7 +62,7 @@ class Driver:
         folder: StudyFolder,
         lock: StudyLock,
         address: str,
-        console: Console,
+        display: Display,
         mirror: Mirror | None = None,
     ) -> None:
         """Everything that can be refused is looked at here, before the study's files are touched."""
@@ -73,7 +72,7 @@ class Driver:
         first = _any_recipe(config)
         _warn_of_missing_weights(first)
         self._shared = _shared_place(folder, address)
-        self._preparation = DataPreparation(_directory(config, console))
+        self._preparation = DataPreparation(_directory(config, display))
         provenance = _provenance(folder, self._preparation.prepare(first), first)
         if folder.provenance_file.exists():
             self._changes += evidence_changes(folder.provenance(), provenance, folder.name)
@@ -82,14 +81,14 @@ class Driver:
             config.pruner, lambda values: config.space.recipe(values).epochs, folder.name, past
         )
         start_ray(address)
-        self._slots = slots = await_slots(config.resources, address, console)
+        self._slots = slots = await_slots(config.resources, address, display.say)
         if self._shared is not None:
             self._preparation.share(self._shared)
         self._tracking = _tracking(config, folder, provenance, past)
         if self._tracking.away is not None:
             warnings.warn(f"{self._tracking.away}; what it lacks is sent when it is back", stacklevel=2)
         self._config, self._folder, self._lock, self._address = config, folder, lock, address
-        self._console = console
+        self._display = display
         self._waits_for_nodes = False
         self._mirror = mirror
         self._shared_weights: dict[Weights, Weights] = {}
@@ -104,16 +103,14 @@ class Driver:
         rules = Rules(
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
         )
-        self._progress = Progress(board, budget, console)
+        self._progress = Progress(board, budget, display)
         listeners = [self._journal.write, self._tracking, self._progress, self._remove_checkpoints]
         self._study = Coordinator(board, search, pruner, budget, rules, listeners)
         folder.write_provenance(provenance)
         limits = ", ".join(str(use) for use in budget.uses(board, 0)) or "until it stops improving"
-        console.print(
+        display.say(
             f"study {folder.place}: {limits}; {_at_a_time(slots)}"
-            + "".join(f"\n  changed: {line}" for line in self._changes),
-            highlight=False,
-            markup=False,
+            + "".join(f"\n  changed: {line}" for line in self._changes)
         )
 
     def run(self) -> None:
@@ -121,7 +118,7 @@ class Driver:
         study, folder = self._study, self._folder
         close_s = CLOSE_S
         try:
-            with self._progress, halting_on_signals(study, self._console):
+            with self._progress, halting_on_signals(study, self._display):
                 study.start(self._config.seeds, self._changes, self._last_sign)
                 # Only now: if this start fails, the next one must find what the last driver left.
                 self._lock.sign()
@@ -149,14 +146,11 @@ class Driver:
                 at_once=close_s == 0.0,
             )
         table = leaderboard(study.board, rows=20, objectives=self._config.objectives)
-        self._console.print(table, *failures(study.board), sep="\n", markup=False)
+        self._display.show(table, *failures(study.board))
         used = ", ".join(str(use) for use in self._budget.uses(study.board, time.time()))
-        self._console.print(
+        self._display.say(
             f"{reason} ({used or 'no longer improving'}); for more, raise the limit: "
-            f"{self._resume_command()} --set budget.LIMIT=VALUE",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            f"{self._resume_command()} --set budget.LIMIT=VALUE"
         )
 
     def _let_go(self, close_s: float) -> str:
@@ -176,7 +170,7 @@ class Driver:
         try:
             self._tracking.close(close_s)
         except TrackingError as error:
-            self._console.print(f"warning: {error}", markup=False)
+            self._display.warn(str(error))
         return reason
 
     def _unit_config(self, configuration: Configuration, seed: int) -> dict[str, Any]:
@@ -195,7 +189,7 @@ class Driver:
     def _tick(self) -> None:
         here = self._slots.here
         if here == 0 and not self._waits_for_nodes:
-            self._console.print("no node is there that can take a unit; waiting for one", markup=False)
+            self._display.say("no node is there that can take a unit; waiting for one")
         self._waits_for_nodes = here == 0
         self._budget.slots = max(1, here)
         self._study.keep_to_budget()
@@ -250,11 +244,11 @@ def _any_recipe(config: StudyConfig) -> Recipe:
         return config.space.recipe(config.enqueue[0])
 
 
-def _directory(config: StudyConfig, console: Console) -> Path:
+def _directory(config: StudyConfig, display: Display) -> Path:
     if config.data is None:
         raise ConfigError("no recordings: give --data DIR, or `data:` in the study file")
     if isinstance(config.data, SyntheticConfig):
-        console.print(f"synthetic breaths of {config.data.patients} patients (seed {config.data.seed})")
+        display.say(f"synthetic breaths of {config.data.patients} patients (seed {config.data.seed})")
         return synthetic_directory(config.data)
     return Path(config.data)
 

@@ -6,10 +6,10 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.text import Text
 
+from sweep.driver.display import Display
 from sweep.report.duration import duration
 from sweep.report.leaderboard import leaderboard, written
 from sweep.study.board import Board
@@ -28,11 +28,11 @@ Shown = ConfigurationDropped | UnitFinished | UnitPruned | UnitLost | UnitFailed
 class Progress:
     """Shows a board while it grows. A listener of the study, and a context in which the live table stands."""
 
-    def __init__(self, board: Board, budget: Budget, console: Console) -> None:
+    def __init__(self, board: Board, budget: Budget, display: Display) -> None:
         self._board = board
         self._budget = budget
-        self._console = console
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._display = display
+        self._live = display.live()
         self._drawn = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -55,12 +55,7 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         if self._live is None and isinstance(event, Shown):
-            self._console.print(
-                f"{_line(self._board, event)}  [{self.status()}]",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            self._display.say(f"{_line(self._board, event)}  [{self.status()}]")
 
     def status(self) -> str:
         """One line: how far the study is, the best so far, and about how long it will still take."""

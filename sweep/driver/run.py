@@ -7,9 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-
 from sweep.config.study_config import StudyConfig
+from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import Driver, InterruptedStudyError, weights_hash
 from sweep.driver.export import ExportError, export_configuration
 from sweep.execution.tuner import stop_ray
@@ -27,26 +26,29 @@ CLOSE_SOON_S = 30.0
 
 
 def run_study(
-    config: StudyConfig, studies: Path | str, name: str, address: str, console: Console
+    config: StudyConfig, folder: StudyFolder, address: str = "local", display: Display | None = None
 ) -> StudyFolder:
-    """Run a study from its file to its leaderboard and `best.yaml`, from where it stands; returns its folder.
+    """Run a study from its settings to its leaderboard and `best.yaml`, from where it stands; returns its folder.
 
-    `studies` is a path or the URI of a place on an object store. Raises ConfigError, DataError, PretrainedError,
+    `folder`: the study's place, as `sweep.driver.which_study.choose_study` or `StudyFolder.find` give it; a new study
+    is begun where there is none. `address`: `local` runs units on this machine, `auto` on the Ray cluster that this
+    machine belongs to, `HOST:PORT` on another one. `display`: shows a person how the study goes; None shows nothing.
+
+    Raises ConfigError, DataError, PretrainedError,
     ExecutorError, TrackingError, FolderError, JournalError, LockedError, StorageError, DataPreparationError or
     WeightsError, each with one clear line and before anything has run; then a new study leaves no folder and an old one
     is as it was. Raises InterruptedStudyError when it was stopped (Ctrl-C, a full disk) and ExportError when no
     configuration completed; then the folder holds what there is.
     """
-    folder = StudyFolder.at(studies, name)
-    folder.pull()
+    display = display or NoDisplay()
     fresh = not folder.exists
     if fresh:
-        folder = StudyFolder.create(studies, name, config)
+        folder.create(config)
     try:
-        with study_lock(folder) as lock, _mirrored(folder, lock, console) as mirror:
-            session = Driver(config, folder, lock, address, console, mirror)
+        with study_lock(folder) as lock, _mirrored(folder, lock, display) as mirror:
+            driver = Driver(config, folder, lock, address, display, mirror)
             fresh = False
-            session.run()
+            driver.run()
             export(folder)
     except BaseException:
         stop_ray()
@@ -58,8 +60,8 @@ def run_study(
 
 
 @contextlib.contextmanager
-def _mirrored(folder: StudyFolder, lock: StudyLock, console: Console) -> Iterator[Mirror | None]:
-    """While the block runs, and its session has begun, a study on an object store is sent there."""
+def _mirrored(folder: StudyFolder, lock: StudyLock, display: Display) -> Iterator[Mirror | None]:
+    """While the block runs, and its driver runs, a study on an object store is sent there."""
     if not isinstance(lock, LeasedLock):
         yield None
         return
@@ -78,7 +80,7 @@ def _mirrored(folder: StudyFolder, lock: StudyLock, console: Console) -> Iterato
         try:
             mirror.close(close_s)
         except MirrorError as error:
-            console.print(f"warning: {error}", markup=False, highlight=False, soft_wrap=True)
+            display.warn(str(error))
 
 
 def export(folder: StudyFolder, path: Path | None = None, number: int | None = None) -> Path:

@@ -7,23 +7,22 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from rich.console import Console
-
+from sweep.driver.display import Display
 from sweep.study.coordinator import Coordinator
 
 
 @contextlib.contextmanager
-def halting_on_signals(study: Coordinator, console: Console) -> Iterator[None]:
+def halting_on_signals(coordinator: Coordinator, display: Display) -> Iterator[None]:
     """While the block runs the first of them halts the study; a second one raises KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def heard(number: int, frame: object) -> None:
-        if study.interrupted:
+        if coordinator.interrupted:
             raise KeyboardInterrupt
-        study.halt("interrupted")
-        console.print("stopping: what was reported is kept; once more stops at once", markup=False)
+        coordinator.halt("interrupted")
+        display.say("stopping: what was reported is kept; once more stops at once")
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     # nohup keeps it away.

@@ -17,26 +17,29 @@ from sweep.study.journal import JournalError
 
 def choose_study(
     studies: Path | str, space: Path | None, name: str | None, resume: str | None, settings: Mapping[str, Any]
-) -> tuple[str, StudyConfig]:
-    """Name and settings of the study to run; `settings` by dotted field replace those of its file.
+) -> tuple[StudyFolder, StudyConfig]:
+    """Find the study to run and read its settings, of which `settings` by dotted field replace those of the file.
+
+    The study's place is resolved here, once: what an object store has of the study is pulled.
 
     Without a name the same command again goes on with the study that it began, unless that is over or is to be
-    another one now: then it begins a new one. Raises ConfigError or FolderError for what cannot be meant.
+    another one now: then it begins a new one. Raises ConfigError or FolderError for what cannot be meant,
+    and StorageError for an object store that does not answer.
     """
     if resume is not None:
         if name is not None:
             raise ConfigError(f"--name {name} and --resume {resume} both name the study; give one of them")
         stored = StudyFolder.open(studies, resume)
-        return resume, read_settings(space or stored.study_file, settings)
+        return stored, read_settings(space or stored.study_file, settings)
     if space is None and name is not None:
         raise ConfigError(
             f"--name {name} needs a study file to begin with; to go on with it: --resume {name}"
         )
     config = read_settings(space, settings)
-    if name is None:
-        assert space is not None, "settings were read from it"
-        name = _unnamed(studies, space.stem, config)
-    return name, config
+    if name is not None:
+        return StudyFolder.find(studies, name), config
+    assert space is not None, "settings were read from it"
+    return _unnamed(studies, space.stem, config), config
 
 
 def read_settings(source: Path | None, settings: Mapping[str, Any]) -> StudyConfig:
@@ -73,12 +76,9 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _unnamed(studies: Path | str, stem: str, config: StudyConfig) -> str:
-    *taken, free = StudyFolder.names(studies, stem)
-    if not taken:
-        return free
-    last = StudyFolder.at(studies, taken[-1])
-    return last.name if _goes_on(last, config) else free
+def _unnamed(studies: Path | str, stem: str, config: StudyConfig) -> StudyFolder:
+    *taken, free = StudyFolder.numbered(studies, stem)
+    return taken[-1] if taken and _goes_on(taken[-1], config) else free
 
 
 def _goes_on(last: StudyFolder, config: StudyConfig) -> bool:

@@ -36,7 +36,6 @@ import ray
 from ray import tune
 from ray.exceptions import AuthenticationError
 from ray.tune.execution import class_cache
-from rich.console import Console
 
 from sweep.execution.errors import ExecutorError
 from sweep.execution.scheduler import EpochPruning
@@ -83,7 +82,7 @@ def start_ray(address: str) -> None:
         ) from error
 
 
-def await_slots(resources: ResourcesConfig, address: str, console: Console) -> Slots:
+def await_slots(resources: ResourcesConfig, address: str, say: Callable[[str], None]) -> Slots:
     """How many units run at a time, once there is room for one.
 
     Nodes of a cluster may still be joining: where none is to come later, it waits `JOIN_S` seconds for the first that
@@ -105,7 +104,7 @@ def await_slots(resources: ResourcesConfig, address: str, console: Console) -> S
                 )
             )
         if not told:
-            console.print(f"waiting for a node with {described(bundle(resources))}", markup=False)
+            say(f"waiting for a node with {described(bundle(resources))}")
             told = True
         _pause()
     return slots

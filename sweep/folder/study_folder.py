@@ -111,20 +111,29 @@ class StudyFolder:
         if self.uri is not None:
             pull(self.path, self.storage(), runs=runs, held=held)
 
-    @classmethod
-    def create(cls, studies: Path | str, name: str, config: StudyConfig) -> StudyFolder:
-        """A new folder with its study file. Raises FolderError when it exists, or cannot be made."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise FolderError(f"--name {name}: use letters, digits, dots, dashes and underscores")
-        folder = cls.at(studies, name)
+    def create(self, config: StudyConfig) -> StudyFolder:
+        """Make the folder and its study file. Raises FolderError when it exists, or cannot be made."""
         try:
             # A working copy is this machine's own, and its lock may be left of an earlier study.
-            folder.path.mkdir(parents=True, exist_ok=folder.uri is not None)
+            self.path.mkdir(parents=True, exist_ok=self.uri is not None)
         except FileExistsError:
-            raise FolderError(f"{folder.path} is there and is no study; take another --name") from None
+            raise FolderError(f"{self.path} is there and is no study; take another --name") from None
         except OSError as error:
-            raise FolderError(f"{folder.path}: cannot be made: {error.strerror}") from error
-        folder.write_config(config)
+            raise FolderError(f"{self.path}: cannot be made: {error.strerror}") from error
+        self.write_config(config)
+        return self
+
+    @classmethod
+    def find(cls, studies: Path | str, name: str) -> StudyFolder:
+        """Find where the study of a name lies, or is to lie; what an object store has of the study is pulled.
+
+        Raises FolderError for a name that no new study can have, and StorageError for a bad URI, or an object store
+        that does not answer.
+        """
+        folder = cls.at(studies, name)
+        folder.pull()
+        if not (folder.exists or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)):
+            raise FolderError(f"--name {name}: use letters, digits, dots, dashes and underscores")
         return folder
 
     @classmethod
@@ -144,13 +153,11 @@ class StudyFolder:
         return folder
 
     @classmethod
-    def names(cls, studies: Path | str, stem: str) -> Iterator[str]:
-        """`stem`, `stem-2`, `stem-3`, ..., up to the first that is free. What is on an object store is pulled."""
+    def numbered(cls, studies: Path | str, stem: str) -> Iterator[StudyFolder]:
+        """Find `stem`, `stem-2`, `stem-3`, ..., up to the first that is free."""
         for number in itertools.count(1):
-            name = stem if number == 1 else f"{stem}-{number}"
-            yield name
-            folder = cls.at(studies, name)
-            folder.pull()
+            folder = cls.find(studies, stem if number == 1 else f"{stem}-{number}")
+            yield folder
             if not (folder.path.exists() if folder.uri is None else folder.exists):
                 return
 

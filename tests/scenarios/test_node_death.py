@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from sweep.config.study_config import StudyConfig
 from sweep.driver import driver
@@ -109,7 +108,7 @@ def test_a_sweep_that_loses_a_node_ends_with_the_scores_of_one_that_did_not(
 ) -> None:
     def sweep(studies: Path) -> StudyFolder:
         config = StudyConfig.model_validate(STUDY)
-        return run_study(config, studies, "one", cluster.address, Console(quiet=True))
+        return run_study(config, StudyFolder.find(studies, "one"), cluster.address)
 
     whole = sweep(tmp_path / "whole").board()
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from sweep.config.study_config import read_study
 from sweep.driver.run import run_study
+from sweep.folder.study_folder import StudyFolder
 from sweep.study.units import Fate
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ def test_the_quickstart_finds_a_better_configuration_than_the_papers(
 ) -> None:
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
     config = read_study(ROOT / "search_spaces" / "quickstart.yaml")
-    board = run_study(config, tmp_path, "quickstart", "local", Console(width=160)).board()
+    board = run_study(config, StudyFolder.find(tmp_path, "quickstart")).board()
     summaries = {configuration.number: configuration.summary() for configuration in board.configurations}
     scores = {number: summary.mean for number, summary in summaries.items() if summary is not None}
     best = board.best()

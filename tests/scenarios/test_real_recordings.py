@@ -4,11 +4,11 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from rich.console import Console
 
 from model.training.recipe import read_recipe
 from sweep.config.study_config import StudyConfig, read_study
 from sweep.driver.run import run_study
+from sweep.folder.study_folder import StudyFolder
 from sweep.tracking.tracker import database_uri
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ def test_a_sweep_of_real_recordings_ends_with_a_best_file_and_mlflow_runs(
     content["recipe"]["epochs"] = 1
     config = StudyConfig.model_validate(content)
     with pytest.warns(UserWarning, match="a subset: 216 of the 920"):
-        folder = run_study(config, tmp_path / "studies", "real", "local", Console(quiet=True))
+        folder = run_study(config, StudyFolder.find(tmp_path / "studies", "real"))
     board = folder.board()
     assert len(board.ranking()) == 2
     for unit in board.units():

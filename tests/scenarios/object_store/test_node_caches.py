@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from sweep.config.study_config import StudyConfig
 from sweep.driver.run import run_study
+from sweep.folder.study_folder import StudyFolder
 from sweep.storage.storage import open_storage
 from sweep.study.units import State
 from tests.studies import tiny_study
@@ -43,7 +43,7 @@ def test_each_node_copies_the_features_once_and_leaves_no_checkpoints(
     cluster: Any, s3: Any, tmp_path: Path
 ) -> None:
     config = StudyConfig.model_validate(STUDY)
-    folder = run_study(config, s3.place("lab"), "one", cluster.address, Console(quiet=True))
+    folder = run_study(config, StudyFolder.find(s3.place("lab"), "one"), cluster.address)
     units = folder.board().units()
     assert [unit.state for unit in units] == [State.FINISHED] * 4
     assert {unit.failures for unit in units} == {0}

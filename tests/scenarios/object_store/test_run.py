@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
+from sweep.driver.display import NoDisplay
 from sweep.driver.driver import InterruptedStudyError
 from sweep.driver.run import CLOSE_S, CLOSE_SOON_S, _mirrored
 from sweep.folder import lease
@@ -34,7 +34,7 @@ def test_a_study_that_is_to_stop_at_once_waits_for_nothing(
     monkeypatch.setattr(Mirror, "close", lambda mirror, timeout_s: waited.append(timeout_s))
     folder = StudyFolder.at(s3.place("lab"), "one")
     raised = contextlib.nullcontext() if end is None else pytest.raises(type(end))
-    with raised, study_lock(folder) as lock, _mirrored(folder, lock, Console(quiet=True)):
+    with raised, study_lock(folder) as lock, _mirrored(folder, lock, NoDisplay()):
         if end is not None:
             raise end
     assert waited == [waits_s]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from sweep.driver.display import ConsoleDisplay
 from sweep.driver.progress import Progress
 from sweep.study.board import Board
 from sweep.study.budget import Budget, BudgetConfig
@@ -42,7 +43,7 @@ def shown(events: list[Event], *, terminal: bool = False, **limits: Any) -> tupl
     board = Board()
     limits = limits or {"configurations": 4}
     budget = Budget(BudgetConfig.model_validate(limits), ContendersConfig(), gpus=0, slots=1)
-    progress = Progress(board, budget, console)
+    progress = Progress(board, budget, ConsoleDisplay(console))
     with progress:
         for event in [StudyStarted((1, 2), at=NOW), *events]:
             board.apply(event)

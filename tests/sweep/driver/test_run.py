@@ -22,6 +22,7 @@ from data.settings import ConfigError
 from model.training.recipe import read_recipe
 from sweep.config.study_config import StudyConfig
 from sweep.driver import driver
+from sweep.driver.display import ConsoleDisplay
 from sweep.driver.driver import InterruptedStudyError
 from sweep.driver.export import ExportError
 from sweep.driver.run import run_study
@@ -70,7 +71,9 @@ def optuna_states(folder: StudyFolder) -> list[str]:
 
 def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_path: Path) -> None:
     console = Console(record=True, width=200)
-    folder = run_study(study(pruner={"name": "none"}), tmp_path, "whole", "local", console)
+    folder = run_study(
+        study(pruner={"name": "none"}), StudyFolder.find(tmp_path, "whole"), display=ConsoleDisplay(console)
+    )
 
     board = folder.board()
     assert [configuration.complete((1, 2)) for configuration in board.configurations] == [True] * 3
@@ -106,7 +109,7 @@ def test_a_pruned_configuration_gets_no_further_seed(tmp_path: Path) -> None:
     # A threshold above any score prunes everything after its first epoch.
     hopeless = {"name": "threshold", "arguments": {"lower": 2.0}}
     with pytest.raises(ExportError, match=r"no configuration has finished all 2 seeds.*pruned at epoch 1"):
-        run_study(study(pruner=hopeless), tmp_path, "hopeless", "local", Console(quiet=True))
+        run_study(study(pruner=hopeless), StudyFolder.find(tmp_path, "hopeless"))
     folder = StudyFolder.open(tmp_path, "hopeless")
     units = folder.board().units()
     assert [(unit.seed, unit.state, len(unit.curve)) for unit in units] == [(1, State.PRUNED, 1)] * 3
@@ -122,7 +125,7 @@ def test_a_unit_that_fails_ends_its_configuration_and_not_the_study(tmp_path: Pa
         enqueue=[{"optimiser.learning_rate": 1e30}, {"optimiser.learning_rate": 1e-3}],
         budget={"configurations": 2},
     )
-    folder = run_study(mixed, tmp_path, "mixed", "local", Console(quiet=True))
+    folder = run_study(mixed, StudyFolder.find(tmp_path, "mixed"))
     failed, survived = folder.board().configurations
     assert [unit.state for unit in failed.units.values()] == [State.FAILED]
     assert "the training loss is" in (failed.units[1].reason or "")
@@ -146,7 +149,7 @@ def test_values_that_contradict_each_other_fail_their_configuration_and_not_the_
         pruner={"name": "none"},
         budget={"configurations": 4},
     )
-    folder = run_study(contradicting, tmp_path, "contradicting", "local", Console(quiet=True))
+    folder = run_study(contradicting, StudyFolder.find(tmp_path, "contradicting"))
     states = {tuple(c.values.values()): c.units[1].state for c in folder.board().configurations}
     assert states.pop(("weighted", "inverse_frequency")) is State.FAILED
     assert set(states.values()) == {State.FINISHED}
@@ -160,10 +163,10 @@ def test_a_unit_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_happen
     killed: list[int] = []
     killer = threading.Thread(target=kill_one_worker, args=(tmp_path, killed), daemon=True)
     killer.start()
-    folder = run_study(one, tmp_path / "killed", "one", "local", Console(quiet=True))
+    folder = run_study(one, StudyFolder.find(tmp_path / "killed", "one"))
     killer.join(60)
     assert len(killed) == 1
-    undisturbed = run_study(one, tmp_path / "whole", "one", "local", Console(quiet=True))
+    undisturbed = run_study(one, StudyFolder.find(tmp_path / "whole", "one"))
 
     (unit,), (expected,) = folder.board().units(), undisturbed.board().units()
     assert unit.state is State.FINISHED
@@ -203,7 +206,7 @@ def test_what_a_worker_saves_after_its_units_end_does_not_stay(
 
     monkeypatch.setattr(driver, "stop_ray", save_and_stop)
     one = study(recipe={**RECIPE, "epochs": 1}, seeds=[1], budget={"configurations": 1})
-    folder = run_study(one, tmp_path, "one", "local", Console(quiet=True))
+    folder = run_study(one, StudyFolder.find(tmp_path, "one"))
     assert [unit.id for unit in folder.board().units()] == [left.name]
     assert not left.exists()
 
@@ -240,7 +243,7 @@ def test_an_interrupted_study_says_how_to_go_on_and_leaves_nothing_running(
         InterruptedStudyError,
         match=r"interrupted after 0 complete configurations; go on with: respsweep run --resume stopped --studies",
     ) as stopped:
-        run_study(study(**LONG), tmp_path, "stopped", "local", Console(quiet=True))
+        run_study(study(**LONG), StudyFolder.find(tmp_path, "stopped"))
     assert stopped.value.at_once is (times == 2)
     folder = StudyFolder.open(tmp_path, "stopped")
     board = folder.board()
@@ -255,11 +258,11 @@ def test_an_interrupted_study_says_how_to_go_on_and_leaves_nothing_running(
 
 def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     asked = study(sampler={"name": "random"})
-    whole = run_study(asked, tmp_path / "whole", "one", "local", Console(quiet=True)).board()
+    whole = run_study(asked, StudyFolder.find(tmp_path / "whole", "one")).board()
     interrupt_when(lambda: list(tmp_path.glob("cut/one/units/*/checkpoint.pt")))
     with pytest.raises(InterruptedStudyError):
-        run_study(asked, tmp_path / "cut", "one", "local", Console(quiet=True))
-    cut = run_study(asked, tmp_path / "cut", "one", "local", Console(quiet=True))
+        run_study(asked, StudyFolder.find(tmp_path / "cut", "one"))
+    cut = run_study(asked, StudyFolder.find(tmp_path / "cut", "one"))
 
     def scores(board: Board) -> dict[tuple[float, int], list[float]]:
         return {
@@ -276,10 +279,10 @@ def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp
 
 def test_a_study_that_is_over_takes_more_budget_and_more_seeds(tmp_path: Path) -> None:
     short = {"recipe": {**RECIPE, "epochs": 1}}
-    run_study(study(**short, budget={"configurations": 1}), tmp_path, "more", "local", Console(quiet=True))
+    run_study(study(**short, budget={"configurations": 1}), StudyFolder.find(tmp_path, "more"))
     again = study(**short, budget={"configurations": 2}, seeds=[1, 2, 3])
     console = Console(record=True, width=200)
-    folder = run_study(again, tmp_path, "more", "local", console)
+    folder = run_study(again, StudyFolder.find(tmp_path, "more"), display=ConsoleDisplay(console))
     assert [configuration.complete((1, 2, 3)) for configuration in folder.board().configurations] == [
         True
     ] * 2
@@ -289,28 +292,24 @@ def test_a_study_that_is_over_takes_more_budget_and_more_seeds(tmp_path: Path) -
 
 def test_another_search_space_is_refused_and_the_study_left_as_it_was(tmp_path: Path) -> None:
     short = {"recipe": {**RECIPE, "epochs": 1}, "seeds": [1], "budget": {"configurations": 1}}
-    folder = run_study(study(**short), tmp_path, "one", "local", Console(quiet=True))
+    folder = run_study(study(**short), StudyFolder.find(tmp_path, "one"))
     before = {
         path.name: path.read_bytes() for path in folder.path.iterdir() if path.suffix in (".yaml", ".jsonl")
     }
     wider = {"smoothing.stage": {"type": "categorical", "choices": [None, 1, 2]}}
     with pytest.raises(ConfigError, match=r"search.smoothing.stage.choices: \[None, 1\] -> \[None, 1, 2\]"):
         run_study(
-            study(**short, search={**STUDY["search"], **wider}, enqueue=[]),
-            tmp_path,
-            "one",
-            "local",
-            Console(quiet=True),
+            study(**short, search={**STUDY["search"], **wider}, enqueue=[]), StudyFolder.find(tmp_path, "one")
         )
     assert before == {name: (folder.path / name).read_bytes() for name in before}
 
 
 def test_a_second_driver_is_refused_with_the_first_ones_name(tmp_path: Path) -> None:
-    folder = StudyFolder.create(tmp_path, "held", study())
+    folder = StudyFolder.at(tmp_path, "held").create(study())
     with StudyLock(folder.path) as lock:
         lock.sign()
         with pytest.raises(LockedError, match=rf"held: in use by process {os.getpid()} on "):
-            run_study(study(), tmp_path, "held", "local", Console(quiet=True))
+            run_study(study(), StudyFolder.find(tmp_path, "held"))
 
 
 class SmallDisk:
@@ -344,7 +343,7 @@ def test_a_full_disk_stops_the_study_and_freeing_it_lets_it_go_on(
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "__init__", begin_on_a_small_disk)
         with pytest.raises(InterruptedStudyError, match=r"No space left on device: .*journal\.jsonl after 0"):
-            run_study(one, tmp_path, "full", "local", Console(quiet=True))
-    folder = run_study(one, tmp_path, "full", "local", Console(quiet=True))
+            run_study(one, StudyFolder.find(tmp_path, "full"))
+    folder = run_study(one, StudyFolder.find(tmp_path, "full"))
     assert all(configuration.complete((1, 2)) for configuration in folder.board().configurations)
     assert "RUNNING" not in optuna_states(folder) + mlflow_states(folder)

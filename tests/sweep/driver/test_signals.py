@@ -4,9 +4,9 @@ import threading
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from sweep.config.study_config import PrunerConfig
+from sweep.driver.display import NoDisplay
 from sweep.driver.signals import halting_on_signals
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.study.board import Board
@@ -42,7 +42,7 @@ def test_the_first_signal_halts_and_the_second_ends_at_once(
     study: Coordinator, number: signal.Signals
 ) -> None:
     before = signal.getsignal(number)
-    with halting_on_signals(study, Console(quiet=True)):
+    with halting_on_signals(study, NoDisplay()):
         os.kill(os.getpid(), number)
         assert study.halted == "interrupted"
         with pytest.raises(KeyboardInterrupt):
@@ -53,7 +53,7 @@ def test_the_first_signal_halts_and_the_second_ends_at_once(
 def test_what_nohup_keeps_away_stays_away(study: Coordinator) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with halting_on_signals(study, Console(quiet=True)):
+        with halting_on_signals(study, NoDisplay()):
             os.kill(os.getpid(), signal.SIGHUP)
         assert study.halted is None
     finally:
@@ -64,7 +64,7 @@ def test_another_thread_than_the_main_one_leaves_signals_alone(study: Coordinato
     before, within = signal.getsignal(signal.SIGINT), []
 
     def run() -> None:
-        with halting_on_signals(study, Console(quiet=True)):
+        with halting_on_signals(study, NoDisplay()):
             within.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=run)

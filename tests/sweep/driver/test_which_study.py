@@ -27,7 +27,7 @@ def space(tmp_path: Path) -> Path:
 def begun(studies: Path, name: str, space: Path, *stopped: str) -> None:
     """A study that was run until it stopped, or still runs."""
     _, config = choose_study(studies, space, name, None, {})
-    journal = Journal(StudyFolder.create(studies, name, config).journal)
+    journal = Journal(StudyFolder.at(studies, name).create(config).journal)
     journal.write(StudyStarted((1, 2, 3, 4, 5)))
     for reason in stopped:
         journal.write(StudyStopped(reason))
@@ -35,37 +35,37 @@ def begun(studies: Path, name: str, space: Path, *stopped: str) -> None:
 
 
 def test_a_study_is_named_after_its_file(tmp_path: Path, space: Path) -> None:
-    assert choose_study(tmp_path, space, None, None, {})[0] == "beta"
-    assert choose_study(tmp_path, space, "mine", None, {})[0] == "mine"
+    assert choose_study(tmp_path, space, None, None, {})[0].name == "beta"
+    assert choose_study(tmp_path, space, "mine", None, {})[0].name == "mine"
 
 
 @pytest.mark.parametrize("stopped", [["interrupted"], ["budget spent: gpu_hours 8 of 8"], []])
 def test_the_same_command_again_goes_on(tmp_path: Path, space: Path, stopped: list[str]) -> None:
     begun(tmp_path, "beta", space, "over")
     begun(tmp_path, "beta-2", space, *stopped)
-    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+    assert choose_study(tmp_path, space, None, None, {})[0].name == "beta-2"
 
 
 def test_the_same_command_after_the_end_begins_another_study(tmp_path: Path, space: Path) -> None:
     begun(tmp_path, "beta", space, "over")
-    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+    assert choose_study(tmp_path, space, None, None, {})[0].name == "beta-2"
 
 
 def test_another_search_begins_another_study(tmp_path: Path, space: Path) -> None:
     begun(tmp_path, "beta", space, "interrupted")
-    assert choose_study(tmp_path, space, None, None, {"recipe.epochs": 6})[0] == "beta-2"
-    assert choose_study(tmp_path, space, None, None, {"budget.configurations": 6})[0] == "beta"
+    assert choose_study(tmp_path, space, None, None, {"recipe.epochs": 6})[0].name == "beta-2"
+    assert choose_study(tmp_path, space, None, None, {"budget.configurations": 6})[0].name == "beta"
 
 
 def test_other_recordings_begin_another_study(tmp_path: Path, space: Path) -> None:
     begun(tmp_path, "beta", space, "interrupted")
-    assert choose_study(tmp_path, space, None, None, {"data": "elsewhere"})[0] == "beta-2"
+    assert choose_study(tmp_path, space, None, None, {"data": "elsewhere"})[0].name == "beta-2"
 
 
 def test_a_study_of_an_earlier_version_is_left_alone(tmp_path: Path, space: Path) -> None:
     begun(tmp_path, "beta", space, "interrupted")
     (tmp_path / "beta" / "journal.jsonl").write_text('{"journal": "respsweep", "format": 1}\n')
-    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+    assert choose_study(tmp_path, space, None, None, {})[0].name == "beta-2"
 
 
 def test_a_study_whose_best_was_not_written_down_goes_on(tmp_path: Path, space: Path) -> None:
@@ -75,15 +75,15 @@ def test_a_study_whose_best_was_not_written_down_goes_on(tmp_path: Path, space: 
     for event in [*added(0), *units, StudyStopped("over")]:
         journal.write(event)
     journal.close()
-    assert choose_study(tmp_path, space, None, None, {})[0] == "beta"
+    assert choose_study(tmp_path, space, None, None, {})[0].name == "beta"
     (tmp_path / "beta" / "best.yaml").write_text("")
-    assert choose_study(tmp_path, space, None, None, {})[0] == "beta-2"
+    assert choose_study(tmp_path, space, None, None, {})[0].name == "beta-2"
 
 
 def test_resuming_takes_the_study_as_it_was_but_for_what_is_given(tmp_path: Path, space: Path) -> None:
     begun(tmp_path, "beta", space, "interrupted")
-    name, config = choose_study(tmp_path, None, None, "beta", {"budget.configurations": 6})
-    assert (name, config.budget.configurations) == ("beta", 6)
+    folder, config = choose_study(tmp_path, None, None, "beta", {"budget.configurations": 6})
+    assert (folder.name, config.budget.configurations) == ("beta", 6)
     assert config.space.recipe({}).epochs == 5
 
 

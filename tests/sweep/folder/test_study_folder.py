@@ -24,7 +24,7 @@ CONFIG = parse(StudyConfig, CONTENT, "study")
 
 
 def test_a_study_is_read_back_as_it_was_resolved(tmp_path: Path) -> None:
-    created = StudyFolder.create(tmp_path / "studies", "first", CONFIG)
+    created = StudyFolder.at(tmp_path / "studies", "first").create(CONFIG)
     opened = StudyFolder.open(tmp_path / "studies", "first")
     assert opened == created
     assert opened.name == "first"
@@ -35,48 +35,51 @@ def test_a_study_is_read_back_as_it_was_resolved(tmp_path: Path) -> None:
 
 
 def test_later_defaults_do_not_change_a_study(tmp_path: Path) -> None:
-    written = StudyFolder.create(tmp_path, "first", CONFIG).config().recipe
+    written = StudyFolder.at(tmp_path, "first").create(CONFIG).config().recipe
     assert written["optimiser"]["learning_rate"] == 1e-05
     assert written["epochs"] == 50
 
 
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
-    StudyFolder.create(tmp_path, "first", CONFIG)
+    StudyFolder.at(tmp_path, "first").create(CONFIG)
     with pytest.raises(FolderError, match=r"first is there and is no study; take another --name"):
-        StudyFolder.create(tmp_path, "first", CONFIG)
+        StudyFolder.at(tmp_path, "first").create(CONFIG)
 
 
 @pytest.mark.parametrize("name", ["", "../first", "a/b", ".hidden", "two words", "-x"])
 def test_a_name_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(FolderError, match=r"--name .*: use letters, digits"):
-        StudyFolder.create(tmp_path, name, CONFIG)
+        StudyFolder.find(tmp_path, name)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_where_the_studies_should_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "studies").write_text("")
     with pytest.raises(FolderError, match=r"studies/first: cannot be made: Not a directory"):
-        StudyFolder.create(tmp_path / "studies", "first", CONFIG)
+        StudyFolder.at(tmp_path / "studies", "first").create(CONFIG)
 
 
 def test_names_count_on_up_to_a_free_one(tmp_path: Path) -> None:
-    assert list(StudyFolder.names(tmp_path, "quickstart")) == ["quickstart"]
+    def names(studies: Path) -> list[str]:
+        return [folder.name for folder in StudyFolder.numbered(studies, "quickstart")]
+
+    assert names(tmp_path) == ["quickstart"]
     (tmp_path / "quickstart").mkdir()
     (tmp_path / "quickstart-2").mkdir()
-    assert list(StudyFolder.names(tmp_path, "quickstart")) == ["quickstart", "quickstart-2", "quickstart-3"]
+    assert names(tmp_path) == ["quickstart", "quickstart-2", "quickstart-3"]
 
 
 def test_a_study_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match=r"no study 'first' in .*; there is none yet"):
         StudyFolder.open(tmp_path, "first")
-    StudyFolder.create(tmp_path, "second", CONFIG)
-    StudyFolder.create(tmp_path, "third", CONFIG)
+    StudyFolder.at(tmp_path, "second").create(CONFIG)
+    StudyFolder.at(tmp_path, "third").create(CONFIG)
     with pytest.raises(FolderError, match=r"no study 'first' in .*; there are second, third"):
         StudyFolder.open(tmp_path, "first")
 
 
 def test_the_board_is_what_the_journal_tells(tmp_path: Path) -> None:
-    folder = StudyFolder.create(tmp_path, "first", CONFIG)
+    folder = StudyFolder.at(tmp_path, "first").create(CONFIG)
     journal = Journal(folder.journal)
     journal.write(StudyStarted((3, 4)))
     journal.write(ConfigurationAdded(0, {"patch_mix.axes": ("time",)}))
@@ -90,11 +93,11 @@ def test_the_board_is_what_the_journal_tells(tmp_path: Path) -> None:
 
 
 def test_a_study_that_never_ran_has_an_empty_board(tmp_path: Path) -> None:
-    assert StudyFolder.create(tmp_path, "first", CONFIG).board().configurations == []
+    assert StudyFolder.at(tmp_path, "first").create(CONFIG).board().configurations == []
 
 
 def test_provenance_is_read_back(tmp_path: Path) -> None:
-    folder = StudyFolder.create(tmp_path, "first", CONFIG)
+    folder = StudyFolder.at(tmp_path, "first").create(CONFIG)
     provenance = {"data_hash": "0123", "commit": None, "versions": {"torch": "2.11.0"}}
     folder.write_provenance(provenance)
     assert folder.provenance() == provenance

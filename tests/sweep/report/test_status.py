@@ -53,7 +53,7 @@ def status_of(folder: StudyFolder, *more: Event, units: bool = False) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
-    return StudyFolder.create(tmp_path, "one", CONFIG)
+    return StudyFolder.at(tmp_path, "one").create(CONFIG)
 
 
 def test_a_study_whose_driver_died_says_when_and_how_to_go_on(folder: StudyFolder) -> None:

@@ -1,0 +1,64 @@
+"""What a person sees of a study while it runs: on a console, or nothing."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+log = logging.getLogger(__name__)
+
+
+class Display(Protocol):
+    """Shows a running study to a person."""
+
+    def say(self, line: str) -> None:
+        """Show a line, as it is."""
+        ...
+
+    def warn(self, line: str) -> None:
+        """Show a line about something that went wrong and does not stop the study."""
+        ...
+
+    def show(self, *parts: RenderableType) -> None:
+        """Show tables and texts, one below the other."""
+        ...
+
+    def live(self) -> Live | None:
+        """A place where a table can be drawn anew and again; None where lines only follow each other."""
+        ...
+
+
+class ConsoleDisplay:
+    """Shows a study on a rich console, with a live table if that is a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, line: str) -> None:
+        self.say(f"warning: {line}")
+
+    def show(self, *parts: RenderableType) -> None:
+        self._console.print(*parts, sep="\n", markup=False)
+
+    def live(self) -> Live | None:
+        return Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+
+
+class NoDisplay:
+    """Shows nothing; warnings go to Python's logging."""
+
+    def say(self, line: str) -> None: ...
+
+    def warn(self, line: str) -> None:
+        log.warning("%s", line)
+
+    def show(self, *parts: RenderableType) -> None: ...
+
+    def live(self) -> Live | None:
+        return None
