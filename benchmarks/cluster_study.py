@@ -23,6 +23,7 @@ from engine_cost import report_of
 from rich.console import Console
 
 from sweep.config.study_config import StudyConfig
+from sweep.driver.display import ConsoleDisplay
 from sweep.driver.progress import Progress
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
@@ -136,7 +137,7 @@ class Driver:
         budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=workers)
         listeners: list[Listener] = [
             watch.over("journal", self._journal.write),
-            watch.over("progress", Progress(self._board, budget, self._console)),
+            watch.over("progress", Progress(self._board, budget, ConsoleDisplay(self._console))),
         ]
         self._tracking = None
         if tracked:
@@ -153,7 +154,9 @@ class Driver:
             for method in methods:
                 setattr(of, method, watch.over(part, getattr(of, method)))
         rules = Rules(config.racing, config.schedule, config.objectives, gpus=config.resources.gpu)
-        self._study = Coordinator(self._board, search, pruner, budget, rules, listeners, lambda: self._now)
+        self._coordinator = Coordinator(
+            self._board, search, pruner, budget, rules, listeners, lambda: self._now
+        )
 
     @property
     def whole(self) -> Spent:
@@ -163,7 +166,7 @@ class Driver:
     def run(self, units: int, size: int) -> list[Window]:
         """Train until the last of `units` has started; a window for each `size` of them."""
         windows: list[Window] = []
-        self._study.start(self._config.seeds)
+        self._coordinator.start(self._config.seeds)
         while self._board.started < units:
             while self._idle and self._start():
                 if self._watch.window.counts["start"] == size:
@@ -177,12 +180,12 @@ class Driver:
         """Seconds to hear that nothing may start, as Ray Tune asks whenever a worker is idle."""
         started = time.thread_time()
         for _ in range(times):
-            assert self._study.next_unit() is None
+            assert self._coordinator.next_unit() is None
         return (time.thread_time() - started) / times
 
     def close(self) -> float:
         """Let go of the study; seconds in which MLflow wrote what was queued."""
-        self._study.stop()
+        self._coordinator.stop()
         started = time.perf_counter()
         if self._tracking is not None:
             self._tracking.close(600)
@@ -192,11 +195,11 @@ class Driver:
 
     def _start(self) -> bool:
         """As Ray Tune does it: asked for, then placed. False when nothing may start."""
-        study = self._study
+        coordinator = self._coordinator
         with self._watch.on("start"):
-            started = study.next_unit(placed=False)
+            started = coordinator.next_unit(placed=False)
             if started is not None:
-                study.place(started[0].number, started[1])
+                coordinator.place(started[0].number, started[1])
         if started is None:
             return False
         self._watch.count("start")
@@ -217,8 +220,8 @@ class Driver:
         unit.epoch += 1
         report = unit.report()
         with self._watch.on("report"):
-            stopped = self._study.report(unit.number, unit.seed, report)
-            self._study.keep_to_budget()
+            stopped = self._coordinator.report(unit.number, unit.seed, report)
+            self._coordinator.keep_to_budget()
         self._watch.count("report")
         if not stopped and unit.epoch < len(unit.curve):
             self._expect(unit)
@@ -226,7 +229,7 @@ class Driver:
         self._idle += 1
         if not stopped:
             with self._watch.on("end"):
-                self._study.finished(unit.number, unit.seed, unit.selected)
+                self._coordinator.finished(unit.number, unit.seed, unit.selected)
             self._watch.count("end")
 
 

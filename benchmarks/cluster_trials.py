@@ -65,7 +65,7 @@ def _run(units: int, workers: int, reports: int) -> list[Mark]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         journal = Journal(folder / JOURNAL)
-        study: Any = Coordinator(
+        coordinator: Any = Coordinator(
             Board(),
             OptunaSearch(config, "trials", folder / OPTUNA_FILE),
             EpochPruner(config.pruner, lambda values: reports, "trials"),
@@ -73,16 +73,16 @@ def _run(units: int, workers: int, reports: int) -> list[Mark]:
             Rules(config.racing),
             [journal.write],
         )
-        study.start(config.seeds)
+        coordinator.start(config.seeds)
         for method in ("next_unit", "place", "report", "finished"):
-            setattr(study, method, watch.over("engine", getattr(study, method)))
-        finished = study.finished
+            setattr(coordinator, method, watch.over("engine", getattr(coordinator, method)))
+        finished = coordinator.finished
 
         def finish(*unit: Any) -> None:
             finished(*unit)
             marks.append(Mark(time.perf_counter(), time.process_time(), watch.whole.parts["engine"]))
 
-        study.finished = finish
+        coordinator.finished = finish
 
         def unit_config(configuration: Configuration, seed: int) -> dict[str, Any]:
             own = {"configuration": configuration.number, "seed": seed}
@@ -90,9 +90,9 @@ def _run(units: int, workers: int, reports: int) -> list[Mark]:
 
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         try:
-            run_units(study, ResourcesConfig(), unit_config, folder, lambda: None, Sleeper)
+            run_units(coordinator, ResourcesConfig(), unit_config, folder, lambda: None, Sleeper)
         finally:
             stop_ray()
-        study.stop()
+        coordinator.stop()
         journal.close()
     return marks

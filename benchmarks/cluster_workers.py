@@ -92,7 +92,7 @@ def _run(phases: list[Phase], processes: int) -> tuple[list[Stay], list[tuple[fl
     ticks: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        study, tracking, journal, _ = study_in(folder, config, EPOCHS)
+        coordinator, tracking, journal, _ = study_in(folder, config, EPOCHS)
 
         def unit_config(configuration: Configuration, seed: int) -> dict[str, Any]:
             number = configuration.number
@@ -116,13 +116,13 @@ def _run(phases: list[Phase], processes: int) -> tuple[list[Stay], list[tuple[fl
             num_cpus=processes, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
         )
         try:
-            run_units(study, ResourcesConfig(), unit_config, folder, tick, Sleeper)
+            run_units(coordinator, ResourcesConfig(), unit_config, folder, tick, Sleeper)
         finally:
             stop_ray()
-        study.stop()
+        coordinator.stop()
         journal.close()
         tracking.close(300)
-    units = [configuration.units[1] for configuration in study.board.configurations]
+    units = [configuration.units[1] for configuration in coordinator.board.configurations]
     return [Stay(*unit.curve[-1]["stay"]) for unit in units], ticks
 
 

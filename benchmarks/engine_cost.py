@@ -114,7 +114,7 @@ def study_in(
         tracked.append(time.perf_counter() - started)
 
     listeners: list[Listener] = [journal.write, track]
-    study = Coordinator(
+    coordinator = Coordinator(
         Board(),
         OptunaSearch(config, "cost", folder / "optuna.journal"),
         EpochPruner(config.pruner, lambda values: epochs, "cost"),
@@ -122,8 +122,8 @@ def study_in(
         Rules(config.racing, config.schedule),
         listeners,
     )
-    study.start(config.seeds)
-    return study, tracking, journal, tracked
+    coordinator.start(config.seeds)
+    return coordinator, tracking, journal, tracked
 
 
 def units_per_second(units: int) -> dict[str, float]:
@@ -193,21 +193,21 @@ def _engine_rate(units: int) -> float:
     config = study_config(units // 2)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        study, tracking, journal, tracked = study_in(folder, config, 1)
+        coordinator, tracking, journal, tracked = study_in(folder, config, 1)
 
         def unit_config(configuration: Configuration, seed: int) -> dict[str, Any]:
             return {"configuration": configuration.number, "seed": seed}
 
-        run_units(study, ResourcesConfig(), unit_config, folder, lambda: None, OnlyReports)
-        ends = [unit.attempts[-1].ended for unit in study.board.units()]
+        run_units(coordinator, ResourcesConfig(), unit_config, folder, lambda: None, OnlyReports)
+        ends = [unit.attempts[-1].ended for unit in coordinator.board.units()]
         in_loop = sum(tracked)
-        study.stop()
+        coordinator.stop()
         journal.close()
         started = time.perf_counter()
         tracking.close()
         print(
-            f"  {study.board.started} units; MLflow: {1e6 * in_loop / len(tracked):.0f} us an event in the driver's "
-            f"loop, {time.perf_counter() - started:.1f} s to write what was queued after the last unit"
+            f"  {coordinator.board.started} units; MLflow: {1e6 * in_loop / len(tracked):.0f} us an event in the "
+            f"driver's loop, {time.perf_counter() - started:.1f} s to write what was queued after the last unit"
         )
         return rate(sorted(end for end in ends if end is not None))
 
@@ -224,34 +224,34 @@ def driver_milliseconds(configurations: int, epochs: int = 3) -> list[tuple[int,
     config = study_config(configurations, pruner=lenient, **settings)
     windows, rows = 5, []
     with tempfile.TemporaryDirectory() as name:
-        study, tracking, journal, _ = study_in(Path(name), config, epochs)
+        coordinator, tracking, journal, _ = study_in(Path(name), config, epochs)
         spent: dict[str, list[float]] = {"report": [], "end": [], "start": []}
         size = configurations * len(config.seeds) // windows
-        while (started := timed(spent["start"], study.next_unit)) is not None:
+        while (started := timed(spent["start"], coordinator.next_unit)) is not None:
             number, seed = started[0].number, started[1]
             for epoch in range(1, epochs + 1):
                 report = report_of(epoch, score_of(dict(started[0].values), seed, epoch))
-                stopped = timed(spent["report"], lambda: study.report(number, seed, report))  # noqa: B023
+                stopped = timed(spent["report"], lambda: coordinator.report(number, seed, report))  # noqa: B023
                 if stopped:
                     break
             else:
-                timed(spent["end"], lambda: study.finished(number, seed, epochs))  # noqa: B023
-            if study.board.started % size == 0:
-                rows.append(window(study, spent))
+                timed(spent["end"], lambda: coordinator.finished(number, seed, epochs))  # noqa: B023
+            if coordinator.board.started % size == 0:
+                rows.append(window(coordinator, spent))
         if spent["report"]:
-            rows.append(window(study, spent))
-        study.stop()
+            rows.append(window(coordinator, spent))
+        coordinator.stop()
         journal.close()
         tracking.close(600)
     return rows
 
 
-def window(study: Coordinator, spent: dict[str, list[float]]) -> tuple[int, int, float, float, float]:
+def window(coordinator: Coordinator, spent: dict[str, list[float]]) -> tuple[int, int, float, float, float]:
     """A row of means, in ms, of what `spent` holds, which begins anew."""
     report, end, start = (1e3 * statistics.fmean(spent[what] or [0.0]) for what in ("report", "end", "start"))
     for seconds in spent.values():
         seconds.clear()
-    return len(study.board.configurations), study.board.started, report, end, start
+    return len(coordinator.board.configurations), coordinator.board.started, report, end, start
 
 
 Result = TypeVar("Result")

@@ -166,7 +166,7 @@ def by_engine(
     folder.mkdir()
     content = recipe.model_dump(mode="json")
     config = study_config(units, recipe=content, seeds=[1], racing={"name": "none"}, pruner={"name": "none"})
-    study, tracking, journal, _ = study_in(folder, config, recipe.epochs)
+    coordinator, tracking, journal, _ = study_in(folder, config, recipe.epochs)
 
     def of(configuration: Configuration, seed: int) -> dict[str, Any]:
         return unit_config(
@@ -174,9 +174,9 @@ def by_engine(
         )
 
     started = time.time()
-    run_units(study, resources, of, folder, lambda: None, WatchedUnit)
-    study.stop()
+    run_units(coordinator, resources, of, folder, lambda: None, WatchedUnit)
+    coordinator.stop()
     journal.close()
     tracking.close()
-    reports = [report for unit in study.board.units() for report in unit.curve]
+    reports = [report for unit in coordinator.board.units() for report in unit.curve]
     return Way(started, [Moment(**report["moment"]) for report in reports])

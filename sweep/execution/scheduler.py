@@ -18,9 +18,9 @@ class EpochPruning(FIFOScheduler):
     once more at the end; an epoch that the study has heard before changes nothing.
     """
 
-    def __init__(self, study: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator) -> None:
         super().__init__()
-        self._study = study
+        self._coordinator = coordinator
         self.losses: dict[str, Loss] = {}
         """Why the worker of a trial is gone, by trial id."""
 
@@ -36,9 +36,9 @@ class EpochPruning(FIFOScheduler):
     def _take(self, trial: Trial, result: dict[str, Any]) -> bool:
         number, seed = trial.config["configuration"], trial.config["seed"]
         stopped = False
-        with self._study.halting_on_full_disk():
+        with self._coordinator.halting_on_full_disk():
             for report in result.get("reports", []):
-                stopped = self._study.report(number, seed, report) or stopped
+                stopped = self._coordinator.report(number, seed, report) or stopped
         return stopped
 
     def __getstate__(self) -> dict[str, Any]:

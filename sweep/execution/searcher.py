@@ -26,7 +26,7 @@ class BoardSearcher(Searcher):
 
     def __init__(
         self,
-        study: Coordinator,
+        coordinator: Coordinator,
         unit_config: UnitConfig,
         losses: Mapping[str, Loss],
         slots: Callable[[], int],
@@ -38,7 +38,7 @@ class BoardSearcher(Searcher):
         minutes without doing anything else.
         """
         super().__init__()
-        self._study = study
+        self._coordinator = coordinator
         self._losses = losses
         self._slots = slots
         self._on_wait = on_wait
@@ -46,24 +46,24 @@ class BoardSearcher(Searcher):
         self._units: dict[str, tuple[int, int]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        with self._study.halting_on_full_disk():
-            while self._has_room() and (started := self._study.next_unit(placed=False)) is not None:
+        with self._coordinator.halting_on_full_disk():
+            while self._has_room() and (started := self._coordinator.next_unit(placed=False)) is not None:
                 configuration, seed = started
                 try:
                     config = self._unit_config(configuration, seed)
                 except ConfigError as error:
                     # Values that are fine one by one may still contradict each other.
-                    self._study.failed(configuration.number, seed, str(error))
+                    self._coordinator.failed(configuration.number, seed, str(error))
                     continue
                 self._units[trial_id] = configuration.number, seed
                 return config
-        if self._study.over:
+        if self._coordinator.over:
             return Searcher.FINISHED
         self._on_wait()
         return None
 
     def _has_room(self) -> bool:
-        return len(self._study.board.running) < self._slots()
+        return len(self._coordinator.board.running) < self._slots()
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -72,31 +72,31 @@ class BoardSearcher(Searcher):
         number, seed = self._units.pop(trial_id, (None, None))
         if number is None or seed is None:
             return
-        if self._study.board.unit(number, seed).state is State.RUNNING:
-            with self._study.halting_on_full_disk():
+        if self._coordinator.board.unit(number, seed).state is State.RUNNING:
+            with self._coordinator.halting_on_full_disk():
                 self._hear(trial_id, number, seed, result or {}, error=error)
 
     def _hear(self, trial_id: str, number: int, seed: int, result: dict[str, Any], *, error: bool) -> None:
         if error:
             # What a halt tears down is no failure of the unit, which waits to be taken up again.
-            if self._study.halted is None:
+            if self._coordinator.halted is None:
                 loss = self._losses.get(trial_id, Loss("no cause given", "worker"))
-                self._study.lost(number, seed, loss.reason, cause=loss.cause)
+                self._coordinator.lost(number, seed, loss.reason, cause=loss.cause)
         elif "failure" in result:
-            self._study.failed(number, seed, result["failure"])
+            self._coordinator.failed(number, seed, result["failure"])
         elif "full_disk" in result:
-            self._study.halt(result["full_disk"])
+            self._coordinator.halt(result["full_disk"])
         elif "lost" in result:
-            self._study.lost(number, seed, result["lost"], out_of_memory=True)
+            self._coordinator.lost(number, seed, result["lost"], out_of_memory=True)
         elif "selected_epoch" in result:
-            self._study.finished(number, seed, result["selected_epoch"])
-        elif self._study.halted is None:
-            self._study.lost(number, seed, "stopped from outside before its last epoch")
+            self._coordinator.finished(number, seed, result["selected_epoch"])
+        elif self._coordinator.halted is None:
+            self._coordinator.lost(number, seed, "stopped from outside before its last epoch")
 
     def save(self, checkpoint_path: str) -> None:
         """Tune asks for a file; what counts is in the study's journal."""
         Path(checkpoint_path).write_text(
-            json.dumps({"units": len(self._study.board.units())}), encoding="utf-8"
+            json.dumps({"units": len(self._coordinator.board.units())}), encoding="utf-8"
         )
 
     def restore(self, checkpoint_path: str) -> None:

@@ -125,7 +125,7 @@ def _pause() -> None:
 
 
 def run_units(
-    study: Coordinator,
+    coordinator: Coordinator,
     resources: ResourcesConfig,
     unit_config: Callable[[Configuration, int], dict[str, Any]],
     folder: Path,
@@ -141,12 +141,12 @@ def run_units(
     retries, so that it makes no difference whether the worker died or the driver. `folder` takes Ray Tune's own
     bookkeeping, which respsweep does not read back.
     """
-    scheduler = EpochPruning(study)
+    scheduler = EpochPruning(coordinator)
     tuner = tune.Tuner(
         tune.with_resources(trainable, tune.PlacementGroupFactory([bundle(resources)])),
         tune_config=tune.TuneConfig(
             search_alg=BoardSearcher(
-                study, unit_config, scheduler.losses, slots or Slots(resources), on_tick
+                coordinator, unit_config, scheduler.losses, slots or Slots(resources), on_tick
             ),
             scheduler=scheduler,
             num_samples=-1,
@@ -157,9 +157,9 @@ def run_units(
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(folder.absolute()),
-            stop=_Halt(study),
+            stop=_Halt(coordinator),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[_Ticker(study, on_tick)],
+            callbacks=[_Ticker(coordinator, on_tick)],
             verbose=0,
         ),
     )
@@ -195,27 +195,27 @@ def _check_someone_listens(address: str) -> None:
 class _Halt(tune.Stopper):
     """Ends Tune's loop when the study is halted."""
 
-    def __init__(self, study: Coordinator) -> None:
-        self._study = study
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self._study.halted is not None
+        return self._coordinator.halted is not None
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
 class _Ticker(tune.Callback):
-    def __init__(self, study: Coordinator, on_tick: Callable[[], None]) -> None:
-        self._study = study
+    def __init__(self, coordinator: Coordinator, on_tick: Callable[[], None]) -> None:
+        self._coordinator = coordinator
         self._on_tick = on_tick
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        with self._study.halting_on_full_disk():
-            self._study.place(trial.config["configuration"], trial.config["seed"])
+        with self._coordinator.halting_on_full_disk():
+            self._coordinator.place(trial.config["configuration"], trial.config["seed"])
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._on_tick()

@@ -100,23 +100,23 @@ class _Driver:
         pruner = EpochPruner(
             config.pruner, lambda values: config.space.recipe(values).epochs, name, tuple(events)
         )
-        self._study = Coordinator(
+        self._coordinator = Coordinator(
             self.board, search, pruner, self._budget, rules, [self._hear], clock=lambda: self._now
         )
 
     def run(self) -> None:
         """Train units until the study is over or its budget spent."""
-        study = self._study
-        study.start(self._config.seeds, last_sign=self._now)
+        coordinator = self._coordinator
+        coordinator.start(self._config.seeds, last_sign=self._now)
         self._start_units()
         while self._arrivals:
             arrival, _, training = heapq.heappop(self._arrivals)
             self._let_time_pass(arrival)
-            if study.halted is not None:
+            if coordinator.halted is not None:
                 break
             self._hear_of(training)
             self._start_units()
-        study.stop()
+        coordinator.stop()
 
     def _hear(self, event: Event) -> None:
         self._events.append(event)
@@ -124,11 +124,11 @@ class _Driver:
             raise _DriverDiedError
 
     def _start_units(self) -> None:
-        while self._idle and (started := self._study.next_unit()) is not None:
+        while self._idle and (started := self._coordinator.next_unit()) is not None:
             configuration, seed = started
             recipe = recipe_of(self._config, configuration)
             if recipe is None:
-                self._study.failed(configuration.number, seed, "its values contradict each other")
+                self._coordinator.failed(configuration.number, seed, "its values contradict each other")
                 continue
             curve = self._curves.curve(configuration.values, seed, recipe.epochs)
             seconds = self._curves.seconds(configuration.values)
@@ -148,8 +148,8 @@ class _Driver:
         """Move the clock to `until`, or to when the budget was spent."""
         before, self._now = self._now, until
         if self._timed:
-            self._study.keep_to_budget()
-        if self._study.halted is not None:
+            self._coordinator.keep_to_budget()
+        if self._coordinator.halted is not None:
             instants = np.linspace(before, until, INSTANTS)
             spent = bisect_left(
                 range(INSTANTS - 1), True, key=lambda i: bool(self._budget.spent(self.board, instants[i]))
@@ -159,11 +159,11 @@ class _Driver:
     def _hear_of(self, training: _Training) -> None:
         number, seed = training.number, training.seed
         # As a worker does that goes on from a checkpoint: it tells the past epochs again.
-        stops = [self._study.report(number, seed, report) for report in training.news()]
+        stops = [self._coordinator.report(number, seed, report) for report in training.news()]
         if any(stops):
             self._idle += 1
         elif training.done == len(training.curve):
-            self._study.finished(number, seed, training.selected)
+            self._coordinator.finished(number, seed, training.selected)
             self._idle += 1
         else:
             self._expect(training)

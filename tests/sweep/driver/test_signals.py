@@ -30,7 +30,7 @@ class Nothing:
 
 
 @pytest.fixture
-def study() -> Coordinator:
+def coordinator() -> Coordinator:
     racing = NoRacingConfig()
     budget = Budget(BudgetConfig(configurations=1), racing, gpus=0, slots=1)
     pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
@@ -39,32 +39,32 @@ def study() -> Coordinator:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_halts_and_the_second_ends_at_once(
-    study: Coordinator, number: signal.Signals
+    coordinator: Coordinator, number: signal.Signals
 ) -> None:
     before = signal.getsignal(number)
-    with halting_on_signals(study, NoDisplay()):
+    with halting_on_signals(coordinator, NoDisplay()):
         os.kill(os.getpid(), number)
-        assert study.halted == "interrupted"
+        assert coordinator.halted == "interrupted"
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
 
 
-def test_what_nohup_keeps_away_stays_away(study: Coordinator) -> None:
+def test_what_nohup_keeps_away_stays_away(coordinator: Coordinator) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with halting_on_signals(study, NoDisplay()):
+        with halting_on_signals(coordinator, NoDisplay()):
             os.kill(os.getpid(), signal.SIGHUP)
-        assert study.halted is None
+        assert coordinator.halted is None
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_another_thread_than_the_main_one_leaves_signals_alone(study: Coordinator) -> None:
+def test_another_thread_than_the_main_one_leaves_signals_alone(coordinator: Coordinator) -> None:
     before, within = signal.getsignal(signal.SIGINT), []
 
     def run() -> None:
-        with halting_on_signals(study, NoDisplay()):
+        with halting_on_signals(coordinator, NoDisplay()):
             within.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=run)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from data.settings import ConfigError
 from sweep.config.study_config import PrunerConfig
 from sweep.execution.losses import Loss
 from sweep.execution.searcher import BoardSearcher
@@ -39,33 +40,33 @@ def search() -> OneConfiguration:
 
 
 @pytest.fixture
-def study(search: OneConfiguration) -> Coordinator:
+def coordinator(search: OneConfiguration) -> Coordinator:
     racing = NoRacingConfig()
     budget = Budget(BudgetConfig(configurations=1), racing, gpus=0, slots=1)
     pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
-    study = Coordinator(Board(), search, pruner, budget, Rules(racing, max_failures=1))
-    study.start((1, 2))
-    return study
+    coordinator = Coordinator(Board(), search, pruner, budget, Rules(racing, max_failures=1))
+    coordinator.start((1, 2))
+    return coordinator
 
 
 def config_of(configuration: Configuration, seed: int) -> dict[str, Any]:
     return {"configuration": configuration.number, "seed": seed}
 
 
-def searcher_of(study: Coordinator, losses: dict[str, Loss] | None = None) -> BoardSearcher:
-    return BoardSearcher(study, config_of, losses or {}, lambda: 8, lambda: None)
+def searcher_of(coordinator: Coordinator, losses: dict[str, Loss] | None = None) -> BoardSearcher:
+    return BoardSearcher(coordinator, config_of, losses or {}, lambda: 8, lambda: None)
 
 
-def test_a_trial_is_a_unit_and_its_end_the_units(study: Coordinator) -> None:
-    searcher = searcher_of(study)
+def test_a_trial_is_a_unit_and_its_end_the_units(coordinator: Coordinator) -> None:
+    searcher = searcher_of(coordinator)
     assert searcher.suggest("a") == {"configuration": 0, "seed": 1}
     assert searcher.suggest("b") is None
-    study.report(0, 1, {"epoch": 1, "score": 0.5})
+    coordinator.report(0, 1, {"epoch": 1, "score": 0.5})
     searcher.on_trial_complete("a", {"selected_epoch": 1})
     assert searcher.suggest("b") == {"configuration": 0, "seed": 2}
-    study.report(0, 2, {"epoch": 1, "score": 0.5})
+    coordinator.report(0, 2, {"epoch": 1, "score": 0.5})
     searcher.on_trial_complete("b", {"selected_epoch": 1})
-    assert study.board.fate(0) is Fate.COMPLETE
+    assert coordinator.board.fate(0) is Fate.COMPLETE
     assert searcher.suggest("c") == "FINISHED"
 
 
@@ -77,27 +78,29 @@ def test_a_trial_is_a_unit_and_its_end_the_units(study: Coordinator) -> None:
         ({}, State.WAITING),
     ],
 )
-def test_a_unit_ends_as_its_result_says(study: Coordinator, result: dict[str, Any], state: State) -> None:
-    searcher = searcher_of(study)
+def test_a_unit_ends_as_its_result_says(
+    coordinator: Coordinator, result: dict[str, Any], state: State
+) -> None:
+    searcher = searcher_of(coordinator)
     searcher.suggest("a")
     searcher.on_trial_complete("a", result)
-    assert study.board.unit(0, 1).state is state
+    assert coordinator.board.unit(0, 1).state is state
 
 
-def test_a_dead_worker_is_told_with_its_cause(study: Coordinator) -> None:
-    searcher = searcher_of(study, {"a": Loss("killed by signal 11\nTraceback", "worker")})
+def test_a_dead_worker_is_told_with_its_cause(coordinator: Coordinator) -> None:
+    searcher = searcher_of(coordinator, {"a": Loss("killed by signal 11\nTraceback", "worker")})
     searcher.suggest("a")
     searcher.on_trial_complete("a", error=True)
-    unit = study.board.unit(0, 1)
+    unit = coordinator.board.unit(0, 1)
     assert (unit.state, unit.failures, unit.reason) == (State.WAITING, 1, "killed by signal 11\nTraceback")
 
 
-def test_a_node_that_was_taken_back_is_no_failure_of_its_units(study: Coordinator) -> None:
-    searcher = searcher_of(study, {name: Loss("taken back", "notice") for name in "abc"})
+def test_a_node_that_was_taken_back_is_no_failure_of_its_units(coordinator: Coordinator) -> None:
+    searcher = searcher_of(coordinator, {name: Loss("taken back", "notice") for name in "abc"})
     for name in "abc":
         assert searcher.suggest(name) == {"configuration": 0, "seed": 1}
         searcher.on_trial_complete(name, error=True)
-    unit = study.board.unit(0, 1)
+    unit = coordinator.board.unit(0, 1)
     assert (unit.state, unit.failures) == (State.WAITING, 0)
 
 
@@ -106,56 +109,65 @@ def test_as_many_units_run_as_there_is_room_for_when_asked() -> None:
     racing = NoRacingConfig()
     budget = Budget(BudgetConfig(configurations=2), racing, gpus=0, slots=1)
     pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
-    study = Coordinator(Board(), OneConfiguration(), pruner, budget, Rules(racing))
-    study.start((1,))
+    coordinator = Coordinator(Board(), OneConfiguration(), pruner, budget, Rules(racing))
+    coordinator.start((1,))
     waited = []
-    searcher = BoardSearcher(study, config_of, {}, lambda: next(slots), lambda: waited.append(1))
+    searcher = BoardSearcher(coordinator, config_of, {}, lambda: next(slots), lambda: waited.append(1))
     asked = [searcher.suggest(name) for name in "abcd"]
     assert asked == [None, {"configuration": 0, "seed": 1}, None, {"configuration": 1, "seed": 1}]
     assert len(waited) == 2
 
 
-def test_what_a_halt_tears_down_is_no_failure(study: Coordinator) -> None:
-    searcher = searcher_of(study)
+def test_what_a_halt_tears_down_is_no_failure(coordinator: Coordinator) -> None:
+    searcher = searcher_of(coordinator)
     searcher.suggest("a")
-    study.halt("interrupted")
+    coordinator.halt("interrupted")
     searcher.on_trial_complete("a", error=True)
-    study.stop()
-    assert study.board.unit(0, 1).failures == 0
+    coordinator.stop()
+    assert coordinator.board.unit(0, 1).failures == 0
 
 
 def test_a_full_disk_of_a_worker_or_of_the_driver_halts_the_study(
-    study: Coordinator, search: OneConfiguration
+    coordinator: Coordinator, search: OneConfiguration
 ) -> None:
-    searcher = searcher_of(study)
+    searcher = searcher_of(coordinator)
     searcher.suggest("a")
-    study.report(0, 1, {"epoch": 1, "score": 0.5})
+    coordinator.report(0, 1, {"epoch": 1, "score": 0.5})
     search.disk_is_full = True
     searcher.on_trial_complete("a", {"selected_epoch": 1})
     # Ray Tune calls again when something went wrong.
     searcher.on_trial_complete("a", error=True)
-    assert study.halted == "No space left on device: optuna.journal"
+    assert coordinator.halted == "No space left on device: optuna.journal"
 
 
-def test_the_searcher_says_where_a_workers_disk_is_full(study: Coordinator) -> None:
-    searcher = searcher_of(study)
+def test_the_searcher_says_where_a_workers_disk_is_full(coordinator: Coordinator) -> None:
+    searcher = searcher_of(coordinator)
     searcher.suggest("a")
     searcher.on_trial_complete("a", {"full_disk": "No space left on device: units"})
-    assert study.halted == "No space left on device: units"
+    assert coordinator.halted == "No space left on device: units"
     assert searcher.suggest("b") is None
 
 
-def test_values_that_make_no_recipe_fail_their_configuration(study: Coordinator) -> None:
+def test_values_that_make_no_recipe_fail_their_configuration(coordinator: Coordinator) -> None:
     def contradict(configuration: Configuration, seed: int) -> dict[str, Any]:
-        raise ValueError("weighted and inverse_frequency both correct the class balance")
+        raise ConfigError("weighted and inverse_frequency both correct the class balance")
 
-    searcher = BoardSearcher(study, contradict, {}, lambda: 8, lambda: None)
+    searcher = BoardSearcher(coordinator, contradict, {}, lambda: 8, lambda: None)
     assert searcher.suggest("a") == "FINISHED"
-    assert study.board.fate(0) is Fate.FAILED
+    assert coordinator.board.fate(0) is Fate.FAILED
 
 
-def test_tune_saves_nothing_that_counts(study: Coordinator, tmp_path: Path) -> None:
-    searcher = searcher_of(study)
+def test_a_programming_error_is_no_failure_of_a_configuration(coordinator: Coordinator) -> None:
+    def stumble(configuration: Configuration, seed: int) -> dict[str, Any]:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match=r"a bug"):
+        BoardSearcher(coordinator, stumble, {}, lambda: 8, lambda: None).suggest("a")
+    assert coordinator.board.unit(0, 1).state is State.RUNNING
+
+
+def test_tune_saves_nothing_that_counts(coordinator: Coordinator, tmp_path: Path) -> None:
+    searcher = searcher_of(coordinator)
     searcher.save(str(tmp_path / "state"))
     with pytest.raises(NotImplementedError, match=r"restored from its journal"):
         searcher.restore(str(tmp_path / "state"))
