@@ -1,0 +1,102 @@
+"""The documents name what is there, in lines that fit, and each package lists its files."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOT_YET_WRAPPED = {"cluster.md", "mlflow.md", "storage.md"}
+FOLDERS = ("benchmarks", "data", "docs", "examples", "model", "search_spaces", "sweep", "tests")
+AT_THE_TOP = re.compile(r"Makefile|cluster\.yaml|pyproject\.toml|requirements[\w-]*\.lock")
+LISTED_BY_FILE = ("data", "model", "model/selective_scan", "model/training")
+
+documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+def lines_of(document: Path) -> Iterator[tuple[str, bool]]:
+    """Each line of a document, and whether it belongs to a block of code."""
+    in_code = False
+    for line in document.read_text(encoding="utf-8").splitlines():
+        fence = line.lstrip().startswith("```")
+        in_code ^= fence
+        yield line, in_code or fence
+
+
+def paths_named(document: Path) -> set[str]:
+    """Words in inline code or blocks of code that look like a path in this repository."""
+    prose = "\n".join(line for line, in_code in lines_of(document) if not in_code)
+    code = "\n".join(line for line, in_code in lines_of(document) if in_code)
+    words = f"{' '.join(re.findall(r'`([^`]+)`', prose))} {code}".split()
+    words = [word.strip("\"'(),;:") for word in words]
+    return {
+        word.split("#")[0]
+        for word in words
+        if (word.split("/")[0] in FOLDERS and "/" in word) or AT_THE_TOP.fullmatch(word)
+    }
+
+
+def anchors(document: Path) -> set[str]:
+    """What GitHub calls the headings of a document in links."""
+    headings = (line for line, in_code in lines_of(document) if line.startswith("#") and not in_code)
+    return {re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in headings}
+
+
+@documents
+def test_every_path_that_a_document_names_exists(document: Path) -> None:
+    assert [path for path in sorted(paths_named(document)) if not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+@documents
+def test_every_relative_link_resolves(document: Path) -> None:
+    prose = "\n".join(line for line, in_code in lines_of(document) if not in_code)
+    for link in re.findall(r"\]\(([^)]+)\)", prose):
+        place, _, anchor = link.partition("#")
+        if not place.startswith(("http:", "https:", "mailto:")):
+            target = document.parent / place if place else document
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+@documents
+def test_lines_outside_tables_and_code_have_at_most_100_columns(document: Path) -> None:
+    if document.name in NOT_YET_WRAPPED:
+        pytest.skip("not wrapped yet")
+    long = [line for line, in_code in lines_of(document) if len(line) > 100 and not in_code]
+    assert [line for line in long if not line.startswith("|")] == []
+
+
+def test_the_readme_lists_each_file_of_data_and_model_and_each_package_of_sweep() -> None:
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("## What is where")[1].split("```")[1]
+    listed: set[str] = set()
+    package = ""
+    for line in tree.splitlines()[1:]:
+        name = line.split()[0]
+        assert len(line.split()) > 1, f"{name}: no remark"
+        package = package if line.startswith(" ") else name
+        listed.add(f"{package}{name}" if line.startswith(" ") else name)
+    expected = {f"{folder}/" for folder in (*LISTED_BY_FILE, "sweep")}
+    for folder in LISTED_BY_FILE:
+        expected |= {f"{folder}/{path.name}" for path in (ROOT / folder).glob("*.py")}
+    expected |= {f"sweep/{path.parent.name}/" for path in (ROOT / "sweep").glob("*/__init__.py")}
+    expected -= {path for path in expected if path.endswith("__init__.py")}
+    assert {name for name in listed if name.split("/")[0] in ("data", "model", "sweep")} == expected
+
+
+@pytest.mark.parametrize(
+    "package",
+    [path.parent for path in sorted((ROOT / "sweep").rglob("__init__.py"))],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_a_package_of_sweep_lists_its_files(package: Path) -> None:
+    source = (package / "__init__.py").read_text(encoding="utf-8")
+    if not source or package.name == "sweep":
+        pytest.skip("no docstring yet")
+    text = ast.get_docstring(ast.parse(source)) or ""
+    listed = re.findall(r"^ *(\w+)/? {2,}\S", text, re.MULTILINE)
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    packages = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert sorted(listed) == sorted(modules | packages)
