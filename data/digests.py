@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from data.atomic import write_whole
 
 MEMORY = "digests.json"
 
@@ -46,8 +46,4 @@ def _recall(cache: Path | None) -> dict[str, Entry]:
 
 def _remember(cache: Path, entries: dict[str, Entry]) -> None:
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=cache, prefix=".digests-", encoding="utf-8", delete=False
-    ) as file:
-        json.dump(entries, file)
-    os.replace(file.name, cache / MEMORY)
+    write_whole(cache / MEMORY, json.dumps(entries), to_disk=False)

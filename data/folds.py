@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 from jaxtyping import Int
 
 from data.annotations import LABELS
+from data.atomic import write_whole
 from data.errors import DataError
 from data.recipe_parts import FoldConfig
 from data.settings import ConfigError
@@ -70,9 +70,7 @@ class Folds:
 
     def save(self, path: Path) -> None:
         """Write the folds as JSON; the file appears whole or not at all."""
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_text(json.dumps(self._content(), indent=1) + "\n", encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, json.dumps(self._content(), indent=1) + "\n", to_disk=False)
 
     @classmethod
     def load(cls, path: Path) -> Folds:

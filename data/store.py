@@ -6,13 +6,10 @@ place and moved there when complete, so a folder of that name is always whole.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import functools
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -28,6 +25,7 @@ from rich.progress import track
 from torch import Tensor
 
 from data.annotations import Part
+from data.atomic import build_once
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
 from data.batches import Examples
 from data.dataset import DataSet, Recording
@@ -95,12 +93,12 @@ def build_store(
     data_hash = data.content_hash(cache)
     settings_hash = hashlib.sha256(json.dumps([FORMAT, settings], sort_keys=True).encode()).hexdigest()
     place = cache / f"{part}-{data_hash[:16]}-{settings_hash[:16]}"
-    if not place.exists():
-        with _sole_builder(cache):
-            if not place.exists():
-                with _draft(place) as draft:
-                    _compute(recordings, config, draft / "features.npy", workers or _processors(), progress)
-                    _write_index(draft / "index.json", recordings, part, data_hash, settings)
+
+    def build(draft: Path) -> None:
+        _compute(recordings, config, draft / "features.npy", workers or _processors(), progress)
+        _write_index(draft / "index.json", recordings, part, data_hash, settings)
+
+    build_once(place, build)
     return open_store(place)
 
 
@@ -220,26 +218,3 @@ def _write_index(
         "devices": [recording.device for recording, _ in cycles],
     }
     path.write_text(json.dumps(index), encoding="utf-8")
-
-
-@contextlib.contextmanager
-def _sole_builder(cache: Path) -> Iterator[None]:
-    """While the block runs, other processes that come here with the same cache wait."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def _draft(place: Path) -> Iterator[Path]:
-    """A folder that becomes `place` when the block ends well, and vanishes when it does not."""
-    for left_by_a_killed_build in place.parent.glob(".draft-*"):
-        shutil.rmtree(left_by_a_killed_build)
-    draft = place.with_name(f".draft-{place.name}")
-    draft.mkdir()
-    try:
-        yield draft
-        draft.rename(place)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

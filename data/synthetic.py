@@ -6,8 +6,6 @@ on these sounds say nothing about lungs.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations import Cycle, Part
+from data.atomic import folder_draft
 from data.breath_sounds import Device, Voice, sound_of
 from data.errors import DataError
 
@@ -81,14 +80,8 @@ def write_breaths(
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise DataError(f"{directory}: there is something already; expected a new or empty folder")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    draft = directory.with_name(f".{directory.name}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    try:
+    with folder_draft(directory) as draft:
         _write_all(draft, [_invent(position, seed) for position in range(patients)], recordings, cycles)
-        draft.rename(directory)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 @dataclass(frozen=True)

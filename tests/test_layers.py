@@ -26,8 +26,9 @@ DOORS = {
     "ray": {"sweep.execution", "sweep.worker"},
     "optuna": {"sweep.search"},
     "mlflow": {"sweep.tracking"},
-    "pyarrow": {"sweep.storage.object_store"},
-    "fsspec": {"sweep.storage.object_store"},
+    "obstore": {"sweep.storage.object_store"},
+    "pyarrow": set(),
+    "fsspec": set(),
     "typer": {"sweep.cli"},
     "torch": {"data", "model", "sweep.worker", "sweep.machine"},
 }

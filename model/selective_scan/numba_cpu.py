@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
@@ -159,7 +159,6 @@ def _compile_once(kernel: Any, dtype: np.dtype, parts: int, arguments: tuple[Any
         return
     folder = Path(kernel.stats.cache_path)
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "selective_scan.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / "selective_scan.lock"):
         kernel(0, 0, parts, *arguments)
     _compiled.add(key)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import uuid
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import torch
 
+from data.atomic import write_whole
 from data.errors import UserError
 
 FORMAT = 2
@@ -32,21 +31,11 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     A crash at any point leaves a whole file that `latest_checkpoint` finds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     # torch.save tells of a full disk in words of its own; an OSError says what it is.
     content = BytesIO()
     torch.save({"format": FORMAT, **state}, content)
-    try:
-        with partial.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        # Nothing is there yet, or another process, which is about to be stopped, saves the same run at this moment.
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(path, _beside(path, "previous"))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # The other process, if there is one, is about to be stopped, and saves the same run at this moment.
+    write_whole(path, content.getbuffer(), keep_as=_beside(path, "previous"))
 
 
 def latest_checkpoint(path: Path) -> tuple[dict[str, Any] | None, str | None]:

@@ -29,7 +29,7 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.report.leaderboard import failures, leaderboard
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
-from sweep.storage.storage import below
+from sweep.storage.open_storage import below
 from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Rules
 from sweep.study.events import Event, UnitEnded

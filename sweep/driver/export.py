@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
+from data.atomic import write_whole
 from data.errors import UserError
 from model.training.recipe import Recipe
-from sweep.storage.atomic import write_whole
 from sweep.study.board import Board
 from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration

@@ -12,7 +12,7 @@ from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import Driver, InterruptedStudyError, weights_hash
 from sweep.driver.export import ExportError, export_configuration
 from sweep.execution.tuner import stop_ray
-from sweep.folder.lease import LeasedLock, study_lock
+from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror, MirrorError
 from sweep.folder.study_folder import StudyFolder
@@ -45,7 +45,7 @@ def run_study(
     if fresh:
         folder.create(config)
     try:
-        with study_lock(folder) as lock, _mirrored(folder, lock, display) as mirror:
+        with folder.lock() as lock, _mirrored(folder, lock, display) as mirror:
             driver = Driver(config, folder, lock, address, display, mirror)
             fresh = False
             driver.run()

@@ -1,4 +1,4 @@
-"""One driver at a time where no operating system is shared: a lease on an object store, renewed by who holds it."""
+"""One driver at a time where no operating system is shared: a lease on an object store, renewed by its holder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from sweep.folder.lock import LockedError, StudyLock
-from sweep.folder.study_folder import StudyFolder
-from sweep.storage.storage import Storage, StorageError
+from sweep.storage.conditional_writes import ChangedError, ConditionalStorage, Stored, Version, probe
+from sweep.storage.storage import StorageError
 
 log = logging.getLogger(__name__)
 LEASE = "driver.json"
@@ -24,31 +24,30 @@ FIELDS = {"host", "pid", "since", "id", "copy", "held", "beat", "sign"}
 LEASE_S = 60.0
 """A holder that has not renewed its lease for so long is taken for dead."""
 BEAT_S = 15.0
-LENGTH = 1023
-SETTLE_S = 1.0
-"""Between writing a lease and reading whose it is."""
+"""Time between two renewals of a lease."""
 
 
 class LeasedLock(StudyLock):
     """Lock of a study on an object store: a lease there, and the operating system's lock on the working copy here.
 
     The lease (`driver.json`) holds host, process, a random id and the time of the last beat. Another driver is refused
-    while it is younger than `LEASE_S`, by the store's own clock where that tells when a file was written; an older one,
-    or one that a dead process of the same working copy left, is taken over. Who takes it reads it again a moment later,
-    and does not have it when somebody else wrote in between.
+    while the lease is younger than `LEASE_S` by the store's own clock; an older lease, or one that a dead process of
+    the same working copy left, is taken over. The lease is created, renewed and taken over by conditional writes: each
+    names the version that was read, and the store refuses it when another driver wrote in between. So of any number of
+    drivers one has the lease, and a renewal never overwrites another driver's.
 
-    That is no real lock, as plain object stores have none: of two drivers that take an old lease at once, the second
-    one delayed for longer than `SETTLE_S` between looking and writing, both run until the first one's next beat
-    (`BEAT_S`), when it finds the lease taken (`taken_by`) and halts. What both wrote meanwhile is the second one's. A
-    driver that the store did not hear for `LEASE_S` goes on unless another one took the study.
+    A driver that the store did not hear for `LEASE_S` goes on, in its working copy, unless another driver took the
+    study (`taken_by`); before it writes to the store again it renews its lease (`is_ours`).
     """
 
-    def __init__(self, copy: Path, storage: Storage) -> None:
+    def __init__(self, copy: Path, storage: ConditionalStorage) -> None:
+        """`copy` is the study's working copy on this machine, `storage` its place on the object store."""
         super().__init__(copy, storage.place)
         self._copy = copy
         self._storage = storage
         self._id = uuid.uuid4().hex
         self._since = time.strftime("%Y-%m-%d %H:%M:%S")
+        self._version: Version | None = None
         self._signed: float | None = None
         self._before: float | None = None
         self._taken_by: str | None = None
@@ -95,17 +94,18 @@ class LeasedLock(StudyLock):
         self._signed = time.time()
 
     def last_sign(self) -> float | None:
-        """Of the last driver anywhere; of the one before, once the lease is ours."""
+        """Time of the last sign of life: of the current holder, or, once the lease is ours, of the holder before us."""
         if self._confirmed:
             signs = [super().last_sign(), self._before]
         else:
-            signs = [super().last_sign(), (self._look() or {"sign": None})["sign"]]
+            lease, _ = self._look()
+            signs = [super().last_sign(), lease["sign"] if lease else None]
         return max((sign for sign in signs if sign is not None), default=None)
 
     def held_by(self) -> str | None:
         if (holder := super().held_by()) is not None:
             return holder
-        lease = self._look()
+        lease, _ = self._look()
         if lease is None or not lease["held"] or time.time() - lease["beat"] >= LEASE_S:
             return None
         return _named(lease)
@@ -124,26 +124,23 @@ class LeasedLock(StudyLock):
         return self._taken_by is None
 
     def _take(self) -> None:
-        lease = self._read()
-        if lease is not None:
+        now = probe(self._storage)
+        lease, stored = self._read()
+        if lease is not None and stored is not None:
             self._before = lease["sign"]
-            if lease["held"] and lease["copy"] != self._copy_id():
-                age = self._age(lease)
-                if age < LEASE_S:
-                    raise LockedError(
-                        f"{self._storage.place}: in use by {_named(lease)}, last heard {age:.0f} s ago; wait for its "
-                        f"end, stop it there, or begin another study with --name; a dead one is forgotten after "
-                        f"{LEASE_S:.0f} s"
-                    )
-        self._write(held=True)
-        time.sleep(SETTLE_S)
-        now = self._read()
-        if now is None or now["id"] != self._id:
+            age = now - stored.written
+            if lease["held"] and lease["copy"] != self._copy_id() and age < LEASE_S:
+                raise LockedError(
+                    f"{self._storage.place}: in use by {_named(lease)}, last heard {max(age, 0):.0f} s ago; wait for "
+                    f"its end, stop it there, or begin another study with --name; a dead one is forgotten after "
+                    f"{LEASE_S:.0f} s"
+                )
+        self._version = stored.version if stored else None
+        if (other := self._write(held=True)) is not None:
             raise LockedError(
-                f"{self._storage.place}: {_named(now) if now else 'another driver'} took it at the same moment; "
+                f"{self._storage.place}: {_named(other)} took it at the same moment; "
                 "wait for its end, or begin another study with --name"
             )
-        self._confirmed = time.monotonic()
 
     def _beat_on(self) -> None:
         while not self._ended.wait(BEAT_S):
@@ -154,14 +151,8 @@ class LeasedLock(StudyLock):
 
     def _renew(self) -> None:
         with self._one_at_a_time:
-            if self._taken_by is not None:
-                return
-            lease = self._read()
-            if lease is not None and lease["id"] != self._id:
-                self._taken_by = _named(lease)
-                return
-            self._write(held=True)
-            self._confirmed = time.monotonic()
+            if self._taken_by is None and (other := self._write(held=True)) is not None:
+                self._taken_by = _named(other)
 
     def _let_go(self) -> None:
         """Leave the last sign of life behind; nothing where there is no study."""
@@ -169,12 +160,29 @@ class LeasedLock(StudyLock):
         if self._taken_by is not None or time.monotonic() - self._confirmed > LEASE_S / 2:
             return
         with contextlib.suppress(OSError):
-            if self._signed is None and self._before is None:
-                self._storage.remove(LEASE)
-            else:
+            if self._signed is not None or self._before is not None:
                 self._write(held=False)
+            elif self._write(held=True) is None:
+                # A removal names no version, so it comes while the lease is young and nobody may take it.
+                self._storage.remove(LEASE)
 
-    def _write(self, *, held: bool) -> None:
+    def _write(self, *, held: bool) -> dict[str, Any] | None:
+        """Write the next version of the lease; returns the lease of another driver that wrote in between, or None."""
+        while True:
+            began = time.monotonic()
+            try:
+                self._version = self._storage.replace(LEASE, self._content(held), self._version)
+            except ChangedError:
+                lease, stored = self._read()
+                if lease is not None and lease["id"] != self._id:
+                    return lease
+                # A write of ours whose answer was lost; or the lease is gone, with a driver that never began.
+                self._version = stored.version if stored else None
+            else:
+                self._confirmed = began
+                return None
+
+    def _content(self, held: bool) -> bytes:
         lease = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -185,49 +193,35 @@ class LeasedLock(StudyLock):
             "beat": time.time(),
             "sign": self._signed or self._before,
         }
-        # Always as long: a client that asks for the size first would read the half of one that grew meanwhile.
-        self._storage.write(LEASE, json.dumps(lease).ljust(LENGTH).encode() + b"\n")
+        return json.dumps(lease).encode() + b"\n"
 
-    def _read(self) -> dict[str, Any] | None:
-        """The lease; None when there is none, or something else: the card, say, of a study that was run on a path."""
+    def _read(self) -> tuple[dict[str, Any] | None, Stored | None]:
+        """The lease, and the file it is in: None each when there is none.
+
+        The file may hold something else: the card, say, of a study that was run on a path.
+        """
         try:
-            lease = json.loads(self._storage.read(LEASE))
-        except (FileNotFoundError, ValueError):
-            return None
-        return lease if isinstance(lease, dict) and set(lease) >= FIELDS else None
+            stored = self._storage.stored(LEASE)
+        except FileNotFoundError:
+            return None, None
+        try:
+            lease = json.loads(stored.content)
+        except ValueError:
+            return None, stored
+        return (lease if isinstance(lease, dict) and set(lease) >= FIELDS else None), stored
 
-    def _look(self) -> dict[str, Any] | None:
+    def _look(self) -> tuple[dict[str, Any] | None, Stored | None]:
         try:
             return self._read()
         except OSError as error:
             raise StorageError(f"{self._storage.place}: cannot be read: {error}") from error
 
-    def _age(self, lease: dict[str, Any]) -> float:
-        """Seconds since the lease was written: by the store's clock, or else by that of its holder and ours."""
-        probe = f".clock-{self._id}"
-        try:
-            self._storage.write(probe, b"")
-            now, written = self._storage.written(probe), self._storage.written(LEASE)
-        finally:
-            with contextlib.suppress(OSError):
-                self._storage.remove(probe)
-        if now is None or written is None:
-            return time.time() - lease["beat"]
-        return now - written
-
     def _copy_id(self) -> str:
-        """Of this working copy: who holds its lock knows that nobody else with this id lives."""
+        """Random id of this working copy. Holding the copy's lock proves that no other process with this id is alive."""
         path = self._copy / "copy-id"
         if not path.exists():
             path.write_text(uuid.uuid4().hex)
         return path.read_text()
-
-
-def study_lock(folder: StudyFolder) -> StudyLock:
-    """The lock of a study where it lies."""
-    if folder.uri is None:
-        return StudyLock(folder.path)
-    return LeasedLock(folder.path, folder.storage())
 
 
 def _named(lease: dict[str, Any]) -> str:

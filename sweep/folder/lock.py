@@ -1,4 +1,4 @@
-"""One driver at a time: whoever runs a study holds its lock, and a process that dies holds nothing."""
+"""One driver at a time where machines share a disk: a study's driver holds its lock, a dead one holds nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from data.atomic import write_whole
 from data.errors import UserError
-from sweep.storage.atomic import write_whole
 
 
 class LockedError(UserError):
@@ -23,7 +23,7 @@ class LockedError(UserError):
 class StudyLock:
     """Lock of a study folder, taken by `with`. Beside it stands who took it; its time is the last sign of life.
 
-    The lock is the operating system's (flock), which on NFS needs version 4.
+    The lock is the operating system's (flock, by filelock), which on NFS needs version 4.
     """
 
     def __init__(self, folder: Path, place: str | None = None) -> None:

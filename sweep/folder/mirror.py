@@ -14,7 +14,8 @@ from pathlib import Path
 from data.errors import UserError
 from sweep.folder.lease import LeasedLock
 from sweep.folder.working_copy import ARTIFACTS, BEST, DATABASE, JOURNAL, MARK, OPTUNA, PROVENANCE, STUDY
-from sweep.storage.storage import FolderStorage, Storage
+from sweep.storage.folder_storage import FolderStorage
+from sweep.storage.storage import Storage
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 5.0

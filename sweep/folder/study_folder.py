@@ -12,13 +12,16 @@ from typing import Any
 
 import yaml
 
+from data.atomic import write_whole
 from data.errors import UserError
 from data.settings import parse, read_yaml
 from sweep.config.study_config import StudyConfig
+from sweep.folder.lease import LeasedLock
+from sweep.folder.lock import StudyLock
 from sweep.folder.working_copy import pull
-from sweep.storage.atomic import write_whole
-from sweep.storage.cache_folder import cache_folder
-from sweep.storage.storage import Storage, above, below, checked_uri, is_uri, open_storage, short_hash
+from sweep.storage.cache_folder import cache_folder, short_hash
+from sweep.storage.open_storage import above, below, checked_uri, is_uri, open_object_store, open_storage
+from sweep.storage.storage import Storage
 from sweep.study.board import Board
 from sweep.study.events import Event
 from sweep.study.journal import JournalError, read_journal
@@ -105,6 +108,12 @@ class StudyFolder:
     def storage(self) -> Storage:
         """The study's place, for files that all machines see."""
         return open_storage(self.place)
+
+    def lock(self) -> StudyLock:
+        """The lock of the study's one driver, not taken yet; on an object store it is a lease."""
+        if self.uri is None:
+            return StudyLock(self.path)
+        return LeasedLock(self.path, open_object_store(self.uri))
 
     def pull(self, *, runs: bool = False, held: bool = False) -> None:
         """Bring a working copy up to the object store, see `sweep.folder.working_copy.pull`; nothing for a path."""

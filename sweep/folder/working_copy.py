@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import warnings
 from pathlib import Path
 
 from filelock import FileLock
 
+from data.atomic import file_draft, write_whole
 from sweep.folder.lock import StudyLock
 from sweep.storage.storage import Storage, StorageError
 
@@ -84,9 +84,7 @@ def _fetch(copy: Path, storage: Storage, name: str) -> None:
     if content is None:
         (copy / name).unlink(missing_ok=True)
         return
-    draft = copy / f".{name}.{os.getpid()}"
-    draft.write_bytes(content)
-    os.replace(draft, copy / name)
+    write_whole(copy / name, content)
 
 
 def _read(storage: Storage, name: str) -> bytes | None:
@@ -102,18 +100,13 @@ def _whole_lines(journal: Path) -> bytes:
 
 
 def _fetch_runs(copy: Path, storage: Storage) -> None:
-    draft = copy / f".{DATABASE}.{os.getpid()}"
-    try:
+    # The database last: while it is not there, all of this is done again.
+    with contextlib.suppress(FileNotFoundError), file_draft(copy / DATABASE) as draft:
         storage.download(DATABASE, draft)
         for name in storage.sizes(ARTIFACTS):
             target = copy / ARTIFACTS / name
             target.parent.mkdir(parents=True, exist_ok=True)
             storage.download(f"{ARTIFACTS}/{name}", target)
-        os.replace(draft, copy / DATABASE)
-    except FileNotFoundError:
-        return
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _remove_runs(copy: Path) -> None:

@@ -24,7 +24,9 @@ from model.selective_scan import available_engines, choose_engine, selective_sca
 from model.selective_scan.cross_selective_scan import cross_selective_scan
 from sweep.machine.gpu_sharing import gibibytes
 from sweep.storage.cache_folder import cache_folder
-from sweep.storage.storage import is_uri, open_storage
+from sweep.storage.conditional_writes import probe
+from sweep.storage.open_storage import is_uri, open_object_store
+from sweep.storage.storage import StorageError
 
 TOLERANCE = 1e-3
 """Largest error of an engine relative to the largest true value; in single precision 1e-6 is usual."""
@@ -245,11 +247,14 @@ def _folder(what: str, folder: Path) -> Check:
 
 def _store(place: str) -> Check:
     """Whether files can be written to an object store, and read back."""
-    storage, name = open_storage(place), f".doctor-{uuid.uuid4().hex}"
+    storage, name = open_object_store(place), f".doctor-{uuid.uuid4().hex}"
     try:
         storage.write(name, b"respsweep")
         whole = storage.read(name) == b"respsweep"
         storage.remove(name)
+        probe(storage)
+    except StorageError as error:
+        return Check("studies", str(error), broken=True)
     except OSError as error:
         return Check("studies", f"{storage.place}: {error}", broken=True)
     return Check("studies", f"{storage.place}, written and read back", broken=not whole)

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.config.study_config import StudyConfig
-from sweep.folder.lease import study_lock
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import device_times, totals
 from sweep.report.duration import duration
@@ -22,7 +21,7 @@ from sweep.study.units import State
 
 def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
     """State, budget and ledger of a study; with `units` an account of each unit as well."""
-    config, board, lock = folder.config(), folder.board(), study_lock(folder)
+    config, board, lock = folder.config(), folder.board(), folder.lock()
     holder, last_sign = lock.held_by(), lock.last_sign()
     now = time.time() if holder is not None or last_sign is None else last_sign
     lines = [_state(folder, board, holder, last_sign), *_counts(board, config, now, held=holder is not None)]

@@ -1,171 +1,219 @@
-"""Files on an object store, or whatever else pyarrow or fsspec finds behind a URI. Imported only where one is given."""
+"""Files on S3 and stores that speak like it, on Google Cloud Storage, and on Azure, by obstore."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from pyarrow import ArrowException, ArrowInvalid, fs
+import requests
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import AzureStore, GCSStore, S3Store
 
-from sweep.storage.storage import StorageAwayError, StorageError, may_pass
+from sweep.storage.conditional_writes import ChangedError, Stored, Version
+from sweep.storage.storage import RefusedError, StorageAwayError, StorageError
 
-CHUNK_BYTES = 16 * 2**20
 S3_FIELDS = {"region", "scheme", "endpoint_override"}
 CONNECT_S = 5.0
 ANSWER_S = 10.0
-"""How long an S3 server may say nothing."""
+"""How long a server may say nothing."""
 ATTEMPTS = 3
-IN_PLACE = ("local", "hdfs")
-"""File systems where a file is seen while it is written, and can be renamed."""
+PART_BYTES = 5 * 2**20
+PARTS_AT_ONCE = 2
+"""Few, as each part of a large file has to be sent within `ANSWER_S`."""
+REFUSED_STATUS = re.compile(r"status code: 4(?!08|29)\d\d")
+"""Of an answer that obstore has no type for: S3 tells of an expired token by 400. 408 and 429 ask for another try."""
+PROFILES = "~/.aws/credentials"
 
 
-class UriStorage:
-    """The storage at a URI. Credentials come from the environment, as each client reads them.
+class ObjectStore:
+    """The storage at a URI. Credentials come from the environment or the machine's role, as each cloud's clients do.
 
     S3: `AWS_ENDPOINT_URL`, or `?endpoint_override=HOST:PORT&scheme=http` in the URI, names a server that is not
-    Amazon's. Raises StorageError for a URI that neither library knows, StorageAwayError when Amazon, asked for
-    the bucket's region, does not answer.
+    Amazon's. Raises StorageError for a URI of another kind, StorageAwayError when Amazon, asked for the bucket's
+    region, does not answer.
     """
 
     def __init__(self, uri: str) -> None:
         self.place = uri
-        self._files, self._root = _resolve(uri)
+        self._store = _open(uri)
 
     def read(self, name: str) -> bytes:
-        with _as_os_errors(), self._files.open_input_stream(self._path(name)) as stream:
-            return stream.read()
+        return self.stored(name).content
+
+    def stored(self, name: str) -> Stored:
+        with _os_errors():
+            found = self._store.get(name)
+            content = found.bytes().to_bytes()
+        return Stored(content, _version(found.meta), found.meta["last_modified"].timestamp())
 
     def write(self, name: str, content: bytes) -> None:
-        with _as_os_errors(), self._target(name) as path, self._files.open_output_stream(path) as stream:
-            stream.write(content)
+        with _os_errors(writing=True):
+            self._store.put(name, content)
+
+    def replace(self, name: str, content: bytes, version: Version | None) -> Version:
+        with _os_errors(writing=True):
+            mode: Any = "create" if version is None else dict(version)
+            return _version(self._store.put(name, content, mode=mode))
 
     def upload(self, path: Path, name: str) -> None:
-        with path.open("rb") as source, _as_os_errors(), self._target(name) as target:
-            stream = self._files.open_output_stream(target)
-            shutil.copyfileobj(source, stream, CHUNK_BYTES)
-            stream.close()
+        with _os_errors(writing=True):
+            self._store.put(name, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
 
     def download(self, name: str, path: Path) -> None:
-        with (
-            path.open("wb") as target,
-            _as_os_errors(),
-            self._files.open_input_stream(self._path(name)) as stream,
-        ):
-            shutil.copyfileobj(stream, target, CHUNK_BYTES)
+        with path.open("wb") as target, _os_errors():
+            for chunk in self._store.get(name).stream():
+                target.write(chunk)
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        top = self._path(folder) if folder else self._root
         return {
-            found.path.removeprefix(top).lstrip("/"): found.size
-            for found in self._list(top, recursive=True)
-            if found.is_file and not found.base_name.startswith(".")
+            file: size
+            for file, size in self._list(folder).items()
+            if not file.endswith("/") and not file.rpartition("/")[2].startswith(".")
         }
 
     def entries(self) -> list[str]:
-        return sorted(found.base_name for found in self._list(self._root, recursive=False))
+        with _os_errors():
+            found = self._store.list_with_delimiter()
+        return sorted([*found["common_prefixes"], *(file["path"] for file in found["objects"])])
 
     def has(self, name: str) -> bool:
-        with _as_os_errors():
-            return self._files.get_file_info(self._path(name)).is_file
-
-    def written(self, name: str) -> float | None:
-        with _as_os_errors():
-            found = self._files.get_file_info(self._path(name))
-        if found.type == fs.FileType.NotFound:
-            raise FileNotFoundError(name)
-        return found.mtime_ns / 1e9 if found.mtime_ns is not None else None
+        try:
+            with _os_errors():
+                self._store.head(name)
+        except FileNotFoundError:
+            return False
+        return True
 
     def remove(self, name: str) -> None:
-        path = self._path(name)
-        with _as_os_errors():
-            found = self._files.get_file_info(path)
-            if found.type == fs.FileType.Directory:
-                self._files.delete_dir(path)
-            elif found.is_file:
-                self._files.delete_file(path)
+        inside = [f"{name}/{file}" for file in self._list(name)]
+        # Stores differ in whether a file that is not there can be removed.
+        with contextlib.suppress(FileNotFoundError), _os_errors():
+            self._store.delete(inside or name)
 
-    def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
-
-    def _list(self, top: str, *, recursive: bool) -> list[Any]:
-        with _as_os_errors():
-            return self._files.get_file_info(fs.FileSelector(top, allow_not_found=True, recursive=recursive))
-
-    @contextlib.contextmanager
-    def _target(self, name: str) -> Iterator[str]:
-        """The path to write to so that `name` is whole when the block ends well."""
-        path = self._path(name)
-        if self._files.type_name not in IN_PLACE:
-            yield path
-            return
-        folder, _, file = path.rpartition("/")
-        draft = f"{folder}/.{file}.{os.getpid()}"
-        self._files.create_dir(folder, recursive=True)
-        yield draft
-        self._files.move(draft, path)
+    def _list(self, folder: str) -> dict[str, int]:
+        with _os_errors():
+            found = self._store.list(folder or None).collect()
+        return {file["path"].removeprefix(folder).lstrip("/"): file["size"] for file in found}
 
 
-def _resolve(uri: str) -> tuple[Any, str]:
-    try:
-        files, root = _s3(uri) if uri.startswith("s3://") else fs.FileSystem.from_uri(uri)
-    except ArrowInvalid as error:
-        if "Unrecognized filesystem type" not in str(error):
-            raise StorageError(f"{uri}: {str(error).splitlines()[0]}") from error
-        files, root = _by_fsspec(uri)
-    except (ArrowException, OSError) as error:
-        away = isinstance(error, OSError) and may_pass(error)
-        kind = StorageAwayError if away else StorageError
-        raise kind(f"{uri}: {str(error).splitlines()[0]}") from error
-    return files, root.rstrip("/")
-
-
-def _s3(uri: str) -> tuple[Any, str]:
-    """As `from_uri` does it, which leaves the client's patience as it is: minutes for a server that does not answer."""
+def _open(uri: str) -> S3Store | GCSStore | AzureStore:
     parts = urlsplit(uri)
-    options = dict(parse_qsl(parts.query))
-    if unknown := set(options) - S3_FIELDS:
+    folder = parts.path.strip("/") or None
+    fields = dict(parse_qsl(parts.query))
+    known = S3_FIELDS if parts.scheme == "s3" else set()
+    if unknown := set(fields) - known:
         raise StorageError(
-            f"{uri}: {unknown.pop()}: no such field; an S3 address takes {', '.join(sorted(S3_FIELDS))}"
+            f"{uri}: {unknown.pop()}: no such field; "
+            + (f"an S3 address takes {', '.join(sorted(known))}" if known else "only an S3 address takes any")
         )
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint and "endpoint_override" not in options:
-        options["scheme"], _, options["endpoint_override"] = endpoint.rstrip("/").rpartition("://")
-    if "endpoint_override" not in options and "region" not in options:
-        options["region"] = fs.resolve_s3_region(parts.netloc)
-    files = fs.S3FileSystem(
-        region=options.get("region"),
-        scheme=options.get("scheme") or "https",
-        endpoint_override=options.get("endpoint_override"),
-        connect_timeout=CONNECT_S,
-        request_timeout=ANSWER_S,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
-        # One request for a small file, and not three.
-        allow_delayed_open=True,
-    )
-    return files, parts.netloc + parts.path
-
-
-def _by_fsspec(uri: str) -> tuple[Any, str]:
-    import fsspec
-
     try:
-        files, root = fsspec.core.url_to_fs(uri)
-    except (ValueError, ImportError, OSError) as error:
-        raise StorageError(f"{uri}: not a storage that pyarrow or fsspec knows: {error}") from error
-    return fs.PyFileSystem(fs.FSSpecHandler(files)), root
+        match parts.scheme:
+            case "s3":
+                return _s3(parts.netloc, folder, fields)
+            case "gs":
+                return GCSStore(parts.netloc, prefix=folder, **_patience())
+            case "abfs" | "abfss" | "az":
+                return AzureStore.from_url(uri, **_patience())
+    except (BaseError, ValueError) as error:
+        raise StorageError(f"{uri}: {_said(error)}") from error
+    except requests.RequestException as error:
+        raise StorageAwayError(f"{uri}: the bucket's region cannot be asked for: {error}") from error
+    raise StorageError(
+        f"{uri}: no such storage; expected s3://BUCKET/..., gs://BUCKET/..., "
+        "abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/..., or the path of a folder"
+    )
+
+
+def _s3(bucket: str, folder: str | None, fields: Mapping[str, str]) -> S3Store:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if "endpoint_override" in fields:
+        endpoint = f"{fields.get('scheme', 'https')}://{fields['endpoint_override']}"
+    # Not all stores that speak S3 can remove several files by one request.
+    settings: dict[str, Any] = {"disable_bulk_delete": True, "credential_provider": _profile()}
+    if endpoint is not None:
+        settings["aws_endpoint_url_s3"] = endpoint.rstrip("/")
+    if "region" in fields:
+        settings["region"] = fields["region"]
+    elif endpoint is None and (region := _region(bucket)) is not None:
+        settings["region"] = region
+    plain = endpoint is not None and endpoint.startswith("http://")
+    return S3Store(bucket, prefix=folder, **settings, **_patience(plain=plain))
+
+
+def _region(bucket: str) -> str | None:
+    """Where Amazon keeps a bucket, told to anybody who asks; None for a bucket that is not there."""
+    answer = requests.head(f"https://s3.amazonaws.com/{bucket}", timeout=(CONNECT_S, ANSWER_S))
+    return answer.headers.get("x-amz-bucket-region")
+
+
+def _profile() -> Any:
+    """The keys of a profile in `~/.aws`, read by boto3 as obstore does not; None where others are to be found."""
+    file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", PROFILES)).expanduser()
+    if "AWS_ACCESS_KEY_ID" in os.environ or not ("AWS_PROFILE" in os.environ or file.exists()):
+        return None
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        raise ValueError(
+            f"keys in {file} need boto3 (pip install boto3); or give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from None
+    provider = Boto3CredentialProvider()
+    # The bucket's region is not the profile's.
+    provider.config = {}
+    return provider
+
+
+def _patience(*, plain: bool = False) -> dict[str, Any]:
+    return {
+        "client_options": {
+            "allow_http": plain,
+            "connect_timeout": f"{CONNECT_S:.0f}s",
+            "read_timeout": f"{ANSWER_S:.0f}s",
+            # Of a whole file, which may be large; a server that falls silent is noticed sooner.
+            "timeout": "1h",
+        },
+        "retry_config": {"max_retries": ATTEMPTS - 1},
+    }
+
+
+def _version(found: Mapping[str, Any]) -> Version:
+    return {key: found[key] for key in ("e_tag", "version") if found[key] is not None}
 
 
 @contextlib.contextmanager
-def _as_os_errors() -> Iterator[None]:
-    """Every client has errors of its own; all mean that the storage did not do it."""
+def _os_errors(*, writing: bool = False) -> Iterator[None]:
+    """Raise obstore's errors as what `Storage` and `ConditionalStorage` promise, in one line."""
     try:
         yield
-    except OSError:
-        raise
-    except Exception as error:
-        raise OSError(f"{type(error).__name__}: {error}") from error
+    except FileNotFoundError as error:
+        if error.errno is not None:
+            raise
+        # A file that is written need not be there, so it is the bucket that is missing.
+        raise (RefusedError if writing else FileNotFoundError)(_said(error)) from None
+    except (AlreadyExistsError, PreconditionError) as error:
+        raise ChangedError(_said(error)) from None
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise RefusedError(_said(error)) from None
+    except BaseError as error:
+        kind = RefusedError if REFUSED_STATUS.search(str(error)) else OSError
+        raise kind(_said(error)) from None
+
+
+def _said(error: Exception) -> str:
+    """What a store said, in one line; without the fields of an address and the rest of an answer, which hold keys."""
+    text, _, _ = str(error).partition("\n\nDebug source")
+    code, message = (re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S) for tag in ("Code", "Message"))
+    line = re.sub(r"\?\S*", "", text.splitlines()[0].partition("<?xml")[0]).rstrip(" :")
+    found = [answer[1].strip() for answer in (code, message) if answer is not None]
+    return " ".join(": ".join([line, *found]).split())

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from data.errors import UserError
 from sweep.storage.credentials import holds_secret
-from sweep.storage.storage import below, checked_uri, is_uri
+from sweep.storage.open_storage import below, checked_uri, is_uri
 from sweep.tracking.server_address import (
     check_port_is_free,
     host_environment,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
+from data.atomic import file_draft, write_whole
 from model.training.checkpoint import LostCheckpointError, latest_checkpoint, load_checkpoint, save_checkpoint
-from sweep.storage.cache_folder import cache_folder
-from sweep.storage.storage import Storage, is_uri, may_pass, open_storage, patiently, short_hash
+from sweep.storage.cache_folder import cache_folder, short_hash
+from sweep.storage.open_storage import is_uri, open_storage
+from sweep.storage.patience import may_pass, patiently
+from sweep.storage.storage import Storage
 
 log = logging.getLogger(__name__)
 LEFTOVER_S = 86400.0
@@ -58,7 +60,7 @@ class UnitCheckpoint:
         self._number = max([here, *stored])
         trouble: list[str] = []
         for number in sorted({here, *stored} - {0}, reverse=True):
-            state = self._read(self.path, str(self.path), trouble) if number == here else None
+            state = self._read(trouble) if number == here else None
             if state is None and number in stored:
                 state = self._fetch(stored[number], number, trouble)
             if state is not None:
@@ -74,7 +76,7 @@ class UnitCheckpoint:
         if self._storage is None:
             return
         self._number += 1
-        self._number_file.write_text(f"{self._number}\n")
+        write_whole(self._number_file, f"{self._number}\n", to_disk=False)
         self._uploaded = False
         began = time.monotonic()
         if began < self._not_before:
@@ -125,25 +127,26 @@ class UnitCheckpoint:
         """The state in a stored file, which then is the local one too; None, and a line of trouble, when damaged."""
         storage = self._storage
         assert storage is not None
-        fetched = self.path.with_name("fetched.pt")
-        fetched.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            patiently(lambda: storage.download(name, fetched))
-        except FileNotFoundError:
+            with file_draft(self.path, to_disk=False) as draft:
+                patiently(lambda: storage.download(name, draft))
+                try:
+                    state = load_checkpoint(draft)
+                except LostCheckpointError as error:
+                    trouble.append(str(error).replace(str(draft), f"{storage.place}: {name}"))
+                    raise
+        except (FileNotFoundError, LostCheckpointError):
             return None
-        state = self._read(fetched, f"{storage.place}: {name}", trouble)
-        if state is None:
-            fetched.unlink()
-        else:
-            os.replace(fetched, self.path)
-            self._number_file.write_text(f"{number}\n")
+        write_whole(self._number_file, f"{number}\n", to_disk=False)
         return state
 
-    def _read(self, path: Path, shown: str, trouble: list[str]) -> dict[str, Any] | None:
+    def _read(self, trouble: list[str]) -> dict[str, Any] | None:
+        """The state in the local file; None, and a line of trouble, when damaged."""
         try:
-            return load_checkpoint(path)
+            return load_checkpoint(self.path)
         except LostCheckpointError as error:
-            trouble.append(str(error).replace(str(path), shown))
+            trouble.append(str(error))
             return None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from data.atomic import build_once, write_whole
 from data.batches import Examples
 from data.errors import UserError
 from data.folds import NEVER_VALIDATE, Folds, make_folds
@@ -17,10 +18,11 @@ from data.store import FeatureStore, build_store, open_store
 from data.synthetic import VERSION, write_breaths
 from model.training.recipe import Recipe
 from sweep.config.study_config import SyntheticConfig
-from sweep.storage.atomic import write_whole
 from sweep.storage.cache_folder import cache_folder
+from sweep.storage.open_storage import below, open_storage
+from sweep.storage.patience import patiently
 from sweep.storage.shared_copy import fetch_folder, publish_file, publish_folder
-from sweep.storage.storage import Storage, below, open_storage, patiently
+from sweep.storage.storage import Storage
 
 INDEX = "index.json"
 """The file of a feature store that is copied last."""
@@ -148,8 +150,7 @@ def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> P
     """A directory with the synthetic recordings of `config`, written if it is not there yet."""
     name = f"v{VERSION}-{config.patients}-patients-seed-{config.seed}"
     directory = (cache or cache_folder()) / "synthetic" / name
-    if not directory.exists():
-        write_breaths(directory, patients=config.patients, seed=config.seed)
+    build_once(directory, lambda draft: write_breaths(draft, patients=config.patients, seed=config.seed))
     return directory
 
 

@@ -6,12 +6,14 @@ import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from data.atomic import build_once
 from data.errors import UserError
 from model.pretrained import checkpoint_sha256, find_checkpoint
 from model.training.recipe import Recipe
 from sweep.storage.cache_folder import cache_folder
-from sweep.storage.shared_copy import build_once, publish_file
-from sweep.storage.storage import open_storage, patiently
+from sweep.storage.open_storage import open_storage
+from sweep.storage.patience import patiently
+from sweep.storage.shared_copy import publish_file
 
 
 class WeightsError(UserError):
@@ -68,8 +70,7 @@ def local_weights(weights: Weights, cache: Path | None = None) -> Path:
                 f"{shared}: weights/{weights.name} has SHA-256 {found}; delete it, and resume the study"
             )
 
-    if not local.exists():
-        build_once(local.parent, fetch)
+    build_once(local.parent, fetch)
     return local
 
 

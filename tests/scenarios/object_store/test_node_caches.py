@@ -9,7 +9,7 @@ import pytest
 from sweep.config.study_config import StudyConfig
 from sweep.driver.run import run_study
 from sweep.folder.study_folder import StudyFolder
-from sweep.storage.storage import open_storage
+from sweep.storage.open_storage import open_storage
 from sweep.study.units import State
 from tests.studies import tiny_study
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sweep.folder.study_folder import StudyFolder
-from sweep.storage.storage import open_storage
+from sweep.storage.open_storage import open_storage
 from sweep.study.board import Board
 from sweep.study.units import State
 from sweep.tracking.tracker import database_uri

@@ -9,7 +9,6 @@ import yaml
 from data.settings import parse
 from model.training.recipe import Recipe, read_recipe
 from sweep.driver.export import ExportError, export_configuration, provenance_of
-from sweep.storage.atomic import write_whole
 from sweep.study.board import Board
 from sweep.study.units import Configuration
 from tests.sweep.histories import added, trained
@@ -87,23 +86,6 @@ def test_an_export_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path
     with pytest.raises(ExportError, match="taken: cannot be written: Is a directory"):
         exported(tmp_path / "taken", 0.5)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "best.yaml"
-    write_whole(path, "old")
-
-    def crash(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.replace", crash)
-        with pytest.raises(KeyboardInterrupt):
-            write_whole(path, "new")
-    assert path.read_text() == "old"
-    write_whole(path, "new")
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_provenance_names_data_folds_versions_and_the_commit() -> None:

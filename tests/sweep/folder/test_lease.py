@@ -13,40 +13,31 @@ import pytest
 from sweep.folder import lease
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import LockedError, StudyLock
-from sweep.storage.storage import Storage, StorageError, open_storage
+from sweep.storage.object_store import ObjectStore
+from sweep.storage.open_storage import open_object_store
+from sweep.storage.storage import StorageError
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from sweep.folder.lease import LeasedLock
-from sweep.storage.storage import open_storage
-with LeasedLock(Path(sys.argv[1]), open_storage(sys.argv[2])) as lock:
+from sweep.storage.open_storage import open_object_store
+with LeasedLock(Path(sys.argv[1]), open_object_store(sys.argv[2])) as lock:
     lock.sign()
     print("held", flush=True)
     time.sleep(600)
 """
 
 
-@pytest.fixture(params=["s3", "file", "memory"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    match request.param:
-        case "s3":
-            return open_storage(request.getfixturevalue("s3").place("lab/one"))
-        case "file":
-            return open_storage(f"file://{tmp_path}/lab/one")
-        case _:
-            return open_storage(f"memory://{tmp_path.name}/lab/one")
-
-
 @pytest.fixture
-def stored(s3: Any) -> Storage:
-    return open_storage(s3.place("lab/one"))
+def stored(s3: Any) -> ObjectStore:
+    return open_object_store(s3.place("lab/one"))
 
 
-def held(storage: Storage, copy: Path) -> subprocess.Popen[str]:
+def held(stored: ObjectStore, copy: Path) -> subprocess.Popen[str]:
     """A process that holds the lease."""
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(copy), storage.place], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(copy), stored.place], stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
@@ -58,8 +49,8 @@ def killed(holder: subprocess.Popen[str]) -> None:
     holder.wait()
 
 
-def content(storage: Storage) -> dict[str, Any]:
-    return json.loads(storage.read("driver.json"))
+def content(stored: ObjectStore) -> dict[str, Any]:
+    return json.loads(stored.read("driver.json"))
 
 
 def eventually(true: Callable[[], object]) -> None:
@@ -69,46 +60,46 @@ def eventually(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def test_a_study_has_one_driver_whatever_machine_asks(storage: Storage, tmp_path: Path) -> None:
-    with LeasedLock(tmp_path / "a", storage) as lock:
+def test_a_study_has_one_driver_whatever_machine_asks(stored: ObjectStore, tmp_path: Path) -> None:
+    with LeasedLock(tmp_path / "a", stored) as lock:
         lock.sign()
         with pytest.raises(
             LockedError, match=rf"one: in use by process {os.getpid()} on .*, since .*, last heard \d+ s ago"
         ):
-            LeasedLock(tmp_path / "b", storage).__enter__()
+            LeasedLock(tmp_path / "b", stored).__enter__()
         # On its own machine it is known by the operating system's lock.
         with pytest.raises(LockedError, match=rf"in use by process {os.getpid()} on "):
-            LeasedLock(tmp_path / "a", storage).__enter__()
-        assert f"process {os.getpid()} on" in (LeasedLock(tmp_path / "b", storage).held_by() or "")
-    assert LeasedLock(tmp_path / "b", storage).held_by() is None
+            LeasedLock(tmp_path / "a", stored).__enter__()
+        assert f"process {os.getpid()} on" in (LeasedLock(tmp_path / "b", stored).held_by() or "")
+    assert LeasedLock(tmp_path / "b", stored).held_by() is None
     # Nothing of the probes is left.
-    assert storage.entries() == ["driver.json"]
+    assert stored.entries() == ["driver.json"]
 
 
-def test_a_lease_that_was_let_go_can_be_taken_at_once(storage: Storage, tmp_path: Path) -> None:
-    with LeasedLock(tmp_path / "a", storage) as first:
+def test_a_lease_that_was_let_go_can_be_taken_at_once(stored: ObjectStore, tmp_path: Path) -> None:
+    with LeasedLock(tmp_path / "a", stored) as first:
         first.sign()
-    signed = LeasedLock(tmp_path / "b", storage).last_sign()
+    signed = LeasedLock(tmp_path / "b", stored).last_sign()
     assert signed is not None
-    with LeasedLock(tmp_path / "b", storage) as second:
+    with LeasedLock(tmp_path / "b", stored) as second:
         assert second.last_sign() == signed
         assert second.taken_by is None
 
 
-def test_a_driver_that_never_began_leaves_what_it_found(storage: Storage, tmp_path: Path) -> None:
-    with LeasedLock(tmp_path / "a", storage):
+def test_a_driver_that_never_began_leaves_what_it_found(stored: ObjectStore, tmp_path: Path) -> None:
+    with LeasedLock(tmp_path / "a", stored):
         pass
-    assert storage.entries() == []
-    with LeasedLock(tmp_path / "a", storage) as lock:
+    assert stored.entries() == []
+    with LeasedLock(tmp_path / "a", stored) as lock:
         lock.sign()
-    signed = content(storage)["sign"]
-    with LeasedLock(tmp_path / "b", storage):
+    signed = content(stored)["sign"]
+    with LeasedLock(tmp_path / "b", stored):
         pass
-    assert content(storage)["sign"] == signed
+    assert content(stored)["sign"] == signed
 
 
 def test_a_dead_drivers_lease_is_taken_over_when_it_is_old(
-    stored: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holder = held(stored, tmp_path / "a")
     killed(holder)
@@ -121,14 +112,14 @@ def test_a_dead_drivers_lease_is_taken_over_when_it_is_old(
         assert (second.last_sign() or 0) > time.time() - 600
 
 
-def test_a_driver_that_died_on_this_machine_holds_nothing(stored: Storage, tmp_path: Path) -> None:
+def test_a_driver_that_died_on_this_machine_holds_nothing(stored: ObjectStore, tmp_path: Path) -> None:
     killed(held(stored, tmp_path / "a"))
     with LeasedLock(tmp_path / "a", stored) as lock:
         assert lock.is_ours()
 
 
 def test_a_driver_finds_out_that_its_lease_was_taken(
-    stored: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # No beat of its own, which could fall between the two steps of the other.
     monkeypatch.setattr(lease, "BEAT_S", 3600.0)
@@ -147,19 +138,134 @@ def test_a_driver_finds_out_that_its_lease_was_taken(
         assert content(stored)["id"] == second
 
 
-def test_of_two_that_take_an_old_lease_at_once_one_has_it(
-    stored: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+RACE = """
+import sys, time
+from pathlib import Path
+from sweep.folder import lease
+from sweep.folder.lease import LeasedLock
+from sweep.folder.lock import LockedError
+from sweep.storage.open_storage import open_object_store
+lease.LEASE_S = float(sys.argv[3])
+for number in range(int(sys.argv[4])):
+    place = open_object_store(f"{sys.argv[2]}/{number}")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        with LeasedLock(Path(sys.argv[1]) / str(number), place) as lock:
+            lock.sign()
+            print("won", flush=True)
+            sys.stdin.readline()
+    except LockedError as error:
+        print(error, flush=True)
+        sys.stdin.readline()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("old", [False, True])
+def test_of_processes_that_start_at_once_one_has_the_study(s3: Any, tmp_path: Path, old: bool) -> None:
+    rounds, place = 50, s3.place("lab")
+    if old:
+        # Left by a driver that died, each in another study.
+        dead = dict.fromkeys(lease.FIELDS, 0) | {"id": "dead", "copy": "elsewhere", "held": True}
+        for number in range(rounds):
+            open_object_store(f"{place}/{number}").write("driver.json", json.dumps(dead).encode())
+        time.sleep(6)
+    command = [sys.executable, "-c", RACE]
+    drivers = [
+        subprocess.Popen(
+            [*command, str(tmp_path / name), place, "5" if old else "60", str(rounds)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in "abc"
+    ]
+
+    def tell() -> None:
+        for driver in drivers:
+            assert driver.stdin is not None
+            driver.stdin.write("\n")
+            driver.stdin.flush()
+
+    def hear() -> list[str]:
+        return [driver.stdout.readline().strip() for driver in drivers if driver.stdout is not None]
+
+    for _ in range(rounds):
+        assert hear() == ["ready"] * 3
+        tell()
+        answers = hear()
+        assert answers.count("won") == 1, answers
+        assert sum("in use by" in one or "took it at the same moment" in one for one in answers) == 2, answers
+        tell()
+    assert [driver.wait(60) for driver in drivers] == [0] * 3
+
+
+def test_who_finds_an_old_lease_renewed_after_all_does_not_have_it(
+    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "b").mkdir()
-    second = LeasedLock(tmp_path / "b", stored)
-    monkeypatch.setattr(lease.time, "sleep", lambda _: second._write(held=True))
-    with pytest.raises(LockedError, match=r"took it at the same moment"):
+    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
+    with LeasedLock(tmp_path / "a", stored) as first:
+        first.sign()
+        second = LeasedLock(tmp_path / "b", stored)
+        look = second._read
+
+        def look_then_hear_the_first() -> Any:
+            found = look()
+            first._renew()
+            return found
+
+        monkeypatch.setattr(second, "_read", look_then_hear_the_first)
+        monkeypatch.setattr(lease, "LEASE_S", -1.0)
+        with pytest.raises(
+            LockedError, match=rf"one: process {os.getpid()} on .* took it at the same moment"
+        ):
+            second.__enter__()
+        assert first.is_ours()
+        assert not StudyLock(tmp_path / "b").is_held()
+
+
+def test_a_renewal_whose_answer_was_lost_is_known_again(
+    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
+    replace = stored.replace
+    with LeasedLock(tmp_path / "a", stored) as lock:
+        with monkeypatch.context() as patch:
+
+            def lose_the_answer(*given: Any) -> None:
+                replace(*given)
+                raise OSError("no answer")
+
+            patch.setattr(stored, "replace", lose_the_answer)
+            with pytest.raises(OSError, match="no answer"):
+                lock._renew()
+        lock._renew()
+        assert lock.is_ours()
+
+
+def test_a_lease_that_somebody_removed_is_written_again(stored: ObjectStore, tmp_path: Path) -> None:
+    with LeasedLock(tmp_path / "a", stored) as lock:
+        stored.remove("driver.json")
+        lock.sign()
+        assert content(stored)["pid"] == os.getpid()
+        assert lock.is_ours()
+
+
+def test_a_store_that_ignores_conditions_has_no_lock(s3: Any, stored: ObjectStore, tmp_path: Path) -> None:
+    with (
+        s3.without_conditions(),
+        pytest.raises(
+            StorageError, match=r"^s3://bucket/lab/one: this store ignores the conditions of writes"
+        ),
+    ):
         LeasedLock(tmp_path / "a", stored).__enter__()
+    assert s3.names() == []
     assert not StudyLock(tmp_path / "a").is_held()
 
 
 def test_a_lease_outlives_a_store_that_is_away(
-    s3: Any, stored: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3: Any, stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "BEAT_S", 0.05)
     with LeasedLock(tmp_path / "a", stored) as lock:
@@ -172,7 +278,7 @@ def test_a_lease_outlives_a_store_that_is_away(
         assert lock.is_ours()
 
 
-def test_a_store_that_does_not_answer_is_one_line(s3: Any, stored: Storage, tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_one_line(s3: Any, stored: ObjectStore, tmp_path: Path) -> None:
     with (
         s3.away(),
         pytest.raises(StorageError, match=r"^s3://bucket/lab/one: no lease can be written there: "),
@@ -181,7 +287,7 @@ def test_a_store_that_does_not_answer_is_one_line(s3: Any, stored: Storage, tmp_
     assert not StudyLock(tmp_path / "a").is_held()
 
 
-def test_the_card_of_a_study_from_a_path_is_no_lease(stored: Storage, tmp_path: Path) -> None:
+def test_the_card_of_a_study_from_a_path_is_no_lease(stored: ObjectStore, tmp_path: Path) -> None:
     stored.write("driver.json", b'{"host": "here", "pid": 1, "since": "2026-01-01"}\n')
     with LeasedLock(tmp_path / "a", stored) as lock:
         assert lock.last_sign() is None

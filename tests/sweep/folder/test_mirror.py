@@ -12,7 +12,9 @@ from sweep.folder import lease, mirror
 from sweep.folder.lease import LeasedLock
 from sweep.folder.mirror import Mirror, MirrorError
 from sweep.folder.working_copy import pull
-from sweep.storage.storage import Storage, open_storage
+from sweep.storage.object_store import ObjectStore
+from sweep.storage.open_storage import open_object_store
+from sweep.storage.storage import Storage
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +23,8 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def storage(s3: Any) -> Storage:
-    return open_storage(s3.place("lab/one"))
+def storage(s3: Any) -> ObjectStore:
+    return open_object_store(s3.place("lab/one"))
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lock(copy: Path, storage: Storage) -> Iterator[LeasedLock]:
+def lock(copy: Path, storage: ObjectStore) -> Iterator[LeasedLock]:
     with LeasedLock(copy, storage) as lock:
         lock.sign()
         yield lock

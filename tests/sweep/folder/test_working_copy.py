@@ -6,7 +6,8 @@ import pytest
 
 from sweep.folder.lock import StudyLock
 from sweep.folder.working_copy import pull
-from sweep.storage.storage import FolderStorage, Storage, StorageError
+from sweep.storage.folder_storage import FolderStorage
+from sweep.storage.storage import Storage, StorageError
 
 HEADER = b'{"journal": 1}\n'
 

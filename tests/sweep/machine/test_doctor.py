@@ -168,14 +168,20 @@ def test_gpus_are_named_and_their_engines_checked() -> None:
     assert not any(finding.broken for finding in found.values())
 
 
-def test_an_object_store_is_written_to_and_read_back(tmp_path: Path) -> None:
-    (tmp_path / "lab").mkdir()
-    found = _store(f"file://{tmp_path}/lab")
+def test_an_object_store_is_written_to_and_read_back(s3: Any) -> None:
+    found = _store(s3.place("lab"))
     assert not found.broken
-    assert found.found == f"file://{tmp_path}/lab, written and read back"
-    assert list((tmp_path / "lab").iterdir()) == []
+    assert found.found == "s3://bucket/lab, written and read back"
+    assert s3.names() == []
 
 
-def test_a_store_that_does_not_take_a_file_is_broken(tmp_path: Path) -> None:
-    (tmp_path / "lab").write_text("a file where the store should be")
-    assert _store(f"file://{tmp_path}/lab").broken
+def test_a_store_that_does_not_take_a_file_is_broken(s3: Any) -> None:
+    assert _store("s3://nobody-has-this/lab").broken
+
+
+def test_a_store_on_which_two_drivers_could_hold_a_study_is_broken(s3: Any) -> None:
+    with s3.without_conditions():
+        found = _store(s3.place("lab"))
+    assert found.broken
+    assert "ignores the conditions of writes" in found.found
+    assert s3.names() == []

@@ -12,7 +12,8 @@ from data.settings import parse
 from data.synthetic import write_breaths
 from model.pretrained import checkpoint_sha256
 from model.training.recipe import Recipe
-from sweep.storage import storage
+from sweep.storage import patience
+from sweep.storage.open_storage import open_storage
 from sweep.storage.shared_copy import fetch_folder
 from sweep.worker import prepared_data as recordings
 from sweep.worker.prepared_data import DataPreparation, load_examples
@@ -26,7 +27,7 @@ RECIPE = parse(Recipe, TINY_RECIPE, "test")
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache of a machine that sees nothing but the store."""
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "node"))
-    monkeypatch.setattr(storage, "RETRY_AFTER_S", 0.1)
+    monkeypatch.setattr(patience, "RETRY_AFTER_S", 0.1)
     recordings._open_store.cache_clear()
     return tmp_path / "node"
 
@@ -61,7 +62,7 @@ def test_a_node_waits_for_a_store_that_is_away(fetch: Callable[[], int], s3: Any
 def test_a_store_that_stays_away_is_an_error_and_leaves_nothing(
     fetch: Callable[[], int], s3: Any, node: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
     with s3.away(), pytest.raises(OSError, match=r"."):
         fetch()
     assert not [path for path in node.rglob("*") if path.is_file() and path.name != ".lock"]
@@ -69,7 +70,7 @@ def test_a_store_that_stays_away_is_an_error_and_leaves_nothing(
 
 
 def test_a_store_that_goes_away_between_two_files_is_waited_for(node: Path, s3: Any, tmp_path: Path) -> None:
-    stored = storage.open_storage(s3.place(".shared"))
+    stored = open_storage(s3.place(".shared"))
     for name in ("features.npy", "index.json"):
         stored.write(f"features/one/{name}", name.encode())
     download, calls = stored.download, []

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from sweep.storage import storage
-from sweep.storage.storage import open_storage
+from sweep.storage import patience
+from sweep.storage.open_storage import open_storage
 from sweep.worker import checkpoint as unit_checkpoint
 from sweep.worker.checkpoint import LEFTOVER_S, UnitCheckpoint
 
@@ -113,7 +113,7 @@ def test_a_unit_waits_for_a_store_that_may_have_its_checkpoint(machines: Machine
 def test_a_store_that_stays_away_is_an_error_and_not_a_beginning(
     machines: Machines, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
     with s3.away(), pytest.raises(OSError, match=r"."):
         machines.on("b").load()
 

@@ -10,7 +10,7 @@ import torch
 from data.settings import parse
 from data.synthetic import write_breaths
 from model.training.recipe import Recipe
-from sweep.storage.storage import FolderStorage
+from sweep.storage.folder_storage import FolderStorage
 from sweep.worker import prepared_data as recordings
 from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
 from tests.studies import TINY_RECIPE
@@ -19,14 +19,14 @@ RECIPE = parse(Recipe, TINY_RECIPE, "test")
 OPEN = """
 import json, sys
 from pathlib import Path
-from sweep.storage import storage
+from sweep.storage.folder_storage import FolderStorage
 from sweep.worker.prepared_data import PreparedData, load_examples
-download = storage.FolderStorage.download
+download = FolderStorage.download
 def counted(self, name, path):
     with open(sys.argv[2], "a") as log:
         log.write(name + chr(10))
     download(self, name, path)
-storage.FolderStorage.download = counted
+FolderStorage.download = counted
 print("ready", flush=True)
 sys.stdin.readline()
 train, validation = load_examples(PreparedData(**json.loads(sys.argv[1])), 0)

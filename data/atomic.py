@@ -1,0 +1,78 @@
+"""Files and folders that appear whole or not at all; in `data`, as this package and all that import it write them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+
+def write_whole(
+    path: Path, content: str | bytes | memoryview, *, to_disk: bool = True, keep_as: Path | None = None
+) -> None:
+    """Write a file so that a crash leaves the old one or the new one; text as UTF-8. See `file_draft`."""
+    with file_draft(path, to_disk=to_disk, keep_as=keep_as) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def file_draft(path: Path, *, to_disk: bool = True, keep_as: Path | None = None) -> Iterator[Path]:
+    """A path for a draft that becomes the file `path` when the block ends well, and is removed when it does not.
+
+    With `to_disk` the draft's bytes are on the disk before its name changes, so that a power cut leaves a whole file
+    too; without, a power cut may leave a torn one, for files that can be made again. The file that was at `path`
+    becomes `keep_as`, if that is given. Raises OSError, for a full disk say, with `path` as the file's name.
+    """
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        yield draft
+        if to_disk:
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+        if keep_as is not None:
+            # Nothing is there yet, or another process replaces the same file at this moment.
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(path, keep_as)
+        os.replace(draft, path)
+    except OSError as error:
+        # The operating system names the draft, or nothing; what the block read from elsewhere keeps its own name.
+        if error.errno is None or error.filename not in (None, str(draft)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_draft(folder: Path) -> Iterator[Path]:
+    """An empty draft that becomes `folder`, new or empty, when the block ends well, and is removed when it does not."""
+    draft = folder.with_name(f".draft-{folder.name}-{uuid.uuid4().hex}")
+    draft.mkdir()
+    try:
+        yield draft
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def build_once(folder: Path, build: Callable[[Path], None]) -> None:
+    """Let `build` fill a draft that becomes `folder`, unless it is there; one process at a time among its siblings.
+
+    Other processes wait for the lock `.lock` beside `folder`, and find the folder built. Raises what `build` raises,
+    and then leaves no folder behind.
+    """
+    if folder.exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / ".lock"):
+        if folder.exists():
+            return
+        for left_by_a_killed_build in folder.parent.glob(".draft-*"):
+            shutil.rmtree(left_by_a_killed_build)
+        with folder_draft(folder) as draft:
+            build(draft)
