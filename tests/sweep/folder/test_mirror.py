@@ -180,7 +180,7 @@ def test_a_store_that_stays_away_is_told_at_the_end(
 
 
 def test_nothing_is_sent_to_a_study_that_another_driver_took(
-    copy: Path, storage: Storage, lock: LeasedLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copy: Path, storage: ObjectStore, lock: LeasedLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = Mirror(copy, storage, lock)
     sent.start()
