@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,18 +34,31 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises ConfigError when the file is missing, is not YAML, repeats a key, or holds no mapping.
     """
+    content = _load(path, yaml.load)
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else type(content).__name__
+        raise ConfigError(f"{path}: expected settings as `key: value`, found {found}")
+    return content
+
+
+def read_yaml_documents(path: Path) -> list[Any]:
+    """Documents of a YAML file, separated in it by `---`; empty ones are left out.
+
+    Raises ConfigError when the file is missing, is not YAML, or repeats a key.
+    """
+    documents = _load(path, lambda text, Loader: list(yaml.load_all(text, Loader)))
+    return [document for document in documents if document is not None]
+
+
+def _load(path: Path, load: Callable[..., Any]) -> Any:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        return load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}:{where} not valid YAML: {getattr(error, 'problem', error)}") from error
-    if not isinstance(content, dict):
-        found = "nothing" if content is None else type(content).__name__
-        raise ConfigError(f"{path}: expected settings as `key: value`, found {found}")
-    return content
 
 
 def parse(settings: type[ConfigType], content: Any, where: str) -> ConfigType:

@@ -332,8 +332,8 @@ def check_cluster(
 ) -> None:
     """Say what is wrong with a cluster file before machines are paid for; exit status 1 if there is an error."""
     from sweep.cluster.check import check_cluster_file
-    from sweep.cluster.finding import findings_table
     from sweep.cluster.surroundings import Surroundings, UnitNeeds
+    from sweep.report.cluster_findings import findings_table
 
     unit = None
     if space is not None:

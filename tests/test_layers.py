@@ -23,7 +23,7 @@ FLOORS = [
 ROOMS_WITH_FEW_NEIGHBOURS = {"sweep.study": {"data.settings", "data.errors"}}
 """Packages that know, of ours, these modules alone."""
 DOORS = {
-    "ray": {"sweep.execution", "sweep.worker"},
+    "ray": {"sweep.execution", "sweep.worker", "sweep.cluster.rules.schema"},
     "optuna": {"sweep.search"},
     "mlflow": {"sweep.tracking"},
     "obstore": {"sweep.storage.object_store"},

@@ -6,23 +6,21 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from data.settings import ConfigError
+from data.settings import ConfigError, read_yaml_documents
 from sweep.cluster.cluster_file import ClusterFile
-from sweep.cluster.finding import Finding, error
+from sweep.cluster.finding import Finding
 from sweep.cluster.kuberay import is_kuberay, kuberay_file
 from sweep.cluster.launcher import launcher_file
 from sweep.cluster.rules.auth import auth_mode, token
 from sweep.cluster.rules.files import files
-from sweep.cluster.rules.kuberay import kuberay_fields
+from sweep.cluster.rules.kuberay import kuberay
 from sweep.cluster.rules.mlflow import mlflow
+from sweep.cluster.rules.placeholders import placeholders
 from sweep.cluster.rules.ports import ports
 from sweep.cluster.rules.resources import resources
 from sweep.cluster.rules.scaling import scaling
-from sweep.cluster.rules.schema import old_keys, placeholders, schema
+from sweep.cluster.rules.schema import schema
 from sweep.cluster.rules.secrets import secrets
 from sweep.cluster.rules.ssh import ssh
 from sweep.cluster.rules.storage import storage
@@ -31,6 +29,7 @@ from sweep.cluster.surroundings import Surroundings
 
 Rule = Callable[[ClusterFile, Surroundings], Iterator[Finding]]
 ANY: Mapping[str, Rule] = {
+    "what Ray refuses": schema,
     "secrets": secrets,
     "versions": versions,
     "authentication": auth_mode,
@@ -43,14 +42,8 @@ ANY: Mapping[str, Rule] = {
 }
 """Rules for every cluster file."""
 ONLY: Mapping[str, Mapping[str, Rule]] = {
-    "launcher": {
-        "Ray's schema": schema,
-        "old keys": old_keys,
-        "addresses and ssh key": ssh,
-        "token": token,
-        "synced files": files,
-    },
-    "kuberay": {"KubeRay's fields": kuberay_fields},
+    "launcher": {"addresses and ssh key": ssh, "token": token, "synced files": files},
+    "kuberay": {"how a RayJob ends": kuberay},
 }
 """Rules for one kind of file."""
 QUOTED_CHARACTERS = 60
@@ -58,7 +51,7 @@ QUOTED_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Report:
-    """What is wrong with one file, and what was looked at."""
+    """What is wrong with a cluster file, and what was looked at."""
 
     findings: Sequence[Finding]
     checked: Sequence[str]
@@ -69,54 +62,33 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """One line: how many findings, and of what."""
-        warnings = len(self.findings) - self.errors
-        counts = f"{_count(self.errors, 'error')}, {_count(warnings, 'warning')}" if self.findings else "fine"
-        return f"{counts}; checked: {', '.join(self.checked)}"
+        """How many findings there are, and what was checked, in a line."""
+        counts = {"error": self.errors, "warning": len(self.findings) - self.errors}
+        written = [f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items()]
+        return f"{', '.join(written) if self.findings else 'fine'}; checked: {', '.join(self.checked)}"
 
 
 def check_cluster_file(path: Path, surroundings: Surroundings) -> Report:
     """Every finding about the file at `path`. Nothing is started and no network is used.
 
-    Raises ConfigError when it cannot be read, or is neither for `ray up` nor for KubeRay.
+    Raises ConfigError when the file cannot be read, repeats a key, or is neither for `ray up` nor for KubeRay.
     """
-    file, repeated = read_cluster_file(path)
-    rules = {**ONLY[file.kind], **ANY}
+    file = read_cluster_file(path)
+    rules = {**ANY, **ONLY[file.kind]}
     by_rule = {name: list(rule(file, surroundings)) for name, rule in rules.items()}
-    findings = dict.fromkeys([*repeated, *(finding for found in by_rule.values() for finding in found)])
+    findings = dict.fromkeys(finding for found in by_rule.values() for finding in found)
     with_secret = {finding.where for finding in by_rule["secrets"]}
     quotes = {
-        command.where: _beginning(command.text)
+        command.where: textwrap.shorten(command.text, QUOTED_CHARACTERS, placeholder=" ...")
         for command in file.commands
         if command.where not in with_secret and command.where.rpartition(".")[2].isdigit()
     }
-    quoted = [replace(finding, quote=quotes.get(finding.where, "")) for finding in findings]
-    return Report(quoted, ["keys written twice", *rules])
+    return Report([replace(finding, quote=quotes.get(finding.where, "")) for finding in findings], [*rules])
 
 
-def read_cluster_file(path: Path) -> tuple[ClusterFile, list[Finding]]:
-    """The file, and its keys that are written twice, of which YAML keeps the last without a word.
-
-    Raises ConfigError as `check_cluster_file` does.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigError(
-            f"{path}: cannot be read: {getattr(problem, 'strerror', None) or problem}"
-        ) from problem
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(
-            f"{path}:{where} not valid YAML: {getattr(problem, 'problem', problem)}"
-        ) from problem
-    return _recognise(path, documents), [finding for node in nodes if node for finding in _repeated(node, "")]
-
-
-def _recognise(path: Path, documents: list[Any]) -> ClusterFile:
+def read_cluster_file(path: Path) -> ClusterFile:
+    """The cluster that a file describes. Raises ConfigError as `check_cluster_file` does."""
+    documents = read_yaml_documents(path)
     mappings = [document for document in documents if isinstance(document, dict)]
     if any(is_kuberay(document) for document in mappings):
         return kuberay_file(path, mappings)
@@ -125,30 +97,3 @@ def _recognise(path: Path, documents: list[Any]) -> ClusterFile:
     raise ConfigError(
         f"{path}: neither a file for ray up (cluster_name, provider) nor KubeRay's (apiVersion: ray.io/v1)"
     )
-
-
-def _repeated(node: yaml.Node, where: str) -> Iterator[Finding]:
-    if isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            place = f"{where}.{key.value}" if where else str(key.value)
-            line = key.start_mark.line + 1
-            if place in lines:
-                yield error(
-                    place,
-                    f"written twice, in lines {lines[place]} and {line}",
-                    "once: only the last one counts",
-                )
-            lines[place] = line
-            yield from _repeated(value, place)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, value in enumerate(node.value):
-            yield from _repeated(value, f"{where}.{position}")
-
-
-def _beginning(command: str) -> str:
-    return textwrap.shorten(command, QUOTED_CHARACTERS, placeholder=" ...")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import importlib.util
-import itertools
 import json
 import re
-from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,17 +24,13 @@ AWS_CPU_FAMILY = re.compile(r"[cdhimrtxz]\d[a-z-]*")
 AWS_SIZES = {"large": 2, "xlarge": 4, "metal": None}
 GCP_GPUS = {
     "g2-standard": {4: 1, 8: 1, 12: 1, 16: 1, 24: 2, 32: 1, 48: 4, 96: 8},
-    "a2-highgpu": {1: 1, 2: 2, 4: 4, 8: 8},
-    "a2-ultragpu": {1: 1, 2: 2, 4: 4, 8: 8},
+    **{family: {1: 1, 2: 2, 4: 4, 8: 8} for family in ("a2-highgpu", "a2-ultragpu", "a3-highgpu")},
     "a2-megagpu": {16: 16},
-    "a3-highgpu": {1: 1, 2: 2, 4: 4, 8: 8},
     "a3-megagpu": {8: 8},
 }
 """NVIDIA GPUs by the number at the end of a machine type."""
-GCP_CPU_FAMILIES = ["e2", "n1", "n2", "n2d", "n4", "c2", "c2d", "c3", "c3d", "c4", "m1", "m2", "m3"]
 GCP_CPU_TYPE = re.compile(
-    rf"({'|'.join(GCP_CPU_FAMILIES)})-((standard|highmem|highcpu|megamem|ultramem|custom)-\d.*|micro|small|medium)"
-    r"|custom-\d.*"
+    r"([emnc][1-4]d?)-((standard|highmem|highcpu|megamem|ultramem|custom)-\d.*|micro|small|medium)|custom-\d.*"
 )
 
 
@@ -74,31 +67,12 @@ def gcp_machine(machine_type: str, node_config: dict[str, Any]) -> Capacity:
     return Capacity(cpus, gpus)
 
 
-def nearest_type(provider: str, name: str) -> str | None:
-    """The cloud's machine type (`aws` or `gcp`) whose name is most like this one; itself if there is one."""
-    known: Collection[str] = aws_types() if provider == "aws" else _gcp_types()
-    return next(iter(difflib.get_close_matches(name.lower(), sorted(known), n=1)), None)
-
-
 @cache
 def aws_types() -> frozenset[str]:
     """Names of EC2's instance types, as the API model that comes with botocore lists them; empty without botocore."""
     found = importlib.util.find_spec("botocore")
-    if found is None or not found.submodule_search_locations:
-        return frozenset()
-    models = Path(found.submodule_search_locations[0]) / "data" / "ec2"
-    newest = max(models.glob("*/service-2.json.gz"), default=None)
+    models = [Path(place) / "data" / "ec2" for place in (found and found.submodule_search_locations) or ()]
+    newest = max((path for model in models for path in model.glob("*/service-2.json.gz")), default=None)
     if newest is None:
         return frozenset()
     return frozenset(json.loads(gzip.decompress(newest.read_bytes()))["shapes"]["InstanceType"]["enum"])
-
-
-def _gcp_types() -> set[str]:
-    """Names of common machine types; Google publishes no list that could be read here."""
-    with_gpus = {
-        f"{family}-{number}{'g' if family.endswith('gpu') else ''}"
-        for family, numbers in GCP_GPUS.items()
-        for number in numbers
-    }
-    kinds = itertools.product(GCP_CPU_FAMILIES, ("standard", "highmem", "highcpu"), (2, 4, 8, 16, 32))
-    return with_gpus | {f"{family}-{kind}-{number}" for family, kind, number in kinds}

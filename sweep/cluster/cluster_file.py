@@ -19,10 +19,6 @@ class Command:
     on_head: bool
     on_workers: bool
 
-    @property
-    def calls(self) -> list[Call]:
-        return calls(self.text)
-
 
 @dataclass(frozen=True)
 class Capacity:
@@ -79,12 +75,14 @@ class ClusterFile:
     def worker_types(self) -> list[NodeType]:
         return [node for node in self.node_types if not node.is_head]
 
-    def calls_of(self, program: str, *arguments: str) -> Iterator[tuple[Command, Call]]:
-        """The calls that begin with these words, with the command that holds each."""
-        for command in self.commands:
-            for call in command.calls:
-                if call.is_call_of(program, *arguments):
-                    yield command, call
+    @property
+    def calls(self) -> list[tuple[Command, Call]]:
+        """Every call of a program, with the command that holds it."""
+        return [(command, call) for command in self.commands for call in calls(command.text)]
+
+    def calls_of(self, program: str, *arguments: str) -> list[tuple[Command, Call]]:
+        """The calls that begin with `program` and `arguments`, with the command that holds each."""
+        return [(command, call) for command, call in self.calls if call.is_call_of(program, *arguments)]
 
 
 def mapping(value: Any) -> dict[str, Any]:

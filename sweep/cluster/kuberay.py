@@ -1,13 +1,10 @@
-"""KubeRay's resources on Kubernetes: a RayJob or a RayCluster, with what is applied beside it.
-
-Fields as in the Go types of KubeRay's API ray.io/v1 (ray-operator/apis/ray/v1 in ray-project/kuberay).
-"""
+"""A cluster file for KubeRay on Kubernetes: a RayJob or a RayCluster, with what is applied beside it."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,6 @@ from sweep.cluster.cluster_file import Capacity, ClusterFile, Command, NodeType,
 from sweep.cluster.shell import SHELLS
 
 SPOT = re.compile(r"spot|preemptible", re.IGNORECASE)
-SUFFIXES = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 def is_kuberay(document: Any) -> bool:
@@ -25,29 +21,35 @@ def is_kuberay(document: Any) -> bool:
 def kuberay_file(path: Path, documents: Sequence[dict[str, Any]]) -> ClusterFile:
     """A view of the first RayJob or RayCluster among `documents`; parts of the wrong type are left out of it."""
     resource = next(document for document in documents if is_kuberay(document))
-    spec = mapping(resource.get("spec"))
-    is_job = resource.get("kind") == "RayJob"
-    cluster, root = (mapping(spec.get("rayClusterSpec")), "spec.rayClusterSpec") if is_job else (spec, "spec")
-    head = mapping(cluster.get("headGroupSpec"))
-    workers = [mapping(group) for group in items(cluster.get("workerGroupSpecs"))]
-    groups = [(f"{root}.headGroupSpec", head, True)]
-    groups += [(f"{root}.workerGroupSpecs.{number}", group, False) for number, group in enumerate(workers)]
-    commands = [command for where, group, is_head in groups for command in _commands(where, group, is_head)]
+    spec, cluster, root = mapping(resource.get("spec")), mapping(resource.get("spec")), "spec."
+    if resource.get("kind") == "RayJob":
+        cluster, root = mapping(spec.get("rayClusterSpec")), "spec.rayClusterSpec."
+    pods = groups(root, cluster)
+    commands = [command for where, group, is_head in pods for command in _commands(where, group, is_head)]
     if isinstance(entrypoint := spec.get("entrypoint"), str):
         commands.append(Command("spec.entrypoint", entrypoint, True, False))
-    mounted = [_shared_mounts(group) for _, group, is_head in groups if not is_head]
+    mounted = [_shared_mounts(group) for _, group, is_head in pods if not is_head]
     return ClusterFile(
         path=path,
         kind="kuberay",
         provider="kubernetes",
         documents=documents,
         content=cluster,
-        root=f"{root}.",
+        root=root,
         commands=commands,
-        node_types=[_node_type(where, group, is_head) for where, group, is_head in groups],
-        head_mounts=_shared_mounts(head),
+        node_types=[_node_type(where, group, is_head) for where, group, is_head in pods],
+        head_mounts=_shared_mounts(pods[0][1]),
         worker_mounts=frozenset.intersection(*mounted) if mounted else frozenset(),
     )
+
+
+def groups(root: str, cluster: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], bool]]:
+    """Groups of pods in a RayCluster's spec, the head's first: key path, content, and whether it is the head's."""
+    workers = [mapping(group) for group in items(cluster.get("workerGroupSpecs"))]
+    return [
+        (f"{root}headGroupSpec", mapping(cluster.get("headGroupSpec")), True),
+        *((f"{root}workerGroupSpecs.{number}", group, False) for number, group in enumerate(workers)),
+    ]
 
 
 def pod_spec(group: dict[str, Any]) -> dict[str, Any]:
@@ -57,12 +59,6 @@ def pod_spec(group: dict[str, Any]) -> dict[str, Any]:
 def containers(group: dict[str, Any]) -> list[dict[str, Any]]:
     """The containers of a group's pods; the first one runs Ray."""
     return [mapping(container) for container in items(pod_spec(group).get("containers"))]
-
-
-def quantity(value: Any) -> float | None:
-    """A Kubernetes quantity of CPUs or GPUs (`8`, "500m") as a number."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mkMG]?)", str(value))
-    return float(found[1]) * SUFFIXES[found[2]] if found else None
 
 
 def _commands(where: str, group: dict[str, Any], is_head: bool) -> Iterator[Command]:
@@ -90,10 +86,16 @@ def _node_type(where: str, group: dict[str, Any], is_head: bool) -> NodeType:
         is_head=is_head,
         is_spot=_is_spot(pod_spec(group)),
         declared=Capacity(
-            quantity(next((value for value in cpus if value is not None), None)),
-            quantity(next(value for value in gpus if value is not None)),
+            _quantity(next((value for value in cpus if value is not None), None)),
+            _quantity(next(value for value in gpus if value is not None)),
         ),
     )
+
+
+def _quantity(value: Any) -> float | None:
+    """A Kubernetes quantity of CPUs or GPUs (`8`, "500m") as a number."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(m?)", str(value))
+    return float(found[1]) / (1000 if found[2] else 1) if found else None
 
 
 def _is_spot(spec: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Ray's own cluster launcher file, the one that `ray up` reads."""
+"""A cluster file for Ray's own launcher, as `ray up` reads it."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def launcher_file(path: Path, content: dict[str, Any]) -> ClusterFile:
 
 
 def _commands(content: dict[str, Any]) -> Iterator[Command]:
-    for key, (on_head, on_workers) in COMMANDS.items():
-        for position, text in enumerate(items(content.get(key))):
-            if isinstance(text, str):
-                yield Command(f"{key}.{position}", text, on_head, on_workers)
+    lists = [(key, content.get(key), on_head, on_workers) for key, (on_head, on_workers) in COMMANDS.items()]
     for name, node in mapping(content.get("available_node_types")).items():
         is_head = name == content.get("head_node_type")
         for key in ("initialization_commands", "worker_setup_commands"):
-            for position, text in enumerate(items(mapping(node).get(key))):
-                if isinstance(text, str):
-                    yield Command(f"available_node_types.{name}.{key}.{position}", text, is_head, not is_head)
+            place = f"available_node_types.{name}.{key}"
+            lists.append((place, mapping(node).get(key), is_head, not is_head))
+    for where, texts, on_head, on_workers in lists:
+        for position, text in enumerate(items(texts)):
+            if isinstance(text, str):
+                yield Command(f"{where}.{position}", text, on_head, on_workers)
 
 
 def _node_types(content: dict[str, Any], provider: str) -> Iterator[NodeType]:
@@ -57,33 +57,22 @@ def _node_types(content: dict[str, Any], provider: str) -> Iterator[NodeType]:
         yield NodeType("provider.worker_ips", "worker", False, False, Capacity())
         return
     for name, node in mapping(content.get("available_node_types")).items():
-        node_config = mapping(mapping(node).get("node_config"))
+        node_config, resources = (mapping(mapping(node).get(key)) for key in ("node_config", "resources"))
+        cpus, gpus = (
+            amount if isinstance(amount := resources.get(key), int) else None for key in ("CPU", "GPU")
+        )
         # Compute Engine takes a URL of the machine type too.
         model = str(node_config.get(MODEL_KEYS.get(provider, ""), "")).rpartition("/")[2]
+        machines = {"aws": aws_machine(model), "gcp": gcp_machine(model, node_config)}
         yield NodeType(
             where=f"available_node_types.{name}",
             name=name,
             is_head=name == content.get("head_node_type"),
             is_spot=_is_spot(node_config),
-            declared=_declared(mapping(mapping(node).get("resources"))),
-            machine=_machine(provider, model, node_config),
+            declared=Capacity(cpus, gpus),
+            machine=machines.get(provider, Capacity()),
             model=model or None,
         )
-
-
-def _declared(resources: dict[str, Any]) -> Capacity:
-    cpus, gpus = (
-        amount if isinstance(amount := resources.get(name), int) else None for name in ("CPU", "GPU")
-    )
-    return Capacity(cpus, gpus)
-
-
-def _machine(provider: str, model: str, node_config: dict[str, Any]) -> Capacity:
-    if provider == "aws":
-        return aws_machine(model)
-    if provider == "gcp":
-        return gcp_machine(model, node_config)
-    return Capacity()
 
 
 def _is_spot(node_config: dict[str, Any]) -> bool:

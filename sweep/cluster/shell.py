@@ -1,4 +1,4 @@
-"""What a line of shell says: the programs that it calls, with their options and environment."""
+"""Programs that a shell text calls, with their options and environment."""
 
 from __future__ import annotations
 
@@ -9,17 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 SHELLS = "bash", "sh", "dash", "zsh", "su"
-WRAPPERS: Mapping[str, tuple[str, ...]] = {
-    "sudo": ("-u", "-g"),
-    "env": ("-u",),
-    "nice": ("-n",),
-    "nohup": (),
-    "setsid": (),
-    "exec": (),
-    "time": (),
-    "then": (),
-    "do": (),
-}
+WRAPPERS = {"sudo": ("-u", "-g"), "env": ("-u",), "nice": ("-n",)}
+WRAPPERS |= dict.fromkeys(("nohup", "setsid", "exec", "time", "then", "do"), ())
 """Words that a call may begin with, and those of their options that take a value."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 _REDIRECTION = re.compile(r"\d*[<>]&[\d-]|&>>?")
@@ -28,7 +19,7 @@ _OPERATOR = re.compile(r"[;&|()]+")
 
 @dataclass(frozen=True)
 class Call:
-    """One program with what it is given. `background`: the shell does not wait; `detached`: it outlives its terminal."""
+    """A program with what it is given. `background`: the shell does not wait; `detached`: it outlives its terminal."""
 
     words: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -46,10 +37,9 @@ class Call:
     def option(self, name: str) -> str | None:
         """The value of `--name VALUE` or `--name=VALUE`, the last one given; "" without a value, None if not given."""
         value = None
-        for position, word in enumerate(self.words):
+        for word, following in zip(self.words, [*self.words[1:], "-"], strict=True):
             if word == name:
-                following = self.words[position + 1 : position + 2]
-                value = following[0] if following and not following[0].startswith("-") else ""
+                value = "" if following.startswith("-") else following
             elif word.startswith(f"{name}="):
                 value = word.partition("=")[2]
         return value
@@ -63,39 +53,29 @@ def calls(text: str) -> list[Call]:
 def _calls(text: str, inherited: Mapping[str, str]) -> Iterator[Call]:
     exported = dict(inherited)
     for words, operator in _simple_commands(text):
-        environment, words, wrappers = _unwrap(words)
+        environment, wrappers = _unwrap(words)
         if not words:
             exported |= environment
-            continue
-        if words[0] in ("export", "declare"):
+        elif words[0] in ("export", "declare"):
             exported |= dict(word.split("=", 1) for word in words[1:] if _ASSIGNMENT.match(word))
-            continue
-        surrounding = {**exported, **environment}
-        call = Call(
-            tuple(words),
-            surrounding,
-            operator.startswith("&") and not operator.startswith("&&"),
-            bool(wrappers & {"nohup", "setsid"}),
-        )
-        if call.program in SHELLS and (script := _script(words)) is not None:
-            yield from _calls(script, surrounding)
         else:
-            yield call
+            in_background = operator.startswith("&") and not operator.startswith("&&")
+            detached = bool(wrappers & {"nohup", "setsid"})
+            call = Call(tuple(words), {**exported, **environment}, in_background, detached)
+            script = _script(words) if call.program in SHELLS else None
+            yield from [call] if script is None else _calls(script, call.environment)
 
 
 def _simple_commands(text: str) -> Iterator[tuple[list[str], str]]:
     """Words of each simple command, with the operator behind it."""
     for line in text.replace("\\\n", " ").splitlines():
         words: list[str] = []
-        for token in _tokens(line):
-            if _OPERATOR.fullmatch(token):
-                if words:
-                    yield words, token
-                words = []
-            else:
+        for token in [*_tokens(line), ";"]:
+            if not _OPERATOR.fullmatch(token):
                 words.append(token)
-        if words:
-            yield words, ""
+            elif words:
+                yield words, token
+                words = []
 
 
 def _tokens(line: str) -> list[str]:
@@ -109,24 +89,22 @@ def _tokens(line: str) -> list[str]:
         return line.split()
 
 
-def _unwrap(words: list[str]) -> tuple[dict[str, str], list[str], set[str]]:
-    """Environment, program with arguments, and the wrappers before it."""
+def _unwrap(words: list[str]) -> tuple[dict[str, str], set[str]]:
+    """Take from `words` what stands before the program: assignments, and wrappers with their options."""
     environment: dict[str, str] = {}
     wrappers: set[str] = set()
     while words:
         name = PurePosixPath(words[0]).name
         if _ASSIGNMENT.match(words[0]):
-            key, value = words[0].split("=", 1)
+            key, _, value = words.pop(0).partition("=")
             environment[key] = value
-            words = words[1:]
         elif name in WRAPPERS:
-            wrappers.add(name)
-            words = words[1:]
+            wrappers.add(words.pop(0).rpartition("/")[2])
             while words and words[0].startswith("-"):
-                words = words[2 if words[0] in WRAPPERS[name] else 1 :]
+                del words[: 2 if words[0] in WRAPPERS[name] else 1]
         else:
             break
-    return environment, words, wrappers
+    return environment, wrappers
 
 
 def _script(words: list[str]) -> str | None:

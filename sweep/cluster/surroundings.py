@@ -39,9 +39,7 @@ class Surroundings:
 
     def local_path(self, written: str) -> Path:
         """A path of this machine as Ray reads it: `~` is the home, and a relative one begins where `ray up` is run."""
-        if written == "~" or written.startswith("~/"):
-            return self.home / written[2:]
-        return self.folder / written
+        return self.folder / re.sub(r"^~(?=/|$)", str(self.home), written)
 
 
 def locked_versions(lock: Path) -> dict[str, str]:

@@ -21,44 +21,27 @@ PRIVATE = "~/.aws", "~/.ssh", "~/.config/gcloud", "~/.kube", "~/.pgpass", "~/.ne
 def files(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
     """Whether each path is here, and nothing goes along that should not."""
     excluded = [str(pattern) for pattern in items(file.content.get("rsync_exclude"))]
-    ignores = [str(name) for name in items(file.content.get("rsync_filter"))]
+    ignored = {".venv"} if ".gitignore" in items(file.content.get("rsync_filter")) else set()
     for remote, written in mapping(file.content.get("file_mounts")).items():
-        where = f"file_mounts.{remote}"
-        if not isinstance(written, str):
-            yield error(where, type(written).__name__, "a path of this machine")
-            continue
-        if any(written == private or written.startswith(f"{private}/") for private in PRIVATE):
-            yield error(
-                where, written, "nothing: every machine of the cluster would hold your own credentials"
-            )
-        local = surroundings.local_path(written)
-        if not local.exists():
-            # The token has a rule of its own, which says how to make one.
-            if not written.endswith("auth_token"):
-                yield error(
-                    where,
-                    f"{local}: not there",
-                    "a path of this machine; a relative one begins where ray up is run",
-                )
-            continue
-        if local.resolve() == surroundings.folder.resolve() or any((local / name).exists() for name in NEVER):
-            yield warning(
-                where, f"{written}: the whole clone, all of which Ray reads, what is excluded too", PARTS
-            )
-        for name, what in NEVER.items():
-            ignored = name == ".venv" and ".gitignore" in ignores
-            if (
-                (local / name).exists()
-                and not ignored
-                and not any(_covers(pattern, name) for pattern in excluded)
-            ):
-                yield error(
-                    "rsync_exclude", f"no {name}, so that {local / name} is synced", f"{name}: it is {what}"
-                )
+        where, local = f"file_mounts.{remote}", surroundings.local_path(str(written))
+        if any(local.is_relative_to(surroundings.local_path(private)) for private in PRIVATE):
+            wanted = "nothing: every machine of the cluster would hold your own credentials"
+            yield error(where, str(written), wanted)
+        # The token has a rule of its own, which says how to make one.
+        if not isinstance(written, str) or (not local.exists() and local.name != "auth_token"):
+            wanted = "a path of this machine; a relative one begins where ray up is run"
+            yield error(where, f"{local}: not there", wanted)
+        here = {name for name in NEVER if (local / name).exists()}
+        if here or local.resolve() == surroundings.folder.resolve():
+            found = f"{written}: the whole clone, all of which Ray reads, what is excluded too"
+            yield warning(where, found, PARTS)
+        for name in sorted(here - ignored):
+            if not any(_covers(pattern, name) for pattern in excluded):
+                found = f"no {name}, so that {local / name} is synced"
+                yield error("rsync_exclude", found, f"{name}: it is {NEVER[name]}")
     if file.content.get("file_mounts_sync_continuously"):
-        yield warning(
-            "file_mounts_sync_continuously", "true", "false: code would change under a running study"
-        )
+        wanted = "false: code would change under a running study"
+        yield warning("file_mounts_sync_continuously", "true", wanted)
 
 
 def _covers(pattern: str, name: str) -> bool:

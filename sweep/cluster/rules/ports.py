@@ -14,24 +14,20 @@ from sweep.cluster.surroundings import Surroundings
 SSH = 22
 RAY_CLIENT = 10001
 EVERYBODY = "0.0.0.0/0", "::/0"
+FORWARD = "ClusterIP; reach it by kubectl port-forward"
 
 
 def ports(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
     """Ports open to more than the cluster itself; only ssh may be, and better not from everywhere."""
-    yield from _ray_start(file)
-    if file.kind == "kuberay":
-        yield from _kuberay(file)
-    else:
-        yield from _ray_client(file)
-    if file.provider == "aws":
-        yield from _security_group(file)
-    docker = mapping(file.content.get("docker"))
-    for key in ("run_options", "head_run_options", "worker_run_options"):
-        for position, option in enumerate(items(docker.get(key))):
-            if str(option).split("=")[0].split()[0:1] in (["-p"], ["-P"], ["--publish"], ["--publish-all"]):
-                yield error(
-                    f"docker.{key}.{position}", str(option), "nothing: forward ports by ssh (ray attach -p)"
-                )
+    for command, call in file.calls_of("ray", "start"):
+        host = call.option("--dashboard-host")
+        if host is not None and not is_loopback(host):
+            wanted = "127.0.0.1: who reaches the dashboard runs code; see it by ray dashboard or ray attach -p 8265"
+            yield error(command.where, f"--dashboard-host={host}", wanted)
+        if call.option("--ray-client-server-port") is not None:
+            wanted = "nothing: the driver runs on the head, without Ray Client"
+            yield error(command.where, "--ray-client-server-port", wanted)
+    yield from _kuberay(file) if file.kind == "kuberay" else _launcher(file)
 
 
 def is_loopback(host: str) -> bool:
@@ -42,26 +38,20 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _ray_start(file: ClusterFile) -> Iterator[Finding]:
-    for command, call in file.calls_of("ray", "start"):
-        host = call.option("--dashboard-host")
-        if host is not None and not is_loopback(host):
-            wanted = "127.0.0.1: who reaches the dashboard runs code; see it by ray dashboard or ray attach -p 8265"
-            yield error(command.where, f"--dashboard-host={host}", wanted)
-        if call.option("--ray-client-server-port") is not None:
-            yield error(
-                command.where,
-                "--ray-client-server-port",
-                "nothing: the driver runs on the head, without Ray Client",
-            )
-
-
-def _ray_client(file: ClusterFile) -> Iterator[Finding]:
-    """`ray start --head` of 2.60 always starts it; no option turns it off, and a container cannot do without."""
+def _launcher(file: ClusterFile) -> Iterator[Finding]:
+    # `ray start --head` of 2.60 always starts Ray Client's server, and no option turns that off.
     heads = [command for command, call in file.calls_of("ray", "start") if "--head" in call.words]
     if heads and not any("util.client.server" in command.text for command in file.commands):
         found = f"Ray Client's server stays, on port {RAY_CLIENT} of the head's private address"
         yield warning(heads[0].where, found, "then: pkill -u $(id -u) -f '[r]ay.util.client.server' || true")
+    if file.provider == "aws":
+        yield from _security_group(file)
+    docker = mapping(file.content.get("docker"))
+    for key in ("run_options", "head_run_options", "worker_run_options"):
+        for position, option in enumerate(map(str, items(docker.get(key)))):
+            if option.split("=")[0].split()[0:1] in (["-p"], ["-P"], ["--publish"], ["--publish-all"]):
+                wanted = "nothing: forward ports by ssh (ray attach -p)"
+                yield error(f"docker.{key}.{position}", option, wanted)
 
 
 def _security_group(file: ClusterFile) -> Iterator[Finding]:
@@ -74,27 +64,19 @@ def _security_group(file: ClusterFile) -> Iterator[Finding]:
         for node in mapping(file.content.get("available_node_types")).values()
     ]
     if "GroupName" not in group and not (own_groups and all(own_groups)):
-        yield warning(
-            "provider.security_group.GroupName",
-            "not given: in the group that Ray makes, ssh is open to everybody",
-            "a group made beforehand, with ssh from your network and everything from itself",
-        )
+        found = "not given: in the group that Ray makes, ssh is open to everybody"
+        wanted = "a group made beforehand, with ssh from your network and everything from itself"
+        yield warning("provider.security_group.GroupName", found, wanted)
 
 
 def _ingress(where: str, rule: dict[str, Any]) -> Iterator[Finding]:
-    ranges = [
-        str(mapping(entry).get(key))
-        for field, key in (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"))
-        for entry in items(rule.get(field))
-    ]
-    if not ranges:
-        return
-    first, last = rule.get("FromPort"), rule.get("ToPort")
-    if str(rule.get("IpProtocol")) == "-1" or (first, last) != (SSH, SSH):
-        opened = "all ports" if str(rule.get("IpProtocol")) == "-1" else f"ports {first} to {last}"
-        yield error(
-            where, f"{opened} open to {', '.join(ranges)}", "ssh only; forward the rest (ray attach -p)"
-        )
+    ranges = [str(mapping(entry).get("CidrIp")) for entry in items(rule.get("IpRanges"))]
+    ranges += [str(mapping(entry).get("CidrIpv6")) for entry in items(rule.get("Ipv6Ranges"))]
+    opened = f"ports {rule.get('FromPort')} to {rule.get('ToPort')}"
+    is_ssh = str(rule.get("IpProtocol")) != "-1" and opened == f"ports {SSH} to {SSH}"
+    if ranges and not is_ssh:
+        wanted = "ssh only; forward the rest (ray attach -p)"
+        yield error(where, f"{opened} open to {', '.join(ranges)}", wanted)
     elif set(ranges) & set(EVERYBODY):
         yield warning(where, f"ssh open to {', '.join(ranges)}", "the addresses of your network")
 
@@ -102,36 +84,23 @@ def _ingress(where: str, rule: dict[str, Any]) -> Iterator[Finding]:
 def _kuberay(file: ClusterFile) -> Iterator[Finding]:
     head, where = mapping(file.content.get("headGroupSpec")), f"{file.root}headGroupSpec"
     if head.get("serviceType", "ClusterIP") != "ClusterIP":
-        yield error(
-            f"{where}.serviceType", str(head["serviceType"]), "ClusterIP; reach it by kubectl port-forward"
-        )
+        yield error(f"{where}.serviceType", str(head["serviceType"]), FORWARD)
     if head.get("enableIngress"):
         yield error(f"{where}.enableIngress", "true", "false; reach the dashboard by kubectl port-forward")
-    started = mapping(head.get("rayStartParams"))
-    if "ray-client-server-port" in started:
-        yield error(
-            f"{where}.rayStartParams.ray-client-server-port",
-            "given",
-            "nothing: the driver runs in the head pod",
-        )
-    for container in containers(head):
-        if any(mapping(port).get("containerPort") == RAY_CLIENT for port in items(container.get("ports"))):
-            yield warning(
-                f"{where}.template.spec.containers",
-                f"port {RAY_CLIENT}, Ray Client's",
-                "nothing: leave it out",
-            )
+    if "ray-client-server-port" in mapping(head.get("rayStartParams")):
+        wanted = "nothing: the driver runs in the head pod"
+        yield error(f"{where}.rayStartParams.ray-client-server-port", "given", wanted)
+    listed = [mapping(port) for container in containers(head) for port in items(container.get("ports"))]
+    if any(port.get("containerPort") == RAY_CLIENT for port in listed):
+        found = f"port {RAY_CLIENT}, Ray Client's"
+        yield warning(f"{where}.template.spec.containers", found, "nothing: leave it out")
     if pod_spec(head).get("hostNetwork"):
-        yield error(
-            f"{where}.template.spec.hostNetwork", "true", "false: the ports would be those of the machine"
-        )
+        wanted = "false: the ports would be those of the machine"
+        yield error(f"{where}.template.spec.hostNetwork", "true", wanted)
     for document in file.documents:
         kind = mapping(document.get("spec")).get("type")
         if document.get("kind") == "Service" and kind in ("LoadBalancer", "NodePort"):
-            yield error("kind: Service, spec.type", str(kind), "ClusterIP; reach it by kubectl port-forward")
+            yield error("kind: Service, spec.type", str(kind), FORWARD)
     if not any(document.get("kind") == "NetworkPolicy" for document in file.documents):
-        yield warning(
-            "kind: NetworkPolicy",
-            "none in this file",
-            "one that lets in the cluster's pods and the operator only",
-        )
+        wanted = "one that lets in the cluster's pods and the operator only"
+        yield warning("kind: NetworkPolicy", "none in this file", wanted)

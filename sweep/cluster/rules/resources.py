@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sweep.cluster.cloud_machines import nearest_type
 from sweep.cluster.cluster_file import ClusterFile, NodeType
 from sweep.cluster.finding import Finding, error, warning
 from sweep.cluster.launcher import MODEL_KEYS
-from sweep.cluster.rules.schema import PLACEHOLDER
+from sweep.cluster.rules.placeholders import PLACEHOLDER
 from sweep.cluster.surroundings import Surroundings, UnitNeeds
 
 
 def resources(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
     """Declared CPUs and GPUs against the clouds' catalogues, and against one unit of a study."""
+    if not file.node_types:
+        wanted = (
+            "one type for the head and one or more for workers: else Ray starts machines of its own choice"
+        )
+        yield error("available_node_types", "not given", wanted)
     for node in file.node_types:
-        yield from _unchecked(file, node)
+        if node.model and node.machine.gpus is None and not PLACEHOLDER.search(node.model):
+            where = f"{node.where}.node_config.{MODEL_KEYS[file.provider]}"
+            wanted = "a type of this cloud; its CPUs and GPUs could not be checked"
+            yield warning(where, f"{node.model}: not known here", wanted)
         yield from _against_catalogue(file, node)
     if file.provider in ("aws", "gcp"):
         for node in file.head_types:
@@ -24,23 +31,6 @@ def resources(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding
                 yield warning(f"{node.where}.resources.CPU", _amount(node.declared.cpus), wanted)
     if surroundings.unit is not None and file.worker_types:
         yield from _fits(file.worker_types, surroundings.unit)
-
-
-def _unchecked(file: ClusterFile, node: NodeType) -> Iterator[Finding]:
-    """A machine type about whose GPUs nothing is known here: misspelt, or newer than our lists."""
-    if node.model is None or node.machine.gpus is not None or PLACEHOLDER.search(node.model):
-        return
-    where = f"{node.where}.node_config.{MODEL_KEYS[file.provider]}"
-    nearest = nearest_type(file.provider, node.model)
-    if nearest == node.model:
-        found, wanted = (
-            "its GPUs are not known here, and could not be checked",
-            "resources as the cloud lists them",
-        )
-    else:
-        found = "unknown type, CPU and GPU could not be checked"
-        wanted = f"did you mean {nearest}?" if nearest else "a machine type of this cloud"
-    yield warning(where, f"{node.model}: {found}", wanted)
 
 
 def _against_catalogue(file: ClusterFile, node: NodeType) -> Iterator[Finding]:
@@ -57,24 +47,20 @@ def _against_catalogue(file: ClusterFile, node: NodeType) -> Iterator[Finding]:
             wanted = f"{there:g}: a {node.model} has them, and those that are not declared are paid for and not used"
             yield warning(where, f"{declared:g}", wanted)
         elif name == "GPU" and there and declared is None and file.provider == "gcp":
-            yield error(
-                where, "not given", f"{there:g}: on GCP Ray starts machines only for what is written here"
-            )
+            wanted = f"{there:g}: on GCP Ray starts machines only for what is written here"
+            yield error(where, "not given", wanted)
 
 
 def _fits(workers: list[NodeType], unit: UnitNeeds) -> Iterator[Finding]:
     """Whether a unit fits on a worker of one type at least; types about which nothing is known may do."""
-    if any(_has_room(node, unit) for node in workers):
-        return
+    for node in workers:
+        there = [(node.capacity.cpus, unit.cpu), (node.capacity.gpus, unit.gpu)]
+        if all(amount is None or needed <= amount for amount, needed in there):
+            return
     wanted = f"a type with {unit.cpu:g} CPUs and {unit.gpu:g} GPUs, or smaller resources in {unit.source}"
     for node in workers:
         has = f"{_amount(node.capacity.cpus)} CPUs, {_amount(node.capacity.gpus)} GPUs"
         yield error(f"{node.where}.resources", f"{has}: too small for a unit", wanted)
-
-
-def _has_room(node: NodeType, unit: UnitNeeds) -> bool:
-    cpus, gpus = node.capacity.cpus, node.capacity.gpus
-    return (cpus is None or unit.cpu <= cpus) and (gpus is None or unit.gpu <= gpus)
 
 
 def _amount(value: float | None) -> str:

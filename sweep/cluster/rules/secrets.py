@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from sweep.cluster.cluster_file import ClusterFile, items, leaves, mapping
+from sweep.cluster.cluster_file import ClusterFile, leaves
 from sweep.cluster.finding import Finding, error
 from sweep.cluster.surroundings import Surroundings
 from sweep.storage.credentials import SECRET_KEYS, holds_secret
@@ -32,9 +31,7 @@ NO_SECRET = re.compile(
     r"\$|[~./]|<|FILL_IN|(true|false|null|none|required|optional|token|disabled)$", re.IGNORECASE
 )
 """How a value begins that is a variable, a path, or a word with another meaning."""
-INSTEAD = (
-    "leave it out: a file that file_mounts ships, a role of the machine, or a Kubernetes Secret holds it"
-)
+INSTEAD = "leave it out: a file in file_mounts, a role of the machine, or a Kubernetes Secret holds it"
 
 
 def secrets(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
@@ -43,10 +40,13 @@ def secrets(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
         if document.get("kind") == "Secret" and (document.get("data") or document.get("stringData")):
             yield error("kind: Secret", "its content, in this file", "kubectl create secret, from the shell")
             continue
-        for where, value in leaves(document):
-            if isinstance(value, str) and (kind := _secret_in(where.rpartition(".")[2], value)):
+        values = dict(leaves(document))
+        for where, value in values.items():
+            # `env: [{name: PASSWORD, value: ...}]`: a name and its value are two fields.
+            parent, dot, key = where.rpartition(".")
+            name = str(values.get(f"{parent}{dot}name", key)) if key == "value" else key
+            if isinstance(value, str) and (kind := _secret_in(name, value)):
                 yield error(where, f"{kind} (not shown)", INSTEAD)
-        yield from _environments(document)
 
 
 def _secret_in(key: str, value: str) -> str | None:
@@ -67,23 +67,3 @@ def _secret_in(key: str, value: str) -> str | None:
 def _is_secret(name: str, value: str) -> bool:
     named = bool(SECRET_KEYS.search(name) or ACCESS_KEY.search(name)) and not HARMLESS.search(name)
     return named and bool(value) and not NO_SECRET.match(value)
-
-
-def _environments(value: Any, where: str = "") -> Iterator[Finding]:
-    """`env: [{name: PASSWORD, value: ...}]`, where name and value are two fields."""
-    if isinstance(value, dict):
-        for key, content in value.items():
-            place = f"{where}.{key}" if where else str(key)
-            if key == "env":
-                for number, entry in enumerate(map(mapping, items(content))):
-                    name, literal = str(entry.get("name", "")), entry.get("value")
-                    if isinstance(literal, str) and _is_secret(name, literal):
-                        yield error(
-                            f"{place}.{number}.value",
-                            f"the value of {name} (not shown)",
-                            "valueFrom.secretKeyRef",
-                        )
-            yield from _environments(content, place)
-    elif isinstance(value, list):
-        for position, content in enumerate(value):
-            yield from _environments(content, f"{where}.{position}")

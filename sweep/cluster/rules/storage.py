@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from sweep.cluster.cluster_file import ClusterFile, Command
+from sweep.cluster.cluster_file import ClusterFile, Command, items, mapping
 from sweep.cluster.finding import Finding, error, warning
 from sweep.cluster.shell import Call
 from sweep.cluster.surroundings import Surroundings
@@ -21,105 +21,76 @@ def storage(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
     declared = _declared(file)
     head, workers = declared | file.head_mounts, declared | file.worker_mounts
     for command in file.commands:
-        mounted, exported = _folders(command)
-        head |= (mounted | exported) if command.on_head else set()
-        workers |= mounted if command.on_workers else set()
-    yield from _declared_elsewhere(file, declared, head | workers)
-    for command in file.commands:
-        for call in command.calls:
-            yield from _mount_options(command, call)
-            if call.program == "respsweep":
-                yield from _used(file, command, call, head, workers)
-    if not workers and not _paths(file):
-        yield warning(
-            "metadata.shared_storage" if file.kind == "launcher" else f"{file.root}workerGroupSpecs",
-            "nothing here mounts storage that all machines share",
-            "a mount on head and workers; its folder, if every machine mounts it by itself; or --studies s3://...",
-        )
+        if command.on_head and "exports" in command.text:
+            head |= set(EXPORT.findall(command.text))
+    for command, call in file.calls:
+        head |= _mounted(call) if command.on_head else set()
+        workers |= _mounted(call) if command.on_workers else set()
+    yield from _unused(file, declared, head | workers)
+    given = [
+        (command, option, place)
+        for command, call in file.calls_of("respsweep")
+        for option in OPTIONS
+        if (place := call.option(option))
+    ]
+    for command, option, place in given:
+        roles = {"the head": head, "the workers": workers}
+        missing = [role for role, folders in roles.items() if not _lies_in(place, folders)]
+        if missing and "://" not in place:
+            found = f"{option} {place}: not seen to be mounted on {' and '.join(missing)}"
+            wanted = "a folder below a mount that all machines share, or an address such as s3://bucket/lab"
+            hidden = file.provider == "local" and place.startswith("/")
+            yield (warning if hidden else error)(command.where, found, wanted)
+    if not workers and not given:
+        where = "metadata.shared_storage" if file.kind == "launcher" else f"{file.root}workerGroupSpecs"
+        wanted = "a mount on head and workers; its folder, if every machine mounts it by itself; or --studies s3://..."
+        yield warning(where, "nothing here mounts storage that all machines share", wanted)
+    for command, call in file.calls:
+        yield from _mount_options(command, call)
 
 
 def _declared(file: ClusterFile) -> set[str]:
     """Folders that the owner says every machine mounts by itself."""
-    metadata = file.content.get("metadata")
-    declared = metadata.get("shared_storage", []) if isinstance(metadata, dict) else []
-    return {str(folder) for folder in ([declared] if isinstance(declared, str) else declared)}
+    declared = mapping(file.content.get("metadata")).get("shared_storage")
+    return {declared} if isinstance(declared, str) else {str(folder) for folder in items(declared)}
 
 
-def _declared_elsewhere(file: ClusterFile, declared: set[str], mounted: set[str]) -> Iterator[Finding]:
+def _unused(file: ClusterFile, declared: set[str], mounted: set[str]) -> Iterator[Finding]:
     """Folders that the owner declares and no command uses, while commands use others that nothing mounts."""
-    used = {place: None for command in file.commands for call in command.calls for place in _storage_of(call)}
-    other = [place for place in used if not _lies_in(place, mounted)]
-    for folder in sorted(declared):
-        if other and not any(_lies_in(place, {folder}) for place in used):
-            found = f"{folder}, which no command uses; they use {', '.join(other)}"
-            yield warning(
-                "metadata.shared_storage", found, "one folder in both, the one that every machine mounts"
-            )
+    used = list(dict.fromkeys(place for _, call in file.calls for place in _written_to(call)))
+    others = [place for place in used if not _lies_in(place, mounted)]
+    for folder in declared:
+        if others and not any(_lies_in(place, {folder}) for place in used):
+            found = f"{folder}, which no command uses; they use {', '.join(others)}"
+            wanted = "one folder in both, the one that every machine mounts"
+            yield warning("metadata.shared_storage", found, wanted)
 
 
-def _storage_of(call: Call) -> list[str]:
+def _mounted(call: Call) -> set[str]:
+    """The folder that a call mounts, or sees that it is mounted."""
+    folders = [word for word in call.words[1:] if word.startswith("/")]
+    return set(folders[-1:]) if call.program in ("mount", "mountpoint", "findmnt", "mount.nfs4") else set()
+
+
+def _written_to(call: Call) -> Iterator[str]:
     """Absolute paths of folders that a call makes, or lets respsweep write to."""
-    if call.program == "mkdir" or call.is_call_of("install", "-d"):
-        return [word for word in call.words if word.startswith("/")]
+    words = call.words if call.program == "mkdir" or call.is_call_of("install", "-d") else ()
     if call.program == "respsweep":
-        places = [call.option(option) for option in (*OPTIONS, "--artifacts")]
-        return [place for place in places if place and place.startswith("/")]
-    return []
-
-
-def _folders(command: Command) -> tuple[set[str], set[str]]:
-    """Folders that a command mounts, or sees that they are mounted; and those that it exports."""
-    mounted = {
-        paths[-1]
-        for call in command.calls
-        if call.program in ("mount", "mountpoint", "findmnt", "mount.nfs4")
-        and (paths := [word for word in call.words[1:] if word.startswith("/")])
-    }
-    exported = set(EXPORT.findall(command.text)) if "exports" in command.text else set()
-    return mounted, exported
-
-
-def _used(
-    file: ClusterFile, command: Command, call: Call, head: set[str], workers: set[str]
-) -> Iterator[Finding]:
-    for option in OPTIONS:
-        place = call.option(option)
-        if not place or "://" in place:
-            continue
-        missing = [
-            name for name, folders in (("head", head), ("workers", workers)) if not _lies_in(place, folders)
-        ]
-        if missing:
-            found = f"{option} {place}: not seen to be mounted on the {' and the '.join(missing)}"
-            wanted = "a folder below a mount that all machines share, or an address such as s3://bucket/lab"
-            hidden = file.provider == "local" and place.startswith("/")
-            yield (warning if hidden else error)(command.where, found, wanted)
-
-
-def _paths(file: ClusterFile) -> list[str]:
-    return [
-        place
-        for _, call in file.calls_of("respsweep")
-        for option in OPTIONS
-        if (place := call.option(option))
-    ]
+        words = [call.option(option) or "" for option in (*OPTIONS, "--artifacts")]
+    yield from (word for word in words if word.startswith("/"))
 
 
 def _lies_in(place: str, folders: set[str]) -> bool:
-    path = PurePosixPath(place)
-    return any(path == PurePosixPath(folder) or PurePosixPath(folder) in path.parents for folder in folders)
+    return any(PurePosixPath(place).is_relative_to(folder) for folder in folders)
 
 
 def _mount_options(command: Command, call: Call) -> Iterator[Finding]:
     if not call.program.startswith("mount") or not any("nfs" in word for word in call.words):
         return
-    options = {option for word in call.words if "=" in word or "," in word for option in word.split(",")}
-    if "soft" in options or "soft" in call.words:
-        yield error(
-            command.where, "NFS mounted soft", "hard: a write may fail half-way when the server is away"
-        )
-    versions = {option.split("=")[1] for option in options if option.startswith(("vers=", "nfsvers="))}
-    if any(version.startswith(("2", "3")) for version in versions) or "nolock" in options:
-        yield error(
-            command.where, "NFS without the locks of version 4", "nfsvers=4.1 or newer: a study is locked"
-        )
+    options = {option for word in call.words for option in word.split(",")}
+    if "soft" in options:
+        wanted = "hard: a write may fail half-way when the server is away"
+        yield error(command.where, "NFS mounted soft", wanted)
+    if "nolock" in options or any(re.match(r"(nfs)?vers=[23]", option) for option in options):
+        wanted = "nfsvers=4.1 or newer: a study is locked"
+        yield error(command.where, "NFS without the locks of version 4", wanted)

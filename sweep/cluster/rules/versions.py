@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from sweep.cluster.cluster_file import ClusterFile, Command, leaves
+from sweep.cluster.cluster_file import ClusterFile, leaves
 from sweep.cluster.finding import Finding, error, warning
 from sweep.cluster.shell import Call
 from sweep.cluster.surroundings import Surroundings
@@ -17,49 +17,41 @@ PINNED = "ray", "torch", "torchaudio", "mlflow", "optuna"
 """Packages whose versions must be the same everywhere: they talk to each other, or write what others read."""
 OLDEST_PYTHON = Version("3.11")
 IMAGES = "image", "head_image", "worker_image"
-RAY_IMAGE = re.compile(r"(?:.*/)?(?:rayproject/)?ray(?:-ml)?:(?P<tag>\S+)")
+RAY_IMAGE = re.compile(r"(?:.*/)?(?:rayproject/)?ray(?:-ml)?:(?P<version>\d[\w.]*)\S*")
 WHEEL = re.compile(r"/(?P<name>[\w.]+)-(?P<version>\d[^-/]*)-[^/]*\.whl")
 PYTHONS = re.compile(r"\bpython(?:=|==)?(3\.\d+)\b|(?:-|\b)(?:py|cp)(3)(\d+)\b")
 
 
 def versions(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
     """Packages, images and Pythons that commands and fields name."""
-    for command in file.commands:
-        for call in command.calls:
-            yield from _pip(command, call, surroundings)
-    for where, image in _images(file):
+    images = list(_images(file))
+    for command, call in file.calls:
+        yield from _pip(command.where, call, surroundings)
+    for where, image in images:
         yield from _image(where, image, surroundings)
-    yield from _pythons(file, surroundings)
-    if file.kind == "launcher" and not _installs(file) and not any(_images(file)):
-        yield warning(
-            "setup_commands",
-            "nothing installs respsweep",
-            "cd ~/respsweep && make .venv/ready, on every machine",
-        )
+    if file.kind == "kuberay":
+        yield from _ray_version(f"{file.root}rayVersion", file.content.get("rayVersion"), surroundings)
+    yield from _pythons([*((each.where, each.text) for each in file.commands), *images], surroundings)
+    if file.kind == "launcher" and not images and not any(_installs(call) for _, call in file.calls):
+        wanted = "cd ~/respsweep && make .venv/ready, on every machine"
+        yield warning("setup_commands", "nothing installs respsweep", wanted)
 
 
-def ray_version(where: str, version: str | None, surroundings: Surroundings) -> Iterator[Finding]:
-    """A field that names Ray's version, against the lock file."""
-    locked = surroundings.pins["ray"]
-    if version != locked:
-        yield error(where, version or "not given", f"{locked}, as in requirements.lock")
+def _ray_version(where: str, version: str | None, surroundings: Surroundings) -> Iterator[Finding]:
+    if version != (locked := surroundings.pins["ray"]):
+        yield error(where, str(version or "not given"), f"{locked}, as in requirements.lock")
 
 
-def _pip(command: Command, call: Call, surroundings: Surroundings) -> Iterator[Finding]:
-    if "install" not in call.words or not any(
-        re.fullmatch(r"pip3?(\.\d+)?|pip|uv", _name(word)) for word in call.words
-    ):
+def _pip(where: str, call: Call, surroundings: Surroundings) -> Iterator[Finding]:
+    programs = {word.rpartition("/")[2] for word in call.words}
+    if "install" not in call.words or not any(re.fullmatch(r"pip[\d.]*|uv", name) for name in programs):
         return
-    for word in call.words[call.words.index("install") + 1 :]:
-        name, version = _requirement(word)
-        if name not in PINNED or name not in surroundings.pins:
-            continue
-        locked = surroundings.pins[name]
-        if version != locked:
+    for name, version in map(_requirement, call.words[call.words.index("install") + 1 :]):
+        locked = surroundings.pins.get(name)
+        if name in PINNED and locked is not None and version != locked:
             found = f"pip install {name}, " + ("unpinned" if version is None else f"version {version}")
-            yield error(
-                command.where, found, f"{name}=={locked}, as in requirements.lock, or make .venv/ready"
-            )
+            wanted = f"{name}=={locked}, as in requirements.lock, or make .venv/ready"
+            yield error(where, found, wanted)
 
 
 def _requirement(word: str) -> tuple[str, str | None]:
@@ -74,10 +66,6 @@ def _requirement(word: str) -> tuple[str, str | None]:
     return requirement.name.lower(), pins[0] if pins and "*" not in pins[0] else None
 
 
-def _name(word: str) -> str:
-    return word.rpartition("/")[2]
-
-
 def _images(file: ClusterFile) -> Iterator[tuple[str, str]]:
     for where, value in leaves(file.content, file.root.rstrip(".")):
         *parents, key = where.split(".")
@@ -90,40 +78,28 @@ def _image(where: str, image: str, surroundings: Surroundings) -> Iterator[Findi
     if "@sha256:" in image:
         return
     if not tag or tag.startswith(("latest", "nightly")):
-        yield error(
-            where, image, "a tag that names a version, or a digest: this one changes under a running study"
-        )
+        wanted = "a tag that names a version, or a digest: this one changes under a running study"
+        yield error(where, image, wanted)
     elif ray := RAY_IMAGE.fullmatch(image):
-        version = ray["tag"].partition("-")[0]
-        try:
-            Version(version)
-        except InvalidVersion:
-            return
-        yield from ray_version(where, version, surroundings)
+        yield from _ray_version(where, ray["version"], surroundings)
 
 
-def _pythons(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
+def _pythons(texts: list[tuple[str, str]], surroundings: Surroundings) -> Iterator[Finding]:
     named: dict[str, str] = {}
-    for where, text in [*((command.where, command.text) for command in file.commands), *_images(file)]:
+    for where, text in texts:
         for dotted, major, minor in PYTHONS.findall(text):
             named.setdefault(dotted or f"{major}.{minor}", where)
     for python, where in named.items():
         if Version(python) < OLDEST_PYTHON:
             yield error(where, f"Python {python}", f"Python {OLDEST_PYTHON} or newer")
     if len(named) > 1:
-        found = f"Python {' and '.join(sorted(named))}"
-        yield error(
-            next(iter(named.values())), found, "one Python for head and workers: Ray refuses to mix them"
-        )
+        wanted = "one Python for head and workers: Ray refuses to mix them"
+        yield error(next(iter(named.values())), f"Python {' and '.join(sorted(named))}", wanted)
     elif named and (python := next(iter(named))) != surroundings.python:
         wanted = f"{surroundings.python}, as here, if you connect from this machine; on the head it does not matter"
         yield warning(named[python], f"Python {python}", wanted)
 
 
-def _installs(file: ClusterFile) -> bool:
-    return any(
-        (call.program == "make" and ".venv/ready" in call.words)
-        or "requirements.lock" in " ".join(call.words)
-        for command in file.commands
-        for call in command.calls
-    )
+def _installs(call: Call) -> bool:
+    makes = call.program == "make" and ".venv/ready" in call.words
+    return makes or any("requirements.lock" in word for word in call.words)

@@ -1,16 +1,13 @@
-import io
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from data.settings import ConfigError
 from sweep.cli import main
 from sweep.cluster.check import check_cluster_file
-from sweep.cluster.finding import error, findings_table
 from sweep.cluster.surroundings import Surroundings
 
 TINY = "cluster_name: breath\nprovider: {type: local, head_ip: 10.0.0.1, worker_ips: [10.0.0.2]}\n"
@@ -21,20 +18,14 @@ def test_files_with_nothing_wrong_are_fine(launcher, kuberay) -> None:
     assert kuberay() == []
 
 
-def test_a_key_written_twice_is_an_error_that_names_both_lines(here: Surroundings) -> None:
-    path = here.folder / "cluster.yaml"
-    path.write_text(TINY + "auth: {ssh_user: a, ssh_user: b}\n")
-    findings = check_cluster_file(path, here).findings
-    assert (
-        error("auth.ssh_user", "written twice, in lines 3 and 3", "once: only the last one counts")
-        in findings
-    )
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a: [", "line 1 not valid YAML"),
+        (
+            f"{TINY}auth: {{ssh_user: a, ssh_user: b}}\n",
+            "line 3 not valid YAML: the key 'ssh_user' is written twice",
+        ),
         ("kind: Deployment\n", "neither a file for ray up"),
         ("", "neither a file for ray up"),
         ("- 1\n", "neither a file for ray up"),
@@ -72,17 +63,6 @@ def test_a_finding_about_a_command_quotes_how_it_begins(launcher) -> None:
     )
     assert finding.where == "head_start_ray_commands.3"
     assert finding.quote == "respsweep run space.yaml --address auto --studies /home/x"
-    table = Console(width=300, file=io.StringIO())
-    table.print(findings_table([finding]))
-    assert "head_start_ray_commands: respsweep run" in table.file.getvalue()  # type: ignore[attr-defined]
-
-
-def test_a_long_key_path_is_shown_whole() -> None:
-    where = f"available_node_types.{'gpu' * 20}.node_config"
-    table = Console(width=80, file=io.StringIO())
-    table.print(findings_table([error(where, "found", "wanted")]))
-    printed = table.file.getvalue()  # type: ignore[attr-defined]
-    assert where in "".join(line.split("│")[2].strip() for line in printed.splitlines() if "│" in line)
 
 
 def test_a_long_command_is_cut_between_words(launcher) -> None:
@@ -121,10 +101,10 @@ def test_the_command_says_what_it_checked_and_its_exit_status_tells_errors(
     )
     assert run(monkeypatch, str(path)) == 0
     printed = capsys.readouterr().out
-    assert "0 errors, 4 warnings; checked: keys written twice, Ray's schema" in printed
+    assert "0 errors, 3 warnings; checked: what Ray refuses, secrets" in printed
     path.write_text(path.read_text().replace("RAY_enable_autoscaler_v2=0 ", ""))
     assert run(monkeypatch, str(path)) == 1
-    assert "1 error, 4 warnings" in capsys.readouterr().out
+    assert "1 error, 3 warnings" in capsys.readouterr().out
 
 
 def test_units_of_a_study_file_are_held_against_the_workers(
@@ -139,13 +119,15 @@ def test_units_of_a_study_file_are_held_against_the_workers(
     assert "a type with 9 CPUs and 0 GPUs" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_check_imports_neither_ray_nor_torch() -> None:
+def test_a_check_imports_of_the_heavy_libraries_ray_alone_and_nothing_is_printed() -> None:
     code = (
         "import sys; from pathlib import Path; from sweep.cluster.check import check_cluster_file\n"
         "from sweep.cluster.surroundings import Surroundings\n"
+        "heavy = {'ray', 'torch', 'mlflow', 'optuna'}\n"
+        "print(heavy & set(sys.modules))\n"
         "check_cluster_file(Path('cluster.yaml'), Surroundings.here())\n"
-        "print(sorted({'ray', 'torch', 'mlflow', 'jsonschema'} & set(sys.modules)))"
+        "print(heavy & set(sys.modules))"
     )
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("['jsonschema']\n", "")
+    assert (done.stdout, done.stderr) == ("set()\n{'ray'}\n", "")

@@ -1,6 +1,6 @@
 import pytest
 
-from sweep.cluster.cloud_machines import aws_machine, aws_types, gcp_machine, nearest_type
+from sweep.cluster.cloud_machines import aws_machine, aws_types, gcp_machine
 from sweep.cluster.cluster_file import Capacity
 
 
@@ -49,28 +49,10 @@ def test_gcp_machines_are_known_by_name_and_accelerators(
     assert gcp_machine(name, {"guestAccelerators": added}) == Capacity(cpus, gpus)
 
 
-@pytest.mark.parametrize(
-    ("provider", "name", "nearest"),
-    [
-        ("aws", "g6.xlage", "g6.xlarge"),
-        ("aws", "G5.xlarge", "g5.xlarge"),
-        ("aws", "g6.xlarge", "g6.xlarge"),
-        ("gcp", "g2-standrad-4", "g2-standard-4"),
-        ("gcp", "a2-highgpu1g", "a2-highgpu-1g"),
-        ("gcp", "?", None),
-    ],
-)
-def test_a_misspelt_machine_is_told_by_the_nearest_name(
-    provider: str, name: str, nearest: str | None
-) -> None:
-    assert nearest_type(provider, name) == nearest
-
-
 def test_without_botocore_families_alone_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweep.cluster.cloud_machines.importlib.util.find_spec", lambda name: None)
     aws_types.cache_clear()
     try:
         assert aws_machine("g6.xlarge") == Capacity(4, 1)
-        assert nearest_type("aws", "g6.xlage") is None
     finally:
         aws_types.cache_clear()

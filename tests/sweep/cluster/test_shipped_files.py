@@ -150,7 +150,7 @@ def test_what_rays_autoscaler_reads_of_the_rayjob_is_valid() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shell_can_read_every_command(name: str) -> None:
-    file, _ = read_cluster_file(ROOT / name)
+    file = read_cluster_file(ROOT / name)
     assert file.commands
     for command in file.commands:
         done = subprocess.run(["bash", "-n", "-c", command.text], capture_output=True, text=True)

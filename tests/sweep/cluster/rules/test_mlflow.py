@@ -45,9 +45,8 @@ def test_a_server_on_every_worker_is_an_error(launcher) -> None:
     assert (finding.level, finding.found) == ("error", "an MLflow server on every worker")
 
 
-def test_no_server_is_a_warning(launcher) -> None:
-    (finding,) = launcher(lambda file: file["head_start_ray_commands"].pop(2))
-    assert (finding.level, finding.where) == ("warning", "head_start_ray_commands")
+def test_without_a_server_studies_keep_their_runs_themselves(launcher) -> None:
+    assert launcher(lambda file: file["head_start_ray_commands"].pop(2)) == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,6 @@ def test_no_server_is_a_warning(launcher) -> None:
     [
         ("http://127.0.0.1:5001", "--tracking-uri to port 5001 of the head"),
         ("http://localhost", "--tracking-uri to port 80 of the head"),
-        ("http://10.0.0.1:5000", "--tracking-uri to 10.0.0.1"),
         ("http://127.0.0.1:port", "--tracking-uri that is no address"),
     ],
 )

@@ -66,18 +66,6 @@ def test_own_machines_need_the_older_autoscaler(launcher) -> None:
     assert (finding.level, finding.found) == ("error", "RAY_enable_autoscaler_v2 not 0")
 
 
-def test_own_machines_that_are_left_out_are_a_warning(launcher) -> None:
-    def one_of_two(file) -> None:
-        local(file)
-        file["head_start_ray_commands"][0] = (
-            f"RAY_enable_autoscaler_v2=0 {file['head_start_ray_commands'][0]}"
-        )
-        file["max_workers"] = 1
-
-    (finding,) = launcher(one_of_two)
-    assert (finding.level, finding.where, finding.found) == ("warning", "max_workers", "1")
-
-
 @pytest.mark.parametrize(
     ("spoil", "where"),
     [

@@ -3,8 +3,6 @@ import pytest
 from sweep.cluster.finding import Finding, error
 from sweep.cluster.surroundings import Surroundings
 
-ADDRESS = "an address or name at which the machines reach each other: 10.0.0.10"
-
 
 def own(head: object = "10.0.0.1", workers: object = ("10.0.0.2", "10.0.0.3"), **more: object):
     def spoil(file) -> None:
@@ -17,53 +15,35 @@ def own(head: object = "10.0.0.1", workers: object = ("10.0.0.2", "10.0.0.3"), *
     return spoil
 
 
-@pytest.mark.parametrize(
-    "address", ["10.0.0.9", "fd00::9", "gpu-9", "gpu_9", "gpu9.lab.example.org", "FILL_IN_WORKER"]
-)
+@pytest.mark.parametrize("address", ["10.0.0.9", "fd00::9", "gpu-9", "FILL_IN_WORKER"])
 def test_addresses_and_names_are_fine(launcher, address: str) -> None:
     findings: list[Finding] = launcher(own(workers=("10.0.0.2", address)))
     assert [finding for finding in findings if "FILL_IN" not in finding.found] == []
 
 
-@pytest.mark.parametrize(
-    "address", ["192.168.7.321", "10.0.0", "lab@10.0.0.2", "10.0.0.2:22", "localhost", ""]
-)
-def test_what_is_no_address_is_an_error(launcher, address: str) -> None:
-    where = "provider.worker_ips.1"
-    assert launcher(own(workers=("10.0.0.2", address))) == [error(where, f"{address}: no address", ADDRESS)]
-    assert error("provider.head_ip", f"{address}: no address", ADDRESS) in launcher(own(head=address))
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "224.0.0.1"])
-def test_workers_do_not_find_a_head_at_an_address_of_their_own(launcher, address: str) -> None:
-    found = f"{address}: no address of one machine for others"
-    assert launcher(own(head=address)) == [error("provider.head_ip", found, ADDRESS)]
-
-
-def test_numbers_are_no_addresses(launcher) -> None:
-    assert launcher(own(workers=("10.0.0.2", 10.5))) == [
-        error("provider.worker_ips.1", "10.5: no text", ADDRESS)
-    ]
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "::1"])
+def test_machines_do_not_find_each_other_at_an_address_of_their_own(launcher, address: str) -> None:
+    wanted = "the address at which other machines reach this one"
+    assert launcher(own(head=address)) == [error("provider.head_ip", address, wanted)]
+    assert launcher(own(workers=("10.0.0.2", address))) == [error("provider.worker_ips.1", address, wanted)]
 
 
 def test_the_head_is_no_worker_as_well(launcher) -> None:
     (finding,) = launcher(own(workers=("10.0.0.2", "10.0.0.1")))
     assert (finding.level, finding.where) == ("error", "provider.worker_ips.1")
-    assert finding.found == "10.0.0.1: already provider.head_ip, and Ray ends on that"
+    assert finding.found == "10.0.0.1: already provider.head_ip"
 
 
 def test_a_worker_is_listed_once(launcher) -> None:
     (finding,) = launcher(own(workers=("10.0.0.2", "10.0.0.2")))
     assert (finding.level, finding.found) == (
         "error",
-        "10.0.0.2: already provider.worker_ips.0, and Ray ends on that",
+        "10.0.0.2: already provider.worker_ips.0",
     )
 
 
 def test_the_head_may_have_its_own_address_for_the_laptop(launcher) -> None:
     assert launcher(own(external_head_ip="lab.example.org")) == []
-    (finding,) = launcher(own(external_head_ip="300.1.1.1"))
-    assert finding.where == "provider.external_head_ip"
 
 
 @pytest.mark.parametrize("key", ["~/.ssh/lab", "lab.pem"])
