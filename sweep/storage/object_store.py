@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -26,11 +27,12 @@ from sweep.storage.storage import RefusedError, StorageAwayError, StorageError
 S3_FIELDS = {"region", "scheme", "endpoint_override"}
 CONNECT_S = 5.0
 ANSWER_S = 10.0
-"""How long a server may say nothing."""
+"""How long a server may say nothing, from the first byte of a request."""
 ATTEMPTS = 3
 PART_BYTES = 5 * 2**20
 PARTS_AT_ONCE = 2
-"""Few, as each part of a large file has to be sent within `ANSWER_S`."""
+PART_S = 30.0
+"""How long sending a part, or a small file, and the answer to it may take: 2.8 Mbit/s for two parts at once."""
 REFUSED_STATUS = re.compile(r"status code: 4(?!08|29)\d\d")
 """Of an answer that obstore has no type for: S3 tells of an expired token by 400. 408 and 429 ask for another try."""
 PROFILES = "~/.aws/credentials"
@@ -46,7 +48,14 @@ class ObjectStore:
 
     def __init__(self, uri: str) -> None:
         self.place = uri
-        self._store = _open(uri)
+        try:
+            client, plain = _client(uri)
+            self._store = client(**_patience(ANSWER_S, plain))
+            self._sender = client(**_patience(PART_S, plain))
+        except (BaseError, ValueError) as error:
+            raise StorageError(f"{uri}: {_said(error)}") from error
+        except requests.RequestException as error:
+            raise StorageAwayError(f"{uri}: the bucket's region cannot be asked for: {error}") from error
 
     def read(self, name: str) -> bytes:
         return self.stored(name).content
@@ -59,7 +68,7 @@ class ObjectStore:
 
     def write(self, name: str, content: bytes) -> None:
         with _os_errors(writing=True):
-            self._store.put(name, content)
+            self._sender.put(name, content, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
 
     def replace(self, name: str, content: bytes, version: Version | None) -> Version:
         with _os_errors(writing=True):
@@ -68,7 +77,7 @@ class ObjectStore:
 
     def upload(self, path: Path, name: str) -> None:
         with _os_errors(writing=True):
-            self._store.put(name, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+            self._sender.put(name, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
 
     def download(self, name: str, path: Path) -> None:
         with path.open("wb") as target, _os_errors():
@@ -107,7 +116,8 @@ class ObjectStore:
         return {file["path"].removeprefix(folder).lstrip("/"): file["size"] for file in found}
 
 
-def _open(uri: str) -> S3Store | GCSStore | AzureStore:
+def _client(uri: str) -> tuple[Callable[..., S3Store | GCSStore | AzureStore], bool]:
+    """What makes a client of a store, and whether it speaks plain HTTP."""
     parts = urlsplit(uri)
     folder = parts.path.strip("/") or None
     fields = dict(parse_qsl(parts.query))
@@ -117,25 +127,22 @@ def _open(uri: str) -> S3Store | GCSStore | AzureStore:
             f"{uri}: {unknown.pop()}: no such field; "
             + (f"an S3 address takes {', '.join(sorted(known))}" if known else "only an S3 address takes any")
         )
-    try:
-        match parts.scheme:
-            case "s3":
-                return _s3(parts.netloc, folder, fields)
-            case "gs":
-                return GCSStore(parts.netloc, prefix=folder, **_patience())
-            case "abfs" | "abfss" | "az":
-                return AzureStore.from_url(uri, **_patience())
-    except (BaseError, ValueError) as error:
-        raise StorageError(f"{uri}: {_said(error)}") from error
-    except requests.RequestException as error:
-        raise StorageAwayError(f"{uri}: the bucket's region cannot be asked for: {error}") from error
+    match parts.scheme:
+        case "s3":
+            settings = _s3_settings(parts.netloc, fields)
+            plain = settings.get("aws_endpoint_url_s3", "").startswith("http://")
+            return functools.partial(S3Store, parts.netloc, prefix=folder, **settings), plain
+        case "gs":
+            return functools.partial(GCSStore, parts.netloc, prefix=folder), False
+        case "abfs" | "abfss" | "az":
+            return functools.partial(AzureStore.from_url, uri), False
     raise StorageError(
         f"{uri}: no such storage; expected s3://BUCKET/..., gs://BUCKET/..., "
         "abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/..., or the path of a folder"
     )
 
 
-def _s3(bucket: str, folder: str | None, fields: Mapping[str, str]) -> S3Store:
+def _s3_settings(bucket: str, fields: Mapping[str, str]) -> dict[str, Any]:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if "endpoint_override" in fields:
         endpoint = f"{fields.get('scheme', 'https')}://{fields['endpoint_override']}"
@@ -147,8 +154,7 @@ def _s3(bucket: str, folder: str | None, fields: Mapping[str, str]) -> S3Store:
         settings["region"] = fields["region"]
     elif endpoint is None and (region := _region(bucket)) is not None:
         settings["region"] = region
-    plain = endpoint is not None and endpoint.startswith("http://")
-    return S3Store(bucket, prefix=folder, **settings, **_patience(plain=plain))
+    return settings
 
 
 def _region(bucket: str) -> str | None:
@@ -174,13 +180,13 @@ def _profile() -> Any:
     return provider
 
 
-def _patience(*, plain: bool = False) -> dict[str, Any]:
+def _patience(answer_s: float, plain: bool) -> dict[str, Any]:
     return {
         "client_options": {
             "allow_http": plain,
             "connect_timeout": f"{CONNECT_S:.0f}s",
-            "read_timeout": f"{ANSWER_S:.0f}s",
-            # Of a whole file, which may be large; a server that falls silent is noticed sooner.
+            "read_timeout": f"{answer_s:.0f}s",
+            # Of a whole download, which may be large; a server that falls silent is noticed sooner.
             "timeout": "1h",
         },
         "retry_config": {"max_retries": ATTEMPTS - 1},
