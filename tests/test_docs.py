@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_YET_WRAPPED = {"cluster.md", "mlflow.md", "storage.md"}
+NOT_YET_WRAPPED = {"cluster.md", "mlflow.md"}
 FOLDERS = ("benchmarks", "data", "docs", "examples", "model", "search_spaces", "sweep", "tests")
 AT_THE_TOP = re.compile(r"Makefile|cluster\.yaml|pyproject\.toml|requirements[\w-]*\.lock")
 LISTED_BY_FILE = ("data", "model", "model/selective_scan", "model/training")
