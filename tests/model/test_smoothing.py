@@ -5,11 +5,9 @@ from typing import get_args
 
 import pytest
 import torch
-from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from data.settings import ConfigError, parse
-from model.recipe_parts import Padding, SmoothingConfig
+from model.recipe_parts import Padding
 from model.smoothing import gaussian_kernel, gaussian_smooth
 
 
@@ -71,36 +69,3 @@ def test_a_map_that_is_too_small_to_reflect_is_refused() -> None:
 def test_an_even_kernel_is_refused() -> None:
     with pytest.raises(ValueError, match="odd to have a centre, got 4"):
         gaussian_smooth(torch.ones(1, 1, 8, 8), 4, 3.0)
-    with pytest.raises(ConfigError, match="kernel_size: must be odd to have a centre, got 4"):
-        parse(SmoothingConfig, {"kernel_size": 4}, "best.yaml")
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [{"sigma": 0}, {"stage": -1}, {"blocks": (-1,)}, {"hook": "input"}, {"padding": "wrap"}, {"k": 5}],
-)
-def test_settings_that_make_no_sense_are_refused(setting: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        SmoothingConfig.model_validate(setting)
-
-
-@pytest.mark.parametrize(
-    ("blocks", "depth", "smoothed"),
-    [
-        ((2, 3), 20, [2, 3]),
-        ((2, 3), 3, [2]),  # the block that the stage lacks is passed over
-        ((2, 3), 2, [0, 1]),  # none is left
-        (None, 2, [0, 1]),
-        ((), 2, [0, 1]),
-    ],
-)
-def test_which_blocks_of_a_stage_are_smoothed(
-    blocks: tuple[int, ...] | None, depth: int, smoothed: list[int]
-) -> None:
-    config = SmoothingConfig(stage=1, blocks=blocks)
-    assert [block for block in range(depth) if config.smooths(1, block, depth)] == smoothed
-    assert not any(config.smooths(2, block, depth) for block in range(depth))
-
-
-def test_no_stage_means_no_smoothing() -> None:
-    assert not SmoothingConfig(stage=None).smooths(2, 2, 8)

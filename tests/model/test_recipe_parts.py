@@ -1,0 +1,85 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from data.settings import ConfigError, parse
+from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, check_smoothing
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"name": "ast", "variant": "medium"}, "ast has no variant medium; it has tiny, base"),
+        ({"variant": "base"}, "dass has no variant base; it has tiny, small, medium"),
+        ({"name": "ast", "variant": "base", "drop_path_rate": 0.1}, "ast has no drop path"),
+        (
+            {"name": "ast", "variant": "base", "scan_engine": "numba"},
+            "ast scans nothing, so scan_engine must be auto",
+        ),
+        ({"varient": "tiny"}, "varient: no such field; did you mean variant?"),
+    ],
+)
+def test_a_backbone_that_does_not_exist_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(BackboneConfig, settings, "recipe.yaml")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_a_drop_path_rate_is_a_share_below_one(rate: float) -> None:
+    with pytest.raises(ValidationError):
+        BackboneConfig(drop_path_rate=rate)
+
+
+def test_smoothing_wants_a_stage_that_the_backbone_has() -> None:
+    check_smoothing(BackboneConfig(variant="tiny"), SmoothingConfig(stage=3))
+    with pytest.raises(ConfigError, match=r"smoothing\.stage: dass tiny has stages 0 to 3, got 4"):
+        check_smoothing(BackboneConfig(variant="tiny"), SmoothingConfig(stage=4))
+
+
+def test_a_kernel_of_even_size_is_refused() -> None:
+    with pytest.raises(ConfigError, match="kernel_size: must be odd to have a centre, got 4"):
+        parse(SmoothingConfig, {"kernel_size": 4}, "best.yaml")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"sigma": 0}, {"stage": -1}, {"blocks": (-1,)}, {"hook": "input"}, {"padding": "wrap"}, {"k": 5}],
+)
+def test_smoothing_that_makes_no_sense_is_refused(setting: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SmoothingConfig.model_validate(setting)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "depth", "smoothed"),
+    [
+        ((2, 3), 20, [2, 3]),
+        ((2, 3), 3, [2]),  # the block that the stage lacks is passed over
+        ((2, 3), 2, [0, 1]),  # none is left
+        (None, 2, [0, 1]),
+        ((), 2, [0, 1]),
+    ],
+)
+def test_which_blocks_of_a_stage_are_smoothed(
+    blocks: tuple[int, ...] | None, depth: int, smoothed: list[int]
+) -> None:
+    config = SmoothingConfig(stage=1, blocks=blocks)
+    assert [block for block in range(depth) if config.smooths(1, block, depth)] == smoothed
+    assert not any(config.smooths(2, block, depth) for block in range(depth))
+
+
+def test_no_stage_means_no_smoothing() -> None:
+    assert not SmoothingConfig(stage=None).smooths(2, 2, 8)
+
+
+def test_each_axis_has_its_weight() -> None:
+    config = PatchMixConfig(weight_time=0.25, weight_frequency=0.5, weight_cells=2)
+    assert [config.weight(axis) for axis in ("time", "frequency", "cells")] == [0.25, 0.5, 2]
+
+
+@pytest.mark.parametrize("wrong", [{"axes": ["time", "time"]}, {"axes": ["mel"]}, {"temperature": 0}])
+def test_patch_mix_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        PatchMixConfig(**wrong)
