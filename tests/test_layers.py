@@ -17,6 +17,7 @@ FLOORS = [
     {"sweep.execution", "sweep.simulation", "sweep.machine"},
     {"sweep.report"},
     {"sweep.driver"},
+    {"sweep.commands"},
     {"sweep.cli"},
 ]
 """A package imports from floors above it in this list, never from its own or one below."""
@@ -29,7 +30,8 @@ DOORS = {
     "obstore": {"sweep.storage.object_store"},
     "pyarrow": set(),
     "fsspec": set(),
-    "typer": {"sweep.cli"},
+    "typer": {"sweep.commands", "sweep.cli"},
+    "rich": {"data.store", "sweep.report", "sweep.driver", "sweep.commands"},
     "torch": {"data", "model", "sweep.worker", "sweep.machine"},
 }
 """Who may import an outside system: packages, or single modules."""

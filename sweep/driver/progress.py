@@ -9,8 +9,8 @@ from typing import Self
 from rich.console import Group
 from rich.text import Text
 
+from data.quantities import duration
 from sweep.driver.display import Display
-from sweep.report.duration import duration
 from sweep.report.leaderboard import leaderboard, written
 from sweep.study.board import Board
 from sweep.study.budget import Budget

@@ -7,10 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
 from data.errors import UserError
 from data.settings import read_yaml
 from model.training.recipe import Recipe, read_recipe
@@ -39,6 +35,24 @@ class Measurement:
     peak: int = 0
     left: int = 0
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Measurements of one recipe on one device, of rising numbers of processes.
+
+    `recipe` is the recipe or study file; without `data` the processes trained on noise. `device` is `cuda` or `cpu`,
+    `cores` the CPU cores that fall to the device; each process trained for `seconds` or more, in epochs of `steps`.
+    """
+
+    recipe: Path
+    data: Path | None
+    device: str
+    device_name: str
+    cores: int
+    seconds: float
+    steps: int
+    measurements: Sequence[Measurement]
 
 
 def recipe_to_share_a_gpu(path: Path) -> Recipe:
@@ -98,35 +112,3 @@ def recommended(best: Measurement, device: str) -> ResourcesConfig:
         # Rounded down, or the last unit would find no room.
         return ResourcesConfig(cpu=best.threads, gpu=math.floor(1e4 / best.processes) / 1e4)
     return ResourcesConfig(cpu=best.threads, concurrent=best.processes)
-
-
-def gpu_sharing_table(done: Sequence[Measurement], device: str) -> Group:
-    """A row for each number of processes, and what to write into a study file."""
-    table = Table(header_style="bold")
-    for column in (
-        "units at a time",
-        "threads each",
-        "steps/s",
-        "times one",
-        "peak memory of one",
-        "memory left",
-    ):
-        table.add_column(column, justify="right")
-    one_alone = done[0].steps_per_second
-    for row in done:
-        if row.problem is None:
-            pace = (f"{row.steps_per_second:.3g}", f"{row.steps_per_second / one_alone:.2f}")
-            figures = (*pace, gibibytes(row.peak), gibibytes(row.left))
-        else:
-            figures = ("does not fit", "", "", "")
-        table.add_row(str(row.processes), str(row.threads), *figures)
-    resources = recommended(best_sharing(done), device).model_dump(include={"cpu", "gpu", "concurrent"})
-    written = ", ".join(f"{name}: {value:g}" for name, value in resources.items() if value)
-    problems = [f"{row.processes} at a time: {row.problem}" for row in done if row.problem is not None]
-    advice = f"in the study file: resources: {{{written}}}"
-    return Group(table, Text("\n".join([*problems, advice])))
-
-
-def gibibytes(size: int) -> str:
-    """Bytes as people read them."""
-    return f"{size / 2**30:.2f} GiB"

@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Int
-from rich.console import Console, Group
-from rich.text import Text
 from torch import Tensor
 
 from data.annotations import LABELS
@@ -27,7 +25,7 @@ from model.training.training import Training
 from sweep.machine.gpu_sharing import (
     GpuSharingError,
     Measurement,
-    gpu_sharing_table,
+    Sharing,
     measurements,
     recipe_to_share_a_gpu,
 )
@@ -54,23 +52,18 @@ class Workload:
     seconds: float
 
 
-def gpu_sharing_report(path: Path, data: Path | None, console: Console) -> Group:
-    """Measure the recipe or study in a file on this machine: what was trained, how fast, and what follows.
+def measure_sharing(path: Path, data: Path | None) -> Sharing:
+    """Measure on this machine how many units of the recipe or study in a file train best at a time.
 
-    Raises ConfigError, DataError or GpuSharingError, each with one clear line.
+    Units train on the recordings in `data`, or on noise of the recipe's shape when there are none. Takes a minute or
+    more for each number of units. Raises ConfigError, DataError or GpuSharingError, each with one clear line.
     """
     recipe = recipe_to_share_a_gpu(path)
     work = workload(recipe, None if data is None else DataPreparation(data).prepare(recipe))
     cores = cores_for_a_device(work.device)
-    with console.status(f"training {path}; each row takes a minute or more"):
-        done = list(measurements(partial(measure, work), cores))
-    source = f"cycles of {data}" if data is not None else "noise of the recipe's shape (real cycles: --data)"
     name = torch.cuda.get_device_name() if work.device == "cuda" else "CPU"
-    story = (
-        f"{path} on {source}\n"
-        f"{name}, cores for it: {cores}; each for {work.seconds:g} s or more, in epochs of {work.steps} steps"
-    )
-    return Group(Text(story), gpu_sharing_table(done, work.device))
+    done = tuple(measurements(partial(measure, work), cores))
+    return Sharing(path, data, work.device, name, cores, work.seconds, work.steps, done)
 
 
 def workload(recipe: Recipe, material: PreparedData | None = None) -> Workload:

@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from data.quantities import duration
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import device_times, totals
-from sweep.report.duration import duration
 from sweep.study.board import Board
 from sweep.study.budget import Budget
 from sweep.study.units import State

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from rich.table import Table
 
 from model.training.recipe import Recipe
 from sweep.config.study_config import PrunerConfig, StudyConfig
@@ -118,34 +117,6 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return mean, error
 
 
-def simulation_table(summary: Simulation) -> Table:
-    """A line for each figure: of the study, of the one that stops nothing, and their paired difference."""
-    table = Table(header_style="bold", caption=_caption(summary), caption_justify="left")
-    table.add_column("mean ± standard error")
-    for column in ("as configured", "every seed to its end", "difference"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for name, (label, scale) in _LINES.items():
-        study = [scale * getattr(outcome, name) for outcome in summary.study]
-        yardstick = [scale * getattr(outcome, name) for outcome in summary.yardstick]
-        difference = [own - other for own, other in zip(study, yardstick, strict=True)]
-        table.add_row(label, *map(_written, (study, yardstick, difference)))
-    return table
-
-
-_LINES: Mapping[str, tuple[str, float]] = {
-    "configurations": ("configurations proposed", 1),
-    "units": ("seed runs started", 1),
-    "epochs": ("seed-epochs trained", 1),
-    "share": ("% of all seed-epochs of what was proposed", 100),
-    "hours": ("hours on the workers", 1),
-    "score": ("true score of the winner, %", 100),
-    "regret": ("regret against the best proposed, points", 100),
-    "kept": ("winner that all seeds would give, %", 100),
-    "no_winner": ("studies without a winner, %", 100),
-}
-assert list(_LINES) == [field.name for field in fields(Outcome)]
-
-
 def _play_once(
     configs: Sequence[StudyConfig], world: World, workers: int, repeat: int
 ) -> tuple[Outcome, ...]:
@@ -167,16 +138,3 @@ def _winner_of_all(
                 [curve[selected_epoch(curve, recipe) - 1, SCORE] for curve in units]
             )
     return int(means.argmax())
-
-
-def _caption(summary: Simulation) -> str:
-    studies = len(summary.study)
-    return f"{studies} simulated studies on {summary.workers} workers; {summary.note}"
-
-
-def _written(values: Sequence[float]) -> str:
-    mean, error = mean_and_error(values)
-    if math.isnan(mean):
-        return "none"
-    digits = 1 if abs(mean) >= 10 else 3
-    return f"{mean:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from data.errors import UserError
 from sweep.storage.credentials import holds_secret
 from sweep.storage.open_storage import below, checked_uri, is_uri
@@ -104,12 +102,20 @@ def serve_study(tracking_uri: str | None, database: str, port: int) -> None:
 
 
 def serve(
-    places: ServerStorage, host: str, port: int, auth: bool, console: Console, *, with_ray: bool = False
+    places: ServerStorage,
+    host: str,
+    port: int,
+    auth: bool,
+    say: Callable[[str], None],
+    *,
+    terminal: bool = False,
+    with_ray: bool = False,
 ) -> None:
     """Serve what studies send with `--tracking-uri`, until interrupted; with `auth` only to users who log in.
 
-    `with_ray`: until the Ray head on this machine ends, too. Raises TrackingServerError, or an error of the address, the
-    database or the administrator, each with one clear line.
+    `say` tells a person where the server is and who may come in; `terminal`: whether nobody else reads that, so that a
+    made-up password may be told. `with_ray`: serve until the Ray head on this machine ends, too. Raises
+    TrackingServerError, or an error of the address, the database or the administrator, each with one clear line.
     """
     if with_ray and not ray_head_runs():
         raise TrackingServerError(
@@ -129,21 +135,21 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="respsweep-mlflow-") as folder:
         users, admin = users_database(backend), None
         if auth:
-            admin = administrator(users, os.environ, console.is_terminal)
+            admin = administrator(users, os.environ, terminal)
             environment |= auth_environment(admin, users, Path(folder))
             options += ["--app-name", "basic-auth"]
         with _running(options, address, port, environment) as server:
             _wait_for_an_answer(server, address, port)
             if admin is not None:
                 check_password(admin, address, port, users)
-            console.print(
-                f"MLflow server: {url}; runs in {places.backend}, files in {places.artifacts}",
-                *_entrance(admin, address),
-                f"send a study's runs there with --tracking-uri {url}",
-                sep="\n  ",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
+            say(
+                "\n  ".join(
+                    [
+                        f"MLflow server: {url}; runs in {places.backend}, files in {places.artifacts}",
+                        *_entrance(admin, address),
+                        f"send a study's runs there with --tracking-uri {url}",
+                    ]
+                )
             )
             _wait_for_the_end(server, ray_head_runs if with_ray else lambda: True)
 

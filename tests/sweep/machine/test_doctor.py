@@ -11,9 +11,7 @@ from torch import Tensor
 
 from model.selective_scan import available_engines, numba_cpu
 from sweep.cli import main
-from sweep.machine.doctor import TOLERANCE, Check, _store, examine, scan_error
-
-CPU = torch.device("cpu")
+from sweep.machine.doctor import Check, _store, examine
 
 
 @pytest.fixture(autouse=True)
@@ -77,11 +75,6 @@ def test_an_engine_that_does_not_work_here_says_why() -> None:
     found = findings()
     for name, reason in reasons.items():
         assert found[f"scan {name}"] == Check(f"scan {name}", f"not here: {reason}")
-
-
-@pytest.mark.parametrize("engine", ["reference", "numba"])
-def test_in_single_precision_the_engines_are_far_better_than_they_must_be(engine: str) -> None:
-    assert 0 < scan_error(engine, CPU) < TOLERANCE / 100
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from data.settings import ConfigError
 from sweep.machine.gpu_sharing import (
@@ -15,7 +14,6 @@ from sweep.machine.gpu_sharing import (
     GpuSharingError,
     Measurement,
     best_sharing,
-    gpu_sharing_table,
     measurements,
     recipe_to_share_a_gpu,
     recommended,
@@ -99,26 +97,6 @@ def test_as_many_units_as_recommended_fit_on_a_gpu(processes: int) -> None:
 def test_without_a_gpu_threads_and_units_at_a_time_are_recommended() -> None:
     resources = recommended(Measurement(4, 3, 1.0), "cpu")
     assert (resources.cpu, resources.gpu, resources.concurrent) == (3, 0, 4)
-
-
-def shown(done: list[Measurement], on: str) -> str:
-    console = Console(width=120)
-    with console.capture() as capture:
-        console.print(gpu_sharing_table(done, on))
-    return capture.get()
-
-
-def test_the_table_ends_with_what_to_write_into_the_study_file() -> None:
-    printed = shown(list(measurements(device(float, room=3), cores=8)), "cuda")
-    assert "4 at a time: CUDA out of memory" in printed
-    last = printed.strip().splitlines()[-1]
-    assert last.startswith("in the study file: ")
-    resources = yaml.safe_load(last.removeprefix("in the study file: "))["resources"]
-    assert resources == {"cpu": 2, "gpu": 0.3333}
-    assert yaml.safe_load(shown([Measurement(1, 2, 1.0)], "cpu").split("file: ")[1])["resources"] == {
-        "cpu": 2,
-        "concurrent": 1,
-    }
 
 
 def test_of_a_study_its_first_known_point_is_packed(tmp_path: Path) -> None:

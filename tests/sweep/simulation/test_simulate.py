@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
 from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig, point_key
 from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
-from sweep.simulation.simulate import mean_and_error, outcome_of, play, simulate, simulation_table
+from sweep.simulation.simulate import mean_and_error, outcome_of, play, simulate
 from sweep.simulation.simulated_study import SimulatedStudy, simulate_study
 from sweep.study.board import Board
 from sweep.study.score_table import METRICS
@@ -256,19 +255,6 @@ def test_the_defaults_save_most_epochs_of_a_study_and_little_of_its_winner() -> 
 def test_a_mean_and_its_standard_error() -> None:
     assert mean_and_error([1.0, 2.0, 3.0, math.nan]) == pytest.approx((2, 1 / math.sqrt(3)))
     assert mean_and_error([4.0]) == pytest.approx((4, math.nan), nan_ok=True)
-
-
-def test_the_table_shows_a_study_beside_one_that_stops_nothing() -> None:
-    # One configuration is far behind after one seed of two, but among so few it is finished all the same.
-    config = config_of(budget={"configurations": 2})
-    curves = ListedCurves({2: [0.4, 0.5, 0.6], 3: [0.3, 0.4, 0.5]})
-    summary = simulate(config, lambda _: curves, 2, repeats=2, processes=1)
-    console = Console(width=120, record=True)
-    console.print(simulation_table(summary))
-    lines = {line.split("│")[1].strip(): line for line in console.export_text().splitlines() if "│" in line}
-    assert "60.0 ± 0.0" in lines["true score of the winner, %"]
-    assert "12.0 ± 0.0" in lines["seed-epochs trained"]
-    assert "0.000 ± 0.000" in lines["regret against the best proposed, points"]
 
 
 def _finished(board: Board) -> list[Unit]:

@@ -15,7 +15,6 @@ import mlflow
 import pytest
 import requests
 from mlflow import MlflowClient
-from rich.console import Console
 
 from sweep.cli import main
 from sweep.study.events import ConfigurationAdded, StudyStarted
@@ -366,7 +365,7 @@ def test_a_server_with_ray_ends_when_that_does(tmp_path: Path, monkeypatch: pyte
         "127.0.0.1",
         port,
         False,
-        Console(quiet=True),
+        lambda text: None,
         with_ray=True,
     )
     (server,) = started
@@ -383,6 +382,6 @@ def test_without_a_ray_head_a_server_cannot_be_with_it(
             "127.0.0.1",
             5000,
             False,
-            Console(quiet=True),
+            lambda text: None,
             with_ray=True,
         )

@@ -1,9 +1,15 @@
-"""Seconds as people read them."""
+"""Sizes and times as people read them."""
 
 from __future__ import annotations
 
 
+def gibibytes(size: int) -> str:
+    """Write a size in bytes as GiB: `1.50 GiB`."""
+    return f"{size / 2**30:.2f} GiB"
+
+
 def duration(seconds: float) -> str:
+    """Write seconds as `h:mm:ss`, or as `m:ss` below an hour."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,18 @@
+"""The commands of `respsweep`, a file each; what one needs is imported when it is called, so that `--help` is instant.
+
+options        options that several commands have
+console        where commands print
+run            search: train configurations, export the best
+status         how a study stands
+leaderboard    its configurations, best first
+export         its best configuration as a recipe
+simulate       a study played on made-up or recorded learning curves
+train          one recipe with one seed
+data           a data set, counted
+synth          synthetic breaths
+ui             MLflow's pages
+doctor         what works on this machine
+cluster_check  a cluster file, before machines are paid for
+cluster_watch  waits for a spot machine to be taken back
+cluster_drain  lets the units of a machine move to others
+"""

@@ -1,0 +1,50 @@
+"""`respsweep doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.commands.console import console
+from sweep.commands.options import STUDIES, StudiesOption
+
+
+def doctor(
+    pack: Annotated[
+        Path | None,
+        typer.Option(
+            "--pack", help="Recipe or study file: measure how many units of it train best at a time."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="With --pack: train on these recordings, not on noise.")
+    ] = None,
+    studies: StudiesOption = STUDIES,
+) -> None:
+    """Say what works on this machine; exit status 1 if something that is needed does not."""
+    from data.settings import ConfigError
+
+    if pack is not None:
+        _measure_sharing(pack, data)
+        return
+    if data is not None:
+        raise ConfigError("--data is what --pack trains on; give --pack RECIPE too")
+    from sweep.machine.doctor import examine
+    from sweep.report.doctor_table import doctor_table
+
+    checks = examine(studies)
+    console().print(doctor_table(checks), highlight=False)
+    if any(check.broken for check in checks):
+        raise typer.Exit(1)
+
+
+def _measure_sharing(recipe: Path, data: Path | None) -> None:
+    from sweep.machine.gpu_sharing_processes import measure_sharing
+    from sweep.report.gpu_sharing_table import gpu_sharing_table
+
+    out = console()
+    with out.status(f"training {recipe}; each row takes a minute or more"):
+        sharing = measure_sharing(recipe, data)
+    out.print(gpu_sharing_table(sharing), highlight=False)

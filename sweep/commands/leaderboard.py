@@ -1,0 +1,18 @@
+"""`respsweep leaderboard`."""
+
+from __future__ import annotations
+
+from sweep.commands.console import console
+from sweep.commands.options import STUDIES, StudiesOption
+
+
+def leaderboard(name: str, studies: StudiesOption = STUDIES) -> None:
+    """Show a study's configurations, best first."""
+    from sweep.folder.study_folder import StudyFolder
+    from sweep.report.leaderboard import failures
+    from sweep.report.leaderboard import leaderboard as leaderboard_table
+
+    folder = StudyFolder.open(studies, name)
+    board = folder.board()
+    table = leaderboard_table(board, objectives=folder.config().objectives)
+    console().print(table, *failures(board), sep="\n", markup=False)

@@ -1,0 +1,55 @@
+"""`respsweep run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.commands.console import console, say
+from sweep.commands.options import STUDIES, SettingsOption, StudiesOption
+
+
+def run(
+    space: Annotated[
+        Path | None, typer.Argument(help="Study file, e.g. search_spaces/quickstart.yaml.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Recordings in ICBHI layout.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the study; default: that of the file. One that exists goes on."),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Name of a study to go on with, as it was but for what is given.")
+    ] = None,
+    configurations: Annotated[
+        int | None, typer.Option(min=1, help="Points to try at most; the file's other limits stay.")
+    ] = None,
+    settings: SettingsOption = None,
+    address: Annotated[
+        str, typer.Option(help="local: this machine; auto: the Ray cluster it belongs to.")
+    ] = "local",
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="MLflow server; default: a database in the study.")
+    ] = None,
+    studies: StudiesOption = STUDIES,
+) -> None:
+    """Search: train configurations over the seeds they deserve, and export the best. Goes on where it stopped."""
+    from sweep.driver.which_study import choose_study, overrides
+
+    changes = overrides(settings or [])
+    changes |= {"data": data} if data is not None else {}
+    changes |= {"budget.configurations": configurations} if configurations is not None else {}
+    changes |= {"tracking_uri": tracking_uri} if tracking_uri is not None else {}
+    folder, config = choose_study(studies, space, name, resume, changes)
+
+    from sweep.driver.display import ConsoleDisplay
+    from sweep.driver.run import run_study
+
+    run_study(config, folder, address, ConsoleDisplay(console()))
+    runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
+    say(
+        f"best configuration: {folder.place}/{folder.best.name}\n"
+        f"again: respsweep leaderboard {folder.arguments}   runs and curves: {runs}"
+    )

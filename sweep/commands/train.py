@@ -1,0 +1,39 @@
+"""`respsweep train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.commands.console import console, say
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="Recipe file, or an exported best.yaml.")],
+    data: Annotated[Path, typer.Option("--data", help="Recordings in ICBHI layout.")],
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Save each epoch here, and go on from it if it is there.")
+    ] = None,
+) -> None:
+    """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""
+    from model.training.epoch_metrics import select_epoch
+    from model.training.fit import fit
+    from model.training.recipe import read_recipe
+    from sweep.report.confusion_table import confusion_table
+    from sweep.worker.prepared_data import DataPreparation, load_examples
+
+    settings = read_recipe(recipe)
+    prepared = DataPreparation(data).prepare(settings)
+    training, validation = load_examples(prepared, settings.folds.fold)
+    say(f"{len(training)} training and {len(validation)} validation cycles")
+    history = []
+    for metrics in fit(settings, seed, training, validation, checkpoint=checkpoint):
+        history.append(metrics)
+        say(
+            f"epoch {metrics.epoch}/{settings.epochs}  loss {metrics.train_loss:.4f}  score {metrics.score:.3f}  "
+            f"{metrics.seconds:.1f} s"
+        )
+    console().print(confusion_table(select_epoch(history, settings)))

@@ -1,0 +1,19 @@
+"""What works on a machine, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from sweep.machine.doctor import Check
+
+
+def doctor_table(checks: Sequence[Check]) -> Table:
+    """A row for each check, without a header; what is broken says so."""
+    table = Table(show_header=False)
+    for check in checks:
+        broken = Text("BROKEN ", style="bold red") if check.broken else Text()
+        table.add_row(check.what, broken.append(check.found, style="default"))
+    return table

@@ -1,0 +1,50 @@
+"""How many units share a device best, for people."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from data.quantities import gibibytes
+from sweep.machine.gpu_sharing import Sharing, best_sharing, recommended
+
+
+def gpu_sharing_table(sharing: Sharing) -> Group:
+    """Tell what was trained where; then a row for each number of processes, and what to write into a study file."""
+    done = sharing.measurements
+    table = Table(header_style="bold")
+    for column in (
+        "units at a time",
+        "threads each",
+        "steps/s",
+        "times one",
+        "peak memory of one",
+        "memory left",
+    ):
+        table.add_column(column, justify="right")
+    one_alone = done[0].steps_per_second
+    for row in done:
+        if row.problem is None:
+            pace = (f"{row.steps_per_second:.3g}", f"{row.steps_per_second / one_alone:.2f}")
+            figures = (*pace, gibibytes(row.peak), gibibytes(row.left))
+        else:
+            figures = ("does not fit", "", "", "")
+        table.add_row(str(row.processes), str(row.threads), *figures)
+    resources = recommended(best_sharing(done), sharing.device).model_dump(
+        include={"cpu", "gpu", "concurrent"}
+    )
+    written = ", ".join(f"{name}: {value:g}" for name, value in resources.items() if value)
+    problems = [f"{row.processes} at a time: {row.problem}" for row in done if row.problem is not None]
+    advice = f"in the study file: resources: {{{written}}}"
+    return Group(Text(_story(sharing)), table, Text("\n".join([*problems, advice])))
+
+
+def _story(sharing: Sharing) -> str:
+    noise = "noise of the recipe's shape (real cycles: --data)"
+    source = noise if sharing.data is None else f"cycles of {sharing.data}"
+    return (
+        f"{sharing.recipe} on {source}\n"
+        f"{sharing.device_name}, cores for it: {sharing.cores}; each for {sharing.seconds:g} s or more, "
+        f"in epochs of {sharing.steps} steps"
+    )

@@ -1,0 +1,14 @@
+import pytest
+
+from data.quantities import duration, gibibytes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(0.4, "0:00"), (59.6, "1:00"), (3599.0, "59:59"), (3600.0, "1:00:00")]
+)
+def test_seconds_are_written_as_on_a_clock(seconds: float, written: str) -> None:
+    assert duration(seconds) == written
+
+
+def test_bytes_are_written_in_gibibytes() -> None:
+    assert gibibytes(3 * 2**29) == "1.50 GiB"

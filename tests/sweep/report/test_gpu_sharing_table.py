@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from sweep.machine.gpu_sharing import Measurement, Sharing
+from sweep.report.gpu_sharing_table import gpu_sharing_table
+
+
+def shown(done: list[Measurement], device: str, data: Path | None = None) -> list[str]:
+    sharing = Sharing(Path("recipe.yaml"), data, device, "A GPU", 8, 20.0, 16, done)
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(gpu_sharing_table(sharing))
+    return capture.get().strip().splitlines()
+
+
+def resources(lines: list[str]) -> object:
+    assert lines[-1].startswith("in the study file: ")
+    return yaml.safe_load(lines[-1].removeprefix("in the study file: "))["resources"]
+
+
+THREE_FIT = [
+    *(Measurement(n, 8 // n, float(n), peak=2**30, left=2**31) for n in (1, 2, 3)),
+    Measurement(4, 2, problem="CUDA out of memory"),
+]
+
+
+def test_the_table_ends_with_what_to_write_into_the_study_file() -> None:
+    lines = shown(THREE_FIT, "cuda")
+    assert "4 at a time: CUDA out of memory" in lines
+    assert resources(lines) == {"cpu": 2, "gpu": 0.3333}
+    assert resources(shown([Measurement(1, 2, 1.0)], "cpu")) == {"cpu": 2, "concurrent": 1}
+
+
+def test_the_table_begins_with_what_was_trained_where() -> None:
+    assert shown(THREE_FIT, "cuda")[:2] == [
+        "recipe.yaml on noise of the recipe's shape (real cycles: --data)",
+        "A GPU, cores for it: 8; each for 20 s or more, in epochs of 16 steps",
+    ]
+    assert shown(THREE_FIT, "cuda", Path("breaths"))[0] == "recipe.yaml on cycles of breaths"
