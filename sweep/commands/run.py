@@ -36,7 +36,8 @@ def run(
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Search: train configurations over the seeds they deserve, and export the best. Goes on where it stopped."""
-    from sweep.driver.which_study import choose_study, overrides
+    from sweep.config.overrides import overrides
+    from sweep.driver.which_study import choose_study
 
     changes = overrides(settings or [])
     changes |= {"data": data} if data is not None else {}

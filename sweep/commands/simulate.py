@@ -28,7 +28,8 @@ def simulate(
 ) -> None:
     """Play a study on made-up or recorded learning curves: what would it cost, what would it find?"""
     from data.settings import ConfigError, parse
-    from sweep.driver.which_study import overrides, read_settings
+    from sweep.config.overrides import overrides
+    from sweep.config.study_config import read_study
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.simulation_table import simulation_table
     from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
@@ -38,7 +39,7 @@ def simulate(
     if recorded is not None and world:
         raise ConfigError("--world makes curves up and --from takes recorded ones; give one of them")
     source = StudyFolder.open(studies, recorded) if recorded is not None else None
-    config = read_settings(space or (source and source.study_file), overrides(settings or []))
+    config = read_study(space or (source and source.study_file), overrides(settings or []))
     if source is not None:
         past = source.config().space
         recording = RecordedStudy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from data.settings import Config, ConfigError, parse, read_yaml
 from model.scan_engines import DEVICES
+from sweep.config.overrides import override
 from sweep.config.parameters import Parameter, Value
 from sweep.config.search_space import SearchSpace
 from sweep.storage.credentials import holds_secret
@@ -180,6 +182,13 @@ class StudyConfig(Config):
         return SearchSpace(self.search, self.recipe)
 
 
-def read_study(path: Path) -> StudyConfig:
-    """The study in a YAML file. Raises ConfigError naming file, field and what would be right."""
-    return parse(StudyConfig, read_yaml(path), str(path))
+def read_study(path: Path | None, settings: Mapping[str, Any] | None = None) -> StudyConfig:
+    """Read the study in a YAML file, with `settings` by dotted field in place of the file's own.
+
+    Raises ConfigError, naming file, field and what would be right, also when there is no file (None).
+    """
+    if path is None:
+        raise ConfigError("no study file: give one, e.g. search_spaces/quickstart.yaml, or name a study")
+    content = read_yaml(path)
+    override(content, settings or {})
+    return parse(StudyConfig, content, str(path))

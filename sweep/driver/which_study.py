@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from data.settings import ConfigError, parse, read_yaml
+from data.settings import ConfigError
 from sweep.config.resumption import changes
-from sweep.config.study_config import StudyConfig
+from sweep.config.study_config import StudyConfig, read_study
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.journal import JournalError
 
@@ -30,50 +28,16 @@ def choose_study(
         if name is not None:
             raise ConfigError(f"--name {name} and --resume {resume} both name the study; give one of them")
         stored = StudyFolder.open(studies, resume)
-        return stored, read_settings(space or stored.study_file, settings)
+        return stored, read_study(space or stored.study_file, settings)
     if space is None and name is not None:
         raise ConfigError(
             f"--name {name} needs a study file to begin with; to go on with it: --resume {name}"
         )
-    config = read_settings(space, settings)
+    config = read_study(space, settings)
     if name is not None:
         return StudyFolder.find(studies, name), config
     assert space is not None, "settings were read from it"
     return _unnamed(studies, space.stem, config), config
-
-
-def read_settings(source: Path | None, settings: Mapping[str, Any]) -> StudyConfig:
-    """The study in a file, with `settings` by dotted field in place of its own. Raises ConfigError."""
-    if source is None:
-        raise ConfigError("no study file: give one, e.g. search_spaces/quickstart.yaml, or name a study")
-    content = read_yaml(source)
-    for field, value in settings.items():
-        if field.startswith("search."):
-            raise ConfigError(
-                f"--set {field}: what is searched is named with dots itself; edit the study file"
-            )
-        *groups, last = field.split(".")
-        target = content
-        for group in groups:
-            if not isinstance(target.get(group), dict):
-                target[group] = {}
-            target = target[group]
-        target[last] = value
-    return parse(StudyConfig, content, str(source))
-
-
-def overrides(assignments: Sequence[str]) -> dict[str, Any]:
-    """Settings by dotted field from `FIELD=VALUE`, the value in YAML. Raises ConfigError for anything else."""
-    found = {}
-    for assignment in assignments:
-        field, equals, value = assignment.partition("=")
-        if not equals or not field:
-            raise ConfigError(f"--set {assignment}: write FIELD=VALUE, e.g. budget.gpu_hours=8")
-        try:
-            found[field] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {assignment}: {value} is no YAML value") from error
-    return found
 
 
 def _unnamed(studies: Path | str, stem: str, config: StudyConfig) -> StudyFolder:

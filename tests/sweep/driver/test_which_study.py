@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from data.settings import ConfigError
-from sweep.driver.which_study import choose_study, overrides
+from sweep.driver.which_study import choose_study
 from sweep.folder.study_folder import FolderError, StudyFolder
 from sweep.study.events import StudyStarted, StudyStopped
 from sweep.study.journal import Journal
@@ -94,22 +94,3 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, space: Path) -> None:
         choose_study(tmp_path, None, None, None, {})
     with pytest.raises(FolderError, match=r"no study 'b' in"):
         choose_study(tmp_path, None, None, "b", {})
-
-
-def test_settings_are_yaml_by_dotted_field(tmp_path: Path, space: Path) -> None:
-    settings = overrides(["budget.wall_clock=8", "racing={name: none}", "seeds=[1, 2]", "data=null"])
-    assert settings == {"budget.wall_clock": 8, "racing": {"name": "none"}, "seeds": [1, 2], "data": None}
-    config = choose_study(tmp_path, space, None, None, settings)[1]
-    assert (config.budget.wall_clock, config.budget.configurations) == (8, None)
-    assert config.racing.name == "none"
-
-
-@pytest.mark.parametrize("assignment", ["budget", "=3", "seeds=[1,"])
-def test_a_setting_that_is_none_is_refused(assignment: str) -> None:
-    with pytest.raises(ConfigError, match=r"--set "):
-        overrides([assignment])
-
-
-def test_a_field_that_does_not_exist_is_refused_by_name(tmp_path: Path, space: Path) -> None:
-    with pytest.raises(ConfigError, match=r"budget\.gpu_hour"):
-        choose_study(tmp_path, space, None, None, {"budget.gpu_hour": 8})
