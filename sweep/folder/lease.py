@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from data.atomic import write_whole
 from sweep.folder.lock import LockedError, StudyLock
 from sweep.storage.conditional_writes import ChangedError, ConditionalStorage, Stored, Version, probe
 from sweep.storage.storage import StorageError
@@ -155,7 +156,7 @@ class LeasedLock(StudyLock):
                 self._taken_by = _named(other)
 
     def _let_go(self) -> None:
-        """Leave the last sign of life behind; nothing where there is no study."""
+        """Give the lease back with the last sign of life in it; where no driver ever signed, remove the lease."""
         # A store that is away now is not waited for: the lease grows old by itself.
         if self._taken_by is not None or time.monotonic() - self._confirmed > LEASE_S / 2:
             return
@@ -220,7 +221,7 @@ class LeasedLock(StudyLock):
         """Random id of this working copy. Holding the copy's lock proves that no other process with this id is alive."""
         path = self._copy / "copy-id"
         if not path.exists():
-            path.write_text(uuid.uuid4().hex)
+            write_whole(path, uuid.uuid4().hex)
         return path.read_text()
 
 

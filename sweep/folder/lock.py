@@ -21,7 +21,9 @@ class LockedError(UserError):
 
 
 class StudyLock:
-    """Lock of a study folder, taken by `with`. Beside it stands who took it; its time is the last sign of life.
+    """Lock of a study folder, taken by `with`; the file `driver.json` beside it names its holder.
+
+    The time of that file is the holder's last sign of life.
 
     The lock is the operating system's (flock, by filelock), which on NFS needs version 4.
     """
@@ -48,21 +50,21 @@ class StudyLock:
         self._lock.release()
 
     def sign(self) -> None:
-        """Write down who holds the lock, and that it is alive."""
+        """Write down that this process holds the lock and is alive."""
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         card = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
         write_whole(self._card, json.dumps(card) + "\n")
 
     def beat(self) -> None:
-        """Give a sign of life."""
+        """Give a sign of life: set the time of `driver.json` to now."""
         os.utime(self._card)
 
     def last_sign(self) -> float | None:
-        """When the present or last holder was last alive, in seconds since 1970; None when there was none."""
+        """Last sign of life of the current or last holder, in seconds since 1970; None if nobody signed."""
         return self._card.stat().st_mtime if self._card.exists() else None
 
     def held_by(self) -> str | None:
-        """Who holds the lock, or None."""
+        """Process, host and start of the lock's holder, in words; None when nobody holds the lock."""
         try:
             with self._lock.acquire(timeout=0):
                 return None
@@ -75,7 +77,7 @@ class StudyLock:
 
     @property
     def taken_by(self) -> str | None:
-        """Who took the study over while we thought that we hold it; of a lock of the operating system nobody can."""
+        """Who took the study over while we thought that we hold it: always None, as nobody takes over a file lock."""
         return None
 
     def _holder(self) -> str:

@@ -1,4 +1,4 @@
-"""A study's working copy, sent to its object store in the background: the sweep never waits for it."""
+"""Sends a study's working copy to its object store in the background; the sweep never waits for the store."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from sweep.storage.storage import Storage
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 5.0
+"""Time between two looks for news."""
 SHARE = 0.05
-"""Of the time, spent sending at most."""
+"""Largest share of the time that is spent sending."""
 UNITS = "units"
 News = tuple[tuple[int, int], bytes]
-"""Size and time of change of a file, and what is in it."""
+"""A file with news: its size and time of change (ns), and its content."""
 
 
 class MirrorError(UserError):
@@ -57,7 +58,7 @@ class Mirror:
         self._thread.start()
 
     def remove_checkpoints(self, unit: str) -> None:
-        """Of a unit that is over, once the store's journal says so."""
+        """Remove the stored checkpoints of a unit that has ended, once the stored journal says that it has."""
         self._over.add(unit)
 
     def close(self, timeout_s: float) -> None:
@@ -137,7 +138,7 @@ class Mirror:
                 self._storage.upload(self._copy / ARTIFACTS / name, f"{ARTIFACTS}/{name}")
 
     def _news(self, name: str) -> News | None:
-        """A file as it is now; None when it is as it was sent, or not there."""
+        """A file with news, or None when the file has not changed since it was sent, or is not there."""
         path = self._copy / name
         try:
             status = path.stat()

@@ -1,4 +1,4 @@
-"""The folder of a study: what it was asked, what happened, what came out."""
+"""The folder of a study: its study file, its journal and its results, and where they lie."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StudyFolder:
 
     path: Path
     uri: str | None = None
-    """Of the study on an object store; then `path` is this machine's working copy, see `sweep.folder.working_copy`."""
+    """Address of a study on an object store; `path` then is the working copy (`sweep.folder.working_copy`)."""
 
     @classmethod
     def at(cls, studies: Path | str, name: str) -> StudyFolder:
@@ -53,17 +53,17 @@ class StudyFolder:
 
     @property
     def place(self) -> str:
-        """What a user calls it."""
+        """The study's URI or path, as a user names it."""
         return self.uri or str(self.path)
 
     @property
     def studies(self) -> str:
-        """Where it lies beside others."""
+        """The path or URI that holds this study beside others: `--studies`."""
         return str(self.path.parent) if self.uri is None else above(self.uri)
 
     @property
     def arguments(self) -> str:
-        """How a command line names it."""
+        """The arguments that name this study on a command line, quoted for a shell."""
         return (
             self.name if self.studies == "studies" else f"{self.name} --studies {shlex.quote(self.studies)}"
         )
@@ -79,22 +79,22 @@ class StudyFolder:
 
     @property
     def provenance_file(self) -> Path:
-        """What the study's numbers rest on: data, folds, versions, commit."""
+        """The file of provenance: hashes of data and folds, versions of packages, commit."""
         return self.path / "provenance.yaml"
 
     @property
     def units(self) -> Path:
-        """Checkpoints of the units that run."""
+        """The folder with the checkpoints of running units; on an object store, see `checkpoints`."""
         return self.path / "units"
 
     @property
     def checkpoints(self) -> str:
-        """The same as all machines can reach it, a path or URI."""
+        """Path or URI of the place with the checkpoints of running units, as every machine can reach it."""
         return str(self.units.absolute()) if self.uri is None else below(self.uri, "units")
 
     @property
     def artifacts(self) -> Path:
-        """MLflow's files."""
+        """The folder of MLflow's artifacts."""
         return self.path / "artifacts"
 
     @property
@@ -106,7 +106,7 @@ class StudyFolder:
         return self.study_file.exists()
 
     def storage(self) -> Storage:
-        """The study's place, for files that all machines see."""
+        """The storage at the study's path or URI; every machine sees what is written there."""
         return open_storage(self.place)
 
     def lock(self) -> StudyLock:
@@ -116,7 +116,7 @@ class StudyFolder:
         return LeasedLock(self.path, open_object_store(self.uri))
 
     def pull(self, *, runs: bool = False, held: bool = False) -> None:
-        """Bring a working copy up to the object store, see `sweep.folder.working_copy.pull`; nothing for a path."""
+        """Bring a working copy up to the object store, see `sweep.folder.working_copy`; a path needs no pull."""
         if self.uri is not None:
             pull(self.path, self.storage(), runs=runs, held=held)
 
@@ -147,9 +147,9 @@ class StudyFolder:
 
     @classmethod
     def open(cls, studies: Path | str, name: str, *, runs: bool = False) -> StudyFolder:
-        """An existing study, as it is now; with `runs` MLflow's too. Raises FolderError naming those that exist.
+        """Open an existing study as it is now, pulled from its object store; with `runs` MLflow's database too.
 
-        Raises StorageError for an object store that does not answer.
+        Raises FolderError, which names the studies that exist, and StorageError for a store that does not answer.
         """
         folder = cls.at(studies, name)
         folder.pull(runs=runs)
@@ -177,11 +177,11 @@ class StudyFolder:
         self._write(self.study_file, config.resolved().model_dump(mode="json"))
 
     def events(self) -> list[Event]:
-        """All that happened; nothing for a study that never ran. Raises JournalError."""
+        """All events of the journal; none for a study that never ran. Raises JournalError."""
         return list(read_journal(self.journal)) if self.journal.exists() else []
 
     def board(self, events: Iterable[Event] | None = None) -> Board:
-        """The board as the journal, or `events` of it, tell it. Raises JournalError when it cannot be so."""
+        """The board after all events of the journal, or after `events`. Raises JournalError for impossible ones."""
         board = Board()
         for event in self.events() if events is None else events:
             try:
@@ -201,7 +201,7 @@ class StudyFolder:
 
 
 def _present(studies: Path | str) -> list[str]:
-    """Names of the studies that are there, sorted."""
+    """Names of the studies below a path or URI, sorted."""
     if not is_uri(studies):
         return sorted(path.parent.name for path in Path(studies).glob("*/study.yaml"))
     storage = open_storage(studies)

@@ -22,22 +22,22 @@ STUDY, PROVENANCE, BEST, OPTUNA, JOURNAL = (
 )
 DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
 MARK = ".mirrored"
-"""A file in a working copy whose study has been seen on the store."""
+"""Name of the file that marks a working copy whose study has been seen on the store."""
 STAYS = ("driver.lock", "driver.json", "copy-id")
-"""What belongs to this machine, not to the study."""
+"""Files that belong to this machine, not to the study: they stay when the study is moved aside."""
 
 
 def pull(copy: Path, storage: Storage, *, runs: bool = False, held: bool = False) -> None:
-    """Bring the working copy of a study up to what lies in `storage`, its place there.
+    """Bring the working copy of a study up to the study as it lies in `storage`.
 
-    The longer journal is the newer one. A copy whose journal begins with the stored one is left as it is: its driver
-    died here before it had sent all. Otherwise the store has what other machines know, and is taken: where the copy's
-    journal is no beginning of it, another machine has gone on without the last events here, and where the store has no
-    study any more, somebody removed it; then the copy is moved aside, with a warning.
+    The longer journal is the newer one. A copy whose journal begins with the stored journal is left as it is: its
+    driver died here before it had sent all events. Otherwise the stored study, which other machines know, is copied
+    here. If the copy then has events that the store lacks, another machine has gone on without them; if the store has
+    no study any more, somebody removed it: in both cases the copy is moved aside, with a warning.
 
-    While a driver of this machine runs in the copy it is ahead of the store and nothing is touched, unless the caller
-    is that driver (`held`). With `runs` MLflow's database comes too, if there is one. Raises StorageError when the
-    store does not answer.
+    Nothing is touched while a driver of this machine runs in the copy, which then is ahead of the store, unless the
+    caller is that driver (`held`). With `runs` MLflow's database comes too, if there is one. Raises StorageError when
+    the store does not answer.
     """
     copy.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(copy.parent / f".{copy.name}.pull"):

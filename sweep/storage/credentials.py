@@ -1,4 +1,4 @@
-"""Addresses without secrets: what names a server or a store ends up in study files, process lists and logs."""
+"""Secrets in addresses, found and left out: addresses end up in study files, process lists and logs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ NAME_ALONE = re.compile(
     r"(postgres(ql)?|mysql|mariadb|mssql|oracle|ssh|sftp|scp|rsync|ftp|svn|hdfs|abfss?|wasbs?)(\+|$)|.*\+ssh$",
     re.I,
 )
-"""Schemes where what stands before the @, without a password, is a user's name, or Azure's container; elsewhere it may
-be a token or a key."""
+"""Schemes in which the part before the @, if it holds no password, names a user or Azure's container; in other schemes
+the part before the @ may be a token or a key."""
 
 
 def holds_secret(uri: str) -> bool:
-    """Whether an address holds what only its user should know, see `secret_in`."""
+    """Whether an address holds a password, token or key, as `secret_in` finds them."""
     return secret_in(uri) is not None
 
 
 def secret_in(uri: str) -> str | None:
-    """What an address holds that only its user should know, named and not shown; None for a clean one, or a path.
+    """Name the kind of secret that an address holds, without showing the secret; None for a clean address, or a path.
 
-    That is a password (`scheme://user:password@host`), anything before the @ where that may be a token or a key
-    (`https://token@host`, `s3://key@bucket`), or a query field named like a secret. A user alone is none for a database.
-    An address is judged too when its password breaks it (`s3://key:se/cret@bucket`).
+    A secret is a password (`scheme://user:password@host`), anything before the @ that may be a token or a key
+    (`https://token@host`, `s3://key@bucket`), or a query field named like a secret. A user's name without a password
+    is no secret in a database's address. An address that its password breaks (`s3://key:se/cret@bucket`) holds one.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
@@ -44,7 +44,7 @@ def secret_in(uri: str) -> str | None:
 
 
 def without_secret(uri: str) -> str:
-    """As much of an address as can be shown whatever it holds: its scheme, and host and path where they are clear."""
+    """The part of an address that can be shown: its scheme, and host and path where no secret can be in them."""
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return uri
@@ -56,13 +56,16 @@ def without_secret(uri: str) -> str:
 
 
 def _parts(rest: str) -> tuple[str, str, str]:
-    """User, host and port; path; fields of query and fragment. `urlsplit` refuses some of what has to be judged here."""
+    """Split the rest of an address after its scheme into user, host and port; path; fields of query and fragment.
+
+    `urlsplit` refuses addresses that a password has broken, and such addresses have to be judged too.
+    """
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     path, *fields = re.split(r"[?#]", rest[len(authority) :])
     return authority, path, "&".join(fields)
 
 
 def _is_broken(authority: str) -> bool:
-    """Whether what stands for the port is none: the beginning of a password, say, that has a slash in it."""
+    """Whether the text after the colon is no port: for example the beginning of a password that has a slash in it."""
     _, colon, port = authority.rpartition(":")
     return bool(colon) and "@" not in authority and not port.isdigit() and not authority.endswith("]")

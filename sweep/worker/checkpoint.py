@@ -18,19 +18,20 @@ from sweep.storage.storage import Storage
 
 log = logging.getLogger(__name__)
 LEFTOVER_S = 86400.0
-"""After this time without a save, the local copy of a unit whose process was killed is removed."""
+"""Time without a save after which the local copy of a unit, whose process was killed, is removed."""
 LOST_SHARE = 0.1
-"""Of the time, spent at most on a store that does not take a checkpoint."""
+"""Largest share of the time that is spent on a store that does not take a checkpoint."""
 KEPT = 2
+"""Uploaded checkpoints of a unit that stay on the store."""
 
 
 class UnitCheckpoint:
     """The newest state of a unit, saved below `place`, the study's `units` folder: a path or URI.
 
-    On a path it is `place/unit/checkpoint.pt`, and all is as `model.training.checkpoint` says. On an object store
-    that file lies in this machine's cache, and each save is uploaded as `place/unit/checkpoint-NUMBER.pt`, numbers
-    counting up over all machines; the last two stay. Training hardly waits for a store that is away: a save that
-    cannot be uploaded is kept here, and a unit that then loses this machine goes on from what was uploaded before.
+    On a path, the state is the file `place/unit/checkpoint.pt`, kept as `model.training.checkpoint` says. On an object
+    store, that file lies in this machine's cache, and each save is uploaded as `place/unit/checkpoint-NUMBER.pt`.
+    Numbers count up over all machines; the last two files stay. Training hardly waits for a store that is away: a save
+    that cannot be uploaded is kept here, and a unit that then loses this machine goes on from the upload before.
     """
 
     def __init__(self, place: str, unit: str, cache: Path | None = None) -> None:
@@ -48,10 +49,10 @@ class UnitCheckpoint:
         _remove_leftovers(units)
 
     def load(self) -> tuple[dict[str, Any] | None, str | None]:
-        """The newest readable state and a note on what was passed over, both as `latest_checkpoint` gives them.
+        """The newest readable state, and a note on damaged files that were passed over; None each if there is none.
 
-        What lies on the store is taken when it is newer than what lies here. Raises OSError when the store refuses, or
-        does not answer for minutes: beginning anew would lose what is there.
+        The stored state is taken when it is newer than the local one. Raises OSError when the store refuses, or does
+        not answer for minutes: beginning anew would lose the stored state.
         """
         if self._storage is None:
             return latest_checkpoint(self.path)
@@ -71,7 +72,7 @@ class UnitCheckpoint:
         return state, note
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep a state. Raises OSError when the local disk is full or broken, or the store refuses."""
+        """Save a state, and upload it. Raises OSError when the local disk is full or broken, or the store refuses."""
         save_checkpoint(self.path, state)
         if self._storage is None:
             return
@@ -95,7 +96,7 @@ class UnitCheckpoint:
             log.warning("%s: checkpoint not uploaded: %s", self._unit, error)
 
     def close(self) -> None:
-        """The unit has ended on this machine, or goes on elsewhere: remove the local copy of what was uploaded."""
+        """Remove the local copy of an uploaded state, as the unit has ended on this machine or goes on elsewhere."""
         if self._storage is not None and self._uploaded:
             shutil.rmtree(self.path.parent, ignore_errors=True)
 
@@ -104,7 +105,7 @@ class UnitCheckpoint:
         return self.path.with_name("number")
 
     def _number_here(self) -> int:
-        """Of the local state: 0 when there is none, or nobody knows how old it is."""
+        """Number of the local state; 0 when there is no state, or its number was lost."""
         if not self.path.exists():
             return 0
         try:
@@ -124,7 +125,10 @@ class UnitCheckpoint:
         return names
 
     def _fetch(self, name: str, number: int, trouble: list[str]) -> dict[str, Any] | None:
-        """The state in a stored file, which then is the local one too; None, and a line of trouble, when damaged."""
+        """Fetch a stored file, make it the local one, and read its state.
+
+        None when the file is gone by now; None, and a line added to `trouble`, when it is damaged.
+        """
         storage = self._storage
         assert storage is not None
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +146,7 @@ class UnitCheckpoint:
         return state
 
     def _read(self, trouble: list[str]) -> dict[str, Any] | None:
-        """The state in the local file; None, and a line of trouble, when damaged."""
+        """Read the state in the local file; None, and a line added to `trouble`, when the file is damaged."""
         try:
             return load_checkpoint(self.path)
         except LostCheckpointError as error:
@@ -155,7 +159,7 @@ def _note(trouble: list[str]) -> str | None:
 
 
 def _remove_leftovers(units: Path) -> None:
-    """Local copies that units left here when their process was killed, and that nobody has come back for."""
+    """Remove local copies of units whose process was killed here and that did not come back within `LEFTOVER_S`."""
     for folder in units.glob("*/*"):
         with contextlib.suppress(OSError):
             if max(path.stat().st_mtime for path in [folder, *folder.iterdir()]) < time.time() - LEFTOVER_S:

@@ -1,4 +1,4 @@
-"""From a directory of recordings to what a unit trains on: features once, folds once, both by content."""
+"""Features and folds of a data set, made once by content, and found or fetched on the machine that trains."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from sweep.storage.shared_copy import fetch_folder, publish_file, publish_folder
 from sweep.storage.storage import Storage
 
 INDEX = "index.json"
-"""The file of a feature store that is copied last."""
+"""The file of a feature store that is copied last, so that its presence says that the copy is whole."""
 
 
 class DataPreparationError(UserError):
-    """Features or folds that a machine can neither find nor make, or not share."""
+    """Features or folds that a machine can neither find nor make, or that cannot be shared."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +66,27 @@ class DataPreparation:
         self._prepared: dict[tuple[FeatureConfig, FoldConfig], PreparedData] = {}
 
     def prepare(self, recipe: Recipe) -> PreparedData:
-        """Features and folds that the recipe asks for, made if they are not there yet.
+        """Make the features and folds that a recipe asks for, unless they are there.
 
-        Raises DataError for recordings of which they cannot be made, DataPreparationError when they cannot be shared.
+        Raises DataError for recordings that allow none, DataPreparationError when the results cannot be shared.
         """
         return self.make(recipe.features, recipe.folds)
 
     def share(self, place: str) -> None:
-        """Copy what is made from now on, and what was, to a place that other machines reach.
+        """Copy all features and folds made so far, and made from now on, to a place that other machines reach.
 
         Raises DataPreparationError.
         """
         self._shared = open_storage(place)
-        self._prepared = {asked: self._copied(material) for asked, material in self._prepared.items()}
+        self._prepared = {asked: self._copied(prepared) for asked, prepared in self._prepared.items()}
 
     @property
     def data_hash(self) -> str:
-        """SHA-256 of what the recordings are, hex."""
+        """SHA-256 of the recordings and their annotations, hex."""
         return self._data.content_hash(self._cache / "features")
 
     def make(self, features: FeatureConfig, folds: FoldConfig) -> PreparedData:
-        """The same for the two parts of a recipe that matter."""
+        """Make features and folds by their settings, unless they are there; raises what `prepare` raises."""
         if (features, folds) not in self._prepared:
             self._prepared[features, folds] = self._make(features, folds)
         return self._prepared[features, folds]
@@ -95,7 +95,7 @@ class DataPreparation:
         store = self._store(features)
         shared = NEVER_VALIDATE | self._data.patients_in_both_parts
         folds = make_folds(store.patients, store.labels, store.devices, asked, shared)
-        material = PreparedData(
+        prepared = PreparedData(
             store=store.directory.name,
             data_hash=store.data_hash,
             fold_hash=folds.hash(),
@@ -103,17 +103,17 @@ class DataPreparation:
             recordings=str(self._data.directory.absolute()),
             settings={"features": features.model_dump(mode="json"), "folds": asked.model_dump(mode="json")},
         )
-        path = self._cache / "folds" / material.folds
+        path = self._cache / "folds" / prepared.folds
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             folds.save(path)
-        return self._copied(material)
+        return self._copied(prepared)
 
-    def _copied(self, material: PreparedData) -> PreparedData:
+    def _copied(self, prepared: PreparedData) -> PreparedData:
         storage = self._shared
         if storage is None:
-            return material
-        features, folds = f"features/{material.store}", f"folds/{material.folds}"
+            return prepared
+        features, folds = f"features/{prepared.store}", f"folds/{prepared.folds}"
         try:
             publish_folder(storage, self._cache / features, features, last=INDEX)
             publish_file(storage, self._cache / folds, folds)
@@ -121,7 +121,7 @@ class DataPreparation:
             raise DataPreparationError(
                 f"{storage.place}: the features cannot be copied there: {error}"
             ) from error
-        return replace(material, shared=storage.place)
+        return replace(prepared, shared=storage.place)
 
     def _store(self, features: FeatureConfig) -> FeatureStore:
         if features not in self._stores:
@@ -132,56 +132,56 @@ class DataPreparation:
         return self._stores[features]
 
 
-def load_examples(material: PreparedData, fold: int) -> tuple[Examples, Examples]:
+def load_examples(prepared: PreparedData, fold: int) -> tuple[Examples, Examples]:
     """Training and validation cycles of a fold.
 
-    They are opened in this machine's cache. What is not there is copied to it from the shared place, or is opened in
-    the driver's cache, if this machine sees that, or is made from the recordings. Raises DataPreparationError when
-    nothing of this can be, and OSError when the shared place refuses, or stays away for minutes. A process keeps the
-    store that it opened last, and so the copy that its examples left on a device.
+    Features and folds are opened in this machine's cache. If they are not there, they are copied from the shared place;
+    or opened in the driver's cache, if this machine sees that folder; or made from the recordings. Raises
+    DataPreparationError when none of this can be done, and OSError when the shared place refuses, or stays away for
+    minutes. A process keeps the feature store that it opened last, and so the copy that its examples left on a device.
     """
-    cache = _local_cache(material)
-    store = _open_store(str(cache / "features" / material.store))
-    train, validation = Folds.load(cache / "folds" / material.folds).split(store.patients, fold)
+    cache = _local_cache(prepared)
+    store = _open_store(str(cache / "features" / prepared.store))
+    train, validation = Folds.load(cache / "folds" / prepared.folds).split(store.patients, fold)
     return store.examples(train), store.examples(validation)
 
 
 def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> Path:
-    """A directory with the synthetic recordings of `config`, written if it is not there yet."""
+    """The directory with the synthetic recordings of `config`, written unless it is there."""
     name = f"v{VERSION}-{config.patients}-patients-seed-{config.seed}"
     directory = (cache or cache_folder()) / "synthetic" / name
     build_once(directory, lambda draft: write_breaths(draft, patients=config.patients, seed=config.seed))
     return directory
 
 
-def _local_cache(material: PreparedData) -> Path:
-    """A cache folder with the material in it."""
+def _local_cache(prepared: PreparedData) -> Path:
+    """The cache folder that holds the prepared data, which is fetched or made where no folder does."""
     cache = cache_folder()
-    if _holds(cache, material):
+    if _holds(cache, prepared):
         return cache
-    shared = material.shared
-    if shared is not None and _fetched(patiently(lambda: open_storage(shared)), material, cache):
+    shared = prepared.shared
+    if shared is not None and _fetched(patiently(lambda: open_storage(shared)), prepared, cache):
         return cache
-    if _holds(Path(material.cache), material):
-        return Path(material.cache)
-    if Path(material.recordings).is_dir():
-        _make_again(material, cache)
+    if _holds(Path(prepared.cache), prepared):
+        return Path(prepared.cache)
+    if Path(prepared.recordings).is_dir():
+        _make_again(prepared, cache)
         return cache
     looked = [f"{cache}/features", *([below(shared, "features")] if shared else [])]
     raise DataPreparationError(
-        f"{material.store}: no such features in {', '.join([*looked, f'{material.cache}/features'])}, and no recordings "
-        f"in {material.recordings}; one of these must be seen from this machine"
+        f"{prepared.store}: no such features in {', '.join([*looked, f'{prepared.cache}/features'])}, and no recordings "
+        f"in {prepared.recordings}; one of these must be seen from this machine"
     )
 
 
-def _holds(cache: Path, material: PreparedData) -> bool:
-    return (cache / "features" / material.store).is_dir() and (cache / "folds" / material.folds).is_file()
+def _holds(cache: Path, prepared: PreparedData) -> bool:
+    return (cache / "features" / prepared.store).is_dir() and (cache / "folds" / prepared.folds).is_file()
 
 
-def _fetched(storage: Storage, material: PreparedData, cache: Path) -> bool:
-    features, folds = f"features/{material.store}", cache / "folds" / material.folds
+def _fetched(storage: Storage, prepared: PreparedData, cache: Path) -> bool:
+    features, folds = f"features/{prepared.store}", cache / "folds" / prepared.folds
     try:
-        content = patiently(lambda: storage.read(f"folds/{material.folds}")).decode()
+        content = patiently(lambda: storage.read(f"folds/{prepared.folds}")).decode()
     except FileNotFoundError:
         return False
     if not fetch_folder(storage, features, cache / features, last=INDEX):
@@ -191,16 +191,16 @@ def _fetched(storage: Storage, material: PreparedData, cache: Path) -> bool:
     return True
 
 
-def _make_again(material: PreparedData, cache: Path) -> None:
-    recordings = DataPreparation(Path(material.recordings), cache, progress=False)
-    found = recordings.data_hash
-    if found != material.data_hash:
+def _make_again(prepared: PreparedData, cache: Path) -> None:
+    preparation = DataPreparation(Path(prepared.recordings), cache, progress=False)
+    found = preparation.data_hash
+    if found != prepared.data_hash:
         raise DataPreparationError(
-            f"{material.recordings}: other recordings on this machine (data_hash {found[:12]}) than on the driver's "
-            f"({material.data_hash[:12]})"
+            f"{prepared.recordings}: other recordings on this machine (data_hash {found[:12]}) than on the driver's "
+            f"({prepared.data_hash[:12]})"
         )
-    features = parse(FeatureConfig, material.settings["features"], "features")
-    recordings.make(features, parse(FoldConfig, material.settings["folds"], "folds"))
+    features = parse(FeatureConfig, prepared.settings["features"], "features")
+    preparation.make(features, parse(FoldConfig, prepared.settings["folds"], "folds"))
 
 
 @functools.lru_cache(maxsize=1)

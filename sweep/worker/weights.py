@@ -1,4 +1,4 @@
-"""Pretrained weights on the machine that trains: the file itself, or a copy fetched once."""
+"""Pretrained weights on the machine that trains: the named file, or a copy fetched once."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class Weights:
 
     @property
     def name(self) -> str:
+        """Name of the shared copy, and of the local one: hash and file name."""
         return f"{self.sha256}/{Path(self.path).name}"
 
 
 def weights_of(recipe: Recipe) -> Weights | None:
-    """What the recipe starts from; None when that is random. Raises PretrainedError when it is not there."""
+    """Find the weights that a recipe starts from; None for random ones. Raises PretrainedError for a missing file."""
     source = recipe.backbone.pretrained
     if source is None:
         return None
@@ -43,7 +44,10 @@ def weights_of(recipe: Recipe) -> Weights | None:
 
 
 def share_weights(weights: Weights, place: str) -> Weights:
-    """The same with a copy below `place`, made if it is not there. Raises WeightsError when it cannot be."""
+    """Copy weights to a place that all machines reach, unless they are there; returns them with that place.
+
+    Raises WeightsError when they cannot be copied.
+    """
     try:
         publish_file(open_storage(place), Path(weights.path), f"weights/{weights.name}")
     except OSError as error:
@@ -52,9 +56,10 @@ def share_weights(weights: Weights, place: str) -> Weights:
 
 
 def local_weights(weights: Weights, cache: Path | None = None) -> Path:
-    """The file on this machine; fetched if there is a shared copy.
+    """The file of weights on this machine, fetched from the shared copy if there is one.
 
-    Raises WeightsError when that is not what it was, OSError when its storage refuses, or stays away for minutes.
+    Raises WeightsError when the copy has other content than the driver's file, OSError when its storage refuses, or
+    stays away for minutes.
     """
     shared = weights.shared
     if shared is None:
