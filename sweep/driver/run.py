@@ -67,7 +67,7 @@ def _mirrored(folder: StudyFolder, lock: StudyLock, display: Display) -> Iterato
         return
     # Another driver may have gone on since we looked.
     folder.pull(held=True, runs=True)
-    mirror = Mirror(folder.path, folder.storage(), lock)
+    mirror = Mirror(folder.path, lock.storage, lock)
     close_s = CLOSE_SOON_S
     try:
         yield mirror

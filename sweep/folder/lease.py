@@ -45,7 +45,7 @@ class LeasedLock(StudyLock):
         """`copy` is the study's working copy on this machine, `storage` its place on the object store."""
         super().__init__(copy, storage.place)
         self._copy = copy
-        self._storage = storage
+        self.storage = storage
         self._id = uuid.uuid4().hex
         self._since = time.strftime("%Y-%m-%d %H:%M:%S")
         self._version: Version | None = None
@@ -65,9 +65,7 @@ class LeasedLock(StudyLock):
         except BaseException as error:
             super().__exit__(None, None, None)
             if isinstance(error, OSError) and error.filename is None:
-                raise StorageError(
-                    f"{self._storage.place}: no lease can be written there: {error}"
-                ) from error
+                raise StorageError(f"{self.storage.place}: no lease can be written there: {error}") from error
             raise
         self._heart.start()
         return self
@@ -88,7 +86,7 @@ class LeasedLock(StudyLock):
         super().sign()
         self._signed = time.time()
         with contextlib.suppress(OSError):
-            self._renew()
+            self.renew()
 
     def beat(self) -> None:
         super().beat()
@@ -121,36 +119,37 @@ class LeasedLock(StudyLock):
         Raises OSError when the store does not answer.
         """
         if self._taken_by is None and time.monotonic() - self._confirmed > LEASE_S / 2:
-            self._renew()
+            self.renew()
         return self._taken_by is None
 
     def _take(self) -> None:
-        now = probe(self._storage)
+        now = probe(self.storage)
         lease, stored = self._read()
         if lease is not None and stored is not None:
             self._before = lease["sign"]
             age = now - stored.written
             if lease["held"] and lease["copy"] != self._copy_id() and age < LEASE_S:
                 raise LockedError(
-                    f"{self._storage.place}: in use by {_named(lease)}, last heard {max(age, 0):.0f} s ago; wait for "
+                    f"{self.storage.place}: in use by {_named(lease)}, last heard {max(age, 0):.0f} s ago; wait for "
                     f"its end, stop it there, or begin another study with --name; a dead one is forgotten after "
                     f"{LEASE_S:.0f} s"
                 )
         self._version = stored.version if stored else None
         if (other := self._write(held=True)) is not None:
             raise LockedError(
-                f"{self._storage.place}: {_named(other)} took it at the same moment; "
+                f"{self.storage.place}: {_named(other)} took it at the same moment; "
                 "wait for its end, or begin another study with --name"
             )
 
     def _beat_on(self) -> None:
         while not self._ended.wait(BEAT_S):
             try:
-                self._renew()
+                self.renew()
             except OSError as error:
                 log.debug("lease not renewed: %s", error)
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """Renew the lease now, or find out that another driver has it (`taken_by`). Raises OSError."""
         with self._one_at_a_time:
             if self._taken_by is None and (other := self._write(held=True)) is not None:
                 self._taken_by = _named(other)
@@ -165,14 +164,14 @@ class LeasedLock(StudyLock):
                 self._write(held=False)
             elif self._write(held=True) is None:
                 # A removal names no version, so it comes while the lease is young and nobody may take it.
-                self._storage.remove(LEASE)
+                self.storage.remove(LEASE)
 
     def _write(self, *, held: bool) -> dict[str, Any] | None:
         """Write the next version of the lease; returns the lease of another driver that wrote in between, or None."""
         while True:
             began = time.monotonic()
             try:
-                self._version = self._storage.replace(LEASE, self._content(held), self._version)
+                self._version = self.storage.replace(LEASE, self._content(held), self._version)
             except ChangedError:
                 lease, stored = self._read()
                 if lease is not None and lease["id"] != self._id:
@@ -202,7 +201,7 @@ class LeasedLock(StudyLock):
         The file may hold something else: the card, say, of a study that was run on a path.
         """
         try:
-            stored = self._storage.stored(LEASE)
+            stored = self.storage.stored(LEASE)
         except FileNotFoundError:
             return None, None
         try:
@@ -215,7 +214,7 @@ class LeasedLock(StudyLock):
         try:
             return self._read()
         except OSError as error:
-            raise StorageError(f"{self._storage.place}: cannot be read: {error}") from error
+            raise StorageError(f"{self.storage.place}: cannot be read: {error}") from error
 
     def _copy_id(self) -> str:
         """Random id of this working copy. Holding the copy's lock proves that no other process with this id is alive."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from data.errors import UserError
 from sweep.folder.lease import LeasedLock
 from sweep.folder.working_copy import ARTIFACTS, BEST, DATABASE, JOURNAL, MARK, OPTUNA, PROVENANCE, STUDY
+from sweep.storage.conditional_writes import ChangedError, ConditionalStorage, Version
 from sweep.storage.folder_storage import FolderStorage
-from sweep.storage.storage import Storage
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 5.0
@@ -36,14 +36,16 @@ class Mirror:
 
     What is stored is the study as it was at a moment: whole lines of the journal, and Optuna's file not newer than
     that, as a power cut could have left them. A store that is away is tried again. Nothing is sent once another driver
-    holds the lease, which is asked when nothing was heard of it for half its time.
+    holds the lease, which is renewed first when that was not done for half its time. The journal is replaced by a
+    conditional write, so that a request that was under way when the lease was lost overwrites nothing newer.
     """
 
-    def __init__(self, copy: Path, storage: Storage, lease: LeasedLock) -> None:
+    def __init__(self, copy: Path, storage: ConditionalStorage, lease: LeasedLock) -> None:
         self._copy = copy
         self._storage = storage
         self._lease = lease
         self._sent: dict[str, tuple[int, int]] = {}
+        self._stored_journal: Version | None = None
         self._started = False
         self._over: set[str] = set()
         self._removed: set[str] = set()
@@ -108,8 +110,9 @@ class Mirror:
         # Each is looked at before what must not be older than it.
         over = set(self._over)
         optuna = self._news(OPTUNA)
-        for name in (STUDY, PROVENANCE, BEST, JOURNAL):
+        for name in (STUDY, PROVENANCE, BEST):
             self._send(name, self._news(name))
+        self._send_journal(self._news(JOURNAL))
         self._send(OPTUNA, optuna)
         (self._copy / MARK).touch()
         # At the end all of them once more: a worker may have saved while its unit was stopped.
@@ -150,6 +153,27 @@ class Mirror:
             return None
         # A line may be under way.
         return version, content if name not in (JOURNAL, OPTUNA) else content[: content.rfind(b"\n") + 1]
+
+    def _send_journal(self, news: News | None) -> None:
+        while news is not None:
+            version, content = news
+            try:
+                self._stored_journal = self._storage.replace(JOURNAL, content, self._stored_journal)
+            except ChangedError:
+                # Of an earlier run, or of ours and its answer was lost; or of another driver, and so is the lease.
+                self._lease.renew()
+                if self._lease.taken_by is not None:
+                    raise
+                self._stored_journal = self._version_of_journal()
+            else:
+                self._sent[JOURNAL] = version
+                return
+
+    def _version_of_journal(self) -> Version | None:
+        try:
+            return self._storage.stored(JOURNAL).version
+        except FileNotFoundError:
+            return None
 
     def _send(self, name: str, news: News | None) -> None:
         if news is not None:

@@ -29,10 +29,12 @@ CONNECT_S = 5.0
 ANSWER_S = 10.0
 """How long a server may say nothing, from the first byte of a request."""
 ATTEMPTS = 3
+SMALL_BYTES = 2**18
+"""What is sent within `ANSWER_S` on any line."""
 PART_BYTES = 5 * 2**20
 PARTS_AT_ONCE = 2
 PART_S = 30.0
-"""How long sending a part, or a small file, and the answer to it may take: 2.8 Mbit/s for two parts at once."""
+"""How long sending a part of a file, and the answer to it, may take: 2.8 Mbit/s for two parts at once."""
 REFUSED_STATUS = re.compile(r"status code: 4(?!08|29)\d\d")
 """Of an answer that obstore has no type for: S3 tells of an expired token by 400. 408 and 429 ask for another try."""
 PROFILES = "~/.aws/credentials"
@@ -68,12 +70,12 @@ class ObjectStore:
 
     def write(self, name: str, content: bytes) -> None:
         with _os_errors(writing=True):
-            self._sender.put(name, content, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+            self._for(content).put(name, content, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
 
     def replace(self, name: str, content: bytes, version: Version | None) -> Version:
         with _os_errors(writing=True):
             mode: Any = "create" if version is None else dict(version)
-            return _version(self._store.put(name, content, mode=mode))
+            return _version(self._for(content).put(name, content, mode=mode))
 
     def upload(self, path: Path, name: str) -> None:
         with _os_errors(writing=True):
@@ -109,6 +111,10 @@ class ObjectStore:
         # Stores differ in whether a file that is not there can be removed.
         with contextlib.suppress(FileNotFoundError), _os_errors():
             self._store.delete(inside or name)
+
+    def _for(self, content: bytes) -> S3Store | GCSStore | AzureStore:
+        """The client whose patience is enough to send `content`."""
+        return self._store if len(content) <= SMALL_BYTES else self._sender
 
     def _list(self, folder: str) -> dict[str, int]:
         with _os_errors():

@@ -212,7 +212,7 @@ def test_who_finds_an_old_lease_renewed_after_all_does_not_have_it(
 
         def look_then_hear_the_first() -> Any:
             found = look()
-            first._renew()
+            first.renew()
             return found
 
         monkeypatch.setattr(second, "_read", look_then_hear_the_first)
@@ -239,8 +239,8 @@ def test_a_renewal_whose_answer_was_lost_is_known_again(
 
             patch.setattr(stored, "replace", lose_the_answer)
             with pytest.raises(OSError, match="no answer"):
-                lock._renew()
-        lock._renew()
+                lock.renew()
+        lock.renew()
         assert lock.is_ours()
 
 

@@ -12,6 +12,7 @@ from sweep.folder import lease, mirror
 from sweep.folder.lease import LeasedLock
 from sweep.folder.mirror import Mirror, MirrorError
 from sweep.folder.working_copy import pull
+from sweep.storage.conditional_writes import Version
 from sweep.storage.object_store import ObjectStore
 from sweep.storage.open_storage import open_object_store
 from sweep.storage.storage import Storage
@@ -62,7 +63,7 @@ def read(storage: Storage, name: str) -> bytes:
 
 
 def test_what_happens_is_on_the_store_soon_and_all_of_it_at_the_end(
-    copy: Path, storage: Storage, lock: LeasedLock, tmp_path: Path
+    copy: Path, storage: ObjectStore, lock: LeasedLock, tmp_path: Path
 ) -> None:
     sent = Mirror(copy, storage, lock)
     sent.start()
@@ -88,7 +89,7 @@ def test_what_happens_is_on_the_store_soon_and_all_of_it_at_the_end(
 
 
 def test_at_every_moment_the_store_has_whole_lines_and_no_newer_trials_than_events(
-    copy: Path, storage: Storage, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
+    copy: Path, storage: ObjectStore, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mirror, "SHARE", 1.0)
     seen: list[tuple[bytes, bytes]] = []
@@ -122,20 +123,21 @@ def test_at_every_moment_the_store_has_whole_lines_and_no_newer_trials_than_even
 
 
 def test_a_checkpoint_goes_when_the_stored_journal_says_that_its_unit_is_over(
-    copy: Path, storage: Storage, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
+    copy: Path, storage: ObjectStore, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for unit in ("0000-seed1", "0001-seed1"):
         storage.write(f"units/{unit}/checkpoint-00000001.pt", b"state")
-    write = storage.write
+    replace = storage.replace
 
-    def no_journal(name: str, content: bytes) -> None:
+    def no_journal(name: str, *given: Any) -> Version:
         if name == "journal.jsonl":
+            tried.set()
             raise OSError("no answer")
-        write(name, content)
+        return replace(name, *given)
 
     sent = Mirror(copy, storage, lock)
     tried = threading.Event()
-    monkeypatch.setattr(storage, "write", lambda name, content: (tried.set(), no_journal(name, content)))
+    monkeypatch.setattr(storage, "replace", no_journal)
     append(copy / "journal.jsonl", "0000-seed1 is over\n")
     sent.remove_checkpoints("0000-seed1")
     sent.start()
@@ -143,7 +145,7 @@ def test_a_checkpoint_goes_when_the_stored_journal_says_that_its_unit_is_over(
     tried.clear()
     eventually(tried.is_set)
     assert len(storage.sizes("units")) == 2
-    monkeypatch.setattr(storage, "write", write)
+    monkeypatch.setattr(storage, "replace", replace)
     eventually(lambda: list(storage.sizes("units")) == ["0001-seed1/checkpoint-00000001.pt"])
     assert read(storage, "journal.jsonl") == b"0000-seed1 is over\n"
     # Its worker saved once more while it was stopped.
@@ -153,7 +155,7 @@ def test_a_checkpoint_goes_when_the_stored_journal_says_that_its_unit_is_over(
 
 
 def test_a_store_that_is_away_gets_everything_later(
-    s3: Any, copy: Path, storage: Storage, lock: LeasedLock
+    s3: Any, copy: Path, storage: ObjectStore, lock: LeasedLock
 ) -> None:
     sent = Mirror(copy, storage, lock)
     sent.start()
@@ -167,7 +169,7 @@ def test_a_store_that_is_away_gets_everything_later(
 
 
 def test_a_store_that_stays_away_is_told_at_the_end(
-    s3: Any, copy: Path, storage: Storage, lock: LeasedLock
+    s3: Any, copy: Path, storage: ObjectStore, lock: LeasedLock
 ) -> None:
     sent = Mirror(copy, storage, lock)
     with s3.away():
@@ -197,7 +199,7 @@ def test_nothing_is_sent_to_a_study_that_another_driver_took(
 
 
 def test_sending_takes_a_small_share_of_the_time(
-    copy: Path, storage: Storage, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
+    copy: Path, storage: ObjectStore, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
     waits: list[float] = []
@@ -209,12 +211,14 @@ def test_sending_takes_a_small_share_of_the_time(
             clock[0] += timeout or 0.0
             return len(waits) > 3
 
-    def slow(name: str, content: bytes) -> None:
+    def slow(*_: Any) -> Version:
         clock[0] += 2.0
+        return {}
 
     sent = Mirror(copy, storage, lock)
     monkeypatch.setattr(sent, "_closing", Closing())
-    monkeypatch.setattr(storage, "write", slow)
+    for name in ("write", "replace"):
+        monkeypatch.setattr(storage, name, slow)
     monkeypatch.setattr(lock, "is_ours", lambda: True)
     monkeypatch.setattr(mirror.time, "monotonic", lambda: clock[0])
     sent._mirror()
@@ -222,7 +226,43 @@ def test_sending_takes_a_small_share_of_the_time(
 
 
 def test_a_mirror_that_never_started_has_nothing_to_close(
-    copy: Path, storage: Storage, lock: LeasedLock
+    copy: Path, storage: ObjectStore, lock: LeasedLock
 ) -> None:
     Mirror(copy, storage, lock).close(60)
     assert storage.entries() == ["driver.json"]
+
+
+def test_a_journal_that_was_under_way_when_the_lease_was_lost_overwrites_nothing(
+    copy: Path, storage: ObjectStore, lock: LeasedLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = Mirror(copy, storage, lock)
+    append(copy / "journal.jsonl", "1\n")
+    assert sent._try(sent._push)
+    append(copy / "journal.jsonl", "2\n")
+    send = storage.replace
+
+    def another_driver_goes_on_first(name: str, *given: Any) -> Version:
+        if name == "journal.jsonl":
+            monkeypatch.setattr(storage, "replace", send)
+            monkeypatch.setattr(lease, "LEASE_S", -1.0)
+            with LeasedLock(tmp_path / "other", storage) as other:
+                other.sign()
+                storage.write("journal.jsonl", b"1\ntheirs\n")
+                monkeypatch.setattr(lease, "LEASE_S", 60.0)
+                return send(name, *given)
+        return send(name, *given)
+
+    monkeypatch.setattr(storage, "replace", another_driver_goes_on_first)
+    assert not sent._try(sent._push)
+    assert read(storage, "journal.jsonl") == b"1\ntheirs\n"
+
+
+def test_a_study_that_is_resumed_replaces_the_journal_that_is_there(
+    copy: Path, storage: ObjectStore, lock: LeasedLock
+) -> None:
+    storage.write("journal.jsonl", b"1\n")
+    append(copy / "journal.jsonl", "1\n2\n")
+    sent = Mirror(copy, storage, lock)
+    sent.start()
+    eventually(lambda: read(storage, "journal.jsonl") == b"1\n2\n")
+    sent.close(60)
