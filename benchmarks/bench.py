@@ -36,7 +36,7 @@ class Timing:
         return statistics.median(self.seconds)
 
     def cell(self, unit: str = "s") -> str:
-        """Median, and least to most where there is more than one round."""
+        """Write the median, and least to most where there is more than one round."""
         scale = {"s": 1.0, "ms": 1e3}[unit]
         low, middle, high = (number(scale * x) for x in (min(self.seconds), self.median, max(self.seconds)))
         return f"{middle} ({low} to {high})" if len(self.seconds) > 1 else middle
@@ -44,7 +44,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes: the most that a process held, and by how much that is more than it held before the action."""
+    """Memory in bytes: the most that a process held during an action, and how much more than before the action."""
 
     total: int
     extra: int
@@ -62,7 +62,7 @@ class Line:
 def time_in_turn(
     actions: Mapping[str, Action], repeats: int, device: torch.device, warm_up: int = 1
 ) -> dict[str, Timing]:
-    """Seconds of each action: `repeats` rounds in which each runs once, after `warm_up` rounds that do not count."""
+    """Time each action in seconds: `repeats` rounds in which each runs once, after `warm_up` uncounted rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for round_number in range(-warm_up, repeats):
         for name, action in actions.items():
@@ -78,24 +78,24 @@ def ratio(one: Timing, other: Timing) -> float:
 
 
 def peak_memory(prepare: Callable[..., Action], *arguments: Any, runs: int = 1) -> Peak:
-    """Peak while the action that `prepare(*arguments)` returns runs `runs` times, in a process of its own.
+    """Measure the peak while the action that `prepare(*arguments)` returns runs `runs` times, in a process of its own.
 
     Resident memory of that process, or what torch took from the CUDA device if it took any. `prepare` is a function of
-    a module; what it needs once only (compiled code, say) it should warm up.
+    a module; `prepare` should warm up what is needed once only, such as compiled code.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         return process.submit(_peak_here, prepare, arguments, runs).result()
 
 
 def matrix_product(device: torch.device, dtype: torch.dtype = torch.float32) -> tuple[Action, float]:
-    """A square matrix product and its FLOPs, 2 per multiply-add: what the device can do at best."""
+    """Make a square matrix product, and count its FLOPs, 2 per multiply-add: the best that the device can do."""
     size = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     return lambda: a @ b, 2.0 * size**3
 
 
 def copy_rate(device: torch.device, repeats: int = 7) -> float:
-    """Bytes/s of copies of 256 MiB, read and written counted; median."""
+    """Measure the bytes a second of copies of 256 MiB, read and written counted; the median."""
     source = torch.ones(2**26, device=device)
     target = torch.zeros_like(source)
     copying = time_in_turn({"": lambda: target.copy_(source)}, repeats, device, 2)[""]
@@ -103,7 +103,7 @@ def copy_rate(device: torch.device, repeats: int = 7) -> float:
 
 
 def fit_line(x: Sequence[float], y: Sequence[float]) -> Line:
-    """The line y = slope * x + intercept through the points."""
+    """Fit the line y = slope * x + intercept through the points."""
     slope, intercept = np.polyfit(x, y, 1)
     residuals = np.asarray(y) - (slope * np.asarray(x) + intercept)
     return Line(float(slope), float(intercept), float(1 - residuals.var() / np.var(y)))
@@ -115,7 +115,7 @@ def growth_exponent(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table in Markdown, with an empty line before it."""
+    """Print a table in Markdown, after an empty line."""
     lines = [f"| {' | '.join(map(str, cells))} |" for cells in [head, *rows]]
     print("\n" + "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]]), flush=True)
 
@@ -132,7 +132,7 @@ def print_machine(device: torch.device) -> None:
 
 
 def verdict(missed: Sequence[str]) -> int:
-    """Print the bars that were missed; the exit code, 1 if there are any."""
+    """Print the bars that were missed; returns the exit code, 1 if there are any."""
     print(
         "\n" + ("\n".join(f"missed: {bar}" for bar in missed) if missed else "all bars are met"), flush=True
     )
@@ -140,7 +140,7 @@ def verdict(missed: Sequence[str]) -> int:
 
 
 def number(x: float) -> str:
-    """Three digits that count."""
+    """Write a number with three significant digits."""
     return f"{x:.0f}" if abs(x) >= 100 else f"{x:.3g}"
 
 

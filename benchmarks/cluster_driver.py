@@ -48,7 +48,7 @@ class Played:
 
 
 def print_studies(units: int, workers: int, epochs: int) -> list[str]:
-    """Tables of several studies; the bars missed."""
+    """Play several studies and print their tables; returns the bars that were missed."""
     studies = {
         "random search": play(units, workers, epochs, sampler={"name": "random"}),
         "TPE": play(units // 5, workers, epochs),
@@ -75,7 +75,7 @@ def missed(name: str, windows: list[Window]) -> list[str]:
 
 
 def print_growth(studies: Mapping[str, Played], workers: int, epochs: int) -> None:
-    """The driver's time at the beginning, in the middle and at the end of each study."""
+    """Print the driver's time at the beginning, in the middle and at the end of each study."""
     head = [f"{workers} workers, at most {epochs} epochs", "units", "configurations"]
     head += ["ms a report", "ms an end", "ms a start", "ms a unit", "units a second"]
     head += [f"workers fed, units of {EPOCHS} epochs and {MINUTES} minutes"]
@@ -92,7 +92,7 @@ def print_growth(studies: Mapping[str, Played], workers: int, epochs: int) -> No
 
 
 def print_parts(studies: Mapping[str, Played]) -> None:
-    """Where that time goes."""
+    """Print on which parts of the engine the driver's time goes."""
     head = ["ms a unit", "units", *(part for part in PARTS if part != "MLflow"), "board, race, budget"]
     rows = []
     for name, played in studies.items():
@@ -104,7 +104,7 @@ def print_parts(studies: Mapping[str, Played]) -> None:
 
 
 def print_files(studies: Mapping[str, Played]) -> None:
-    """What each study leaves, and how long a new driver reads it."""
+    """Print memory and files of each study, and how long a new driver reads the files."""
     head = ["study", "units", "reports", "driver s", "peak memory, MiB", "more than before it, MiB"]
     head += ["journal, MiB", "Optuna's file, MiB", "journal to board, s", "ready to go on, s"]
     head += ["ms to find that nothing may start"]
@@ -125,7 +125,7 @@ def print_files(studies: Mapping[str, Played]) -> None:
 
 
 def print_mlflow(units: int, workers: int, epochs: int) -> None:
-    """A small study with nothing but the driver to wait for, without MLflow and with a database of its own."""
+    """Print what MLflow costs: a small study without MLflow, and one with a database of its own."""
     rows = []
     for name, tracked in (("no MLflow", False), ("MLflow in SQLite", True)):
         played = play(units, workers, epochs, tracked=tracked, sampler={"name": "random"})

@@ -11,7 +11,7 @@ from ray import tune
 
 
 class Sleeper(tune.Trainable):
-    """Sleeps for `seconds` in `epochs` parts, or in a `meeting` until all `processes` are there.
+    """A unit that sleeps for `seconds` in `epochs` parts; in a `meeting` it waits until all `processes` are there.
 
     Every report holds `stay`: this process, when the unit began and when the report was made, in seconds since 1970.
     """
@@ -40,7 +40,7 @@ class Sleeper(tune.Trainable):
 
 
 def _meet(folder: Path, name: int, everyone: int) -> None:
-    """Return when so many have come."""
+    """Wait until so many processes have come to the meeting."""
     (folder / str(name)).touch()
     while len(list(folder.iterdir())) < everyone:
         time.sleep(0.05)

@@ -57,7 +57,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a study, which ended with so many units and configurations started."""
+    """A stretch of a study: counts of units and configurations at its end, and the driver's time in it."""
 
     units: int
     configurations: int
@@ -65,19 +65,19 @@ class Window:
 
     @property
     def seconds(self) -> float:
-        """Of the driver, in this window."""
+        """Seconds of the driver in this window."""
         return sum(self.spent.calls.values())
 
     def milliseconds(self, call: str) -> float:
-        """For a report, an end or a start."""
+        """Milliseconds of the driver for a report, an end or a start."""
         return 1e3 * self.spent.calls[call] / max(1, self.spent.counts[call])
 
     def a_unit(self, seconds: float) -> float:
-        """Of seconds in this window, in ms."""
+        """Milliseconds for each unit of this window, given seconds in the window."""
         return 1e3 * seconds / max(1, self.spent.counts["start"])
 
     def parts(self) -> dict[str, float]:
-        """Seconds of each part, and of the rest."""
+        """Seconds of each part of the engine, and of the rest."""
         parts = {part: self.spent.parts[part] for part in PARTS}
         return {**parts, "rest": self.seconds - sum(parts.values())}
 
@@ -91,7 +91,7 @@ class Watch:
 
     @contextmanager
     def on(self, call: str) -> Iterator[None]:
-        """Adds the time of what happens inside to that of these calls."""
+        """Add the time of the block to the time of calls of this kind."""
         wall, busy, self._waited = time.perf_counter(), time.thread_time(), 0.0
         yield
         busy = time.thread_time() - busy + self._waited
@@ -105,7 +105,7 @@ class Watch:
             spent.counts[call] += 1
 
     def over(self, part: str, action: Callable[..., Any]) -> Callable[..., Any]:
-        """The same action, its time noted."""
+        """Wrap an action so that its time is noted."""
 
         def watched(*arguments: Any, **settings: Any) -> Any:
             wall, busy = time.perf_counter(), time.thread_time()
@@ -160,11 +160,11 @@ class Driver:
 
     @property
     def whole(self) -> Spent:
-        """What all calls took so far."""
+        """Time that all calls took so far."""
         return self._watch.whole
 
     def run(self, units: int, size: int) -> list[Window]:
-        """Train until the last of `units` has started; a window for each `size` of them."""
+        """Play until the last of `units` has started; returns a window for each `size` units."""
         windows: list[Window] = []
         self._coordinator.start(self._config.seeds)
         while self._board.started < units:
@@ -177,14 +177,14 @@ class Driver:
         return windows
 
     def ask_in_vain(self, times: int = 3) -> float:
-        """Seconds to hear that nothing may start, as Ray Tune asks whenever a worker is idle."""
+        """Measure the seconds until the engine says that nothing may start; Ray Tune asks whenever a worker is idle."""
         started = time.thread_time()
         for _ in range(times):
             assert self._coordinator.next_unit() is None
         return (time.thread_time() - started) / times
 
     def close(self) -> float:
-        """Let go of the study; seconds in which MLflow wrote what was queued."""
+        """End the study; returns the seconds that MLflow took to write what was queued."""
         self._coordinator.stop()
         started = time.perf_counter()
         if self._tracking is not None:
@@ -194,7 +194,7 @@ class Driver:
         return time.perf_counter() - started
 
     def _start(self) -> bool:
-        """As Ray Tune does it: asked for, then placed. False when nothing may start."""
+        """Start a unit as Ray Tune does, asked for and then placed; returns False when nothing may start."""
         coordinator = self._coordinator
         with self._watch.on("start"):
             started = coordinator.next_unit(placed=False)
@@ -216,7 +216,7 @@ class Driver:
         heapq.heappush(self._arrivals, (self._now + unit.seconds, next(self._order), unit))
 
     def _hear_of(self, unit: _Unit) -> None:
-        """Its next epoch has come."""
+        """Report the next epoch of a unit to the engine."""
         unit.epoch += 1
         report = unit.report()
         with self._watch.on("report"):
@@ -246,7 +246,7 @@ class _Unit:
     epoch: int = 0
 
     def report(self) -> dict[str, Any]:
-        """As long as that of a real worker."""
+        """A report with as many values as that of a real worker."""
         rates = dict(zip(METRICS, self.curve[self.epoch - 1].tolist(), strict=True))
         confusion = [[200 + row * column for column in range(4)] for row in range(4)]
         further = {"skipped_steps": 0, "seconds": self.seconds, "confusion": confusion}
@@ -254,7 +254,7 @@ class _Unit:
 
 
 def resume(config: StudyConfig, workers: int, folder: Path) -> tuple[float, float]:
-    """Seconds to read the journal into a board, and until a new driver could start a unit, Ray left out."""
+    """Measure seconds to read the journal into a board, and until a new driver could start a unit, Ray left out."""
     started = time.perf_counter()
     events = list(read_journal(folder / JOURNAL))
     board = Board(events=events)

@@ -1,4 +1,4 @@
-"""What a unit costs the driver with Ray Tune as its trials become many: Tune keeps every one that it ever ran."""
+"""What a unit costs the driver as Ray Tune's trials become many: Tune keeps every trial that it ever ran."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WINDOWS = 8
 
 
 class Mark(NamedTuple):
-    """Seconds when a unit had ended: on the wall, of the driver's processor, and what of these the engine took."""
+    """Seconds at the end of a unit: on the wall, of the driver's processor, and of the engine's part in these."""
 
     wall: float
     busy: float
@@ -37,7 +37,7 @@ class Mark(NamedTuple):
 
 
 def print_trials(units: int, workers: int, reports: int) -> list[str]:
-    """The table by number of trials so far; the bars missed."""
+    """Print the table by number of trials so far; returns the bars that were missed."""
     marks = _run(units, workers, reports)
     size = units // WINDOWS
     rows, costs = [], []

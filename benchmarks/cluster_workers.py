@@ -41,7 +41,7 @@ class Phase(NamedTuple):
 
 
 class Stay(NamedTuple):
-    """A unit on a worker; times are seconds since 1970."""
+    """The stay of one unit on a worker; times are seconds since 1970."""
 
     worker: int
     began: float
@@ -49,7 +49,7 @@ class Stay(NamedTuple):
 
 
 def print_lengths(processes: int, rounds: int) -> list[str]:
-    """The table by length of a unit; the bars missed."""
+    """Print the table by length of a unit; returns the bars that were missed."""
     phases = _phases(processes, rounds)
     stays, ticks = _run(phases, processes)
     rows, missed = [], []
@@ -84,7 +84,7 @@ def _phases(processes: int, rounds: int) -> list[Phase]:
 
 
 def _run(phases: list[Phase], processes: int) -> tuple[list[Stay], list[tuple[float, float]]]:
-    """The stay of each unit; the driver's processor seconds at many times."""
+    """Run the study; returns the stay of each unit, and the driver's processor seconds at many times."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     total = phases[-1].units.stop
     plain = {"sampler": {"name": "random"}, "racing": {"name": "none"}, "pruner": {"name": "none"}}
@@ -131,7 +131,7 @@ def _busy_at(ticks: list[tuple[float, float]], at: float) -> float:
 
 
 def _between(stays: list[Stay]) -> list[float]:
-    """Seconds from the end of a unit to the beginning of the next one on its worker."""
+    """List the seconds from the end of a unit to the beginning of the next unit on its worker."""
     workers: dict[int, list[Stay]] = defaultdict(list)
     for stay in sorted(stays, key=lambda stay: stay.began):
         workers[stay.worker].append(stay)

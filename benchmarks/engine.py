@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/engine.py cost               units per second on real Ray, driver time as a study grows
     .venv/bin/python benchmarks/engine.py policies seeds     what racing saves and costs, simulated
-    .venv/bin/python benchmarks/engine.py policies epochs    the same for the epoch pruner, and both
+    .venv/bin/python benchmarks/engine.py policies epochs    what the epoch pruner, and both, save and cost
     .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or more
 
 Each exits with 1 when a bar is missed.

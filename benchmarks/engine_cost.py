@@ -44,7 +44,7 @@ LEAST_RATE, MOST_REPORT_MS = 8.0, 2.0
 
 
 def main(units: int, configurations: int) -> int:
-    """Print both tables; 1 when a bar is missed, else 0."""
+    """Print both tables; returns 1 when a bar is missed, else 0."""
     print(f"| units a second, {units} units of one report, 2 at a time | |\n|---|---|")
     rates = units_per_second(units)
     for name, per_second in rates.items():
@@ -70,7 +70,7 @@ def main(units: int, configurations: int) -> int:
 
 
 def score_of(values: dict[str, Any], seed: int, epoch: int) -> float:
-    """A number that looks like a score, the same for the same unit."""
+    """Make up a score, a function of configuration and seed."""
     spread = (hash((tuple(sorted(map(str, values.items()))), seed)) % 1000) / 1000
     return 0.5 + 0.1 * spread + 0.01 * epoch
 
@@ -104,7 +104,7 @@ def study_config(configurations: int, **settings: Any) -> StudyConfig:
 def study_in(
     folder: Path, config: StudyConfig, epochs: int
 ) -> tuple[Coordinator, Tracking, Journal, list[float]]:
-    """A whole study, with the seconds that its calls to MLflow took."""
+    """Build a whole study, and a list of the seconds that its calls to MLflow take."""
     tracking = Tracking(database_uri(folder), "cost", folder / "artifacts", uuid.uuid4().hex, [], {})
     journal, tracked = Journal(folder / "journal.jsonl"), []
 
@@ -173,7 +173,7 @@ def _tune_rate(units: int, *, reuse: bool = True, extras: bool = False) -> float
 
 
 class _Completions(tune.Callback):
-    """When trials ended: their rate then has no cold start of the first workers in it."""
+    """Notes when trials ended, so that their rate leaves out the cold start of the first workers."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -247,7 +247,7 @@ def driver_milliseconds(configurations: int, epochs: int = 3) -> list[tuple[int,
 
 
 def window(coordinator: Coordinator, spent: dict[str, list[float]]) -> tuple[int, int, float, float, float]:
-    """A row of means, in ms, of what `spent` holds, which begins anew."""
+    """Make a row of the means, in ms, of `spent`, and empty `spent`."""
     report, end, start = (1e3 * statistics.fmean(spent[what] or [0.0]) for what in ("report", "end", "start"))
     for seconds in spent.values():
         seconds.clear()

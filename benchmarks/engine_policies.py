@@ -1,10 +1,10 @@
 """What the default racing and epoch pruner save and cost, beside what else is in use; exits with 1 below the bars.
 
 100 configurations with five seeds each, in made-up worlds with fixed seeds. Regret is the true score of the best
-configuration minus that of the winner, in points. In the first table a seed run is one epoch, in the second 20. Ours
-run on eight workers by the engine itself; the others are models of their own, those over seeds on one worker. Where
-speeds differ, a configuration's time constant has a standard deviation of 0.5 in its logarithm; where the slow end
-better, that has a correlation of 0.5 with the last score.
+configuration minus that of the winner, in points. In the first table a seed run is one epoch, in the second 20. Our
+policies are played on eight workers by the engine itself; the others are models, those over seeds on one worker. Where
+speeds differ, a configuration's time constant has a standard deviation of 0.5 in its logarithm; where slow learners end
+better, the time constant has a correlation of 0.5 with the last score.
 
     .venv/bin/python benchmarks/engine.py policies seeds
     .venv/bin/python benchmarks/engine.py policies epochs
@@ -84,7 +84,7 @@ Results = dict[tuple[str, str], list[Played]]
 
 
 def main(table: str, repeats: int, processes: int) -> int:
-    """Print a table (`seeds` or `epochs`) as Markdown; 1 when a bar is missed. `processes`: 0 for as many as cores."""
+    """Print a table (`seeds` or `epochs`); returns 1 when a bar is missed. `processes`: 0 means one a core."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     began = time.monotonic()
@@ -132,7 +132,7 @@ def epoch_cases() -> list[Case]:
 def play(
     case: Case, studies: Mapping[str, Mapping[str, Any]], others: Mapping[str, Policy], repeat: int
 ) -> dict[str, Played]:
-    """One world under every policy: ours by the engine itself, the others by the models below."""
+    """Play one world under every policy: ours by the engine itself, the others by the models below."""
     space = _config(case.epochs, {}).space
     curves = SyntheticCurves(case.world, space, repeat)
     points = space.grid_points()
@@ -160,7 +160,7 @@ def cells(results: Results, case: str, policy: str) -> list[str]:
 
 
 def below_bars(results: Results) -> Iterator[str]:
-    """A line for each bar that a policy does not reach."""
+    """Say for each bar that a policy does not reach what was found."""
     for (case, policy), played in results.items():
         lost = _lost(played, results[case, FIVE_SEEDS])[0]
         if policy == DEFAULT_RACING and _saved(played) < LEAST_SAVED:
@@ -178,12 +178,12 @@ def five_seeds_each(truth: Truth) -> Played:
 
 
 def one_seed_each(truth: Truth) -> Played:
-    """Random search as it is mostly done: the best score of all."""
+    """Play random search as it is mostly done: one seed each, and the best score wins."""
     return truth.played(int(truth.last[:, 0].argmax()), len(truth.last))
 
 
 def optuna_alone(pruner: Callable[[], BasePruner], running_mean: bool, truth: Truth) -> Played:
-    """A trial is a configuration whose seeds are trained in turn, each seed a step.
+    """Play Optuna alone: a trial is a configuration whose seeds are trained in turn, each seed a step.
 
     With `running_mean` a step reports the mean so far and a pruned trial is out, as the median pruner wants it; else
     the seed's own score, and a pruned trial counts with its mean, as the Wilcoxon pruner's manual has it.
@@ -208,7 +208,7 @@ def optuna_alone(pruner: Callable[[], BasePruner], running_mean: bool, truth: Tr
 
 
 def doubling(truth: Truth) -> Played:
-    """As SMAC intensifies: a challenger gets 1, 2, 4, ... of the incumbent's seeds, and is out once it is worse.
+    """Play SMAC's intensification: a challenger gets 1, 2, 4, ... of the incumbent's seeds, and is out once it is worse.
 
     The incumbent gets one more seed before each challenge, and all in the end.
     """
@@ -229,7 +229,7 @@ def doubling(truth: Truth) -> Played:
 
 
 def asha(grace: int, reduction: int, truth: Truth) -> Played:
-    """Every (configuration, seed) is a trial, asynchronously halved over epochs, first come first judged.
+    """Play ASHA: every (configuration, seed) is a trial, asynchronously halved over epochs, first come first judged.
 
     At `grace` epochs, and at each `reduction` times more, a trial stops that is not among the best 1/`reduction` of
     those before it. The best mean over the seeds that reached the last epoch wins.
@@ -267,7 +267,7 @@ def asha(grace: int, reduction: int, truth: Truth) -> Played:
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
-    """As numpy's, which takes longer than all the rest; -inf of nothing."""
+    """The quantile as numpy defines it, without numpy's overhead; -inf of no values."""
     if not ordered:
         return -math.inf
     place, beyond = divmod(share * (len(ordered) - 1), 1)
@@ -299,17 +299,17 @@ def _runs(played: Sequence[Played]) -> float:
 
 
 def _saved(played: Sequence[Played]) -> float:
-    """% of the seed runs."""
+    """Seed runs saved, in %."""
     return 100 * (1 - _runs(played) / (CONFIGURATIONS * len(SEEDS)))
 
 
 def _epochs(played: Sequence[Played]) -> float:
-    """% of the epochs."""
+    """Epochs used, in %."""
     return 100 * float(np.mean([one.epochs for one in played]))
 
 
 def _lost(played: Sequence[Played], full: Sequence[Played]) -> tuple[float, float]:
-    """Regret above that of five seeds each in the same worlds, points, with its standard error."""
+    """Regret above that of training five seeds each in the same worlds, in points, with its standard error."""
     return mean_and_error([one.regret - other.regret for one, other in zip(played, full, strict=True)])
 
 

@@ -6,8 +6,8 @@
 The floor is what decoding (soundfile), resampling and the filter bank (torchaudio) take in one thread, divided by the
 cores. The store is built from nothing each round, on all cores: digests of the files, features, writing, index, fsync.
 Exits with 1 when a bar is missed: the median over the rounds of wall time over floor is at most `MOST_OVER_FLOOR`. The
-same three steps as we take them are timed too, and the rest: fade, cut, repeat, normalise. Wall time over our own three
-divided by the cores says what the rest, the disk and the threads cost.
+three steps by our own functions are timed too, and the rest: fade, cut, repeat, normalise. Wall time over our own three
+steps divided by the cores says what the rest, the disk and the threads cost.
 
 A thread loses less to other work on the machine than all cores do, so rounds in which others took more than
 `MOST_FOR_OTHERS` of the cores do not count, unless there are no others; the table says how many do.
@@ -117,7 +117,7 @@ def _rounds(data: DataSet, config: FeatureConfig, repeats: int, tries: int, cach
 def _one_thread(
     recordings: tuple[Recording, ...], config: FeatureConfig
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds that each step takes with the libraries' functions, and with ours."""
+    """Time each step in one thread, in seconds, with the libraries' functions and with ours."""
     library: dict[str, float] = defaultdict(float)
     own: dict[str, float] = defaultdict(float)
     threads_before = torch.get_num_threads()
@@ -205,7 +205,7 @@ def _folders(folders: list[Path], scratch: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _as_training_part(folder: Path, most: int, linked: Path) -> DataSet:
-    """The first recordings of a folder, linked into another one whose split calls all of them train."""
+    """Link the first recordings of a folder into another folder, whose split calls all of them train."""
     linked.mkdir()
     audio = sorted(path for path in folder.iterdir() if path.suffix in (".wav", ".flac"))[:most]
     for path in (file for one in audio for file in (one, one.with_suffix(".txt"))):

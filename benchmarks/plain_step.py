@@ -27,7 +27,7 @@ Scan = Callable[..., Tensor]
 def indexed_scan(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, delta_bias: Tensor
 ) -> Tensor:
-    """One step after another, each read by its index: autograd then adds a tensor of full length for every step."""
+    """Scan step after step, each read by its index: autograd then adds a tensor of full length for every step."""
     decay, drive, C = _terms(u, delta, A, B, C, delta_bias)
     h = torch.zeros_like(drive[:, :, 0])
     outputs = []
@@ -40,7 +40,7 @@ def indexed_scan(
 def unbound_scan(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, delta_bias: Tensor
 ) -> Tensor:
-    """The same loop with the time axis unbound once, which makes its backward linear in the length."""
+    """Scan step after step with the time axis unbound once, which makes the backward pass linear in the length."""
     decay, drive, C = _terms(u, delta, A, B, C, delta_bias)
     h = torch.zeros_like(drive[:, :, 0])
     outputs = []
@@ -53,14 +53,14 @@ def unbound_scan(
 def _terms(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, delta_bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Decay, drive and C of every step, each (batch, channels, length, state)."""
+    """Compute decay, drive and C of every step, each (batch, channels, length, state)."""
     delta = functional.softplus(delta + delta_bias[:, None])[..., None]
     B, C = (x.repeat_interleave(u.shape[1] // x.shape[1], dim=1).transpose(2, 3) for x in (B, C))
     return torch.exp(delta * A[:, None]), delta * B * u[..., None], C
 
 
 class PlainDASS(nn.Module):
-    """(batch, frames, mels) to logits and pooled features."""
+    """DASS written plainly: (batch, frames, mels) to logits and pooled features."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class Linear1x1(nn.Linear):
 
 
 def smooth(x: Tensor, config: SmoothingConfig) -> Tensor:
-    """The merged scan convolved with a square Gaussian kernel, zeros beyond the border."""
+    """Convolve the merged scan with a square Gaussian kernel, zeros beyond the border."""
     assert (config.hook, config.padding) == ("scan_output", "zeros"), (
         "only the default smoothing is written here"
     )
@@ -187,7 +187,7 @@ def plain_losses(
     mixes: Sequence[Mix],
     config: PatchMixConfig,
 ) -> dict[str, Tensor]:
-    """Total, cross-entropy and the contrast of each axis, of the form `reference`."""
+    """Compute total, cross-entropy and the contrast of each axis, in the form `reference`."""
     assert config.form == "reference", "only the form `reference` is written here"
     logits, clean = model(inputs)
     losses = {"cross_entropy": functional.cross_entropy(logits.float(), labels)}
@@ -211,7 +211,7 @@ def plain_step(
     autocast: AbstractContextManager[Any],
     scaler: GradScaler,
 ) -> None:
-    """One step of the optimiser, then weights and buffers blended with those before it."""
+    """Take one step of the optimiser, then blend weights and buffers with those before the step."""
     before = copy.deepcopy(modules.state_dict())
     optimiser.zero_grad()
     with autocast:

@@ -34,7 +34,7 @@ Scan = Callable[..., Tensor]
 
 
 class Size(NamedTuple):
-    """`channels` is that of one direction, `length` that of one sequence."""
+    """Size of a scan; `channels` are those of one direction, `length` is that of one sequence."""
 
     batch: int = 4
     channels: int = 96
@@ -43,14 +43,14 @@ class Size(NamedTuple):
 
 
 class WayIn(NamedTuple):
-    """A function of ours, the arguments for it, and other implementations of the same."""
+    """One of our two scan functions, its arguments, and other implementations of the function."""
 
     function: Scan
     inputs: Callable[[Size, torch.device, torch.dtype], list[Tensor]]
     peers: dict[str, Scan]
 
     def scans(self, device: torch.device) -> dict[str, Scan]:
-        """Everything that runs on `device` here; first the engine that `auto` takes."""
+        """List every scan that runs on `device` here; the engine that `auto` takes comes first."""
         ours = {name: partial(self.function, engine=name) for name in engines(device)}
         return {**ours, **self.peers}
 
@@ -86,7 +86,7 @@ def main(
 
 
 def sequences(size: Size, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
-    """Arguments of `selective_scan`: u, delta, A, B, C, D, delta_bias."""
+    """Draw the arguments of `selective_scan`: u, delta, A, B, C, D, delta_bias."""
     draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
     channels = DIRECTIONS * size.channels
     u, delta = (draw(size.batch, channels, size.length).to(device, dtype) for _ in range(2))
@@ -96,7 +96,7 @@ def sequences(size: Size, device: torch.device, dtype: torch.dtype) -> list[Tens
 
 
 def feature_maps(size: Size, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
-    """Arguments of `cross_selective_scan`: u, projected, dt_weight, dt_bias, A, D."""
+    """Draw the arguments of `cross_selective_scan`: u, projected, dt_weight, dt_bias, A, D."""
     draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
     grid = size.batch, HEIGHT, size.length // HEIGHT
     rank, channels = -(-size.channels // 16), DIRECTIONS * size.channels
@@ -113,14 +113,14 @@ WAYS_IN = {
 
 
 def engines(device: torch.device) -> list[str]:
-    """The engines that run on `device` here, the one that `auto` takes first."""
+    """List the engines that run on `device` here; the one that `auto` takes comes first."""
     chosen = choose_engine("auto", device)
     works = [name for name, reason in available_engines().items() if reason is None and name != chosen]
     return [chosen, *(name for name in works if _runs_on(name, device))]
 
 
 def check(name: str, device: torch.device, dtype: torch.dtype) -> None:
-    """Outputs and gradients of every scan beside those of the definition in float64, of the same numbers."""
+    """Compare outputs and gradients of every scan with those of the definition in float64."""
     way_in = WAYS_IN[name]
     inputs = way_in.inputs(SMALL, device, dtype)
     expected = _outcome(partial(way_in.function, engine="reference"), [x.double() for x in inputs])
@@ -133,7 +133,7 @@ def check(name: str, device: torch.device, dtype: torch.dtype) -> None:
 def compare(
     name: str, device: torch.device, dtype: torch.dtype, repeats: int, copy_rate: float, memory: bool
 ) -> None:
-    """A table of all scans at the size of stage 0."""
+    """Print a table of all scans at the size of stage 0."""
     scans, inputs = WAYS_IN[name].scans(device), WAYS_IN[name].inputs(STAGE_0, device, dtype)
     chosen = next(iter(scans))
     forward = bench.time_in_turn(
@@ -177,7 +177,7 @@ def floors(inputs: Sequence[Tensor], copy_rate: float) -> tuple[float, float]:
 
 
 def prepared(name: str, scan: str, device: str, dtype: torch.dtype, backward: bool) -> Callable[[], object]:
-    """A scan of stage 0 to be run in a process of its own, already compiled there."""
+    """Prepare a scan of stage 0, compiled, to be run in a process of its own."""
     where, way_in = bench.chosen_device(device), WAYS_IN[name]
     run, act = way_in.scans(where)[scan], _outcome if backward else _forward
     act(run, way_in.inputs(SMALL, where, dtype))
@@ -185,9 +185,10 @@ def prepared(name: str, scan: str, device: str, dtype: torch.dtype, backward: bo
 
 
 def grow(device: torch.device, repeats: int) -> list[str]:
-    """A table of how the fastest of all rounds grows with each dimension; the bars missed.
+    """Print a table of how the fastest of all rounds grows with each dimension; returns the bars that were missed.
 
-    The least, as other jobs can only add to it. The definition, slow but linear too, is left out where an engine is.
+    The fastest round counts, as other jobs can only add time. The definition, slow but linear too, is left out where an
+    engine works.
     """
     chosen, *others = engines(device)
     fast = [chosen, *(engine for engine in others if engine != "reference")]
@@ -234,7 +235,7 @@ def _forward(scan: Scan, inputs: Sequence[Tensor]) -> Tensor:
 
 
 def _outcome(scan: Scan, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """The output and all gradients."""
+    """Compute the output and all gradients."""
     leaves = [x.detach().requires_grad_() for x in inputs]
     y = scan(*leaves)
     return [y.detach(), *torch.autograd.grad(y, leaves, torch.ones_like(y))]

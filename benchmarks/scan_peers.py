@@ -1,4 +1,4 @@
-"""Other implementations of the selective scan, where they are installed, behind the signature of ours."""
+"""Other implementations of the selective scan, where they are installed, with the signature of `selective_scan`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ QUADRATIC = (REFERENCE,)
 
 
 def missing() -> dict[str, str | None]:
-    """Every one of them, with the reason why it cannot be timed, or None where it can."""
+    """List every other implementation, with the reason why it cannot be timed, or None where it can."""
     return {name: found if isinstance(found, str) else None for name, found in _found().items()}
 
 
 def scans() -> dict[str, Callable[..., Tensor]]:
-    """Those that are installed. Called with u, delta, A, B, C, D, delta_bias; softplus is on."""
+    """List the installed implementations, each to be called with u, delta, A, B, C, D, delta_bias; softplus is on."""
     return {name: found for name, found in _found().items() if not isinstance(found, str)}
 
 

@@ -74,7 +74,7 @@ def main(
 
 
 def prepared(name: str, setup: Setup) -> bench.Action:
-    """What a row times, ready to run."""
+    """Prepare what a row times, ready to run."""
     bench.chosen_device(setup.device)
     if name in (INDEXED, UNBOUND, PUBLISHED):
         return Plain(setup).step
@@ -105,7 +105,7 @@ def time_rows(setups: dict[str, Setup], work: float, repeats: int) -> dict[str, 
 
 
 def print_rows(setup: Setup, times: dict[str, bench.Timing], peaks: dict[str, bench.Peak]) -> None:
-    """The table of the step."""
+    """Print the table of the step."""
     rows = []
     for name, passes in PASSES.items():
         if name not in times:
@@ -152,7 +152,7 @@ def print_plain(setup: Setup, repeats: int, memory: bool) -> None:
 
 
 def missed(times: dict[str, bench.Timing], peaks: dict[str, bench.Peak], on_cuda: bool) -> list[str]:
-    """The bars that were not met, in words."""
+    """Say in words which bars were not met."""
     if on_cuda:
         faster = bench.ratio(times[PUBLISHED], times[REFERENCE])
         return [] if faster >= LEAST_OF_PUBLISHED else [

@@ -1,4 +1,4 @@
-"""That the plain step of the benchmark computes what ours does: the same losses, the same gradients."""
+"""Checks that the plain step of the benchmark computes the losses and gradients of ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_LOSS, MOST_GRADIENT = 1e-4, 2e-3
 
 
 def check_same_maths(device: str, frames: int = 32) -> str:
-    """What was found, in words: the largest difference of a loss, and of a gradient as a share of its norm.
+    """Compare both steps; returns in words the largest difference of a loss, and of a gradient as a share of its norm.
 
     In fp32 and without drop path, which draws at random. Raises AssertionError when they differ.
     """

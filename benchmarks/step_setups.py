@@ -34,7 +34,7 @@ SCANS: dict[str, Scan] = {
 
 
 class Setup(NamedTuple):
-    """Which network on which batch; `scan` is that of the plain one. Plain values, to reach another process."""
+    """Which network on which batch; `scan` is that of the plain network. Plain values, which reach another process."""
 
     variant: str
     batch: int
@@ -55,7 +55,7 @@ class Batch(NamedTuple):
 
 
 def draw_batch(setup: Setup, grid: tuple[int, int]) -> Batch:
-    """Spectrograms that differ in loudness and slope, one mix along each axis."""
+    """Draw spectrograms that differ in loudness and slope, and one mix along each axis."""
     draw = torch.Generator().manual_seed(0)
     inputs = torch.randn(setup.batch, setup.frames, MELS, generator=draw)
     slopes = torch.randn(setup.batch, 2, 1, 1, generator=draw)
@@ -83,14 +83,14 @@ class Ours:
         self.batch = draw_batch(setup, self.model.grid(setup.frames, MELS))
 
     def forward_backward(self) -> None:
-        """The clean pass alone: logits, cross-entropy, gradients."""
+        """Run the clean pass alone: logits, cross-entropy, gradients."""
         self.modules.zero_grad()
         with self.setup.context():
             loss = functional.cross_entropy(self.model(self.batch.inputs), self.batch.labels)
         loss.backward()
 
     def forward_backward_of_stand_in(self) -> None:
-        """The same where the scan is `stand_in`."""
+        """Run the clean pass alone with `stand_in` in place of the scan."""
         with mock.patch.object(ss2d, "cross_selective_scan", stand_in):
             self.forward_backward()
 
@@ -99,7 +99,7 @@ class Ours:
             return objective(self.model, self.projector, *self.batch, PatchMixConfig(form=form))
 
     def step(self, form: Form) -> None:
-        """A dual-axis step, weights blended."""
+        """Take a dual-axis step with weight blending."""
 
         def closure() -> Losses:
             losses = self.losses(form)
@@ -110,7 +110,7 @@ class Ours:
 
 
 class Plain:
-    """The same network and step by `plain_step`, from the same weights."""
+    """The network and the step as `plain_step` writes them, from the weights of `Ours`."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -153,13 +153,13 @@ def stand_in(
     *,
     engine: str = "auto",
 ) -> Tensor:
-    """About the least that can be done to an output which depends on every argument of `cross_selective_scan`."""
+    """Do about the least that can be done to an output which depends on every argument of `cross_selective_scan`."""
     gain = (D + A.sum(1)).view(4, -1).sum(0) + dt_weight.sum((0, 2)) + dt_bias.sum(0)
     return u * gain + projected.sum(-1, keepdim=True)
 
 
 def published_scan() -> tuple[str, str]:
-    """How the published way scans on this machine: the name for a `Setup`, and in words."""
+    """Say how the published way scans on this machine: the name for a `Setup`, and in words."""
     missing = available_engines()
     if missing["mamba"] is None:
         return "mamba", "mamba-ssm's kernel"

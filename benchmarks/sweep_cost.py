@@ -63,7 +63,7 @@ def main(
 def print_units(
     recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> list[str]:
-    """The table of the ways; the bars missed."""
+    """Print the table of the ways; returns the bars that were missed."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     ways = {IN_PROCESS: in_process(recipe, material, folder / "here", units, resources)}
     started = time.time()
@@ -99,7 +99,7 @@ def print_units(
 
 
 def print_epochs(recipe: Recipe, repeats: int, device: str) -> list[str]:
-    """The table of an epoch's time against the number of cycles; the bars missed."""
+    """Print an epoch's time against the number of cycles; returns the bars that were missed."""
     draw = torch.Generator().manual_seed(0)
     shape = recipe.features.frames, recipe.features.n_mels
     validation = Examples(torch.randn(16, *shape, generator=draw), torch.arange(16) % 4)

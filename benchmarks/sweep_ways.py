@@ -37,20 +37,20 @@ class Moment(NamedTuple):
 
 
 class Way(NamedTuple):
-    """What became of the units that went one way; `started` is when it was asked for."""
+    """What became of the units that were trained in one way; `started` is when training was asked for."""
 
     started: float
     moments: list[Moment]
 
     def seconds_a_unit(self) -> float:
-        """From the first unit that a worker opens to the last that it tells, over its units; mean of the workers."""
+        """Seconds from the first unit that a worker opens to the last that it reports, over its units; the mean."""
         return statistics.fmean(
             (moments[-1].told - moments[0].opened) / len({moment.unit for moment in moments})
             for moments in self._of_workers()
         )
 
     def shares(self) -> dict[str, float]:
-        """Of the time between the first unit that a worker opens and the last that it tells."""
+        """Shares of the time between the first unit that a worker opens and the last that it reports."""
         spent: dict[str, float] = defaultdict(float)
         for moments in self._of_workers():
             units = {moment.unit: moment for moment in moments}.values()
@@ -66,7 +66,7 @@ class Way(NamedTuple):
         return min(moment.ready for moment in self.moments) - self.started
 
     def until_next(self) -> list[float]:
-        """Seconds from the last epoch of a unit, as its worker tells it, until that worker is ready for the next."""
+        """Seconds from a worker's report of a unit's last epoch until that worker is ready for the next unit."""
         return [
             after.ready - before.told
             for moments in self._of_workers()
@@ -82,7 +82,7 @@ class Way(NamedTuple):
 
 
 class WatchedUnit(UnitTrainable):
-    """A unit that says in each report when it was where."""
+    """A unit that notes in each report when it was opened, ready and trained."""
 
     def setup(self, config: dict[str, Any]) -> None:
         self._opened = time.time()
@@ -111,7 +111,7 @@ class WatchedUnit(UnitTrainable):
 def in_process(
     recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> Way:
-    """Units one after the other, here."""
+    """Train units one after the other in this process."""
     device = "cuda" if resources.gpu else "cpu"
     train, validation = load_examples(material, recipe.folds.fold)
     for _ in fit(recipe.model_copy(update={"epochs": 1}), 0, train, validation, device=device):
@@ -129,7 +129,7 @@ def in_process(
 def by_tune(
     recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> Way:
-    """Ray Tune with nothing of ours but the unit."""
+    """Train units by Ray Tune alone."""
     config = unit_config(0, 0, recipe, material, folder, resources)
     seeds = tune.grid_search(list(range(1, units + 1)))
     collected = _Collected()
@@ -162,7 +162,7 @@ class _Collected(tune.Callback):
 def by_engine(
     recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> Way:
-    """A study with one seed of `units` configurations, nothing stopped."""
+    """Train units by the engine: a study with one seed of `units` configurations, nothing stopped."""
     folder.mkdir()
     content = recipe.model_dump(mode="json")
     config = study_config(units, recipe=content, seeds=[1], racing={"name": "none"}, pruner={"name": "none"})

@@ -1,4 +1,4 @@
-"""What experts wrote down: the breaths of a recording, and the official split."""
+"""Annotations: the breaths that experts marked in a recording, and the official split."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ Part = Literal["train", "test"]
 PARTS: tuple[Part, ...] = ("train", "test")
 
 END_TOLERANCE_S = 0.05
-"""How far a cycle may reach past its recording; it is clipped there.
+"""How far a cycle may reach past the end of its recording, in seconds; the cycle is clipped there.
 
 Annotations are rounded to milliseconds or less. Of 216 real recordings 61 end before
 their last cycle does, all by at most one sample (0.25 ms). The tolerance stays inside the 62.5 ms fade-out
 that ends every recording.
 """
 SHORTEST_CYCLE_S = 0.01
+"""Length in seconds below which a cycle is refused."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def annotation_path(audio: Path) -> Path:
 
 
 def read_annotation(path: Path, duration_s: float = math.inf) -> tuple[Cycle, ...]:
-    """The cycles of one recording, a line each: start, end, crackle 0/1, wheeze 0/1, tab-separated.
+    """Read the cycles of one recording, a line each: start, end in seconds, crackle 0/1, wheeze 0/1, tab-separated.
 
     Raises DataError, with the line, for anything but two times and two flags, for times that are negative,
     reversed, not finite or more than `END_TOLERANCE_S` beyond `duration_s`, for a cycle under 10 ms, and for
@@ -59,7 +60,7 @@ def read_annotation(path: Path, duration_s: float = math.inf) -> tuple[Cycle, ..
 
 
 def read_split(path: Path) -> dict[str, Part]:
-    """Part of each recording by its name without suffix, from lines `NAME<TAB>train` or `NAME<TAB>test`.
+    """Read each recording's part, by its name without suffix, from lines `NAME<TAB>train` or `NAME<TAB>test`.
 
     Both files in circulation are read: `official_split.txt` and `ICBHI_challenge_train_test.txt`. Raises
     DataError for any other line, for a recording in both parts, and for a file without recordings.

@@ -18,11 +18,11 @@ from data.audio_file import opened
 from data.errors import DataError
 
 FADE_S = 0.0625
-"""Length of every fade; 1000 samples at 16 kHz."""
+"""Length of every fade, in seconds; 1000 samples at 16 kHz."""
 
 
 def read_recording(path: Path) -> tuple[Float[Tensor, "1 samples"], int]:
-    """All samples of a mono WAV or FLAC file in [-1, 1], float32, and its sample rate in Hz.
+    """Read all samples of a mono WAV or FLAC file, in [-1, 1] as float32, and its sample rate in Hz.
 
     Integers are divided by their full scale (16 bit: 32768); nothing is filtered and no mean removed. Raises
     DataError for all that `recording_length` refuses, and when fewer samples decode than the header says, or
@@ -50,7 +50,7 @@ def read_recording(path: Path) -> tuple[Float[Tensor, "1 samples"], int]:
 def resample(
     wave: Float[Tensor, "1 samples"], source_hz: int, target_hz: int
 ) -> Float[Tensor, "1 resampled"]:
-    """The recording at another rate: windowed sinc, Hann window over 6 zero crossings, roll-off 0.99."""
+    """Bring a recording to another rate: windowed sinc, Hann window over 6 zero crossings, roll-off 0.99."""
     if source_hz == target_hz:
         return wave
     return _resampler(source_hz, target_hz, wave.dtype)(wave)
@@ -59,7 +59,7 @@ def resample(
 def fade(
     wave: Float[Tensor, "1 samples"], sample_rate: int, *, start: bool = True
 ) -> Float[Tensor, "1 samples"]:
-    """The wave, linearly faded out over its last `FADE_S` seconds and, with `start`, in over its first.
+    """Fade a copy of the wave linearly out over its last `FADE_S` seconds and, with `start`, in over its first.
 
     The ramps include 0 and 1, so the outermost samples become 0. A wave shorter than the ramp gets the part
     of the ramp nearest its end.
@@ -70,14 +70,14 @@ def fade(
 def cut_cycle(
     wave: Float[Tensor, "1 samples"], sample_rate: int, start_s: float, end_s: float
 ) -> Float[Tensor, "1 cycle"]:
-    """Samples from `start_s` to `end_s`, both truncated to whole samples and clipped to the recording."""
+    """Cut out the samples from `start_s` to `end_s`, both truncated to whole samples and clipped to the recording."""
     return wave[:, int(start_s * sample_rate) : int(end_s * sample_rate)]
 
 
 def pad_cycle(
     cycle: Float[Tensor, "1 samples"], sample_rate: int, duration_s: float
 ) -> Float[Tensor, "1 clip_samples"]:
-    """A clip of `duration_s`: a longer cycle is cut; any other is repeated, cut, and faded out.
+    """Bring a cycle to `duration_s` seconds: a longer one is cut; any other is repeated, cut, and faded out.
 
     The joints between repeats are not smoothed. Raises ValueError for a cycle without samples.
     """

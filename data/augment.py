@@ -13,11 +13,11 @@ from data.recipe_parts import SpecAugmentConfig
 def spec_augment(
     batch: Float[Tensor, "batch frames mels"], config: SpecAugmentConfig, generator: torch.Generator
 ) -> Float[Tensor, "batch frames mels"]:
-    """A masked copy of the batch, on its device.
+    """Mask random frequency bands and time spans of each sample; returns a masked copy on the batch's device.
 
     All draws come from `generator` on the CPU, so they are the same on every device. Frequency masks are
-    filled with each sample's mean, then time masks with its mean after that. Widths reach no further than the
-    axis.
+    filled with the sample's mean, then time masks with the mean of the sample so masked. A mask is at most as
+    wide as its axis.
     """
     samples, frames, mels = batch.shape
     applied = torch.rand(samples, generator=generator) < config.probability

@@ -35,15 +35,15 @@ class Examples:
         return len(self.labels)
 
     def take(self, cycles: Int[Tensor, " taken"]) -> Examples:
-        """Some of these examples, in the order of `cycles`."""
+        """Select some of these examples, in the order of `cycles`."""
         rows = cycles if self.rows is None else self.rows[cycles]
         return replace(self, labels=self.labels[cycles], rows=rows)
 
     def to(self, device: torch.device | str, share: float = 1.0, *, ahead: bool = False) -> Examples:
-        """The same examples, with batches on `device`, of whose memory this process has a `share`.
+        """Have batches come out on `device`, of whose memory this process may use a `share` (a fraction).
 
         The table is copied there if it fits and no copy is there yet; if not, or with `ahead`, batches are read ahead.
-        Examples that have `device` already stay as they are, so that whoever knows the share may decide first.
+        Examples that are on `device` already stay as they are, so a caller who knows the share can decide first.
         """
         device = indexed(device)
         if device == self.device and not ahead:
@@ -57,7 +57,7 @@ class Examples:
     def batches(
         self, order: Sequence[Int[Tensor, " _"]]
     ) -> Iterator[tuple[Float[Tensor, "_ frames mels"], Int[Tensor, " _"]]]:
-        """Features (float32) and labels of each batch of `order`, which holds positions among these examples."""
+        """Yield features (float32) and labels of each batch; `order` holds positions among these examples."""
         if not order:
             return
         sizes = [len(positions) for positions in order]
@@ -74,7 +74,7 @@ class Examples:
 def epoch_batches(
     labels: Int[Tensor, " cycles"], batch_size: int, config: BatchSamplerConfig, generator: torch.Generator
 ) -> list[Int[Tensor, " batch"]]:
-    """Row indices of each batch of one epoch, on the CPU, drawn from the CPU `generator`.
+    """Draw the row indices of each batch of one epoch from the CPU `generator`.
 
     Raises ConfigError when there are no full batches to draw.
     """

@@ -44,7 +44,7 @@ class Voice:
 def sound_of(
     breaths: Sequence[Cycle], voice: Voice, device: Device, rng: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
-    """A recording of `breaths` in [-1, 1] at the device's rate, ending shortly after the last of them."""
+    """Make a recording of `breaths` in [-1, 1] at the device's rate; it ends shortly after the last breath."""
     rate = device.sample_rate
     time = np.arange(int((breaths[-1].end_s + rng.uniform(0.05, 0.4)) * rate)) / rate
     inhale, exhale = _envelopes(breaths, voice, time, rng)

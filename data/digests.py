@@ -14,7 +14,7 @@ MEMORY = "digests.json"
 
 
 def file_digests(paths: Sequence[Path], cache: Path | None = None) -> list[str]:
-    """Hexadecimal SHA-256 of each file; with a `cache` folder, files that did not change are not read."""
+    """Compute the hexadecimal SHA-256 of each file; with a `cache` folder, unchanged files are not read again."""
     known = _recall(cache)
     places = [str(path.resolve()) for path in paths]
     with ThreadPoolExecutor() as pool:

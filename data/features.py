@@ -18,15 +18,16 @@ AUDIOSET_STD = 4.5689974
 
 
 def log_mel(wave: Float32[Tensor, "1 samples"], config: FeatureConfig) -> Float32[Tensor, "frames mels"]:
-    """Natural log of mel power per frame, floored at log(float32 epsilon) = -15.94, not normalised.
+    """Compute the natural log of mel power per frame, floored at log(float32 epsilon) = -15.94, not normalised.
 
     Per frame: mean removed, pre-emphasis 0.97, symmetric Hann window, power spectrum of the next power of
     two, triangles linear in mel without area normalisation. No dither; only frames that fit whole. With 128
     bins over a 512-point FFT, bin 3 has no FFT line under it and stays at the floor, as in the published
     features.
 
-    The numbers are to the bit those of `torchaudio.compliance.kaldi.fbank`. That makes window and mel bank anew in each
-    call, in 61 operations where these are 23, and threads beside each other wait for the interpreter after each.
+    The numbers are to the bit those of `torchaudio.compliance.kaldi.fbank`, which makes window and mel bank anew in
+    each call and takes 61 operations. This function takes 23: threads that compute features side by side wait for
+    the interpreter after every operation.
     """
     window, bank = _window_and_mel_bank(
         config.window_samples, config.n_mels, config.sample_rate, config.low_hz, config.high_hz or 0.0
@@ -43,7 +44,7 @@ def log_mel(wave: Float32[Tensor, "1 samples"], config: FeatureConfig) -> Float3
 
 
 def normalise(features: Float[Tensor, "frames mels"], norm: Norm) -> Float[Tensor, "frames mels"]:
-    """(x - mean) / (2 std), with the spectrogram's own mean and (unbiased) std, or those of AudioSet.
+    """Scale to (x - mean) / (2 std), with the spectrogram's own mean and (unbiased) std, or those of AudioSet.
 
     A constant spectrogram (digital silence) has no spread of its own and becomes all zeros.
     """
@@ -60,7 +61,7 @@ def normalise(features: Float[Tensor, "frames mels"], norm: Norm) -> Float[Tenso
 def model_input(
     batch: Float[Tensor, "batch frames mels"], target_frames: int | None
 ) -> Float[Tensor, "batch target_frames mels"]:
-    """The batch stretched or shrunk along time to `target_frames` (None: unchanged), on the batch's device.
+    """Stretch or shrink a batch along time to `target_frames` (None: unchanged), on the batch's device.
 
     Bilinear with half-pixel centres; shrinking low-passes first. SpecAugment comes before this step.
     """
@@ -75,7 +76,7 @@ def model_input(
 def _window_and_mel_bank(
     window_samples: int, n_mels: int, sample_rate: int, low_hz: float, high_hz: float
 ) -> tuple[Float32[Tensor, " window_samples"], Float32[Tensor, "lines mels"]]:
-    """For the lines of an FFT over the next power of two; `high_hz` 0: Nyquist."""
+    """Make the Hann window, and the mel bank over the lines of an FFT of the next power of two; `high_hz` 0: Nyquist."""
     lines = 1 << (window_samples - 1).bit_length()
     # The last three say that no frequency is warped.
     bank, _ = kaldi.get_mel_banks(n_mels, lines, sample_rate, low_hz, high_hz, 100.0, -500.0, 1.0)

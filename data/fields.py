@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 
 def field_paths(settings: type[BaseModel]) -> list[str]:
-    """Dotted paths of all fields, those of nested settings included: `patch_mix.temperature`."""
+    """List the dotted paths of all fields, those of nested settings included: `patch_mix.temperature`."""
     paths = []
     for name, field in settings.model_fields.items():
         paths.append(name)
@@ -47,16 +47,16 @@ class Place:
     holder: type[BaseModel] | None
 
     def nearest_field(self, settings: type[BaseModel]) -> str | None:
-        """A field of `settings` that this may have meant: one beside it, or else one anywhere."""
+        """Find the field that the writer may have meant: one of the same holder, or else one anywhere in `settings`."""
         group, dot, name = self.path.rpartition(".")
         beside = difflib.get_close_matches(name, self.holder.model_fields if self.holder else (), n=1)
         return f"{group}{dot}{beside[0]}" if beside else nearest_field(settings, self.path)
 
 
 def place_of(settings: type[BaseModel], location: Sequence[str | int]) -> Place:
-    """The place that pydantic's `location` of an error means.
+    """Translate the `location` that pydantic gives an error into a place in the settings.
 
-    Where a union stands, pydantic also names the member that it tried: such names are no keys, and left out.
+    Where a union stands, pydantic also names the member that it tried; such a name is no key, and is left out.
     """
     path: list[str] = []
     annotation: Any = settings

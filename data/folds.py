@@ -28,8 +28,9 @@ NEVER_VALIDATE = frozenset({156, 218})
 """ICBHI patients in both official parts: to validate on them is to tune on near-copies of the test."""
 
 CYCLES_PER_CLASS = 40
-"""Of every class in every fold, when the class has enough cycles; see `_requirements`."""
+"""Cycles of every class that every fold must hold, if the class has enough; see `_requirements`."""
 TRIES = 100
+"""How many random states are tried to meet the requirements."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Folds:
     def split(
         self, patients: Int[np.ndarray, " cycles"], fold: int
     ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]:
-        """Rows to train on and rows to validate on, given the patient of every row.
+        """Divide rows into those to train on and those to validate on, given the patient of every row.
 
         Raises DataError for a patient without a fold, and when either side is left empty.
         """
@@ -64,7 +65,7 @@ class Folds:
         return train, validation
 
     def hash(self) -> str:
-        """SHA-256 of who validates where; the same for equal folds, however they were made."""
+        """SHA-256 of who validates in which fold, hex; equal folds have equal hashes, however they were made."""
         content = {key: value for key, value in self._content().items() if key != "random_state"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -74,7 +75,7 @@ class Folds:
 
     @classmethod
     def load(cls, path: Path) -> Folds:
-        """Folds from a file that `save` wrote. Raises DataError for any other."""
+        """Read folds from a file that `save` wrote. Raises DataError when the file is missing or holds anything else."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             return cls(
@@ -104,12 +105,12 @@ def make_folds(
     config: FoldConfig,
     never_validate: frozenset[int] = NEVER_VALIDATE,
 ) -> Folds:
-    """Patient-wise folds, stratified by class, given patient, label and device of every training cycle.
+    """Deal patients into folds alike in classes and devices, given patient, label and device of every training cycle.
 
     Random states from `config.seed` on are tried until every fold has its fair share (60 %) of the patients
     of the commonest device and 55 % of its fair share of every class, but no more than 40 cycles need be
     there. On the full database that means 2 patients of AKGC417L and 40 cycles of each class. When no state
-    does, the best one is taken, with a warning. Raises DataError when there are fewer patients than folds.
+    achieves this, the most even one is taken, with a warning. Raises DataError when there are fewer patients than folds.
     """
     # Workers import this module to read folds, and have no use for scikit-learn.
     from sklearn.model_selection import StratifiedGroupKFold
@@ -147,7 +148,7 @@ def make_folds(
 
 
 def _requirements(groups: np.ndarray, classes: np.ndarray, devices: np.ndarray, folds: int) -> dict[str, int]:
-    """What every fold must hold, in the words of `_held`."""
+    """Counts that every fold must reach, under the names that `_held` counts by."""
     commonest = Counter(devices.tolist()).most_common(1)[0][0]
     owners = len(set(groups[devices == commonest].tolist()))
     needs = {f"{commonest} patients": math.floor(0.6 * owners / folds)}

@@ -25,7 +25,7 @@ FULL_CYCLES: dict[Part, tuple[int, ...]] = {"train": (2063, 1215, 501, 363), "te
 
 
 def read_icbhi(directory: Path) -> DataSet:
-    """Every recording of `directory` with its cycles and its part, checked; audio is not decoded yet.
+    """Read and check every recording of `directory` with its cycles and its part; audio is not decoded yet.
 
     Files are joined to the split by name, or else by the first four name fields: 91 names carry another
     device in some releases. Warns of a subset (recordings that the split names but the folder lacks) and of
@@ -149,7 +149,7 @@ def _split_file(directory: Path, folders: list[Path]) -> Path:
 
 
 def _join(audio: list[Path], split: Mapping[str, Part], split_path: Path) -> dict[Path, str]:
-    """For each audio file the name that the split has for it."""
+    """Find the name under which the split lists each audio file."""
     by_stem: dict[str, str] = {}
     for name in split:
         if not _NAME.fullmatch(name):

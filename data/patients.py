@@ -23,10 +23,10 @@ class Patient:
 
 
 def read_patients(folders: Iterable[Path]) -> dict[int, Patient]:
-    """Patients by number, from the demographic and the diagnosis file found first in `folders`.
+    """Read patients by number, from the demographic and the diagnosis file found first in `folders`.
 
     Raises DataError for a line that does not start with a patient's number, has too few fields, or an age
-    that is no number. Without such files nobody is known.
+    that is no number. Returns no patients when there are no such files.
     """
     folders = list(folders)
     patients: dict[int, Patient] = {}

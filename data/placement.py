@@ -15,7 +15,7 @@ MOST_OF_MEMORY = 0.25
 
 
 def indexed(device: torch.device | str) -> torch.device:
-    """`device` with the number that its tensors would report: plain `cuda` is one of several."""
+    """Add the index that tensors report to a device: plain `cuda` becomes the current CUDA device."""
     device = torch.device(device)
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
@@ -25,10 +25,10 @@ def indexed(device: torch.device | str) -> torch.device:
 def copy_that_fits(
     features: Float[Tensor, "table frames mels"], device: torch.device, share: float
 ) -> Float[Tensor, "table frames mels"] | None:
-    """A copy of the table on `device`, or None where it would take too much.
+    """Copy the table to `device`; returns None where the copy would take too much memory.
 
-    A CUDA device takes it if it needs at most `MOST_OF_MEMORY` of what this process may use: what is free, and no more
-    than `share` (a fraction) of all its memory. Other devices take any.
+    A CUDA device takes a table of at most `MOST_OF_MEMORY` of what this process may use: the free memory, and no more
+    than `share` (a fraction) of all memory. Other devices take any table.
     """
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
@@ -44,12 +44,12 @@ def copy_that_fits(
 
 
 def fits(size: int, free: int, total: int, share: float) -> bool:
-    """Whether `size` bytes of features may stay on a device with so many bytes of which a process has a `share`."""
+    """Whether `size` bytes of features may stay on a device with `free` of `total` bytes, given a process's `share`."""
     return size <= MOST_OF_MEMORY * min(free, share * total)
 
 
 def send(tensor: Shaped[Tensor, "*shape"], device: torch.device) -> Shaped[Tensor, "*shape"]:
-    """A CPU tensor on `device`, without waiting for what the device is doing."""
+    """Send a CPU tensor to `device`, without waiting for what the device is doing."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
@@ -58,7 +58,7 @@ def send(tensor: Shaped[Tensor, "*shape"], device: torch.device) -> Shaped[Tenso
 def gather(
     features: Float[Tensor, "table frames mels"], order: Sequence[Int[Tensor, " _"]]
 ) -> Iterator[Float[Tensor, "_ frames mels"]]:
-    """Rows of the table batch by batch, in float32, on the table's device. `order` lies on the CPU."""
+    """Yield rows of the table batch by batch, in float32, on the table's device; `order` lies on the CPU."""
     # One transfer for all batches.
     places = send(torch.cat(list(order)), features.device)
     for rows in places.split([len(rows) for rows in order]):
@@ -68,10 +68,10 @@ def gather(
 def read_ahead(
     features: Float[Tensor, "table frames mels"], order: Sequence[Int[Tensor, " _"]], device: torch.device
 ) -> Iterator[Float[Tensor, "_ frames mels"]]:
-    """What `gather` yields, on `device`, from a table that stays on the CPU or on disk.
+    """Yield rows batch by batch, in float32, on `device`, of a table that stays on the CPU or on disk.
 
-    A thread reads the next batch, into pinned memory for a CUDA device, while the caller works on the last. What goes
-    wrong there is raised here, in that batch's place. The thread ends with the iterator.
+    A thread reads the next batch, into pinned memory for a CUDA device, while the caller works on the last. An error
+    of the thread is raised in place of its batch. The thread ends with the iterator.
     """
 
     def read(rows: Tensor) -> Tensor:

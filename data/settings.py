@@ -30,7 +30,7 @@ ConfigType = TypeVar("ConfigType", bound=Config)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Mapping at the top of a YAML file.
+    """Read the mapping at the top of a YAML file.
 
     Raises ConfigError when the file is missing, is not YAML, repeats a key, or holds no mapping.
     """
@@ -62,9 +62,9 @@ def _load(path: Path, load: Callable[..., Any]) -> Any:
 
 
 def parse(settings: type[ConfigType], content: Any, where: str) -> ConfigType:
-    """`content` as `settings`.
+    """Check `content` and return it as `settings`.
 
-    Raises ConfigError, a line for each problem, which `where` (a file name, say) opens.
+    Raises ConfigError with a line for each problem, opened by `where` (a file name, say).
     """
     try:
         return settings.model_validate(content)
@@ -96,7 +96,7 @@ def _describe(settings: type[BaseModel], problems: Sequence[Any]) -> list[str]:
 
 
 def _complaint(settings: type[BaseModel], place: Place, problem: Any) -> tuple[str, str, str]:
-    """Where, what, and what was read where that is not plain; pydantic's words save where too technical."""
+    """The field, what is wrong with it in words that a user knows, and the value that was read unless that is plain."""
     context = problem.get("ctx", {})
     match problem["type"]:
         case "extra_forbidden":

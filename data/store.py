@@ -36,7 +36,7 @@ from data.recipe_parts import FeatureConfig
 FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
 FLUSH_BYTES = 32 * 2**20
-"""How much is written to a store before the disk is told to keep it, while the rest is computed."""
+"""Bytes written to a store before the disk is told to keep them, while the rest is computed."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FeatureStore:
         return len(self.labels)
 
     def examples(self, rows: Sequence[int] | Int[np.ndarray, " rows"] | None = None) -> Examples:
-        """The cycles in `rows`, or all; they share the memory map, and its copies on devices, with all others of it."""
+        """Take the cycles in `rows` (None: all). Examples of a store share its memory map and its copies on devices."""
         if rows is None:
             return self._all
         return self._all.take(torch.as_tensor(np.asarray(rows, dtype=np.int64)))
@@ -80,9 +80,9 @@ def build_store(
     workers: int | None = None,
     progress: bool = True,
 ) -> FeatureStore:
-    """The store of one part of `data` under `cache`: opened if it is there, else computed in threads.
+    """Open the store of one part of `data` under `cache`, or compute it in threads if it is not there yet.
 
-    `target_frames` plays no role. `workers` defaults to the processors at hand and does not change the
+    `config.target_frames` plays no role. `workers` defaults to the processors at hand and does not change the
     numbers. Raises DataError when the part has no recordings or audio turns out to be damaged; nothing is
     left behind then.
     """
@@ -103,7 +103,7 @@ def build_store(
 
 
 def open_store(directory: Path) -> FeatureStore:
-    """The store in `directory`; its features stay on disk. Raises DataError when it is not a whole store."""
+    """Open the store in `directory`; features stay on disk. Raises DataError when it is not a whole store."""
     try:
         index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
         if index["format"] != FORMAT:
@@ -129,7 +129,7 @@ def open_store(directory: Path) -> FeatureStore:
 
 
 def recording_features(recording: Recording, config: FeatureConfig) -> Iterator[Float[Tensor, "frames mels"]]:
-    """Normalised log-mels of the cycles of a recording, one by one; it is decoded, resampled and faded once."""
+    """Yield the normalised log-mels of a recording's cycles; the recording is decoded, resampled and faded once."""
     wave, native_rate = read_recording(recording.path)
     rate = config.sample_rate
     wave = fade(resample(wave, native_rate, rate), rate)
@@ -180,7 +180,7 @@ def _compute(
 def _in_threads(
     work: Callable[[int], None], items: Sequence[int], workers: int, progress: bool
 ) -> Iterator[int]:
-    """Each item when its work is done."""
+    """Do the work of every item on `workers` threads; yields each item when its work is done."""
     threads_before = torch.get_num_threads()
     # Threads, not processes: torch lets go of the interpreter, and each process would import it for seconds.
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))

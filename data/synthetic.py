@@ -150,7 +150,7 @@ def _write_all(folder: Path, patients: Sequence[Patient], recordings: int, cycle
 
 
 def _labels(profile: Profile, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Labels in the profile's proportions, as near as whole cycles allow, in random order."""
+    """Draw labels in the profile's proportions, as near as whole cycles allow, in random order."""
     points = (np.arange(count) + rng.random()) / count
     return rng.permutation(np.searchsorted(np.cumsum(profile.chances)[:-1], points, side="right"))
 

@@ -10,17 +10,15 @@ from torch.nn import functional
 
 PATCH = 16
 STRIDE = 10
-TABLE_GRID = (
-    12,
-    101,
-)  # frequency x time patches of the 128 x 1024 input that the published weights were made for
+TABLE_GRID = (12, 101)
+"""Frequency x time patches of the 128 x 1024 input that the published weights were made for."""
 
 
 class AST(nn.Module):
     """Audio spectrogram transformer with class and distillation token.
 
-    Takes any log-mel of at least 16 x 16: the position table keeps the published size, and is fitted to the
-    input when it is used.
+    Takes any log-mel of at least 16 x 16: the position table keeps the published size, and `fit_positions`
+    fits it to each input.
 
     Reference: Gong et al., https://arxiv.org/abs/2104.01778
     """
@@ -51,24 +49,24 @@ class AST(nn.Module):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
-        """Logits."""
+        """Compute logits of normalised log-mels."""
         return self.classify(self.forward_grid(self.stem(x)))
 
     def stem(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch dim height width"]:
-        """Patches before positions are added, on which samples are mixed. ValueError for an input without a patch."""
+        """Embed patches, on which samples are mixed, before positions are added. Raises ValueError when none fits."""
         self.grid(*x.shape[1:])
         return self.patch_embed["proj"](rearrange(x, "batch frames mels -> batch 1 mels frames"))
 
     def forward_grid(self, grid: Float[Tensor, "batch dim height width"]) -> Float[Tensor, "batch dim"]:
-        """Mean of the two special tokens."""
+        """Run the encoder; returns the mean of the two special output tokens."""
         return self.tokens(grid)[:, :2].mean(dim=1)
 
     def classify(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch classes"]:
-        """Logits of pooled features."""
+        """Compute logits of pooled features."""
         return self.mlp_head(features)
 
     def tokens(self, grid: Float[Tensor, "batch dim height width"]) -> Float[Tensor, "batch tokens dim"]:
-        """Normalised output tokens: class, distillation, then the patches, frequency-major."""
+        """Run the encoder; returns normalised tokens: class, distillation, then the patches, frequency-major."""
         special = torch.cat([self.cls_token, self.dist_token], dim=1).expand(len(grid), -1, -1)
         tokens = torch.cat([special, rearrange(grid, "batch dim f t -> batch (f t) dim")], dim=1)
         height, width = grid.shape[2:]
@@ -78,7 +76,7 @@ class AST(nn.Module):
         return self.norm(tokens)
 
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
-        """Patches along frequency and along time of a log-mel. Raises ValueError when not one fits."""
+        """Count the patches of a log-mel along frequency and along time. Raises ValueError when none fits."""
         if min(frames, mels) < PATCH:
             raise ValueError(
                 f"ast needs at least {PATCH} frames and {PATCH} mel bands, got {frames} x {mels}"
@@ -89,7 +87,7 @@ class AST(nn.Module):
 def fit_positions(
     table: Float[Tensor, "1 table_tokens dim"], grid: tuple[int, int]
 ) -> Float[Tensor, "1 tokens dim"]:
-    """The position table for another grid: its centred window, or stretched where the grid is larger."""
+    """Fit the position table to another grid: along each axis its centred window, or stretched to a longer axis."""
     if grid == TABLE_GRID:
         return table
     special, patches = table[:, :2], table[:, 2:]

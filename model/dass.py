@@ -21,7 +21,7 @@ class DASS(nn.Module):
 
     Height is frequency, width is time; maps inside are (batch, height, width, channels). The drop-path rate
     rises linearly over the blocks to `drop_path_rate`. Attribute names are the keys of the published weights.
-    Raises ConfigError when `smoothing` names a stage that is not there.
+    Raises ConfigError when `smoothing` names a stage that this network lacks.
 
     Reference: Bhati et al., "DASS: Distilled Audio State Space Models", https://arxiv.org/abs/2407.04082
     """
@@ -70,7 +70,7 @@ class DASS(nn.Module):
         return len(self.depths)
 
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
-        """(frequency, time) cells of the stem's output; ValueError for an input smaller than one."""
+        """Count the (frequency, time) cells of the stem's output. Raises ValueError for an input below one cell."""
         if min(frames, mels) < STEM_STRIDE:
             raise ValueError(
                 f"DASS needs at least {STEM_STRIDE} frames and mel bins, got {frames} frames and {mels} bins"
@@ -78,11 +78,11 @@ class DASS(nn.Module):
         return -(-mels // STEM_STRIDE), -(-frames // STEM_STRIDE)
 
     def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
-        """Logits of normalised log-mels."""
+        """Compute logits of normalised log-mels."""
         return self.classify(self.forward_grid(self.stem(x)))
 
     def stem(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch channels height width"]:
-        """The grid on which samples are mixed. Raises ValueError for an input that is too small."""
+        """Compute the grid on which samples are mixed. Raises ValueError for an input smaller than one cell."""
         self.grid(*x.shape[1:])
         x = x.transpose(1, 2).contiguous()[..., None]
         # Seen as channels-last, or the convolution answers channels-first and every norm copies.
@@ -91,14 +91,14 @@ class DASS(nn.Module):
     def forward_grid(
         self, grid: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch features"]:
-        """Features of a stem's output, pooled over the last map."""
+        """Run the stages on a stem's output; returns features pooled over the last map."""
         x = grid.permute(0, 2, 3, 1)
         for stage in self.layers:
             x = stage(x)
         return self.classifier.norm(x).mean((1, 2))
 
     def classify(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
-        """Logits of pooled features."""
+        """Compute logits of pooled features."""
         return self.classifier.head(features)
 
 
@@ -128,7 +128,7 @@ class Classifier(nn.Module):
 
 
 def _halving(channels: int, outputs: int) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """(batch, channels, height, width) to normalised (batch, height / 2, width / 2, outputs), rounded up."""
+    """Layers from (batch, channels, height, width) to normalised (batch, height / 2, width / 2, outputs), rounded up."""
     return (
         nn.Conv2d(channels, outputs, 3, stride=2, padding=1),
         Rearrange("b c h w -> b h w c"),

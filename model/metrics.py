@@ -11,7 +11,7 @@ from torch import Tensor
 def confusion_matrix(
     truth: Int[Tensor, " cycles"], predicted: Int[Tensor, " cycles"], classes: int
 ) -> Int[np.ndarray, "classes classes"]:
-    """Counts of cycles: row = true class, column = predicted class.
+    """Count cycles: row = true class, column = predicted class.
 
     Raises ValueError when a label is not one of 0 .. classes-1.
     """

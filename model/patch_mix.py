@@ -19,7 +19,7 @@ from model.recipe_parts import Axis, Form, Negatives, PatchMixConfig, Reduction
 
 @dataclass(frozen=True, eq=False)
 class Mix:
-    """Which cells each sample takes from which partner; called on a stem grid, it returns the mixed copy."""
+    """Which cells each sample takes from which partner. Calling a mix on a stem grid returns the mixed copy."""
 
     axis: Axis
     permutation: Int[Tensor, " batch"]
@@ -33,16 +33,16 @@ class Mix:
     def __call__(
         self, grid: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        """A new grid in which sample i has the replaced cells of sample permutation[i]."""
+        """Return a new grid in which sample i has the replaced cells of sample permutation[i]."""
         partners = grid[send(self.permutation, grid.device)]
         return torch.where(send(self.replaced, grid.device), partners, grid)
 
 
 def draw_mix(axis: Axis, grid: tuple[int, int], batch: int, beta: float, generator: torch.Generator) -> Mix:
-    """A random mix for a batch of stem grids of (height = frequency, width = time) cells.
+    """Draw a random mix for a batch of stem grids of (height = frequency, width = time) cells.
 
-    The permutation, the share kept and the place are drawn once for the whole batch, from a CPU generator;
-    the share by inverting the Beta distribution, so one uniform number is used whatever `beta` is.
+    The permutation, the share kept and the place are drawn once for the whole batch, from a CPU generator.
+    The share comes from inverting the Beta distribution, so it uses one uniform number whatever `beta` is.
     """
     lam = 1.0
     if beta > 0:
@@ -69,7 +69,7 @@ def replaced_count(length: int, lam: float) -> int:
 def segment(
     axis: Literal["time", "frequency"], grid: tuple[int, int], start: int, size: int
 ) -> Bool[Tensor, "height width"]:
-    """The cells of `size` whole columns (time) or rows (frequency) from `start` on."""
+    """Mark the cells of `size` whole columns (time) or rows (frequency) from `start` on."""
     replaced = torch.zeros(grid, dtype=torch.bool)
     replaced.narrow(1 if axis == "time" else 0, start, size).fill_(True)
     return replaced
@@ -82,11 +82,12 @@ def contrastive_losses(
     projector: nn.Module,
     labels: Int[Tensor, " batch"] | None = None,
 ) -> dict[Axis, Float[Tensor, ""]]:
-    """Loss of each mixed pass, not yet weighted, from the pooled features of the clean and the mixed passes.
+    """Compute the loss of each mixed pass, not yet weighted, from pooled features of the clean and the mixed passes.
 
-    `reference` moves the backbone through the mixed features: these are projected, the clean ones are fixed
-    targets and not projected. The forms of the paper move it through the clean features: both are projected,
-    the mixed ones cut off from the backbone. The projector sees one pass at a time, the clean one first.
+    `reference` trains the backbone through the mixed features: these are projected, while the clean ones are fixed
+    targets and not projected. The forms of the paper train the backbone through the clean features: both are
+    projected, and the mixed ones are cut off from the backbone. The projector sees one pass at a time, the clean
+    one first.
     """
     if config.form == "reference":
         target = clean.detach()
@@ -127,12 +128,12 @@ def patch_mix_loss(
         p_ij = softmax over j of cos(anchor_i, candidate_j) / temperature
         reference:      anchor mixed, candidates clean;  -( lam log p_ii + (1 - lam) log p_i,pi(i) )
         paper:          anchor clean, candidates mixed;  -log( lam p_ii + (1 - lam) p_i,pi(i) )
-        paper_inverse:  the same with the inverse of pi
+        paper_inverse:  anchor clean, candidates mixed;  -log( lam p_ii + (1 - lam) p_i,pi^-1(i) )
 
     `paper` is equation 9 to the letter. The mixed sample that holds a part of clean sample i is pi^-1(i), so
-    it pairs the wrong samples unless pi is its own inverse; `paper_inverse` pairs the right ones.
-    `different_label` leaves in the softmax the positives and the candidates of another label.
-    A low temperature magnifies rounding: hand in float32 or better, outside autocast.
+    `paper` pairs the wrong samples unless pi is its own inverse; `paper_inverse` pairs the right ones.
+    With `different_label` the softmax runs over the positives and the candidates of another label alone.
+    A low temperature magnifies rounding: pass float32 or better, outside autocast.
 
     Reference: Lung-SRAD, https://arxiv.org/abs/2606.11922; Patch-Mix, https://arxiv.org/abs/2305.14032
     """

@@ -21,7 +21,7 @@ def pointwise(
     weight: Float[Tensor, "outputs channels"],
     bias: Float[Tensor, " outputs"] | None = None,
 ) -> Float[Tensor, "batch height width outputs"]:
-    """`weight @ x + bias` in every cell."""
+    """Compute `weight @ x + bias` in every cell."""
     if x.device.type != "cpu":
         return functional.linear(x, weight, bias)
     # As a 1x1 convolution oneDNN does the product, twice as fast as MKL where MKL keeps to AVX2.

@@ -1,4 +1,4 @@
-"""Public checkpoints into our backbones: every layout they come in, strict but for the head."""
+"""Load public checkpoints into our backbones, from every layout they come in; strict but for the head."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN = 12
 
 
 class PretrainedError(UserError):
-    """A checkpoint that is missing, unreadable, or not of this backbone. The key lists are complete."""
+    """A checkpoint that is missing, unreadable, or of another network. The lists hold all keys, the message a few."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class PretrainedError(UserError):
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What was read. `dropped` are keys as the file names them: its head, and heads of earlier training."""
+    """What was read from a checkpoint. `dropped`, as the file names them, are its head and heads of earlier training."""
 
     path: Path
     sha256: str
@@ -54,9 +54,9 @@ def load_pretrained(model: DASS | AST, source: str, *, head: bool = False) -> Lo
     """Copy the weights of a checkpoint into `model`, in place, and say what was copied.
 
     `source` is a file, a folder with a Hugging Face model, or, when there is no such file, a hub id
-    `author/name`. Every tensor but the classifier head must be there, with its shape, and no other; with
-    `head=True` the head as well. Raises PretrainedError, and changes nothing, when that is not so or when the
-    file is no checkpoint.
+    `author/name`. The file must hold every tensor but the classifier head (with `head=True` the head as well),
+    each with its shape, and no other. Otherwise raises PretrainedError, and changes nothing; so for a file that is
+    no checkpoint.
     """
     path = find_checkpoint(source)
     found, wrapped = _unwrap(_read(path), path)
@@ -93,9 +93,9 @@ def load_pretrained(model: DASS | AST, source: str, *, head: bool = False) -> Lo
 
 
 def find_checkpoint(source: str) -> Path:
-    """The checkpoint file that `source` means; a hub id is fetched, or taken from the hub's cache.
+    """Find the checkpoint file that `source` means; a hub id is fetched, or taken from the hub's cache.
 
-    Raises PretrainedError when there is none.
+    Raises PretrainedError when there is no such file.
     """
     path = Path(source).expanduser()
     if path.is_file():
@@ -113,7 +113,7 @@ def find_checkpoint(source: str) -> Path:
 
 
 def checkpoint_sha256(path: Path) -> str:
-    """SHA-256 of the file, hex: which file was used. No published checksum is known to compare it with."""
+    """Compute the SHA-256 of a checkpoint file, hex, to record which was used; no published checksum is known."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -141,7 +141,7 @@ def _from_hub(hub_id: str) -> Path:
 
 
 def _read(path: Path) -> Any:
-    """What the file holds, without running any code that may be in it."""
+    """Read a checkpoint file without running any code that may be in it."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -244,7 +244,7 @@ _AST_NAMES = (
 
 
 def _fuse_attention(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors, with each separate query, key and value stacked into the fused one, in that order."""
+    """Stack each separate query, key and value into one fused tensor, in that order; all other tensors stay."""
     fused = {}
     for key, value in found.items():
         part = re.fullmatch(r"(.+)\.attention\.attention\.(query|key|value)\.(weight|bias)", key)
@@ -261,7 +261,7 @@ def _fuse_attention(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _reshaped(name: str, value: Tensor, shape: torch.Size) -> Tensor:
-    """`value` as our layout holds it, where that loses nothing; otherwise as it is."""
+    """Bring `value` to the shape that our layout has, where that loses nothing; otherwise return it unchanged."""
     if value.ndim == 4 and len(shape) == 2 and value.shape[2:] == (1, 1):
         return value[:, :, 0, 0]
     if name.endswith(("x_proj_weight", "dt_projs_weight")) and value.ndim == 2 and len(shape) == 3:

@@ -27,26 +27,26 @@ class Backbone(Protocol):
         ...
 
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
-        """(frequency, time) cells of the grid on which mixes are drawn."""
+        """Count the (frequency, time) cells of the grid on which mixes are drawn."""
         ...
 
     def stem(self, x: Tensor) -> Tensor:
-        """The grid (batch, channels, frequency, time) of log-mels (batch, frames, mels): nothing in it is random."""
+        """Compute the grid (batch, channels, frequency, time) of log-mels (batch, frames, mels), without any chance."""
         ...
 
     def forward_grid(self, grid: Tensor) -> Tensor:
-        """Pooled features (batch, feature_dim) of a grid, sample by sample: none depends on another's."""
+        """Compute pooled features (batch, feature_dim) of a grid; no sample's features depend on another sample."""
         ...
 
     def classify(self, features: Tensor) -> Tensor:
-        """Logits (batch, classes) of pooled features."""
+        """Compute logits (batch, classes) of pooled features."""
         ...
 
 
 def build_backbone(
     config: BackboneConfig, smoothing: SmoothingConfig, num_classes: int, input_shape: tuple[int, int]
 ) -> DASS | AST:
-    """The network for log-mels of `input_shape` (frames, mels), with its pretrained weights if it has any.
+    """Build the network for log-mels of `input_shape` (frames, mels), and load pretrained weights if `config` names any.
 
     Raises ConfigError when smoothing or input do not fit the network, PretrainedError when weights do not.
     """

@@ -7,4 +7,4 @@ from typing import Literal, get_args
 Engine = Literal["auto", "reference", "numba", "triton", "mamba"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 DEVICES = {"numba": "cpu", "triton": "cuda", "mamba": "cuda"}
-"""Where the engines run that do not run everywhere."""
+"""The one device type on which an engine runs; engines that are not named run everywhere."""

@@ -11,7 +11,7 @@ from model.recipe_parts import Padding
 
 
 def gaussian_kernel(kernel_size: int, sigma: float) -> Float[Tensor, " taps"]:
-    """Float64 taps exp(-d^2 / (2 sigma^2)) at distance d from the centre, divided by their sum."""
+    """Compute float64 taps exp(-d^2 / (2 sigma^2)) at distance d from the centre, divided by their sum."""
     distance = torch.arange(kernel_size, dtype=torch.float64) - (kernel_size - 1) / 2
     taps = torch.exp(-(distance**2) / (2 * sigma**2))
     return taps / taps.sum()
@@ -23,10 +23,12 @@ def gaussian_smooth(
     sigma: float,
     padding: Padding = "zeros",
 ) -> Float[Tensor, "batch channels height width"]:
-    """Each channel convolved with a Gaussian of odd `kernel_size` along both axes.
+    """Convolve each channel with a Gaussian of odd `kernel_size` along both axes (sizes and sigma in cells).
 
-    With zeros beyond the border, cells near it lose mass. Raises ValueError when the map is too small to
-    `reflect`.
+    With zeros beyond the border, cells near the border lose mass. Raises ValueError for an even `kernel_size`,
+    and when the map is too small to `reflect`.
+
+    Reference: Lung-SRAD, section 3.4, https://arxiv.org/abs/2606.11922
     """
     if kernel_size % 2 == 0:
         raise ValueError(f"kernel_size must be odd to have a centre, got {kernel_size}")

@@ -20,7 +20,7 @@ Mode = Literal["exact", "no_dt"]
 def dass_response(
     model: DASS, x: Float[Tensor, "batch frames mels"], stage: int, block: int, mode: Mode = "exact"
 ) -> Float[Tensor, "batch cells"]:
-    """The `response_curve` of one block's SS2D for log-mels `x`; stages and blocks count from 0.
+    """Compute the `response_curve` of one block's SS2D for log-mels `x`; stages and blocks count from 0.
 
     Raises ValueError when the model has no such block.
     """
@@ -40,7 +40,7 @@ def dass_response(
 def ss2d_matrices(
     layer: SS2D, x: Float[Tensor, "batch height width channels"], mode: Mode = "exact"
 ) -> Float[Tensor, "batch 4 cells cells"]:
-    """The `mixing_matrices` of a layer whose input is `x`."""
+    """Compute the `mixing_matrices` of a layer whose input is `x`."""
     return mixing_matrices(
         layer.scan_inputs(x), layer.dt_projs_bias.flatten(), -torch.exp(layer.A_logs), mode
     )
@@ -52,11 +52,11 @@ def mixing_matrices(
     A: Float[Tensor, "rows state"],
     mode: Mode = "exact",
 ) -> Float[Tensor, "batch 4 cells cells"]:
-    """What step t of a scan takes from step s, averaged over channels, per direction and in its own order.
+    """Compute what step t of a scan takes from step s, as a mean over channels, for each direction in its own order.
 
         M[t, s] = sum_n C_t exp(A sum_{s < r <= t} delta_r) delta_s B_s   for s <= t, else 0
 
-    `no_dt` leaves the factor delta_s out, as the authors' analysis does. The skip D is left out of both.
+    The mode `no_dt` leaves the factor delta_s out, as the authors' analysis does. Both modes leave out the skip D.
 
     Reference: Lung-SRAD, Figs. 1 and 2, arXiv 2606.11922
     """
@@ -78,31 +78,31 @@ def mixing_matrices(
 def merged_matrix(
     matrices: Float[Tensor, "batch 4 cells cells"], height: int, width: int
 ) -> Float[Tensor, "batch cells cells"]:
-    """The four directions' matrices on row-major cells, summed."""
+    """Sum the four directions' matrices on row-major cells."""
     return row_major(matrices, height, width).sum(1)
 
 
 def row_major(
     matrices: Float[Tensor, "batch 4 cells cells"], height: int, width: int
 ) -> Float[Tensor, "batch 4 cells cells"]:
-    """Both axes of each direction's matrix brought from its scan order to row-major."""
+    """Bring both axes of each direction's matrix from the direction's scan order to row-major."""
     columns = from_scan_order(matrices, height, width)
     return from_scan_order(columns.transpose(-1, -2), height, width).transpose(-1, -2)
 
 
 def response_curve(matrix: Float[Tensor, "batch cells cells"]) -> Float[Tensor, "batch cells"]:
-    """Mean over j of |F M F^-1|_ij: how strongly frequency i of the flattened map comes out, on average."""
+    """Compute the mean over j of |F M F^-1|_ij: how strongly frequency i of the flattened map comes out, on average."""
     spectrum = torch.fft.ifft(torch.fft.fft(matrix, dim=-2), dim=-1)
     return spectrum.abs().mean(-1)
 
 
 def attention_curve(attention: Float[Tensor, "batch heads tokens tokens"]) -> Float[Tensor, "batch tokens"]:
-    """The `response_curve` of the heads' mean attention, untransformed, so that it compares with a scan's."""
+    """Compute the `response_curve` of the heads' mean attention, to be compared with that of a scan."""
     return response_curve(attention.mean(1))
 
 
 def min_max(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Values shifted and scaled to run from 0 to 1 over the whole tensor."""
+    """Shift and scale values to run from 0 to 1 over the whole tensor."""
     low, high = values.aminmax()
     return (values - low) / (high - low)
 

@@ -15,7 +15,9 @@ from model.selective_scan.cross_selective_scan import DirectionInputs, cross_sel
 from model.smoothing import gaussian_smooth
 
 DT_RANGE = (1e-3, 1e-1)
+"""Range of the first step sizes delta, as in Mamba."""
 DT_FLOOR = 1e-4
+"""Smallest first step size."""
 
 
 class SS2D(nn.Module):
@@ -77,7 +79,7 @@ class SS2D(nn.Module):
         return smooth_at("op_output", y, self.smoothing)
 
     def scan_inputs(self, x: Float[Tensor, "batch height width channels"]) -> DirectionInputs:
-        """What the four scans read when the layer's input is `x`, each in its own order."""
+        """Compute the sequences that the four scans read when the layer's input is `x`, each in its own order."""
         return direction_inputs(*self._projections(x), self.dt_projs_weight)
 
     def _projections(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,7 +91,7 @@ class SS2D(nn.Module):
 def smooth_at(
     hook: Hook, x: Float[Tensor, "batch height width channels"], smoothing: SmoothingConfig | None
 ) -> Float[Tensor, "batch height width channels"]:
-    """`x` smoothed if `smoothing` is meant for this hook, else `x` itself."""
+    """Smooth `x` if `smoothing` is meant for this hook; else return `x` itself."""
     if smoothing is None or smoothing.hook != hook:
         return x
     x = gaussian_smooth(x.permute(0, 3, 1, 2), smoothing.kernel_size, smoothing.sigma, smoothing.padding)

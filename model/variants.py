@@ -21,7 +21,7 @@ DASS_VARIANTS = {
 
 
 class ASTSize(NamedTuple):
-    """Widths of one variant."""
+    """Size of an AST: width of tokens, number of blocks and heads, width inside the perceptrons."""
 
     dim: int
     depth: int

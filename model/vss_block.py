@@ -59,7 +59,7 @@ class MLP(nn.Module):
 def drop_samples(
     x: Float[Tensor, "batch *rest"], probability: float, training: bool
 ) -> Float[Tensor, "batch *rest"]:
-    """In training, whole samples set to zero with `probability` and the others scaled to keep the mean.
+    """In training, set whole samples to zero with `probability` and scale the others to keep the mean.
 
     Reference: Huang et al., "Deep Networks with Stochastic Depth", https://arxiv.org/abs/1603.09382
     """

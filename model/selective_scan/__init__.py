@@ -28,7 +28,7 @@ def selective_scan(
     *,
     engine: str = "auto",
 ) -> Float[Tensor, "batch channels length"]:
-    """Outputs of the selective state-space recurrence along the last axis, from a state of zero.
+    """Run the selective state-space recurrence along the last axis, from a state of zero; returns the outputs.
 
         delta_t <- delta_t + delta_bias, then softplus if `delta_softplus`
         h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t
@@ -61,12 +61,12 @@ def selective_scan(
 
 
 def available_engines() -> dict[str, str | None]:
-    """Every engine, with the reason why it does not work on this machine, or None where it does."""
+    """List every engine with the reason why it does not work on this machine, or None where it does."""
     return {engine: _missing(engine) for engine in ENGINES if engine != "auto"}
 
 
 def choose_engine(engine: str, device: torch.device) -> str:
-    """The engine that `engine` stands for on `device`; ValueError when it does not exist or work there."""
+    """Find the engine that `engine` stands for on `device`. Raises ValueError when it does not exist or work there."""
     if engine not in ENGINES:
         raise ValueError(f"no scan engine {engine!r}; there are {', '.join(ENGINES)}")
     if engine == "auto":
@@ -81,12 +81,12 @@ def choose_engine(engine: str, device: torch.device) -> str:
 
 
 def scan_dtype(u: Tensor) -> torch.dtype:
-    """In what a scan of `u` is computed: float64 if `u` is, else float32."""
+    """The number format in which a scan of `u` is computed: float64 if `u` is float64, else float32."""
     return torch.float64 if u.dtype == torch.float64 else torch.float32
 
 
 def compiled(engine: str) -> ModuleType:
-    """The module of an engine of our own that is compiled when first imported: numba or triton."""
+    """Import the module of one of our own compiled engines, numba or triton, which takes a while the first time."""
     return import_module(f"model.selective_scan.{'numba_cpu' if engine == 'numba' else 'triton_cuda'}")
 
 
@@ -107,7 +107,7 @@ def _meant_for(device_type: str) -> str:
 
 @cache
 def _missing(engine: str) -> str | None:
-    """Why an engine does not work here. Only this one is imported: each takes its time."""
+    """Why an engine does not work here; None if it does. No other engine is imported, as each import takes a while."""
     if engine == "reference":
         return None
     if engine == "mamba":

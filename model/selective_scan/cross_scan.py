@@ -12,9 +12,9 @@ DIRECTIONS = 4
 def cross_scan(
     x: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "batch 4 channels height*width"]:
-    """The map's cells in four orders: rows, columns, and both from the end.
+    """Read a map's cells in four orders: by rows, by columns, and both from the end.
 
-    Rows put time (width) fastest, columns frequency (height).
+    By rows time (width) changes fastest, by columns frequency (height).
 
     Reference: Liu et al., "VMamba", section 4.2, https://arxiv.org/abs/2401.10166
     """
@@ -24,14 +24,14 @@ def cross_scan(
 def cross_merge(
     ys: Float[Tensor, "batch 4 channels length"], height: int, width: int
 ) -> Float[Tensor, "batch channels height width"]:
-    """The sum of four sequences, each put back onto the map from its order: `cross_scan` transposed."""
+    """Put four sequences back onto the map, each from its own order, and sum them: the transpose of `cross_scan`."""
     return from_scan_order(ys, height, width).sum(1).unflatten(-1, (height, width))
 
 
 def to_scan_order(
     x: Float[Tensor, "batch 4 channels length"], height: int, width: int
 ) -> Float[Tensor, "batch 4 channels length"]:
-    """Four row-major sequences, each brought to the order in which its direction meets the cells."""
+    """Bring four row-major sequences to the orders in which their directions meet the cells."""
     rows, columns = x[:, 0::2], _transposed(x[:, 1::2], height, width)
     return torch.stack([rows[:, 0], columns[:, 0], rows[:, 1].flip(-1), columns[:, 1].flip(-1)], dim=1)
 
@@ -39,7 +39,7 @@ def to_scan_order(
 def from_scan_order(
     ys: Float[Tensor, "batch 4 channels length"], height: int, width: int
 ) -> Float[Tensor, "batch 4 channels length"]:
-    """Four sequences brought from their own orders back to row-major: the inverse of `to_scan_order`."""
+    """Bring four sequences from their own orders back to row-major: the inverse of `to_scan_order`."""
     rows, columns = (
         torch.stack([ys[:, 0], ys[:, 2].flip(-1)], 1),
         torch.stack([ys[:, 1], ys[:, 3].flip(-1)], 1),

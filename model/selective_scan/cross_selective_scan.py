@@ -13,7 +13,7 @@ from model.selective_scan.cross_scan import cross_merge, cross_scan, to_scan_ord
 
 
 class DirectionInputs(NamedTuple):
-    """What each of the four scans reads, in its own order; delta is before bias and softplus.
+    """The sequences that the four scans read, each in its own order; delta is before bias and softplus.
 
     Channel c of the map is channel `direction * channels + c` of u and delta.
     """
@@ -34,7 +34,7 @@ def cross_selective_scan(
     *,
     engine: str = "auto",
 ) -> Float[Tensor, "batch height width channels"]:
-    """The map scanned along `cross_scan`'s four directions and merged: their outputs summed cell by cell.
+    """Scan a map along the four directions of `cross_scan`, and sum the outputs cell by cell.
 
     `projected` holds, cell by cell, one direction after another: the `rank` inputs of delta, then B, then C.
     `engine` and dtypes are those of `selective_scan`.
@@ -61,7 +61,7 @@ def direction_inputs(
     projected: Float[Tensor, "batch height width inputs"],
     dt_weight: Float[Tensor, "4 channels rank"],
 ) -> DirectionInputs:
-    """The sequences that `cross_selective_scan` scans."""
+    """Bring a map and its projections to the sequences that `cross_selective_scan` scans."""
     height, width = u.shape[1:3]
     rank = dt_weight.shape[2]
     states = (projected.shape[-1] // 4 - rank) // 2

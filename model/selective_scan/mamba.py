@@ -20,9 +20,9 @@ def selective_scan(
     delta_bias: Float[Tensor, " channels"] | None,
     delta_softplus: bool,
 ) -> Float[Tensor, "batch channels length"]:
-    """`model.selective_scan.selective_scan` for float32 CUDA tensors.
+    """Run `model.selective_scan.selective_scan` on float32 CUDA tensors, by the kernel of mamba-ssm.
 
-    Raises ValueError where the kernel is absent or has no float64.
+    Raises ValueError where the kernel is absent, and for tensors that are not float32.
     """
     kernel = _kernel()
     if isinstance(kernel, str):

@@ -32,7 +32,7 @@ def selective_scan(
     delta_bias: Float[Tensor, " channels"],
     delta_softplus: bool,
 ) -> Float[Tensor, "batch channels length"]:
-    """`model.selective_scan.selective_scan` for CPU tensors of one dtype, float32 or float64."""
+    """Run `model.selective_scan.selective_scan` on CPU tensors of one dtype, float32 or float64."""
     return _SelectiveScan.apply(delta_softplus, u, delta, A, B, C, D, delta_bias)  # pyright: ignore[reportReturnType]
 
 
@@ -44,7 +44,7 @@ def cross_selective_scan(
     A: Float[Tensor, "4*channels state"],
     D: Float[Tensor, " 4*channels"],
 ) -> Float[Tensor, "batch height width channels"]:
-    """`model.selective_scan.cross_selective_scan.cross_selective_scan` for CPU tensors of one dtype, float32 or float64.
+    """Run `cross_selective_scan` of the module of that name on CPU tensors of one dtype, float32 or float64.
 
     The four directions are read in place, so neither the four sequences nor their deltas are ever stored.
     """
@@ -53,7 +53,7 @@ def cross_selective_scan(
 
 
 class _SelectiveScan(Function):
-    """Saves its inputs and nothing else: memory is linear in the length, as is the work."""
+    """Gradients of `selective_scan`. Only the inputs are saved: memory and work are linear in the length."""
 
     @staticmethod
     def forward(ctx: Any, softplus: bool, *tensors: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class _SelectiveScan(Function):
 
 
 class _CrossSelectiveScan(Function):
-    """Saves its inputs and nothing else: memory is linear in the length, as is the work."""
+    """Gradients of `cross_selective_scan`. Only the inputs are saved: memory and work are linear in the length."""
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def _parts(tasks: int) -> int:
-    """Pieces that each task is cut into, so that every thread gets the same number of them."""
+    """Into how many pieces each task is cut, so that every thread gets equally many pieces."""
     threads = torch.get_num_threads()
     return threads // math.gcd(tasks, threads)
 
@@ -141,7 +141,7 @@ def _run(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
 
 @cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Idle threads of this process; a forked child has none of its parent's, hence the key."""
+    """Make the idle threads of this process; a forked child has none of its parent's, hence the key `process`."""
     return ThreadPoolExecutor(threads - 1, thread_name_prefix="selective_scan")
 
 

@@ -20,8 +20,10 @@ LOOPS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "co
 # Range reduction in the exponential must not be regrouped.
 EXACT: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
-CHANNELS_AT_ONCE = 8  # whose rows are laid out together
-ROW_CELLS = 4096  # short rows are scanned in groups of about so many cells
+CHANNELS_AT_ONCE = 8
+"""How many channels of a map are laid out as rows together."""
+ROW_CELLS = 4096
+"""Short rows are scanned in groups of about so many cells."""
 
 
 @njit(cache=True, **LOOPS)
@@ -49,7 +51,7 @@ def scan_rows(start, stop, parts, softplus, u, delta, A, B, C, D, bias, y):
 def scan_rows_gradients(
     start, stop, parts, softplus, u, delta, A, B, C, D, bias, dy, du, ddelta, dA, dB, dC, dD, dbias
 ):
-    """Add the gradients for the tasks of `scan_rows`; dA, dD, dbias per sample, dB and dC per part."""
+    """Add the gradients of `scan_rows` for the tasks [start, stop); dA, dD, dbias per sample, dB and dC per part."""
     groups, states, length = B.shape[1:]
     width = u.shape[1] // groups
     scratch, padded = np.empty((5, 1, length), u.dtype), np.zeros((2, 1, length + 2), u.dtype)
@@ -95,6 +97,7 @@ def scan_grid(start, stop, parts, u, projected, dt_weight, dt_bias, A, D, y):
         last = (part + 1) * channels // parts
         for first in range(part * channels // parts, last, CHANNELS_AT_ONCE):
             size = min(CHANNELS_AT_ONCE, last - first)
+            # Rows and columns are copied out once; directions 2 and 3 read the same copies from the end.
             _unfold(u[b], first, size, rows)
             sums[:] = 0
             for j in range(0, size, group):
@@ -113,7 +116,7 @@ def scan_grid(start, stop, parts, u, projected, dt_weight, dt_bias, A, D, y):
 def scan_grid_gradients(
     start, stop, parts, u, projected, dt_weight, dt_bias, A, D, dy, du, dprojected, dweight, dbias, dA, dD
 ):
-    """Write du and, per part, dprojected for the tasks of `scan_grid`; add the other gradients per sample."""
+    """Write du and, per part, dprojected of `scan_grid` for the tasks [start, stop); add other gradients per sample."""
     height, width, channels = u.shape[1:]
     length = height * width
     group = max(1, min(ROW_CELLS // length, CHANNELS_AT_ONCE))
@@ -165,6 +168,8 @@ def _scan(softplus, reverse, u, inputs, weight, bias, A, D, y, scratch):
     for j in range(count):
         for t in range(length):
             y[j, t] += D[j] * u[j, t]
+    # One state at a time, each step of the work a loop of its own over time: only the recurrence is a chain, so all
+    # other loops use vector registers, the exponentials of all rows in one.
     for n in range(states):
         B, C = inputs[rank + n], inputs[rank + states + n]
         for j in range(count):
@@ -185,7 +190,7 @@ def _scan(softplus, reverse, u, inputs, weight, bias, A, D, y, scratch):
 def _gradients(
     softplus, reverse, u, inputs, weight, bias, A, D, dy, scratch, padded, du, dinputs, dweight, dbias, dA, dD
 ):
-    """Add the gradients of some rows. `padded` is two cells longer than they are, zero at both ends."""
+    """Add the gradients of the rows that `_scan` scans; `padded` is two cells longer than a row, zero at both ends."""
     count, length = u.shape
     rank, states = weight.shape[1], A.shape[1]
     delta, slope, ddelta = scratch[0, :count], scratch[1, :count], scratch[2, :count]
@@ -247,7 +252,7 @@ def _gradients(
 @njit(**LOOPS)
 @no_type_check
 def _steps(inputs, weight, bias, delta):
-    """delta = bias + weight @ inputs, of which the first rows count."""
+    """Write delta = bias + weight @ inputs, with as many of the first rows of inputs as weight has columns."""
     for j in range(weight.shape[0]):
         delta[j] = bias[j]
         for r in range(weight.shape[1]):
@@ -258,7 +263,7 @@ def _steps(inputs, weight, bias, delta):
 @njit(**EXACT)
 @no_type_check
 def _recur(decay, state, reverse):
-    """h_t = decay_t h_{t-1} + state_t in place of state, from h = 0; from last to first if `reverse`.
+    """Write h_t = decay_t h_{t-1} + state_t in place of state, from h = 0; from last to first if `reverse`.
 
     Four steps are composed before they meet h: the chain of dependent operations is a quarter as long.
     """
@@ -287,7 +292,7 @@ def _recur(decay, state, reverse):
 @njit(**LOOPS)
 @no_type_check
 def _unfold(grid, first, size, rows):
-    """`size` channels of (height, width, channels), from `first`, as rows: row-major, then column-major."""
+    """Copy `size` channels of (height, width, channels), from `first`, into rows: row-major, then column-major."""
     height, width = grid.shape[:2]
     for h in range(height):
         for w in range(width):
@@ -302,7 +307,7 @@ def _unfold(grid, first, size, rows):
 @njit(**LOOPS)
 @no_type_check
 def _fold(rows, first, size, grid):
-    """Sum of both orders back on the grid: the transpose of `_unfold`."""
+    """Write the sum of both orders back to the grid: the transpose of `_unfold`."""
     height, width = grid.shape[:2]
     for h in range(height):
         for w in range(width):
@@ -313,7 +318,7 @@ def _fold(rows, first, size, grid):
 @njit(**LOOPS)
 @no_type_check
 def _unfold_directions(grid, rows):
-    """(height, width, 4 * count) as (4, count, length), column-major for directions 1 and 3."""
+    """Copy (height, width, 4 * count) into (4, count, length), column-major for directions 1 and 3."""
     height, width = grid.shape[:2]
     count = rows.shape[1]
     for h in range(height):
@@ -327,7 +332,7 @@ def _unfold_directions(grid, rows):
 @njit(**LOOPS)
 @no_type_check
 def _fold_directions(rows, grid):
-    """The inverse of `_unfold_directions`."""
+    """Copy (4, count, length) back into (height, width, 4 * count): the inverse of `_unfold_directions`."""
     height, width = grid.shape[:2]
     count = rows.shape[1]
     for h in range(height):
@@ -348,7 +353,7 @@ T1, T2, T3, T4, T5, T6 = (np.float32(2 / (2 * i + 1)) for i in range(1, 7))
 
 
 def _exp(x):
-    """exp(x); in float32 with a relative error of 1e-7 for x in [-87, 88], beyond as at these bounds."""
+    """exp(x). In float32 the relative error is 1e-7 for x in [-87, 88]; beyond, x is clipped to these bounds."""
     raise NotImplementedError("compiled code only")
 
 
@@ -358,7 +363,7 @@ def _softplus(x):
 
 
 def _logistic(x):
-    """The slope of softplus."""
+    """1 / (1 + exp(-x)), the slope of softplus at x."""
     raise NotImplementedError("compiled code only")
 
 

@@ -18,7 +18,7 @@ def selective_scan(
     delta_bias: Float[Tensor, " channels"] | None,
     delta_softplus: bool,
 ) -> Float[Tensor, "batch channels length"]:
-    """`model.selective_scan.selective_scan` on any device and dtype, one step after another.
+    """Run `model.selective_scan.selective_scan` on any device and dtype, one step after another.
 
     Work and memory are linear in the length, backward too: the time axis is unbound once, where indexing a
     step at a time would make autograd add a tensor of full length for every step.

@@ -23,9 +23,9 @@ from model.selective_scan import triton_kernels as kernels
 
 WARP = 32
 PROGRAMS = 4096
-"""One warp each: 32 on each of 128 multiprocessors. Reckoned, not measured."""
+"""Programs of one warp that keep a GPU busy: 32 on each of 128 multiprocessors. Reckoned, not measured."""
 LEAST_STEPS = 64
-"""Of a segment, beside whose work the sum over segments should not count. Reckoned, not measured."""
+"""Fewest steps of a segment, beside which the sum over segments takes little time. Reckoned, not measured."""
 
 
 def selective_scan(
@@ -38,7 +38,7 @@ def selective_scan(
     delta_bias: Float[Tensor, " channels"],
     delta_softplus: bool,
 ) -> Float[Tensor, "batch channels length"]:
-    """`model.selective_scan.selective_scan` for CUDA tensors; u, delta, B and C may be in half precision."""
+    """Run `model.selective_scan.selective_scan` on CUDA tensors; u, delta, B and C may be in half precision."""
     u, delta = (tensor.transpose(1, 2).contiguous() for tensor in (u, delta))
     B, C = (tensor.permute(0, 3, 1, 2).contiguous() for tensor in (B, C))
     y: Any = _SelectiveScan.apply(delta_softplus, u, delta, A, B, C, D, delta_bias)
@@ -53,16 +53,16 @@ def cross_selective_scan(
     A: Float[Tensor, "4*channels state"],
     D: Float[Tensor, " 4*channels"],
 ) -> Float[Tensor, "batch height width channels"]:
-    """`cross_selective_scan` for CUDA tensors; the first two may be in half precision.
+    """Run `cross_selective_scan` of the module of that name on CUDA tensors; u and projected may be half precision.
 
-    The four directions are read in place: neither their sequences nor a copy of the map are ever stored, and of
-    their deltas only while the scan or its gradient is computed.
+    The four directions are read in place: neither their sequences nor a copy of the map are ever stored, and their
+    deltas only while the scan or its gradient is computed.
     """
     return _CrossSelectiveScan.apply(u, projected, dt_weight, dt_bias, A, D)  # pyright: ignore[reportReturnType]
 
 
 def try_out() -> None:
-    """Compile and run the smallest scan; raises whatever stands in the way."""
+    """Compile and run the smallest scan. Raises whatever error stands in the way."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     one, inputs, channel = (torch.ones(shape, device=device) for shape in ((1, 1, 1), (1, 1, 1, 1), (1,)))
     selective_scan(one, one, one[0], inputs, inputs, channel, channel, True)
@@ -78,8 +78,8 @@ class _Strides(NamedTuple):
 class _Layout:
     """Where sequences lie; the last axis of every tensor is contiguous.
 
-    `of_all` tells where a number of each group lies: outputs and the gradient of u, before the groups of a map are
-    summed.
+    `of_all` tells where numbers lie that every group has for itself: outputs and the gradient of u, before the groups
+    of a map are summed.
     """
 
     height: int
@@ -135,7 +135,7 @@ class _Layout:
 
 
 class _Sequences(NamedTuple):
-    """What is scanned, in the layout's places."""
+    """The tensors that are scanned; a `_Layout` tells where their numbers lie."""
 
     u: Tensor
     delta: Tensor
@@ -147,7 +147,7 @@ class _Sequences(NamedTuple):
 
 
 class _SelectiveScan(Function):
-    """Saves its inputs and nothing else."""
+    """Gradients of `selective_scan`. Only the inputs are saved."""
 
     @staticmethod
     def forward(ctx: Any, softplus: bool, *tensors: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ class _SelectiveScan(Function):
 
 
 class _CrossSelectiveScan(Function):
-    """Saves its inputs and nothing else; deltas are projected again for the backward pass."""
+    """Gradients of `cross_selective_scan`. Only the inputs are saved; the backward pass projects deltas again."""
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> Tensor:
@@ -225,7 +225,7 @@ def _map_gradients(
 
 
 def _of_rows(sequences: _Sequences, softplus: bool) -> _Layout:
-    """Layout of u and delta (batch, length, channels), of B and C (batch, length, groups, state)."""
+    """Lay out u and delta as (batch, length, channels), B and C as (batch, length, groups, state)."""
     batch, length, channels = sequences.u.shape
     groups, states = sequences.B.shape[2:]
     rows = _Strides(length * channels, channels // groups, channels)
@@ -249,7 +249,7 @@ def _of_rows(sequences: _Sequences, softplus: bool) -> _Layout:
 def _of_map(
     u: Tensor, projected: Tensor, weight: Tensor, bias: Tensor, A: Tensor, D: Tensor
 ) -> tuple[_Sequences, _Layout]:
-    """A map as four groups: its cells and projections stay where they are, deltas are (4, cells, channels)."""
+    """Lay out a map as four groups: cells and projections stay where they are, deltas are (4, cells, channels)."""
     batch, height, width, channels = u.shape
     rank, states = weight.shape[2], A.shape[1]
     cells, row = height * width, projected.shape[-1]
@@ -280,7 +280,7 @@ def _low(projected: Tensor, rank: int, number: torch.dtype) -> Tensor:
 
 
 def _outputs(layout: _Layout, sequences: _Sequences, y: Tensor) -> Tensor:
-    """y, filled with the outputs of every group."""
+    """Fill y with the outputs of every group, and return it."""
     ends, spans = _segment_ends(layout, sequences)
     _scan(layout, sequences, ends, spans, y, history=None)
     return y
@@ -289,7 +289,7 @@ def _outputs(layout: _Layout, sequences: _Sequences, y: Tensor) -> Tensor:
 def _gradients(
     layout: _Layout, sequences: _Sequences, dy: Tensor, of_dy: _Strides, du: Tensor, dB: Tensor, dC: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Those of delta, A, D and the bias; `du`, `dB` and `dC` are filled, the latter two block by block."""
+    """Compute the gradients of delta, A, D and the bias; fill `du`, and block by block of channels `dB` and `dC`."""
     u, delta, A, B, C, D, bias = sequences
     ends, spans = _segment_ends(layout, sequences)
     history = du.new_empty(du.numel() * layout.states)
@@ -309,7 +309,7 @@ def _gradients(
 
 
 def _segment_ends(layout: _Layout, sequences: _Sequences) -> tuple[Tensor, Tensor]:
-    """Last states (batch, groups, segments, state, channels) from zero, and sums of delta over each segment."""
+    """Compute last states (batch, groups, segments, state, channels) from zero, and sums of delta over each segment."""
     u, delta, A, B, _, _, bias = sequences
     rows = (layout.batch, layout.groups, layout.segments)
     ends = u.new_zeros(*rows, layout.states, layout.channels, dtype=layout.number)
@@ -323,7 +323,7 @@ def _segment_ends(layout: _Layout, sequences: _Sequences) -> tuple[Tensor, Tenso
 def _scan(
     layout: _Layout, sequences: _Sequences, ends: Tensor, spans: Tensor, y: Tensor, history: Tensor | None
 ) -> None:
-    """Fill `history` with all states where it is given, else `y` with the outputs."""
+    """Fill `history` with the states after all steps if it is given, else `y` with the outputs."""
     tensors = (*sequences, ends, spans, y, y if history is None else history)
     strides = (*layout.u, *layout.delta, *layout.inputs, *layout.of_all)
     _launch(kernels.scan, layout, tensors, strides, HISTORY=history is not None)

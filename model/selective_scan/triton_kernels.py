@@ -80,6 +80,8 @@ def scan(
     history += (sample * y_batch + group * y_group) * states
     h = tl.zeros((STATES, CHANNELS), NUMBER)
     row = (sample * tl.num_programs(1) + group) * SEGMENTS
+    # The state at the segment's start: an end state fades by exp(A * sum of delta) over each later segment. Every
+    # program adds these up for itself, so that segments need not wait for one another.
     for other in range(SEGMENTS):
         before = other < segment
         span = tl.load(spans + (row + other) * channels + channel, in_channels & before, 0.0)
@@ -163,7 +165,8 @@ def scan_gradients(
     dy += sample * dy_batch + group * dy_group
     du += sample * y_batch + group * y_group
     history += (sample * y_batch + group * y_group) * states
-    # The gradient that the step after passes to the state before it.
+    # p is the gradient that the step after passes to the state before it. States are read from `history`: running the
+    # recurrence backwards would divide by decays near 0. Time is walked from the end, as p needs what comes after.
     p = tl.zeros((STATES, CHANNELS), NUMBER)
     row = (sample * groups + group) * SEGMENTS
     for i in range(SEGMENTS):
@@ -218,7 +221,7 @@ def scan_gradients(
 @triton.jit
 @no_type_check
 def _place(channels, SEGMENTS: tl.constexpr, CHANNELS: tl.constexpr):
-    """The program's segment, its channels, which of them exist, its group and its sample."""
+    """Find the program's segment, its channels, which of these exist, its group and its sample."""
     segment = tl.program_id(0) % SEGMENTS
     channel = tl.program_id(0) // SEGMENTS * CHANNELS + tl.arange(0, CHANNELS)
     group, sample = tl.program_id(1).to(tl.int64), tl.program_id(2).to(tl.int64)
@@ -228,7 +231,7 @@ def _place(channels, SEGMENTS: tl.constexpr, CHANNELS: tl.constexpr):
 @triton.jit
 @no_type_check
 def _states(channel, in_channels, channels, states, STATES: tl.constexpr):
-    """The states of a channel, which (state, channel) exist, and where they lie in an array of these."""
+    """Number the states, and tell which (state, channel) exist and where each lies in an array (states, channels)."""
     state = tl.arange(0, STATES)
     return (
         state,
@@ -242,7 +245,7 @@ def _states(channel, in_channels, channels, states, STATES: tl.constexpr):
 def _parameters(
     A, D, bias, group, channel, in_channels, state, in_states, channels, states, NUMBER: tl.constexpr
 ):
-    """A as (state, channel), D and the bias of delta, of a program's channels."""
+    """Load A as (state, channel), D and the bias of delta, for the channels of a program."""
     of_group = group * channels + channel
     slope = tl.load(A + of_group[None, :] * states + state[:, None], in_states, 0.0).to(NUMBER)
     skip = tl.load(D + of_group, in_channels, 0.0).to(NUMBER)
@@ -252,7 +255,7 @@ def _parameters(
 @triton.jit
 @no_type_check
 def _cell(time, group, length, width, HEIGHT: tl.constexpr, CROSSED: tl.constexpr):
-    """Where in the row-major map the direction `group` is at `time`: rows, columns, and both from the end."""
+    """Find the row-major cell that direction `group` visits at `time`: by rows, by columns, and both from the end."""
     if CROSSED:
         forward = tl.where(group >= 2, length - 1 - time, time)
         return tl.where(group % 2 == 1, forward % HEIGHT * width + forward // HEIGHT, forward)
@@ -274,6 +277,6 @@ def _softplus(x):
 @triton.jit
 @no_type_check
 def _logistic(x):
-    """The slope of softplus."""
+    """1 / (1 + exp(-x)), the slope of softplus at x."""
     e = tl.exp(-tl.abs(x))
     return tl.where(x >= 0, 1.0, e) / (1.0 + e)

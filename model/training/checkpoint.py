@@ -14,7 +14,7 @@ from data.atomic import write_whole
 from data.errors import UserError
 
 FORMAT = 2
-"""2: an epoch may be saved in its middle."""
+"""Version of what a checkpoint holds: since 2, an epoch may be saved in its middle."""
 
 
 class CheckpointError(UserError):
@@ -39,7 +39,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def latest_checkpoint(path: Path) -> tuple[dict[str, Any] | None, str | None]:
-    """The newest readable state that was saved to `path`, and a note on the files that were passed over, if any.
+    """Read the newest readable state that was saved to `path`; returns it with a note on files passed over, if any.
 
     The state is None when the run has to begin anew: with a note when files are damaged, without one when there
     are none. A damaged file at `path` is moved to `NAME.damaged.pt`, or the next save would put it in the place
@@ -61,7 +61,10 @@ def latest_checkpoint(path: Path) -> tuple[dict[str, Any] | None, str | None]:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """State that `save_checkpoint` wrote, on the CPU. Raises CheckpointError if there is none, or not a whole one."""
+    """Read the state that `save_checkpoint` wrote to `path`, onto the CPU.
+
+    Raises LostCheckpointError when the file is missing or damaged, CheckpointError when its format is another.
+    """
     try:
         content = BytesIO(path.read_bytes())
     except FileNotFoundError:

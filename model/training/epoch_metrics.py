@@ -18,7 +18,11 @@ class TrainingError(UserError):
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """What one epoch reports. Rates and scores are fractions; losses are means over the epoch's batches."""
+    """What one epoch reports. Rates and scores are fractions; losses are means over the epoch's batches.
+
+    `contrast` has the loss of each mixed axis before its weight, `seconds` the time of training and scoring, and
+    `confusion[i][j]` counts validation cycles of class i that were predicted as j.
+    """
 
     epoch: int
     train_loss: float
@@ -49,7 +53,7 @@ class EpochMetrics:
 
 
 def select_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> EpochMetrics:
-    """The epoch that stands for the run: the last, or (`selection: best`) the best above `min_sensitivity`."""
+    """Choose the epoch that stands for the run: the last, or (`selection: best`) the best above `min_sensitivity`."""
     if recipe.selection == "last":
         return history[-1]
     sensitive = [metrics for metrics in history if metrics.sensitivity > recipe.min_sensitivity]

@@ -27,9 +27,10 @@ def fit(
     """Train to the last epoch, yielding each epoch's metrics.
 
     With `checkpoint`, every epoch is saved there before it is yielded, and a run found there is continued: its
-    past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU. From a
-    damaged file it falls back to the one before it, or else begins anew, with a warning.
-    Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored.
+    past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU. A
+    damaged file gives a warning, and the run goes on from the checkpoint before it, or else begins anew.
+    Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored, and
+    CheckpointError for a checkpoint of another recipe or seed.
     """
     training = Training(recipe, seed, train, validation, device=device)
     if checkpoint is not None:

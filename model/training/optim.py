@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def learning_rate_at(config: OptimiserConfig, epoch: int, epochs: int) -> float:
-    """Learning rate of a whole epoch, counted from 1; the cosine reaches its floor in the last one."""
+    """Compute the learning rate of a whole epoch, counted from 1; the cosine reaches its floor in the last epoch."""
     if config.schedule == "constant":
         return config.learning_rate
     floor = config.learning_rate * config.final_fraction
@@ -24,7 +24,7 @@ def learning_rate_at(config: OptimiserConfig, epoch: int, epochs: int) -> float:
 
 
 def build_optimiser(config: OptimiserConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimiser over `parameters`, in one group, at the rate before the schedule; a step is one fused kernel."""
+    """Build the optimiser over `parameters`, in one group, at the rate before the schedule; steps are fused."""
     shared: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
     if config.name == "sgd":
         return SGD(parameters, momentum=config.momentum, **shared)
@@ -34,7 +34,7 @@ def build_optimiser(config: OptimiserConfig, parameters: Iterable[nn.Parameter])
 def optimise_step(
     model: nn.Module, optimiser: Optimizer, closure: Callable[[], Result], config: OptimiserConfig
 ) -> tuple[Result, bool]:
-    """What `closure` returned at the weights before the step, and whether the step was taken.
+    """Take one step; returns what `closure` returned at the weights before it, and whether the step was taken.
 
     `closure` runs forward and backward on one batch; gradients are cleared here.
 
@@ -87,7 +87,7 @@ def _floating_state(model: nn.Module) -> list[Tensor]:
 
 @torch.no_grad()
 def _move_to_worst_nearby(parameters: list[nn.Parameter], config: OptimiserConfig) -> bool:
-    """Add rho * g / |g| to the weights, one norm over them all; False, and no move, when it is not finite."""
+    """Add rho * g / |g| to the weights, one norm over all gradients; returns False, and adds nothing, if not finite."""
     pairs = [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
     norm = nn.utils.get_total_norm(
         [weight.abs() * gradient if config.sam_adaptive else gradient for weight, gradient in pairs]

@@ -6,11 +6,11 @@ import torch
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """63-bit seed for one purpose, e.g. `derive_seed(3, "batches", epoch)`; the same on every machine."""
+    """Derive a 63-bit seed for one purpose, e.g. `derive_seed(3, "batches", epoch)`; the same on every machine."""
     digest = hashlib.sha256("/".join(map(str, (seed, *purpose))).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """CPU generator for one purpose. Draws are made on the CPU so that they are equal on every device."""
+    """Make a CPU generator for one purpose. Draws are made on the CPU so that they are equal on every device."""
     return torch.Generator().manual_seed(derive_seed(seed, *purpose))

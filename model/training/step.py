@@ -39,15 +39,15 @@ def objective(
     label_smoothing: float = 0.0,
     accumulate: int = 1,
 ) -> Losses:
-    """Losses of one batch and its mixed copies, of which the clean one alone is classified.
+    """Compute the losses of one batch and its mixed copies; only the clean batch is classified.
 
     Mixed samples enter only the contrastive terms; `total` is the cross-entropy plus the weighted contrasts
     (Lung-SRAD, section 3.5.2, Eq. 8 to 10; which side is projected and detached is `patch_mix.form`).
     `projector` may be None only when there are no mixes. The stem is computed once for all copies, which go through the
-    rest of the backbone together; without a graph where the objective detaches them.
+    rest of the backbone together; the paper's forms detach the mixed copies, which then need no graph.
 
     With `accumulate` the backbone sees the batch in that many chunks, and again in the backward pass, so that it
-    holds the activations of one chunk at a time. The losses are those of the whole batch all the same.
+    holds the activations of one chunk at a time. The losses are still those of the whole batch.
     """
     if mixes and projector is None:
         raise ValueError("the contrast with mixed passes needs a projector")
@@ -76,7 +76,7 @@ def objective(
 
 
 def _in_chunks(function: Callable[[Tensor], Tensor], rows: Tensor, chunks: int, copies: int = 1) -> Tensor:
-    """`function(rows)`; with chunks, those of each of `copies` batches one by one, and again in the backward pass."""
+    """Apply `function` to `copies` batches of rows; chunks, if more than one each, one by one, and again backward."""
     if chunks == 1:
         return function(rows)
     # Drop path must drop the same samples when a chunk is computed again, hence preserve_rng_state.

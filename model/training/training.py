@@ -33,15 +33,18 @@ from model.training.step import Losses, objective
 
 
 class Training:
-    """One run: a model, its optimiser and the epochs behind it.
+    """One training run: a network, its optimiser and the metrics of the epochs trained so far.
 
     Every use of chance draws from a seed derived from (seed, purpose, epoch), so the state between epochs is
-    just weights and moments; in the middle of one, where `pause` left off, the generators' positions come on top.
+    just weights and moments; in the middle of a paused epoch the positions of the generators come on top.
 
-    `accumulate` chunks of a batch go through the backbone one by one, for a device that cannot hold it whole. The
-    gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
-    one value goes on with another. `identity` is what a state is known again by, the digest of `recipe` unless given:
-    weights may lie at another path on another day.
+    `accumulate` chunks of a batch go through the backbone one by one, for a device that cannot hold a whole batch.
+    The gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
+    one value can be continued with another. A state belongs to this run if it has the run's `identity`, by default
+    the digest of `recipe`: give it where the recipe names a file of weights, which may lie elsewhere another day.
+
+    Raises TrainingError when the data cannot be trained on or scored, and ConfigError when the recipe's scan engine
+    does not work on `device` (None: CUDA if there is any).
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class Training:
 
     @property
     def epoch(self) -> int:
-        """Epochs behind it."""
+        """Number of epochs trained so far."""
         return len(self.history)
 
     @property
@@ -101,9 +104,10 @@ class Training:
         return metrics
 
     def run_epoch_unless(self, pause: Callable[[], bool]) -> EpochMetrics | None:
-        """`run_epoch`, but None as soon as `pause`, asked before each batch, says so.
+        """Train and score the next epoch; returns None as soon as `pause`, asked before each batch, answers True.
 
-        The epoch then goes on where it stopped: at the next call, or in another process from `state_dict`.
+        A paused epoch goes on where it stopped: at the next call, or in another process from `state_dict`. Raises
+        TrainingError when the loss or the network's answers are no longer finite.
         """
         started = time.perf_counter()
         epoch = self.epoch + 1
@@ -137,7 +141,7 @@ class Training:
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs to continue this run bit for bit."""
+        """Collect all that `load_state_dict` needs to continue this run bit for bit."""
         return {
             "recipe": self.identity,
             "seed": self.seed,
@@ -161,7 +165,7 @@ class Training:
         self._begun = None if begun is None else _BegunEpoch(**begun)
 
     def _begin(self, epoch: int) -> _BegunEpoch:
-        """The epoch as `pause` left it, or as it begins."""
+        """The state of the epoch to train: as a pause left it, or fresh."""
         if self._begun is None:
             torch.manual_seed(derive_seed(self.seed, "drop path", epoch))
             return _BegunEpoch(
@@ -173,7 +177,7 @@ class Training:
         return self._begun
 
     def _train_epoch(self, epoch: int, begun: _BegunEpoch, pause: Callable[[], bool]) -> bool:
-        """Train what is left of an epoch; False when it was paused before its end."""
+        """Train what is left of an epoch; returns False when the epoch was paused before its end."""
         recipe = self.recipe
         self.modules.train()
         masks = torch.Generator()
@@ -262,7 +266,7 @@ class _BegunEpoch:
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
     def losses(self) -> dict[str, float]:
-        """Means over the steps."""
+        """Mean of each loss over the steps so far."""
         return {name: float(value) / self.steps for name, value in self.sums.items()}
 
 
