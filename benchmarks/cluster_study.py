@@ -26,6 +26,7 @@ from sweep.config.study_config import StudyConfig
 from sweep.driver.display import ConsoleDisplay
 from sweep.driver.progress import Progress
 from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.optuna_export import OptunaExport
 from sweep.search.optuna_search import OptunaSearch
 from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
 from sweep.simulation.simulated_study import recipe_of, selected_epoch
@@ -39,7 +40,7 @@ from sweep.tracking.tracker import Tracking, database_uri
 NAME = "scale"
 JOURNAL, OPTUNA_FILE = "journal.jsonl", "optuna.journal"
 CALLS = ("report", "end", "start")
-PARTS = ("proposals", "scores to Optuna", "pruner", "journal", "progress", "MLflow")
+PARTS = ("proposals", "scores to Optuna", "pruner", "journal", "progress", "Optuna's file", "MLflow")
 """Of what these calls take; what remains is board, race and budget."""
 
 
@@ -144,11 +145,13 @@ class Driver:
             artifacts, study_id = folder / "artifacts", uuid.uuid4().hex
             self._tracking = Tracking(database_uri(folder), NAME, artifacts, study_id, [], {})
             listeners.append(watch.over("MLflow", self._tracking))
-        search = OptunaSearch(config, NAME, folder / OPTUNA_FILE)
+        export = OptunaExport(folder / OPTUNA_FILE, NAME, config, self._board)
+        listeners.append(watch.over("Optuna's file", export))
+        search = OptunaSearch(config)
         pruner = EpochPruner(config.pruner, lambda values: config.space.recipe(values).epochs, NAME)
         for part, of, methods in (
             ("proposals", search, ["propose"]),
-            ("scores to Optuna", search, ["learn", "settle"]),
+            ("scores to Optuna", search, ["learn"]),
             ("pruner", pruner, ["report", "end"]),
         ):
             for method in methods:
@@ -259,7 +262,7 @@ def resume(config: StudyConfig, workers: int, folder: Path) -> tuple[float, floa
     events = list(read_journal(folder / JOURNAL))
     board = Board(events=events)
     replayed = time.perf_counter() - started
-    search = OptunaSearch(config, NAME, folder / OPTUNA_FILE)
+    search = OptunaSearch(config)
     pruner = EpochPruner(config.pruner, lambda values: config.space.recipe(values).epochs, NAME, events)
     budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=workers)
     Coordinator(board, search, pruner, budget, Rules(config.racing)).start(config.seeds)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import bench
 from cluster_sleeper import Sleeper
-from cluster_study import JOURNAL, OPTUNA_FILE, Watch
+from cluster_study import JOURNAL, Watch
 from engine_cost import study_config
 
 from sweep.config.study_config import ResourcesConfig
@@ -67,7 +67,7 @@ def _run(units: int, workers: int, reports: int) -> list[Mark]:
         journal = Journal(folder / JOURNAL)
         coordinator: Any = Coordinator(
             Board(),
-            OptunaSearch(config, "trials", folder / OPTUNA_FILE),
+            OptunaSearch(config),
             EpochPruner(config.pruner, lambda values: reports, "trials"),
             Budget(config.budget, config.racing, gpus=0, slots=workers),
             Rules(config.racing),

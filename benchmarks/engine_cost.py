@@ -21,6 +21,7 @@ from sweep.execution.tuner import (  # sets Ray's environment, so it comes befor
     stop_ray,
 )
 from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.optuna_export import OptunaExport
 from sweep.search.optuna_search import OptunaSearch
 from sweep.study.board import Board
 from sweep.study.budget import Budget
@@ -113,10 +114,12 @@ def study_in(
         tracking(event)
         tracked.append(time.perf_counter() - started)
 
-    listeners: list[Listener] = [journal.write, track]
+    board = Board()
+    export = OptunaExport(folder / "optuna.journal", "cost", config, board)
+    listeners: list[Listener] = [journal.write, track, export]
     coordinator = Coordinator(
-        Board(),
-        OptunaSearch(config, "cost", folder / "optuna.journal"),
+        board,
+        OptunaSearch(config),
         EpochPruner(config.pruner, lambda values: epochs, "cost"),
         Budget(config.budget, config.racing, gpus=0, slots=2),
         Rules(config.racing, config.schedule),

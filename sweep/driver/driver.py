@@ -28,6 +28,7 @@ from sweep.folder.mirror import Mirror
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.leaderboard import failures, leaderboard
 from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.optuna_export import OptunaExport
 from sweep.search.optuna_search import OptunaSearch
 from sweep.storage.open_storage import below
 from sweep.study.budget import Budget
@@ -76,7 +77,7 @@ class Driver:
         provenance = _provenance(folder, self._preparation.prepare(first), first)
         if folder.provenance_file.exists():
             self._changes += evidence_changes(folder.provenance(), provenance, folder.name)
-        search = OptunaSearch(config, folder.name, folder.path / "optuna.journal")
+        search = OptunaSearch(config)
         pruner = EpochPruner(
             config.pruner, lambda values: config.space.recipe(values).epochs, folder.name, past
         )
@@ -104,7 +105,8 @@ class Driver:
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
         )
         self._progress = Progress(board, budget, display)
-        listeners = [self._journal.write, self._tracking, self._progress, self._remove_checkpoints]
+        export = OptunaExport(folder.path / "optuna.journal", folder.name, config, board)
+        listeners = [self._journal.write, self._tracking, self._progress, self._remove_checkpoints, export]
         self._study = Coordinator(board, search, pruner, budget, rules, listeners)
         folder.write_provenance(provenance)
         limits = ", ".join(str(use) for use in budget.uses(board, 0)) or "until it stops improving"

@@ -8,16 +8,27 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
 from data.settings import ConfigError
 from sweep.config.parameters import CategoricalParameter
 from sweep.config.study_config import SamplerConfig, StudyConfig
 
+
+class NSGAIISampler(optuna.samplers.NSGAIISampler):
+    """Optuna's, which would stumble over a parent of which a further seed failed since it was chosen."""
+
+    def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
+        chosen = super().get_parent_population(study, generation)
+        return [trial for trial in chosen if trial.state is TrialState.COMPLETE]
+
+
 _SAMPLERS: dict[str, Any] = {
     "tpe": optuna.samplers.TPESampler,
     "gp": optuna.samplers.GPSampler,
     "cmaes": optuna.samplers.CmaEsSampler,
-    "nsga2": optuna.samplers.NSGAIISampler,
+    "nsga2": NSGAIISampler,
     "qmc": optuna.samplers.QMCSampler,
     "random": optuna.samplers.RandomSampler,
     # An enumeration asks the sampler for nothing; Optuna still wants one.

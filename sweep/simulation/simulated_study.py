@@ -7,7 +7,6 @@ import itertools
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,17 +45,16 @@ def simulate_study(
     *,
     repeat: int = 0,
     deaths: Sequence[int] = (),
-    optuna_file: Path | None = None,
 ) -> SimulatedStudy:
     """One study, played to its end on `workers` workers. `repeat` moves the sampler's seed.
 
     The driver dies right after each of the events numbered in `deaths` (from 1, rising), and another takes the study
-    up from the events so far and, if there is one, from Optuna's file.
+    up from the events so far.
     """
     config = _of_repeat(config, curves, repeat)
     events: list[Event] = []
     for death in (*deaths, None):
-        driver = _Driver(config, curves, workers, f"simulation-{repeat}", events, death, optuna_file)
+        driver = _Driver(config, curves, workers, f"simulation-{repeat}", events, death)
         try:
             driver.run()
         except _DriverDiedError:
@@ -80,7 +78,6 @@ class _Driver:
         name: str,
         events: list[Event],
         death: int | None,
-        optuna_file: Path | None,
     ) -> None:
         """`events`: what happened before, and takes what happens from here."""
         self._config, self._curves, self._idle = config, curves, workers
@@ -96,7 +93,7 @@ class _Driver:
         rules = Rules(
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
         )
-        search = OptunaSearch(config, name, optuna_file)
+        search = OptunaSearch(config)
         pruner = EpochPruner(
             config.pruner, lambda values: config.space.recipe(values).epochs, name, tuple(events)
         )

@@ -59,12 +59,12 @@ class Board:
             case StudyStopped(reason, at=at):
                 self._driver().ended = at
                 self.stopped = reason
-            case ConfigurationAdded(number, values):
+            case ConfigurationAdded(number, values, sampler_state):
                 if number != len(self.configurations):
                     raise ValueError(
                         f"configuration {number} cannot follow {len(self.configurations)} others"
                     )
-                self.configurations.append(Configuration(number, dict(values)))
+                self.configurations.append(Configuration(number, dict(values), sampler_state))
                 self.scores.add()
             case ConfigurationDropped(number, reason):
                 self._drop(number, reason)

@@ -38,9 +38,8 @@ Candidate = tuple[int, int] | Literal["new"] | None
 class Search(Protocol):
     """Where configurations come from (`sweep.search.optuna_search.OptunaSearch`)."""
 
-    def propose(self) -> dict[str, Any] | None: ...
+    def propose(self) -> ConfigurationAdded | None: ...
     def learn(self, configuration: Configuration) -> None: ...
-    def settle(self, configuration: Configuration, fate: Fate) -> None: ...
     def restore(self, board: Board) -> None: ...
 
 
@@ -113,10 +112,10 @@ class Coordinator:
             self._let_go("its driver died", died, already=last.ended is not None)
         self._record(StudyStarted(tuple(seeds), tuple(changes), self._rules.gpus))
         self._pruner.restore(board)
-        self._search.restore(board)
         for number, seed in list(board.waiting):
             if board.fate(number) is not Fate.OPEN:
                 self._record(UnitFailed(number, seed, "given up, as its configuration was"))
+        self._search.restore(board)
         self._drop_hopeless()
 
     def next_unit(self, *, placed: bool = True) -> tuple[Configuration, int] | None:
@@ -126,13 +125,12 @@ class Coordinator:
         """
         candidate = self._candidate()
         if candidate == "new":
-            values = self._search.propose()
-            if values is None:
+            added = self._search.propose()
+            if added is None:
                 self._exhausted = True
                 return self.next_unit(placed=placed)
-            number = len(self.board.configurations)
-            self._record(ConfigurationAdded(number, values))
-            candidate = number, self.board.seeds[0]
+            self._record(added)
+            candidate = added.configuration, self.board.seeds[0]
         if candidate is None:
             return None
         number, seed = candidate
@@ -176,7 +174,6 @@ class Coordinator:
         """The unit trained to its end, and `epoch` stands for it."""
         self._failures = 0
         self._record(UnitFinished(number, seed, epoch))
-        self._search.learn(self.board.configurations[number])
         self._ended(number, seed)
         self._drop_hopeless()
 
@@ -328,7 +325,6 @@ class Coordinator:
     def _drop(self, reasons: Mapping[int, str]) -> None:
         for number, reason in reasons.items():
             self._record(ConfigurationDropped(number, reason))
-            self._settle(number)
 
     def _conclude(self) -> str:
         race = self._race()
@@ -349,13 +345,7 @@ class Coordinator:
     def _ended(self, number: int, seed: int) -> None:
         if seed == self.board.seeds[0]:
             self._pruner.end(self.board.configurations[number])
-        self._settle(number)
-
-    def _settle(self, number: int) -> None:
-        configuration = self.board.configurations[number]
-        fate = self.board.fate(number)
-        if fate is not Fate.OPEN and not configuration.units_in(State.RUNNING, State.WAITING):
-            self._search.settle(configuration, fate)
+        self._search.learn(self.board.configurations[number])
 
     def _record(self, event: Event, at: float | None = None) -> None:
         event = replace(event, at=self._clock() if at is None else at)

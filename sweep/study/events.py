@@ -38,10 +38,15 @@ class StudyStopped(_Happened):
 
 @dataclass(frozen=True)
 class ConfigurationAdded(_Happened):
-    """The search proposed a point: `values` by dotted recipe field, those that the search space varies."""
+    """The search proposed a point: `values` by dotted recipe field, those that the search space varies.
+
+    `sampler_state`: what the sampler wants to find again when it proposes further points, as JSON can hold it; empty for
+    a sampler that needs nothing but points and scores.
+    """
 
     configuration: int
     values: Mapping[str, Any]
+    sampler_state: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

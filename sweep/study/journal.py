@@ -36,6 +36,8 @@ class Journal:
 
     def write(self, event: Event) -> None:
         content = {"event": type(event).__name__, **asdict(event)}
+        if not content.get("sampler_state", True):
+            del content["sampler_state"]
         self._append(content, to_disk=not isinstance(event, EpochReported))
 
     def close(self) -> None:

@@ -93,6 +93,8 @@ class Configuration:
 
     number: int
     values: Mapping[str, Any]
+    sampler_state: Mapping[str, Any] = field(default_factory=dict)
+    """What the sampler wants to find again (`ConfigurationAdded`)."""
     units: dict[int, Unit] = field(default_factory=dict)
     dropped: str | None = None
     """Why the race gave it up."""

@@ -1,7 +1,6 @@
 import os
 import signal
 import threading
-from typing import Any
 
 import pytest
 
@@ -13,18 +12,16 @@ from sweep.study.board import Board
 from sweep.study.budget import Budget, BudgetConfig
 from sweep.study.coordinator import Coordinator, Rules
 from sweep.study.racing import NoRacingConfig
-from sweep.study.units import Configuration, Fate
+from sweep.study.units import Configuration
 
 
 class Nothing:
     """A search that proposes none."""
 
-    def propose(self) -> dict[str, Any] | None:
+    def propose(self) -> None:
         return None
 
     def learn(self, configuration: Configuration) -> None: ...
-
-    def settle(self, configuration: Configuration, fate: Fate) -> None: ...
 
     def restore(self, board: Board) -> None: ...
 

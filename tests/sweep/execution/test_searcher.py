@@ -14,6 +14,7 @@ from sweep.search.epoch_pruner import EpochPruner
 from sweep.study.board import Board
 from sweep.study.budget import Budget, BudgetConfig
 from sweep.study.coordinator import Coordinator, Rules
+from sweep.study.events import ConfigurationAdded
 from sweep.study.racing import NoRacingConfig
 from sweep.study.units import Configuration, Fate, State
 
@@ -22,14 +23,12 @@ class OneConfiguration:
     def __init__(self) -> None:
         self.disk_is_full = False
 
-    def propose(self) -> dict[str, Any] | None:
-        return {"patch_mix.beta": 1.0}
+    def propose(self) -> ConfigurationAdded:
+        return ConfigurationAdded(0, {"patch_mix.beta": 1.0})
 
     def learn(self, configuration: Configuration) -> None:
         if self.disk_is_full:
             raise OSError(errno.ENOSPC, "No space left on device", "optuna.journal")
-
-    def settle(self, configuration: Configuration, fate: Fate) -> None: ...
 
     def restore(self, board: Board) -> None: ...
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -182,12 +181,12 @@ def test_a_driver_may_die_after_any_event_and_nothing_is_different(sampler: str)
         assert killed.board.ranking()[0].values == undisturbed.board.ranking()[0].values, f"event {death}"
 
 
-def test_a_driver_may_die_again_and_again(tmp_path: Path) -> None:
+def test_a_driver_may_die_again_and_again() -> None:
     config = small("random")
     curves = synthetic(config)
     undisturbed = simulate_study(config, curves, 1)
     deaths = range(5, 3 * len(undisturbed.events), 5)
-    killed = simulate_study(config, curves, 1, deaths=deaths, optuna_file=tmp_path / "optuna.journal")
+    killed = simulate_study(config, curves, 1, deaths=deaths)
     assert len(killed.board.drivers) > 10
     assert summary_of(killed) == summary_of(undisturbed)
 

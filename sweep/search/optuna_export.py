@@ -1,0 +1,79 @@
+"""`optuna.journal` in a study's folder: the study as Optuna's own file, for optuna-dashboard and `optuna.load_study`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend
+from optuna.study import StudyDirection
+
+from sweep.config.study_config import StudyConfig
+from sweep.search.trials import TrialBuilder
+from sweep.storage.atomic import write_whole
+from sweep.study.board import Board
+from sweep.study.events import Event, StudyStarted, StudyStopped, UnitEnded
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.1
+"""A further export waits until the units that have ended are more by this share, so that all exports of a study
+together cost no more than a few of its last one."""
+
+
+class OptunaExport:
+    """Writes the study `name` to `path` as it goes on: a listener of its events. Nothing is ever read from the file.
+
+    Each export replaces the whole file, when a driver starts and stops and now and then as units end. One that cannot
+    be written is logged, and does not disturb the study.
+    """
+
+    def __init__(self, path: Path, name: str, config: StudyConfig, board: Board) -> None:
+        self._path = path
+        self._name = name
+        self._objectives = len(config.objectives)
+        self._builder = TrialBuilder(config.space, config.objectives)
+        self._board = board
+        self._next = 0
+
+    def __call__(self, event: Event) -> None:
+        ended = self._board.ended.total()
+        if isinstance(event, StudyStarted | StudyStopped) or (
+            isinstance(event, UnitEnded) and ended >= self._next
+        ):
+            self._next = ended + max(1, int(SHARE * ended))
+            try:
+                self.write()
+            except OSError as error:
+                log.warning("%s: not written: %s", self._path, error)
+
+    def write(self) -> None:
+        """Write the study as it is now. Raises OSError."""
+        lines = _Lines()
+        study = optuna.create_study(
+            study_name=self._name,
+            storage=JournalStorage(lines),
+            directions=[StudyDirection.MAXIMIZE] * self._objectives,
+        )
+        for configuration in self._board.configurations:
+            fate = self._board.fate(configuration.number)
+            study.add_trial(self._builder.for_people(configuration, fate))
+        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in lines.written))
+
+
+class _Lines(BaseJournalBackend):
+    """Lines of Optuna's journal, in memory."""
+
+    def __init__(self) -> None:
+        self.written: list[dict[str, Any]] = []
+
+    def read_logs(self, log_number_from: int) -> Sequence[dict[str, Any]]:
+        return self.written[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self.written += logs

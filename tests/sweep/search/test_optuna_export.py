@@ -1,0 +1,112 @@
+"""`optuna.journal` as anybody else reads it, who has Optuna and not respsweep."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from sweep.search.optuna_export import OptunaExport
+from sweep.study.events import ConfigurationDropped, EpochReported, StudyStopped, UnitPruned, UnitStarted
+from tests.sweep.search.sweeps import BETA, BOTH, TEMPERATURE, Sweep, config_of, report
+
+WIDE = {"patch_mix.temperature": TEMPERATURE, "patch_mix.beta": BETA}
+
+
+def read(path: Path) -> optuna.Study:
+    return optuna.load_study(study_name=None, storage=JournalStorage(JournalFileBackend(str(path))))
+
+
+def exported(sweep: Sweep, path: Path, **settings: Any) -> optuna.Study:
+    export = OptunaExport(path, "first", config_of(WIDE, **settings), sweep.board)
+    export.write()
+    return read(path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "optuna.journal"
+
+
+def raced(**settings: Any) -> Sweep:
+    """Two configurations with both seeds, six dropped after one, one pruned, one that has just begun."""
+    sweep = Sweep(config_of(WIDE, sampler={"name": "random"}, **settings))
+    sweep.go_on(2)
+    for number in range(2, 8):
+        sweep.add()
+        sweep.train(number, 1, 0.1, number / 10)
+        sweep.record(ConfigurationDropped(number, "hopeless"))
+    for number in (8, 9):
+        sweep.add()
+        sweep.record(UnitStarted(number, 1))
+        sweep.record(EpochReported(number, 1, report(1, 0.3)))
+    sweep.end(UnitPruned(8, 1, "slow"))
+    return sweep
+
+
+def test_optuna_reads_every_configuration_and_knows_the_best(path: Path) -> None:
+    sweep = raced()
+    study = exported(sweep, path)
+    assert study.study_name == "first"
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 8 + ["PRUNED", "RUNNING"]
+    assert [trial.params for trial in study.trials] == [one.values for one in sweep.board.configurations]
+    states = [trial.user_attrs["state"] for trial in study.trials]
+    assert states == ["complete"] * 2 + ["dropped"] * 6 + ["pruned", "open"]
+    assert study.trials[7].intermediate_values == {1: 0.1, 2: 0.7}
+    means = [summary.mean for one in sweep.board.configurations if (summary := one.summary()) is not None]
+    assert study.best_value == max(means)
+
+
+def test_importance_rests_on_all_configurations_with_a_score(path: Path) -> None:
+    importance = optuna.importance.get_param_importances(exported(raced(), path))
+    assert importance.keys() == WIDE.keys()
+    assert sum(importance.values()) == pytest.approx(1)
+
+
+def test_two_objectives_have_a_front_and_an_importance_for_each(path: Path) -> None:
+    study = exported(raced(objective=BOTH), path, objective=BOTH)
+    assert [len(trial.values) for trial in study.trials[:8]] == [2] * 8
+    assert study.best_trials
+    for objective in range(2):
+        importance = optuna.importance.get_param_importances(
+            study, target=lambda trial, objective=objective: trial.values[objective]
+        )
+        assert importance.keys() == WIDE.keys()
+
+
+def test_what_lay_there_is_replaced_whatever_it_was(path: Path) -> None:
+    path.write_bytes(b'{"op_code":4,"wor\n\x00\x00nonsense')
+    assert len(exported(raced(), path).trials) == 10
+    assert [file.name for file in path.parent.iterdir()] == ["optuna.journal"]
+
+
+def test_exports_become_rarer_as_a_study_grows_and_the_end_is_always_there(path: Path) -> None:
+    sweep = Sweep(config_of(WIDE, sampler={"name": "random"}))
+    export = OptunaExport(path, "first", config_of(WIDE), sweep.board)
+    record, written = sweep.record, []
+
+    def record_and_export(event: Any) -> None:
+        record(event)
+        path.unlink(missing_ok=True)
+        export(event)
+        if path.exists():
+            written.append(sweep.board.ended.total())
+
+    sweep.record = record_and_export  # type: ignore[method-assign]
+    sweep.go_on(30)
+    assert written[:12] == [*range(1, 11), 11, 12]
+    assert written[-3:] == [50, 55, 60]
+    sweep.record(StudyStopped("over"))
+    assert written[-2:] == [60, 60]
+    assert len(read(path).trials) == 30
+
+
+def test_an_export_that_cannot_be_written_is_told_and_disturbs_nothing(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.mkdir()
+    sweep = raced()
+    OptunaExport(path, "first", config_of(WIDE), sweep.board)(StudyStopped("over"))
+    assert "optuna.journal: not written" in caplog.text
