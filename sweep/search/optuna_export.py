@@ -13,9 +13,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.study import StudyDirection
 
+from data.atomic import write_whole
 from sweep.config.study_config import StudyConfig
 from sweep.search.trials import TrialBuilder
-from sweep.storage.atomic import write_whole
 from sweep.study.board import Board
 from sweep.study.events import Event, StudyStarted, StudyStopped, UnitEnded
 

@@ -10,8 +10,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 STUDY_NAME = "study"
-PARAMS_OF_TPE = "tpe:relative_params"
-"""What TPE draws, for processes that look at a trial before it has its parameters. Ours have them at once."""
+DRAWN = ":relative_params:"
+"""In keys under which TPE and the Gaussian process note what they draw, for processes that look at a trial before it has
+all its parameters. Ours have them at once."""
 
 
 class ReplaceableTrials(InMemoryStorage):
@@ -37,11 +38,7 @@ class ReplaceableTrials(InMemoryStorage):
 
     def written(self, number: int, before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """What a sampler wrote into trial `number` (`trial`), and into the study since it held `before` (`study`)."""
-        trial = {
-            key: value
-            for key, value in self.get_trial(number).system_attrs.items()
-            if not key.startswith(PARAMS_OF_TPE)
-        }
+        trial = {key: value for key, value in self.get_trial(number).system_attrs.items() if DRAWN not in key}
         study = {key: value for key, value in self.study_attrs.items() if before.get(key) != value}
         return {place: attrs for place, attrs in (("trial", trial), ("study", study)) if attrs}
 

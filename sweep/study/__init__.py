@@ -1,0 +1,12 @@
+"""What a study is and how it decides: plain Python on events, without Ray, Optuna or MLflow.
+
+events        what can happen in a study
+journal       events as lines of a file
+board         the state of a study, by replaying events
+units         what a board holds: configurations, their units, what became of both
+score_table   metrics of all finished units as one array
+racing        which configurations deserve a further seed, and which are given up
+racing_rules  the statistics of that race
+budget        what a study may use, what it has used, and what still fits
+coordinator   hands out units, hears their reports, and takes all decisions
+"""
