@@ -22,9 +22,11 @@ from sweep.study.units import Configuration, Fate, State
 class OneConfiguration:
     def __init__(self) -> None:
         self.disk_is_full = False
+        self._proposed = 0
 
     def propose(self) -> ConfigurationAdded:
-        return ConfigurationAdded(0, {"patch_mix.beta": 1.0})
+        self._proposed += 1
+        return ConfigurationAdded(self._proposed - 1, {"patch_mix.beta": 1.0})
 
     def learn(self, configuration: Configuration) -> None:
         if self.disk_is_full:
