@@ -65,6 +65,7 @@ def test_importance_rests_on_all_configurations_with_a_score(path: Path) -> None
     assert sum(importance.values()) == pytest.approx(1)
 
 
+@pytest.mark.filterwarnings("ignore:PedAnovaImportanceEvaluator computes")  # it asks whether low is meant
 def test_two_objectives_have_a_front_and_an_importance_for_each(path: Path) -> None:
     study = exported(raced(objective=BOTH), path, objective=BOTH)
     assert [len(trial.values) for trial in study.trials[:8]] == [2] * 8
