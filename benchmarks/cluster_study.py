@@ -35,7 +35,7 @@ from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Listener, Rules
 from sweep.study.journal import Journal, read_journal
 from sweep.study.score_table import METRICS
-from sweep.tracking.tracker import Tracking, database_uri
+from sweep.tracking.tracker import Tracker, database_uri
 
 NAME = "scale"
 JOURNAL, OPTUNA_FILE = "journal.jsonl", "optuna.journal"
@@ -143,7 +143,7 @@ class Driver:
         self._tracking = None
         if tracked:
             artifacts, study_id = folder / "artifacts", uuid.uuid4().hex
-            self._tracking = Tracking(database_uri(folder), NAME, artifacts, study_id, [], {})
+            self._tracking = Tracker(database_uri(folder), NAME, artifacts, study_id, [], {})
             listeners.append(watch.over("MLflow", self._tracking))
         export = OptunaExport(folder / OPTUNA_FILE, NAME, config, self._board)
         listeners.append(watch.over("Optuna's file", export))

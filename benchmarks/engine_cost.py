@@ -28,7 +28,7 @@ from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Listener, Rules
 from sweep.study.journal import Journal
 from sweep.study.units import Configuration
-from sweep.tracking.tracker import Tracking, database_uri
+from sweep.tracking.tracker import Tracker, database_uri
 
 from ray import tune  # isort: skip
 
@@ -104,9 +104,9 @@ def study_config(configurations: int, **settings: Any) -> StudyConfig:
 
 def study_in(
     folder: Path, config: StudyConfig, epochs: int
-) -> tuple[Coordinator, Tracking, Journal, list[float]]:
+) -> tuple[Coordinator, Tracker, Journal, list[float]]:
     """Build a whole study, and a list of the seconds that its calls to MLflow take."""
-    tracking = Tracking(database_uri(folder), "cost", folder / "artifacts", uuid.uuid4().hex, [], {})
+    tracking = Tracker(database_uri(folder), "cost", folder / "artifacts", uuid.uuid4().hex, [], {})
     journal, tracked = Journal(folder / "journal.jsonl"), []
 
     def track(event: Any) -> None:

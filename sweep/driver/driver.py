@@ -36,7 +36,7 @@ from sweep.study.coordinator import Coordinator, Rules
 from sweep.study.events import Event, UnitEnded
 from sweep.study.journal import Journal
 from sweep.study.units import Configuration, unit_id
-from sweep.tracking.tracker import Tracking, TrackingError, database_uri
+from sweep.tracking.tracker import Tracker, TrackingError, database_uri
 from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
 from sweep.worker.trainable import unit_config
 from sweep.worker.weights import Weights, share_weights, weights_of
@@ -276,12 +276,12 @@ def _provenance(folder: StudyFolder, material: PreparedData, recipe: Recipe) -> 
 
 def _tracking(
     config: StudyConfig, folder: StudyFolder, provenance: dict[str, Any], past: Sequence[Event]
-) -> Tracking:
+) -> Tracker:
     uri, artifacts = config.tracking_uri, None
     if uri is None:
         uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
     tags = {f"respsweep.{key}": str(provenance[key]) for key in ("data_hash", "fold_hash", "commit")}
-    return Tracking(uri, folder.name, artifacts, provenance["study_id"], past, tags)
+    return Tracker(uri, folder.name, artifacts, provenance["study_id"], past, tags)
 
 
 def _warn_of_missing_weights(recipe: Recipe) -> None:

@@ -1,6 +1,6 @@
-"""MLflow's runs of a study, one for each configuration and below it one for each unit: what they show, and where.
+"""MLflow's runs of a study: a run for each configuration, and below it a run for each unit.
 
-`RunUpdates` is pure; `Runs` knows the server.
+`RunUpdates` decides, without a server, what the runs show; `Runs` writes that to the server.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ PAGE = 500
 STUDY = "respsweep.study"
 KEY = "respsweep.key"
 OVER = ("FINISHED", "FAILED", "KILLED")
-# MLflow's word for a run that is to go on, and that no driver holds.
 RESTING = "SCHEDULED"
+"""MLflow's word for a run that is to go on, and that no driver holds."""
 CONFIGURATION_STATUS = {
     Fate.OPEN: "RUNNING",
     Fate.COMPLETE: "FINISHED",
@@ -58,9 +58,9 @@ UNIT_STATUS = {
 
 @dataclass
 class RunUpdate:
-    """What is new about one run, and its status. Times are milliseconds since 1970.
+    """News of a run, and its status. Times are milliseconds since 1970.
 
-    `changed` is the end of a run that is over: whatever is heard of it later moves its end.
+    `changed` is the time of the latest event. For a run that is over that is its end, which later news move.
     """
 
     name: str
@@ -150,7 +150,7 @@ class RunUpdates:
         return update
 
     def _rest(self, when: int) -> None:
-        """Nothing may seem to run while no driver holds the study."""
+        """Mark what is not over as resting, so that nothing seems to run while no driver holds the study."""
         for configuration in self._board.configurations:
             if self._board.fate(configuration.number) is Fate.OPEN:
                 self._configuration(configuration.number, when).status = RESTING
@@ -174,7 +174,7 @@ class RunUpdates:
 
 @dataclass
 class _Run:
-    """A run as the server has it."""
+    """What the server has of a run."""
 
     id: str
     status: str
@@ -183,10 +183,10 @@ class _Run:
 
 
 class Runs:
-    """The runs of one study on the server, by name.
+    """The runs of a study on the server, by name.
 
-    What got no answer may be asked again: a run is found by its key, and MLflow takes a value that it has for the
-    same one.
+    Every request may be repeated when no answer came: a run is found by its key, and MLflow keeps a value once that is
+    written twice.
     """
 
     def __init__(self, client: MlflowClient, experiment: str, study_id: str, tags: Mapping[str, str]) -> None:
@@ -198,7 +198,7 @@ class Runs:
         self._attempts: Counter[str] = Counter()
 
     def recall(self, name: str | None = None) -> None:
-        """Learn what the server has of all runs, or of one. What is there twice loses its double."""
+        """Learn what the server has of all runs, or of the run `name`; of runs with the same key keep the best alone."""
         tag, value = (STUDY, self._study_id) if name is None else (KEY, self._key(name))
         found: dict[str, list[Run]] = {}
         for run in self._search(f"tags.`{tag}` = '{value}'"):
@@ -211,19 +211,20 @@ class Runs:
             info = run.info
             self._runs[key] = _Run(info.run_id, info.status, info.end_time, not _active(run))
 
-    def show(self, update: RunUpdate) -> bool:
-        """Whether a run that is over is there to its end, or was deleted by somebody."""
+    def shows(self, update: RunUpdate) -> bool:
+        """Whether the server has all of an update: its run is over and there to its end, or somebody deleted it."""
         run = self._runs.get(update.name)
         if run is None or update.status not in OVER:
             return False
         return run.deleted or (run.status, run.ended) == (update.status, update.changed)
 
     def write(self, update: RunUpdate) -> None:
+        """Bring a run on the server up to date, and create it if need be."""
         run = self._find_or_create(update)
         tags = [RunTag(key, value) for key, value in update.tags.items()]
         params = [Param(key, value) for key, value in update.params.items()]
         self._client.log_batch(run.id, metrics=update.metrics, params=params, tags=tags)
-        # The end is written last, so that `show` can rely on it.
+        # The end is written last, so that `shows` can rely on it.
         if update.status in OVER:
             self._client.set_terminated(run.id, update.status, update.changed)
             run.ended = update.changed
@@ -232,7 +233,7 @@ class Runs:
         run.status = update.status
 
     def settle(self) -> None:
-        """Look for doubles, where a server that hung may have created a run after it was asked again."""
+        """Delete doubles of runs: a server that hung may have created a run after it was asked a second time."""
         if any(attempts > 1 for attempts in self._attempts.values()):
             self.recall()
 
@@ -253,7 +254,7 @@ class Runs:
 
     @staticmethod
     def _worth(known: _Run | None, run: Run) -> tuple[bool, bool, int]:
-        """The more, the better to keep: a double is empty."""
+        """How much a run is worth keeping among those with its key, as a sort key: a double is empty."""
         return _active(run), known is not None and run.info.run_id == known.id, len(run.data.params)
 
     def _find_or_create(self, update: RunUpdate) -> _Run:
@@ -292,7 +293,7 @@ def _params(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _shortened(reason: str) -> str:
-    """A reason that fits into a tag: its first line, and the end of its traceback, where the cause is."""
+    """Cut a reason so that it fits into a tag: its first line, and the end of its traceback, where the cause is."""
     if len(reason) <= LONGEST_TAG:
         return reason
     opening = f"{_first_line(reason)[: LONGEST_TAG // 2]}\n...\n"

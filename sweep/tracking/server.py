@@ -1,4 +1,4 @@
-"""MLflow servers: a study's own, and one for the runs of many studies. Each ends with the command that started it."""
+"""Starts MLflow servers, for one study or for many. A server ends with the command that started it."""
 
 from __future__ import annotations
 
@@ -40,29 +40,33 @@ from sweep.tracking.server_users import (
 )
 
 LOOPBACK = "127.0.0.1"
-# Whatever a shell has set for MLflow's clients is none of a server's business.
 CLIENTS_OWN = USERNAME, PASSWORD, "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
+"""Variables for MLflow's clients, which a server must not see."""
 STARTED_WITHIN_S = 300
 ENDED_WITHIN_S = 10
 LOOK_EVERY_S = 2.0
 
 
 class TrackingServerError(UserError):
-    """An MLflow server cannot be started, or ended by itself."""
+    """An MLflow server that cannot be started, or that ended by itself."""
 
 
 @dataclass(frozen=True)
 class ServerStorage:
-    """Where a server keeps runs (a database URI) and their files (a path or URI)."""
+    """Where a server keeps runs (a database URI) and their files (a path or URI).
+
+    `folder_to_make`: must exist before the server starts.
+    """
 
     backend: str
     artifacts: str
     folder_to_make: Path | None = None
-    """Before the server starts, for what has no place of its own."""
 
     @classmethod
     def choose(cls, studies: str, backend: str | None, artifacts: str | None) -> ServerStorage:
-        """Those asked for; by default both in `.mlflow` among the studies, which only its owner can read.
+        """Take `backend` and `artifacts` where given; by default both lie in `.mlflow` among the studies.
+
+        Only the user who starts the server may read that folder.
 
         Raises TrackingServerError when `studies` is a URI and no backend is given, when files would be at a URI with a
         query, or `artifacts` holds a secret; StorageError when `studies` does; TrackingBackendError for what is no
@@ -102,20 +106,20 @@ def serve_study(tracking_uri: str | None, database: str, port: int) -> None:
 
 
 def serve(
-    places: ServerStorage,
+    storage: ServerStorage,
     host: str,
     port: int,
     auth: bool,
     say: Callable[[str], None],
     *,
-    terminal: bool = False,
+    terminal: bool,
     with_ray: bool = False,
 ) -> None:
     """Serve what studies send with `--tracking-uri`, until interrupted; with `auth` only to users who log in.
 
-    `say` tells a person where the server is and who may come in; `terminal`: whether nobody else reads that, so that a
-    made-up password may be told. `with_ray`: serve until the Ray head on this machine ends, too. Raises
-    TrackingServerError, or an error of the address, the database or the administrator, each with one clear line.
+    `say` tells where the server is and who may log in. `terminal`: only a person reads that, so that a new password may
+    be told. `with_ray`: end when the Ray head on this machine ends, too. Raises TrackingServerError,
+    TrackingAddressError, TrackingBackendError or TrackingAuthError, each with one clear line.
     """
     if with_ray and not ray_head_runs():
         raise TrackingServerError(
@@ -123,13 +127,13 @@ def serve(
         )
     address = listening_address(host)
     check_port_is_free(address, port)
-    if places.folder_to_make is not None:
-        places.folder_to_make.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if storage.folder_to_make is not None:
+        storage.folder_to_make.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Runs, and password hashes, are for those that the server lets in.
     os.umask(0o077)
-    backend = backend_for_mlflow(places.backend)
+    backend = backend_for_mlflow(storage.backend)
     url = f"http://{in_url(address)}:{port}"
-    options = ["--backend-store-uri", backend, "--artifacts-destination", places.artifacts]
+    options = ["--backend-store-uri", backend, "--artifacts-destination", storage.artifacts]
     options += ["--workers", str(serving_processes(backend)), "--uvicorn-opts", "--log-level warning"]
     environment = host_environment(address, port, os.environ)
     with tempfile.TemporaryDirectory(prefix="respsweep-mlflow-") as folder:
@@ -142,15 +146,12 @@ def serve(
             _wait_for_an_answer(server, address, port)
             if admin is not None:
                 check_password(admin, address, port, users)
-            say(
-                "\n  ".join(
-                    [
-                        f"MLflow server: {url}; runs in {places.backend}, files in {places.artifacts}",
-                        *_entrance(admin, address),
-                        f"send a study's runs there with --tracking-uri {url}",
-                    ]
-                )
-            )
+            lines = [
+                f"MLflow server: {url}; runs in {storage.backend}, files in {storage.artifacts}",
+                *_entrance(admin, address),
+                f"send a study's runs there with --tracking-uri {url}",
+            ]
+            say("\n  ".join(lines))
             _wait_for_the_end(server, ray_head_runs if with_ray else lambda: True)
 
 
@@ -167,7 +168,7 @@ def _for_mlflow(option: str, place: str) -> str:
 
 
 def _entrance(admin: Administrator | None, address: str) -> Iterator[str]:
-    """Who comes in, and how."""
+    """Lines that say who may use the server, and how they log in."""
     if admin is not None:
         yield f"users log in with {USERNAME} and {PASSWORD}; administrator: {admin.name}"
         if admin.made_up:
@@ -189,7 +190,7 @@ def ray_head_runs(process: str = "gcs_server") -> bool:
 def _running(
     options: Sequence[str], address: str, port: int, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """An MLflow server with all its processes, which are gone afterwards; Ctrl-C and SIGTERM end it in good order."""
+    """A context with a running MLflow server, whose processes are all gone afterwards; Ctrl-C and SIGTERM leave it."""
     inherited = {name: value for name, value in os.environ.items() if name not in CLIENTS_OWN}
     # Its job runners are many processes that a sweep has no use for.
     settings = {
@@ -210,7 +211,7 @@ def _running(
 
 @contextlib.contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
-    """Ends the block, quietly, on the first Ctrl-C, SIGTERM or hang-up that a shell or nohup does not keep away."""
+    """A context that ends quietly on the first Ctrl-C, SIGTERM or hang-up, unless a shell or nohup ignores these."""
     signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
     before = {number: signal.getsignal(number) for number in signals}
     heard = [number for number in signals if before[number] is not signal.SIG_IGN]

@@ -1,4 +1,4 @@
-"""Where an MLflow server may listen, and by which names it answers."""
+"""The address on which an MLflow server listens, and the names to which it answers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from data.errors import UserError
 
 EVERYWHERE = "localhost", "127.0.0.1", "[::1]"
-"""An ssh-forwarded port arrives as one of these, with whatever port it has at the other end."""
+"""Names to which every server answers: a request through an ssh-forwarded port names one of them, with any port."""
 
 
 class TrackingAddressError(UserError):
-    """An MLflow server may not, or cannot, listen there."""
+    """An address on which an MLflow server may not, or cannot, listen."""
 
 
 def listening_address(host: str) -> str:
@@ -42,15 +42,15 @@ def is_loopback(address: str) -> bool:
 
 
 def in_url(address: str) -> str:
-    """An address as URLs and Host headers have it."""
+    """Write an address as URLs and Host headers have it: IPv6 in brackets."""
     return f"[{address}]" if ":" in address else address
 
 
 def host_environment(address: str, port: int, environment: Mapping[str, str]) -> dict[str, str]:
-    """What MLflow reads to know its own names; those in `environment`, a proxy's say, stay.
+    """Variables from which MLflow learns its own names; names in `environment`, a proxy's say, are kept.
 
-    Its defaults let any name through that begins like a private address (`10.example.org`), and refuse what a
-    browser sends to a private address.
+    Without these variables MLflow lets any name through that begins like a private address (`10.example.org`), and
+    refuses what a browser sends to a private address.
     """
     own = list(dict.fromkeys((in_url(address), *_own_names())))
     hosts = [pattern for name in dict.fromkeys((*EVERYWHERE, *own)) for pattern in (name, _any_port(name))]
@@ -67,7 +67,7 @@ def host_environment(address: str, port: int, environment: Mapping[str, str]) ->
 
 
 def check_port_is_free(address: str, port: int) -> None:
-    """Raises TrackingAddressError when nothing can listen there."""
+    """Raise TrackingAddressError when nothing can listen at `address` on `port`."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

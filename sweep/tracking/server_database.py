@@ -19,7 +19,10 @@ class TrackingBackendError(UserError):
 
 
 def parse_backend(uri: str) -> URL:
-    """The parts of a database's URI. Raises TrackingBackendError, as `backend_for_mlflow` does, without asking it."""
+    """Parse a database's URI without connecting to the database.
+
+    Raises TrackingBackendError for a URI that holds a password, or names neither an SQLite file nor PostgreSQL.
+    """
     if holds_secret(uri):
         raise TrackingBackendError(
             "--backend: the URI holds a password, which everybody on this machine could read; leave it out, and put "
@@ -37,7 +40,9 @@ def parse_backend(uri: str) -> URL:
 
 
 def backend_for_mlflow(uri: str) -> str:
-    """The database with its driver, after a look whether it answers: MLflow would try for minutes, and show a traceback.
+    """The database at `uri` as MLflow is to name it, with its driver, once it has answered.
+
+    MLflow itself would try for minutes, and show a traceback.
 
     Raises TrackingBackendError for a URI that holds a password, names no such database, or one that does not answer.
     """
@@ -63,7 +68,7 @@ def backend_for_mlflow(uri: str) -> str:
 
 
 def users_database(uri: str) -> str:
-    """Where the users of a server with this database are kept: beside an SQLite file, inside a PostgreSQL database.
+    """URI of the users' database of a server whose runs are at `uri`: a file beside SQLite's, or PostgreSQL itself.
 
     So the file with the runs can be given away without anybody's password hash.
     """
@@ -75,7 +80,7 @@ def users_database(uri: str) -> str:
 
 
 def serving_processes(uri: str) -> int:
-    """How many processes should serve it: SQLite lets one write at a time."""
+    """How many processes should serve the database at `uri`: SQLite lets one write at a time."""
     return 1 if _is_sqlite(parse_backend(uri)) else 2
 
 

@@ -1,4 +1,4 @@
-"""The users of an MLflow server: its basic-auth app with an administrator, and without MLflow's own default password."""
+"""Users of an MLflow server that asks for passwords: its administrator, and what MLflow's basic-auth app needs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from data.errors import UserError
 USERNAME = "MLFLOW_TRACKING_USERNAME"
 PASSWORD = "MLFLOW_TRACKING_PASSWORD"
 SHORTEST_PASSWORD = 12
-# What older versions of MLflow came with, and it refuses now.
 KNOWN_PASSWORD = "password1234"
+"""The administrator's password in older versions of MLflow, which newer ones refuse."""
 
 
 class TrackingAuthError(UserError):
-    """An administrator who cannot be."""
+    """An administrator whom MLflow cannot have: a bad name, or no usable password."""
 
 
 @dataclass(frozen=True)
 class Administrator:
-    """Who may do everything on a server. `password` is None for one who is in its users' database already."""
+    """Who may do everything on a server. `password` is None when the users' database knows the administrator already."""
 
     name: str
     password: str | None = field(default=None, repr=False)
@@ -35,10 +35,10 @@ class Administrator:
 
 
 def administrator(database: str, environment: Mapping[str, str], terminal: bool) -> Administrator:
-    """The one named by the variables that MLflow's clients read, or one with a password made at random.
+    """The administrator whom MLflow's own variables in `environment` name, with a password made up if need be.
 
-    A password is made up only where a `terminal` can show it: elsewhere a log would keep it. Raises TrackingAuthError
-    when there is none, or none that MLflow takes.
+    A password is made up at random, and only where a `terminal` shows it: elsewhere a log would keep it. Raises
+    TrackingAuthError when there is no password, or none that MLflow takes.
     """
     name, password = environment.get(USERNAME) or "admin", environment.get(PASSWORD)
     if ":" in name:
@@ -58,10 +58,10 @@ def administrator(database: str, environment: Mapping[str, str], terminal: bool)
     return Administrator(name, secrets.token_urlsafe(18), made_up=True)
 
 
-def auth_environment(one: Administrator, database: str, folder: Path) -> dict[str, str]:
-    """What MLflow's basic-auth app reads, with its settings written into `folder`; passwords are not among these.
+def auth_environment(admin: Administrator, database: str, folder: Path) -> dict[str, str]:
+    """Variables that MLflow's basic-auth app reads; writes the app's settings, without passwords, into `folder`.
 
-    Who is no administrator sees only what is granted to them.
+    Users other than the administrator see only what is granted to them.
     """
     settings = folder / "basic_auth.ini"
     # configparser reads % as the beginning of a reference.
@@ -72,28 +72,28 @@ def auth_environment(one: Administrator, database: str, folder: Path) -> dict[st
     )
     return {
         "MLFLOW_AUTH_CONFIG_PATH": str(settings),
-        "MLFLOW_AUTH_ADMIN_USERNAME": one.name,
-        "MLFLOW_AUTH_ADMIN_PASSWORD": one.password or "",
+        "MLFLOW_AUTH_ADMIN_USERNAME": admin.name,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": admin.password or "",
         # Signs the forms of one server, whose processes all inherit it.
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
     }
 
 
-def check_password(one: Administrator, address: str, port: int, database: str) -> None:
-    """Raises TrackingAuthError when a running server knows the administrator by another password."""
-    if one.password is None:
+def check_password(admin: Administrator, address: str, port: int, database: str) -> None:
+    """Raise TrackingAuthError when a running server knows the administrator by another password."""
+    if admin.password is None:
         return
-    token = base64.b64encode(f"{one.name}:{one.password}".encode()).decode()
+    token = base64.b64encode(f"{admin.name}:{admin.password}".encode()).decode()
     connection = http.client.HTTPConnection(address, port, timeout=30)
     try:
-        path = f"/api/2.0/mlflow/users/get?username={quote(one.name, safe='')}"
+        path = f"/api/2.0/mlflow/users/get?username={quote(admin.name, safe='')}"
         connection.request("GET", path, headers={"Authorization": f"Basic {token}"})
         status = connection.getresponse().status
     finally:
         connection.close()
     if status == http.HTTPStatus.UNAUTHORIZED:
         raise TrackingAuthError(
-            f"{PASSWORD}: {one.name} has another one in {database}; give that, or remove the users there to begin anew"
+            f"{PASSWORD}: {admin.name} has another one in {database}; give that, or remove the users there to begin anew"
         )
 
 

@@ -1,7 +1,7 @@
-"""MLflow's picture of a study, drawn in the background: the sweep never waits for it.
+"""Writes a study's events to MLflow in the background, so that the sweep never waits for a server.
 
-An experiment is the study, a parent run a configuration, a child run a unit. Events are queued by the driver
-and written by one thread, in batches. Times are those of the events, so that an event written twice is there once.
+A study is an experiment there, a configuration a parent run, a unit a child run. The driver queues events, and one
+thread writes them in batches. Times in MLflow are those of the events, so that an event written twice is there once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import TypeVar
 from data.errors import UserError
 from sweep.study.events import Event
 
-# Read by mlflow at each request; its defaults wait for minutes before they give up. A request is not repeated
-# where we cannot see it, so that no run is created twice.
+# MLflow reads these at each request, telemetry when it is imported. By default it waits for minutes before it gives up.
+# It must not repeat a request by itself: a run might be created twice without our knowing.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -39,8 +39,8 @@ logging.getLogger("alembic").setLevel(logging.ERROR)
 log = logging.getLogger(__name__)
 
 GATHER_S = 0.5
+"""Events that come within so many seconds of one another are written together."""
 RETRY_AFTER_S = 2.0
-# What the server will answer again, however often it is asked.
 REFUSALS = {
     "BAD_REQUEST",
     "INVALID_PARAMETER_VALUE",
@@ -48,9 +48,9 @@ REFUSALS = {
     "MALFORMED_REQUEST",
     "RESOURCE_DOES_NOT_EXIST",
 }
-# 401 and 403. No refusal of one run: its server may let us in again when its administrator has mended a password.
+"""Error codes that a server would answer again, however often it is asked."""
 DENIALS = {"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"}
-
+"""Error codes of 401 and 403, worth asking again: an administrator may mend the password meanwhile."""
 
 Answer = TypeVar("Answer")
 
@@ -59,15 +59,15 @@ class TrackingError(UserError):
     """The tracking server cannot be used."""
 
 
-class Tracking:
+class Tracker:
     """Listener that mirrors a study's events into MLflow.
 
-    A study is known there by `study_id`, whatever its name; `past` is what has happened in it before. What MLflow
-    lacks of that is written first: a driver may have died at any moment, or a server been away until its end.
+    MLflow knows the study by `study_id`, whatever its name; `past` are the events before this driver. Those that
+    MLflow lacks are written first: a driver may have died at any moment, or a server been away until the driver ended.
 
-    Raises TrackingError at once when `uri` names a server that does not answer a new study. A server that goes away
-    later, or is away when the study is taken up again (`away` says why), costs nothing: events wait, and are written
-    when it is back, or reported as missing by `close`.
+    Raises TrackingError at once when the server at `uri` refuses, or does not answer for a study without past. A server
+    that goes away later, or is away when the study is taken up again (`away` says why), costs nothing: events wait, and
+    are written when the server is back, or reported as missing by `close`.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Tracking:
         self._queue.put(event)
 
     def close(self, timeout_s: float = 60.0) -> None:
-        """Write what is queued. Raises TrackingError when something could not be, within about `timeout_s`."""
+        """Write what is queued, within about `timeout_s`. Raises TrackingError when something could not be written."""
         self._deadline = time.monotonic() + timeout_s
         self._closing.set()
         self._queue.put(None)
@@ -136,7 +136,7 @@ class Tracking:
             updates = RunUpdates(past)
             if past:
                 self._insist(runs.recall)
-            self._persist(runs, [update for update in updates.take() if not runs.show(update)])
+            self._persist(runs, [update for update in updates.take() if not runs.shows(update)])
             ended = False
             while not ended:
                 ended = self._gather(updates)
@@ -146,7 +146,7 @@ class Tracking:
             self._problem = error
 
     def _gather(self, updates: RunUpdates) -> bool:
-        """Wait for events, and take all that come at about the same time; True when there will be no more."""
+        """Wait for an event, and take those that come within GATHER_S; True when there will be no more."""
         event = self._queue.get()
         if event is not None:
             self._closing.wait(GATHER_S)
@@ -168,7 +168,7 @@ class Tracking:
                 self._problem = error
 
     def _insist(self, request: Callable[[], Answer]) -> Answer:
-        """Ask again and again while the server is away. Raises when it refuses, or `close` waits no longer."""
+        """Repeat a request while the server is away. Raises when the server refuses, or `close` waits no longer."""
         while True:
             if time.monotonic() > self._deadline:
                 raise self._trouble or TimeoutError("too slow")
@@ -200,7 +200,7 @@ def _refused(error: Exception) -> bool:
 
 
 def _denial(error: BaseException | None) -> str | None:
-    """What a 401 or 403 says to do; None for another error."""
+    """What a user must do about a 401 or 403; None for another error."""
     if not isinstance(error, MlflowException) or error.error_code not in DENIALS:
         return None
     if "Invalid Host header" in str(error):
@@ -211,12 +211,12 @@ def _denial(error: BaseException | None) -> str | None:
 
 
 def database_uri(study_folder: Path) -> str:
-    """MLflow's address of the database inside a study folder."""
+    """MLflow's URI of the database inside a study folder."""
     return f"sqlite:///{(study_folder / 'mlflow.db').absolute()}"
 
 
 def _reason(error: BaseException | None) -> str:
-    """What lies at the bottom of an error, `Connection refused` say; or its first line."""
+    """The cause at the bottom of an error, `Connection refused` say; without such a cause, the error's first line."""
     if (denial := _denial(error)) is not None:
         return denial
     reason = (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -27,7 +27,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.tracking.runs import CURVES
-from sweep.tracking.tracker import Tracking
+from sweep.tracking.tracker import Tracker
 from tests.studies import tiny_study
 
 pytestmark = pytest.mark.slow
@@ -179,7 +179,7 @@ def test_a_server_that_is_killed_while_it_writes_loses_and_doubles_nothing(
     served = serve()
     configurations = 60
     events = long_study(configurations, epochs=30)
-    tracking = Tracking(served.uri, "long", None, "long", [], {})
+    tracking = Tracker(served.uri, "long", None, "long", [], {})
     for event in events:
         tracking(event)
 

@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 
 from sweep.study.events import Event, StudyStarted
 from sweep.study.units import unit_id
-from sweep.tracking.tracker import Tracking
+from sweep.tracking.tracker import Tracker
 from tests.sweep.histories import added, timed, trained
 
 pytestmark = pytest.mark.slow
@@ -161,7 +161,7 @@ def test_a_study_goes_into_postgresql_and_comes_out_again_also_when_that_was_awa
     monkeypatch.setattr("sweep.tracking.tracker.RETRY_AFTER_S", 0.2)
 
     events = study(epochs=20)
-    tracking = Tracking(served.uri, "lab", None, "lab", [], {})
+    tracking = Tracker(served.uri, "lab", None, "lab", [], {})
     for event in events[:12]:
         tracking(event)
     client = MlflowClient(served.uri)

@@ -26,7 +26,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.journal import Journal
-from sweep.tracking.tracker import Tracking, database_uri
+from sweep.tracking.tracker import Tracker, database_uri
 from tests.studies import TINY_RECIPE
 
 RECIPE = {
@@ -246,7 +246,7 @@ def test_a_wrong_recipe_is_refused_before_any_audio_is_read(
 
 def test_the_mlflow_ui_opens_on_a_study() -> None:
     folder = finished_study()
-    tracking = Tracking(database_uri(folder.path), "done", folder.artifacts.absolute(), "0" * 32, [], {})
+    tracking = Tracker(database_uri(folder.path), "done", folder.artifacts.absolute(), "0" * 32, [], {})
     for event in EVENTS:
         tracking(event)
     tracking.close()

@@ -20,7 +20,7 @@ from sweep.cli import main
 from sweep.study.events import ConfigurationAdded, StudyStarted
 from sweep.tracking import server as tracking_server
 from sweep.tracking.server import ServerStorage, TrackingServerError, serve_study
-from sweep.tracking.tracker import Tracking, TrackingError
+from sweep.tracking.tracker import Tracker, TrackingError
 
 Serve = Callable[..., Any]
 PASSWORD = "correct-horse-battery"
@@ -132,14 +132,14 @@ def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
         assert served.get(path, auth=("ann", PASSWORD)).status_code == 200, path
 
     with pytest.raises(TrackingError) as denial:
-        Tracking(served.uri, "locked", None, "locked", [], {})
+        Tracker(served.uri, "locked", None, "locked", [], {})
     assert str(denial.value) == (
         f"tracking server {served.uri}: 401, not logged in; set MLFLOW_TRACKING_USERNAME and "
         "MLFLOW_TRACKING_PASSWORD"
     )
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
-    tracking = Tracking(served.uri, "locked", None, "locked", [], {})
+    tracking = Tracker(served.uri, "locked", None, "locked", [], {})
     for event in STUDY:
         tracking(event)
     tracking.close()
@@ -161,7 +161,7 @@ def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "bob")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", user["password"])
     with pytest.raises(TrackingError, match=r": 403, not permitted; set MLFLOW_TRACKING_USERNAME and"):
-        Tracking(served.uri, "locked", None, "locked", [], {})
+        Tracker(served.uri, "locked", None, "locked", [], {})
 
     # In sight of other users of this machine: neither arguments nor files.
     for session in served.sessions():
@@ -194,7 +194,7 @@ def test_a_password_that_no_longer_holds_costs_nothing_once_it_is_mended(
     served = serve("--auth", MLFLOW_TRACKING_PASSWORD=PASSWORD)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
-    tracking = Tracking(served.uri, "lab", None, "lab", [], {})
+    tracking = Tracker(served.uri, "lab", None, "lab", [], {})
     # MLflow's client looks at each request.
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
     tracking(STUDY[0])
@@ -206,7 +206,7 @@ def test_a_password_that_no_longer_holds_costs_nothing_once_it_is_mended(
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     tracking.close()
 
-    tracking = Tracking(served.uri, "lab", None, "lab", STUDY, {})
+    tracking = Tracker(served.uri, "lab", None, "lab", STUDY, {})
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
     tracking(ConfigurationAdded(1, {"patch_mix.beta": 1.0}, at=1.7e9 + 2))
     with pytest.raises(TrackingError) as loss:
@@ -365,7 +365,8 @@ def test_a_server_with_ray_ends_when_that_does(tmp_path: Path, monkeypatch: pyte
         "127.0.0.1",
         port,
         False,
-        lambda text: None,
+        lambda _: None,
+        terminal=False,
         with_ray=True,
     )
     (server,) = started
@@ -382,6 +383,7 @@ def test_without_a_ray_head_a_server_cannot_be_with_it(
             "127.0.0.1",
             5000,
             False,
-            lambda text: None,
+            lambda _: None,
+            terminal=False,
             with_ray=True,
         )

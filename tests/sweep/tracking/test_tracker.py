@@ -34,7 +34,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.units import unit_id
-from sweep.tracking.tracker import Tracking, TrackingError, database_uri
+from sweep.tracking.tracker import Tracker, TrackingError, database_uri
 from tests.sweep import histories
 from tests.sweep.histories import timed
 
@@ -96,9 +96,7 @@ def curve_of(uri: str, run: Run, metric: str) -> list[tuple[int, Any]]:
 def test_a_study_is_an_experiment_with_a_run_for_each_configuration_and_unit(
     database: str, tmp_path: Path
 ) -> None:
-    tracking = Tracking(
-        database, "whole", tmp_path / "artifacts", "whole", [], {"respsweep.data_hash": "abc"}
-    )
+    tracking = Tracker(database, "whole", tmp_path / "artifacts", "whole", [], {"respsweep.data_hash": "abc"})
     for event in STUDY:
         tracking(event)
     tracking.close()
@@ -148,7 +146,7 @@ def test_many_events_are_few_requests(database: str, monkeypatch: pytest.MonkeyP
         return log_batch(self, run_id, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(MlflowClient, "log_batch", counted)
-    tracking = Tracking(database, "many", None, "many", [], {})
+    tracking = Tracker(database, "many", None, "many", [], {})
     started: list[Event] = [STARTED, ConfigurationAdded(0, {"patch_mix.beta": 0.5}), UnitStarted(0, 1)]
     for event in timed(*started, *(EpochReported(0, 1, epoch(number, 0.5)) for number in range(1, 301))):
         tracking(event)
@@ -170,7 +168,7 @@ def test_the_study_does_not_wait_for_mlflow(database: str, monkeypatch: pytest.M
         return log_batch(self, run_id, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(MlflowClient, "log_batch", hangs)
-    tracking = Tracking(database, "hangs", None, "hangs", [], {})
+    tracking = Tracker(database, "hangs", None, "hangs", [], {})
     for event in STUDY:
         tracking(event)
     # All events were taken while not one could be written.
@@ -200,7 +198,7 @@ def test_a_request_that_got_no_answer_is_not_done_twice(
 
     for name in ("create_run", "log_batch", "set_terminated"):
         monkeypatch.setattr(MlflowClient, name, breaks_once(name))
-    tracking = Tracking(database, "broken", None, "broken", [], {})
+    tracking = Tracker(database, "broken", None, "broken", [], {})
     for event in STUDY:
         tracking(event)
     tracking.close()
@@ -211,7 +209,7 @@ def test_a_request_that_got_no_answer_is_not_done_twice(
 
 
 def test_a_run_that_somebody_deleted_keeps_back_no_other(database: str) -> None:
-    tracking = Tracking(database, "deleted", None, "deleted", [], {})
+    tracking = Tracker(database, "deleted", None, "deleted", [], {})
     for event in (STARTED, ConfigurationAdded(0, {"patch_mix.beta": 0.5})):
         tracking(event)
     client = MlflowClient(database)
@@ -246,7 +244,7 @@ TAKEN_UP_TWICE = timed(
 
 
 def follow(uri: str, experiment: str, past: list[Event], events: list[Event]) -> None:
-    tracking = Tracking(uri, experiment, None, experiment, past, {})
+    tracking = Tracker(uri, experiment, None, experiment, past, {})
     for event in events:
         tracking(event)
     tracking.close()
@@ -362,7 +360,7 @@ def test_runs_that_are_there_to_their_end_are_left_alone(
 def test_two_studies_of_one_name_share_an_experiment_but_no_run(database: str) -> None:
     for study_id in ("one", "two"):
         for past in ([], STUDY):
-            Tracking(database, "shared", None, study_id, past, {}).close()
+            Tracker(database, "shared", None, study_id, past, {}).close()
     client = MlflowClient(database)
     experiment = client.get_experiment_by_name("shared")
     assert experiment is not None
@@ -420,7 +418,7 @@ def test_neither_the_start_nor_the_end_waits_for_a_server_that_hangs(
         answered.set()
 
     monkeypatch.setattr(MlflowClient, "search_runs", hangs)
-    tracking = Tracking(database, "hung", None, "hung", STUDY, {})
+    tracking = Tracker(database, "hung", None, "hung", STUDY, {})
     assert asked.wait(60)
     with pytest.raises(TrackingError, match=r"MLflow misses some results \(no answer\)"):
         tracking.close(timeout_s=0)
@@ -429,7 +427,7 @@ def test_neither_the_start_nor_the_end_waits_for_a_server_that_hangs(
 
 
 def test_events_that_cannot_be_are_reported_at_the_end(database: str) -> None:
-    tracking = Tracking(database, "impossible", None, "impossible", [], {})
+    tracking = Tracker(database, "impossible", None, "impossible", [], {})
     tracking(UnitStarted(5, 1))
     with pytest.raises(TrackingError, match="there is no configuration 5"):
         tracking.close()
@@ -441,13 +439,13 @@ def test_a_deleted_experiment_is_refused_by_name(database: str) -> None:
     with pytest.raises(
         TrackingError, match="the MLflow experiment gone was deleted; restore it, or take another"
     ):
-        Tracking(database, "gone", None, "gone", [], {})
+        Tracker(database, "gone", None, "gone", [], {})
 
 
 def test_a_server_that_is_not_there_is_refused_at_once_in_one_line() -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(TrackingError) as refusal:
-        Tracking(uri, "study", None, "study", [], {})
+        Tracker(uri, "study", None, "study", [], {})
     assert str(refusal.value) == (
         f"tracking server {uri}: no answer (Connection refused); start it, name another one with --tracking-uri, "
         "or keep the runs in the study folder: --set tracking_uri=null"
@@ -467,7 +465,7 @@ def test_a_study_goes_on_although_its_server_is_away_and_sends_everything_when_i
 
     monkeypatch.setattr(sweep.tracking.tracker, "_find_or_create", away_at_first)
     half = len(TAKEN_UP_TWICE) // 2
-    tracking = Tracking(database, "away", None, "away", TAKEN_UP_TWICE[:half], {})
+    tracking = Tracker(database, "away", None, "away", TAKEN_UP_TWICE[:half], {})
     assert tracking.away == f"tracking server {database}: no answer (Connection refused)"
     for event in TAKEN_UP_TWICE[half:]:
         tracking(event)
@@ -479,7 +477,7 @@ def test_a_study_goes_on_although_its_server_is_away_and_sends_everything_when_i
 @pytest.mark.parametrize("uri", ["http://", "ftp://example", "nonsense://here"])
 def test_an_address_that_is_none_is_refused_in_one_line(uri: str) -> None:
     with pytest.raises(TrackingError, match=f"tracking server {uri}: ") as refusal:
-        Tracking(uri, "study", None, "study", [], {})
+        Tracker(uri, "study", None, "study", [], {})
     assert "\n" not in str(refusal.value)
 
 
@@ -553,7 +551,7 @@ def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="sweep.tracking.tracker")
-    tracking = Tracking(server.uri, "server", None, "server", [], {})
+    tracking = Tracker(server.uri, "server", None, "server", [], {})
     for event in STUDY[:4]:
         tracking(event)
     while "configuration 0" not in runs_of(server.uri, "server"):
@@ -575,7 +573,7 @@ def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(
 
 
 def test_a_server_that_stays_away_is_told_of_at_the_end(server: Server) -> None:
-    tracking = Tracking(server.uri, "away", None, "away", [], {})
+    tracking = Tracker(server.uri, "away", None, "away", [], {})
     server.kill()
     for event in STUDY:
         tracking(event)
