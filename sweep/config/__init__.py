@@ -1,0 +1,8 @@
+"""Study files, typed: what is searched, on which recordings, with which budget, on which machines.
+
+study_config   a study file and its parts, read and checked
+overrides      settings given beside a study file, by dotted field
+search_space   which recipe fields vary, and the recipe at each point
+parameters     how one field varies: over a range or a list, under a condition
+resumption     what may change when a study is taken up again, and what may not
+"""

@@ -11,7 +11,7 @@ from data.settings import ConfigError
 
 
 def overrides(assignments: Sequence[str]) -> dict[str, Any]:
-    """Read settings by dotted field from `FIELD=VALUE`, the value in YAML. Raises ConfigError for anything else."""
+    """Read settings by dotted field from words `FIELD=VALUE`, the value in YAML. Raises ConfigError for other words."""
     found = {}
     for assignment in assignments:
         field, equals, value = assignment.partition("=")
@@ -27,7 +27,7 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
 def override(content: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Put `settings`, by dotted field, into the content of a study file in place of what it says.
 
-    Raises ConfigError for a searched field: its own name has dots, so that a dotted name would not be clear.
+    Raises ConfigError for a searched field: its own name has dots, so a dotted name would have two meanings.
     """
     for field, value in settings.items():
         if field.startswith("search."):

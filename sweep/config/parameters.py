@@ -24,7 +24,7 @@ class _Parameter(Config):
 
     @property
     def conditions(self) -> dict[str, tuple[Value, ...] | None]:
-        """Searched field -> values it must have; None: any but null."""
+        """Values that other searched fields must have, by field; None means any value but null."""
         if self.when is None:
             return {}
         return {self.when: None} if isinstance(self.when, str) else dict(self.when)
@@ -64,14 +64,14 @@ class FloatParameter(_Parameter):
         return self.step is None or (_exact(value) - _exact(self.low)) % _exact(self.step) == 0
 
     def grid(self) -> list[Value] | None:
-        """All values, or None when there is no end of them."""
+        """List all values; None for a continuous range."""
         if self.step is None:
             return None
         steps = (_exact(self.high) - _exact(self.low)) / _exact(self.step)
         return [self._at(index) for index in range(int(steps) + 1)]
 
     def nearest(self, value: float) -> float:
-        """The value of the grid next to one that rounding moved off it."""
+        """Find the grid value that is nearest to a value which rounding moved off the grid."""
         return value if self.step is None else self._at(round((value - self.low) / self.step))
 
     def _at(self, index: int) -> float:
@@ -110,7 +110,7 @@ class IntParameter(_Parameter):
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     def grid(self) -> list[Value] | None:
-        """All values, or None when they are too many to be meant one by one: a logarithmic or a very long range."""
+        """List all values; None where too many to be meant one by one: a logarithmic or a very long range."""
         values = range(self.low, self.high + 1, self.step)
         return None if self.log or len(values) > LONGEST_GRID else [*values]
 
@@ -138,7 +138,7 @@ class CategoricalParameter(_Parameter):
         return value in self.choices
 
     def grid(self) -> list[Value] | None:
-        """All values."""
+        """List all values."""
         return list(self.choices)
 
 
@@ -160,5 +160,5 @@ def _check_steps(low: Decimal, high: Decimal, step: Decimal) -> None:
 
 
 def _exact(value: float) -> Decimal:
-    """The number as it was written: 0.1 + 2 * 0.1 is then 0.3."""
+    """Turn a number into the decimal that its writer wrote, so that 0.1 + 2 * 0.1 is 0.3."""
     return Decimal(str(value))

@@ -9,13 +9,13 @@ from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
 
 FIXED = ("search", "recipe", "objective")
-"""Parts of a study file without which earlier scores would not be scores of the same thing."""
+"""Parts of a study file that may not change: earlier scores would then be scores of something else."""
 EVIDENCE = {"data_hash": "recordings", "fold_hash": "folds", "weights_hash": "weights"}
-"""The same for what the study was run on."""
+"""Parts of the provenance that may not change, by the name that a user knows."""
 
 
 def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
-    """A line for each setting that differs. Raises ConfigError when one of them is fixed."""
+    """Say in a line each which settings differ. Raises ConfigError when a setting that differs is fixed."""
     found = list(
         _differences(before.resolved().model_dump(mode="json"), after.resolved().model_dump(mode="json"))
     )
@@ -34,7 +34,7 @@ def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
 
 
 def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> list[str]:
-    """A line for each difference in provenance. Raises ConfigError when its numbers would rest on something else."""
+    """Say in a line each what differs in provenance. Raises ConfigError when data or folds differ."""
     for key in EVIDENCE:
         if before.get(key) != after.get(key):
             raise ConfigError(
@@ -45,7 +45,7 @@ def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: 
 
 
 def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted paths at which two nested settings differ, with a line that says how."""
+    """Yield the dotted paths at which two nested settings differ, each with a line that says how."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in dict.fromkeys([*before, *after]):
             below = f"{path}.{key}" if path else str(key)

@@ -15,7 +15,7 @@ from model.training.recipe import Recipe
 from sweep.config.parameters import AnyParameter, Value
 
 SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
-"""Recipe fields that a search must not vary: the best of them would only be the easiest exam."""
+"""Recipe fields that decide how a run is scored. A search must not vary them: the best value is the easiest exam."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SearchSpace:
                     raise ConfigError(f"search.{path}: {_written(value)} makes no {problem}")
 
     def order(self) -> list[str]:
-        """The varied fields, each after those that its condition names."""
+        """Order the varied fields, each after the fields that its condition names."""
         ordered: list[str] = []
         while len(ordered) < len(self.parameters):
             ready = [
@@ -58,7 +58,7 @@ class SearchSpace:
         return ordered
 
     def sample(self, draw: Callable[[str, AnyParameter], Any]) -> dict[str, Any]:
-        """A point: `draw(field, parameter)` for every field whose condition holds, in order."""
+        """Draw a point: `draw(field, parameter)` for every field whose condition holds, in order."""
         values: dict[str, Any] = {}
         for path in self.order():
             if self._holds(path, values):
@@ -66,11 +66,11 @@ class SearchSpace:
         return values
 
     def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """`values` without those whose condition does not hold."""
+        """Leave out of `values` the fields whose condition does not hold."""
         return self.sample(lambda path, _: values[path])
 
     def recipe(self, values: Mapping[str, Any]) -> Recipe:
-        """The recipe at a point. Raises ConfigError when the values contradict each other."""
+        """Build the recipe at a point. Raises ConfigError when the values contradict each other."""
         content = copy.deepcopy(dict(self.fixed))
         for path, value in values.items():
             *groups, last = path.split(".")
@@ -98,7 +98,7 @@ class SearchSpace:
         self.recipe(self.active(values))
 
     def grid_points(self) -> list[dict[str, Any]]:
-        """Every combination of values that the conditions admit. Raises ConfigError for a continuous one."""
+        """List every combination of values that the conditions admit. Raises ConfigError for a continuous parameter."""
         points: list[dict[str, Any]] = [{}]
         for path in self.order():
             grid = self._grid(path)
@@ -106,7 +106,7 @@ class SearchSpace:
         return points
 
     def axis_points(self) -> list[dict[str, Any]]:
-        """One field at a time through its values, the others as in the fixed recipe: the papers' figures.
+        """List points that take one field at a time through its values, the others as in the fixed recipe, as papers do.
 
         The first point is the fixed recipe itself. Raises ConfigError for a continuous parameter.
         """
@@ -172,7 +172,7 @@ class SearchSpace:
         return None
 
     def _reach(self, path: str, value: Value) -> dict[str, Any]:
-        """A point at which the field has the value, with every other at its first one that allows it."""
+        """Find a point at which the field has the value, every other field at its first value that allows this."""
         values = {name: parameter.probes()[0] for name, parameter in self.parameters.items()}
         values[path] = value
         wanted = [path]

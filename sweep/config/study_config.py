@@ -42,7 +42,8 @@ class SamplerConfig(Config):
 class PrunerConfig(Config):
     """Which of Optuna's pruners stops a configuration on its first seed's curve; a step is an epoch.
 
-    With two objectives it looks at their mean, the score, and spares what no finished configuration beats in both.
+    With two objectives the pruner looks at their mean, the score, and spares a configuration that no finished one
+    beats in both.
 
     Without `n_warmup_steps` in its arguments the median and percentile pruners spare the first third of the
     epochs. `patient` wraps another pruner, its argument `wrapped_pruner: {name, arguments}`: median unless
@@ -165,9 +166,9 @@ class StudyConfig(Config):
         return (self.objective,) if isinstance(self.objective, str) else self.objective
 
     def resolved(self) -> StudyConfig:
-        """The same study with every setting of its recipe and the place of its recordings written out.
+        """Write out every setting of the recipe, and the absolute place of the recordings.
 
-        Then neither later defaults nor another working directory change it.
+        So neither later defaults nor another working directory change the study.
         """
         update: dict[str, Any] = {}
         if isinstance(self.data, str):

@@ -41,7 +41,7 @@ class Check:
 
 
 def examine(studies: str) -> list[Check]:
-    """Everything that a study needs of this machine, tried rather than assumed."""
+    """Try everything that a study needs of this machine; returns a row for each thing."""
     return [
         Check("Python", f"{platform.python_version()}, {sys.executable}"),
         Check("torch", f"{torch.__version__}, built for {_built_for()}"),
@@ -114,7 +114,7 @@ def _runs_on(engine: str, device: torch.device) -> bool:
 
 
 def _engine(engine: str, device: torch.device) -> tuple[str, bool]:
-    """What to say of an engine that should work on `device`, and whether it is broken."""
+    """Try an engine that should work on `device`; returns what to say of it, and whether it is broken."""
     try:
         error = scan_error(engine, device)
     except Exception as problem:
@@ -125,7 +125,7 @@ def _engine(engine: str, device: torch.device) -> tuple[str, bool]:
 
 
 def _packages() -> Iterator[Check]:
-    """What the project asks for: all that fits in one row, a row for each that does not."""
+    """Compare installed packages with what the project asks for: a row for all that fit, one for each that does not."""
     try:
         asked = [Requirement(line) for line in metadata.requires("respsweep") or []]
     except metadata.PackageNotFoundError:
@@ -148,7 +148,7 @@ def _packages() -> Iterator[Check]:
 
 
 def _folder(what: str, folder: Path) -> Check:
-    """Whether files can be written to `folder`, or where it would be made."""
+    """Try whether files can be written to `folder`, or where it would be made."""
     place = folder.absolute()
     there = next(path for path in (place, *place.parents) if path.exists())
     try:
@@ -162,7 +162,7 @@ def _folder(what: str, folder: Path) -> Check:
 
 
 def _store(place: str) -> Check:
-    """Whether files can be written to an object store, and read back."""
+    """Try whether files can be written to an object store, and read back."""
     storage, name = open_object_store(place), f".doctor-{uuid.uuid4().hex}"
     try:
         storage.write(name, b"respsweep")

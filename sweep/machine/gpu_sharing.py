@@ -13,7 +13,7 @@ from model.training.recipe import Recipe, read_recipe
 from sweep.config.study_config import ResourcesConfig, read_study
 
 WORTH = 1.1
-"""More processes are better when together they do so many times the steps."""
+"""More processes are better when together they do at least so many times the steps."""
 
 
 class GpuSharingError(UserError):
@@ -56,7 +56,7 @@ class Sharing:
 
 
 def recipe_to_share_a_gpu(path: Path) -> Recipe:
-    """The recipe in a file; of a study file its first enqueued point, or else what is fixed in it.
+    """Read the recipe in a file; of a study file the first enqueued point, or else the fixed settings.
 
     Raises ConfigError naming file, field and what would be right.
     """
@@ -67,9 +67,9 @@ def recipe_to_share_a_gpu(path: Path) -> Recipe:
 
 
 def measurements(measure: Callable[[int, int], Measurement], cores: int) -> Iterator[Measurement]:
-    """`measure(processes, threads)` for 1, 2, 4, ... processes that share `cores`, until more do not pay.
+    """Call `measure(processes, threads)` for 1, 2, 4, ... processes that share `cores`, until more do not pay.
 
-    When so many do not fit in memory, numbers between are tried too.
+    When a number does not fit in memory, numbers between are tried too.
     """
     done: list[Measurement] = []
     while (processes := next_count(done, cores)) is not None:
@@ -78,7 +78,7 @@ def measurements(measure: Callable[[int, int], Measurement], cores: int) -> Iter
 
 
 def next_count(done: Sequence[Measurement], most: int) -> int | None:
-    """How many processes to measure next, at most `most`; None when it is known which number is best."""
+    """Decide how many processes to measure next, at most `most`; None when the best number is known."""
     if not done:
         return 1
     fitting = [one for one in done if one.problem is None]
@@ -91,9 +91,9 @@ def next_count(done: Sequence[Measurement], most: int) -> int | None:
 
 
 def best_sharing(done: Sequence[Measurement]) -> Measurement:
-    """The fewest processes, unless more did at least `WORTH` times the steps.
+    """Choose the fewest processes, unless more did at least `WORTH` times the steps.
 
-    Raises GpuSharingError when none of them fitted.
+    Raises GpuSharingError when no number of processes fitted.
     """
     best = None
     for one in sorted(done, key=lambda one: one.processes):
@@ -107,7 +107,7 @@ def best_sharing(done: Sequence[Measurement]) -> Measurement:
 
 
 def recommended(best: Measurement, device: str) -> ResourcesConfig:
-    """The `resources` of a study that runs so many units on each GPU, or on a machine without one."""
+    """Write the `resources` of a study that runs so many units on each GPU, or on a machine without a GPU."""
     if device == "cuda":
         # Rounded down, or the last unit would find no room.
         return ResourcesConfig(cpu=best.threads, gpu=math.floor(1e4 / best.processes) / 1e4)

@@ -67,19 +67,19 @@ def measure_sharing(path: Path, data: Path | None) -> Sharing:
 
 
 def workload(recipe: Recipe, material: PreparedData | None = None) -> Workload:
-    """A few steps at a time of `recipe`, on CUDA where there is a device."""
+    """Make a workload of a few steps at a time of `recipe`, on CUDA where there is a device."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Workload(recipe, material, device, STEPS[device], SECONDS)
 
 
 def cores_for_a_device(device: str) -> int:
-    """CPU cores of this process that fall to one device."""
+    """Count the CPU cores of this process for each device."""
     cores = len(os.sched_getaffinity(0))
     return max(1, cores // torch.cuda.device_count()) if device == "cuda" else cores
 
 
 def measure(work: Workload, processes: int, threads: int) -> Measurement:
-    """Train in so many processes at once, from the moment when all of them are warm.
+    """Train in `processes` processes at once, from the moment when all of them are warm.
 
     A full memory is a result. Raises GpuSharingError when a process fails otherwise.
     """
@@ -114,7 +114,7 @@ class _FullMemory(Exception):
 
 
 class _Figures(NamedTuple):
-    """Of one process."""
+    """What one process measured."""
 
     steps_per_second: float
     peak: int
@@ -122,7 +122,7 @@ class _Figures(NamedTuple):
 
 
 def _answers(workers: dict[Any, SpawnProcess]) -> list[Any]:
-    """What each process says next; when all have, they may go on. Raises what went wrong in the first that fails."""
+    """Wait for an answer of every process, then let all go on. Raises the error of the first process that fails."""
     answers = []
     silent = set(workers)
     while silent:
@@ -157,7 +157,7 @@ def _end(process: SpawnProcess) -> None:
 
 
 def _work(work: Workload, threads: int, share: float, seed: int, parent: Connection) -> None:
-    """Get warm and say so; when all are, train and send the figures; stay until all have, for memory is shared."""
+    """Warm up and say so; when all are warm, train and send figures; stay until all have, as memory is shared."""
     # Ctrl-C reaches every process of a terminal; the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -188,13 +188,13 @@ def _train(training: Training, at_least: float) -> _Figures:
 
 
 def _of_proc(table: str, name: str) -> int:
-    """An entry in KiB of a table in /proc, in bytes."""
+    """Read an entry in KiB of a table in /proc; returns bytes."""
     lines = Path("/proc", table).read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def _training(work: Workload, share: float, seed: int) -> Training:
-    """A run of `work` on a few cycles, beside the features of all others, in a `share` of the device's memory."""
+    """Set up a run of `work` on a few cycles, with all features on the device, in a `share` of the device's memory."""
     # Weights make no difference to the work, but what has learned nothing may diverge.
     recipe = work.recipe.model_copy(
         update={
@@ -217,7 +217,7 @@ def _training(work: Workload, share: float, seed: int) -> Training:
 
 
 def _synthetic(recipe: Recipe, steps: int) -> tuple[Examples, Examples]:
-    """Noise with labels of all classes, in a table as large as that of ICBHI's training part, or larger."""
+    """Make noise with labels of all classes, in a table at least as large as that of ICBHI's training part."""
     number, features = steps * recipe.batch_size, recipe.features
     cycles = max(2 * number, ICBHI_TRAINING_CYCLES)
     dtype: torch.dtype = getattr(torch, features.storage)
@@ -229,7 +229,7 @@ def _synthetic(recipe: Recipe, steps: int) -> tuple[Examples, Examples]:
 
 
 def _both_kinds(labels: Int[Tensor, " cycles"], number: int) -> Int[Tensor, " few"]:
-    """The first `number` cycles, led by a normal and an abnormal one if there are any: a score needs both."""
+    """Take `number` cycles, led by a normal and an abnormal cycle if there are any, as a score needs both."""
     normal, abnormal = torch.where(labels == 0)[0], torch.where(labels != 0)[0]
     places = [*dict.fromkeys([*normal[:1].tolist(), *abnormal[:1].tolist(), *range(len(labels))])]
     return torch.tensor(places[:number])

@@ -1,0 +1,12 @@
+"""A study and what belongs to it as tables for people. Nothing here changes a study.
+
+leaderboard         configurations by mean score, and why the others stopped
+status              who runs a study, what it did, and what it spent
+device_time         device time of each unit: kept and lost
+confusion_table     a confusion matrix and the rates that follow from it
+dataset_table       the cycles of a data set, and what of ICBHI is missing
+simulation_table    what simulated studies cost and found
+doctor_table        what works on a machine
+gpu_sharing_table   how many units share a device best
+cluster_findings    what is wrong with a cluster file
+"""

@@ -11,7 +11,7 @@ from sweep.cluster.finding import Finding
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:
-    """A row for each finding, errors first."""
+    """Make a table with a row for each finding, errors first."""
     table = Table("", Column("where", overflow="fold"), "found", "what would be right")
     for finding in sorted(findings, key=lambda finding: finding.level):
         style = "bold red" if finding.level == "error" else "yellow"

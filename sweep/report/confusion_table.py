@@ -11,7 +11,7 @@ from model.training.epoch_metrics import EpochMetrics
 
 
 def confusion_table(metrics: EpochMetrics) -> Group:
-    """Rows are truth, columns predictions; below, the strict and the any-abnormal ICBHI Score in percent."""
+    """Make a table of counts, a row a true class; below, the strict and the any-abnormal ICBHI Score in percent."""
     title = f"validation, epoch {metrics.epoch}: rows are truth, columns predictions"
     table = Table("")
     for label in LABELS:

@@ -12,7 +12,7 @@ from data.icbhi import missing_from_full
 
 
 def dataset_table(census: Census) -> Group:
-    """A row for each official part; below, its devices and what of the full ICBHI 2017 database is missing."""
+    """Make a table with a row for each official part; below, devices and what the full ICBHI 2017 database has more."""
     table = Table(header_style="bold")
     for column in ("part", "recordings", "patients", "cycles", *LABELS):
         table.add_column(column, justify="left" if column == "part" else "right")

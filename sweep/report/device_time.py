@@ -31,12 +31,12 @@ class Total:
 
 
 def device_times(board: Board, now: float) -> list[DeviceTime]:
-    """An account for each unit, in order of configuration. `now`: seconds since 1970, for what still runs."""
+    """Account for the device time of each unit, by configuration. `now`, in seconds since 1970, ends running units."""
     return [_account(unit, now) for unit in board.units()]
 
 
 def totals(accounts: Iterable[DeviceTime]) -> dict[State, Total]:
-    """Accounts summed by how their units stand."""
+    """Sum device times by the state of their units."""
     accounts = list(accounts)
     return {
         state: Total(

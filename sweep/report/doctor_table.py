@@ -11,7 +11,7 @@ from sweep.machine.doctor import Check
 
 
 def doctor_table(checks: Sequence[Check]) -> Table:
-    """A row for each check, without a header; what is broken says so."""
+    """Make a table with a row for each check, without a header; broken rows say so."""
     table = Table(show_header=False)
     for check in checks:
         broken = Text("BROKEN ", style="bold red") if check.broken else Text()

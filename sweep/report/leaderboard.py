@@ -11,7 +11,7 @@ from sweep.study.units import Configuration, Fate, State
 
 
 def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str, ...] = ("score",)) -> Table:
-    """Table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
+    """Make a table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
 
     With two objectives those on their Pareto front are marked.
     """
@@ -49,7 +49,7 @@ def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str,
 
 
 def written(value: Any) -> str:
-    """A searched value as people write it."""
+    """Write a searched value as people do."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, tuple | list):
@@ -85,7 +85,7 @@ def _state(configuration: Configuration, board: Board) -> str:
 
 
 def failures(board: Board) -> list[str]:
-    """A line for each failed unit: which one, and the first line of why."""
+    """Say for each failed unit which it is, and the first line of the reason."""
     return [
         f"{unit.id} failed: {(unit.reason or '').splitlines()[0]}"
         for unit in board.units()

@@ -12,7 +12,7 @@ from sweep.simulation.simulate import Outcome, Simulation, mean_and_error
 
 
 def simulation_table(summary: Simulation) -> Table:
-    """A line for each figure: of the study, of the one that stops nothing, and their paired difference."""
+    """Make a table with a line a figure: of the study, of the study that stops nothing, their paired difference."""
     table = Table(header_style="bold", caption=_caption(summary), caption_justify="left")
     table.add_column("mean ± standard error")
     for column in ("as configured", "every seed to its end", "difference"):

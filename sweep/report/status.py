@@ -20,7 +20,7 @@ from sweep.study.units import State
 
 
 def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
-    """State, budget and ledger of a study; with `units` an account of each unit as well."""
+    """Show state, budget and device time of a study; with `units` the device time of each unit as well."""
     config, board, lock = folder.config(), folder.board(), folder.lock()
     holder, last_sign = lock.held_by(), lock.last_sign()
     now = time.time() if holder is not None or last_sign is None else last_sign

@@ -19,30 +19,30 @@ WAVES = 64
 LENGTH_SCALE = 0.5
 """Distance, in a search space of sides 1, over which a smooth landscape changes."""
 DRAWS = 256
-"""Points from which a smooth landscape's mean and deviation are taken."""
+"""Number of points from which a smooth landscape's mean and deviation are taken."""
 HALF_GAP, HALF_GAP_SD, HALF_GAP_SEED_SD = 0.20, 0.05, 0.02
-"""Half of specificity minus sensitivity: typical, between configurations, between seeds."""
+"""Half of specificity minus sensitivity: its mean, its sd between configurations, its sd between seeds."""
 ANY_ABNORMAL_GAIN = 0.06
 
 
 class LearningCurves(Protocol):
-    """What training would report in one simulated world: the same however often, and in whatever order, it is asked."""
+    """What training would report in one simulated world; answers depend on neither order nor number of questions."""
 
     points: Sequence[Mapping[str, Any]] | None
-    """The only points of the search space that have curves; None: all have."""
+    """The points of the search space that have curves; None means all points."""
     note: str
-    """One line on where the curves are from, and what of them is made up."""
+    """Says in one line where the curves are from, and what of them is made up."""
 
     def curve(self, values: Mapping[str, Any], seed: int, epochs: int) -> np.ndarray:
-        """Rates of a unit, (epochs, METRICS), fractions."""
+        """Rates of a unit, (epochs, METRICS), as fractions."""
         ...
 
     def quality(self, values: Mapping[str, Any]) -> float:
-        """Mean score of a configuration over endless seeds at the last epoch, a fraction."""
+        """True score of a configuration: the mean over endless seeds at the last epoch, a fraction."""
         ...
 
     def seconds(self, values: Mapping[str, Any]) -> float:
-        """Time that an epoch takes."""
+        """Seconds that an epoch takes."""
         ...
 
 
@@ -92,7 +92,7 @@ class WorldConfig(Config):
 
 
 class SyntheticCurves:
-    """Curves of one made-up world, a function of its number `simulation`.
+    """Curves of one made-up world, which is a function of the number `simulation`.
 
     score(epoch) = start + (quality - start) (1 - exp(-epoch / t)) / (1 - exp(-epochs / t)) + seed + noise(epoch)
 
@@ -147,7 +147,7 @@ class SyntheticCurves:
         return np.stack([rates[name] for name in METRICS], axis=1)
 
     def _configuration(self, values: Mapping[str, Any]) -> tuple[float, float, float]:
-        """Quality, time constant and half the gap between the rates."""
+        """Draw a configuration's quality, time constant and half the gap between its rates."""
         key = point_key(values)
         if key not in self._configurations:
             world = self._world
@@ -171,12 +171,12 @@ class SyntheticCurves:
 
 
 def point_key(values: Mapping[str, Any]) -> str:
-    """The same text for equal points."""
+    """Write a point as text; equal points give equal text."""
     return repr(sorted(values.items()))
 
 
 def generator(*what: Any) -> np.random.Generator:
-    """Random numbers of their own for `what`, which is told apart by its repr."""
+    """Make the random numbers for one purpose, `what`; purposes with different repr draw independently."""
     digest = hashlib.blake2b(repr(what).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
 
@@ -221,7 +221,7 @@ def _draw(parameter: AnyParameter, random: np.random.Generator) -> Any:
 
 
 def _coordinates(space: SearchSpace, values: Mapping[str, Any]) -> np.ndarray:
-    """A point in a cube of sides 1: a coordinate for a range, one for each choice of a list.
+    """Place a point in a cube of sides 1: a coordinate for a range, one for each choice of a list.
 
     A field whose condition does not hold lies in the middle.
     """

@@ -1,4 +1,4 @@
-"""The learning curves of a simulated study, recorded by one that ran."""
+"""The learning curves of a simulated study, recorded by a study that ran."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RecordedStudy:
         name: str,
         seeds: Sequence[int] | None = None,
     ) -> None:
-        """`seeds`: of the study that is simulated; those of the recorded one unless given."""
+        """`seeds` are those of the simulated study; by default those of the recorded one."""
         finished = [_rates(unit) for unit in board.units() if unit.state is State.FINISHED]
         if not finished:
             raise ConfigError(
@@ -102,7 +102,7 @@ class RecordedCurves:
 
 
 def _rates(unit: Unit) -> np.ndarray:
-    """What a unit reported, (epochs, METRICS)."""
+    """Collect the rates that a unit reported, (epochs, METRICS)."""
     return np.array([[report.get(name, math.nan) for name in METRICS] for report in unit.curve])
 
 
@@ -112,7 +112,7 @@ def _epoch_seconds(units: Sequence[Unit]) -> float:
 
 
 def _mean_steps(finished: Sequence[np.ndarray]) -> np.ndarray:
-    """From each epoch to the next, over the curves that are so long, (longest curve - 1, METRICS)."""
+    """Mean step from each epoch to the next over the curves that reach it, (longest curve - 1, METRICS)."""
     longest = max(map(len, finished))
     padded = np.full((len(finished), longest, len(METRICS)), np.nan)
     for row, curve in zip(padded, finished, strict=True):
@@ -121,18 +121,18 @@ def _mean_steps(finished: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _continued(curve: np.ndarray, epochs: int, steps: np.ndarray) -> np.ndarray:
-    """The curve at its full length; beyond every finished one it stays level."""
+    """Continue a curve to its full length; beyond the longest finished curve it stays level."""
     further = curve[-1] + np.cumsum(steps[len(curve) - 1 :], axis=0)
     return _of_length(np.clip(np.concatenate([curve, further]), 0.0, 1.0), epochs)
 
 
 def _of_length(curve: np.ndarray, epochs: int) -> np.ndarray:
-    """The curve cut, or level at its end."""
+    """Bring a curve to a length: cut, or continued level."""
     return curve[np.minimum(np.arange(epochs), len(curve) - 1)]
 
 
 def _shifts(units: Sequence[Mapping[int, np.ndarray]]) -> np.ndarray:
-    """How far each configuration's mean is from what it is believed to be, (configurations,).
+    """How far each configuration's mean is from the score that it is believed to have, (configurations,).
 
     A normal prior with the moments of the recorded scores: without it, what was lucky with its one seed would pass for
     good in every simulation.
@@ -150,7 +150,7 @@ def _shifts(units: Sequence[Mapping[int, np.ndarray]]) -> np.ndarray:
 
 
 def _residuals(units: Sequence[Mapping[int, np.ndarray]]) -> dict[int, list[np.ndarray]]:
-    """By seed, what curves differ by from the mean of their configuration."""
+    """By seed, the differences of curves from the mean of their configuration."""
     residuals: dict[int, list[np.ndarray]] = {}
     for curves in units:
         seeds = len(curves)

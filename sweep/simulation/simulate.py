@@ -1,4 +1,4 @@
-"""Studies simulated many times over: what they cost and found, beside the same with every seed trained to its end."""
+"""Studies simulated many times over: what they cost and found, beside studies that train every seed to its end."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ class Outcome:
 
     configurations: float
     units: float
-    """Started."""
+    """Units that were started."""
     epochs: float
-    """Trained by all units, also those that were stopped."""
+    """Epochs trained by all units, also by units that were stopped."""
     share: float
-    """The same, of all seeds of all proposed configurations to their end."""
+    """Epochs trained, as a share of training all seeds of all proposed configurations to their end."""
     hours: float
-    """On its workers, from the beginning to the end."""
+    """Hours from the beginning to the end, with all its workers."""
     score: float
     """True score of the winner, a fraction."""
     regret: float
-    """True score of the best proposed configuration minus that."""
+    """True score of the best proposed configuration minus the true score of the winner."""
     kept: float
-    """1 when all seeds of all proposed configurations would have made the same one win, else 0."""
+    """1 when the winner would have won, too, had every proposed configuration trained all its seeds; else 0."""
     no_winner: float
-    """1 when no configuration got all its seeds, else 0."""
+    """1 when no configuration got all its seeds; else 0."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """Repeats of a study, and of the same in the same worlds with every seed trained to its end."""
+    """Repeats of a study, and in the same worlds of a study that trains every seed to its end."""
 
     note: str
     workers: int
@@ -57,7 +57,7 @@ class Simulation:
 
 
 def outcome_of(simulated: SimulatedStudy, curves: LearningCurves) -> Outcome:
-    """What a study cost and found, measured against the truth of its curves."""
+    """Measure what a study cost and found against the truth of its curves."""
     config, board = simulated.config, simulated.board
     truth = [curves.quality(configuration.values) for configuration in board.configurations]
     recipes = [recipe_of(config, configuration) for configuration in board.configurations]
@@ -80,9 +80,9 @@ def outcome_of(simulated: SimulatedStudy, curves: LearningCurves) -> Outcome:
 def simulate(
     config: StudyConfig, world: World, workers: int, repeats: int, processes: int | None = None
 ) -> Simulation:
-    """A study played `repeats` times, each in a world of its own, beside one that stops nothing.
+    """Play a study `repeats` times, each in a world of its own, beside a study that stops nothing.
 
-    `processes`: as many as there are cores unless given. Raises ConfigError when the study cannot come to the points
+    `processes` is by default the number of cores. Raises ConfigError when the study cannot come to the points
     that have curves.
     """
     first = world(0)
@@ -96,7 +96,7 @@ def simulate(
 def play(
     configs: Sequence[StudyConfig], world: World, workers: int, repeats: int, processes: int | None = None
 ) -> list[tuple[Outcome, ...]]:
-    """Outcomes of each study, repeat by repeat; the same repeat is the same world for all of them."""
+    """Play each study; returns its outcomes repeat by repeat. In one repeat all studies meet one world."""
     task = partial(_play_once, configs, world, workers)
     processes = min(processes or os.cpu_count() or 1, repeats)
     if processes == 1:
@@ -110,7 +110,7 @@ def play(
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and its standard error over the values that are numbers; NaN where there are too few."""
+    """Mean and standard error over the values that are numbers; NaN where there are too few."""
     numbers = [value for value in values if not math.isnan(value)]
     mean = float(np.mean(numbers)) if numbers else math.nan
     error = float(np.std(numbers, ddof=1)) / math.sqrt(len(numbers)) if len(numbers) > 1 else math.nan
@@ -129,7 +129,7 @@ def _play_once(
 def _winner_of_all(
     board: Board, seeds: Sequence[int], recipes: Sequence[Recipe | None], curves: LearningCurves
 ) -> int:
-    """The configuration that would win if every seed of all were trained."""
+    """Find the configuration that would win if every seed of every configuration were trained."""
     means = np.full(len(recipes), -np.inf)
     for configuration, recipe in zip(board.configurations, recipes, strict=True):
         if recipe is not None:

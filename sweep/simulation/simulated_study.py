@@ -46,7 +46,7 @@ def simulate_study(
     repeat: int = 0,
     deaths: Sequence[int] = (),
 ) -> SimulatedStudy:
-    """One study, played to its end on `workers` workers. `repeat` moves the sampler's seed.
+    """Play one study to its end on `workers` workers. `repeat` moves the sampler's seed.
 
     The driver dies right after each of the events numbered in `deaths` (from 1, rising), and another takes the study
     up from the events so far.
@@ -64,7 +64,7 @@ def simulate_study(
 
 
 class _DriverDiedError(Exception):
-    """Thrown where a driver is to die."""
+    """Raised where a simulated driver is to die."""
 
 
 class _Driver:
@@ -79,7 +79,7 @@ class _Driver:
         events: list[Event],
         death: int | None,
     ) -> None:
-        """`events`: what happened before, and takes what happens from here."""
+        """`events` are those that happened before; new ones are appended."""
         self._config, self._curves, self._idle = config, curves, workers
         self._events, self._death = events, death
         self._now = events[-1].at if events else 0.0
@@ -136,7 +136,7 @@ class _Driver:
             )
 
     def _expect(self, training: _Training) -> None:
-        """Its next epoch comes in time; a unit that had lost its worker after its last one is there already."""
+        """Expect a unit's next epoch in time; a unit that lost its worker after its last epoch reports at once."""
         seconds = training.seconds if training.done < len(training.curve) else 0.0
         training.done = min(training.done + 1, len(training.curve))
         heapq.heappush(self._arrivals, (self._now + seconds, next(self._order), training))
@@ -179,7 +179,7 @@ class _Training:
     told: int = 0
 
     def news(self) -> Iterator[dict[str, Any]]:
-        """Reports of the epochs that this worker has not told yet."""
+        """Reports of the epochs that this worker has not reported yet."""
         for epoch in range(self.told + 1, self.done + 1):
             yield {
                 "epoch": epoch,
@@ -190,7 +190,7 @@ class _Training:
 
 
 def _of_repeat(config: StudyConfig, curves: LearningCurves, repeat: int) -> StudyConfig:
-    """The study with its sampler's seed moved; where few points have curves, it tries these in a random order."""
+    """Move the sampler's seed of a study; where only some points have curves, try these points in a random order."""
     seed = config.sampler.seed + repeat
     update: dict[str, Any] = {"sampler": config.sampler.model_copy(update={"seed": seed})}
     if curves.points is not None:
@@ -202,7 +202,7 @@ def _of_repeat(config: StudyConfig, curves: LearningCurves, repeat: int) -> Stud
 
 
 def recipe_of(config: StudyConfig, configuration: Configuration) -> Recipe | None:
-    """None when its values contradict each other."""
+    """Build the recipe of a point; None when its values contradict each other."""
     try:
         return config.space.recipe(configuration.values)
     except ConfigError:
