@@ -47,7 +47,7 @@ def policies(
 @app.command()
 def kills(times: Annotated[int, typer.Option(help="A multiple of 10 kills.")] = 2) -> None:
     """A small real study with each sampler, its driver killed at random moments: nothing lost, nothing doubled."""
-    test = Path(__file__).parents[1] / "tests" / "sweep" / "test_killed_driver.py"
+    test = Path(__file__).parents[1] / "tests" / "scenarios" / "test_killed_driver.py"
     command = [sys.executable, "-m", "pytest", "-q", "-s", str(test)]
     raise typer.Exit(subprocess.run(command, env={**os.environ, "RESPSWEEP_KILLS": str(times)}).returncode)
 

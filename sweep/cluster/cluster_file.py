@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sweep.cluster.shell import Call, calls
+from sweep.cluster import shell
 
 
 @dataclass(frozen=True)
 class Command:
-    """Shell text, and the machines that it runs on."""
+    """Shell text of a cluster file, at the key path `where`, and the machines that it runs on."""
 
     where: str
     text: str
@@ -22,7 +22,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Capacity:
-    """What one machine offers to Ray; None: nothing says so before it runs."""
+    """CPUs and GPUs that a machine offers to Ray; None: unknown before the machine runs."""
 
     cpus: float | None = None
     gpus: float | None = None
@@ -30,7 +30,7 @@ class Capacity:
 
 @dataclass(frozen=True)
 class NodeType:
-    """One kind of machine of a cluster. `machine` is what its cloud's catalogue says, `declared` what the file says."""
+    """A kind of machine of a cluster: `declared` is what its file says, `machine` what the cloud's catalogue says."""
 
     where: str
     name: str
@@ -42,7 +42,7 @@ class NodeType:
 
     @property
     def capacity(self) -> Capacity:
-        """What Ray will count: what is declared, else what it finds on the machine."""
+        """What Ray will count: the declared CPUs and GPUs, else those that it finds on the machine."""
         cpus = self.machine.cpus if self.declared.cpus is None else self.declared.cpus
         gpus = self.machine.gpus if self.declared.gpus is None else self.declared.gpus
         return Capacity(cpus, gpus)
@@ -50,10 +50,11 @@ class NodeType:
 
 @dataclass(frozen=True)
 class ClusterFile:
-    """`kind` launcher: for `ray up`, `provider` is its type; kuberay: for `kubectl apply`.
+    """A cluster that a file describes, for `ray up` (kind launcher) or `kubectl apply` (kind kuberay).
 
-    `content` is the mapping that makes the cluster, reached by `root` (a prefix of key paths); `documents` is all
-    that the file holds. `mounts` are folders on storage that all machines of a role share, where a field says so.
+    `provider` is the launcher's word for a cloud, or kubernetes. `content` is the mapping that makes the cluster, at the
+    prefix `root` of key paths; `documents` is all that the file holds. `head_mounts` and `worker_mounts` are folders on
+    shared storage that fields of the file, rather than commands, mount on the head and on all workers.
     """
 
     path: Path
@@ -76,22 +77,22 @@ class ClusterFile:
         return [node for node in self.node_types if not node.is_head]
 
     @property
-    def calls(self) -> list[tuple[Command, Call]]:
+    def calls(self) -> list[tuple[Command, shell.Call]]:
         """Every call of a program, with the command that holds it."""
-        return [(command, call) for command in self.commands for call in calls(command.text)]
+        return [(command, call) for command in self.commands for call in shell.calls(command.text)]
 
-    def calls_of(self, program: str, *arguments: str) -> list[tuple[Command, Call]]:
+    def calls_of(self, program: str, *arguments: str) -> list[tuple[Command, shell.Call]]:
         """The calls that begin with `program` and `arguments`, with the command that holds each."""
         return [(command, call) for command, call in self.calls if call.is_call_of(program, *arguments)]
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """`value` if it is a mapping, else an empty one: what is of the wrong type has its finding already."""
+    """`value` if it is a mapping, else an empty mapping: Ray's validation finds what is of the wrong type."""
     return {str(key): content for key, content in value.items()} if isinstance(value, dict) else {}
 
 
 def items(value: Any) -> list[Any]:
-    """`value` if it is a list, else an empty one."""
+    """`value` if it is a list, else an empty list."""
     return value if isinstance(value, list) else []
 
 

@@ -23,7 +23,7 @@ class UnitNeeds:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """`pins`: the lock file's version by package; `python`: the running one (3.11); `folder`: where paths begin."""
+    """This machine: `pins` are the lock file's versions, `python` the running one ("3.11"); paths begin at `folder`."""
 
     folder: Path
     home: Path
@@ -34,6 +34,7 @@ class Surroundings:
 
     @classmethod
     def here(cls, unit: UnitNeeds | None = None) -> Surroundings:
+        """Look at this process and its folder."""
         major, minor, *_ = platform.python_version_tuple()
         return cls(Path.cwd(), Path.home(), dict(os.environ), locked_versions(LOCK), f"{major}.{minor}", unit)
 

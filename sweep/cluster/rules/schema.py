@@ -25,16 +25,14 @@ def schema(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
         from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
         from ray.autoscaler._private.util import prepare_config, validate_config
     except ImportError as problem:
-        yield warning(
-            "Ray's schema", f"not checked: {problem}", "make .venv/ready, in which Ray is installed"
-        )
+        yield warning("Ray's schema", f"not checked: {problem}", "make .venv/ready, which installs Ray")
         return
     where, content = file.root.rstrip("."), _completed(file)
     try:
         with _quietly():
             if file.kind == "kuberay":
-                job = {"metadata": {"name": "", "namespace": ""}, "spec": content}
-                _derive_autoscaling_config_from_ray_cr(job)
+                resource = {"metadata": {"name": "", "namespace": ""}, "spec": content}
+                _derive_autoscaling_config_from_ray_cr(resource)
             else:
                 # As written first, since a mistake has no place any more once Ray has filled in its defaults.
                 written = {"max_workers": 2, **content, "cluster_synced_files": []}

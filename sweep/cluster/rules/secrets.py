@@ -40,12 +40,13 @@ def secrets(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
         if document.get("kind") == "Secret" and (document.get("data") or document.get("stringData")):
             yield error("kind: Secret", "its content, in this file", "kubectl create secret, from the shell")
             continue
-        values = dict(leaves(document))
-        for where, value in values.items():
-            # `env: [{name: PASSWORD, value: ...}]`: a name and its value are two fields.
+        texts = {where: value for where, value in leaves(document) if isinstance(value, str)}
+        for where, value in texts.items():
             parent, dot, key = where.rpartition(".")
-            name = str(values.get(f"{parent}{dot}name", key)) if key == "value" else key
-            if isinstance(value, str) and (kind := _secret_in(name, value)):
+            # `env: [{name: PASSWORD, value: ...}]`: a name and its value are two fields.
+            name = texts.get(f"{parent}{dot}name", "") if key == "value" else ""
+            kind = f"the value of {name}" if _is_secret(name, value) else _secret_in(key, value)
+            if kind is not None:
                 yield error(where, f"{kind} (not shown)", INSTEAD)
 
 

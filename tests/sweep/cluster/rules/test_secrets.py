@@ -84,12 +84,13 @@ def test_a_path_or_variable_is_no_secret(launcher, command: str) -> None:
     assert launcher(lambda file: file["setup_commands"].append(command)) == []
 
 
-def test_kubernetes_secrets_and_literal_environments_are_errors(kuberay) -> None:
+@pytest.mark.parametrize("password", [PASSWORD, "correct horse battery staple"])
+def test_kubernetes_secrets_and_literal_environments_are_errors(kuberay, password: str) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"auth_token": PASSWORD}}
 
     def environment(job) -> None:
         containers = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
-        containers[1]["env"] = [{"name": "PGPASSWORD", "value": PASSWORD}]
+        containers[1]["env"] = [{"name": "PGPASSWORD", "value": password}]
 
     findings = kuberay(environment, beside=({"kind": "NetworkPolicy"}, secret))
     assert [finding.level for finding in findings] == ["error", "error"]
@@ -97,4 +98,4 @@ def test_kubernetes_secrets_and_literal_environments_are_errors(kuberay) -> None
         "kind: Secret",
         "spec.rayClusterSpec.headGroupSpec.template.spec.containers.1.env.0.value",
     }
-    assert PASSWORD not in str(findings)
+    assert password not in str(findings)
