@@ -21,9 +21,9 @@ from sweep.study.units import Configuration, State
 class EpochPruner:
     """Stops a configuration on its first seed's curve where Optuna's pruner would in a plain `study.optimize`.
 
-    It has a study of its own, in memory, with one objective: a configuration is the trial of its number, and told when
-    its first seed ends. `epochs` is the length of the curve at a point of the search space. `past`: what happened
-    before this driver, in order; successive halving and hyperband judge by who came first, the others do not.
+    The pruner has an Optuna study of its own, in memory, with one objective: a configuration is the trial of its
+    number, and is told when its first seed ends. `epochs` gives the length of the curve at a point of the search space.
+    `past` are the events before this driver, in order: successive halving and hyperband judge by who came first.
 
     Raises ConfigError when Optuna refuses the pruner's arguments.
     """
@@ -43,7 +43,7 @@ class EpochPruner:
         self._epochs: dict[int, int] = {}
         self._trials: list[Trial] = []
         self._verdicts: list[dict[int, bool | None]] = []
-        """By configuration and epoch; None: reported, and not judged yet."""
+        """Verdicts by configuration and epoch; None for an epoch that is reported and not judged yet."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Hyperband goes by the study's name. Nothing is sampled here.
         self._study = optuna.create_study(
@@ -51,7 +51,7 @@ class EpochPruner:
         )
 
     def report(self, configuration: Configuration, epoch: int, score: float) -> bool:
-        """Whether the pruner stops the first seed at this epoch; not at the last, which is paid for."""
+        """Take an epoch's score; returns whether the pruner stops the first seed, never at the last epoch."""
         verdicts = self._hear(configuration, epoch, score)
         verdict = verdicts[epoch]
         if verdict is None:
@@ -65,7 +65,7 @@ class EpochPruner:
         return verdict
 
     def end(self, configuration: Configuration) -> None:
-        """The configuration's first seed is over. A second call changes nothing."""
+        """Note that the configuration's first seed is over. A second call changes nothing."""
         trial = self._trial(configuration)
         unit = next(iter(configuration.units.values()))
         if unit.state is State.FINISHED and unit.selected is not None:
@@ -107,7 +107,7 @@ class EpochPruner:
             self.end(configuration)
 
     def _hear(self, configuration: Configuration, epoch: int, score: float) -> dict[int, bool | None]:
-        """The configuration's verdicts, once the epoch's score is reported."""
+        """Report an epoch's score to Optuna; returns the configuration's verdicts."""
         trial = self._trial(configuration)
         verdicts = self._verdicts[configuration.number]
         if epoch not in verdicts:
@@ -129,7 +129,7 @@ class EpochPruner:
 
 
 def build_pruner(config: PrunerConfig, epochs: int) -> BasePruner:
-    """The pruner of a study whose units train `epochs` epochs.
+    """Build the pruner of a study whose units train `epochs` epochs.
 
     Raises ConfigError when Optuna refuses the arguments.
     """
@@ -174,7 +174,7 @@ def _goes_by_order(config: PrunerConfig) -> bool:
 
 
 class HyperbandPruner(optuna.pruners.HyperbandPruner):
-    """Optuna's, which would work out the bracket of every earlier trial anew at each rung: milliseconds at 2,000."""
+    """Optuna's hyperband with brackets remembered; Optuna works out the bracket of every earlier trial at each rung."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)

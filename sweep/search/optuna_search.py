@@ -55,7 +55,7 @@ class OptunaSearch:
         self._trials = ReplaceableTrials(len(config.objectives))
 
     def propose(self) -> ConfigurationAdded | None:
-        """The next configuration, at a point that is not on the board; None when no such point is found."""
+        """Propose the next configuration, at a point that is not on the board; None when no such point is found."""
         before = self._trials.study_attrs
         values = self._new_point()
         if values is None:
@@ -134,7 +134,7 @@ class OptunaSearch:
 
 
 def _enumerated(config: StudyConfig) -> list[dict[str, Any]] | None:
-    """All points in order, for a sampler that goes through a list; None for the others."""
+    """List all points in order for a sampler that goes through a list; None for other samplers."""
     if config.sampler.name == "grid":
         return config.space.grid_points()
     if config.sampler.name == "one_at_a_time":
@@ -143,7 +143,7 @@ def _enumerated(config: StudyConfig) -> list[dict[str, Any]] | None:
 
 
 def _all_points(config: StudyConfig) -> list[dict[str, Any]] | None:
-    """Every point of a search space of lists and steps, None if it is endless or too large to write out."""
+    """List every point of a search space of lists and steps; None if it is endless or too large to write out."""
     grids = [parameter.grid() for parameter in config.space.parameters.values()]
     if None in grids or math.prod(len(grid or ()) for grid in grids) > ENUMERABLE:
         return None

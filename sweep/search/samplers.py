@@ -17,7 +17,7 @@ from sweep.config.study_config import SamplerConfig, StudyConfig
 
 
 class NSGAIISampler(optuna.samplers.NSGAIISampler):
-    """Optuna's, which would stumble over a parent of which a further seed failed since it was chosen."""
+    """Optuna's NSGA-II that bears with a parent of which a further seed failed since the parent was chosen."""
 
     def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
         chosen = super().get_parent_population(study, generation)
@@ -38,7 +38,7 @@ _SAMPLERS: dict[str, Any] = {
 
 
 def build_sampler(config: SamplerConfig, seed: int) -> BaseSampler:
-    """One of Optuna's samplers for a single proposal, which is a function of `seed` and the study.
+    """Build one of Optuna's samplers for a single proposal, which is a function of `seed` and the study.
 
     Raises ConfigError when Optuna refuses the arguments.
     """
@@ -77,5 +77,5 @@ def check_sampler(config: StudyConfig) -> None:
 
 
 def proposal_seed(study_seed: int, configuration: int, attempt: int) -> int:
-    """A number of 32 bits, far from that of any other proposal."""
+    """Derive the seed of one proposal: 32 bits, unlike the seed of any other proposal."""
     return random.Random(f"{study_seed} {configuration} {attempt}").getrandbits(32)

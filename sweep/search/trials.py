@@ -21,7 +21,7 @@ class TrialBuilder:
         self._distributions = {path: distribution(one) for path, one in space.parameters.items()}
 
     def for_samplers(self, configuration: Configuration) -> FrozenTrial:
-        """COMPLETE with the mean over the seeds so far, from the first on, also when the race gave it up.
+        """Build the trial that samplers see: COMPLETE with the mean over the seeds so far, dropped or not.
 
         FAIL when a unit failed; PRUNED with the last score of its curve; RUNNING before its first seed has ended.
         """
@@ -44,10 +44,10 @@ class TrialBuilder:
         )
 
     def for_people(self, configuration: Configuration, fate: Fate) -> FrozenTrial:
-        """COMPLETE with the mean over the finished seeds wherever there is one, whatever became of the rest.
+        """Build the trial that people see: COMPLETE with the mean over the finished seeds, if any.
 
-        Without one: PRUNED with the last score of its curve, FAIL, or RUNNING. The user attributes tell `state` (the
-        fate), `seeds` (how many have finished), `score_mean` over them, and the `reason` of an early end.
+        Without a finished seed: PRUNED with the last score of its curve, FAIL, or RUNNING. The user attributes tell
+        `state` (the fate), `seeds` (how many have finished), `score_mean` over them, and the `reason` of an early end.
         """
         values = self._means(configuration)
         state = TrialState.COMPLETE
@@ -85,14 +85,14 @@ class TrialBuilder:
         return [summary.mean for summary in summaries if summary is not None] or None
 
     def _curve(self, configuration: Configuration) -> dict[int, float]:
-        """Scores of the first seed by epoch; Optuna has no curves with two objectives."""
+        """List scores of the first seed by epoch; none with two objectives, for which Optuna has no curves."""
         first = next(iter(configuration.units.values()), None)
         if first is None or len(self._objectives) > 1:
             return {}
         return {report["epoch"]: float(report["score"]) for report in first.curve}
 
     def _last_of_curve(self, configuration: Configuration) -> list[float] | None:
-        """What Optuna itself takes for the value of a pruned trial."""
+        """The value that Optuna itself gives a pruned trial: the last of its curve."""
         return list(self._curve(configuration).values())[-1:] or None
 
 
@@ -106,6 +106,6 @@ def _date(trial: FrozenTrial, configuration: Configuration) -> None:
 
 
 def _reason(configuration: Configuration) -> str | None:
-    """Why it was pruned, failed or dropped."""
+    """Say why a configuration was pruned, failed or dropped."""
     ended = configuration.units_in(State.FAILED, State.PRUNED)
     return ended[0].reason if ended else configuration.dropped

@@ -29,7 +29,7 @@ def suggest(trial: Trial, path: str, parameter: AnyParameter) -> Any:
 
 
 def distribution(parameter: AnyParameter) -> BaseDistribution:
-    """What Optuna notes of a parameter that was suggested."""
+    """Build the distribution that Optuna notes of a suggested parameter."""
     if isinstance(parameter, FloatParameter):
         return FloatDistribution(parameter.low, parameter.high, parameter.log, parameter.step)
     if isinstance(parameter, IntParameter):
@@ -38,7 +38,7 @@ def distribution(parameter: AnyParameter) -> BaseDistribution:
 
 
 def canonical(parameter: AnyParameter, value: Any) -> Any:
-    """The value as the search space writes it, so that equal points are equal, however they came."""
+    """Write a value as the search space does, so that equal points are equal wherever they came from."""
     if isinstance(parameter, FloatParameter):
         # Optuna's steps carry rounding errors.
         return parameter.nearest(float(value))
@@ -48,5 +48,5 @@ def canonical(parameter: AnyParameter, value: Any) -> Any:
 
 
 def encode(value: Any) -> Any:
-    """Optuna's choices are plain scalars; a tuple travels as its JSON."""
+    """Turn a choice into a plain scalar, as Optuna wants it; a tuple becomes its JSON."""
     return json.dumps(value) if isinstance(value, tuple | list) else value

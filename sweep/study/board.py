@@ -42,7 +42,7 @@ class Board:
         self.stopped: str | None = None
         """Why the last driver let go; None while one holds the study."""
         self.decisions = 0
-        """How many events but reports it has heard: what was derived from it stands while this does not change."""
+        """Number of events heard that are no reports: what was derived from the board stands while this stays."""
         self.ended: Counter[State] = Counter()
         self.device_seconds: dict[State, float] = defaultdict(float)
         """Device time of the units that are over, by how they ended."""
@@ -52,7 +52,7 @@ class Board:
             self.apply(event)
 
     def apply(self, event: Event) -> None:
-        """Take note of an event. Raises ValueError, and changes nothing, for one that cannot follow what is there."""
+        """Take note of an event. Raises ValueError, and changes nothing, for an event that cannot follow the others."""
         match event:
             case StudyStarted(seeds, gpus=gpus, at=at):
                 self._start(seeds, gpus, at)
@@ -93,7 +93,7 @@ class Board:
         self.decisions += 1
 
     def unit(self, configuration: int, seed: int) -> Unit:
-        """A unit that was started. Raises ValueError for any other."""
+        """Find a unit that was started. Raises ValueError for a unit that never was."""
         units = self._configuration(configuration).units
         if seed not in units:
             raise ValueError(f"{unit_id(configuration, seed)} was not started")
@@ -111,7 +111,7 @@ class Board:
         return self._configuration(number).fate(self.seeds)
 
     def ranking(self) -> list[Configuration]:
-        """Configurations with every seed finished, best mean score first, equal ones in order of number."""
+        """Rank the configurations with every seed finished: best mean score first, equal means by number."""
         return [self.configurations[row] for row in self.scores.ranking()]
 
     def best(self) -> Configuration | None:
@@ -207,7 +207,7 @@ class Board:
             self.scores.close(unit.configuration)
 
     def _release(self, unit: Unit, state: State, at: float, reason: str | None) -> Unit:
-        """The unit holds no device any more."""
+        """Note that a unit holds no device any more."""
         key = unit.configuration, unit.seed
         self.running.pop(key, None)
         self.waiting.pop(key, None)

@@ -1,4 +1,4 @@
-"""What a study may still spend. Pure: of its limits, its board and the time."""
+"""What a study may still spend: a pure function of its limits, its board and the time."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ class Use:
 class Budget:
     """Holds a study to its limits.
 
-    They are hard: a unit starts only when one as long as those before it fits, and what still runs at a limit is
-    stopped there. A new configuration starts only when the race over the seeds can be paid for as well.
+    Limits are hard: a unit starts only when a unit as long as those before it fits, and what still runs at a limit
+    is stopped there. A new configuration starts only when the race over the seeds can be paid for as well.
     """
 
     def __init__(self, config: BudgetConfig, racing: RacingConfig, *, gpus: float, slots: int) -> None:
-        """`gpus`: that a unit holds; `slots`: units at a time, which may change."""
+        """`gpus` are held by one unit; `slots` is the number of units at a time, which may change."""
         self._config = config
         self._all_seeds = isinstance(racing, NoRacingConfig)
         self._gpus = gpus
@@ -80,7 +80,7 @@ class Budget:
         self._answer = math.inf
 
     def uses(self, board: Board, now: float) -> list[Use]:
-        """Each limit that is set."""
+        """Say of each limit that is set how much of it is used."""
         config = self._config
         limits = {
             "configurations": (len(board.configurations), config.configurations),
@@ -91,7 +91,7 @@ class Budget:
         return [Use(name, used, allowed) for name, (used, allowed) in limits.items() if allowed is not None]
 
     def spent(self, board: Board, now: float) -> str | None:
-        """Why everything must stop now, or None."""
+        """Say why everything must stop now; None while no limit is reached."""
         for use in self.uses(board, now):
             if use.limit in ("gpu_hours", "wall_clock") and use.used >= use.allowed:
                 return f"budget spent: {use}"
@@ -100,8 +100,8 @@ class Budget:
     def allows_seed(self, board: Board, now: float, number: int) -> bool:
         """Whether a further seed of a configuration fits, and leaves what finalists need.
 
-        One that leads as things stand must leave what three need at least, those that lack least; any other must leave
-        what the leaders may lack at most.
+        A seed of a configuration that leads at present must leave the units that the three nearest to their end lack;
+        a seed of any other configuration must leave the most units that the leaders may come to lack.
         """
         room = self._room(board, now) - 1
         if room == math.inf:
@@ -109,14 +109,14 @@ class Budget:
         missing = len(board.seeds) - board.scores.started[board.scores.open]
         own = len(board.seeds) - int(board.scores.started[number])
         least = np.sort(missing)[:ALWAYS_FINISHED]
-        # Its seed brings it nearer to its end, and with it the three if it is one of them.
+        # The seed asked about is one of the units that the nearest three lack, if this row is among them.
         needed = max(0, int(least.sum()) - int(own <= least[-1]))
         if number in board.scores.leaders(ALWAYS_FINISHED):
             return room >= needed
         return room >= max(needed, self._to_finish(board, own - 1))
 
     def allows_all_seeds(self, board: Board, now: float, number: int) -> bool:
-        """Whether all that a configuration lacks fits."""
+        """Whether all units that a configuration lacks fit."""
         return self._room(board, now) >= len(board.seeds) - int(board.scores.started[number])
 
     def allows_configuration(self, board: Board, now: float, *, race: bool = True) -> bool:
@@ -133,8 +133,8 @@ class Budget:
         return board.gpu_seconds(now) / 3600
 
     def _room(self, board: Board, now: float) -> float:
-        """How many more units fit, each as long as the mean finished one so far."""
-        # A question about each of a thousand configurations is one about one board at one time.
+        """Count how many more units fit, each as long as a mean finished unit."""
+        # Asked about each of a thousand configurations at one moment, the room is counted once.
         asked = board, board.decisions, now, self.slots
         if asked != self._asked:
             self._asked, self._answer = asked, self._count_room(board, now)
@@ -161,17 +161,19 @@ class Budget:
         return room
 
     def _kept_back(self, board: Board, room: float, race: bool) -> float:
-        """Units that those on the board, and one more, are still to get."""
+        """Count the units that the configurations on the board, and one more, are still to get."""
         seeds = len(board.seeds)
         missing = seeds - board.scores.started[board.scores.open]
         if self._all_seeds:
             return float(missing.sum() + seeds - 1)
         further = board.started - len(board.configurations)
+        # The race's share is one of the whole budget, used and left, less what further seeds have had of it. It never
+        # falls below what finalists lack: a study that cannot finish three configurations has no winner.
         share = RACE_SHARE * (board.started + room) - further if race else 0.0
         return max(self._to_finish(board, seeds - 1), share)
 
     def _to_finish(self, board: Board, missing: int) -> float:
-        """Units that the finalists may lack at most, if one that lacks `missing` or has no score yet comes to lead."""
+        """Count the most units that finalists may lack if one that lacks `missing`, or has no score, comes to lead."""
         scores = board.scores
         lacking = len(board.seeds) - scores.started
         leaders = scores.leaders(ALWAYS_FINISHED)
@@ -179,7 +181,7 @@ class Budget:
         return float(np.sort([*lacking[leaders], *lacking[unscored], missing])[-ALWAYS_FINISHED:].sum())
 
     def _stale(self, board: Board) -> bool:
-        """The best first score has not risen for as many configurations as `until` says."""
+        """Whether the best first score has not risen for as many configurations as `until` says."""
         until = self._config.until
         if until is None or not board.seeds:
             return False

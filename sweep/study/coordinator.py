@@ -30,7 +30,7 @@ from sweep.study.racing import ContendersConfig, Race, RacingConfig, Verdict, ve
 from sweep.study.units import Configuration, Fate, Span, State, Unit
 
 FAILURES_IN_A_ROW = 10
-"""After so many something else is wrong than the configurations: a broken GPU, a disk that is away."""
+"""After so many failures it is not the configurations that are wrong: a broken GPU, say, or a disk that is away."""
 Listener = Callable[[Event], None]
 Candidate = tuple[int, int] | Literal["new"] | None
 
@@ -44,7 +44,7 @@ class Search(Protocol):
 
 
 class Pruner(Protocol):
-    """Who stops a first seed on its curve (`sweep.search.epoch_pruner.EpochPruner`)."""
+    """Decides from its validation curve whether a first seed is stopped (`sweep.search.epoch_pruner.EpochPruner`)."""
 
     def report(self, configuration: Configuration, epoch: int, score: float) -> bool: ...
     def end(self, configuration: Configuration) -> None: ...
@@ -60,7 +60,7 @@ class Rules:
     objectives: tuple[str, ...] = ("score",)
     max_failures: int = 2
     gpus: float = 0.0
-    """That a unit holds."""
+    """GPUs held by one unit."""
 
 
 class Coordinator:
@@ -84,9 +84,9 @@ class Coordinator:
     ) -> None:
         self.board = board
         self.halted: str | None = None
-        """Why nothing may start or go on any more."""
+        """Why nothing may start or go on any more; None while units may."""
         self.interrupted = False
-        """It was halted by something else than its budget."""
+        """Whether the study was halted by something else than its budget."""
         self._search = search
         self._pruner = pruner
         self._budget = budget
@@ -103,7 +103,7 @@ class Coordinator:
     ) -> None:
         """Take the study up, for the first time or again.
 
-        `last_sign`: when a driver that died was last alive; what it ran waits to go on.
+        `last_sign` is when a driver that died was last alive; the units that it ran wait to go on.
         """
         board = self.board
         last = board.drivers[-1] if board.drivers else None
@@ -119,9 +119,9 @@ class Coordinator:
         self._drop_hopeless()
 
     def next_unit(self, *, placed: bool = True) -> tuple[Configuration, int] | None:
-        """Start the next unit: its configuration and seed. None when nothing may start now, see `over`.
+        """Start the next unit; returns its configuration and seed, or None when nothing may start now (see `over`).
 
-        Not `placed`: it waits for its device until `place` is called.
+        A unit that is not `placed` waits for its device until `place` is called.
         """
         candidate = self._candidate()
         if candidate == "new":
@@ -138,13 +138,13 @@ class Coordinator:
         return self.board.configurations[number], seed
 
     def place(self, number: int, seed: int) -> None:
-        """The unit has come to its device."""
+        """Note that a unit has come to its device."""
         if self.board.unit(number, seed).state is State.RUNNING:
             self._record(UnitPlaced(number, seed))
 
     @property
     def over(self) -> bool:
-        """Nothing runs, and nothing is left to start."""
+        """Whether nothing runs and nothing is left to start."""
         return not self.board.running and self._candidate() is None
 
     def report(self, number: int, seed: int, report: Mapping[str, Any]) -> bool:
@@ -171,7 +171,7 @@ class Coordinator:
         return True
 
     def finished(self, number: int, seed: int, epoch: int) -> None:
-        """The unit trained to its end, and `epoch` stands for it."""
+        """Note that a unit trained to its end, and that `epoch` stands for it."""
         self._failures = 0
         self._record(UnitFinished(number, seed, epoch))
         self._ended(number, seed)
@@ -186,7 +186,7 @@ class Coordinator:
         cause: Cause = "worker",
         out_of_memory: bool = False,
     ) -> None:
-        """The unit lost its worker. It will go on from its checkpoint, unless it did so often enough.
+        """Note that a unit lost its worker. The unit goes on from its checkpoint, unless it did so often enough.
 
         A node that was taken back with notice is no failure of the unit; nor is one that died, unless the node before it
         did too and the unit had ended no epoch on either: it may be what kills them. Machines that lack what units need
@@ -215,7 +215,7 @@ class Coordinator:
                 )
 
     def failed(self, number: int, seed: int, reason: str) -> None:
-        """The unit cannot be finished; no further seed of its configuration starts."""
+        """Note that a unit cannot be finished; no further seed of its configuration starts."""
         self._record(UnitFailed(number, seed, reason))
         for unit in self.board.configurations[number].units_in(State.WAITING):
             self._record(UnitFailed(number, unit.seed, f"given up, as seed {seed} failed"))
@@ -228,7 +228,7 @@ class Coordinator:
 
     @contextlib.contextmanager
     def halting_on_full_disk(self) -> Iterator[None]:
-        """A context in which a full disk halts the study, where the caller would take it for a fault of the unit."""
+        """Let a full disk halt the study while the block runs; callers would take it for a fault of the unit."""
         try:
             yield
         except OSError as error:
@@ -237,26 +237,29 @@ class Coordinator:
             self.halt(f"{error.strerror}: {error.filename or 'the study folder'}")
 
     def halt(self, reason: str) -> None:
-        """Nothing may start or go on any more, before the study is over; the first reason stands."""
+        """Let nothing start or go on any more; the first reason stands."""
         if self.halted is None:
             self.halted, self.interrupted = reason, True
 
     def keep_to_budget(self) -> None:
-        """Halt when a limit is reached. To be called often."""
+        """Halt the study when a limit of the budget is reached. To be called often."""
         if self.halted is None:
             self.halted = self._budget.spent(self.board, self._clock())
 
     def stop(self) -> str:
-        """Let go of the study, over or not, and say why; what runs waits to be taken up again."""
+        """Let go of the study, over or not; returns why. Units that run wait to be taken up again."""
         reason = self.halted or self._conclude()
         self._let_go(reason, self._clock())
         return reason
 
     def _candidate(self) -> Candidate:
-        """The unit to start next, or `new` for the first one of a new configuration."""
+        """Choose the unit to start next; `new` means the first unit of a new configuration."""
         board, now = self.board, self._clock()
         if self.halted is not None or self._budget.spent(board, now):
             return None
+        # First what an earlier driver or worker left: waiting units, and a configuration that was proposed and not
+        # started. Then new points, unless the schedule is sequential: the more rows, the better the one that gets a
+        # further seed. Finalists come after contenders: while a row deserves a seed, the best three are not settled.
         if board.waiting:
             return next(iter(board.waiting))
         if board.configurations and not board.configurations[-1].units:
@@ -274,7 +277,7 @@ class Coordinator:
         return "new" if allowed else None
 
     def _nearest_end(self, race: Verdict, now: float) -> Candidate:
-        """When the budget no longer pays for who deserves a seed: who lacks least, the best of those, if it fits."""
+        """Choose for the end of a budget: the best of the configurations that lack fewest units, if those fit."""
         if not (race.order or race.finalists):
             return None
         scores = self.board.scores
@@ -292,7 +295,7 @@ class Coordinator:
         return None
 
     def _race(self) -> Verdict:
-        """What the rule says of the board as it is."""
+        """Ask the rule of the race about the board as it is."""
         if self._verdict is None or self._verdict[0] != self.board.decisions:
             scores = self.board.scores
             objectives = None
@@ -310,7 +313,7 @@ class Coordinator:
         return len(self._rules.objectives) == 1 or self._is_dominated(unit)
 
     def _is_dominated(self, unit: Unit) -> bool:
-        """A finished configuration is better in every objective than this curve ever was."""
+        """Whether a finished configuration is better in every objective than this curve ever was."""
         bests = [max(report[name] for report in unit.curve) for name in self._rules.objectives]
         return self.board.scores.dominates(self._rules.objectives, bests)
 

@@ -1,4 +1,4 @@
-"""What can happen in a study. Its events, in order, are the study: the journal keeps them, the board is their replay."""
+"""What can happen in a study. The events in order are the study: the journal keeps them, the board replays them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Cause = Literal["worker", "node", "notice", "machine", "driver"]
-"""What a unit lost: its worker; the node with it; the node, which gave notice; a worker on a machine that lacks what
-units need; or the driver."""
+"""What a unit lost: its worker; its node; a node that gave notice; a worker on a machine that lacks what units need;
+or the driver."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class _Happened:
 class StudyStarted(_Happened):
     """A driver took the study up, for the first time or again, with these `seeds`; `changes` says what is new.
 
-    `gpus`: how many, or what share of one, a unit holds from now on.
+    `gpus`: GPUs, or the share of a GPU, that a unit holds from now on.
     """
 
     seeds: tuple[int, ...]
@@ -61,7 +61,7 @@ class ConfigurationDropped(_Happened):
 class UnitStarted(_Happened):
     """A unit was handed out, for the first time or to go on from its checkpoint.
 
-    `placed`: it holds a device from now on, and not only from `UnitPlaced` on.
+    `placed`: the unit holds a device from now on; otherwise from its `UnitPlaced` on.
     """
 
     configuration: int
@@ -108,7 +108,7 @@ class UnitPruned(_Happened):
 class UnitLost(_Happened):
     """A unit lost its worker and waits to go on from its checkpoint.
 
-    `counts`: it is one of the failures that a unit may have; not so when the driver itself stopped. `cause`: what went.
+    `counts`: whether this is one of the failures that a unit may have; not when the driver itself stopped.
     """
 
     configuration: int

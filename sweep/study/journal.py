@@ -21,10 +21,10 @@ class JournalError(UserError):
 
 
 class Journal:
-    """Append-only file of events. One writer.
+    """Append-only file of events with one writer.
 
-    When `write` returns, an event outlives the death of this process, and a decision (all but a report, which the
-    checkpoint of its unit holds as well) that of the machine.
+    Once `write` returns, an event outlives the death of this process, and a decision that of the machine. Reports are
+    no decisions: the checkpoint of the unit holds them as well.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +55,7 @@ class Journal:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Shorten a file of lines to its whole ones, so that what a crash tore does not begin the next line."""
+    """Cut a torn last line, which a crash left, off a file of lines, so that it does not begin the next line."""
     if not path.exists():
         return
     with path.open("r+b") as file:
@@ -63,7 +63,7 @@ def cut_torn_line(path: Path) -> None:
 
 
 def read_journal(path: Path) -> Iterator[Event]:
-    """Events in the order they happened.
+    """Read events in the order they happened.
 
     A torn last line, left by a crash in the middle of a write, is skipped. Raises JournalError for any other
     line that cannot be read, with its number.

@@ -17,7 +17,7 @@ from sweep.study import racing_rules
 from sweep.study.racing_rules import Reasons, RuleResult, Standings
 
 ALWAYS_FINISHED = 3
-"""So many of the best rows end with all their seeds, whatever the rule says of them."""
+"""How many of the best rows end with all their seeds, whatever the rule says of them."""
 
 # Of two objectives: a row is spared, or at least not given up for good, until a member of the Pareto front is better
 # in both with this probability.
@@ -32,7 +32,7 @@ class Rule(Protocol):
 
 
 class ContendersConfig(Config):
-    """A seed goes to who may be better than the present best and is among the best few, fewest seeds first."""
+    """Seeds go to rows that may be better than the present best and are among the best few, fewest seeds first."""
 
     name: Literal["contenders"] = "contenders"
     p: float = Field(

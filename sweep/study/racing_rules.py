@@ -47,7 +47,7 @@ class Standings:
         return cls(scores, started, finished, mean, running, judged, rank, best)
 
     def against(self, best: int | None) -> Callable[[int], str]:
-        """A function that writes, of a row, why it is dropped: its mean beside that of row `best`, on common seeds."""
+        """Return a function that writes why a row is dropped: its mean beside that of row `best`, on common seeds."""
 
         def text(row: int) -> str:
             opening = f"dropped after seed {self.finished[row]}: "
@@ -160,9 +160,9 @@ def beaten_by_front(objectives: np.ndarray, standings: Standings) -> np.ndarray:
 
 
 def seed_variance(scores: np.ndarray) -> tuple[float, int]:
-    """Variance between the seeds of a row, and its degrees of freedom, from `scores` (rows, seeds).
+    """Estimate the variance between seeds, and its degrees of freedom, from `scores` (rows, seeds).
 
-    Pooled over all rows, and with what is believed before there are scores.
+    Pooled over all rows, together with what is believed before there are scores.
     """
     finished = np.isfinite(scores).sum(1)
     mean = np.nansum(scores, 1) / np.maximum(finished, 1)

@@ -20,25 +20,25 @@ class ScoreTable:
         self._open = np.ones(16, dtype=bool)
 
     def metric(self, name: str) -> np.ndarray:
-        """One metric of every unit, (configurations, seeds)."""
+        """Take one metric of every unit, (configurations, seeds)."""
         return self._scores[: self._rows, :, METRICS.index(name)]
 
     def metrics(self, names: Sequence[str]) -> np.ndarray:
-        """Several metrics of every unit, (configurations, seeds, names)."""
+        """Take several metrics of every unit, (configurations, seeds, names)."""
         return self._scores[: self._rows][:, :, [METRICS.index(name) for name in names]]
 
     @property
     def started(self) -> np.ndarray:
-        """Seeds started, (configurations,)."""
+        """Number of seeds started, (configurations,)."""
         return self._started[: self._rows]
 
     @property
     def open(self) -> np.ndarray:
-        """Whether nothing was pruned, failed or dropped, (configurations,)."""
+        """Whether a configuration was neither pruned, failed nor dropped, (configurations,)."""
         return self._open[: self._rows]
 
     def ranking(self) -> list[int]:
-        """Open rows without a gap, best mean score first, equal ones in order."""
+        """Rank the open rows with all seeds finished: best mean score first, equal means by number."""
         scores = self.metric("score")
         if not scores.size:
             return []
@@ -46,7 +46,7 @@ class ScoreTable:
         return complete[np.argsort(-scores[complete].mean(axis=1), kind="stable")].tolist()
 
     def leaders(self, count: int) -> list[int]:
-        """The best open rows by mean score so far."""
+        """Choose the best open rows by mean score so far."""
         scores = self.metric("score")
         finished = (~np.isnan(scores)).sum(axis=1)
         mean = np.nansum(scores, axis=1) / np.maximum(finished, 1)
@@ -54,7 +54,7 @@ class ScoreTable:
         return rows[np.argsort(-mean[rows], kind="stable")][:count].tolist()
 
     def front(self, names: Sequence[str]) -> list[int]:
-        """Open rows without a gap whose mean no other such row matches in each of `names` and beats in one."""
+        """Find the open, finished rows that no other such row matches in each of `names` and beats in one."""
         means = self.metrics(names).mean(axis=1)
         rows = np.flatnonzero(self.open & ~np.isnan(means).any(axis=1)).tolist()
         return [
@@ -64,7 +64,7 @@ class ScoreTable:
         ]
 
     def dominates(self, names: Sequence[str], values: Sequence[float]) -> bool:
-        """Whether the mean of some row is above `values` in each of `names`."""
+        """Whether some row's mean is above `values` in each of `names`."""
         table = self.metrics(names)
         finished = ~np.isnan(table[:, :, 0])
         table = table[finished.any(axis=1)]
@@ -91,5 +91,5 @@ class ScoreTable:
         self._scores[row, seed] = [metrics.get(name, np.nan) for name in METRICS]
 
     def close(self, row: int) -> None:
-        """No further seed of this row starts."""
+        """Close a row: no further seed of it starts."""
         self._open[row] = False

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 
 
 class State(StrEnum):
-    """Where a unit stands. A waiting one lost its worker and goes on from its checkpoint."""
+    """Where a unit stands. A waiting unit lost its worker and goes on from its checkpoint."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -22,7 +22,7 @@ class State(StrEnum):
 
 
 class Fate(StrEnum):
-    """What has become of a configuration. An open one may still get a seed."""
+    """What has become of a configuration. An open configuration may still get a seed."""
 
     OPEN = "open"
     COMPLETE = "complete"
@@ -33,9 +33,9 @@ class Fate(StrEnum):
 
 @dataclass
 class Span:
-    """A stretch of time, in seconds; `heard` is when its last news came. It lasts while `ended` is None.
+    """A stretch of time, in seconds; `heard` is when its last news came. `ended` is None while the span lasts.
 
-    `gpus`: how many were held.
+    `gpus`: GPUs, or the share of a GPU, held meanwhile.
     """
 
     started: float
@@ -61,9 +61,9 @@ class Unit:
     failures: int = 0
     out_of_memory: bool = False
     nodes_in_vain: int = 0
-    """Nodes that died under it one after the other, before it had ended an epoch there."""
+    """Nodes that died under this unit one after the other, before the unit had ended an epoch there."""
     notes: list[str] = field(default_factory=list)
-    """What a person should know of how it was trained."""
+    """What a person should know of how this unit was trained."""
 
     @property
     def id(self) -> str:
@@ -75,15 +75,15 @@ class Unit:
 
     @property
     def came_on(self) -> bool:
-        """Its present, or last, attempt has ended an epoch."""
+        """Whether the present, or last, attempt has ended an epoch."""
         return bool(self.attempts) and self.attempts[-1].heard > self.attempts[-1].started
 
     def seconds(self, now: float) -> float:
-        """Time for which it has held a device."""
+        """Seconds for which this unit has held a device."""
         return sum(attempt.seconds(now) for attempt in self.attempts)
 
     def gpu_seconds(self, now: float) -> float:
-        """The same times the GPUs, or the share of one, that it held."""
+        """GPU seconds: seconds times the GPUs, or the share of a GPU, that this unit held."""
         return sum(attempt.gpus * attempt.seconds(now) for attempt in self.attempts)
 
 
@@ -97,13 +97,13 @@ class Configuration:
     """What the sampler wants to find again (`ConfigurationAdded`)."""
     units: dict[int, Unit] = field(default_factory=dict)
     dropped: str | None = None
-    """Why the race gave it up."""
+    """Why the race gave this configuration up; None if it did not."""
 
     def units_in(self, *states: State) -> list[Unit]:
         return [unit for unit in self.units.values() if unit.state in states]
 
     def complete(self, seeds: Sequence[int]) -> bool:
-        """Every seed was trained to its end."""
+        """Whether every seed was trained to its end."""
         return all(seed in self.units and self.units[seed].state is State.FINISHED for seed in seeds)
 
     def fate(self, seeds: Sequence[int]) -> Fate:
@@ -120,7 +120,7 @@ class Configuration:
         return next((seed for seed in seeds if seed not in self.units), None)
 
     def finished_values(self, metric: str) -> list[float]:
-        """The metric of each finished unit."""
+        """List the metric of each finished unit."""
         return [
             unit.selected[metric]
             for unit in self.units.values()
@@ -128,7 +128,7 @@ class Configuration:
         ]
 
     def summary(self, metric: str = "score") -> Summary | None:
-        """Mean and spread of a metric over the finished units, or None when there is none."""
+        """Summarise a metric over the finished units; None when no unit has finished."""
         values = self.finished_values(metric)
         return Summary.of(values) if values else None
 

@@ -19,7 +19,7 @@ class NodeDrainedError(Exception):
 
 
 class DrainNotice:
-    """True once Ray calls this process's node draining. It looks in a thread of its own, so asking costs nothing."""
+    """Answers True once Ray calls this process's node draining. A thread asks Ray, so that a call costs nothing."""
 
     def __init__(self) -> None:
         self._heard = False
@@ -41,5 +41,5 @@ class DrainNotice:
 
 @functools.cache
 def drain_notice() -> DrainNotice:
-    """The one of this process."""
+    """Return the drain notice of this process."""
     return DrainNotice()
