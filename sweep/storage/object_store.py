@@ -36,8 +36,8 @@ PARTS_AT_ONCE = 2
 PART_S = 30.0
 """How long sending a part of a file, and the answer to it, may take: 2.8 Mbit/s for two parts at once."""
 REFUSED_STATUS = re.compile(r"status code: 4(?!08|29)\d\d")
-"""Of an answer that obstore has no type for: S3 tells of an expired token by 400. 408 and 429 ask for another try."""
-PROFILES = "~/.aws/credentials"
+"""A refusal that obstore has no type for: S3 tells of an expired token by 400. 408 and 429 ask for another try."""
+KEY_FILE = "~/.aws/credentials"
 
 
 class ObjectStore:
@@ -171,16 +171,20 @@ def _region(bucket: str) -> str | None:
 
 def _profile() -> Any:
     """The keys of a profile in `~/.aws`, read by boto3 as obstore does not; None where others are to be found."""
-    file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", PROFILES)).expanduser()
+    file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", KEY_FILE)).expanduser()
     if "AWS_ACCESS_KEY_ID" in os.environ or not ("AWS_PROFILE" in os.environ or file.exists()):
         return None
     try:
+        from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError:
         raise ValueError(
             f"keys in {file} need boto3 (pip install boto3); or give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         ) from None
-    provider = Boto3CredentialProvider()
+    try:
+        provider = Boto3CredentialProvider()
+    except BotoCoreError as error:
+        raise ValueError(str(error)) from error
     # The bucket's region is not the profile's.
     provider.config = {}
     return provider

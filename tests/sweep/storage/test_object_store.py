@@ -197,8 +197,12 @@ def test_a_profile_in_the_home_folder_gives_keys(
     monkeypatch.setenv("AWS_PROFILE", "lab")
     open_storage(s3.place("lab")).write("a", b"here")
     assert s3.names() == ["lab/a"]
-    monkeypatch.setitem(sys.modules, "boto3", None)
-    monkeypatch.delitem(sys.modules, "obstore.auth.boto3")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(
+        StorageError, match=r"^s3://bucket/lab: The config profile \(nobody\) could not be found$"
+    ):
+        open_storage(s3.place("lab"))
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
     with pytest.raises(StorageError, match=r"^s3://bucket/lab: keys in .*/keys need boto3"):
         open_storage(s3.place("lab"))
 
