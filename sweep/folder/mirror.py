@@ -34,10 +34,10 @@ class MirrorError(UserError):
 class Mirror:
     """Sends what is new in `copy` to `storage` every few seconds, from `start` to `close`.
 
-    What is stored is the study as it was at a moment: whole lines of the journal, and Optuna's file not newer than
-    that, as a power cut could have left them. A store that is away is tried again. Nothing is sent once another driver
-    holds the lease, which is renewed first when that was not done for half its time. The journal is replaced by a
-    conditional write, so that a request that was under way when the lease was lost overwrites nothing newer.
+    What is stored is the study as it was at a moment, in whole lines of the journal. A store that is away is tried
+    again. Nothing is sent once another driver holds the lease, which is renewed first when that was not done for half
+    its time. The journal is replaced by a conditional write, so that a request that was under way when the lease was
+    lost overwrites nothing newer.
     """
 
     def __init__(self, copy: Path, storage: ConditionalStorage, lease: LeasedLock) -> None:
@@ -107,13 +107,11 @@ class Mirror:
         return True
 
     def _push(self) -> None:
-        # Each is looked at before what must not be older than it.
+        # Before the journal is read, which then tells that these units have ended.
         over = set(self._over)
-        optuna = self._news(OPTUNA)
-        for name in (STUDY, PROVENANCE, BEST):
+        for name in (STUDY, PROVENANCE, BEST, OPTUNA):
             self._send(name, self._news(name))
         self._send_journal(self._news(JOURNAL))
-        self._send(OPTUNA, optuna)
         (self._copy / MARK).touch()
         # At the end all of them once more: a worker may have saved while its unit was stopped.
         if over - self._removed or (over and self._closing.is_set()):
@@ -152,7 +150,7 @@ class Mirror:
         except FileNotFoundError:
             return None
         # A line may be under way.
-        return version, content if name not in (JOURNAL, OPTUNA) else content[: content.rfind(b"\n") + 1]
+        return version, content if name != JOURNAL else content[: content.rfind(b"\n") + 1]
 
     def _send_journal(self, news: News | None) -> None:
         while news is not None:
