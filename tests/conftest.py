@@ -1,4 +1,4 @@
-"""What all tests share: run-time shape checks, the folder of recordings and golden numbers, one thread."""
+"""What all tests share: run-time shape checks, the folder of real recordings, one thread."""
 
 import os
 from pathlib import Path
@@ -21,11 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with golden numbers and real recordings; tests that need it are skipped without it."""
+    """The folder with real recordings and annotations of ICBHI; tests that need them are skipped without it."""
     default = Path(__file__).parents[2] / "shared"
     folder = Path(os.environ.get("RESPSWEEP_SHARED", default))
-    if not (folder / "golden").is_dir():
-        pytest.skip(f"no golden numbers or recordings at {folder}; set RESPSWEEP_SHARED to their folder")
+    if not (folder / "icbhi_sample").is_dir():
+        pytest.skip(f"no recordings at {folder}; set RESPSWEEP_SHARED to their folder")
     return folder
 
 

@@ -1,37 +1,38 @@
-"""AST against golden/ast_sam: ast_tiny.json, ast_tiny_checkpoint and ast_tiny_expected.safetensors."""
+"""AST against golden/ast_sam: ast_tiny, ast_tiny_checkpoint and ast_tiny_expected."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from model.ast import AST, fit_positions
 from model.patch_mix import Mix, segment
 from model.pretrained import load_pretrained
 from model.variants import AST_VARIANTS
+from tests.goldens import Golden, facts
 
 LENGTHS = (498, 798, 1024, 1200)
 
 
 @pytest.fixture(scope="module")
-def meta(shared: Path) -> dict[str, Any]:
-    return json.loads((shared / "golden/ast_sam/ast_tiny.json").read_text())
+def meta() -> dict[str, Any]:
+    return facts("ast_sam/ast_tiny")
 
 
 @pytest.fixture(scope="module")
-def expected(shared: Path) -> dict[str, Tensor]:
-    return load_file(shared / "golden/ast_sam/ast_tiny_expected.safetensors")
+def expected() -> Golden:
+    return Golden("ast_sam/ast_tiny_expected")
 
 
 @pytest.fixture(scope="module")
-def golden_ast(shared: Path, meta: dict[str, Any]) -> AST:
+def golden_ast(tmp_path_factory: pytest.TempPathFactory, meta: dict[str, Any]) -> AST:
     config = meta["config"]
     model = AST(config["hidden"], config["layers"], config["heads"], config["mlp_hidden"], config["classes"])
-    load_pretrained(model, str(shared / "golden/ast_sam/ast_tiny_checkpoint.safetensors"), head=True)
+    checkpoint = tmp_path_factory.mktemp("ast") / "ast_tiny.safetensors"
+    save_file(dict(Golden("ast_sam/ast_tiny_checkpoint")), checkpoint)
+    load_pretrained(model, str(checkpoint), head=True)
     return model.eval()
 
 
@@ -46,7 +47,7 @@ def golden_input(frames: int) -> Tensor:
 @pytest.mark.parametrize("training", [False, True])
 def test_every_length_matches_the_golden_outputs(
     golden_ast: AST,
-    expected: dict[str, Tensor],
+    expected: Golden,
     frames: int,
     dtype: torch.dtype,
     tolerance: float,
@@ -63,9 +64,7 @@ def test_every_length_matches_the_golden_outputs(
             "logits": golden_ast(x),
         }
     for name, value in measured.items():
-        torch.testing.assert_close(
-            value.double(), expected[f"T{frames}/{name}"], atol=tolerance, rtol=0, msg=name
-        )
+        expected.check(f"T{frames}/{name}", value, atol=tolerance)
 
 
 def test_positions_are_cropped_around_the_middle_of_the_table(golden_ast: AST, meta: dict[str, Any]) -> None:
@@ -73,18 +72,20 @@ def test_positions_are_cropped_around_the_middle_of_the_table(golden_ast: AST, m
     frequency, time = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     table = torch.stack([frequency.flatten(), time.flatten()], dim=1).double()
     table = torch.cat([torch.full((2, 2), -1.0).double(), table])[None]
-    for frames, facts in meta["position_table"].items():
+    for frames, table_facts in meta["position_table"].items():
         grid = golden_ast.grid(int(frames), 128)
-        assert grid == (facts["freq_patches"], facts["time_patches"])
+        assert grid == (table_facts["freq_patches"], table_facts["time_patches"])
         fitted = fit_positions(table, grid)[0]
-        assert len(fitted) == facts["tokens"]
+        assert len(fitted) == table_facts["tokens"]
         assert (fitted[:2] == -1).all()
         first_row = fitted[2 : 2 + grid[1], 1]
-        if facts["interpolated"]:
+        if table_facts["interpolated"]:
             assert (first_row.diff() > 0).sum() > 0.9 * len(first_row)
             assert (first_row.min(), first_row.max()) == (0, columns - 1)
         else:
-            assert first_row.tolist() == list(range(facts["time_crop_start"], facts["time_crop_stop"]))
+            assert first_row.tolist() == list(
+                range(table_facts["time_crop_start"], table_facts["time_crop_stop"])
+            )
         assert fitted[2 :: grid[1], 0].tolist() == list(range(rows))
 
 

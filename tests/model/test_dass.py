@@ -1,13 +1,9 @@
-"""DASS against golden/dass: tiny_state_dict.safetensors, tiny_io.safetensors, tiny_grads.safetensors,
-tiny_meta.json, full_models.json and full_outputs.safetensors.
-"""
+"""DASS against golden/dass: tiny_state_dict, tiny_io, tiny_grads, tiny_meta, full_models and full_outputs."""
 
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -15,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,6 +20,7 @@ from model.pointwise import Pointwise
 from model.recipe_parts import Hook, SmoothingConfig
 from model.variants import DASS_VARIANTS
 from model.vss_block import VSSBlock
+from tests.goldens import Golden, facts
 
 ENGINES = ("reference", "numba")
 # As golden/dass/README.md suggests: of features, and of pooled features and logits.
@@ -35,9 +31,9 @@ def build(variant: str, num_classes: int = 4, **settings: Any) -> DASS:
     return DASS(DASS_VARIANTS[variant].depths, DASS_VARIANTS[variant].dims, num_classes, **settings)
 
 
-def tiny(shared: Path, **settings: Any) -> DASS:
+def tiny(**settings: Any) -> DASS:
     model = build("tiny", **settings)
-    model.load_state_dict(load_file(shared / "golden/dass/tiny_state_dict.safetensors"))
+    model.load_state_dict(Golden("dass/tiny_state_dict", "dass/tiny_state_dict_layer3"))
     return model.eval()
 
 
@@ -61,51 +57,45 @@ def maps(model: DASS, x: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def io(shared: Path) -> dict[str, Tensor]:
-    return load_file(shared / "golden/dass/tiny_io.safetensors")
+def io() -> Golden:
+    return Golden("dass/tiny_io")
 
 
 @pytest.fixture(scope="module")
-def published(shared: Path) -> dict[str, Any]:
-    return json.loads((shared / "golden/dass/full_models.json").read_text())
+def published() -> dict[str, Any]:
+    return facts("dass/full_models")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["a", "b", "d"])
-def test_every_map_of_the_tiny_network_is_the_published_one(
-    shared: Path, io: dict[str, Tensor], name: str, engine: str
-) -> None:
-    model = tiny(shared, scan_engine=engine).double()
+def test_every_map_of_the_tiny_network_is_the_published_one(io: Golden, name: str, engine: str) -> None:
+    model = tiny(scan_engine=engine).double()
     for key, value in maps(model, io[f"{name}.input"].double()).items():
-        torch.testing.assert_close(value, io[f"{name}.{key}"], rtol=0, atol=1e-9, msg=key)
+        io.check(f"{name}.{key}", value, atol=1e-9)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["a", "b", "d"])
 def test_every_map_of_the_tiny_network_is_the_published_one_in_float32(
-    shared: Path, io: dict[str, Tensor], name: str, engine: str
+    io: Golden, name: str, engine: str
 ) -> None:
-    for key, value in maps(tiny(shared, scan_engine=engine), io[f"{name}.input"]).items():
+    for key, value in maps(tiny(scan_engine=engine), io[f"{name}.input"]).items():
         tolerance = FLOAT32["outputs" if key in {"pooled", "logits"} else "features"]
-        assert (value - io[f"{name}.{key}"]).abs().max() <= tolerance, key
+        io.check(f"{name}.{key}", value, atol=tolerance)
 
 
 @pytest.mark.parametrize("hook", get_args(Hook))
-def test_smoothing_at_each_hook_gives_the_published_maps(
-    shared: Path, io: dict[str, Tensor], hook: Hook
-) -> None:
+def test_smoothing_at_each_hook_gives_the_published_maps(io: Golden, hook: Hook) -> None:
     smoothing = SmoothingConfig(stage=2, blocks=(0, 1), kernel_size=5, sigma=3.0, hook=hook)
-    found = maps(tiny(shared, smoothing=smoothing).double(), io["d.input"].double())
+    found = maps(tiny(smoothing=smoothing).double(), io["d.input"].double())
     for key in ("stage2", "logits"):
-        torch.testing.assert_close(found[key], io[f"d.gaussian.{hook}.{key}"], rtol=0, atol=1e-9)
+        io.check(f"d.gaussian.{hook}.{key}", found[key], atol=1e-9)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_gradient_of_every_parameter_is_the_published_one(
-    shared: Path, io: dict[str, Tensor], engine: str
-) -> None:
-    golden = load_file(shared / "golden/dass/tiny_grads.safetensors")
-    model = tiny(shared, scan_engine=engine).double()
+def test_the_gradient_of_every_parameter_is_the_published_one(io: Golden, engine: str) -> None:
+    golden = Golden("dass/tiny_grads")
+    model = tiny(scan_engine=engine).double()
     x = io["a.input"].double().requires_grad_()
     loss = functional.cross_entropy(model(x), golden["labels"])
     loss.backward()
@@ -113,11 +103,12 @@ def test_the_gradient_of_every_parameter_is_the_published_one(
     gradients = {"input": x.grad} | {name: weight.grad for name, weight in model.named_parameters()}
     assert {f"grad.{name}" for name in gradients} == {key for key in golden if key.startswith("grad.")}
     for name, gradient in gradients.items():
-        torch.testing.assert_close(gradient, golden[f"grad.{name}"], rtol=0, atol=1e-9, msg=name)
+        assert gradient is not None
+        golden.check(f"grad.{name}", gradient, atol=1e-9)
 
 
-def test_the_tiny_network_has_the_published_keys_and_size(shared: Path) -> None:
-    meta = json.loads((shared / "golden/dass/tiny_meta.json").read_text())
+def test_the_tiny_network_has_the_published_keys_and_size() -> None:
+    meta = facts("dass/tiny_meta")
     model = build("tiny")
     assert [[key, list(value.shape)] for key, value in model.state_dict().items()] == meta["keys"]
     assert sum(weight.numel() for weight in model.parameters()) == meta["num_params"]
@@ -141,8 +132,8 @@ def test_full_networks_have_the_published_keys_and_sizes(published: dict[str, An
 
 @pytest.mark.parametrize("frames", [1024, 798])
 @pytest.mark.parametrize("variant", ["small", "medium"])
-def test_full_networks_give_the_published_maps(shared: Path, variant: str, frames: int) -> None:
-    golden = load_file(shared / "golden/dass/full_outputs.safetensors")
+def test_full_networks_give_the_published_maps(variant: str, frames: int) -> None:
+    golden = Golden("dass/full_outputs")
     with torch.inference_mode():
         found = maps(full_network(variant), ruled(f"golden.input.T{frames}", (2, frames, 128)))
     for key in ("pooled", "logits"):
@@ -206,8 +197,8 @@ def ruled(key: str, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(values).float()
 
 
-def test_a_mixed_stem_goes_on_as_the_samples_it_holds(shared: Path, io: dict[str, Tensor]) -> None:
-    model = tiny(shared).double()
+def test_a_mixed_stem_goes_on_as_the_samples_it_holds(io: Golden) -> None:
+    model = tiny().double()
     x = io["a.input"].double()
     grid = model.stem(x)
     swapped = model.forward_grid(grid.flip(0))

@@ -1,9 +1,7 @@
-"""ICBHI metrics against hand counts and golden/ast_sam/icbhi_metrics.json."""
+"""ICBHI metrics against hand counts and golden/ast_sam/icbhi_metrics."""
 
-import json
 import statistics
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.metrics import confusion_matrix, icbhi_score, recall_per_class, sensitivity, specificity
+from tests.goldens import facts
 
 MEASURED = {
     "specificity": specificity,
@@ -24,8 +23,8 @@ MEASURED = {
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> dict[str, Any]:
-    return json.loads((shared / "golden/ast_sam/icbhi_metrics.json").read_text())
+def golden() -> dict[str, Any]:
+    return facts("ast_sam/icbhi_metrics")
 
 
 def fraction(expected: dict[str, Any] | None) -> float | None:

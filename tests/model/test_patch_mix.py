@@ -1,16 +1,13 @@
-"""Patch-Mix against hand-made mixes and golden/dass/patch_mix.safetensors with small_meta.json."""
+"""Patch-Mix against hand-made mixes and golden/dass/patch_mix and small_meta."""
 
-import json
 import math
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model.patch_mix import (
@@ -24,6 +21,7 @@ from model.patch_mix import (
     segment,
 )
 from model.projector import Projector
+from tests.goldens import Golden, facts
 
 GOLDEN_FORMS: dict[str, dict[str, Any]] = {
     "eq9_sum": {"form": "paper", "reduction": "sum"},
@@ -35,13 +33,13 @@ GOLDEN_FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> dict[str, Tensor]:
-    return load_file(shared / "golden/dass/patch_mix.safetensors")
+def golden() -> Golden:
+    return Golden("dass/patch_mix")
 
 
 @pytest.fixture(scope="module")
-def ops(shared: Path) -> dict[str, Any]:
-    return json.loads((shared / "golden/dass/small_meta.json").read_text())["patch_mix_ops"]
+def ops() -> dict[str, Any]:
+    return facts("dass/small_meta")["patch_mix_ops"]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -49,7 +47,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.3, 0.55, 0.999, 1.0])
-def test_segments_match_the_golden_mixes(golden: dict[str, Tensor], ops: dict[str, Any], lam: float) -> None:
+def test_segments_match_the_golden_mixes(golden: Golden, ops: dict[str, Any], lam: float) -> None:
     x, permutation, expected = golden["mix.x"], golden["mix.perm"], ops[f"lam{lam}"]
     assert replaced_count(12, lam) == expected["width"]
     assert replaced_count(5, lam) == expected["height"]
@@ -63,7 +61,7 @@ def test_segments_match_the_golden_mixes(golden: dict[str, Tensor], ops: dict[st
     assert frequency.lam == pytest.approx(expected["lam_eff_freq"], abs=1e-15)
 
 
-def test_cells_match_the_golden_mix(golden: dict[str, Tensor], ops: dict[str, Any]) -> None:
+def test_cells_match_the_golden_mix(golden: Golden, ops: dict[str, Any]) -> None:
     replaced = torch.zeros(60, dtype=torch.bool)
     replaced[golden["mix.2d.cells"]] = True
     mix = Mix("cells", golden["mix.perm"], replaced.reshape(5, 12))
@@ -72,7 +70,7 @@ def test_cells_match_the_golden_mix(golden: dict[str, Tensor], ops: dict[str, An
 
 
 @pytest.mark.parametrize("name", GOLDEN_FORMS)
-def test_losses_and_gradients_match_the_golden_ones(golden: dict[str, Tensor], name: str) -> None:
+def test_losses_and_gradients_match_the_golden_ones(golden: Golden, name: str) -> None:
     cases = list(product(("cycle", "fixedpoints", "identity"), (0.0, 0.3, 0.8125, 1.0), (0.2, 0.06, 0.01)))
     for permutation, lam, temperature in cases:
         case = f"loss.{name}.{permutation}.lam{lam}.tau{temperature}"

@@ -1,8 +1,7 @@
-"""Layouts of public weights: golden/dass/key_maps.json, golden/ast_sam/ast_tiny_checkpoint.safetensors."""
+"""Layouts of public weights: golden/dass/key_maps, golden/ast_sam/ast_tiny_checkpoint."""
 
 import argparse
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ import huggingface_hub
 import pytest
 import torch
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from model.ast import AST
@@ -20,6 +19,7 @@ from model.dass import DASS
 from model.pretrained import PretrainedError, load_pretrained
 from model.recipe_parts import BackboneConfig, SmoothingConfig
 from model.registry import build_backbone
+from tests.goldens import Golden, facts
 
 Weights = dict[str, Tensor]
 HEAD = ["classifier.head.weight", "classifier.head.bias"]
@@ -38,8 +38,8 @@ def differing(model: torch.nn.Module, weights: Weights) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def key_maps(shared: Path) -> dict[str, list[dict[str, Any]]]:
-    return json.loads((shared / "golden/dass/key_maps.json").read_text())
+def key_maps() -> dict[str, list[dict[str, Any]]]:
+    return facts("dass/key_maps")
 
 
 @pytest.fixture(scope="module")
@@ -261,8 +261,8 @@ def test_a_hub_that_gives_nothing_is_one_clear_line(
 
 
 @pytest.fixture(scope="module")
-def published_ast(shared: Path) -> Weights:
-    return load_file(shared / "golden/ast_sam/ast_tiny_checkpoint.safetensors")
+def published_ast() -> Weights:
+    return dict(Golden("ast_sam/ast_tiny_checkpoint"))
 
 
 def ast_as_hugging_face(published: Weights) -> Weights:

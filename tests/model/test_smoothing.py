@@ -1,35 +1,32 @@
-"""Gaussian smoothing against golden/dass/gaussian.safetensors and worked by hand."""
+"""Gaussian smoothing against golden/dass/gaussian and worked by hand."""
 
-from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from model.recipe_parts import Padding
 from model.smoothing import gaussian_kernel, gaussian_smooth
+from tests.goldens import Golden
 
 
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 3.0, 5.0])
 @pytest.mark.parametrize("kernel_size", [1, 3, 5, 7, 9])
-def test_kernels_are_the_published_ones(shared: Path, kernel_size: int, sigma: float) -> None:
-    golden = load_file(shared / "golden/dass/gaussian.safetensors")
+def test_kernels_are_the_published_ones(kernel_size: int, sigma: float) -> None:
+    golden = Golden("dass/gaussian")
     expected = golden[f"kernel.K{kernel_size}.sigma{sigma}"]
     torch.testing.assert_close(gaussian_kernel(kernel_size, sigma), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("padding", get_args(Padding))
 @pytest.mark.parametrize(("kernel_size", "sigma"), [(3, 1.0), (5, 3.0), (7, 1.5)])
-def test_maps_and_gradients_are_the_published_ones(
-    shared: Path, kernel_size: int, sigma: float, padding: Padding
-) -> None:
-    golden = load_file(shared / "golden/dass/gaussian.safetensors")
+def test_maps_and_gradients_are_the_published_ones(kernel_size: int, sigma: float, padding: Padding) -> None:
+    golden = Golden("dass/gaussian")
     case = f"K{kernel_size}.sigma{sigma}.{padding}"
     x = golden["x"].requires_grad_()
     y = gaussian_smooth(x, kernel_size, sigma, padding)
     y.backward(golden["dy"])
-    torch.testing.assert_close(y, golden[f"y.{case}"], rtol=0, atol=1e-9)
+    golden.check(f"y.{case}", y, atol=1e-9)
     torch.testing.assert_close(x.grad, golden[f"grad_x.{case}"], rtol=0, atol=1e-9)
 
 

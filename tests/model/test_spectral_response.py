@@ -1,10 +1,7 @@
-"""Mixing matrices and response curves against golden/dass/spectral.safetensors and worked by hand."""
-
-from pathlib import Path
+"""Mixing matrices and response curves against golden/dass/spectral and worked by hand."""
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from model.dass import DASS
@@ -22,16 +19,17 @@ from model.spectral_response import (
     row_major,
 )
 from model.variants import DASS_VARIANTS
+from tests.goldens import Golden
 
 HEIGHT, WIDTH = 4, 8
 
 
 @pytest.fixture
-def golden(shared: Path) -> dict[str, Tensor]:
-    return load_file(shared / "golden/dass/spectral.safetensors")
+def golden() -> Golden:
+    return Golden("dass/spectral")
 
 
-def published_matrices(golden: dict[str, Tensor], mode: Mode) -> Tensor:
+def published_matrices(golden: Golden, mode: Mode) -> Tensor:
     inputs = DirectionInputs(*(golden[f"in.{name}"] for name in ("us", "dts", "Bs", "Cs")))
     return mixing_matrices(inputs, golden["in.delta_bias"], -golden["in.A_logs"].exp(), mode)
 
@@ -41,7 +39,7 @@ def close(found: Tensor, expected: Tensor) -> None:
 
 
 @pytest.mark.parametrize("mode", ["exact", "no_dt"])
-def test_matrices_and_curves_are_the_published_ones(golden: dict[str, Tensor], mode: Mode) -> None:
+def test_matrices_and_curves_are_the_published_ones(golden: Golden, mode: Mode) -> None:
     matrices = published_matrices(golden, mode)
     merged = merged_matrix(matrices, HEIGHT, WIDTH)
     close(matrices, golden[f"{mode}.per_direction_sequence_order"])
@@ -52,22 +50,22 @@ def test_matrices_and_curves_are_the_published_ones(golden: dict[str, Tensor], m
     close(response_curve(min_max(merged)), golden[f"{mode}.merged_minmax_curve"])
 
 
-def test_the_curve_of_attention_is_the_published_one(golden: dict[str, Tensor]) -> None:
+def test_the_curve_of_attention_is_the_published_one(golden: Golden) -> None:
     close(attention_curve(golden["attention"]), golden["attention.head_mean_curve"])
 
 
-def test_the_scans_that_the_matrices_describe_are_the_published_ones(golden: dict[str, Tensor]) -> None:
+def test_the_scans_that_the_matrices_describe_are_the_published_ones(golden: Golden) -> None:
     us, dts, Bs, Cs, Ds, bias = (
         golden[f"in.{name}"] for name in ("us", "dts", "Bs", "Cs", "Ds", "delta_bias")
     )
     ys = selective_scan(us, dts, -golden["in.A_logs"].exp(), Bs, Cs, Ds, bias, True)
-    close(ys.unflatten(1, (4, -1)), golden["in.ys"].flatten(3))
+    golden.check("in.ys", ys.unflatten(1, (4, -1)).unflatten(3, (HEIGHT, WIDTH)), atol=1e-9)
 
 
-def test_a_block_of_the_network_has_the_published_curve(shared: Path, golden: dict[str, Tensor]) -> None:
+def test_a_block_of_the_network_has_the_published_curve(golden: Golden) -> None:
     model = DASS(DASS_VARIANTS["tiny"].depths, DASS_VARIANTS["tiny"].dims)
-    model.load_state_dict(load_file(shared / "golden/dass/tiny_state_dict.safetensors"))
-    x = load_file(shared / "golden/dass/tiny_io.safetensors")["d.input"].double()
+    model.load_state_dict(Golden("dass/tiny_state_dict", "dass/tiny_state_dict_layer3"))
+    x = Golden("dass/tiny_io")["d.input"].double()
     close(dass_response(model.double(), x, stage=2, block=1), golden["exact.merged_curve"])
 
 

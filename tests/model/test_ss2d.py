@@ -1,11 +1,9 @@
-"""SS2D against the inside of a block in golden/dass/tiny_io.safetensors, and its first weights."""
+"""SS2D against the inside of a block in golden/dass/tiny_io, and its first weights."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,22 +12,23 @@ from model.selective_scan import selective_scan
 from model.selective_scan.cross_scan import cross_merge
 from model.smoothing import gaussian_smooth
 from model.ss2d import SS2D
+from tests.goldens import Golden
 
 
 @pytest.fixture
-def golden(shared: Path) -> dict[str, Tensor]:
-    inside = load_file(shared / "golden/dass/tiny_io.safetensors")
-    return {key.removeprefix("a.ss2d."): value for key, value in inside.items() if key.startswith("a.ss2d.")}
+def io() -> Golden:
+    return Golden("dass/tiny_io")
 
 
 @pytest.fixture
-def layer(shared: Path) -> SS2D:
-    weights = load_file(shared / "golden/dass/tiny_state_dict.safetensors")
-    prefix = "layers.0.blocks.0.op."
+def golden(io: Golden) -> dict[str, Tensor]:
+    return io.under("a.ss2d.")
+
+
+@pytest.fixture
+def layer() -> SS2D:
     layer = SS2D(16)
-    layer.load_state_dict(
-        {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-    )
+    layer.load_state_dict(Golden("dass/tiny_state_dict").under("layers.0.blocks.0.op."))
     return layer.double()
 
 
@@ -47,12 +46,14 @@ def test_the_scan_inputs_are_the_published_ones(layer: SS2D, golden: dict[str, T
         close(found, golden[name])
 
 
-def test_the_four_scans_and_their_sum_are_the_published_ones(layer: SS2D, golden: dict[str, Tensor]) -> None:
+def test_the_four_scans_and_their_sum_are_the_published_ones(
+    layer: SS2D, io: Golden, golden: dict[str, Tensor]
+) -> None:
     us, dts, Bs, Cs = (golden[name] for name in ("us", "dts", "Bs", "Cs"))
     ys = selective_scan(
         us, dts, -layer.A_logs.exp(), Bs, Cs, layer.Ds, layer.dt_projs_bias.flatten(), True
     ).unflatten(1, (4, -1))
-    close(ys, golden["ys"].flatten(3))
+    io.check("a.ss2d.ys", ys.unflatten(3, (8, 16)), atol=1e-9)
     close(cross_merge(ys, 8, 16).flatten(2), golden["y"])
 
 

@@ -1,27 +1,21 @@
-"""A block against golden/dass/tiny_io.safetensors, and its branches left out at random."""
-
-from pathlib import Path
+"""A block against golden/dass/tiny_io, and its branches left out at random."""
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from model.recipe_parts import SmoothingConfig
 from model.smoothing import gaussian_smooth
 from model.vss_block import VSSBlock, drop_samples
+from tests.goldens import Golden
 
 
-def test_the_first_block_gives_the_published_map(shared: Path) -> None:
-    golden = load_file(shared / "golden/dass/tiny_io.safetensors")
-    weights = load_file(shared / "golden/dass/tiny_state_dict.safetensors")
-    prefix = "layers.0.blocks.0."
+def test_the_first_block_gives_the_published_map() -> None:
+    golden = Golden("dass/tiny_io")
     block = VSSBlock(16)
-    block.load_state_dict(
-        {key.removeprefix(prefix): w for key, w in weights.items() if key.startswith(prefix)}
-    )
+    block.load_state_dict(Golden("dass/tiny_state_dict").under("layers.0.blocks.0."))
     block = block.double().eval()
     y = block(golden["a.patch_embed"].permute(0, 2, 3, 1))
-    torch.testing.assert_close(y.permute(0, 3, 1, 2), golden["a.ss2d.block_out"], rtol=0, atol=1e-9)
+    golden.check("a.ss2d.block_out", y.permute(0, 3, 1, 2), atol=1e-9)
 
 
 def test_a_block_smoothed_at_its_output_is_the_plain_block_smoothed() -> None:

@@ -1,19 +1,17 @@
-"""Four readings of a map, against golden/dass/cross_scan.safetensors and worked by hand."""
-
-from pathlib import Path
+"""Four readings of a map, against golden/dass/cross_scan and worked by hand."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 
 from model.selective_scan.cross_scan import cross_merge, cross_scan, from_scan_order, to_scan_order
+from tests.goldens import Golden
 
 
 @pytest.mark.parametrize("case", ["ints", "rect", "audio"])
-def test_scan_and_merge_are_the_published_ones(shared: Path, case: str) -> None:
-    golden = load_file(shared / "golden/dass/cross_scan.safetensors")
+def test_scan_and_merge_are_the_published_ones(case: str) -> None:
+    golden = Golden("dass/cross_scan")
     x = golden[f"{case}.x"]
     assert torch.equal(cross_scan(x), golden[f"{case}.scan"])
     merged = cross_merge(golden[f"{case}.ys"], *x.shape[2:])

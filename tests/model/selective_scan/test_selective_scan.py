@@ -1,6 +1,5 @@
-"""The scan's engines against golden/dass/selective_scan.safetensors, small_meta.json and each other."""
+"""The scan's engines against golden/dass/selective_scan and small_meta, and each other."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,11 +10,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.selective_scan import available_engines, choose_engine, selective_scan, triton_cuda
+from tests.goldens import Golden, facts
 
 ROOT = Path(__file__).parents[3]
 CASES = [
@@ -55,13 +54,13 @@ def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> dict[str, Tensor]:
-    return load_file(shared / "golden/dass/selective_scan.safetensors")
+def golden() -> Golden:
+    return Golden("dass/selective_scan")
 
 
 @pytest.fixture(scope="module")
-def meta(shared: Path) -> dict[str, Any]:
-    return json.loads((shared / "golden/dass/small_meta.json").read_text())["cases"]
+def meta() -> dict[str, Any]:
+    return facts("dass/small_meta")["cases"]
 
 
 def scan_inputs(
@@ -115,24 +114,23 @@ def scan_and_gradients(
 
 @pytest.mark.parametrize(("engine", "case"), cases_of_engines())
 def test_values_and_gradients_are_the_published_ones_in_float64(
-    golden: dict[str, Tensor], meta: dict[str, Any], engine: str, case: str
+    golden: Golden, meta: dict[str, Any], engine: str, case: str
 ) -> None:
     inputs = {name: golden[f"{case}.{name}"] for name in INPUTS if f"{case}.{name}" in golden}
     found = scan_and_gradients(engine, inputs, golden[f"{case}.dy"], meta[case]["delta_softplus"])
     for name, value in found.items():
-        torch.testing.assert_close(value, golden[f"{case}.{name}"], rtol=1e-9, atol=1e-9, msg=name)
+        golden.check(f"{case}.{name}", value, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(("engine", "case"), cases_of_engines())
 def test_float32_stays_within_two_hundred_thousandths_of_the_largest_output(
-    golden: dict[str, Tensor], meta: dict[str, Any], engine: str, case: str
+    golden: Golden, meta: dict[str, Any], engine: str, case: str
 ) -> None:
     inputs = {name: golden[f"{case}.{name}"].float() for name in INPUTS if f"{case}.{name}" in golden}
     found = scan_and_gradients(engine, inputs, golden[f"{case}.dy"].float(), meta[case]["delta_softplus"])
     for name, value in found.items():
-        expected = golden[f"{case}.{name}"]
         assert value.dtype == torch.float32
-        assert (value - expected).abs().max() <= 2e-5 * expected.abs().max(), name
+        golden.check(f"{case}.{name}", value, atol=2e-5 * golden.largest(f"{case}.{name}"))
 
 
 @given(
@@ -360,11 +358,8 @@ def test_channels_that_do_not_divide_into_groups_are_refused() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(available_engines()["mamba"] is not None, reason=str(available_engines()["mamba"]))
 @pytest.mark.parametrize("case", CASES)
-def test_mamba_agrees_with_the_golden_numbers(
-    golden: dict[str, Tensor], meta: dict[str, Any], case: str
-) -> None:
+def test_mamba_agrees_with_the_golden_numbers(golden: Golden, meta: dict[str, Any], case: str) -> None:
     inputs = {name: golden[f"{case}.{name}"].float().cuda() for name in INPUTS if f"{case}.{name}" in golden}
     dy = golden[f"{case}.dy"].float().cuda()
     for name, value in scan_and_gradients("mamba", inputs, dy, meta[case]["delta_softplus"]).items():
-        expected = golden[f"{case}.{name}"]
-        assert (value.cpu() - expected).abs().max() <= 2e-5 * expected.abs().max(), name
+        golden.check(f"{case}.{name}", value.cpu(), atol=2e-5 * golden.largest(f"{case}.{name}"))

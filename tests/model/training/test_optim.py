@@ -1,9 +1,7 @@
-"""Steps against golden/ast_sam/sam_mlp.json and sam_mlp.safetensors, and against steps by hand."""
+"""Steps against golden/ast_sam/sam_mlp, and against steps by hand."""
 
-import json
 import math
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
 from model.training.recipe import OptimiserConfig
+from tests.goldens import Golden, facts
 
 CASES = (
     "sgd",
@@ -42,19 +40,17 @@ class Perceptron(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def cases(shared: Path) -> dict[str, Any]:
-    return json.loads((shared / "golden/ast_sam/sam_mlp.json").read_text())["cases"]
+def cases() -> dict[str, Any]:
+    return facts("ast_sam/sam_mlp")["cases"]
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> dict[str, Tensor]:
-    return load_file(shared / "golden/ast_sam/sam_mlp.safetensors")
+def golden() -> Golden:
+    return Golden("ast_sam/sam_mlp")
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_three_steps_match_the_golden_ones(
-    cases: dict[str, Any], golden: dict[str, Tensor], name: str
-) -> None:
+def test_three_steps_match_the_golden_ones(cases: dict[str, Any], golden: Golden, name: str) -> None:
     case = cases[name]
     base = case["base_options"]
     config = OptimiserConfig(
@@ -72,7 +68,7 @@ def test_three_steps_match_the_golden_ones(
     if case["batch_norm"]:
         start.append(("init_bn/", model))
     for prefix, module in start:
-        tensors = {key.removeprefix(prefix): value for key, value in golden.items() if key.startswith(prefix)}
+        tensors = golden.under(prefix)
         module.load_state_dict(tensors, strict=False)
     optimiser = build_optimiser(config, model.parameters())
     losses: list[float] = []

@@ -1,12 +1,9 @@
-import json
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -20,18 +17,19 @@ from model.registry import build_backbone
 from model.training.seeds import generator
 from model.training.step import Losses, objective
 from model.variants import DASS_VARIANTS
+from tests.goldens import Golden, facts
 
 FORMS = {"paper": ("paper", "sum"), "reference_code": ("reference", "mean")}
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> dict[str, Tensor]:
-    return load_file(shared / "golden/dass/train_step.safetensors")
+def golden() -> Golden:
+    return Golden("dass/train_step")
 
 
 @pytest.fixture(scope="module")
-def mixes(shared: Path, golden: dict[str, Tensor]) -> list[Mix]:
-    settings = json.loads((shared / "golden/dass/tiny_meta.json").read_text())["train_step"]
+def mixes(golden: Golden) -> list[Mix]:
+    settings = facts("dass/tiny_meta")["train_step"]
     axes: list[tuple[Literal["time", "frequency"], str]] = [("time", "time"), ("frequency", "freq")]
     return [
         Mix(
@@ -43,23 +41,22 @@ def mixes(shared: Path, golden: dict[str, Tensor]) -> list[Mix]:
 
 
 @pytest.fixture
-def model(shared: Path) -> DASS:
+def model() -> DASS:
     tiny = DASS(DASS_VARIANTS["tiny"].depths, DASS_VARIANTS["tiny"].dims)
-    tiny.load_state_dict(load_file(shared / "golden/dass/tiny_state_dict.safetensors"))
+    tiny.load_state_dict(Golden("dass/tiny_state_dict", "dass/tiny_state_dict_layer3"))
     return tiny.double().train()
 
 
 @pytest.fixture
-def projector(golden: dict[str, Tensor]) -> Projector:
+def projector(golden: Golden) -> Projector:
     projector = Projector(128)
-    prefix = "projector."
-    projector.load_state_dict({k.removeprefix(prefix): v for k, v in golden.items() if k.startswith(prefix)})
+    projector.load_state_dict(golden.under("projector."))
     return projector.double().train()
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_three_pass_step_matches_train_step_safetensors(
-    name: str, golden: dict[str, Tensor], mixes: list[Mix], model: DASS, projector: Projector
+def test_a_three_pass_step_matches_the_golden_one(
+    name: str, golden: Golden, mixes: list[Mix], model: DASS, projector: Projector
 ) -> None:
     form, reduction = FORMS[name]
     patch_mix = PatchMixConfig(form=form, reduction=reduction, temperature=0.2)  # pyright: ignore[reportArgumentType]
@@ -74,17 +71,18 @@ def test_a_three_pass_step_matches_train_step_safetensors(
     parameters = dict(model.named_parameters()) | {
         f"projector.{k}": p for k, p in projector.named_parameters()
     }
-    expected = {k.split(".grad.")[1]: v for k, v in golden.items() if k.startswith(f"{name}.grad.")}
+    expected = [key for key in golden if key.startswith(f"{name}.grad.")]
     assert len(expected) == 11
-    for key, value in expected.items():
-        torch.testing.assert_close(parameters[key].grad, value, rtol=0, atol=1e-9)
+    for key in expected:
+        gradient = parameters[key.removeprefix(f"{name}.grad.")].grad
+        assert gradient is not None
+        golden.check(key, gradient, atol=1e-9)
     for key in ("running_mean", "running_var"):
-        after = golden[f"{name}.after.projector.bn.{key}"]
-        torch.testing.assert_close(projector.bn.state_dict()[key], after, rtol=0, atol=1e-9)
+        golden.check(f"{name}.after.projector.bn.{key}", projector.bn.state_dict()[key], atol=1e-9)
 
 
-def test_the_features_of_each_pass_match_train_step_safetensors(
-    golden: dict[str, Tensor], mixes: list[Mix], model: DASS
+def test_the_features_of_each_pass_match_the_golden_ones(
+    golden: Golden, mixes: list[Mix], model: DASS
 ) -> None:
     inputs = golden["input"].double()
     stem = model.stem(inputs)
@@ -93,7 +91,7 @@ def test_the_features_of_each_pass_match_train_step_safetensors(
         torch.testing.assert_close(features, golden[f"paper.features{suffix}"], rtol=0, atol=1e-9)
 
 
-def test_without_mixes_the_loss_is_plain_cross_entropy(golden: dict[str, Tensor], model: DASS) -> None:
+def test_without_mixes_the_loss_is_plain_cross_entropy(golden: Golden, model: DASS) -> None:
     inputs, labels = golden["input"].double(), golden["labels"]
     losses = objective(model, None, inputs, labels, [], PatchMixConfig(axes=()))
     expected = torch.nn.functional.cross_entropy(model(inputs), labels)
@@ -102,7 +100,7 @@ def test_without_mixes_the_loss_is_plain_cross_entropy(golden: dict[str, Tensor]
 
 
 def test_the_weight_of_an_axis_scales_its_contrast(
-    golden: dict[str, Tensor], mixes: list[Mix], model: DASS, projector: Projector
+    golden: Golden, mixes: list[Mix], model: DASS, projector: Projector
 ) -> None:
     patch_mix = PatchMixConfig(weight_time=0.5, weight_frequency=0.0)
     losses = objective(model, projector, golden["input"].double(), golden["labels"], mixes, patch_mix)
