@@ -32,6 +32,7 @@ class UserError(Exception):
         ├── TrackingAuthError              its administrator
         ├── TrackingBackendError           its database
         ├── GpuSharingError                a recipe of which no unit fits on a device
+        ├── NoConfigurationError           a configuration that a study does not have
         ├── ExportError                    a study with nothing to export
         └── InterruptedStudyError          a study that was stopped, and can go on
     """

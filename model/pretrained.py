@@ -107,9 +107,16 @@ def find_checkpoint(source: str) -> Path:
         raise PretrainedError(
             f"{source}: the folder holds no checkpoint; expected {' or '.join(HUB_FILES)} in it"
         )
-    if not HUB_ID.fullmatch(source) or path.suffix in {".pth", ".pt", ".bin", ".ckpt", ".safetensors"}:
+    if not is_hub_id(source):
         raise PretrainedError(f"{source}: no such file; expected a checkpoint file or a hub id `author/name`")
     return _from_hub(source)
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether `source` means a repository `author/name` of the Hugging Face hub, and no file or folder."""
+    path = Path(source).expanduser()
+    named_like_a_file = path.suffix in {".pth", ".pt", ".bin", ".ckpt", ".safetensors"}
+    return HUB_ID.fullmatch(source) is not None and not named_like_a_file and not path.exists()
 
 
 def checkpoint_sha256(path: Path) -> str:

@@ -17,7 +17,7 @@ FLOORS = [
     {"sweep.execution", "sweep.simulation", "sweep.machine"},
     {"sweep.report"},
     {"sweep.driver"},
-    {"sweep.commands"},
+    {"sweep.api", "sweep.commands"},
     {"sweep.cli"},
 ]
 """A package imports from floors above it in this list, never from its own or one below."""

@@ -33,7 +33,7 @@ def simulate(
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.simulation_table import simulation_table
     from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
-    from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
+    from sweep.simulation.recorded_curves import RecordedCurves, recorded_study
     from sweep.simulation.simulate import simulate as simulate_study
 
     if recorded is not None and world:
@@ -41,11 +41,7 @@ def simulate(
     source = StudyFolder.open(studies, recorded) if recorded is not None else None
     config = read_study(space or (source and source.study_file), overrides(settings or []))
     if source is not None:
-        past = source.config().space
-        recording = RecordedStudy(
-            source.board(), lambda values: past.recipe(values).epochs, source.name, config.seeds
-        )
-        curves = partial(RecordedCurves, recording)
+        curves = partial(RecordedCurves, recorded_study(source, config.seeds))
     else:
         made_up = parse(WorldConfig, overrides(world or []), "--world")
         curves = partial(SyntheticCurves, made_up, config.space)

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from data.settings import Config, ConfigError, parse, read_yaml
 from model.scan_engines import DEVICES
+from model.training.recipe import Recipe
 from sweep.config.overrides import override
 from sweep.config.parameters import Parameter, Value
 from sweep.config.search_space import SearchSpace
@@ -177,6 +178,18 @@ class StudyConfig(Config):
         with contextlib.suppress(ConfigError):
             update["recipe"] = self.space.recipe({}).model_dump(mode="json")
         return self.model_copy(update=update)
+
+    def any_recipe(self) -> Recipe:
+        """Choose a recipe that shows on what the study rests: the fixed settings, or else the first enqueued point's.
+
+        Raises ConfigError when the fixed settings alone are no recipe, and no point is enqueued.
+        """
+        try:
+            return self.space.recipe({})
+        except ConfigError:
+            if not self.enqueue:
+                raise
+            return self.space.recipe(self.space.active(self.enqueue[0]))
 
     @cached_property
     def space(self) -> SearchSpace:

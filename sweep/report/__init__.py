@@ -2,6 +2,7 @@
 
 leaderboard         configurations by mean score, and why the others stopped
 status              who runs a study, what it did, and what it spent
+frames              a study as pandas tables, for Python
 device_time         device time of each unit: kept and lost
 confusion_table     a confusion matrix and the rates that follow from it
 dataset_table       the cycles of a data set, and what of ICBHI is missing

@@ -27,15 +27,9 @@ def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str,
         table.add_column(field.replace(".", ".\n").replace("_", "_\n"))
     table.add_column("state", no_wrap=True)
     front = set(board.scores.front(objectives)) if len(objectives) > 1 else set()
-    ranking = board.ranking()
-    ranked = {configuration.number for configuration in ranking}
-    rest = sorted(
-        (configuration for configuration in board.configurations if configuration.number not in ranked),
-        key=lambda configuration: -_so_far(configuration),
-    )
-    for rank, configuration in enumerate([*ranking, *rest][:rows], start=1):
+    for rank, configuration in best_first(board)[:rows]:
         table.add_row(
-            str(rank) if configuration.number in ranked else "",
+            "" if rank is None else str(rank),
             str(configuration.number),
             *(_percent(configuration, rate) for rate in ("score", "sensitivity", "specificity")),
             str(len(configuration.units_in(State.FINISHED))),
@@ -43,9 +37,33 @@ def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str,
                 written(configuration.values[field]) if field in configuration.values else ""
                 for field in fields
             ),
-            _state(configuration, board) + (", Pareto front" if configuration.number in front else ""),
+            state_of(configuration, board) + (", Pareto front" if configuration.number in front else ""),
         )
     return table
+
+
+def best_first(board: Board) -> list[tuple[int | None, Configuration]]:
+    """Rank (from 1) and configuration: those with all their seeds by mean score; then the others, without a rank."""
+    ranking = board.ranking()
+    ranked = {configuration.number for configuration in ranking}
+    rest = sorted(
+        (configuration for configuration in board.configurations if configuration.number not in ranked),
+        key=lambda configuration: -_so_far(configuration),
+    )
+    return [*enumerate(ranking, start=1), *((None, configuration) for configuration in rest)]
+
+
+def state_of(configuration: Configuration, board: Board) -> str:
+    """Say in a word or two how a configuration stands: `complete`, `running`, `pruned, epoch 3`."""
+    fate = configuration.fate(board.seeds)
+    for unit in configuration.units.values():
+        if unit.state is State.PRUNED:
+            return f"pruned, epoch {len(unit.curve)}"
+        if unit.state is State.FAILED:
+            return f"failed, seed {unit.seed}"
+    if fate is not Fate.OPEN:
+        return str(fate)
+    return "running" if configuration.units_in(State.RUNNING) else "open"
 
 
 def written(value: Any) -> str:
@@ -70,18 +88,6 @@ def _percent(configuration: Configuration, rate: str) -> str:
     if summary is None:
         return ""
     return f"{100 * summary.mean:.1f}" + ("" if summary.sd is None else f" ± {100 * summary.sd:.1f}")
-
-
-def _state(configuration: Configuration, board: Board) -> str:
-    fate = configuration.fate(board.seeds)
-    for unit in configuration.units.values():
-        if unit.state is State.PRUNED:
-            return f"pruned, epoch {len(unit.curve)}"
-        if unit.state is State.FAILED:
-            return f"failed, seed {unit.seed}"
-    if fate is not Fate.OPEN:
-        return str(fate)
-    return "running" if configuration.units_in(State.RUNNING) else "open"
 
 
 def failures(board: Board) -> list[str]:

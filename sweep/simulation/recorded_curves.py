@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from data.settings import ConfigError
+from sweep.folder.study_folder import StudyFolder
 from sweep.simulation.made_up_curves import generator, point_key
 from sweep.study.board import Board
 from sweep.study.score_table import METRICS
@@ -61,6 +62,15 @@ class RecordedStudy:
             "configuration's mean and what another one's seed differed by; a true score is drawn towards the mean "
             "of all by as much as the seeds leave open"
         )
+
+
+def recorded_study(folder: StudyFolder, seeds: Sequence[int] | None = None) -> RecordedStudy:
+    """Read the curves of the study in a folder; `seeds`: of the study that is simulated, else those of the recorded one.
+
+    Raises ConfigError when no unit has finished.
+    """
+    space = folder.config().space
+    return RecordedStudy(folder.board(), lambda values: space.recipe(values).epochs, folder.name, seeds)
 
 
 class RecordedCurves:

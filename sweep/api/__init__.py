@@ -1,0 +1,5 @@
+"""The door for Python: what `import sweep` offers beside the command line.
+
+functions  read_study, plan, run, open, simulate
+study      a study as a Python object: tables, the best configuration, events
+"""

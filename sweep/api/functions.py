@@ -1,0 +1,104 @@
+"""The functions of `import sweep`. Each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.api.study import Study
+from sweep.config import study_config
+from sweep.config.study_config import StudyConfig
+from sweep.folder.study_folder import StudyFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sweep.driver.plan import Plan
+
+STUDIES = "studies"
+"""Where studies lie unless another folder is named, seen from the working directory."""
+
+
+def read_study(path: Path | str, /, **settings: Any) -> StudyConfig:
+    """Read a study file, with settings in place of its own.
+
+    Settings are fields of a study file, `data="ICBHI", budget={"configurations": 40}`, also by dotted name:
+    `**{"budget.configurations": 40}`. Raises ConfigError, naming file, field and what would be right.
+    """
+    if isinstance(settings.get("data"), Path):
+        settings["data"] = str(settings["data"])
+    return study_config.read_study(Path(path), settings)
+
+
+def run(config: StudyConfig, name: str, *, studies: Path | str = STUDIES, address: str = "local") -> Study:
+    """Run a study to its end, as `respsweep run --name` does; blocks, and returns the study.
+
+    A study that is there already under this name goes on where it stopped. Ctrl-C halts it once the running epochs are
+    saved. `studies`: a folder, or a place on an object store (`s3://bucket/lab`). `address`: `local` trains on this
+    machine, `auto` on the Ray cluster that it belongs to.
+
+    Raises ConfigError, DataError or another UserError, before anything has run, for what cannot run;
+    InterruptedStudyError when the study was stopped, and ExportError when no configuration finished all its seeds.
+    """
+    from sweep.driver.run import run_study
+
+    return Study(run_study(config, StudyFolder.find(studies, name), address))
+
+
+def open(name: str, *, studies: Path | str = STUDIES) -> Study:
+    """Open a study that exists, running or not; `studies` is a folder or a place on an object store.
+
+    Raises FolderError, naming the studies that there are, for an unknown one; StorageError for a store that is away.
+    """
+    return Study(StudyFolder.open(studies, name))
+
+
+def plan(
+    config: StudyConfig,
+    workers: int = 1,
+    *,
+    epoch_seconds: float | None = None,
+    recorded: Study | None = None,
+    repeats: int = 5,
+) -> Plan:
+    """Say what a study would cost on `workers` units at a time, and what is missing; starts and writes nothing.
+
+    The study is simulated `repeats` times, on the learning curves that the study `recorded` reported, or on made-up
+    curves. Hours need the time of an epoch on a worker: that of `recorded`, or `epoch_seconds`. Raises ConfigError when
+    the study cannot come to the points that have curves.
+    """
+    from sweep.driver.plan import plan_study
+
+    folder = None if recorded is None else recorded.folder
+    return plan_study(config, workers, epoch_seconds=epoch_seconds, recorded=folder, repeats=repeats)
+
+
+def simulate(
+    config: StudyConfig,
+    workers: int = 1,
+    repeats: int = 20,
+    *,
+    recorded: Study | None = None,
+    world: dict[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Play a study on learning curves instead of training: what would it cost, what would it find?
+
+    `workers`: units at a time. The curves are those that the study `recorded` reported, or made up by the settings
+    `world` (`{"seed_sd": 0.008}`; fields of `sweep.simulation.made_up_curves.WorldConfig`). Returns a table with a row
+    for each simulated study, see `sweep.report.frames.simulation_frame`. Raises ConfigError for settings or points that
+    do not fit.
+    """
+    from data.settings import ConfigError, parse
+    from sweep.report.frames import simulation_frame
+    from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
+    from sweep.simulation.recorded_curves import RecordedCurves, recorded_study
+    from sweep.simulation.simulate import simulate
+
+    if recorded is not None and world:
+        raise ConfigError("world makes curves up, and recorded takes those of a study; give one of them")
+    if recorded is not None:
+        curves = partial(RecordedCurves, recorded_study(recorded.folder, config.seeds))
+    else:
+        curves = partial(SyntheticCurves, parse(WorldConfig, world or {}, "world"), config.space)
+    return simulation_frame(simulate(config, curves, workers, repeats))

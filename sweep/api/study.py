@@ -1,0 +1,141 @@
+"""A study as a Python object: what `sweep.run` and `sweep.open` return."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.errors import UserError
+from model.training.recipe import Recipe
+from sweep.config.study_config import StudyConfig
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.board import Board
+from sweep.study.events import Event
+from sweep.study.score_table import METRICS
+from sweep.study.units import Configuration, Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class NoConfigurationError(UserError):
+    """A configuration that a study does not have, or no best one yet."""
+
+
+@dataclass(frozen=True)
+class ConfigurationResult:
+    """A configuration of a study: its number, its searched values by dotted field, and its whole recipe.
+
+    `metrics`: mean, sample standard deviation and number of seeds of each validation metric, over the seeds that were
+    trained to their end; empty while there is none.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    recipe: Recipe
+    metrics: Mapping[str, Summary]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study in its folder. Each call reads what has happened until now, also while another process runs the study.
+
+    Of a study on an object store the files are those of when it was opened, or last refreshed.
+    """
+
+    folder: StudyFolder
+
+    def __repr__(self) -> str:
+        return f"Study({self.place!r})"
+
+    @property
+    def name(self) -> str:
+        """The study's name among the others."""
+        return self.folder.name
+
+    @property
+    def place(self) -> str:
+        """Path or URI of the study."""
+        return self.folder.place
+
+    @property
+    def config(self) -> StudyConfig:
+        """The study's settings, with every default written out."""
+        return self.folder.config()
+
+    @property
+    def state(self) -> str:
+        """`running`, `its driver died`, or why the study stopped: `over` when there is nothing left to do."""
+        if self.folder.lock().held_by() is not None:
+            return "running"
+        return self._board().stopped or "its driver died"
+
+    def refresh(self) -> None:
+        """Fetch what has come to an object store since. Raises StorageError when it does not answer."""
+        self.folder.pull()
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return a table of configurations, best first; its columns: `sweep.report.frames.leaderboard_frame`."""
+        from sweep.report.frames import leaderboard_frame
+
+        return leaderboard_frame(self._board(), self.config.objectives)
+
+    def curves(self) -> pd.DataFrame:
+        """Return a table of epochs, a row for each epoch of each unit: `configuration`, `seed`, `epoch`, `score`, ..."""
+        from sweep.report.frames import curves_frame
+
+        return curves_frame(self._board())
+
+    def units(self) -> pd.DataFrame:
+        """Return a table of units: `configuration`, `seed`, `state`, `epochs`, `seconds`, `reason`, ..."""
+        from sweep.report.frames import units_frame
+
+        return units_frame(self._board(), time.time())
+
+    def best(self) -> ConfigurationResult:
+        """Return the configuration with the best mean score among those that have finished all seeds.
+
+        Raises NoConfigurationError while there is none.
+        """
+        board = self._board()
+        best = board.best()
+        if best is None:
+            raise NoConfigurationError(
+                f"{self.place}: no configuration has finished all {len(board.seeds)} seeds, so there is no best one"
+            )
+        return self._result(best)
+
+    def configuration(self, number: int) -> ConfigurationResult:
+        """Return a configuration by its number. Raises NoConfigurationError when the study has none with that number."""
+        for configuration in self._board().configurations:
+            if configuration.number == number:
+                return self._result(configuration)
+        raise NoConfigurationError(f"{self.place}: there is no configuration {number}")
+
+    def events(self) -> list[Event]:
+        """Return all that happened, in order: the journal, as classes of `sweep.study.events`."""
+        return self.folder.events()
+
+    def export(self, path: Path | str | None = None, configuration: int | None = None) -> Path:
+        """Write the best configuration, or the one with a number, as a recipe with its provenance; return the file.
+
+        The default is `best.yaml` in the study's folder. Raises ExportError for a configuration without all its seeds.
+        """
+        from sweep.driver.run import export
+
+        return export(self.folder, None if path is None else Path(path), configuration)
+
+    def _board(self) -> Board:
+        return self.folder.board()
+
+    def _result(self, configuration: Configuration) -> ConfigurationResult:
+        summaries = {metric: configuration.summary(metric) for metric in METRICS}
+        return ConfigurationResult(
+            configuration.number,
+            configuration.values,
+            self.config.space.recipe(configuration.values),
+            {metric: summary for metric, summary in summaries.items() if summary is not None},
+        )

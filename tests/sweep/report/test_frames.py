@@ -1,0 +1,80 @@
+import math
+from typing import Any
+
+import pytest
+
+from sweep.report.frames import curves_frame, leaderboard_frame, simulation_frame, units_frame
+from sweep.simulation.simulate import Outcome, Simulation
+from sweep.study.board import Board
+from sweep.study.events import StudyStarted, UnitFailed
+from tests.sweep.histories import added, reported, trained
+
+
+def board() -> Board:
+    events = [
+        StudyStarted((1, 2)),
+        *added(0, 1, 2),
+        *trained(0, 1, 0.4, 0.5, train_loss=1.5),
+        *trained(1, 1, 0.6),
+        *trained(1, 2, 0.8),
+        *reported(2, 1, 0.9),
+        UnitFailed(2, 1, "out of luck"),
+    ]
+    return Board(events=events)
+
+
+def column(frame: Any, name: str) -> list[Any]:
+    return frame[name].tolist()
+
+
+def test_the_leaderboard_has_a_row_for_each_configuration_best_first() -> None:
+    frame = leaderboard_frame(board())
+    assert column(frame, "configuration") == [1, 0, 2]
+    assert frame["rank"].isna().tolist() == [False, True, True]
+    assert frame["score"][0] == pytest.approx(0.7)
+    assert frame["score_sd"][0] == pytest.approx(0.1 * math.sqrt(2))
+    assert math.isnan(frame["score_sd"][1])
+    assert column(frame, "seeds") == [2, 1, 0]
+    assert column(frame, "state") == ["complete", "open", "failed, seed 1"]
+    assert column(frame, "patch_mix.beta") == [1.0, 0.0, 2.0]
+    assert "pareto" not in frame
+
+
+def test_with_two_objectives_the_pareto_front_is_marked() -> None:
+    frame = leaderboard_frame(board(), ("sensitivity", "specificity"))
+    assert column(frame, "pareto") == [True, False, False]
+
+
+def test_curves_have_a_row_for_each_epoch() -> None:
+    frame = curves_frame(board())
+    assert frame[["configuration", "seed", "epoch"]].values.tolist() == [
+        [0, 1, 1],
+        [0, 1, 2],
+        [1, 1, 1],
+        [1, 2, 1],
+        [2, 1, 1],
+    ]
+    assert column(frame, "score") == [0.4, 0.5, 0.6, 0.8, 0.9]
+    assert frame["train_loss"].notna().tolist() == [True, True, False, False, False]
+
+
+def test_units_say_how_they_ended() -> None:
+    frame = units_frame(board(), now=0.0)
+    assert column(frame, "state") == ["finished", "finished", "finished", "failed"]
+    assert column(frame, "epochs") == [2, 1, 1, 1]
+    assert frame["selected_epoch"].isna().tolist() == [False, False, False, True]
+    assert column(frame, "reason")[-1] == "out of luck"
+
+
+def test_tables_of_nothing_have_their_columns() -> None:
+    assert list(curves_frame(Board()).columns[:4]) == ["configuration", "seed", "epoch", "score"]
+    assert "score_sd" in leaderboard_frame(Board())
+    assert "reason" in units_frame(Board(), now=0.0)
+
+
+def test_simulations_have_a_row_for_each_repeat_of_each_arm() -> None:
+    outcome = Outcome(2, 4, 12, 1.0, 0.5, 0.6, 0.0, 1.0, 0.0)
+    frame = simulation_frame(Simulation("listed", 2, [outcome, outcome], [outcome, outcome]))
+    assert frame[["repeat", "stops"]].values.tolist() == [[0, True], [1, True], [0, False], [1, False]]
+    assert column(frame, "hours") == [0.5] * 4
+    assert frame.attrs["note"] == "listed"

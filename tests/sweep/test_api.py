@@ -1,0 +1,132 @@
+"""`import sweep` as people use it: what it costs to import, and a study from its file to its best recipe."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+import sweep
+from data.errors import UserError
+from data.settings import ConfigError
+from model.training.recipe import Recipe
+from sweep.api.study import NoConfigurationError
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.events import Event, StudyStarted, StudyStopped
+from sweep.study.journal import Journal
+from tests.studies import tiny_study
+from tests.sweep.histories import added, reported, trained
+
+HEAVY = ("torch", "ray", "mlflow", "optuna", "pandas", "scipy", "numpy", "pydantic")
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(tiny_study(1, budget={"configurations": 2})))
+    return path
+
+
+def with_history(study_file: Path, *events: Event) -> sweep.Study:
+    """A study of this file in whose journal the events stand."""
+    folder = StudyFolder.at("studies", "first").create(sweep.read_study(study_file))
+    journal = Journal(folder.journal)
+    for event in events:
+        journal.write(event)
+    journal.close()
+    return sweep.open("first")
+
+
+HISTORY = [
+    StudyStarted((1, 2)),
+    *added(0, **{"patch_mix.temperature": 0.1}),
+    *added(1, **{"patch_mix.temperature": 0.2}),
+    *trained(0, 1, 0.5, 0.6),
+    *trained(0, 2, 0.7),
+    *reported(1, 1, 0.9),
+]
+
+
+def test_the_import_is_light_and_sets_nothing() -> None:
+    code = (
+        "import os, sys; before = dict(os.environ); import sweep; "
+        f"print([name for name in {HEAVY} if name in sys.modules], dict(os.environ) == before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "[] True"
+
+
+def test_each_name_is_there_and_no_other() -> None:
+    assert dir(sweep) == sorted(sweep.__all__)
+    for name in sweep.__all__:
+        assert getattr(sweep, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'runn'"):
+        sweep.runn  # noqa: B018
+
+
+def test_a_study_file_is_read_with_other_settings(study_file: Path) -> None:
+    config = sweep.read_study(str(study_file), data="breaths", **{"budget.configurations": 40})
+    assert (config.data, config.budget.configurations) == ("breaths", 40)
+    assert sweep.read_study(study_file, budget={"units": 8}).budget.units == 8
+    with pytest.raises(sweep.UserError, match=r"budget\.unit: no such field; did you mean budget\.units"):
+        sweep.read_study(study_file, **{"budget.unit": 8})
+
+
+def test_a_study_runs_and_gives_its_best_recipe(study_file: Path) -> None:
+    study = sweep.run(sweep.read_study(study_file, **{"budget.configurations": 1}), name="first")
+    assert (study.name, study.place, study.state) == ("first", "studies/first", "over")
+    assert study.leaderboard()["seeds"].tolist() == [2]
+    assert study.curves()[["configuration", "seed", "epoch"]].values.tolist() == [[0, 1, 1], [0, 2, 1]]
+    best = study.best()
+    assert isinstance(best.recipe, Recipe)
+    assert best.recipe.patch_mix.temperature == best.values["patch_mix.temperature"]
+    assert best.metrics["score"].seeds == 2
+    assert yaml.safe_load(study.export().read_text())["provenance"]["configuration"] == 0
+
+
+def test_a_study_is_looked_at_while_it_is_under_way(study_file: Path) -> None:
+    study = with_history(study_file, *HISTORY)
+    assert study.state == "its driver died"
+    assert study.config.seeds == (1, 2)
+    assert study.best().number == 0
+    assert study.best().metrics["score"].mean == pytest.approx(0.65)
+    assert study.configuration(1).metrics == {}
+    assert [type(event) for event in study.events()[:1]] == [StudyStarted]
+    assert study.units()["state"].tolist() == ["finished", "finished", "running"]
+    with pytest.raises(NoConfigurationError, match="there is no configuration 2"):
+        study.configuration(2)
+
+
+def test_without_a_finished_configuration_there_is_no_best_one(study_file: Path) -> None:
+    study = with_history(study_file, StudyStarted((1, 2)), StudyStopped("halted"))
+    assert study.state == "halted"
+    assert len(study.leaderboard()) == 0
+    with pytest.raises(UserError, match="no configuration has finished all 2 seeds"):
+        study.best()
+
+
+def test_an_unknown_study_names_those_that_exist(study_file: Path) -> None:
+    with_history(study_file)
+    with pytest.raises(sweep.UserError, match="no study 'frist' in studies/; there are first"):
+        sweep.open("frist")
+
+
+def test_a_study_is_simulated_on_made_up_and_on_recorded_curves(study_file: Path) -> None:
+    config = sweep.read_study(study_file)
+    made_up = sweep.simulate(config, workers=2, repeats=2, world={"seed_sd": 0.008})
+    assert isinstance(made_up, pd.DataFrame)
+    assert made_up["stops"].tolist() == [True, True, False, False]
+    assert made_up["units"].tolist() == [4, 4, 4, 4]
+    assert "0.8 between seeds" in made_up.attrs["note"]
+    past = with_history(study_file, *HISTORY)
+    assert "curves of study first" in sweep.simulate(config, repeats=1, recorded=past).attrs["note"]
+    with pytest.raises(ConfigError, match="give one of them"):
+        sweep.simulate(config, recorded=past, world={"seed_sd": 0.008})
