@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_layers import FLOORS
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_YET_WRAPPED = {"cluster.md", "mlflow.md"}
 FOLDERS = ("benchmarks", "data", "docs", "examples", "model", "search_spaces", "sweep", "tests")
 AT_THE_TOP = re.compile(r"Makefile|cluster\.yaml|pyproject\.toml|requirements[\w-]*\.lock")
 LISTED_BY_FILE = ("data", "model", "model/selective_scan", "model/training")
@@ -63,8 +64,6 @@ def test_every_relative_link_resolves(document: Path) -> None:
 
 @documents
 def test_lines_outside_tables_and_code_have_at_most_100_columns(document: Path) -> None:
-    if document.name in NOT_YET_WRAPPED:
-        pytest.skip("not wrapped yet")
     long = [line for line, in_code in lines_of(document) if len(line) > 100 and not in_code]
     assert [line for line in long if not line.startswith("|")] == []
 
@@ -84,6 +83,13 @@ def test_the_readme_lists_each_file_of_data_and_model_and_each_package_of_sweep(
     expected |= {f"sweep/{path.parent.name}/" for path in (ROOT / "sweep").glob("*/__init__.py")}
     expected -= {path for path in expected if path.endswith("__init__.py")}
     assert {name for name in listed if name.split("/")[0] in ("data", "model", "sweep")} == expected
+
+
+def test_the_picture_of_floors_is_what_the_layer_test_holds() -> None:
+    picture = (ROOT / "docs" / "code.md").read_text(encoding="utf-8").split("## Floors")[1].split("```")[1]
+    name = re.compile(r"(?:^| {3})((?:data|model|sweep)[.\w]*)(?= {3}|$)")
+    rows = [set(name.findall(line)) for line in picture.splitlines()]
+    assert [row for row in rows if row] == FLOORS
 
 
 @pytest.mark.parametrize(
