@@ -28,7 +28,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        cut_torn_line(path)
+        _cut_torn_line(path)
         self._path = path
         self._file = path.open("ab")
         if not self._file.tell():
@@ -36,6 +36,7 @@ class Journal:
 
     def write(self, event: Event) -> None:
         content = {"event": type(event).__name__, **asdict(event)}
+        # Most samplers have none, and lines are read by people.
         if not content.get("sampler_state", True):
             del content["sampler_state"]
         self._append(content, to_disk=not isinstance(event, EpochReported))
@@ -54,7 +55,7 @@ class Journal:
             raise OSError(error.errno, error.strerror, str(self._path)) from error
 
 
-def cut_torn_line(path: Path) -> None:
+def _cut_torn_line(path: Path) -> None:
     """Cut a torn last line, which a crash left, off a file of lines, so that it does not begin the next line."""
     if not path.exists():
         return

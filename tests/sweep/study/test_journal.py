@@ -35,6 +35,12 @@ VALUES = st.one_of(
 )
 
 
+STATES = st.dictionaries(
+    st.sampled_from(["trial", "study"]),
+    st.dictionaries(st.text(), st.one_of(st.integers(), st.text(), st.lists(st.integers())), max_size=2),
+)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
     """Events that can happen one after the other."""
@@ -54,7 +60,7 @@ def possible(draw: st.DrawFn, board: Board) -> list[Event]:
     values = draw(st.dictionaries(st.text(), VALUES, max_size=3))
     events: list[Event] = [
         StudyStopped(draw(st.text()), at=at),
-        ConfigurationAdded(len(board.configurations), values, at=at),
+        ConfigurationAdded(len(board.configurations), values, draw(STATES), at=at),
     ]
     for configuration in board.configurations:
         number = configuration.number
