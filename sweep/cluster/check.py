@@ -62,14 +62,14 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """How many findings there are, and what was checked, in a line."""
+        """Say in a line how many findings there are, and what was checked."""
         counts = {"error": self.errors, "warning": len(self.findings) - self.errors}
         written = [f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items()]
         return f"{', '.join(written) if self.findings else 'fine'}; checked: {', '.join(self.checked)}"
 
 
 def check_cluster_file(path: Path, surroundings: Surroundings) -> Report:
-    """Every finding about the file at `path`. Nothing is started and no network is used.
+    """Find what is wrong with the file at `path`. Nothing is started and no network is used.
 
     Raises ConfigError when the file cannot be read, repeats a key, or is neither for `ray up` nor for KubeRay.
     """
@@ -87,7 +87,7 @@ def check_cluster_file(path: Path, surroundings: Surroundings) -> Report:
 
 
 def read_cluster_file(path: Path) -> ClusterFile:
-    """The cluster that a file describes. Raises ConfigError as `check_cluster_file` does."""
+    """Read the cluster that a file describes. Raises ConfigError as `check_cluster_file` does."""
     documents = read_yaml_documents(path)
     mappings = [document for document in documents if isinstance(document, dict)]
     if any(is_kuberay(document) for document in mappings):

@@ -35,7 +35,7 @@ GCP_CPU_TYPE = re.compile(
 
 
 def aws_machine(instance_type: str) -> Capacity:
-    """What an EC2 instance type has; the name of a size tells the CPUs (`Nxlarge` has 4N). Nothing if EC2 has none such.
+    """Tell what an EC2 instance type has; a size names the CPUs (`Nxlarge` has 4N). Nothing for a type unknown to EC2.
 
     Source: https://aws.amazon.com/ec2/instance-types/
     """
@@ -51,7 +51,7 @@ def aws_machine(instance_type: str) -> Capacity:
 
 
 def gcp_machine(machine_type: str, node_config: dict[str, Any]) -> Capacity:
-    """What a Compute Engine machine type has, with the accelerators added to it.
+    """Tell what a Compute Engine machine type has, with the accelerators added to it.
 
     Source: https://cloud.google.com/compute/docs/machine-resource
     """
@@ -69,7 +69,7 @@ def gcp_machine(machine_type: str, node_config: dict[str, Any]) -> Capacity:
 
 @cache
 def aws_types() -> frozenset[str]:
-    """Names of EC2's instance types, as the API model that comes with botocore lists them; empty without botocore."""
+    """List the names of EC2's instance types, from the API model that comes with botocore; empty without botocore."""
     found = importlib.util.find_spec("botocore")
     models = [Path(place) / "data" / "ec2" for place in (found and found.submodule_search_locations) or ()]
     newest = max((path for model in models for path in model.glob("*/service-2.json.gz")), default=None)

@@ -78,26 +78,26 @@ class ClusterFile:
 
     @property
     def calls(self) -> list[tuple[Command, shell.Call]]:
-        """Every call of a program, with the command that holds it."""
+        """Yield every call of a program, with the command that holds the call."""
         return [(command, call) for command in self.commands for call in shell.calls(command.text)]
 
     def calls_of(self, program: str, *arguments: str) -> list[tuple[Command, shell.Call]]:
-        """The calls that begin with `program` and `arguments`, with the command that holds each."""
+        """Yield the calls that begin with `program` and `arguments`, each with the command that holds it."""
         return [(command, call) for command, call in self.calls if call.is_call_of(program, *arguments)]
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """`value` if it is a mapping, else an empty mapping: Ray's validation finds what is of the wrong type."""
+    """Return `value` if it is a mapping, else an empty one: Ray's validation finds what is of the wrong type."""
     return {str(key): content for key, content in value.items()} if isinstance(value, dict) else {}
 
 
 def items(value: Any) -> list[Any]:
-    """`value` if it is a list, else an empty list."""
+    """Return `value` if it is a list, else an empty list."""
     return value if isinstance(value, list) else []
 
 
 def leaves(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that is neither list nor mapping, with its key path."""
+    """Yield every value that is neither list nor mapping, with its key path."""
     if isinstance(value, dict):
         for key, content in value.items():
             yield from leaves(content, f"{where}.{key}" if where else str(key))

@@ -10,7 +10,7 @@ from typing import Literal
 class Finding:
     """A thing to change in a cluster file; no field holds a secret. `where` is the path of a key: `setup_commands.2`.
 
-    `quote`: how the command at `where` begins, since nobody counts commands.
+    `quote` is how the command at `where` begins, since nobody counts commands.
     """
 
     level: Literal["error", "warning"]
@@ -21,10 +21,10 @@ class Finding:
 
 
 def error(where: str, found: str, wanted: str) -> Finding:
-    """A finding with which the cluster would not start, not train, lose results, or let others in."""
+    """Make a finding with which the cluster would not start, not train, lose results, or let others in."""
     return Finding("error", where, found, wanted)
 
 
 def warning(where: str, found: str, wanted: str) -> Finding:
-    """A finding that may be meant so, or that only the owner of the file can judge."""
+    """Make a finding that may be meant so, or that only the owner of the file can judge."""
     return Finding("warning", where, found, wanted)

@@ -19,7 +19,7 @@ def is_kuberay(document: Any) -> bool:
 
 
 def kuberay_file(path: Path, documents: Sequence[dict[str, Any]]) -> ClusterFile:
-    """A view of the first RayJob or RayCluster among `documents`; parts of the wrong type are left out of it."""
+    """Read the first RayJob or RayCluster among `documents`; parts of the wrong type are left out."""
     resource = next(document for document in documents if is_kuberay(document))
     spec, cluster, root = mapping(resource.get("spec")), mapping(resource.get("spec")), "spec."
     if resource.get("kind") == "RayJob":
@@ -44,7 +44,7 @@ def kuberay_file(path: Path, documents: Sequence[dict[str, Any]]) -> ClusterFile
 
 
 def groups(root: str, cluster: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], bool]]:
-    """Groups of pods in a RayCluster's spec, the head's first: key path, content, and whether it is the head's."""
+    """Yield the groups of pods in a RayCluster's spec, the head's first: key path, content, whether it is the head's."""
     workers = [mapping(group) for group in items(cluster.get("workerGroupSpecs"))]
     return [
         (f"{root}headGroupSpec", mapping(cluster.get("headGroupSpec")), True),
@@ -57,7 +57,7 @@ def pod_spec(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def containers(group: dict[str, Any]) -> list[dict[str, Any]]:
-    """The containers of a group's pods; the first one runs Ray."""
+    """List the containers of a group's pods; the first container runs Ray."""
     return [mapping(container) for container in items(pod_spec(group).get("containers"))]
 
 
@@ -93,7 +93,7 @@ def _node_type(where: str, group: dict[str, Any], is_head: bool) -> NodeType:
 
 
 def _quantity(value: Any) -> float | None:
-    """A Kubernetes quantity of CPUs or GPUs (`8`, "500m") as a number."""
+    """Turn a Kubernetes quantity of CPUs or GPUs (`8`, "500m") into a number."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(m?)", str(value))
     return float(found[1]) / (1000 if found[2] else 1) if found else None
 
@@ -106,7 +106,7 @@ def _is_spot(spec: dict[str, Any]) -> bool:
 
 
 def _shared_mounts(group: dict[str, Any]) -> frozenset[str]:
-    """Where the Ray container mounts a volume that outlives its pod."""
+    """List where the Ray container mounts volumes that outlive its pod."""
     shared = {
         mapping(volume).get("name")
         for volume in items(pod_spec(group).get("volumes"))

@@ -19,11 +19,11 @@ COMMANDS = {
 }
 """The lists of commands, and whether they run on the head and on workers."""
 MODEL_KEYS = {"aws": "InstanceType", "gcp": "machineType"}
-"""Where node_config names the machine type."""
+"""The field in which node_config names the machine type, by provider."""
 
 
 def launcher_file(path: Path, content: dict[str, Any]) -> ClusterFile:
-    """A view of a launcher file; parts of the wrong type are left out of it."""
+    """Read a launcher file; parts of the wrong type are left out."""
     provider = str(mapping(content.get("provider")).get("type", ""))
     return ClusterFile(
         path=path,

@@ -31,11 +31,11 @@ class Call:
         return PurePosixPath(self.words[0]).name
 
     def is_call_of(self, program: str, *arguments: str) -> bool:
-        """Whether it calls `program` with these words first."""
+        """Whether this is a call of `program` with these words first."""
         return self.program == program and self.words[1 : 1 + len(arguments)] == arguments
 
     def option(self, name: str) -> str | None:
-        """The value of `--name VALUE` or `--name=VALUE`, the last one given; "" without a value, None if not given."""
+        """Find the value of `--name VALUE` or `--name=VALUE`, the last given; "" without a value, None if not given."""
         value = None
         for word, following in zip(self.words, [*self.words[1:], "-"], strict=True):
             if word == name:
@@ -46,7 +46,7 @@ class Call:
 
 
 def calls(text: str) -> list[Call]:
-    """The calls in a shell text, in order; what a shell would only learn at run time stays as written (`$HOME`)."""
+    """List the calls in a shell text, in order; what a shell learns at run time alone stays as written (`$HOME`)."""
     return list(_calls(text, {}))
 
 
@@ -67,7 +67,7 @@ def _calls(text: str, inherited: Mapping[str, str]) -> Iterator[Call]:
 
 
 def _simple_commands(text: str) -> Iterator[tuple[list[str], str]]:
-    """Words of each simple command, with the operator behind it."""
+    """Yield the words of each simple command, with the operator behind them."""
     for line in text.replace("\\\n", " ").splitlines():
         words: list[str] = []
         for token in [*_tokens(line), ";"]:
@@ -108,7 +108,7 @@ def _unwrap(words: list[str]) -> tuple[dict[str, str], set[str]]:
 
 
 def _script(words: list[str]) -> str | None:
-    """What `bash -c SCRIPT` runs."""
+    """Find the script that `bash -c SCRIPT` runs; None for other words."""
     for position, word in enumerate(words[:-1]):
         if re.fullmatch(r"-[a-z]*c", word):
             return next((later for later in words[position + 1 :] if not later.startswith("-")), None)

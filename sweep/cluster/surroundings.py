@@ -39,10 +39,10 @@ class Surroundings:
         return cls(Path.cwd(), Path.home(), dict(os.environ), locked_versions(LOCK), f"{major}.{minor}", unit)
 
     def local_path(self, written: str) -> Path:
-        """A path of this machine as Ray reads it: `~` is the home, and a relative one begins where `ray up` is run."""
+        """Read a path of this machine as Ray does: `~` is the home, and a relative path begins where `ray up` is run."""
         return self.folder / re.sub(r"^~(?=/|$)", str(self.home), written)
 
 
 def locked_versions(lock: Path) -> dict[str, str]:
-    """Package to version, as a lock file pins them."""
+    """Read the version of each package that a lock file pins."""
     return dict(re.findall(r"^([a-z0-9._-]+)==([^ \\;]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))

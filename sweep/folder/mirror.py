@@ -139,7 +139,7 @@ class Mirror:
                 self._storage.upload(self._copy / ARTIFACTS / name, f"{ARTIFACTS}/{name}")
 
     def _news(self, name: str) -> News | None:
-        """A file with news, or None when the file has not changed since it was sent, or is not there."""
+        """Read a file if it has news; None when the file has not changed since it was sent, or is not there."""
         path = self._copy / name
         try:
             status = path.stat()

@@ -30,7 +30,7 @@ ANSWER_S = 10.0
 """How long a server may say nothing, from the first byte of a request."""
 ATTEMPTS = 3
 SMALL_BYTES = 2**18
-"""What is sent within `ANSWER_S` on any line."""
+"""Size of a content that is sent within `ANSWER_S` on any line."""
 PART_BYTES = 5 * 2**20
 PARTS_AT_ONCE = 2
 PART_S = 30.0
@@ -113,7 +113,7 @@ class ObjectStore:
             self._store.delete(inside or name)
 
     def _for(self, content: bytes) -> S3Store | GCSStore | AzureStore:
-        """The client whose patience is enough to send `content`."""
+        """Choose the client whose patience is enough to send `content`."""
         return self._store if len(content) <= SMALL_BYTES else self._sender
 
     def _list(self, folder: str) -> dict[str, int]:
@@ -123,7 +123,7 @@ class ObjectStore:
 
 
 def _client(uri: str) -> tuple[Callable[..., S3Store | GCSStore | AzureStore], bool]:
-    """What makes a client of a store, and whether it speaks plain HTTP."""
+    """Find what makes a client of a store, and whether it speaks plain HTTP."""
     parts = urlsplit(uri)
     folder = parts.path.strip("/") or None
     fields = dict(parse_qsl(parts.query))
@@ -164,13 +164,13 @@ def _s3_settings(bucket: str, fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _region(bucket: str) -> str | None:
-    """Where Amazon keeps a bucket, told to anybody who asks; None for a bucket that is not there."""
+    """Ask Amazon for a bucket's region, which anybody may; None for a bucket that is not there."""
     answer = requests.head(f"https://s3.amazonaws.com/{bucket}", timeout=(CONNECT_S, ANSWER_S))
     return answer.headers.get("x-amz-bucket-region")
 
 
 def _profile() -> Any:
-    """The keys of a profile in `~/.aws`, read by boto3 as obstore does not; None where others are to be found."""
+    """Read the keys of a profile in `~/.aws` by boto3, as obstore does not; None where keys come from elsewhere."""
     file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", KEY_FILE)).expanduser()
     if "AWS_ACCESS_KEY_ID" in os.environ or not ("AWS_PROFILE" in os.environ or file.exists()):
         return None
@@ -227,7 +227,7 @@ def _os_errors(*, writing: bool = False) -> Iterator[None]:
 
 
 def _said(error: Exception) -> str:
-    """What a store said, in one line; without the fields of an address and the rest of an answer, which hold keys."""
+    """Say what a store answered, in a line without address fields and without the rest of an answer, which hold keys."""
     text, _, _ = str(error).partition("\n\nDebug source")
     code, message = (re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S) for tag in ("Code", "Message"))
     line = re.sub(r"\?\S*", "", text.splitlines()[0].partition("<?xml")[0]).rstrip(" :")

@@ -22,12 +22,12 @@ def is_uri(place: str | Path) -> bool:
 
 
 def open_storage(place: str | Path) -> Storage:
-    """The storage at a path or URI. Raises StorageError for a URI that `open_object_store` refuses."""
+    """Open the storage at a path or URI. Raises StorageError for a URI that `open_object_store` refuses."""
     return open_object_store(str(place)) if is_uri(place) else FolderStorage(Path(place))
 
 
 def open_object_store(uri: str) -> ObjectStore:
-    """The object store at a URI. Raises StorageError for a URI that holds a secret, or that no client knows.
+    """Open the object store at a URI. Raises StorageError for a URI that holds a secret, or that no client knows.
 
     Raises StorageAwayError, which is a StorageError, for a store that has to be asked for the bucket's region first,
     and does not answer.
@@ -39,7 +39,7 @@ def open_object_store(uri: str) -> ObjectStore:
 
 
 def below(place: str | Path, *names: str) -> str:
-    """The place `names` below another; a URI keeps its query."""
+    """Name the place `names` below another place; a URI keeps its query."""
     if not is_uri(place):
         return str(Path(place, *names))
     base, question, query = str(place).partition("?")
@@ -47,13 +47,13 @@ def below(place: str | Path, *names: str) -> str:
 
 
 def above(uri: str) -> str:
-    """The place in which another lies, both URIs."""
+    """Name the place in which another lies; both are URIs."""
     base, question, query = uri.partition("?")
     return base.rpartition("/")[0] + question + query
 
 
 def checked_uri(uri: str) -> str:
-    """The URI without a slash at its end. Raises StorageError, without the secret, for a URI that holds a secret."""
+    """Take the slash off the end of a URI. Raises StorageError, without the secret, for a URI that holds one."""
     if (found := secret_in(uri)) is not None:
         raise StorageError(
             f"{without_secret(uri)}: the address holds {found}, and would be shown and stored; give credentials in the "

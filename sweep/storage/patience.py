@@ -24,7 +24,7 @@ def may_pass(error: OSError | StorageAwayError) -> bool:
 
 
 def patiently(action: Callable[[], Result]) -> Result:
-    """What `action` returns; `action` is called every few seconds, for minutes, while a storage is away.
+    """Call `action` until it returns: every few seconds, for minutes, while a storage is away.
 
     For what a unit cannot begin without. Raises OSError when the storage stays away for `PATIENCE_S`, and at once when
     the storage refuses (`may_pass`); whatever else `action` raises passes through.

@@ -42,14 +42,14 @@ class Storage(Protocol):
         ...
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """Bytes of each file below `folder`, at any depth, by its name in there; empty when nothing is there.
+        """Count the bytes of each file below `folder`, at any depth, by name below it; empty when nothing is there.
 
         Files that are written at this moment, or were when their writer died, are left out.
         """
         ...
 
     def entries(self) -> list[str]:
-        """Names of the files and folders directly in this place, sorted."""
+        """List the names of the files and folders directly in this place, sorted."""
         ...
 
     def has(self, name: str) -> bool:

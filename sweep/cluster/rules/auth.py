@@ -18,7 +18,7 @@ STARTS = {"head_start_ray_commands": "on_head", "worker_start_ray_commands": "on
 
 
 def auth_mode(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
-    """RAY_AUTH_MODE=token wherever Ray is started."""
+    """Find where Ray is started without RAY_AUTH_MODE=token."""
     if file.kind == "kuberay":
         yield from _kuberay(file)
         return
@@ -38,7 +38,7 @@ def auth_mode(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
 
 
 def token(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
-    """The token file: on this machine, private, and shipped to head and workers."""
+    """Find whether the token file is on this machine, private, and shipped to head and workers."""
     environments = [call.environment for _, call in file.calls_of("ray", "start")]
     named = [path for each in environments if (path := each.get("RAY_AUTH_TOKEN_PATH"))]
     remote = next(iter(named), TOKEN_FILE)

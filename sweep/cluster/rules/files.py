@@ -19,7 +19,7 @@ PRIVATE = "~/.aws", "~/.ssh", "~/.config/gcloud", "~/.kube", "~/.pgpass", "~/.ne
 
 
 def files(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
-    """Whether each path is here, and nothing goes along that should not."""
+    """Find paths that are not here, and folders that go along and should not."""
     excluded = [str(pattern) for pattern in items(file.content.get("rsync_exclude"))]
     ignored = {".venv"} if ".gitignore" in items(file.content.get("rsync_filter")) else set()
     for remote, written in mapping(file.content.get("file_mounts")).items():
@@ -45,6 +45,6 @@ def files(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
 
 
 def _covers(pattern: str, name: str) -> bool:
-    """Whether an rsync pattern excludes a folder of this name at the top of what is synced."""
+    """Whether an rsync pattern excludes a folder of this name at the top of the synced folder."""
     core = pattern.removeprefix("**/").strip("/").removesuffix("/**")
     return fnmatch.fnmatchcase(name, core)

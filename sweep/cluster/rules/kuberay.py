@@ -13,7 +13,7 @@ MODES = "K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"
 
 
 def kuberay(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
-    """Fields whose absence or value nobody refuses before pods are started."""
+    """Find fields whose absence or value nobody else refuses before pods are started."""
     resource = next(document for document in file.documents if is_kuberay(document))
     if resource.get("kind") == "RayJob":
         spec = mapping(resource.get("spec"))

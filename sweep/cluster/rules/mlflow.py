@@ -17,7 +17,7 @@ EVERYWHERE = "0.0.0.0", "::", "[::]", "*"
 
 
 def mlflow(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
-    """Where the server listens, whether it lasts, and whether what is sent arrives there."""
+    """Find whether the server listens where it should, lasts, and gets what is sent."""
     servers = [(command, call) for command, call in file.calls if _is_server(call)]
     for command, call in servers:
         yield from _listens(command, call)

@@ -13,7 +13,7 @@ PLACEHOLDER = re.compile(r"[\w-]*FILL_IN\w*")
 
 
 def placeholders(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
-    """Each FILL_IN by its first place: a value used in several places (YAML's &name and *name) counts once."""
+    """Find each FILL_IN, by its first place: a value used in several places (YAML's &name and *name) counts once."""
     places: dict[str, str] = {}
     for where, value in (leaf for document in file.documents for leaf in leaves(document)):
         if isinstance(value, str) and (found := PLACEHOLDER.search(value)):

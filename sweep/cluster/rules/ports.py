@@ -18,7 +18,7 @@ FORWARD = "ClusterIP; reach it by kubectl port-forward"
 
 
 def ports(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
-    """Ports open to more than the cluster itself; only ssh may be, and better not from everywhere."""
+    """Find ports that are open to more than the cluster itself; only ssh may be, and better not from everywhere."""
     for command, call in file.calls_of("ray", "start"):
         host = call.option("--dashboard-host")
         if host is not None and not is_loopback(host):

@@ -1,4 +1,4 @@
-"""What units need against what machines have."""
+"""What units need, held against what machines have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sweep.cluster.surroundings import Surroundings, UnitNeeds
 
 
 def resources(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
-    """Declared CPUs and GPUs against the clouds' catalogues, and against one unit of a study."""
+    """Hold declared CPUs and GPUs against the clouds' catalogues, and against one unit of a study."""
     if not file.node_types:
         wanted = (
             "one type for the head and one or more for workers: else Ray starts machines of its own choice"
@@ -52,7 +52,7 @@ def _against_catalogue(file: ClusterFile, node: NodeType) -> Iterator[Finding]:
 
 
 def _fits(workers: list[NodeType], unit: UnitNeeds) -> Iterator[Finding]:
-    """Whether a unit fits on a worker of one type at least; types about which nothing is known may do."""
+    """Whether a unit fits on a worker of some type; a type about which nothing is known may do."""
     for node in workers:
         there = [(node.capacity.cpus, unit.cpu), (node.capacity.gpus, unit.gpu)]
         if all(amount is None or needed <= amount for amount, needed in there):

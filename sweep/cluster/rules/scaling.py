@@ -11,12 +11,12 @@ from sweep.cluster.surroundings import Surroundings
 
 IDLE_MINUTES = 2, 60
 OLD_IMAGE = "", "latest_dlami"
-"""What makes Ray 2.60 take an image of Ubuntu 18.04, whose Python is 3.6."""
+"""Values of an image for which Ray 2.60 takes Ubuntu 18.04, whose Python is 3.6."""
 PAID_FOR = "0: these are paid for while nothing runs"
 
 
 def scaling(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
-    """Autoscaling, spot machines, and idle ones."""
+    """Find what is wrong with autoscaling, spot machines and idle machines."""
     for node in file.head_types:
         if node.is_spot:
             wanted = "on demand: it holds driver, journal and MLflow"

@@ -19,7 +19,7 @@ from sweep.cluster.surroundings import Surroundings
 
 
 def schema(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
-    """The first thing that Ray refuses, in Ray's words but for values: these may be secrets."""
+    """Find the first thing that Ray refuses, in Ray's words but for values, which may be secrets."""
     try:
         from jsonschema import ValidationError
         from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
@@ -50,7 +50,7 @@ def schema(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
 
 
 def _completed(file: ClusterFile) -> dict[str, Any]:
-    """A copy of the file with what Ray finds out before it validates."""
+    """Copy the file, and add what Ray finds out before it validates."""
     content = deepcopy(dict(file.content))
     # Ray asks EC2 for resources that are not given.
     for node in mapping(content.get("available_node_types")).values() if file.provider == "aws" else ():
@@ -60,7 +60,7 @@ def _completed(file: ClusterFile) -> dict[str, Any]:
 
 
 def _refusal(problem: Any) -> tuple[str, str]:
-    """What a jsonschema error found and wants."""
+    """Say what a jsonschema error found, and what it wants."""
     if problem.validator == "additionalProperties":
         return problem.message, f"one of {', '.join(problem.schema.get('properties', {}))}"
     if problem.validator == "required":
@@ -70,7 +70,7 @@ def _refusal(problem: Any) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """A context in which Ray neither prints nor logs: what matters is raised as well."""
+    """Keep Ray from printing and logging while the block runs: what matters is raised as well."""
     logging.disable(logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

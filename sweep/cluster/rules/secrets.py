@@ -18,7 +18,7 @@ KNOWN = {
     "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),
     "a Google key": re.compile(r"\bAIza[\w-]{35}"),
 }
-"""Secrets that show what they are."""
+"""Patterns of secrets that show what they are, by kind."""
 ASSIGNMENT = re.compile(
     r"\b(?P<name>[A-Za-z_][\w-]*)\s*[=:](?!=)\s*(?P<quote>[\"']?)(?P<value>[^\s\"';&|]+)", re.ASCII
 )
@@ -26,7 +26,7 @@ OPTION = re.compile(r"--(?P<name>[a-z][\w-]*)[ =](?P<quote>[\"']?)(?P<value>[^\s
 URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"']+", re.IGNORECASE)
 ACCESS_KEY = re.compile(r"access_?key|private_?key", re.IGNORECASE)
 HARMLESS = re.compile(r"(_|-)(path|file|name|mode|dir|id)$|^ssh_private_key$|^secretName$", re.IGNORECASE)
-"""Names with `token` or the like in them that hold none."""
+"""Names of fields that have `token` or the like in them and hold no secret."""
 NO_SECRET = re.compile(
     r"\$|[~./]|<|FILL_IN|(true|false|null|none|required|optional|token|disabled)$", re.IGNORECASE
 )
@@ -35,7 +35,7 @@ INSTEAD = "leave it out: a file in file_mounts, a role of the machine, or a Kube
 
 
 def secrets(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
-    """Keys, tokens and passwords in any field or command. A finding names the kind and never the value."""
+    """Find keys, tokens and passwords in any field or command. A finding names the kind and never the value."""
     for document in file.documents:
         if document.get("kind") == "Secret" and (document.get("data") or document.get("stringData")):
             yield error("kind: Secret", "its content, in this file", "kubectl create secret, from the shell")

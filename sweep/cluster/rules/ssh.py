@@ -12,7 +12,7 @@ from sweep.cluster.surroundings import Surroundings
 
 
 def ssh(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
-    """Addresses each of one machine that others reach, and a private key that is here."""
+    """Find addresses that other machines cannot reach or that come twice, and a private key that is not here."""
     provider = mapping(file.content.get("provider"))
     workers = enumerate(items(provider.get("worker_ips")))
     seen: dict[str, str] = {}

@@ -17,7 +17,7 @@ EXPORT = re.compile(r"(/[\w./-]+)\s+[^\s(]+\([^)]*\brw\b")
 
 
 def storage(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
-    """Paths that commands give to respsweep, against what is mounted; and how it is mounted."""
+    """Hold paths that commands give to respsweep against what is mounted, and look at how it is mounted."""
     declared = _declared(file)
     head, workers = declared | file.head_mounts, declared | file.worker_mounts
     for command in file.commands:
@@ -50,13 +50,13 @@ def storage(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
 
 
 def _declared(file: ClusterFile) -> set[str]:
-    """Folders that the owner says every machine mounts by itself."""
+    """List the folders that every machine mounts by itself, as the owner says."""
     declared = mapping(file.content.get("metadata")).get("shared_storage")
     return {declared} if isinstance(declared, str) else {str(folder) for folder in items(declared)}
 
 
 def _unused(file: ClusterFile, declared: set[str], mounted: set[str]) -> Iterator[Finding]:
-    """Folders that the owner declares and no command uses, while commands use others that nothing mounts."""
+    """List folders that the owner declares and no command uses, while commands use folders that nothing mounts."""
     used = list(dict.fromkeys(place for _, call in file.calls for place in _written_to(call)))
     others = [place for place in used if not _lies_in(place, mounted)]
     for folder in declared:
@@ -67,13 +67,13 @@ def _unused(file: ClusterFile, declared: set[str], mounted: set[str]) -> Iterato
 
 
 def _mounted(call: Call) -> set[str]:
-    """The folder that a call mounts, or sees that it is mounted."""
+    """Find the folder that a call mounts, or checks to be mounted."""
     folders = [word for word in call.words[1:] if word.startswith("/")]
     return set(folders[-1:]) if call.program in ("mount", "mountpoint", "findmnt", "mount.nfs4") else set()
 
 
 def _written_to(call: Call) -> Iterator[str]:
-    """Absolute paths of folders that a call makes, or lets respsweep write to."""
+    """List the absolute paths of folders that a call makes, or lets respsweep write to."""
     words = call.words if call.program == "mkdir" or call.is_call_of("install", "-d") else ()
     if call.program == "respsweep":
         words = [call.option(option) or "" for option in (*OPTIONS, "--artifacts")]

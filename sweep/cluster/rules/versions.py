@@ -23,7 +23,7 @@ PYTHONS = re.compile(r"\bpython(?:=|==)?(3\.\d+)\b|(?:-|\b)(?:py|cp)(3)(\d+)\b")
 
 
 def versions(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
-    """Packages, images and Pythons that commands and fields name."""
+    """Hold packages, images and Pythons that commands and fields name against the lock file and this Python."""
     images = list(_images(file))
     for command, call in file.calls:
         yield from _pip(command.where, call, surroundings)
@@ -55,7 +55,7 @@ def _pip(where: str, call: Call, surroundings: Surroundings) -> Iterator[Finding
 
 
 def _requirement(word: str) -> tuple[str, str | None]:
-    """Package, and its version if there is only one that the word allows."""
+    """Read a requirement: the package, and its version if the word allows only one."""
     if wheel := WHEEL.search(word):
         return wheel["name"].lower(), wheel["version"]
     try:
