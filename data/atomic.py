@@ -22,7 +22,7 @@ def write_whole(
 
 @contextlib.contextmanager
 def file_draft(path: Path, *, to_disk: bool = True, keep_as: Path | None = None) -> Iterator[Path]:
-    """A path for a draft that becomes the file `path` when the block ends well, and is removed when it does not.
+    """Give a path for a draft, which becomes the file `path` when the block ends well, and else is removed.
 
     With `to_disk` the draft's bytes are on the disk before its name changes, so that a power cut leaves a whole file
     too; without, a power cut may leave a torn one, for files that can be made again. The file that was at `path`
@@ -50,7 +50,7 @@ def file_draft(path: Path, *, to_disk: bool = True, keep_as: Path | None = None)
 
 @contextlib.contextmanager
 def folder_draft(folder: Path) -> Iterator[Path]:
-    """An empty draft that becomes `folder`, new or empty, when the block ends well, and is removed when it does not."""
+    """Make an empty draft, which becomes `folder`, new or empty, when the block ends well, and else is removed."""
     draft = folder.with_name(f".draft-{folder.name}-{uuid.uuid4().hex}")
     draft.mkdir()
     try:

@@ -16,7 +16,7 @@ AUDIO_SUFFIXES = (".wav", ".flac")
 
 
 def recording_length(path: Path) -> tuple[int, int]:
-    """Sample rate in Hz and number of samples of a mono WAV or FLAC file, from its header.
+    """Read sample rate in Hz and number of samples of a mono WAV or FLAC file from its header.
 
     Raises DataError when the file is not audio, holds nothing, is not mono, or (WAV) is shorter than its
     header says.
@@ -27,7 +27,7 @@ def recording_length(path: Path) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[SoundFile]:
-    """Open a recording; raises DataError for all that `recording_length` refuses."""
+    """Open a recording. Raises DataError for all that `recording_length` refuses."""
     import soundfile
 
     expected = "expected a mono WAV or FLAC file"

@@ -28,9 +28,9 @@ class UserError(Exception):
         ├── NoticeError                    a machine whose cloud announces nothing
         ├── TrackingError                  an MLflow server that runs are sent to
         ├── TrackingServerError            an MLflow server that respsweep starts
-        ├── TrackingAddressError           the address that such a server listens on
-        ├── TrackingAuthError              its administrator
-        ├── TrackingBackendError           its database
+        ├── TrackingAddressError           the address that a server of ours listens on
+        ├── TrackingAuthError              the administrator of a server of ours
+        ├── TrackingBackendError           the database of a server of ours
         ├── GpuSharingError                a recipe of which no unit fits on a device
         ├── NoConfigurationError           a configuration that a study does not have
         ├── ExportError                    a study with nothing to export

@@ -139,7 +139,7 @@ class PatchMixConfig(Config):
         return axes
 
     def weight(self, axis: Axis) -> float:
-        """What the loss of this axis' mixed pass is multiplied by."""
+        """Weight of the loss of the pass that is mixed along `axis`."""
         return {"time": self.weight_time, "frequency": self.weight_frequency, "cells": self.weight_cells}[
             axis
         ]

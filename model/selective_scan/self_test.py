@@ -15,7 +15,7 @@ TOLERANCE = 1e-3
 
 
 def scan_error(engine: str, device: torch.device) -> float:
-    """Largest error of values and gradients of `engine` on `device`, relative to the largest true one.
+    """Measure the largest error of values and gradients of `engine` on `device`, relative to the largest true value.
 
     The truth is the definition in double precision. Both forms of the scan are tried, on small inputs of odd
     length, with one state and with several. Raises whatever the engine raises.
@@ -63,7 +63,7 @@ def _map(states: int) -> tuple[Scan, dict[str, Tensor]]:
 
 
 def _noise() -> Callable[..., Tensor]:
-    """Draws normal tensors of the shapes that it is given, the same ones every time."""
+    """Return a function that draws normal tensors of given shapes, equal tensors every time."""
     generator = torch.Generator().manual_seed(0)
     return lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
 
