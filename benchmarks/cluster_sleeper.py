@@ -1,4 +1,4 @@
-"""A unit that sleeps where others train. Its worker imports nothing else, so that many fit on one machine."""
+"""A unit that sleeps where others train. Its worker imports next to nothing else, so that many fit on one machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+
+from sweep.worker.step_result import Finished, StepResult
 
 
 class Sleeper(tune.Trainable):
@@ -32,8 +34,8 @@ class Sleeper(tune.Trainable):
         rates = dict.fromkeys(("score", "sensitivity", "specificity", "any_abnormal_score"), score)
         report = {"epoch": self._epoch, **rates, "seconds": 1.0}
         report["stay"] = [os.getpid(), self._began, time.time()]
-        result = {"reports": [report], "done": self._epoch == own["epochs"]}
-        return {**result, "selected_epoch": self._epoch} if result["done"] else result
+        ending = Finished(self._epoch) if self._epoch == own["epochs"] else None
+        return StepResult((report,), ending).as_tune()
 
     def _open(self, config: dict[str, Any]) -> None:
         self._unit, self._epoch, self._began = config, 0, time.time()

@@ -14,7 +14,9 @@ from cluster_study import JOURNAL, Watch
 from engine_cost import study_config
 
 from sweep.config.study_config import ResourcesConfig
-from sweep.execution.tuner import run_units, stop_ray
+from sweep.execution.ray_session import prepare_ray, stop_ray
+from sweep.execution.slots import Slots
+from sweep.execution.tuner import run_units
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
 from sweep.study.board import Board
@@ -88,9 +90,11 @@ def _run(units: int, workers: int, reports: int) -> list[Mark]:
             own = {"configuration": configuration.number, "seed": seed}
             return {**own, "seconds": 0.0, "epochs": reports, "meeting": "", "processes": workers}
 
+        unit = ResourcesConfig()
+        prepare_ray()
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         try:
-            run_units(coordinator, ResourcesConfig(), unit_config, folder, lambda: None, Sleeper)
+            run_units(coordinator, unit, unit_config, folder, lambda: None, Sleeper, Slots(unit))
         finally:
             stop_ray()
         coordinator.stop()

@@ -19,7 +19,9 @@ from cluster_sleeper import Sleeper
 from engine_cost import study_config, study_in
 
 from sweep.config.study_config import ResourcesConfig
-from sweep.execution.tuner import run_units, stop_ray
+from sweep.execution.ray_session import prepare_ray, stop_ray
+from sweep.execution.slots import Slots
+from sweep.execution.tuner import run_units
 from sweep.study.units import Configuration
 
 import ray  # isort: skip
@@ -112,11 +114,14 @@ def _run(phases: list[Phase], processes: int) -> tuple[list[Stay], list[tuple[fl
         def tick() -> None:
             ticks.append((time.time(), time.process_time()))
 
+        prepare_ray()
         ray.init(
             num_cpus=processes, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
         )
         try:
-            run_units(coordinator, ResourcesConfig(), unit_config, folder, tick, Sleeper)
+            run_units(
+                coordinator, ResourcesConfig(), unit_config, folder, tick, Sleeper, Slots(ResourcesConfig())
+            )
         finally:
             stop_ray()
         coordinator.stop()

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ray import tune
+
 from sweep.config.study_config import ResourcesConfig, StudyConfig
-from sweep.execution.tuner import (  # sets Ray's environment, so it comes before ray
-    run_units,
-    start_ray,
-    stop_ray,
-)
+from sweep.execution.ray_session import start_ray, stop_ray
+from sweep.execution.slots import Slots
+from sweep.execution.tuner import run_units
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_export import OptunaExport
 from sweep.search.optuna_search import OptunaSearch
@@ -29,8 +29,7 @@ from sweep.study.coordinator import Coordinator, Listener, Rules
 from sweep.study.journal import Journal
 from sweep.study.units import Configuration
 from sweep.tracking.tracker import Tracker, database_uri
-
-from ray import tune  # isort: skip
+from sweep.worker.step_result import Finished, StepResult
 
 SEARCH = {
     "patch_mix.temperature": {"type": "float", "low": 0.02, "high": 0.5, "log": True},
@@ -94,7 +93,7 @@ class OnlyReports(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         score = score_of({}, hash(str(self._config)), 1)
-        return {"reports": [report_of(1, score)], "selected_epoch": 1, "score": score, "done": True}
+        return {**StepResult((report_of(1, score),), Finished(1)).as_tune(), "score": score}
 
 
 def study_config(configurations: int, **settings: Any) -> StudyConfig:
@@ -201,7 +200,8 @@ def _engine_rate(units: int) -> float:
         def unit_config(configuration: Configuration, seed: int) -> dict[str, Any]:
             return {"configuration": configuration.number, "seed": seed}
 
-        run_units(coordinator, ResourcesConfig(), unit_config, folder, lambda: None, OnlyReports)
+        unit = ResourcesConfig()
+        run_units(coordinator, unit, unit_config, folder, lambda: None, OnlyReports, Slots(unit))
         ends = [unit.attempts[-1].ended for unit in coordinator.board.units()]
         in_loop = sum(tracked)
         coordinator.stop()

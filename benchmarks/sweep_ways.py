@@ -7,6 +7,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +17,13 @@ from engine_cost import study_config, study_in
 from model.training.fit import fit
 from model.training.recipe import Recipe
 from sweep.config.study_config import ResourcesConfig
+from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units
 from sweep.study.units import Configuration
 from sweep.worker.prepared_data import PreparedData, load_examples
-from sweep.worker.trainable import UnitTrainable, unit_config
+from sweep.worker.step_result import StepResult
+from sweep.worker.trainable import UnitTrainable
+from sweep.worker.unit_config import unit_config
 
 from ray import tune  # isort: skip
 
@@ -99,13 +103,13 @@ class WatchedUnit(UnitTrainable):
 
     def step(self) -> dict[str, Any]:
         began = time.time()
-        result = super().step()
-        for report in result["reports"]:
-            moment = Moment(
-                os.getpid(), self._unit, self._opened, self._ready, began, time.time(), report["seconds"]
-            )
-            report["moment"] = moment._asdict()
-        return result
+        result = StepResult.from_tune(super().step())
+
+        def moment(seconds: float) -> Moment:
+            return Moment(os.getpid(), self._unit, self._opened, self._ready, began, time.time(), seconds)
+
+        reports = [{**report, "moment": moment(report["seconds"])._asdict()} for report in result.reports]
+        return replace(result, reports=tuple(reports)).as_tune()
 
 
 def in_process(
@@ -122,7 +126,9 @@ def in_process(
     for config in configs:
         if config is not configs[0]:
             unit.reset(config)
-        moments += [Moment(**unit.train()["reports"][0]["moment"]) for _ in range(recipe.epochs)]
+        moments += [
+            Moment(**StepResult.from_tune(unit.train()).reports[0]["moment"]) for _ in range(recipe.epochs)
+        ]
     return Way(started, moments)
 
 
@@ -153,7 +159,7 @@ class _Collected(tune.Callback):
         self.moments: list[Moment] = []
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **_: Any) -> None:
-        self.moments += [Moment(**report["moment"]) for report in result["reports"]]
+        self.moments += [Moment(**report["moment"]) for report in StepResult.from_tune(result).reports]
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -174,7 +180,7 @@ def by_engine(
         )
 
     started = time.time()
-    run_units(coordinator, resources, of, folder, lambda: None, WatchedUnit)
+    run_units(coordinator, resources, of, folder, lambda: None, WatchedUnit, Slots(resources))
     coordinator.stop()
     journal.close()
     tracking.close()

@@ -22,7 +22,7 @@ def export(
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Write a study's best configuration as a recipe with its provenance."""
-    from sweep.driver.run import export as write_best
+    from sweep.driver.export import export as write_best
     from sweep.folder.study_folder import StudyFolder
 
     say(str(write_best(StudyFolder.open(studies, name), output, configuration)))

@@ -1,0 +1,14 @@
+"""The one process that holds a study: whether it can run, its run, what a person sees, what comes out.
+
+run                 the main path, where all parts of a driver are put together
+which_study         which study a command means: a new one, or one that goes on
+preflight           looks at all that can be refused, and starts nothing
+driver              runs a study that passed its preflight, and lets go of it in good order
+unit_configs        what the workers of a study are told of its units
+checkpoint_removal  frees the disk of units that are over
+signals             halts a study on Ctrl-C, SIGTERM or a lost connection
+display             where lines, tables and warnings for a person go
+progress            how far a study is, as a live table or a line for each decision
+provenance          what the numbers of a study rest on
+export              writes a configuration as a recipe that trains again
+"""

@@ -1,4 +1,4 @@
-"""One driver's time with a study: it looks at all that can be refused, runs units, and lets go in good order."""
+"""The one process that holds a study: runs its units to the end, or to a halt, and lets go in good order."""
 
 from __future__ import annotations
 
@@ -6,44 +6,27 @@ import contextlib
 import logging
 import shutil
 import time
-import uuid
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from data.errors import UserError
-from data.settings import ConfigError
-from model.training.recipe import Recipe
-from sweep.config.resumption import changes, evidence_changes
-from sweep.config.study_config import StudyConfig, SyntheticConfig
+from sweep.driver.checkpoint_removal import CheckpointRemoval
 from sweep.driver.display import Display
-from sweep.driver.export import provenance_of
+from sweep.driver.preflight import CheckedStudy
 from sweep.driver.progress import Progress
 from sweep.driver.signals import halting_on_signals
-from sweep.execution.slots import Slots
-from sweep.execution.tuner import await_slots, run_units, start_ray, stop_ray
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror
-from sweep.folder.study_folder import StudyFolder
 from sweep.report.leaderboard import failures, leaderboard
-from sweep.search.epoch_pruner import EpochPruner
-from sweep.search.optuna_export import OptunaExport
-from sweep.search.optuna_search import OptunaSearch
-from sweep.storage.open_storage import below
 from sweep.study.budget import Budget
-from sweep.study.coordinator import Coordinator, Rules
-from sweep.study.events import Event, UnitEnded
+from sweep.study.coordinator import Coordinator, Listener, Rules
+from sweep.study.events import Event
 from sweep.study.journal import Journal
-from sweep.study.units import Configuration, unit_id
-from sweep.tracking.tracker import Tracker, TrackingError, database_uri
-from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
-from sweep.worker.trainable import unit_config
-from sweep.worker.weights import Weights, share_weights, weights_of
+from sweep.study.units import Configuration
 
 log = logging.getLogger(__name__)
-CLOSE_S = 60.0
-CLOSE_SOON_S = 5.0
+UnitConfig = Callable[[Configuration, int], dict[str, Any]]
 
 
 class InterruptedStudyError(UserError):
@@ -54,241 +37,197 @@ class InterruptedStudyError(UserError):
         self.at_once = at_once
 
 
+class UnitSlots(Protocol):
+    """How many units run at a time (`sweep.execution.slots.Slots`)."""
+
+    @property
+    def here(self) -> int:
+        """How many fit on the machines that are there now."""
+        ...
+
+    def __call__(self) -> int:
+        """How many are handed out, as machines may come for them."""
+        ...
+
+
+class Executor(Protocol):
+    """Where units are trained (`sweep.execution.ray_session.RaySession`)."""
+
+    @property
+    def slots(self) -> UnitSlots: ...
+
+    def run(
+        self, coordinator: Coordinator, unit_config: UnitConfig, folder: Path, on_tick: Callable[[], None]
+    ) -> None:
+        """Train the units that `coordinator` starts until the study is over or halted, and call `on_tick` often."""
+        ...
+
+    def stop(self) -> None:
+        """End the workers. May be called again."""
+        ...
+
+
+class BackgroundListener(Protocol):
+    """Hears all events and shows them elsewhere in its own time (`sweep.tracking.tracker.Tracker`)."""
+
+    def __call__(self, event: Event) -> None: ...
+
+    def close(self, timeout_s: float) -> None:
+        """Show what is left. Raises a UserError when something could not be shown within about `timeout_s`."""
+        ...
+
+
 class Driver:
-    """One driver's time with a study."""
+    """Runs a study that passed its preflight, once."""
 
     def __init__(
         self,
-        config: StudyConfig,
-        folder: StudyFolder,
+        study: CheckedStudy,
+        executor: Executor,
+        tracker: BackgroundListener,
+        journal: Journal,
         lock: StudyLock,
-        address: str,
+        unit_config: UnitConfig,
         display: Display,
+        resume_command: str,
+        *,
         mirror: Mirror | None = None,
+        listeners: Sequence[Listener] = (),
+        clock: Callable[[], float] = time.time,
+        close_s: float = 60.0,
+        close_soon_s: float = 5.0,
     ) -> None:
-        """Everything that can be refused is looked at here, before the study's files are touched."""
-        past = folder.events()
-        board = folder.board(past)
-        self._changes = changes(folder.config(), config, folder.name)
-        first = _any_recipe(config)
-        _warn_of_missing_weights(first)
-        self._shared = _shared_place(folder, address)
-        self._preparation = DataPreparation(_directory(config, display))
-        provenance = _provenance(folder, self._preparation.prepare(first), first)
-        if folder.provenance_file.exists():
-            self._changes += evidence_changes(folder.provenance(), provenance, folder.name)
-        search = OptunaSearch(config)
-        pruner = EpochPruner(
-            config.pruner, lambda values: config.space.recipe(values).epochs, folder.name, past
-        )
-        start_ray(address)
-        self._slots = slots = await_slots(config.resources, address, display.say)
-        if self._shared is not None:
-            self._preparation.share(self._shared)
-        self._tracking = _tracking(config, folder, provenance, past)
-        if self._tracking.away is not None:
-            warnings.warn(f"{self._tracking.away}; what it lacks is sent when it is back", stacklevel=2)
-        self._config, self._folder, self._lock, self._address = config, folder, lock, address
-        self._display = display
-        self._waits_for_nodes = False
-        self._mirror = mirror
-        self._shared_weights: dict[Weights, Weights] = {}
-        self._removed: set[str] = set()
-        self._last_sign = lock.last_sign()
+        """Put the study's parts together; nothing happens before `run`.
 
-        self._journal = Journal(folder.journal)
-        self._budget = budget = Budget(
-            config.budget, config.racing, gpus=config.resources.gpu, slots=max(1, slots.here)
-        )
+        `lock` is held by the caller. `listeners` hear each event after journal, tracker and display. `mirror`: sends
+        the study to its object store. `close_s`: seconds in which the tracker may send what is left when the study is
+        over; `close_soon_s` when it was halted. After a second Ctrl-C nothing is waited for.
+        """
+        config, board = study.config, study.board
         resources = config.resources
+        self._study = study
+        self._executor = executor
+        self._tracker = tracker
+        self._journal = journal
+        self._lock = lock
+        self._unit_config = unit_config
+        self._display = display
+        self._resume_command = resume_command
+        self._mirror = mirror
+        self._clock = clock
+        self._close_s = close_s
+        self._close_soon_s = close_soon_s
+        self._waits_for_nodes = False
+        self._checkpoints = CheckpointRemoval(study.folder.units, mirror)
+        self._budget = Budget(
+            config.budget, config.racing, gpus=resources.gpu, slots=max(1, executor.slots.here)
+        )
+        self._progress = Progress(board, self._budget, display, clock=clock)
         rules = Rules(
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
         )
-        self._progress = Progress(board, budget, display)
-        export = OptunaExport(folder.path / "optuna.journal", folder.name, config, board)
-        listeners = [self._journal.write, self._tracking, self._progress, self._remove_checkpoints, export]
-        self._study = Coordinator(board, search, pruner, budget, rules, listeners)
-        folder.write_provenance(provenance)
-        limits = ", ".join(str(use) for use in budget.uses(board, 0)) or "until it stops improving"
-        display.say(
-            f"study {folder.place}: {limits}; {_at_a_time(slots)}"
-            + "".join(f"\n  changed: {line}" for line in self._changes)
+        self._coordinator = Coordinator(
+            board,
+            study.search,
+            study.pruner,
+            self._budget,
+            rules,
+            [journal.write, tracker, self._progress, self._checkpoints, *listeners],
+            clock,
         )
 
     def run(self) -> None:
-        """Run units until the study is over, and say how it ended."""
-        study, folder = self._study, self._folder
-        close_s = CLOSE_S
+        """Run units until the study is over, and say how it ended.
+
+        Raises InterruptedStudyError when the study was halted by something else than its budget, and whatever goes
+        wrong through a fault of respsweep; the study can be taken up again after either.
+        """
+        coordinator, folder = self._coordinator, self._study.folder
+        close_s = self._close_s
+        self._say_what_begins()
         try:
-            with self._progress, halting_on_signals(study, self._display):
-                study.start(self._config.seeds, self._changes, self._last_sign)
-                # Only now: if this start fails, the next one must find what the last driver left.
-                self._lock.sign()
-                folder.write_config(self._config)
-                if self._mirror is not None:
-                    self._mirror.start()
-                self._remove_leftovers()
-                resources = self._config.resources
-                run_units(study, resources, self._unit_config, folder.path, self._tick, slots=self._slots)
+            with self._progress, halting_on_signals(coordinator, self._display):
+                self._begin()
+                try:
+                    self._executor.run(coordinator, self._unit_config, folder.path, self._tick)
+                except UserError as error:
+                    # Features or weights that one configuration asks for cannot be had; once they can, it goes on.
+                    coordinator.halt(str(error))
         except KeyboardInterrupt:
-            study.halt("interrupted")
+            coordinator.halt("interrupted")
             close_s = 0.0
         except Exception as error:
             # What halted the study, a full disk say, comes back from the depths of Ray Tune in its own words.
-            if study.halted is None:
-                study.halt(f"{type(error).__name__} in the driver")
+            if coordinator.halted is None:
+                coordinator.halt(f"{type(error).__name__} in the driver")
                 raise
             log.debug("after the study was halted: %s", error, exc_info=True)
         finally:
             reason = self._let_go(close_s)
-        if study.interrupted:
+        if coordinator.interrupted:
             raise InterruptedStudyError(
-                f"{folder.place}: {reason} after {len(study.board.ranking())} complete configurations; "
-                f"go on with: {self._resume_command()}",
+                f"{folder.place}: {reason} after {len(coordinator.board.ranking())} complete configurations; "
+                f"go on with: {self._resume_command}",
                 at_once=close_s == 0.0,
             )
-        table = leaderboard(study.board, rows=20, objectives=self._config.objectives)
-        self._display.show(table, *failures(study.board))
-        used = ", ".join(str(use) for use in self._budget.uses(study.board, time.time()))
-        self._display.say(
-            f"{reason} ({used or 'no longer improving'}); for more, raise the limit: "
-            f"{self._resume_command()} --set budget.LIMIT=VALUE"
-        )
+        self._say_what_came_out(reason)
 
-    def _let_go(self, close_s: float) -> str:
+    def _begin(self) -> None:
         study = self._study
-        if study.interrupted:
-            close_s = min(close_s, CLOSE_SOON_S)
-        reason = study.halted or ""
-        with contextlib.suppress(OSError):
-            reason = study.stop()
-        stop_ray()
-        # A worker may have saved while its unit was stopped.
-        for unit in tuple(self._removed):
-            self._remove_checkpoint(unit)
-        shutil.rmtree(self._folder.path / "tune", ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self._journal.close()
-        try:
-            self._tracking.close(close_s)
-        except TrackingError as error:
-            self._display.warn(str(error))
-        return reason
-
-    def _unit_config(self, configuration: Configuration, seed: int) -> dict[str, Any]:
-        recipe = self._config.space.recipe(configuration.values)
-        return unit_config(
-            configuration.number,
-            seed,
-            recipe,
-            self._preparation.prepare(recipe),
-            self._folder.checkpoints,
-            self._config.resources,
-            weights=self._weights(recipe),
-            whole_batches=not configuration.units[seed].out_of_memory,
-        )
+        self._coordinator.start(study.config.seeds, study.changes, self._lock.last_sign())
+        # Only now: if this start fails, the next one must find what the last driver left.
+        self._lock.sign()
+        study.folder.write_config(study.config)
+        if self._mirror is not None:
+            self._mirror.start()
+        self._checkpoints.remove_leftovers(study.board)
 
     def _tick(self) -> None:
-        here = self._slots.here
+        here = self._executor.slots.here
         if here == 0 and not self._waits_for_nodes:
             self._display.say("no node is there that can take a unit; waiting for one")
         self._waits_for_nodes = here == 0
         self._budget.slots = max(1, here)
-        self._study.keep_to_budget()
+        self._coordinator.keep_to_budget()
         self._lock.beat()
-        if (holder := self._lock.taken_by) is not None and self._study.halted is None:
-            self._study.halt(f"taken over by {holder}")
+        if (holder := self._lock.taken_by) is not None and self._coordinator.halted is None:
+            self._coordinator.halt(f"taken over by {holder}")
         self._progress.tick()
 
-    def _remove_checkpoints(self, event: Event) -> None:
-        """Free the disk of a unit that is over: `best.yaml` trains again, weights of losers do not matter."""
-        if isinstance(event, UnitEnded):
-            self._remove_checkpoint(unit_id(event.configuration, event.seed))
+    def _let_go(self, close_s: float) -> str:
+        coordinator = self._coordinator
+        if coordinator.interrupted:
+            close_s = min(close_s, self._close_soon_s)
+        reason = coordinator.halted or ""
+        with contextlib.suppress(OSError):
+            reason = coordinator.stop()
+        self._executor.stop()
+        self._checkpoints.remove_again()
+        shutil.rmtree(self._study.folder.path / "tune", ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._journal.close()
+        try:
+            self._tracker.close(close_s)
+        except UserError as error:
+            self._display.warn(str(error))
+        return reason
 
-    def _remove_leftovers(self) -> None:
-        """The same for those that were over when an earlier driver died before it came to it."""
-        for unit in self._study.board.units():
-            if unit.over:
-                self._remove_checkpoint(unit.id)
+    def _say_what_begins(self) -> None:
+        slots = self._executor.slots
+        limits = ", ".join(str(use) for use in self._budget.uses(self._study.board, 0))
+        more = f", up to {slots()} as nodes come" if slots() > slots.here else ""
+        self._display.say(
+            f"study {self._study.folder.place}: {limits or 'until it stops improving'}; "
+            f"{slots.here} units at a time{more}"
+            + "".join(f"\n  changed: {line}" for line in self._study.changes)
+        )
 
-    def _remove_checkpoint(self, unit: str) -> None:
-        self._removed.add(unit)
-        if self._mirror is not None:
-            self._mirror.remove_checkpoints(unit)
-        else:
-            shutil.rmtree(self._folder.units / unit, ignore_errors=True)
-
-    def _weights(self, recipe: Recipe) -> Weights | None:
-        weights = weights_of(recipe)
-        if weights is None or self._shared is None:
-            return weights
-        if weights not in self._shared_weights:
-            self._shared_weights[weights] = share_weights(weights, self._shared)
-        return self._shared_weights[weights]
-
-    def _resume_command(self) -> str:
-        command = f"respsweep run --resume {self._folder.arguments}"
-        return command if self._address == "local" else f"{command} --address {self._address}"
-
-
-def _at_a_time(slots: Slots) -> str:
-    more = f", up to {slots()} as nodes come" if slots() > slots.here else ""
-    return f"{slots.here} units at a time{more}"
-
-
-def _any_recipe(config: StudyConfig) -> Recipe:
-    """One that shows on what the study rests: the fixed settings, or where these are no recipe, a known point."""
-    try:
-        return config.space.recipe({})
-    except ConfigError:
-        if not config.enqueue:
-            raise
-        return config.space.recipe(config.enqueue[0])
-
-
-def _directory(config: StudyConfig, display: Display) -> Path:
-    if config.data is None:
-        raise ConfigError("no recordings: give --data DIR, or `data:` in the study file")
-    if isinstance(config.data, SyntheticConfig):
-        display.say(f"synthetic breaths of {config.data.patients} patients (seed {config.data.seed})")
-        return synthetic_directory(config.data)
-    return Path(config.data)
-
-
-def weights_hash(recipe: Recipe) -> str | None:
-    """SHA-256 of the weights that a recipe starts from, hex; None when they are random."""
-    weights = weights_of(recipe)
-    return None if weights is None else weights.sha256
-
-
-def _shared_place(folder: StudyFolder, address: str) -> str | None:
-    """Where features and weights are put for machines that do not see this one's; None when no other takes part."""
-    if folder.uri is None and address == "local":
-        return None
-    return below(folder.studies if folder.uri else str(folder.path.parent.absolute()), ".shared")
-
-
-def _provenance(folder: StudyFolder, material: PreparedData, recipe: Recipe) -> dict[str, Any]:
-    known = folder.provenance() if folder.provenance_file.exists() else {}
-    made = provenance_of(material.data_hash, material.fold_hash, weights_hash(recipe))
-    return {"study_id": known.get("study_id", uuid.uuid4().hex), **made}
-
-
-def _tracking(
-    config: StudyConfig, folder: StudyFolder, provenance: dict[str, Any], past: Sequence[Event]
-) -> Tracker:
-    uri, artifacts = config.tracking_uri, None
-    if uri is None:
-        uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
-    tags = {f"respsweep.{key}": str(provenance[key]) for key in ("data_hash", "fold_hash", "commit")}
-    return Tracker(uri, folder.name, artifacts, provenance["study_id"], past, tags)
-
-
-def _warn_of_missing_weights(recipe: Recipe) -> None:
-    backbone = recipe.backbone
-    if backbone.pretrained is None and backbone.variant != "tiny":
-        warnings.warn(
-            f"{backbone.name} {backbone.variant} starts from random weights; published scores start from AudioSet's "
-            "(backbone.pretrained)",
-            stacklevel=2,
+    def _say_what_came_out(self, reason: str) -> None:
+        board = self._study.board
+        table = leaderboard(board, rows=20, objectives=self._study.config.objectives)
+        self._display.show(table, *failures(board))
+        used = ", ".join(str(use) for use in self._budget.uses(board, self._clock()))
+        self._display.say(
+            f"{reason} ({used or 'no longer improving'}); for more, raise the limit: "
+            f"{self._resume_command} --set budget.LIMIT=VALUE"
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +11,45 @@ import yaml
 from data.atomic import write_whole
 from data.errors import UserError
 from model.training.recipe import Recipe
+from sweep.driver.provenance import weights_hash
+from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
 from sweep.study.score_table import METRICS
-from sweep.study.units import Configuration
-
-PACKAGES = ("respsweep", "torch", "torchaudio", "ray", "optuna", "mlflow", "numpy")
+from sweep.study.units import Configuration, State
 
 
 class ExportError(UserError):
     """There is nothing to export."""
+
+
+def export(folder: StudyFolder, path: Path | None = None, number: int | None = None) -> Path:
+    """Write a configuration of a study, the best one or that `number`, as a recipe with provenance; returns the file.
+
+    The file is `path`, by default `best.yaml`, or `configuration-NUMBER.yaml`, in the study's folder. Raises ExportError
+    when no configuration, or not that one, has finished all its seeds, or the file cannot be written.
+    """
+    config, board = folder.config(), folder.board()
+    best = board.best()
+    if number is not None:
+        best = next((one for one in board.ranking() if one.number == number), None)
+        if best is None:
+            complete = ", ".join(str(one.number) for one in board.ranking()) or "none"
+            raise ExportError(
+                f"{folder.place}: configuration {number} has not finished all {len(board.seeds)} seeds; "
+                f"those that have: {complete}"
+            )
+    if best is None:
+        raise ExportError(
+            f"{folder.place}: no configuration has finished all {len(board.seeds)} seeds, so there is no best one"
+            + _first_failure(board)
+        )
+    chosen_by_score = number is None or number == board.ranking()[0].number
+    target = path or (folder.best if chosen_by_score else folder.path / f"configuration-{number}.yaml")
+    recipe, provenance = config.space.recipe(best.values), folder.provenance()
+    if "backbone.pretrained" in best.values:
+        provenance["weights_hash"] = weights_hash(recipe)
+    export_configuration(target, folder.name, board, best, recipe, provenance)
+    return target
 
 
 def export_configuration(
@@ -64,15 +92,12 @@ def export_configuration(
         raise ExportError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def provenance_of(data_hash: str, fold_hash: str, weights_hash: str | None) -> dict[str, Any]:
-    """What a number rests on: data, folds and weights (SHA-256, hex), versions, the commit of this clone."""
-    return {
-        "data_hash": data_hash,
-        "fold_hash": fold_hash,
-        "weights_hash": weights_hash,
-        "commit": _commit(),
-        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
-    }
+def _first_failure(board: Board) -> str:
+    stopped = [unit for unit in board.units() if unit.reason is not None]
+    failed = [unit for unit in stopped if unit.state is State.FAILED]
+    for unit in failed or stopped:
+        return f"; {unit.id}: {(unit.reason or '').splitlines()[0]}"
+    return ""
 
 
 def _rate(configuration: Configuration, rate: str) -> dict[str, Any]:
@@ -83,18 +108,3 @@ def _rate(configuration: Configuration, rate: str) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _commit() -> str | None:
-    """Commit of the clone this runs from, with `-dirty` when files differ from it; None outside a clone."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return described.stdout.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -28,12 +29,23 @@ Shown = ConfigurationDropped | UnitFinished | UnitPruned | UnitLost | UnitFailed
 class Progress:
     """Shows a board while it grows. A listener of the study, and a context in which the live table stands."""
 
-    def __init__(self, board: Board, budget: Budget, display: Display) -> None:
+    def __init__(
+        self,
+        board: Board,
+        budget: Budget,
+        display: Display,
+        *,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock`: seconds since 1970, as in events; `timer`: seconds that never jump, for how often to draw."""
         self._board = board
         self._budget = budget
         self._display = display
         self._live = display.live()
-        self._drawn = time.monotonic()
+        self._clock = clock
+        self._timer = timer
+        self._drawn = timer()
 
     def __enter__(self) -> Self:
         if self._live:
@@ -48,9 +60,9 @@ class Progress:
             self._live.stop()
 
     def tick(self) -> None:
-        """Draw anew if it is time to."""
-        if self._live and time.monotonic() - self._drawn > REFRESH_S:
-            self._drawn = time.monotonic()
+        """Draw the live table anew if the last drawing is older than `REFRESH_S`."""
+        if self._live and self._timer() - self._drawn > REFRESH_S:
+            self._drawn = self._timer()
             self._live.update(Group(leaderboard(self._board, rows=LINES), Text(self.status())), refresh=True)
 
     def __call__(self, event: Event) -> None:
@@ -58,8 +70,8 @@ class Progress:
             self._display.say(f"{_line(self._board, event)}  [{self.status()}]")
 
     def status(self) -> str:
-        """One line: how far the study is, the best so far, and about how long it will still take."""
-        board, now = self._board, time.time()
+        """Write one line: how far the study is, the best so far, and about how long it will still take."""
+        board, now = self._board, self._clock()
         best = board.best()
         parts = [str(use) for use in self._budget.uses(board, now)]
         parts += [
@@ -73,7 +85,10 @@ class Progress:
         return "  ".join(parts)
 
     def _seconds_left(self, now: float) -> float | None:
-        """At the pace so far; None before the first unit is done, or when no number of configurations is set."""
+        """Foretell the seconds to the end, at the pace so far.
+
+        None before the first unit is done, or when no number of configurations is set.
+        """
         board = self._board
         most = {use.limit: use.allowed for use in self._budget.uses(board, now)}.get("configurations")
         if most is None or not board.ended.total():

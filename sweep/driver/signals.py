@@ -13,7 +13,7 @@ from sweep.study.coordinator import Coordinator
 
 @contextlib.contextmanager
 def halting_on_signals(coordinator: Coordinator, display: Display) -> Iterator[None]:
-    """While the block runs the first of them halts the study; a second one raises KeyboardInterrupt."""
+    """Halt the study on the first signal while the block runs, and raise KeyboardInterrupt on the second."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -46,7 +46,7 @@ def _unnamed(studies: Path | str, stem: str, config: StudyConfig) -> StudyFolder
 
 
 def _goes_on(last: StudyFolder, config: StudyConfig) -> bool:
-    """Whether the same study is asked for again, and has something left to do."""
+    """Tell whether a command asks for the study `last` again, and that study has something left to do."""
     if not last.exists:
         return False
     try:

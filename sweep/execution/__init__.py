@@ -1,0 +1,12 @@
+"""Ray on the driver's side: trains the units that the study starts, on this machine or on a cluster.
+
+ray_session  Ray as one driver uses it: started or connected to, used, and left
+tuner        the loop of a study: one Tune trial is one unit
+searcher     hands out units as trials, and tells the study how each ended
+scheduler    tells the study of each epoch, and stops units that the study gives up
+losses       why the worker of a unit is gone
+slots        how many units fit on the nodes, as nodes come and go
+drain        tells Ray that this node is about to go
+spot_notice  waits for a cloud to announce that it takes this machine back
+errors       what the machines of a study cannot do
+"""

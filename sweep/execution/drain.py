@@ -16,7 +16,7 @@ RETRY_AFTER_S = 2.0
 
 
 def drain_this_node(seconds: float, why: str, *, insist: bool = False) -> str:
-    """Let Ray's head know that this node goes away in `seconds`. Returns the node's address.
+    """Tell Ray's head that this node goes away in `seconds`; returns the node's address.
 
     Raises ExecutorError when no Ray runs here, or the head refuses; `insist`: only if that lasts until the node goes.
     """

@@ -1,4 +1,4 @@
-"""What a cluster cannot do."""
+"""Errors of the machines that run a study."""
 
 from data.errors import UserError
 

@@ -20,14 +20,14 @@ _NODE_DIED = re.compile(r"\bnode\b[^.]*\b(died|dead|terminated)\b", re.IGNORECAS
 
 @dataclass(frozen=True)
 class Loss:
-    """`reason`: a line, then the traceback. `cause`: what went."""
+    """How a unit lost its worker. `reason`: a line, then the traceback. `cause`: what is gone, or gave notice."""
 
     reason: str
     cause: Cause
 
 
 def loss_of(trial: Trial) -> Loss:
-    """What ended a trial that Tune calls failed."""
+    """Find out what ended a trial that Tune calls failed."""
     trace = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
     lines = [line.strip() for line in trace.splitlines() if line.strip()]
     error = _error(trial)

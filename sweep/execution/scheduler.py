@@ -1,4 +1,4 @@
-"""Ray Tune's scheduler of a study: every epoch goes to the study, which says whether the unit goes on."""
+"""Ray Tune's scheduler of a study: tells the study of every epoch, and stops the units that the study gives up."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from sweep.execution.losses import Loss, loss_of
 from sweep.study.coordinator import Coordinator
+from sweep.worker.step_result import StepResult
 
 
 class EpochPruning(FIFOScheduler):
@@ -37,7 +38,7 @@ class EpochPruning(FIFOScheduler):
         number, seed = trial.config["configuration"], trial.config["seed"]
         stopped = False
         with self._coordinator.halting_on_full_disk():
-            for report in result.get("reports", []):
+            for report in StepResult.from_tune(result).reports:
                 stopped = self._coordinator.report(number, seed, report) or stopped
         return stopped
 

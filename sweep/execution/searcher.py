@@ -13,12 +13,13 @@ from data.settings import ConfigError
 from sweep.execution.losses import Loss
 from sweep.study.coordinator import Coordinator
 from sweep.study.units import Configuration, State
+from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, StepResult
 
 UnitConfig = Callable[[Configuration, int], dict[str, Any]]
 
 
 class BoardSearcher(Searcher):
-    """Suggests one unit (configuration and seed) for each Tune trial.
+    """Suggests one unit (configuration and seed) for each Tune trial, and tells the study how the trial ended.
 
     Epochs are heard by the scheduler (`sweep.execution.scheduler.EpochPruning`) and not here: Tune leaves the searcher
     out when the scheduler stops a trial.
@@ -74,24 +75,28 @@ class BoardSearcher(Searcher):
             return
         if self._coordinator.board.unit(number, seed).state is State.RUNNING:
             with self._coordinator.halting_on_full_disk():
-                self._hear(trial_id, number, seed, result or {}, error=error)
+                self._hear(trial_id, number, seed, None if error else StepResult.from_tune(result))
 
-    def _hear(self, trial_id: str, number: int, seed: int, result: dict[str, Any], *, error: bool) -> None:
-        if error:
-            # What a halt tears down is no failure of the unit, which waits to be taken up again.
-            if self._coordinator.halted is None:
+    def _hear(self, trial_id: str, number: int, seed: int, last: StepResult | None) -> None:
+        """Tell the study how a unit ended; `last` is None when its worker is gone."""
+        coordinator = self._coordinator
+        match last and last.ending:
+            case Finished(epoch):
+                coordinator.finished(number, seed, epoch)
+            case Failed(reason):
+                coordinator.failed(number, seed, reason)
+            case OutOfMemory(reason):
+                coordinator.lost(number, seed, reason, out_of_memory=True)
+            case FullDisk(reason):
+                coordinator.halt(reason)
+            case None if coordinator.halted is None:
                 loss = self._losses.get(trial_id, Loss("no cause given", "worker"))
-                self._coordinator.lost(number, seed, loss.reason, cause=loss.cause)
-        elif "failure" in result:
-            self._coordinator.failed(number, seed, result["failure"])
-        elif "full_disk" in result:
-            self._coordinator.halt(result["full_disk"])
-        elif "lost" in result:
-            self._coordinator.lost(number, seed, result["lost"], out_of_memory=True)
-        elif "selected_epoch" in result:
-            self._coordinator.finished(number, seed, result["selected_epoch"])
-        elif self._coordinator.halted is None:
-            self._coordinator.lost(number, seed, "stopped from outside before its last epoch")
+                if last is not None:
+                    loss = Loss("stopped from outside before its last epoch", "worker")
+                coordinator.lost(number, seed, loss.reason, cause=loss.cause)
+            case None:
+                # What a halt tears down is no failure of the unit, which waits to be taken up again.
+                pass
 
     def save(self, checkpoint_path: str) -> None:
         """Tune asks for a file; what counts is in the study's journal."""

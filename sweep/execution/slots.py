@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ import yaml
 from ray._private.state import state as cluster_state
 
 from sweep.config.study_config import ResourcesConfig
+from sweep.execution.errors import ExecutorError
 
 LOOK_EVERY_S = 2.0
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")
@@ -39,26 +42,55 @@ class Slots:
             self._to_come = resources.concurrent or units_on_cluster(_cluster_file(), resources)
 
     def __call__(self) -> int:
-        """The number, at most two seconds old."""
+        """Say how many units to hand out at a time, by a look at the nodes at most two seconds old."""
         return min(self._resources.concurrent or max(self.here, self._to_come), max(self.here, self._to_come))
 
     @property
     def here(self) -> int:
-        """How many fit on the nodes that are there now."""
+        """Number of units that fit on the nodes that are there now."""
         if self._clock() - self._looked >= LOOK_EVERY_S:
             self._here = sum(units_on(node, self._resources) for node in nodes())
             self._looked = self._clock()
         return self._here
 
 
+def await_slots(
+    resources: ResourcesConfig, address: str, say: Callable[[str], None], *, join_s: float
+) -> Slots:
+    """Wait until there is room for a unit: on a cluster, `join_s` seconds for a node that may still be joining.
+
+    Raises ExecutorError when no machine can take a unit.
+    """
+    slots = Slots(resources, address)
+    deadline = time.monotonic() + (0.0 if address == "local" else join_s)
+    told = False
+    while not slots():
+        if time.monotonic() >= deadline:
+            largest = max(nodes(), key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)), default={})
+            raise ExecutorError(
+                f"a unit needs {described(bundle(resources))} on one machine; the largest here has "
+                f"{largest.get('CPU', 0):g} CPU and {largest.get('GPU', 0):g} GPU: change resources in the study file"
+                + (
+                    ""
+                    if address == "local"
+                    else ", or, where an autoscaler adds nodes, set resources.concurrent"
+                )
+            )
+        if not told:
+            say(f"waiting for a node with {described(bundle(resources))}")
+            told = True
+        _pause()
+    return slots
+
+
 def nodes() -> list[Mapping[str, float]]:
-    """Resources of each node that is there to stay."""
+    """List the resources of each node that is there to stay."""
     leaving = cluster_state.get_draining_nodes() or {}
     return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving]
 
 
 def units_on(node: Mapping[str, float], resources: ResourcesConfig) -> int:
-    """How many units fit on a node with these resources."""
+    """Count the units that fit on a node with these resources."""
     asked = bundle(resources)
     # Ray counts resources in ten-thousandths, in which a tenth of a GPU fits ten times.
     return min(
@@ -67,7 +99,7 @@ def units_on(node: Mapping[str, float], resources: ResourcesConfig) -> int:
 
 
 def units_on_cluster(cluster: Mapping[str, Any], resources: ResourcesConfig) -> int:
-    """How many units fit when the autoscaler has added all nodes that a cluster file allows, the roomiest first."""
+    """Count the units that fit when the autoscaler has added all nodes of a cluster file, the roomiest first."""
     left, units = cluster.get("max_workers", 0), 0
     kinds = cluster.get("available_node_types", {}).items()
     types = [kind for name, kind in kinds if name != cluster.get("head_node_type")]
@@ -79,14 +111,28 @@ def units_on_cluster(cluster: Mapping[str, Any], resources: ResourcesConfig) -> 
 
 
 def bundle(resources: ResourcesConfig) -> dict[str, float]:
-    """What a unit takes of a node, in Ray's names."""
+    """Name what a unit takes of a node, in Ray's words."""
     asked = {"CPU": resources.cpu, "GPU": resources.gpu, **resources.custom}
     return {name: amount for name, amount in asked.items() if amount}
 
 
 def described(amounts: Mapping[str, float]) -> str:
-    """`4 CPU and 1 GPU`."""
+    """Write amounts for a person: `4 CPU and 1 GPU`."""
     return " and ".join(f"{amount:g} {name}" for name, amount in amounts.items())
+
+
+def _pause() -> None:
+    """Wait a second. Raises ExecutorError when Ctrl-C or SIGTERM come meanwhile, of which Ray would make a crash."""
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        time.sleep(1)
+    except KeyboardInterrupt:
+        raise ExecutorError("stopped while it waited for a node; nothing has run") from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _cluster_file() -> Mapping[str, Any]:

@@ -29,19 +29,19 @@ class NoticeError(UserError):
 
 @dataclass(frozen=True)
 class Notice:
-    """The machine goes in `seconds`."""
+    """An announcement that the machine goes in `seconds`, and `why`."""
 
     seconds: float
     why: str
 
 
 class Cloud(Protocol):
-    """One cloud's metadata service."""
+    """The metadata service of one cloud, as a machine of that cloud sees it."""
 
     name: str
 
     def notice(self) -> Notice | None:
-        """What it announces now. Raises requests.RequestException when it does not answer."""
+        """Ask what the cloud announces now; None for nothing. Raises requests.RequestException without an answer."""
         ...
 
 
@@ -98,7 +98,7 @@ class Gcp:
 
 @contextlib.contextmanager
 def sole_watcher() -> Iterator[None]:
-    """One watcher for each user of a machine is enough. Raises NoticeError when there is another."""
+    """Hold the place of this user's only watcher on this machine. Raises NoticeError when another watches."""
     lock = FileLock(Path(tempfile.gettempdir()) / f"respsweep-watch-{os.getuid()}.lock", timeout=0)
     try:
         with lock:
@@ -108,7 +108,7 @@ def sole_watcher() -> Iterator[None]:
 
 
 def cloud_here(pause: Callable[[float], None] = time.sleep) -> Cloud:
-    """The cloud that this machine is of. Raises NoticeError when none answers within a minute."""
+    """Find the cloud to which this machine belongs. Raises NoticeError when none answers within a minute."""
     clouds: tuple[Cloud, ...] = (Aws(), Gcp())
     deadline = time.monotonic() + FIRST_ANSWER_S
     while True:
@@ -127,7 +127,7 @@ def cloud_here(pause: Callable[[float], None] = time.sleep) -> Cloud:
 
 
 def await_notice(cloud: Cloud, pause: Callable[[float], None] = time.sleep) -> Notice:
-    """Wait until the machine is to be taken back. A service that does not answer for a while is asked again."""
+    """Wait until the machine is to be taken back, and return the notice. A service that is silent is asked again."""
     while True:
         try:
             notice = cloud.notice()

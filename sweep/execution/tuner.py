@@ -1,127 +1,20 @@
-"""Runs a study's units with Ray Tune, on this machine or on a cluster."""
+"""The loop of a study: Ray Tune runs its units, and the study says which and how long."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import logging
-import os
-import signal
-import socket
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweep.config.study_config import ResourcesConfig
-
-# Read by ray when it is imported.
-os.environ.update(
-    {
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "TUNE_DISABLE_SIGINT_HANDLER": "1",
-        "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
-        "TUNE_GLOBAL_CHECKPOINT_S": "600",
-        "TUNE_MAX_PENDING_TRIALS_PG": "10000",
-        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-        "RAY_AIR_NEW_OUTPUT": "0",
-        "RAY_TRAIN_V2_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-)
-
-import ray
 from ray import tune
-from ray.exceptions import AuthenticationError
-from ray.tune.execution import class_cache
 
-from sweep.execution.errors import ExecutorError
+from sweep.config.study_config import ResourcesConfig
 from sweep.execution.scheduler import EpochPruning
 from sweep.execution.searcher import BoardSearcher
-from sweep.execution.slots import Slots, bundle, described, nodes
+from sweep.execution.slots import bundle
 from sweep.study.coordinator import Coordinator
 from sweep.study.units import Configuration
-from sweep.worker.trainable import UnitTrainable
-
-# Tune would put the driver's keys into each worker's runtime environment, which Ray writes to its logs and shows in the
-# process list. Workers have their own: what Ray was started with on their node, or the machine's role.
-class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if "AWS_" in name}
-JOIN_S = 180.0
-"""How long a driver waits for a node that can take a unit."""
-
-
-def start_ray(address: str) -> None:
-    """Connect to the cluster at `address` (`auto`: the one this machine belongs to), or start Ray here (`local`).
-
-    Raises ExecutorError when there is no cluster at the address.
-    """
-    if address.startswith("ray://"):
-        raise ExecutorError(
-            f"--address {address}: a study holds its state in the driver, so it cannot run through Ray Client; "
-            "run it on a node of the cluster with --address auto"
-        )
-    try:
-        _check_someone_listens(address)
-        ray.init(
-            address=address,
-            include_dashboard=False if address == "local" else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except AuthenticationError as error:
-        raise ExecutorError(
-            f"--address {address}: the cluster wants its token, and there is none here; copy the head's "
-            "~/.ray/auth_token to this user's"
-        ) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ExecutorError(
-            f"--address {address}: no Ray cluster answers there, or not to the token that is here "
-            "(~/.ray/auth_token); start one with `ray start --head`, or leave --address out to run on this machine"
-        ) from error
-
-
-def await_slots(resources: ResourcesConfig, address: str, say: Callable[[str], None]) -> Slots:
-    """How many units run at a time, once there is room for one.
-
-    Nodes of a cluster may still be joining: where none is to come later, it waits `JOIN_S` seconds for the first that
-    can take a unit. Raises ExecutorError when none can.
-    """
-    slots = Slots(resources, address)
-    deadline = time.monotonic() + (0.0 if address == "local" else JOIN_S)
-    told = False
-    while not slots():
-        if time.monotonic() >= deadline:
-            largest = max(nodes(), key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)), default={})
-            raise ExecutorError(
-                f"a unit needs {described(bundle(resources))} on one machine; the largest here has "
-                f"{largest.get('CPU', 0):g} CPU and {largest.get('GPU', 0):g} GPU: change resources in the study file"
-                + (
-                    ""
-                    if address == "local"
-                    else ", or, where an autoscaler adds nodes, set resources.concurrent"
-                )
-            )
-        if not told:
-            say(f"waiting for a node with {described(bundle(resources))}")
-            told = True
-        _pause()
-    return slots
-
-
-def _pause() -> None:
-    """A second. Raises ExecutorError when Ctrl-C or SIGTERM come meanwhile, of which Ray would make a crash."""
-    before = None
-    if threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        time.sleep(1)
-    except KeyboardInterrupt:
-        raise ExecutorError("stopped while it waited for a node; nothing has run") from None
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 def run_units(
@@ -130,24 +23,21 @@ def run_units(
     unit_config: Callable[[Configuration, int], dict[str, Any]],
     folder: Path,
     on_tick: Callable[[], None],
-    trainable: type[tune.Trainable] = UnitTrainable,
-    slots: Callable[[], int] | None = None,
+    trainable: type[tune.Trainable],
+    slots: Callable[[], int],
 ) -> None:
-    """Run units, at most `slots` at a time (None: as many as fit), until the study is over or halted.
+    """Run units, at most `slots` at a time, until the study is over or halted; Ray must have been started.
 
-    `on_tick` is called between Ray's events, several times a second.
-
-    Ray must have been started. A unit that loses its worker comes back through the study, not through Tune's own
-    retries, so that it makes no difference whether the worker died or the driver. `folder` takes Ray Tune's own
-    bookkeeping, which respsweep does not read back.
+    `on_tick` is called between Ray's events, several times a second. An error in `on_tick` or in `unit_config` is raised
+    from here and ends the run, but for a ConfigError of `unit_config`, which fails the configuration. A unit that loses
+    its worker comes back through the study, not through Tune's own retries, so that it makes no difference whether the
+    worker died or the driver. `folder` takes Ray Tune's own bookkeeping, which respsweep does not read back.
     """
     scheduler = EpochPruning(coordinator)
     tuner = tune.Tuner(
         tune.with_resources(trainable, tune.PlacementGroupFactory([bundle(resources)])),
         tune_config=tune.TuneConfig(
-            search_alg=BoardSearcher(
-                coordinator, unit_config, scheduler.losses, slots or Slots(resources), on_tick
-            ),
+            search_alg=BoardSearcher(coordinator, unit_config, scheduler.losses, slots, on_tick),
             scheduler=scheduler,
             num_samples=-1,
             reuse_actors=True,
@@ -166,30 +56,6 @@ def run_units(
     # Failures are on the board, with their reason.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tuner.fit()
-
-
-def stop_ray() -> None:
-    """Leave the cluster; a Ray that `start_ray` started here ends.
-
-    Ray ends this process when a reference to an object or actor is let go while its core worker is taken down, and the
-    garbage of Tune holds such. Another thread may collect it at any moment, so it is collected here before.
-    """
-    collects = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        with contextlib.suppress(Exception):
-            ray.shutdown()
-    finally:
-        if collects:
-            gc.enable()
-
-
-def _check_someone_listens(address: str) -> None:
-    # Ray itself tries for minutes before it gives up an address.
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 class _Halt(tune.Stopper):

@@ -1,0 +1,12 @@
+"""What runs beside a GPU: one unit's training, and what its machine needs for it.
+
+trainable       one unit as a Ray Tune trainable
+unit_config     what a worker is told of a unit
+step_result     what a step of a unit came to, as told to the driver
+checkpoint      a unit's checkpoint in a folder or on an object store
+prepared_data   features and folds, made once and found by every machine
+weights         pretrained weights on the machine that trains
+drain_notice    whether this node is about to be taken back
+out_of_memory   whether an error means that a memory was full
+machine_errors  errors of a machine that lacks what units need
+"""

@@ -7,4 +7,4 @@ from sweep.worker.prepared_data import DataPreparationError
 from sweep.worker.weights import WeightsError
 
 MACHINE_ERRORS = DataPreparationError, WeightsError, StorageError
-"""Of a unit on a machine that lacks what every unit needs; another machine may have it."""
+"""Raised for a unit whose machine lacks what every unit needs; another machine may have it."""

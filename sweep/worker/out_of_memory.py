@@ -6,7 +6,7 @@ import torch
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the memory of the machine or of its device did not suffice."""
+    """Tell whether an error says that the memory of the machine or of its device was full."""
     # On the CPU, and in CUDA's libraries, torch raises a plain RuntimeError.
     text = str(error)
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (

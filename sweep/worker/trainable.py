@@ -6,8 +6,6 @@ import errno
 import json
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -18,29 +16,27 @@ from model.training.checkpoint import CheckpointError
 from model.training.epoch_metrics import EpochMetrics, select_epoch
 from model.training.recipe import Recipe
 from model.training.training import Training
-from sweep.config.study_config import ResourcesConfig
 from sweep.study.units import unit_id
 from sweep.worker.checkpoint import UnitCheckpoint
 from sweep.worker.drain_notice import NodeDrainedError, drain_notice
 from sweep.worker.machine_errors import MACHINE_ERRORS
 from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.prepared_data import PreparedData, load_examples
+from sweep.worker.step_result import Ending, Failed, Finished, FullDisk, OutOfMemory, StepResult
 from sweep.worker.weights import Weights, local_weights
 
 Result = TypeVar("Result")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-CHUNKS = 4
-"""In how many parts a batch is trained after a device could not hold it whole."""
 
 
 class UnitTrainable(tune.Trainable):
-    """Trains what its config says, see `unit_config`.
+    """Trains what its config says (`sweep.worker.unit_config`), and tells a `StepResult` after each step.
 
-    Each result holds `reports`: the epochs not yet reported by this process, so that a unit that lost its worker after
-    a checkpoint but before its report tells that epoch again. An error of the training itself is the unit's result
-    (`failure`): it would come again on any machine. So is a full memory (`lost`): the study starts the unit again, in
-    smaller chunks; and a full disk (`full_disk`): it halts the study. An error of the device, and any other of the
-    disk, is the worker's death, as is a machine that lacks what units need. When its node is about to be taken back it
+    A result holds the epochs not yet reported by this process, so that a unit that lost its worker after a checkpoint
+    but before its report tells that epoch again. An error of the training itself ends the unit (`Failed`): it would
+    come again on any machine. So does a full memory (`OutOfMemory`): the study starts the unit again, in smaller
+    chunks; and a full disk (`FullDisk`), which halts the study. An error of the device, and any other of the disk, is
+    the worker's death, as is a machine that lacks what units need. When its node is about to be taken back the unit
     saves where it is, in the middle of an epoch too, and leaves (NodeDrainedError).
     """
 
@@ -57,18 +53,18 @@ class UnitTrainable(tune.Trainable):
         if self._ending is None and self._unfit is None:
             result = self._guard(self._train_epoch)
             if result is not None:
-                return result
+                return result.as_tune()
         if self._unfit is not None:
             raise self._unfit
         # What is held here would be missing to the next unit of this process.
         self._training = None
-        return {"reports": [], **(self._ending or {}), "done": True}
+        return StepResult(ending=self._ending).as_tune()
 
     def cleanup(self) -> None:
         self._checkpoint.close()
 
     def _open(self, config: dict[str, Any]) -> None:
-        self._ending: dict[str, str] | None = None
+        self._ending: Ending | None = None
         # Told by the first step: of an error in `setup` Ray keeps no more than the words.
         self._unfit: Exception | None = None
         self._note: str | None = None
@@ -106,7 +102,7 @@ class UnitTrainable(tune.Trainable):
             self._note = f"{self._note}; {chunks}" if self._note else chunks
         self._training = training
 
-    def _train_epoch(self) -> dict[str, Any]:
+    def _train_epoch(self) -> StepResult:
         training = self._training
         assert training is not None
         if not training.done:
@@ -121,13 +117,11 @@ class UnitTrainable(tune.Trainable):
         if self._note is not None:
             news[-1]["note"], self._note = self._note, None
         self._reported = training.epoch
-        result: dict[str, Any] = {"reports": news, "done": training.done}
-        if training.done:
-            result["selected_epoch"] = select_epoch(training.history, self._recipe).epoch
-        return result
+        ending = Finished(select_epoch(training.history, self._recipe).epoch) if training.done else None
+        return StepResult(tuple(news), ending)
 
     def _guard(self, action: Callable[[], Result]) -> Result | None:
-        """What `action` returns; None when it went wrong, and how is the unit's ending."""
+        """Return what `action` does; None when it went wrong, which is then kept as the unit's ending or as `_unfit`."""
         try:
             return action()
         except NodeDrainedError:
@@ -137,48 +131,16 @@ class UnitTrainable(tune.Trainable):
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise
-            self._ending = {"full_disk": f"{error.strerror}: {self._checkpoint.path.parent}"}
+            self._ending = FullDisk(f"{error.strerror}: {self._checkpoint.path.parent}")
         except Exception as error:
             if is_out_of_memory(error):
-                self._ending = {"lost": _explain(error)}
+                self._ending = OutOfMemory(_explain(error))
             elif _is_of_the_device(error):
                 # This process can use the device no more; another one may.
                 raise
             else:
-                self._ending = {"failure": _explain(error)}
+                self._ending = Failed(_explain(error))
         return None
-
-
-def unit_config(
-    configuration: int,
-    seed: int,
-    recipe: Recipe,
-    material: PreparedData,
-    folder: Path | str,
-    resources: ResourcesConfig,
-    *,
-    weights: Weights | None = None,
-    whole_batches: bool = True,
-) -> dict[str, Any]:
-    """What a worker needs to train a unit: plain values, and places that it can read.
-
-    `folder`: where checkpoints are saved, see `UnitCheckpoint`. `weights`: the recipe's pretrained ones, as a worker
-    starts in another folder. Recipe, material and weights travel as JSON, as Tune copies every key of a config into
-    every result.
-    """
-    return {
-        "configuration": configuration,
-        "seed": seed,
-        "recipe": recipe.model_dump_json(),
-        "identity": recipe.digest(),
-        "material": json.dumps(asdict(material)),
-        "weights": weights and json.dumps(asdict(weights)),
-        "folder": str(folder),
-        "threads": max(1, int(resources.cpu)),
-        "device": "cuda" if resources.gpu else "cpu",
-        "share": min(1.0, resources.gpu or 1.0),
-        "accumulate": 1 if whole_batches else CHUNKS,
-    }
 
 
 def _with_weights(recipe: Recipe, weights: Weights | None) -> Recipe:
@@ -189,7 +151,7 @@ def _with_weights(recipe: Recipe, weights: Weights | None) -> Recipe:
 
 
 def report(metrics: EpochMetrics) -> dict[str, Any]:
-    """An epoch in the words of the board: the rates, the losses, the confusion matrix."""
+    """Write an epoch in the words of the board: its metrics, its losses, its confusion matrix."""
     return {
         "epoch": metrics.epoch,
         "score": metrics.score,

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from sweep.config.study_config import StudyConfig
-from sweep.driver import driver
 from sweep.driver.run import run_study
-from sweep.execution.tuner import run_units
+from sweep.execution.ray_session import RaySession
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
 from sweep.study.events import UnitLost
 from sweep.study.units import State
+from sweep.worker.step_result import StepResult
 from sweep.worker.trainable import UnitTrainable
 from tests.studies import tiny_study
 
@@ -65,7 +65,7 @@ def telling(log: Path, gone: Path) -> type[UnitTrainable]:
             line = {
                 "node": node,
                 "unit": [self.config["configuration"], self.config["seed"]],
-                "epochs": [report["epoch"] for report in result["reports"]],
+                "epochs": [report["epoch"] for report in StepResult.from_tune(result).reports],
             }
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
@@ -104,22 +104,22 @@ def curves(board: Board) -> dict[tuple[Any, ...], list[Any]]:
 
 
 def test_a_sweep_that_loses_a_node_ends_with_the_scores_of_one_that_did_not(
-    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, tmp_path: Path
 ) -> None:
-    def sweep(studies: Path) -> StudyFolder:
+    def sweep(studies: Path, trainable: type[UnitTrainable] = UnitTrainable) -> StudyFolder:
         config = StudyConfig.model_validate(STUDY)
-        return run_study(config, StudyFolder.find(studies, "one"), cluster.address)
+        start = partial(RaySession.start, trainable=trainable)
+        return run_study(config, StudyFolder.find(studies, "one"), cluster.address, start_executor=start)
 
     whole = sweep(tmp_path / "whole").board()
 
     log, gone = tmp_path / "steps.jsonl", tmp_path / "gone"
     gone.mkdir()
-    monkeypatch.setattr(driver, "run_units", partial(run_units, trainable=telling(log, gone)))
     over = threading.Event()
     killer = threading.Thread(target=remove_one_that_trains, args=(cluster, log, gone, over), daemon=True)
     killer.start()
     try:
-        folder = sweep(tmp_path / "cut")
+        folder = sweep(tmp_path / "cut", telling(log, gone))
     finally:
         over.set()
         killer.join(60)

@@ -13,7 +13,7 @@ import yaml
 from data.synthetic import write_breaths
 from sweep.cli import main
 from sweep.config.study_config import StudyConfig
-from sweep.driver.export import provenance_of
+from sweep.driver.provenance import provenance_of
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
 from sweep.study.events import (

@@ -1,5 +1,3 @@
-import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +6,7 @@ import yaml
 
 from data.settings import parse
 from model.training.recipe import Recipe, read_recipe
-from sweep.driver.export import ExportError, export_configuration, provenance_of
+from sweep.driver.export import ExportError, export_configuration
 from sweep.study.board import Board
 from sweep.study.units import Configuration
 from tests.sweep.histories import added, trained
@@ -86,16 +84,3 @@ def test_an_export_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path
     with pytest.raises(ExportError, match="taken: cannot be written: Is a directory"):
         exported(tmp_path / "taken", 0.5)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
-
-
-def test_provenance_names_data_folds_versions_and_the_commit() -> None:
-    provenance = provenance_of("0123", "4567", None)
-    assert (provenance["data_hash"], provenance["fold_hash"]) == ("0123", "4567")
-    assert {"torch", "ray", "optuna", "mlflow"} <= set(provenance["versions"])
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
-    )
-    if head.returncode:
-        assert provenance["commit"] is None
-    else:
-        assert re.fullmatch(f"{head.stdout.strip()}(-dirty)?", provenance["commit"])

@@ -1,4 +1,5 @@
 import io
+import itertools
 from functools import partial
 from typing import Any
 
@@ -29,21 +30,24 @@ added = partial(histories.added, **{"patch_mix.temperature": 0.0612345, "patch_m
 NOW = 1000.0
 
 
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+@pytest.fixture
+def clock() -> list[float]:
     """The time of day; the study began when it was NOW."""
-    now = [NOW]
-    monkeypatch.setattr("sweep.driver.progress.time.time", lambda: now[0])
-    return now
+    return [NOW]
 
 
-def shown(events: list[Event], *, terminal: bool = False, **limits: Any) -> tuple[Progress, str]:
+def shown(
+    events: list[Event], clock: list[float] | None = None, *, terminal: bool = False, **limits: Any
+) -> tuple[Progress, str]:
     """What is printed while a board of two seeds hears the events, each followed by a tick."""
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
     board = Board()
     limits = limits or {"configurations": 4}
     budget = Budget(BudgetConfig.model_validate(limits), ContendersConfig(), gpus=0, slots=1)
-    progress = Progress(board, budget, ConsoleDisplay(console))
+    now, ticks = clock or [NOW], itertools.count(step=2)
+    progress = Progress(
+        board, budget, ConsoleDisplay(console), clock=lambda: now[0], timer=lambda: float(next(ticks))
+    )
     with progress:
         for event in [StudyStarted((1, 2), at=NOW), *events]:
             board.apply(event)
@@ -112,23 +116,19 @@ def test_nothing_is_foretold_before_a_unit_has_ended() -> None:
     ],
 )
 def test_the_rest_is_foretold_at_the_pace_so_far(events: list[Event], left: str, clock: list[float]) -> None:
-    progress, _ = shown(events)
+    progress, _ = shown(events, clock)
     clock[0] = NOW + 60
     assert f"elapsed 1:00  about {left} left" in progress.status()
 
 
 def test_a_budget_in_hours_is_shown_and_foretells_nothing(clock: list[float]) -> None:
-    progress, _ = shown([*added(0), *trained(0, 1, 0.5)], wall_clock=2)
+    progress, _ = shown([*added(0), *trained(0, 1, 0.5)], clock=clock, wall_clock=2)
     clock[0] = NOW + 1800
     assert progress.status().startswith("wall_clock 0.5 of 2  units done 1")
     assert "left" not in progress.status()
 
 
-def test_a_terminal_shows_a_table_that_is_drawn_anew_and_ends_as_one_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ticks = iter(range(0, 1_000_000, 2))
-    monkeypatch.setattr("sweep.driver.progress.time.monotonic", lambda: float(next(ticks)))
+def test_a_terminal_shows_a_table_that_is_drawn_anew_and_ends_as_one_line() -> None:
     _, output = shown([*added(0), *trained(0, 1, 0.5)], terminal=True)
     assert "score %" in output
     assert "0000-seed1  score" not in output
@@ -136,6 +136,6 @@ def test_a_terminal_shows_a_table_that_is_drawn_anew_and_ends_as_one_line(
 
 
 def test_hours_are_shown_when_there_are_any(clock: list[float]) -> None:
-    progress, _ = shown([*added(0)])
+    progress, _ = shown([*added(0)], clock)
     clock[0] = NOW + 3 * 3600 + 4 * 60 + 5.4
     assert "elapsed 3:04:05" in progress.status()

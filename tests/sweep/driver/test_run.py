@@ -21,18 +21,19 @@ from rich.console import Console
 from data.settings import ConfigError
 from model.training.recipe import read_recipe
 from sweep.config.study_config import StudyConfig
-from sweep.driver import driver
 from sweep.driver.display import ConsoleDisplay
 from sweep.driver.driver import InterruptedStudyError
 from sweep.driver.export import ExportError
 from sweep.driver.run import run_study
+from sweep.execution.ray_session import RaySession
 from sweep.folder.lock import LockedError, StudyLock
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
 from sweep.study.journal import Journal
-from sweep.study.units import State
+from sweep.study.units import Configuration, State
 from sweep.tracking.tracker import database_uri
 from tests.studies import TINY_RECIPE
+from tests.sweep.driver.driving import drive
 
 RECIPE = {
     **TINY_RECIPE,
@@ -192,25 +193,6 @@ def kill_one_worker(mark: Path, killed: list[int]) -> None:
             return
 
 
-def test_what_a_worker_saves_after_its_units_end_does_not_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = tmp_path / "one" / "units" / "0000-seed1"
-    stop_ray = driver.stop_ray
-
-    def save_and_stop() -> None:
-        assert not left.exists()
-        left.mkdir(parents=True)
-        (left / "checkpoint.pt").write_bytes(b"late")
-        stop_ray()
-
-    monkeypatch.setattr(driver, "stop_ray", save_and_stop)
-    one = study(recipe={**RECIPE, "epochs": 1}, seeds=[1], budget={"configurations": 1})
-    folder = run_study(one, StudyFolder.find(tmp_path, "one"))
-    assert [unit.id for unit in folder.board().units()] == [left.name]
-    assert not left.exists()
-
-
 LONG = {"recipe": {**RECIPE, "epochs": 200}, "pruner": {"name": "none"}}
 
 
@@ -330,20 +312,29 @@ class SmallDisk:
         return getattr(self._file, name)
 
 
-def test_a_full_disk_stops_the_study_and_freeing_it_lets_it_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begin = Journal.__init__
-
-    def begin_on_a_small_disk(journal: Journal, path: Path) -> None:
-        begin(journal, path)
-        journal._file = SmallDisk(journal._file, lines=8)  # type: ignore[assignment]
-
+def test_a_full_disk_stops_the_study_and_freeing_it_lets_it_go_on(tmp_path: Path) -> None:
     one = study(budget={"configurations": 2}, sampler={"name": "random"})
-    with monkeypatch.context() as patch:
-        patch.setattr(Journal, "__init__", begin_on_a_small_disk)
-        with pytest.raises(InterruptedStudyError, match=r"No space left on device: .*journal\.jsonl after 0"):
-            run_study(one, StudyFolder.find(tmp_path, "full"))
-    folder = run_study(one, StudyFolder.find(tmp_path, "full"))
+    folder = StudyFolder.find(tmp_path, "full").create(one)
+    journal = Journal(folder.journal)
+    journal._file = SmallDisk(journal._file, lines=8)  # type: ignore[assignment]
+    ray = RaySession.start(one.resources, "local", print)
+    with pytest.raises(InterruptedStudyError, match=r"No space left on device: .*journal\.jsonl after 0"):
+        drive(one, folder, ray, journal=journal)
+    run_study(one, folder)
     assert all(configuration.complete((1, 2)) for configuration in folder.board().configurations)
     assert "RUNNING" not in optuna_states(folder) + mlflow_states(folder)
+
+
+def test_a_programming_error_comes_out_of_ray_as_it_is_and_the_study_can_go_on(tmp_path: Path) -> None:
+    def stumble(configuration: Configuration, seed: int) -> dict[str, Any]:
+        raise TypeError("a bug")
+
+    one = study(recipe={**RECIPE, "epochs": 1}, seeds=[1], budget={"configurations": 1})
+    folder = StudyFolder.find(tmp_path, "bug")
+    with pytest.raises(TypeError, match=r"a bug") as raised:
+        drive(one, folder, RaySession.start(one.resources, "local", print), unit_config=stumble)
+    assert "stumble" in {entry.name for entry in raised.traceback}
+    board = folder.board()
+    assert board.stopped == "TypeError in the driver"
+    assert [(unit.state, unit.failures) for unit in board.units()] == [(State.WAITING, 0)]
+    assert run_study(one, folder).board().stopped == "over"

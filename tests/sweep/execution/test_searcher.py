@@ -17,6 +17,7 @@ from sweep.study.coordinator import Coordinator, Rules
 from sweep.study.events import ConfigurationAdded
 from sweep.study.racing import NoRacingConfig
 from sweep.study.units import Configuration, Fate, State
+from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, StepResult
 
 
 class OneConfiguration:
@@ -63,10 +64,10 @@ def test_a_trial_is_a_unit_and_its_end_the_units(coordinator: Coordinator) -> No
     assert searcher.suggest("a") == {"configuration": 0, "seed": 1}
     assert searcher.suggest("b") is None
     coordinator.report(0, 1, {"epoch": 1, "score": 0.5})
-    searcher.on_trial_complete("a", {"selected_epoch": 1})
+    searcher.on_trial_complete("a", StepResult(ending=Finished(1)).as_tune())
     assert searcher.suggest("b") == {"configuration": 0, "seed": 2}
     coordinator.report(0, 2, {"epoch": 1, "score": 0.5})
-    searcher.on_trial_complete("b", {"selected_epoch": 1})
+    searcher.on_trial_complete("b", StepResult(ending=Finished(1)).as_tune())
     assert coordinator.board.fate(0) is Fate.COMPLETE
     assert searcher.suggest("c") == "FINISHED"
 
@@ -74,17 +75,15 @@ def test_a_trial_is_a_unit_and_its_end_the_units(coordinator: Coordinator) -> No
 @pytest.mark.parametrize(
     ("result", "state"),
     [
-        ({"failure": "TrainingError: NaN"}, State.FAILED),
-        ({"lost": "OutOfMemoryError"}, State.WAITING),
-        ({}, State.WAITING),
+        (StepResult(ending=Failed("TrainingError: NaN")), State.FAILED),
+        (StepResult(ending=OutOfMemory("OutOfMemoryError")), State.WAITING),
+        (StepResult(), State.WAITING),
     ],
 )
-def test_a_unit_ends_as_its_result_says(
-    coordinator: Coordinator, result: dict[str, Any], state: State
-) -> None:
+def test_a_unit_ends_as_its_result_says(coordinator: Coordinator, result: StepResult, state: State) -> None:
     searcher = searcher_of(coordinator)
     searcher.suggest("a")
-    searcher.on_trial_complete("a", result)
+    searcher.on_trial_complete("a", result.as_tune())
     assert coordinator.board.unit(0, 1).state is state
 
 
@@ -135,7 +134,7 @@ def test_a_full_disk_of_a_worker_or_of_the_driver_halts_the_study(
     searcher.suggest("a")
     coordinator.report(0, 1, {"epoch": 1, "score": 0.5})
     search.disk_is_full = True
-    searcher.on_trial_complete("a", {"selected_epoch": 1})
+    searcher.on_trial_complete("a", StepResult(ending=Finished(1)).as_tune())
     # Ray Tune calls again when something went wrong.
     searcher.on_trial_complete("a", error=True)
     assert coordinator.halted == "No space left on device: optuna.journal"
@@ -144,7 +143,7 @@ def test_a_full_disk_of_a_worker_or_of_the_driver_halts_the_study(
 def test_the_searcher_says_where_a_workers_disk_is_full(coordinator: Coordinator) -> None:
     searcher = searcher_of(coordinator)
     searcher.suggest("a")
-    searcher.on_trial_complete("a", {"full_disk": "No space left on device: units"})
+    searcher.on_trial_complete("a", StepResult(ending=FullDisk("No space left on device: units")).as_tune())
     assert coordinator.halted == "No space left on device: units"
     assert searcher.suggest("b") is None
 

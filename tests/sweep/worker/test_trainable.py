@@ -15,7 +15,9 @@ from sweep.config.study_config import ResourcesConfig
 from sweep.study.score_table import METRICS
 from sweep.worker.drain_notice import NodeDrainedError
 from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
-from sweep.worker.trainable import CHUNKS, UnitTrainable, unit_config
+from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, StepResult
+from sweep.worker.trainable import UnitTrainable
+from sweep.worker.unit_config import CHUNKS, unit_config
 from sweep.worker.weights import Weights
 from tests.studies import TINY_RECIPE
 
@@ -41,24 +43,33 @@ def config(material: PreparedData, folder: Path, seed: int = 1, **changes: Any) 
     )
 
 
+def step(unit: UnitTrainable) -> StepResult:
+    """What a step of the unit comes to, as Tune hands it on."""
+    return StepResult.from_tune(unit.train())
+
+
+def reports(unit: UnitTrainable) -> list[dict[str, Any]]:
+    return [dict(report) for report in step(unit).reports]
+
+
 def test_a_unit_reports_each_epoch_and_says_which_one_counts(material: PreparedData, tmp_path: Path) -> None:
     unit = UnitTrainable(config(material, tmp_path))
-    first, second = unit.train(), unit.train()
-    assert [report["epoch"] for report in first["reports"]] == [1]
-    assert [report["epoch"] for report in second["reports"]] == [2]
-    assert set(METRICS) <= set(first["reports"][0])
-    assert (first["done"], second["done"], second["selected_epoch"]) == (False, True, 2)
+    first, second = step(unit), step(unit)
+    assert [report["epoch"] for report in first.reports] == [1]
+    assert [report["epoch"] for report in second.reports] == [2]
+    assert set(METRICS) <= set(first.reports[0])
+    assert (first.ending, second.ending) == (None, Finished(2))
 
 
 def test_a_lost_unit_goes_on_from_its_checkpoint_and_tells_its_past_again(
     material: PreparedData, tmp_path: Path
 ) -> None:
     whole = UnitTrainable(config(material, tmp_path / "whole"))
-    expected = [report for _ in range(2) for report in whole.train()["reports"]]
+    expected = [report for _ in range(2) for report in reports(whole)]
     UnitTrainable(config(material, tmp_path / "lost")).train()
-    again = UnitTrainable(config(material, tmp_path / "lost")).train()
-    assert again["done"]
-    for got, wanted in zip(again["reports"], expected, strict=True):
+    again = step(UnitTrainable(config(material, tmp_path / "lost")))
+    assert isinstance(again.ending, Finished)
+    for got, wanted in zip(again.reports, expected, strict=True):
         assert {**got, "seconds": 0} == {**wanted, "seconds": 0}
 
 
@@ -66,8 +77,8 @@ def test_a_process_is_used_again_for_the_next_unit(material: PreparedData, tmp_p
     unit = UnitTrainable(config(material, tmp_path, seed=1))
     unit.train()
     assert unit.reset(config(material, tmp_path, seed=2))
-    reused = unit.train()["reports"]
-    fresh = UnitTrainable(config(material, tmp_path / "fresh", seed=2)).train()["reports"]
+    reused = reports(unit)
+    fresh = reports(UnitTrainable(config(material, tmp_path / "fresh", seed=2)))
     assert {**reused[0], "seconds": 0} == {**fresh[0], "seconds": 0}
 
 
@@ -103,7 +114,7 @@ def test_a_unit_whose_node_goes_saves_within_the_epoch_and_ends_elsewhere_as_und
     material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     whole = UnitTrainable(config(material, tmp_path / "whole"))
-    expected = [report for _ in range(2) for report in whole.train()["reports"]]
+    expected = [report for _ in range(2) for report in reports(whole)]
     unit = UnitTrainable(config(material, tmp_path / "moved"))
     unit.train()
     asked = iter([False] * after + [True])
@@ -113,21 +124,21 @@ def test_a_unit_whose_node_goes_saves_within_the_epoch_and_ends_elsewhere_as_und
             unit.train()
     begun = load_checkpoint(tmp_path / "moved" / "0000-seed1" / "checkpoint.pt")["begun"]
     assert begun["steps"] == after
-    again = UnitTrainable(config(material, tmp_path / "moved")).train()
-    assert again["done"]
-    assert [{**report, "seconds": 0} for report in again["reports"]] == [
+    again = step(UnitTrainable(config(material, tmp_path / "moved")))
+    assert isinstance(again.ending, Finished)
+    assert [{**report, "seconds": 0} for report in again.reports] == [
         {**report, "seconds": 0} for report in expected
     ]
 
 
 def test_a_damaged_checkpoint_falls_back_and_says_so(material: PreparedData, tmp_path: Path) -> None:
     whole = UnitTrainable(config(material, tmp_path / "whole", epochs=3))
-    expected = [report for _ in range(2) for report in whole.train()["reports"]]
+    expected = [report for _ in range(2) for report in reports(whole)]
     unit = UnitTrainable(config(material, tmp_path, epochs=3))
     unit.train()
     unit.train()
     (tmp_path / "0000-seed1" / "checkpoint.pt").write_bytes(b"torn")
-    again = UnitTrainable(config(material, tmp_path, epochs=3)).train()["reports"]
+    again = reports(UnitTrainable(config(material, tmp_path, epochs=3)))
     note = again[-1].pop("note")
     assert "going on from the one before it" in note
     assert [report["confusion"] for report in again] == [report["confusion"] for report in expected]
@@ -139,15 +150,14 @@ def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    expected = UnitTrainable(config(material, tmp_path / "whole")).train()["reports"]
+    expected = reports(UnitTrainable(config(material, tmp_path / "whole")))
     with monkeypatch.context() as patch:
         patch.setattr("model.training.training.Training.run_epoch_unless", full)
-        result = UnitTrainable(config(material, tmp_path)).train()
-    assert result["done"]
-    assert result["lost"].startswith("OutOfMemoryError: CUDA out of memory")
-    assert "failure" not in result
+        ending = step(UnitTrainable(config(material, tmp_path))).ending
+    assert isinstance(ending, OutOfMemory)
+    assert ending.reason.startswith("OutOfMemoryError: CUDA out of memory")
     smaller = config(material, tmp_path) | {"accumulate": CHUNKS}
-    (report,) = UnitTrainable(smaller).train()["reports"]
+    (report,) = reports(UnitTrainable(smaller))
     assert report["note"] == "batches trained in 4 chunks, as they did not fit whole"
     assert report["train_loss"] == pytest.approx(expected[0]["train_loss"], rel=1e-3)
 
@@ -167,7 +177,9 @@ def test_a_full_memory_is_known_by_its_words_too(
         raise RuntimeError(message)
 
     monkeypatch.setattr("sweep.worker.trainable.Training", full)
-    assert message in UnitTrainable(config(material, tmp_path)).train()["lost"]
+    ending = step(UnitTrainable(config(material, tmp_path))).ending
+    assert isinstance(ending, OutOfMemory)
+    assert message in ending.reason
 
 
 def test_an_error_of_the_device_is_the_workers_death(
@@ -185,7 +197,7 @@ def test_an_error_of_the_device_is_the_workers_death(
 def test_a_checkpoint_of_another_recipe_is_begun_anew(material: PreparedData, tmp_path: Path) -> None:
     UnitTrainable(config(material, tmp_path)).train()
     other = config(material, tmp_path, epochs=3)
-    (report,) = UnitTrainable(other).train()["reports"]
+    (report,) = reports(UnitTrainable(other))
     assert "the checkpoint belongs to recipe" in report["note"]
     assert report["note"].endswith("the run begins anew")
 
@@ -197,8 +209,9 @@ def test_weights_may_lie_elsewhere_when_a_unit_goes_on(material: PreparedData) -
         for path in ("/here/weights.pth", "/there/weights.pth")
     )
     assert here["identity"] == there["identity"] == recipe.digest()
-    failure = UnitTrainable(there).train()["failure"]
-    assert "/there/weights.pth: no such file" in failure.splitlines()[0]
+    ending = step(UnitTrainable(there)).ending
+    assert isinstance(ending, Failed)
+    assert "/there/weights.pth: no such file" in ending.reason.splitlines()[0]
 
 
 def test_a_full_disk_is_the_studys_matter(
@@ -208,9 +221,8 @@ def test_a_full_disk_is_the_studys_matter(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("sweep.worker.checkpoint.save_checkpoint", full)
-    result = UnitTrainable(config(material, tmp_path)).train()
-    assert result["done"]
-    assert result["full_disk"] == f"No space left on device: {tmp_path / '0000-seed1'}"
+    ending = step(UnitTrainable(config(material, tmp_path))).ending
+    assert ending == FullDisk(f"No space left on device: {tmp_path / '0000-seed1'}")
 
 
 def test_a_disk_that_does_not_answer_is_the_workers_death(
@@ -226,9 +238,9 @@ def test_a_disk_that_does_not_answer_is_the_workers_death(
 
 def test_an_error_is_the_units_result(material: PreparedData, tmp_path: Path) -> None:
     diverging = {"name": "sgd", "learning_rate": 1e30, "weight_blend": 0.0}
-    result = UnitTrainable(config(material, tmp_path, optimiser=diverging)).train()
-    assert result["done"]
-    assert result["failure"].startswith("TrainingError: the training loss is")
+    ending = step(UnitTrainable(config(material, tmp_path, optimiser=diverging))).ending
+    assert isinstance(ending, Failed)
+    assert ending.reason.startswith("TrainingError: the training loss is")
 
 
 def test_a_machine_that_lacks_the_features_is_no_fault_of_the_unit(

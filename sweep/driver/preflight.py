@@ -1,0 +1,109 @@
+"""Whether a study can run: looks at all that can be refused, touches nothing of the study, and starts nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.settings import ConfigError
+from model.training.recipe import Recipe
+from sweep.config.resumption import changes, evidence_changes
+from sweep.config.study_config import StudyConfig, SyntheticConfig
+from sweep.driver.display import Display
+from sweep.driver.provenance import provenance_of, weights_hash
+from sweep.folder.study_folder import StudyFolder
+from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.optuna_search import OptunaSearch
+from sweep.study.board import Board
+from sweep.study.coordinator import Pruner, Search
+from sweep.study.events import Event
+from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
+
+
+@dataclass(frozen=True)
+class CheckedStudy:
+    """A study of which nothing was found that would refuse it, and what was found.
+
+    `past` and `board`: what happened in the study before. `changes`: a line for each setting, and each part of the
+    provenance, that differs from the last time. `preparation`: reads the recordings; the features of one recipe are
+    made. `warnings`: lines for the person who starts the study.
+    """
+
+    config: StudyConfig
+    folder: StudyFolder
+    past: Sequence[Event]
+    board: Board
+    changes: Sequence[str]
+    provenance: Mapping[str, Any]
+    preparation: DataPreparation
+    search: Search
+    pruner: Pruner
+    warnings: Sequence[str]
+
+
+def preflight(config: StudyConfig, folder: StudyFolder, display: Display) -> CheckedStudy:
+    """Look at a study, new or old, that is to run with the settings `config`; the folder's files are only read.
+
+    Features are made in this machine's cache, which `display` may show. Raises ConfigError, DataError, PretrainedError,
+    JournalError or DataPreparationError, each with one clear line.
+    """
+    past = folder.events()
+    board = folder.board(past)
+    differences = changes(folder.config(), config, folder.name)
+    recipe = _any_recipe(config)
+    preparation = DataPreparation(_recordings(config, display))
+    provenance = _provenance(folder, preparation.prepare(recipe), recipe)
+    if folder.provenance_file.exists():
+        differences += evidence_changes(folder.provenance(), provenance, folder.name)
+    return CheckedStudy(
+        config=config,
+        folder=folder,
+        past=past,
+        board=board,
+        changes=differences,
+        provenance=provenance,
+        preparation=preparation,
+        search=OptunaSearch(config),
+        pruner=EpochPruner(
+            config.pruner, lambda values: config.space.recipe(values).epochs, folder.name, past
+        ),
+        warnings=_missing_weights(recipe),
+    )
+
+
+def _any_recipe(config: StudyConfig) -> Recipe:
+    """Choose a recipe that shows on what the study rests: the fixed settings, or the first enqueued point's."""
+    try:
+        return config.space.recipe({})
+    except ConfigError:
+        if not config.enqueue:
+            raise
+        return config.space.recipe(config.enqueue[0])
+
+
+def _recordings(config: StudyConfig, display: Display) -> Path:
+    if config.data is None:
+        raise ConfigError("no recordings: give --data DIR, or `data:` in the study file")
+    if isinstance(config.data, SyntheticConfig):
+        display.say(f"synthetic breaths of {config.data.patients} patients (seed {config.data.seed})")
+        return synthetic_directory(config.data)
+    return Path(config.data)
+
+
+def _provenance(folder: StudyFolder, material: PreparedData, recipe: Recipe) -> dict[str, Any]:
+    known = folder.provenance() if folder.provenance_file.exists() else {}
+    made = provenance_of(material.data_hash, material.fold_hash, weights_hash(recipe))
+    return {"study_id": known.get("study_id", uuid.uuid4().hex), **made}
+
+
+def _missing_weights(recipe: Recipe) -> list[str]:
+    backbone = recipe.backbone
+    if backbone.pretrained is not None or backbone.variant == "tiny":
+        return []
+    return [
+        f"{backbone.name} {backbone.variant} starts from random weights; published scores start from AudioSet's "
+        "(backbone.pretrained)"
+    ]

@@ -1,0 +1,58 @@
+"""What the workers of a study are told of its units: features and weights are made, and shared, when first needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model.training.recipe import Recipe
+from sweep.config.study_config import StudyConfig
+from sweep.study.units import Configuration
+from sweep.worker.prepared_data import DataPreparation
+from sweep.worker.unit_config import unit_config
+from sweep.worker.weights import Weights, share_weights, weights_of
+
+
+class UnitConfigs:
+    """Writes down what a worker needs to train a unit, given its configuration and seed."""
+
+    def __init__(
+        self, config: StudyConfig, preparation: DataPreparation, checkpoints: str, shared: str | None
+    ) -> None:
+        """`checkpoints`: path or URI of the units' checkpoints, for all machines.
+
+        `shared`: where features and weights are put for machines that do not see this one's; None when no other
+        machine takes part. Raises DataPreparationError when the features cannot be put there.
+        """
+        self._config = config
+        self._preparation = preparation
+        self._checkpoints = checkpoints
+        self._shared = shared
+        self._shared_weights: dict[Weights, Weights] = {}
+        if shared is not None:
+            preparation.share(shared)
+
+    def __call__(self, configuration: Configuration, seed: int) -> dict[str, Any]:
+        """Write down one unit.
+
+        Raises ConfigError when the configuration's values make no recipe, and DataError, PretrainedError,
+        DataPreparationError or WeightsError when the recipe's features or weights cannot be had.
+        """
+        recipe = self._config.space.recipe(configuration.values)
+        return unit_config(
+            configuration.number,
+            seed,
+            recipe,
+            self._preparation.prepare(recipe),
+            self._checkpoints,
+            self._config.resources,
+            weights=self._weights(recipe),
+            whole_batches=not configuration.units[seed].out_of_memory,
+        )
+
+    def _weights(self, recipe: Recipe) -> Weights | None:
+        weights = weights_of(recipe)
+        if weights is None or self._shared is None:
+            return weights
+        if weights not in self._shared_weights:
+            self._shared_weights[weights] = share_weights(weights, self._shared)
+        return self._shared_weights[weights]

@@ -1,0 +1,165 @@
+"""Ray in the driver's process: started here or connected to, used for one study, and left in good order.
+
+Ray is imported, and its environment set, when a session starts and not before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sweep.config.study_config import ResourcesConfig
+from sweep.execution.errors import ExecutorError
+from sweep.study.coordinator import Coordinator
+from sweep.study.units import Configuration
+
+if TYPE_CHECKING:
+    from ray.tune import Trainable
+
+    from sweep.execution.slots import Slots
+
+ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
+    "TUNE_GLOBAL_CHECKPOINT_S": "600",
+    "TUNE_MAX_PENDING_TRIALS_PG": "10000",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_V2_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""What Ray and Tune read of the environment, when they are imported or started."""
+JOIN_S = 180.0
+UnitConfig = Callable[[Configuration, int], dict[str, Any]]
+
+
+class RaySession:
+    """Runs a study's units with Ray Tune, on this machine or on a cluster."""
+
+    def __init__(
+        self, resources: ResourcesConfig, slots: Slots, trainable: type[Trainable] | None = None
+    ) -> None:
+        """`slots`: units at a time; `trainable`: what trains a unit, by default `UnitTrainable`."""
+        self.slots = slots
+        self._resources = resources
+        self._trainable = trainable
+
+    @classmethod
+    def start(
+        cls,
+        resources: ResourcesConfig,
+        address: str,
+        say: Callable[[str], None],
+        *,
+        trainable: type[Trainable] | None = None,
+        join_s: float = JOIN_S,
+    ) -> Self:
+        """Start Ray at `address` (see `start_ray`), and wait until there is room for a unit.
+
+        Nodes of a cluster may still be joining, and are waited for `join_s` seconds, which is told by `say`. Raises
+        ExecutorError when there is no cluster at the address, or no machine that can take a unit.
+        """
+        try:
+            start_ray(address)
+            from sweep.execution.slots import await_slots
+
+            slots = await_slots(resources, address, say, join_s=join_s)
+        except BaseException:
+            stop_ray()
+            raise
+        return cls(resources, slots, trainable)
+
+    def run(
+        self, coordinator: Coordinator, unit_config: UnitConfig, folder: Path, on_tick: Callable[[], None]
+    ) -> None:
+        """Run units until the study is over or halted, see `sweep.execution.tuner.run_units`."""
+        from sweep.execution.tuner import run_units
+        from sweep.worker.trainable import UnitTrainable
+
+        trainable = self._trainable or UnitTrainable
+        run_units(coordinator, self._resources, unit_config, folder, on_tick, trainable, self.slots)
+
+    def stop(self) -> None:
+        """Leave the cluster; a Ray that was started here ends. May be called again."""
+        stop_ray()
+
+
+def prepare_ray() -> None:
+    """Set the environment of Ray and Tune, and keep this process's keys out of the workers'. Imports Ray.
+
+    Tune would put the driver's keys into each worker's runtime environment, which Ray writes to its logs and shows in
+    the process list. Workers have their own: what Ray was started with on their node, or the machine's role.
+    """
+    os.environ.update(ENVIRONMENT)
+    from ray.tune.execution import class_cache
+
+    keys = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if "AWS_" in name}
+    class_cache.ENV_VARS_TO_PROPAGATE -= keys
+
+
+def start_ray(address: str) -> None:
+    """Connect to the cluster at `address` (`auto`: the one this machine belongs to), or start Ray here (`local`).
+
+    Raises ExecutorError when there is no cluster at the address.
+    """
+    if address.startswith("ray://"):
+        raise ExecutorError(
+            f"--address {address}: a study holds its state in the driver, so it cannot run through Ray Client; "
+            "run it on a node of the cluster with --address auto"
+        )
+    prepare_ray()
+    import ray
+    from ray.exceptions import AuthenticationError
+
+    try:
+        _check_someone_listens(address)
+        ray.init(
+            address=address,
+            include_dashboard=False if address == "local" else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except AuthenticationError as error:
+        raise ExecutorError(
+            f"--address {address}: the cluster wants its token, and there is none here; copy the head's "
+            "~/.ray/auth_token to this user's"
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ExecutorError(
+            f"--address {address}: no Ray cluster answers there, or not to the token that is here "
+            "(~/.ray/auth_token); start one with `ray start --head`, or leave --address out to run on this machine"
+        ) from error
+
+
+def stop_ray() -> None:
+    """Leave the cluster; a Ray that `start_ray` started here ends.
+
+    Ray ends this process when a reference to an object or actor is let go while its core worker is taken down, and the
+    garbage of Tune holds such. Another thread may collect it at any moment, so it is collected here before.
+    """
+    import ray
+
+    collects = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _check_someone_listens(address: str) -> None:
+    # Ray itself tries for minutes before it gives up an address.
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5).close()

@@ -1,0 +1,48 @@
+"""What a worker is told of a unit: plain values, and places that its machine can read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from model.training.recipe import Recipe
+from sweep.config.study_config import ResourcesConfig
+from sweep.worker.prepared_data import PreparedData
+from sweep.worker.weights import Weights
+
+CHUNKS = 4
+"""In how many parts a batch is trained after a device could not hold it whole."""
+
+
+def unit_config(
+    configuration: int,
+    seed: int,
+    recipe: Recipe,
+    material: PreparedData,
+    folder: Path | str,
+    resources: ResourcesConfig,
+    *,
+    weights: Weights | None = None,
+    whole_batches: bool = True,
+) -> dict[str, Any]:
+    """Write down what `sweep.worker.trainable.UnitTrainable` needs to train one unit.
+
+    `folder`: where checkpoints are saved, see `sweep.worker.checkpoint.UnitCheckpoint`. `weights`: the recipe's
+    pretrained ones, as a worker starts in another folder. Recipe, material and weights travel as JSON, as Tune copies
+    every key of a config into every result.
+    """
+    return {
+        "configuration": configuration,
+        "seed": seed,
+        "recipe": recipe.model_dump_json(),
+        "identity": recipe.digest(),
+        "material": json.dumps(asdict(material)),
+        "weights": weights and json.dumps(asdict(weights)),
+        "folder": str(folder),
+        "threads": max(1, int(resources.cpu)),
+        "device": "cuda" if resources.gpu else "cpu",
+        "share": min(1.0, resources.gpu or 1.0),
+        "accumulate": 1 if whole_batches else CHUNKS,
+    }

@@ -1,0 +1,262 @@
+"""How a driver runs a study and lets go of it, on an executor that only reports scores."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data.errors import UserError
+from data.settings import ConfigError
+from sweep.config.study_config import StudyConfig
+from sweep.driver.driver import InterruptedStudyError
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.coordinator import Coordinator
+from sweep.study.events import Event, StudyStarted, StudyStopped, UnitFinished
+from sweep.study.units import Configuration, State
+from tests.studies import tiny_study
+from tests.sweep.driver.driving import NoTracker, drive
+
+CONFIG = StudyConfig.model_validate(tiny_study(2, budget={"configurations": 2}))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+class Slots:
+    def __init__(self, here: Callable[[], int]) -> None:
+        self._here = here
+
+    @property
+    def here(self) -> int:
+        return self._here()
+
+    def __call__(self) -> int:
+        return 1
+
+
+class ScoresOnly:
+    """Runs one unit after the other: each saves a checkpoint, reports its epochs, and ends."""
+
+    def __init__(
+        self, on_epoch: Callable[[], None] = lambda: None, here: Callable[[], int] = lambda: 1
+    ) -> None:
+        self.slots = Slots(here)
+        self.units: list[tuple[int, int]] = []
+        self.stopped = 0
+        self.on_stop: Callable[[], None] = lambda: None
+        self._on_epoch = on_epoch
+
+    def run(
+        self,
+        coordinator: Coordinator,
+        unit_config: Callable[[Configuration, int], dict[str, Any]],
+        folder: Path,
+        on_tick: Callable[[], None],
+    ) -> None:
+        (folder / "tune").mkdir()
+        while (started := coordinator.next_unit()) is not None:
+            configuration, seed = started
+            told = unit_config(configuration, seed)
+            self.units.append((configuration.number, seed))
+            (Path(told["folder"]) / f"{configuration.number:04}-seed{seed}").mkdir(
+                parents=True, exist_ok=True
+            )
+            for epoch in (1, 2):
+                score = 0.5 + 0.1 * configuration.number + 0.01 * seed
+                rates = dict.fromkeys(("score", "sensitivity", "specificity", "any_abnormal_score"), score)
+                coordinator.report(configuration.number, seed, {"epoch": epoch, **rates})
+                self._on_epoch()
+                on_tick()
+                if coordinator.halted is not None:
+                    return
+            coordinator.finished(configuration.number, seed, 2)
+
+    def stop(self) -> None:
+        self.stopped += 1
+        self.on_stop()
+
+
+class Spoken:
+    """A display that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+        self.shown = 0
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def warn(self, line: str) -> None:
+        self.warnings.append(line)
+
+    def show(self, *parts: object) -> None:
+        self.shown += 1
+
+    def live(self) -> None:
+        return None
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return StudyFolder.find(tmp_path, "one")
+
+
+def test_a_study_runs_to_its_end_and_lets_go_of_everything(folder: StudyFolder) -> None:
+    executor, tracker, display, heard = ScoresOnly(), NoTracker(), Spoken(), list[Event]()
+    clock = itertools.count(1000.0)
+    drive(
+        CONFIG,
+        folder,
+        executor,
+        tracker=tracker,
+        display=display,
+        listeners=[heard.append],
+        clock=lambda: next(clock),
+        close_s=7.0,
+    )
+    assert executor.units == [(0, 1), (1, 1), (0, 2), (1, 2)]
+    assert executor.stopped == 1
+    assert tracker.waited == [7.0]
+    assert folder.events() == heard
+    assert isinstance(heard[0], StudyStarted)
+    assert all(1000 <= event.at < 2000 for event in heard)
+    assert folder.board().stopped == "over"
+    assert not list(folder.units.glob("*"))
+    assert not (folder.path / "tune").exists()
+    assert folder.lock().held_by() is None
+    beginning = next(line for line in display.lines if line.startswith("study "))
+    assert beginning == f"study {folder.path}: configurations 0 of 2; 1 units at a time"
+    assert display.lines[-1].startswith(
+        "over (configurations 2 of 2); for more, raise the limit: respsweep run "
+    )
+    assert display.shown == 1
+
+
+def test_a_signal_halts_the_study_which_goes_on_where_it_was(folder: StudyFolder) -> None:
+    signals = iter([True])
+    interrupt = ScoresOnly(lambda: os.kill(os.getpid(), signal.SIGINT) if next(signals, False) else None)
+    tracker = NoTracker()
+    with pytest.raises(
+        InterruptedStudyError,
+        match=r"one: interrupted after 0 complete configurations; go on with: respsweep run --resume one",
+    ) as stopped:
+        drive(CONFIG, folder, interrupt, tracker=tracker, close_s=60.0, close_soon_s=5.0)
+    assert not stopped.value.at_once
+    assert tracker.waited == [5.0]
+    assert folder.board().unit(0, 1).state is State.WAITING
+    assert (folder.units / "0000-seed1").exists()
+    again = ScoresOnly()
+    drive(CONFIG, folder, again)
+    assert again.units == [(0, 1), (1, 1), (0, 2), (1, 2)]
+
+
+def test_a_second_signal_waits_for_nothing(folder: StudyFolder) -> None:
+    def twice() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    tracker = NoTracker()
+    with pytest.raises(InterruptedStudyError) as stopped:
+        drive(CONFIG, folder, ScoresOnly(twice), tracker=tracker)
+    assert stopped.value.at_once
+    assert tracker.waited == [0.0]
+
+
+def test_a_programming_error_comes_out_as_it_is_and_the_study_can_go_on(folder: StudyFolder) -> None:
+    def stumble(configuration: Configuration, seed: int) -> dict[str, Any]:
+        raise TypeError("a bug")
+
+    with pytest.raises(TypeError, match=r"a bug"):
+        drive(CONFIG, folder, ScoresOnly(), unit_config=stumble)
+    board = folder.board()
+    assert board.stopped == "TypeError in the driver"
+    assert (board.unit(0, 1).state, board.unit(0, 1).failures) == (State.WAITING, 0)
+    drive(CONFIG, folder, ScoresOnly())
+    assert folder.board().stopped == "over"
+
+
+def test_what_one_configuration_lacks_halts_the_study_in_one_line(
+    folder: StudyFolder, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.pth"
+    content = tiny_study(
+        1,
+        search={"backbone.pretrained": {"type": "categorical", "choices": [None, str(weights)]}},
+        sampler={"name": "grid"},
+        budget={"configurations": 2},
+    )
+    config = StudyConfig.model_validate(content)
+    with pytest.raises(
+        InterruptedStudyError,
+        match=r"weights\.pth: no such file.* complete configurations; go on with: respsweep",
+    ):
+        drive(config, folder, ScoresOnly())
+    assert folder.board().ended[State.FAILED] == 0
+    weights.write_bytes(b"weights")
+    executor = ScoresOnly()
+    drive(config, folder, executor)
+    assert len({number for number, _ in executor.units}) == 2
+    assert folder.board().stopped == "over"
+
+
+def test_what_a_worker_saves_after_its_units_end_does_not_stay(folder: StudyFolder) -> None:
+    executor, left = ScoresOnly(), folder.units / "0000-seed1"
+
+    def save() -> None:
+        assert not left.exists()
+        left.mkdir(parents=True)
+        (left / "checkpoint.pt").write_bytes(b"late")
+
+    executor.on_stop = save
+    drive(CONFIG, folder, executor)
+    assert not left.exists()
+
+
+def test_what_the_tracker_lacks_is_a_warning(folder: StudyFolder) -> None:
+    def lack() -> None:
+        raise UserError("MLflow misses some results")
+
+    display = Spoken()
+    drive(CONFIG, folder, ScoresOnly(), tracker=NoTracker(lack), display=display)
+    assert display.warnings == ["MLflow misses some results"]
+    assert folder.board().stopped == "over"
+
+
+def test_a_driver_whose_machines_are_gone_says_once_that_it_waits(folder: StudyFolder) -> None:
+    here, display = iter([1, 1, 0, 0, 1, 0]), Spoken()
+    drive(CONFIG, folder, ScoresOnly(here=lambda: next(here, 1)), display=display)
+    assert display.lines.count("no node is there that can take a unit; waiting for one") == 2
+
+
+def test_a_refusal_when_the_study_begins_is_no_interruption(folder: StudyFolder) -> None:
+    drive(CONFIG, folder, ScoresOnly())
+    wider = StudyConfig.model_validate(tiny_study(3))
+    before = {path: path.read_bytes() for path in folder.path.glob("*.*l*") if path.is_file()}
+    with pytest.raises(ConfigError, match=r"begin another study with --name for: recipe.epochs: 2 -> 3"):
+        drive(wider, folder, ScoresOnly())
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_the_settings_of_the_last_run_are_written_down_and_what_changed_is_said(folder: StudyFolder) -> None:
+    drive(CONFIG, folder, ScoresOnly())
+    more, display = CONFIG.model_copy(update={"seeds": (1, 2, 3)}), Spoken()
+    drive(more, folder, ScoresOnly(), display=display)
+    assert "\n  changed: seeds: [1, 2] -> [1, 2, 3]" in next(
+        line for line in display.lines if line.startswith("study ")
+    )
+    assert yaml.safe_load(folder.study_file.read_text())["seeds"] == [1, 2, 3]
+    kinds = [type(event) for event in folder.events()]
+    assert kinds.count(StudyStarted) == kinds.count(StudyStopped) == 2
+    assert kinds.count(UnitFinished) == 6

@@ -1,0 +1,112 @@
+"""What is refused before anything of a study is touched; how the command line says it is in tests/sweep/test_cli.py."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.settings import ConfigError
+from model.pretrained import PretrainedError
+from sweep.config.study_config import StudyConfig
+from sweep.driver.display import NoDisplay
+from sweep.driver.preflight import CheckedStudy, preflight
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.events import StudyStarted
+from sweep.study.journal import Journal
+from tests.studies import tiny_study
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def study(**changes: Any) -> StudyConfig:
+    return StudyConfig.model_validate(tiny_study(2, **changes))
+
+
+def contents(folder: StudyFolder) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+
+
+def checked(folder: StudyFolder, config: StudyConfig) -> CheckedStudy:
+    """The preflight of a study, whose folder it must leave as it was."""
+    before = contents(folder)
+    try:
+        return preflight(config, folder, NoDisplay())
+    finally:
+        assert contents(folder) == before
+
+
+def test_a_new_study_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "one").create(study())
+    found = checked(folder, study())
+    assert (found.past, found.changes, found.warnings) == ([], [], [])
+    assert found.board.configurations == []
+    assert set(found.provenance) >= {"study_id", "data_hash", "fold_hash", "weights_hash", "versions"}
+    assert found.search.propose() is not None
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.config = study()  # type: ignore[misc]
+
+
+def test_a_study_that_goes_on_keeps_its_id_and_tells_what_changed(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "one").create(study())
+    first = checked(folder, study())
+    folder.write_provenance({**first.provenance, "commit": "0123"})
+    journal = Journal(folder.journal)
+    journal.write(StudyStarted((1, 2)))
+    journal.close()
+    found = checked(folder, study(seeds=[1, 2, 3]))
+    assert found.provenance["study_id"] == first.provenance["study_id"]
+    assert [line.partition(":")[0] for line in found.changes] == ["seeds", "commit"]
+    assert [type(event) for event in found.past] == [StudyStarted]
+    assert found.board.seeds == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "complaint"),
+    [
+        ({"data": None}, ConfigError, "no recordings: give --data DIR"),
+        ({"sampler": {"name": "tpe", "arguments": {"startup": 3}}}, ConfigError, "TPESampler refuses"),
+        ({"pruner": {"name": "median", "arguments": {"warmup": 3}}}, ConfigError, "MedianPruner refuses"),
+        (
+            {"recipe": {"backbone": {"variant": "tiny", "pretrained": "gone.pth"}}},
+            PretrainedError,
+            "gone.pth: no such file",
+        ),
+    ],
+)
+def test_what_cannot_run_is_refused(
+    tmp_path: Path, changes: dict[str, Any], error: type[Exception], complaint: str
+) -> None:
+    config = study(**changes)
+    with pytest.raises(error, match=complaint):
+        checked(StudyFolder.at(tmp_path, "one").create(config), config)
+
+
+def test_other_recordings_are_refused(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "one").create(study())
+    folder.write_provenance(dict(checked(folder, study()).provenance))
+    with pytest.raises(ConfigError, match=r"its scores so far rest on other recordings \(data_hash "):
+        checked(folder, study(data={"patients": 13, "seed": 0}))
+
+
+def test_a_network_that_starts_from_random_weights_is_a_warning(tmp_path: Path) -> None:
+    config = study(recipe={**tiny_study(1)["recipe"], "backbone": {"name": "dass", "variant": "small"}})
+    (warning,) = checked(StudyFolder.at(tmp_path, "one").create(config), config).warnings
+    assert warning.startswith("dass small starts from random weights")
+
+
+def test_values_that_make_a_recipe_only_together_are_checked_by_an_enqueued_point(tmp_path: Path) -> None:
+    # The fixed settings alone contradict each other.
+    recipe = {**tiny_study(1)["recipe"], "sampling": {"name": "weighted"}}
+    recipe["loss"] = {"class_weights": "inverse_frequency"}
+    config = study(
+        recipe=recipe,
+        search={"sampling.name": {"type": "categorical", "choices": ["shuffle"]}},
+        enqueue=[{"sampling.name": "shuffle"}],
+    )
+    assert checked(StudyFolder.at(tmp_path, "one").create(config), config).provenance["data_hash"]

@@ -1,0 +1,24 @@
+import re
+import subprocess
+from pathlib import Path
+
+from data.settings import parse
+from model.training.recipe import Recipe
+from sweep.driver.provenance import provenance_of, weights_hash
+
+
+def test_provenance_names_data_folds_versions_and_the_commit() -> None:
+    provenance = provenance_of("0123", "4567", None)
+    assert (provenance["data_hash"], provenance["fold_hash"]) == ("0123", "4567")
+    assert {"torch", "ray", "optuna", "mlflow"} <= set(provenance["versions"])
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    if head.returncode:
+        assert provenance["commit"] is None
+    else:
+        assert re.fullmatch(f"{head.stdout.strip()}(-dirty)?", provenance["commit"])
+
+
+def test_random_weights_have_no_hash() -> None:
+    assert weights_hash(parse(Recipe, {"backbone": {"variant": "tiny"}}, "recipe")) is None

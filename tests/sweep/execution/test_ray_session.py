@@ -1,0 +1,48 @@
+"""When Ray comes into the driver's process, and how it is left; whole runs are in tests/sweep/driver/test_run.py."""
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import weakref
+
+import pytest
+import ray
+
+from sweep.execution.ray_session import ENVIRONMENT, stop_ray
+
+
+class Reference:
+    """In a cycle, as Tune's trials hold references to Ray's objects."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+def test_while_ray_goes_down_no_thread_can_collect_what_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    garbage = weakref.ref(Reference())
+    seen = []
+
+    def shutdown() -> None:
+        seen.append((garbage() is None, gc.isenabled()))
+        raise RuntimeError("Ray is gone already")
+
+    monkeypatch.setattr(ray, "shutdown", shutdown)
+    stop_ray()
+    assert seen == [(True, False)]
+    assert gc.isenabled()
+
+
+def test_importing_the_driver_brings_no_ray_and_sets_nothing() -> None:
+    code = """
+import json, os, sys
+before = dict(os.environ)
+import sweep.driver.run
+changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
+print(json.dumps([sorted(changed), [name for name in ("ray", "mlflow") if name in sys.modules]]))
+"""
+    clean = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
+    done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[], []]
