@@ -124,7 +124,7 @@ class Study:
 
         The default is `best.yaml` in the study's folder. Raises ExportError for a configuration without all its seeds.
         """
-        from sweep.driver.run import export
+        from sweep.driver.export import export
 
         return export(self.folder, None if path is None else Path(path), configuration)
 

@@ -10,5 +10,6 @@ signals             halts a study on Ctrl-C, SIGTERM or a lost connection
 display             where lines, tables and warnings for a person go
 progress            how far a study is, as a live table or a line for each decision
 provenance          what the numbers of a study rest on
+plan                what a study would cost before it runs
 export              writes a configuration as a recipe that trains again
 """

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from sweep.config.study_config import ResourcesConfig, StudyConfig
 from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import Driver, Executor, InterruptedStudyError
-from sweep.driver.export import export as export_best
+from sweep.driver.export import export
 from sweep.driver.preflight import CheckedStudy, preflight
 from sweep.driver.unit_configs import UnitConfigs
 from sweep.execution.ray_session import RaySession
@@ -64,7 +64,7 @@ def run_study(
                 driver.run()
             finally:
                 executor.stop()
-            export_best(folder)
+            export(folder)
     except BaseException:
         # The study of a driver that was faster than we were is not ours to remove.
         if fresh and not StudyLock(folder.path).is_held():
@@ -100,7 +100,7 @@ def _driver(
     resume = f"respsweep run --resume {folder.arguments}"
     if address != "local":
         resume = f"{resume} --address {address}"
-    export = OptunaExport(folder.path / "optuna.journal", folder.name, config, study.board)
+    optuna_export = OptunaExport(folder.path / "optuna.journal", folder.name, config, study.board)
     return Driver(
         study,
         executor,
@@ -111,7 +111,7 @@ def _driver(
         display,
         resume,
         mirror=mirror,
-        listeners=[export],
+        listeners=[optuna_export],
     )
 
 

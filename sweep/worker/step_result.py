@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Self
 
@@ -63,6 +63,6 @@ class StepResult:
     def from_tune(cls, result: Mapping[str, Any] | None) -> Self:
         """Read what Tune hands to its scheduler and searcher, which is nothing for a trial that never reported."""
         result = result or {}
-        kind, *held = result.get("ending") or [None]
-        ending = None if kind is None else _ENDINGS[kind](*held)
+        told: Sequence[Any] = result.get("ending") or ()
+        ending = _ENDINGS[told[0]](*told[1:]) if told else None
         return cls(tuple(result.get("reports", ())), ending)
