@@ -3,6 +3,8 @@
 # make bench    what features, scan, step, sweep and engine cost, beside floors and others; GPU or not
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= 2
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 DATA ?=
 NAME ?=
 SPACE ?= search_spaces/quickstart.yaml
@@ -13,37 +15,54 @@ sweep: .venv/ready
 	$(BIN)/respsweep run $(SPACE) $(if $(NAME), --name $(NAME))$(if $(DATA), --data $(DATA))
 
 test: lint types
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
-test-slow: .venv/ready
-	$(BIN)/pytest -m "slow and not gpu"
+# The cluster of Linux namespaces has the machine to itself: it says how soon its nodes are there.
+test-slow: .venv/dev-ready
+	$(PYTEST) -m "slow and not gpu" --ignore tests/scenarios/cluster
+	$(BIN)/pytest -m "slow and not gpu" tests/scenarios/cluster
 
 # Every table, even after one has missed a bar. On an idle machine: other jobs spoil the figures.
-bench: .venv/ready
+bench: .venv/dev-ready
 	missed=0; for script in features.py scan.py step.py sweep_cost.py "engine.py cost"; do \
 		$(BIN)/python benchmarks/$$script || missed=1; done; exit $$missed
 
-lint: .venv/ready
+lint: .venv/dev-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: .venv/ready
+format: .venv/dev-ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: .venv/ready
+types: .venv/dev-ready
 	$(BIN)/basedpyright
 
-# Only `make lock` needs uv; everything else installs what the lock says.
+# Three locks, each without what the ones before hold: to run, for clusters, to develop. Only this needs uv; versions stay
+# as they are, unless asked for newer ones: make lock UPGRADE=1.
+UV_COMPILE = uv pip compile pyproject.toml --extra install --python-version 3.11 --universal --quiet \
+	--no-header --no-annotate --no-emit-index-url --generate-hashes $(if $(UPGRADE),--upgrade)
+LOCKED = sed -nE 's/^([a-z0-9._-]+)==.*/--no-emit-package \1/p'
+
 lock:
-	uv pip compile pyproject.toml --extra cluster --extra dev --python-version 3.11 --universal \
-		--no-emit-index-url --generate-hashes --no-annotate --upgrade -o requirements.lock
+	$(UV_COMPILE) -o requirements.lock
+	$(UV_COMPILE) --extra cluster -c requirements.lock $$($(LOCKED) requirements.lock) -o requirements-cluster.lock
+	$(UV_COMPILE) --extra cluster --extra dev -c requirements.lock -c requirements-cluster.lock \
+		$$($(LOCKED) requirements.lock requirements-cluster.lock) -o requirements-dev.lock
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/cluster-ready: requirements-cluster.lock .venv/ready
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-cluster.lock
+	touch $@
+
+.venv/dev-ready: requirements-dev.lock .venv/cluster-ready
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
 	touch $@
 
 clean:

@@ -9,6 +9,15 @@ from jaxtyping import install_import_hook
 
 pytest_plugins = ["tests.object_store", "tests.servers"]
 
+GROUP = pytest.StashKey[int]()
+STARTS_RAY_OR_SERVERS = (
+    "scenarios/",
+    "sweep/driver/test_run.py",
+    "sweep/test_cli.py",
+    "sweep/tracking/test_server.py",
+)
+"""Tests, by where they lie in this folder, that are run one after the other, and before all others."""
+
 # Read when Triton is first imported: without a GPU its kernels are tested on the CPU, step by step.
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
@@ -17,6 +26,21 @@ if not torch.cuda.is_available():
 install_import_hook(["data", "model"], "beartype.beartype")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist itself reads the marks in this hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of a file stay in one process, for its fixtures' sake, and all that start Ray in one, too."""
+    groups = dict.fromkeys(["ray"], 0)
+    for item in items:
+        mark = item.get_closest_marker("xdist_group")
+        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        group = mark.args[0] if mark else "ray" if place.startswith(STARTS_RAY_OR_SERVERS) else place
+        if mark is None:
+            item.add_marker(pytest.mark.xdist_group(group))
+        groups.setdefault(group, len(groups))
+        item.stash[GROUP] = groups[group]
+    items.sort(key=lambda item: item.stash[GROUP])
 
 
 @pytest.fixture(scope="session")

@@ -161,16 +161,9 @@ def test_a_shell_can_read_every_command(name: str) -> None:
 def test_what_the_project_needs_is_synced_and_nothing_else(name: str) -> None:
     mounts = _content(name)["file_mounts"]
     sources = {source for source in mounts.values() if not source.startswith("~")}
-    assert sources == {
-        "data",
-        "model",
-        "sweep",
-        "search_spaces",
-        "Makefile",
-        "README.md",
-        "pyproject.toml",
-        "requirements.lock",
-    }
+    needed = {"data", "model", "sweep", "search_spaces", "Makefile", "README.md", "pyproject.toml"}
+    locks = re.findall(r"make \.venv/(\S*)ready", str(_content(name)["setup_commands"] + _head_setup(name)))
+    assert sources == needed | {f"requirements{'-' + lock[:-1] if lock else ''}.lock" for lock in locks}
     assert all(remote == f"~/respsweep/{source}" for remote, source in mounts.items() if source in sources)
 
 
@@ -182,6 +175,10 @@ def test_a_file_says_that_it_was_never_run(name: str) -> None:
 def _rayjob() -> dict[str, Any]:
     documents = yaml.safe_load_all((ROOT / KUBERAY).read_text())
     return next(document for document in documents if document["kind"] == "RayJob")["spec"]
+
+
+def _head_setup(name: str) -> list[str]:
+    return _content(name).get("head_setup_commands", [])
 
 
 def _content(name: str) -> dict[str, Any]:
