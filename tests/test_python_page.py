@@ -1,0 +1,56 @@
+"""docs/python.md and the example notebook, run as they stand; the study file they name is a tiny one here."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sweep.config.study_config import StudyConfig
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.events import StudyStarted, StudyStopped
+from sweep.study.journal import Journal
+from tests.studies import tiny_study
+from tests.sweep.histories import added, reported, trained
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_with_a_study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "search_spaces").mkdir()
+    study = yaml.safe_dump(tiny_study(1, budget={"configurations": 2}))
+    (tmp_path / "search_spaces" / "quickstart.yaml").write_text(study)
+
+
+def test_the_page_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for snippet in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        exec(compile(snippet, "docs/python.md", "exec"), names)
+    assert names["study"].state == "over"
+    assert len(names["board"]) == 4
+    assert names["path"] == Path("best.yaml")
+    assert "budget.unit: no such field; did you mean budget.units" in capsys.readouterr().out
+
+
+def test_the_notebook_reads_a_study_that_ran(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = StudyFolder.at("studies", "first").create(StudyConfig.model_validate(tiny_study(2)))
+    proposed = [*added(0, **{"patch_mix.temperature": 0.1}), *added(1, **{"patch_mix.temperature": 0.2})]
+    past = [*trained(0, 1, 0.5, 0.6), *trained(0, 2, 0.6, 0.7), *reported(1, 1, 0.9)]
+    journal = Journal(folder.journal)
+    for event in (StudyStarted((1, 2)), *proposed, *past, StudyStopped("halted")):
+        journal.write(event)
+    journal.close()
+    notebook = json.loads((ROOT / "examples" / "read_a_study.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            exec(compile("".join(cell["source"]), "read_a_study.ipynb", "exec"), names)
+    assert names["study"].name == "first"
+    assert "0 {'patch_mix.temperature': 0.1} 0.650 ± 0.071" in capsys.readouterr().out
