@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import pickle
 import re
 from collections.abc import Mapping
@@ -14,29 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from data.errors import UserError
 from model.ast import AST
 from model.dass import DASS
+from model.weights_file import PretrainedError, checkpoint_sha256, find_checkpoint
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 SHOWN = 12
-
-
-class PretrainedError(UserError):
-    """A checkpoint that is missing, unreadable, or of another network. The lists hold all keys, the message a few."""
-
-    def __init__(
-        self,
-        message: str,
-        missing: tuple[str, ...] = (),
-        unexpected: tuple[str, ...] = (),
-        misshaped: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message)
-        self.missing = missing
-        self.unexpected = unexpected
-        self.misshaped = misshaped
 
 
 @dataclass(frozen=True)
@@ -90,61 +71,6 @@ def load_pretrained(model: DASS | AST, source: str, *, head: bool = False) -> Lo
         for key, value in renamed.items():
             expected[key].copy_(value)
     return LoadReport(path, checkpoint_sha256(path), _layout(found, wrapped), len(renamed), tuple(dropped))
-
-
-def find_checkpoint(source: str) -> Path:
-    """Find the checkpoint file that `source` means; a hub id is fetched, or taken from the hub's cache.
-
-    Raises PretrainedError when there is no such file.
-    """
-    path = Path(source).expanduser()
-    if path.is_file():
-        return path
-    if path.is_dir():
-        for name in HUB_FILES:
-            if (path / name).is_file():
-                return path / name
-        raise PretrainedError(
-            f"{source}: the folder holds no checkpoint; expected {' or '.join(HUB_FILES)} in it"
-        )
-    if not is_hub_id(source):
-        raise PretrainedError(f"{source}: no such file; expected a checkpoint file or a hub id `author/name`")
-    return _from_hub(source)
-
-
-def is_hub_id(source: str) -> bool:
-    """Whether `source` means a repository `author/name` of the Hugging Face hub, and no file or folder."""
-    path = Path(source).expanduser()
-    named_like_a_file = path.suffix in {".pth", ".pt", ".bin", ".ckpt", ".safetensors"}
-    return HUB_ID.fullmatch(source) is not None and not named_like_a_file and not path.exists()
-
-
-def checkpoint_sha256(path: Path) -> str:
-    """Compute the SHA-256 of a checkpoint file, hex, to record which was used; no published checksum is known."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _from_hub(hub_id: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    for name in HUB_FILES:
-        try:
-            return Path(hf_hub_download(hub_id, name))
-        except LocalEntryNotFoundError as error:
-            raise PretrainedError(
-                f"{hub_id}: no such local file, and the Hugging Face hub cannot be reached; "
-                "fetch the checkpoint on a machine with a network and give its path"
-            ) from error
-        except EntryNotFoundError:
-            continue
-        except Exception as error:
-            reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            raise PretrainedError(
-                f"{hub_id}: no such local file, and the hub refused it: {reason[0]}"
-            ) from error
-    raise PretrainedError(f"{hub_id}: the hub repository holds neither {' nor '.join(HUB_FILES)}")
 
 
 def _read(path: Path) -> Any:

@@ -12,8 +12,8 @@ from data.errors import UserError
 from data.icbhi import read_icbhi
 from data.quantities import gibibytes
 from data.settings import ConfigError
-from model.pretrained import PretrainedError, find_checkpoint, is_hub_id
 from model.training.recipe import Recipe
+from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
 from sweep.config.study_config import StudyConfig, SyntheticConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.simulation.made_up_curves import LearningCurves, SyntheticCurves, WorldConfig

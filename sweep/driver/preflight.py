@@ -53,7 +53,7 @@ def preflight(config: StudyConfig, folder: StudyFolder, display: Display) -> Che
     past = folder.events()
     board = folder.board(past)
     differences = changes(folder.config(), config, folder.name)
-    recipe = _any_recipe(config)
+    recipe = config.any_recipe()
     preparation = DataPreparation(_recordings(config, display))
     provenance = _provenance(folder, preparation.prepare(recipe), recipe)
     if folder.provenance_file.exists():
@@ -72,16 +72,6 @@ def preflight(config: StudyConfig, folder: StudyFolder, display: Display) -> Che
         ),
         warnings=_missing_weights(recipe),
     )
-
-
-def _any_recipe(config: StudyConfig) -> Recipe:
-    """Choose a recipe that shows on what the study rests: the fixed settings, or the first enqueued point's."""
-    try:
-        return config.space.recipe({})
-    except ConfigError:
-        if not config.enqueue:
-            raise
-        return config.space.recipe(config.enqueue[0])
 
 
 def _recordings(config: StudyConfig, display: Display) -> Path:

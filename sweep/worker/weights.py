@@ -8,8 +8,8 @@ from pathlib import Path
 
 from data.atomic import build_once
 from data.errors import UserError
-from model.pretrained import checkpoint_sha256, find_checkpoint
 from model.training.recipe import Recipe
+from model.weights_file import checkpoint_sha256, find_checkpoint
 from sweep.storage.cache_folder import cache_folder
 from sweep.storage.open_storage import open_storage
 from sweep.storage.patience import patiently

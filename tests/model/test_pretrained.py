@@ -16,9 +16,10 @@ from torch import Tensor
 
 from model.ast import AST
 from model.dass import DASS
-from model.pretrained import PretrainedError, load_pretrained
+from model.pretrained import load_pretrained
 from model.recipe_parts import BackboneConfig, SmoothingConfig
 from model.registry import build_backbone
+from model.weights_file import PretrainedError
 from tests.goldens import Golden, facts
 
 Weights = dict[str, Tensor]

@@ -46,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for event in (StudyStarted((1, 2)), *history, StudyStopped("over")):
         journal.write(event)
     journal.close()
+    study.write_provenance({"study_id": "0" * 32})
     (folder / "refused.yaml").write_text("sede: [1]\n")
     return folder
 
@@ -55,9 +56,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (("status", "done"), 0, "units: 2 finished"),
         (("leaderboard", "done"), 0, "1 configurations, 0 dropped"),
+        (("export", "done"), 0, "studies/done/best.yaml"),
         (("run", "refused.yaml"), 1, "sede: no such field; did you mean seeds?"),
     ],
-    ids=["status", "leaderboard", "refusal"],
+    ids=["status", "leaderboard", "export", "refusal"],
 )
 def test_looking_at_a_study_and_a_refusal_import_nothing_heavy(
     folder: Path, arguments: tuple[str, ...], code: int, said: str

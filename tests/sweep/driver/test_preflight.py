@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from data.settings import ConfigError
-from model.pretrained import PretrainedError
+from model.weights_file import PretrainedError
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import NoDisplay
 from sweep.driver.preflight import CheckedStudy, preflight

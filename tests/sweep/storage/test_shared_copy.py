@@ -10,8 +10,8 @@ import pytest
 
 from data.settings import parse
 from data.synthetic import write_breaths
-from model.pretrained import checkpoint_sha256
 from model.training.recipe import Recipe
+from model.weights_file import checkpoint_sha256
 from sweep.storage import patience
 from sweep.storage.open_storage import open_storage
 from sweep.storage.shared_copy import fetch_folder

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from data.settings import parse
-from model.pretrained import checkpoint_sha256
 from model.training.recipe import Recipe
+from model.weights_file import checkpoint_sha256
 from sweep.worker.weights import Weights, WeightsError, local_weights, share_weights, weights_of
 
 
