@@ -1,0 +1,72 @@
+"""Each module has a test file where tests mirror it, or a line here that says which other file tests it."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+ELSEWHERE = {
+    "data/errors.py": "tests/test_errors.py",
+    "model/scan_engines.py": "tests/model/selective_scan/test_selective_scan.py",
+    "model/variants.py": "tests/model/test_dass.py",  # sizes and keys of each variant
+    # Each engine is held against the definition, and all of them against golden numbers, in one file.
+    "model/selective_scan/mamba.py": "tests/model/selective_scan/test_selective_scan.py",
+    "model/selective_scan/numba_kernels.py": "tests/model/selective_scan/test_numba_cpu.py",
+    "model/selective_scan/reference.py": "tests/model/selective_scan/test_selective_scan.py",
+    "model/selective_scan/triton_cuda.py": "tests/model/selective_scan/test_selective_scan.py",
+    "sweep/api/": "tests/sweep/test_api.py",  # `import sweep`, as a whole
+    # What a cluster file is read into; each is seen through the check of whole files.
+    "sweep/cluster/cluster_file.py": "tests/sweep/cluster/test_check.py",
+    "sweep/cluster/finding.py": "tests/sweep/cluster/test_check.py",
+    "sweep/cluster/kuberay.py": "tests/sweep/cluster/rules/test_kuberay.py",
+    "sweep/cluster/launcher.py": "tests/sweep/cluster/test_shipped_files.py",
+    "sweep/cluster/surroundings.py": "tests/sweep/cluster/test_check.py",
+    # Commands only read options and call one function; what they print and refuse is tested as people type it.
+    "sweep/commands/": "tests/sweep/test_cli.py",
+    "sweep/commands/cluster_check.py": "tests/sweep/cluster/test_check.py",
+    "sweep/commands/cluster_drain.py": "tests/scenarios/cluster/test_ray_up.py",
+    "sweep/commands/cluster_watch.py": "tests/sweep/execution/test_spot_notice.py",
+    "sweep/commands/doctor.py": "tests/sweep/machine/test_doctor.py",
+    "sweep/commands/simulate.py": "tests/sweep/simulation/test_simulate.py",
+    "sweep/commands/ui.py": "tests/sweep/tracking/test_server.py",
+    "sweep/driver/checkpoint_removal.py": "tests/sweep/driver/test_run.py",
+    "sweep/driver/unit_configs.py": "tests/sweep/driver/test_driver.py",
+    # These talk to Ray alone, and are tested with one.
+    "sweep/execution/drain.py": "tests/scenarios/cluster/test_ray_up.py",
+    "sweep/execution/scheduler.py": "tests/sweep/driver/test_run.py",
+    "sweep/execution/tuner.py": "tests/sweep/driver/test_run.py",
+    "sweep/worker/drain_notice.py": "tests/sweep/worker/test_trainable.py",
+    # One class or tuple, which is what the tests of its users raise or expect.
+    "sweep/execution/errors.py": "tests/sweep/execution/test_slots.py",
+    "sweep/worker/unit_config.py": "tests/sweep/worker/test_trainable.py",
+    "sweep/worker/machine_errors.py": "tests/sweep/execution/test_losses.py",
+    "sweep/report/dataset_table.py": "tests/sweep/test_cli.py",
+    "sweep/simulation/simulated_study.py": "tests/sweep/simulation/test_simulate.py",
+    "sweep/storage/storage.py": "tests/sweep/storage/test_open_storage.py",
+    "sweep/study/events.py": "tests/sweep/study/test_journal.py",  # each event, written and read back
+    "sweep/study/racing_rules.py": "tests/sweep/study/test_racing.py",
+}
+MODULES = [
+    path.relative_to(ROOT).as_posix()
+    for package in ("data", "model", "sweep")
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if path.name != "__init__.py"
+]
+
+
+def mirrored(module: str) -> Path:
+    return ROOT / "tests" / Path(module).with_name(f"test_{Path(module).name}")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_its_test_file_or_says_where_it_is_tested(module: str) -> None:
+    named = [test for place, test in ELSEWHERE.items() if module.startswith(place)]
+    assert mirrored(module).exists() or named, f"{module}: no {mirrored(module).relative_to(ROOT)}"
+    assert all((ROOT / test).is_file() for test in named), named
+
+
+@pytest.mark.parametrize("place", [place for place in ELSEWHERE if place.endswith(".py")])
+def test_only_modules_without_a_test_file_of_their_own_are_listed(place: str) -> None:
+    assert place in MODULES
+    assert not mirrored(place).exists()
