@@ -53,27 +53,27 @@ def main(
         folder = Path(name)
         recipe = parse(Recipe, {**read_yaml(QUICKSTART)["recipe"], "epochs": epochs}, str(QUICKSTART))
         breaths = synthetic_directory(SyntheticConfig(patients=patients), folder)
-        material = DataPreparation(breaths, folder, progress=False).prepare(recipe)
+        prepared = DataPreparation(breaths, folder, progress=False).prepare(recipe)
         torch.set_num_threads(1)  # as many as a worker has
-        missed = print_units(recipe, material, folder, units, resources)
+        missed = print_units(recipe, prepared, folder, units, resources)
         missed += print_epochs(recipe, repeats, "cuda" if gpu else "cpu")
     raise typer.Exit(bench.verdict(missed))
 
 
 def print_units(
-    recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
+    recipe: Recipe, prepared: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> list[str]:
     """Print the table of the ways; returns the bars that were missed."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    ways = {IN_PROCESS: in_process(recipe, material, folder / "here", units, resources)}
+    ways = {IN_PROCESS: in_process(recipe, prepared, folder / "here", units, resources)}
     started = time.time()
     start_ray("local")
     try:
         print(f"  Ray starts in {time.time() - started:.1f} s")
         one = resources.model_copy(update={"concurrent": 1})
-        ways[TUNE_ALONE] = by_tune(recipe, material, folder / "tune", units, resources)
-        ways[ENGINE_ONE] = by_engine(recipe, material, folder / "one", units, one)
-        ways[ENGINE_ALL] = by_engine(recipe, material, folder / "all", 2 * units, resources)
+        ways[TUNE_ALONE] = by_tune(recipe, prepared, folder / "tune", units, resources)
+        ways[ENGINE_ONE] = by_engine(recipe, prepared, folder / "one", units, one)
+        ways[ENGINE_ALL] = by_engine(recipe, prepared, folder / "all", 2 * units, resources)
     finally:
         stop_ray()
     rows, missed = [], []

@@ -113,14 +113,14 @@ class WatchedUnit(UnitTrainable):
 
 
 def in_process(
-    recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
+    recipe: Recipe, prepared: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> Way:
     """Train units one after the other in this process."""
     device = "cuda" if resources.gpu else "cpu"
-    train, validation = load_examples(material, recipe.folds.fold)
+    train, validation = load_examples(prepared, recipe.folds.fold)
     for _ in fit(recipe.model_copy(update={"epochs": 1}), 0, train, validation, device=device):
         pass  # compiled code, the first touch of memory
-    configs = [unit_config(0, seed, recipe, material, folder, resources) for seed in range(1, units + 1)]
+    configs = [unit_config(0, seed, recipe, prepared, folder, resources) for seed in range(1, units + 1)]
     started, moments = time.time(), []
     unit = WatchedUnit(configs[0])
     for config in configs:
@@ -133,10 +133,10 @@ def in_process(
 
 
 def by_tune(
-    recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
+    recipe: Recipe, prepared: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> Way:
     """Train units by Ray Tune alone."""
-    config = unit_config(0, 0, recipe, material, folder, resources)
+    config = unit_config(0, 0, recipe, prepared, folder, resources)
     seeds = tune.grid_search(list(range(1, units + 1)))
     collected = _Collected()
     started = time.time()
@@ -166,7 +166,7 @@ class _Collected(tune.Callback):
 
 
 def by_engine(
-    recipe: Recipe, material: PreparedData, folder: Path, units: int, resources: ResourcesConfig
+    recipe: Recipe, prepared: PreparedData, folder: Path, units: int, resources: ResourcesConfig
 ) -> Way:
     """Train units by the engine: a study with one seed of `units` configurations, nothing stopped."""
     folder.mkdir()
@@ -176,7 +176,7 @@ def by_engine(
 
     def of(configuration: Configuration, seed: int) -> dict[str, Any]:
         return unit_config(
-            configuration.number, seed, config.space.recipe(configuration.values), material, folder, resources
+            configuration.number, seed, config.space.recipe(configuration.values), prepared, folder, resources
         )
 
     started = time.time()

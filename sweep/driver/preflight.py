@@ -83,9 +83,9 @@ def _recordings(config: StudyConfig, display: Display) -> Path:
     return Path(config.data)
 
 
-def _provenance(folder: StudyFolder, material: PreparedData, recipe: Recipe) -> dict[str, Any]:
+def _provenance(folder: StudyFolder, prepared: PreparedData, recipe: Recipe) -> dict[str, Any]:
     known = folder.provenance() if folder.provenance_file.exists() else {}
-    made = provenance_of(material.data_hash, material.fold_hash, weights_hash(recipe))
+    made = provenance_of(prepared.data_hash, prepared.fold_hash, weights_hash(recipe))
     return {"study_id": known.get("study_id", uuid.uuid4().hex), **made}
 
 

@@ -42,11 +42,11 @@ ICBHI_TRAINING_CYCLES = 4142
 class Workload:
     """What each process trains, for `seconds` at least, in epochs of `steps`.
 
-    Without `material`: synthetic features of the recipe's shape.
+    Without `prepared`: synthetic features of the recipe's shape.
     """
 
     recipe: Recipe
-    material: PreparedData | None
+    prepared: PreparedData | None
     device: str
     steps: int
     seconds: float
@@ -66,10 +66,10 @@ def measure_sharing(path: Path, data: Path | None) -> Sharing:
     return Sharing(path, data, work.device, name, cores, work.seconds, work.steps, done)
 
 
-def workload(recipe: Recipe, material: PreparedData | None = None) -> Workload:
+def workload(recipe: Recipe, prepared: PreparedData | None = None) -> Workload:
     """Make a workload of a few steps at a time of `recipe`, on CUDA where there is a device."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Workload(recipe, material, device, STEPS[device], SECONDS)
+    return Workload(recipe, prepared, device, STEPS[device], SECONDS)
 
 
 def cores_for_a_device(device: str) -> int:
@@ -205,7 +205,7 @@ def _training(work: Workload, share: float, seed: int) -> Training:
     )
     batch, fold = recipe.batch_size, recipe.folds.fold
     train, validation = (
-        load_examples(work.material, fold) if work.material else _synthetic(recipe, work.steps)
+        load_examples(work.prepared, fold) if work.prepared else _synthetic(recipe, work.steps)
     )
     # Whole batches, so that steps can be counted.
     number = min(work.steps, len(train) // batch) * batch or len(train)

@@ -80,8 +80,8 @@ class UnitTrainable(tune.Trainable):
         torch.set_num_threads(config["threads"])
         recipe = Recipe.model_validate_json(config["recipe"])
         self._recipe = _with_weights(recipe, config["weights"] and Weights(**json.loads(config["weights"])))
-        material = PreparedData(**json.loads(config["material"]))
-        train, validation = _examples(material, self._recipe.folds.fold, config["device"], config["share"])
+        prepared = PreparedData(**json.loads(config["prepared"]))
+        train, validation = _examples(prepared, self._recipe.folds.fold, config["device"], config["share"])
         training = Training(
             self._recipe,
             config["seed"],
@@ -168,8 +168,8 @@ def report(metrics: EpochMetrics) -> dict[str, Any]:
     }
 
 
-def _examples(material: PreparedData, fold: int, device: str, share: float) -> tuple[Examples, Examples]:
-    train, validation = load_examples(material, fold)
+def _examples(prepared: PreparedData, fold: int, device: str, share: float) -> tuple[Examples, Examples]:
+    train, validation = load_examples(prepared, fold)
     return train.to(device, share), validation.to(device, share)
 
 

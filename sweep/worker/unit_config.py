@@ -20,7 +20,7 @@ def unit_config(
     configuration: int,
     seed: int,
     recipe: Recipe,
-    material: PreparedData,
+    prepared: PreparedData,
     folder: Path | str,
     resources: ResourcesConfig,
     *,
@@ -30,15 +30,15 @@ def unit_config(
     """Write down what `sweep.worker.trainable.UnitTrainable` needs to train one unit.
 
     `folder`: where checkpoints are saved, see `sweep.worker.checkpoint.UnitCheckpoint`. `weights`: the recipe's
-    pretrained ones, as a worker starts in another folder. Recipe, material and weights travel as JSON, as Tune copies
-    every key of a config into every result.
+    pretrained ones, as a worker starts in another folder. Recipe, prepared data and weights travel as JSON, as Tune
+    copies every key of a config into every result.
     """
     return {
         "configuration": configuration,
         "seed": seed,
         "recipe": recipe.model_dump_json(),
         "identity": recipe.digest(),
-        "material": json.dumps(asdict(material)),
+        "prepared": json.dumps(asdict(prepared)),
         "weights": weights and json.dumps(asdict(weights)),
         "folder": str(folder),
         "threads": max(1, int(resources.cpu)),

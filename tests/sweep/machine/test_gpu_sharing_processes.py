@@ -23,8 +23,8 @@ from tests.studies import TINY_RECIPE
 RECIPE = {**TINY_RECIPE, "batch_size": 4}
 
 
-def tiny(material: PreparedData | None = None, seconds: float = 0.0, **changes: Any) -> Workload:
-    return Workload(parse(Recipe, {**RECIPE, **changes}, "test"), material, "cpu", steps=2, seconds=seconds)
+def tiny(prepared: PreparedData | None = None, seconds: float = 0.0, **changes: Any) -> Workload:
+    return Workload(parse(Recipe, {**RECIPE, **changes}, "test"), prepared, "cpu", steps=2, seconds=seconds)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def breaths(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def material(breaths: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+def prepared(breaths: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     preparation = DataPreparation(breaths, tmp_path_factory.mktemp("cache"), progress=False)
     return preparation.prepare(parse(Recipe, RECIPE, "test"))
 
@@ -50,8 +50,8 @@ def test_processes_train_together_and_say_how_fast_and_how_large(processes: int)
     assert not multiprocessing.active_children()
 
 
-def test_real_cycles_are_trained_on_when_they_are_given(material: PreparedData) -> None:
-    assert measure(tiny(material), processes=1, threads=1).steps_per_second > 0
+def test_real_cycles_are_trained_on_when_they_are_given(prepared: PreparedData) -> None:
+    assert measure(tiny(prepared), processes=1, threads=1).steps_per_second > 0
 
 
 def test_weights_are_not_needed_to_measure() -> None:
@@ -67,11 +67,11 @@ def test_a_full_memory_is_a_result() -> None:
     assert one.steps_per_second == 0
 
 
-def test_a_recipe_that_cannot_be_trained_is_an_error(material: PreparedData) -> None:
+def test_a_recipe_that_cannot_be_trained_is_an_error(prepared: PreparedData) -> None:
     with pytest.raises(
         GpuSharingError, match=r"TrainingError: \d+ training cycles do not fill one batch of 5000"
     ):
-        measure(tiny(material, batch_size=5000), processes=1, threads=1)
+        measure(tiny(prepared, batch_size=5000), processes=1, threads=1)
 
 
 def test_a_killed_process_is_taken_for_a_full_memory_and_the_others_end() -> None:

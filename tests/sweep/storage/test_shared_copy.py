@@ -43,8 +43,8 @@ def fetch(request: pytest.FixtureRequest, node: Path, s3: Any, tmp_path: Path) -
     write_breaths(tmp_path / "breaths", patients=12, seed=0)
     driver = DataPreparation(tmp_path / "breaths", tmp_path / "driver", progress=False)
     driver.share(s3.place(".shared"))
-    material = dataclasses.replace(driver.prepare(RECIPE), cache="/nowhere", recordings="/nowhere")
-    return lambda: len(load_examples(material, 0)[0])
+    prepared = dataclasses.replace(driver.prepare(RECIPE), cache="/nowhere", recordings="/nowhere")
+    return lambda: len(load_examples(prepared, 0)[0])
 
 
 def test_a_node_waits_for_a_store_that_is_away(fetch: Callable[[], int], s3: Any) -> None:

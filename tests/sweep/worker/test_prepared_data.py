@@ -55,7 +55,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def material(breaths: Path, driver: Path) -> PreparedData:
+def prepared(breaths: Path, driver: Path) -> PreparedData:
     """As a driver makes it that shares nothing."""
     return DataPreparation(breaths, driver, progress=False).prepare(RECIPE)
 
@@ -68,12 +68,12 @@ def shared(breaths: Path, driver: Path, tmp_path: Path) -> PreparedData:
     return unseen(preparation.prepare(RECIPE))
 
 
-def unseen(material: PreparedData) -> PreparedData:
-    return dataclasses.replace(material, cache="/nowhere/cache", recordings="/nowhere/breaths")
+def unseen(prepared: PreparedData) -> PreparedData:
+    return dataclasses.replace(prepared, cache="/nowhere/cache", recordings="/nowhere/breaths")
 
 
-def equal(material: PreparedData, other: PreparedData) -> bool:
-    both = zip(load_examples(material, 0), load_examples(other, 0), strict=True)
+def equal(prepared: PreparedData, other: PreparedData) -> bool:
+    both = zip(load_examples(prepared, 0), load_examples(other, 0), strict=True)
     return all(
         torch.equal(a.features, b.features) and torch.equal(a.labels, b.labels) and a.rows is not None
         for a, b in both
@@ -81,21 +81,21 @@ def equal(material: PreparedData, other: PreparedData) -> bool:
 
 
 def test_on_one_machine_nothing_is_copied(
-    material: PreparedData, driver: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: PreparedData, driver: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RESPSWEEP_CACHE", str(driver))
     before = sorted(driver.rglob("*"))
-    load_examples(unseen(material), 0)
+    load_examples(unseen(prepared), 0)
     assert sorted(driver.rglob("*")) == before
 
 
-def test_a_cache_that_all_machines_see_is_opened_where_it_is(material: PreparedData, node: Path) -> None:
-    load_examples(material, 0)
+def test_a_cache_that_all_machines_see_is_opened_where_it_is(prepared: PreparedData, node: Path) -> None:
+    load_examples(prepared, 0)
     assert not (node / "features").exists()
 
 
-def test_a_node_copies_what_is_shared_once(shared: PreparedData, material: PreparedData, node: Path) -> None:
-    assert equal(shared, material)
+def test_a_node_copies_what_is_shared_once(shared: PreparedData, prepared: PreparedData, node: Path) -> None:
+    assert equal(shared, prepared)
     assert (node / "features" / shared.store / "features.npy").exists()
     assert (node / "folds" / shared.folds).exists()
     # From then on it needs nobody.
@@ -147,18 +147,18 @@ def test_an_unfinished_shared_copy_is_not_taken(shared: PreparedData, node: Path
 
 
 def test_a_node_that_sees_the_recordings_makes_its_own(
-    material: PreparedData, breaths: Path, node: Path
+    prepared: PreparedData, breaths: Path, node: Path
 ) -> None:
-    alone = dataclasses.replace(unseen(material), recordings=str(breaths))
-    assert equal(alone, material)
-    assert (node / "features" / material.store).is_dir()
+    alone = dataclasses.replace(unseen(prepared), recordings=str(breaths))
+    assert equal(alone, prepared)
+    assert (node / "features" / prepared.store).is_dir()
 
 
 def test_other_recordings_under_the_same_name_are_refused(
-    material: PreparedData, node: Path, tmp_path: Path
+    prepared: PreparedData, node: Path, tmp_path: Path
 ) -> None:
     write_breaths(tmp_path / "others", patients=12, seed=1)
-    other = dataclasses.replace(unseen(material), recordings=str(tmp_path / "others"))
+    other = dataclasses.replace(unseen(prepared), recordings=str(tmp_path / "others"))
     with pytest.raises(
         DataPreparationError, match=r"others: other recordings on this machine \(data_hash \w{12}\) than"
     ):
@@ -166,9 +166,9 @@ def test_other_recordings_under_the_same_name_are_refused(
     assert not list(node.glob("features/train-*"))
 
 
-def test_a_node_that_sees_nothing_says_where_it_looked(material: PreparedData, node: Path) -> None:
+def test_a_node_that_sees_nothing_says_where_it_looked(prepared: PreparedData, node: Path) -> None:
     with pytest.raises(DataPreparationError) as nothing:
-        load_examples(dataclasses.replace(unseen(material), shared="/nowhere/shared"), 0)
+        load_examples(dataclasses.replace(unseen(prepared), shared="/nowhere/shared"), 0)
     for place in (
         f"{node}/features",
         "/nowhere/shared/features",

@@ -29,7 +29,7 @@ RECIPE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     folder = tmp_path_factory.mktemp("breaths")
     write_breaths(folder / "data", patients=12, seed=0)
     return DataPreparation(folder / "data", folder / "cache", progress=False).prepare(
@@ -37,9 +37,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     )
 
 
-def config(material: PreparedData, folder: Path, seed: int = 1, **changes: Any) -> dict[str, Any]:
+def config(prepared: PreparedData, folder: Path, seed: int = 1, **changes: Any) -> dict[str, Any]:
     return unit_config(
-        0, seed, parse(Recipe, {**RECIPE, **changes}, "test"), material, folder, ResourcesConfig()
+        0, seed, parse(Recipe, {**RECIPE, **changes}, "test"), prepared, folder, ResourcesConfig()
     )
 
 
@@ -52,8 +52,8 @@ def reports(unit: UnitTrainable) -> list[dict[str, Any]]:
     return [dict(report) for report in step(unit).reports]
 
 
-def test_a_unit_reports_each_epoch_and_says_which_one_counts(material: PreparedData, tmp_path: Path) -> None:
-    unit = UnitTrainable(config(material, tmp_path))
+def test_a_unit_reports_each_epoch_and_says_which_one_counts(prepared: PreparedData, tmp_path: Path) -> None:
+    unit = UnitTrainable(config(prepared, tmp_path))
     first, second = step(unit), step(unit)
     assert [report["epoch"] for report in first.reports] == [1]
     assert [report["epoch"] for report in second.reports] == [2]
@@ -62,28 +62,28 @@ def test_a_unit_reports_each_epoch_and_says_which_one_counts(material: PreparedD
 
 
 def test_a_lost_unit_goes_on_from_its_checkpoint_and_tells_its_past_again(
-    material: PreparedData, tmp_path: Path
+    prepared: PreparedData, tmp_path: Path
 ) -> None:
-    whole = UnitTrainable(config(material, tmp_path / "whole"))
+    whole = UnitTrainable(config(prepared, tmp_path / "whole"))
     expected = [report for _ in range(2) for report in reports(whole)]
-    UnitTrainable(config(material, tmp_path / "lost")).train()
-    again = step(UnitTrainable(config(material, tmp_path / "lost")))
+    UnitTrainable(config(prepared, tmp_path / "lost")).train()
+    again = step(UnitTrainable(config(prepared, tmp_path / "lost")))
     assert isinstance(again.ending, Finished)
     for got, wanted in zip(again.reports, expected, strict=True):
         assert {**got, "seconds": 0} == {**wanted, "seconds": 0}
 
 
-def test_a_process_is_used_again_for_the_next_unit(material: PreparedData, tmp_path: Path) -> None:
-    unit = UnitTrainable(config(material, tmp_path, seed=1))
+def test_a_process_is_used_again_for_the_next_unit(prepared: PreparedData, tmp_path: Path) -> None:
+    unit = UnitTrainable(config(prepared, tmp_path, seed=1))
     unit.train()
-    assert unit.reset(config(material, tmp_path, seed=2))
+    assert unit.reset(config(prepared, tmp_path, seed=2))
     reused = reports(unit)
-    fresh = reports(UnitTrainable(config(material, tmp_path / "fresh", seed=2)))
+    fresh = reports(UnitTrainable(config(prepared, tmp_path / "fresh", seed=2)))
     assert {**reused[0], "seconds": 0} == {**fresh[0], "seconds": 0}
 
 
-def test_all_units_of_a_process_share_one_table(material: PreparedData) -> None:
-    parts = [part for fold in (0, 1) for part in load_examples(material, fold)]
+def test_all_units_of_a_process_share_one_table(prepared: PreparedData) -> None:
+    parts = [part for fold in (0, 1) for part in load_examples(prepared, fold)]
     assert len({part.features.data_ptr() for part in parts}) == 1
     assert len({id(part.copies) for part in parts}) == 1
     rows = [set(part.rows.tolist()) for part in parts if part.rows is not None]
@@ -93,7 +93,7 @@ def test_all_units_of_a_process_share_one_table(material: PreparedData) -> None:
 
 @pytest.mark.parametrize(("gpu", "share"), [(0, 1.0), (0.25, 0.25), (1, 1.0), (2, 1.0)])
 def test_a_unit_knows_its_share_of_a_device(
-    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: float, share: float
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: float, share: float
 ) -> None:
     asked: list[tuple[str, float]] = []
 
@@ -102,7 +102,7 @@ def test_a_unit_knows_its_share_of_a_device(
         return examples
 
     resources = ResourcesConfig(gpu=gpu)
-    settings = unit_config(0, 1, parse(Recipe, RECIPE, "test"), material, tmp_path, resources)
+    settings = unit_config(0, 1, parse(Recipe, RECIPE, "test"), prepared, tmp_path, resources)
     monkeypatch.setattr("data.batches.Examples.to", placed)
     monkeypatch.setattr("sweep.worker.trainable.Training", lambda *_, **__: None)
     UnitTrainable(settings)
@@ -111,11 +111,11 @@ def test_a_unit_knows_its_share_of_a_device(
 
 @pytest.mark.parametrize("after", [0, 3])
 def test_a_unit_whose_node_goes_saves_within_the_epoch_and_ends_elsewhere_as_undisturbed(
-    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    whole = UnitTrainable(config(material, tmp_path / "whole"))
+    whole = UnitTrainable(config(prepared, tmp_path / "whole"))
     expected = [report for _ in range(2) for report in reports(whole)]
-    unit = UnitTrainable(config(material, tmp_path / "moved"))
+    unit = UnitTrainable(config(prepared, tmp_path / "moved"))
     unit.train()
     asked = iter([False] * after + [True])
     with monkeypatch.context() as patch:
@@ -124,39 +124,39 @@ def test_a_unit_whose_node_goes_saves_within_the_epoch_and_ends_elsewhere_as_und
             unit.train()
     begun = load_checkpoint(tmp_path / "moved" / "0000-seed1" / "checkpoint.pt")["begun"]
     assert begun["steps"] == after
-    again = step(UnitTrainable(config(material, tmp_path / "moved")))
+    again = step(UnitTrainable(config(prepared, tmp_path / "moved")))
     assert isinstance(again.ending, Finished)
     assert [{**report, "seconds": 0} for report in again.reports] == [
         {**report, "seconds": 0} for report in expected
     ]
 
 
-def test_a_damaged_checkpoint_falls_back_and_says_so(material: PreparedData, tmp_path: Path) -> None:
-    whole = UnitTrainable(config(material, tmp_path / "whole", epochs=3))
+def test_a_damaged_checkpoint_falls_back_and_says_so(prepared: PreparedData, tmp_path: Path) -> None:
+    whole = UnitTrainable(config(prepared, tmp_path / "whole", epochs=3))
     expected = [report for _ in range(2) for report in reports(whole)]
-    unit = UnitTrainable(config(material, tmp_path, epochs=3))
+    unit = UnitTrainable(config(prepared, tmp_path, epochs=3))
     unit.train()
     unit.train()
     (tmp_path / "0000-seed1" / "checkpoint.pt").write_bytes(b"torn")
-    again = reports(UnitTrainable(config(material, tmp_path, epochs=3)))
+    again = reports(UnitTrainable(config(prepared, tmp_path, epochs=3)))
     note = again[-1].pop("note")
     assert "going on from the one before it" in note
     assert [report["confusion"] for report in again] == [report["confusion"] for report in expected]
 
 
 def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
-    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    expected = reports(UnitTrainable(config(material, tmp_path / "whole")))
+    expected = reports(UnitTrainable(config(prepared, tmp_path / "whole")))
     with monkeypatch.context() as patch:
         patch.setattr("model.training.training.Training.run_epoch_unless", full)
-        ending = step(UnitTrainable(config(material, tmp_path))).ending
+        ending = step(UnitTrainable(config(prepared, tmp_path))).ending
     assert isinstance(ending, OutOfMemory)
     assert ending.reason.startswith("OutOfMemoryError: CUDA out of memory")
-    smaller = config(material, tmp_path) | {"accumulate": CHUNKS}
+    smaller = config(prepared, tmp_path) | {"accumulate": CHUNKS}
     (report,) = reports(UnitTrainable(smaller))
     assert report["note"] == "batches trained in 4 chunks, as they did not fit whole"
     assert report["train_loss"] == pytest.approx(expected[0]["train_loss"], rel=1e-3)
@@ -171,41 +171,41 @@ def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
     ],
 )
 def test_a_full_memory_is_known_by_its_words_too(
-    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise RuntimeError(message)
 
     monkeypatch.setattr("sweep.worker.trainable.Training", full)
-    ending = step(UnitTrainable(config(material, tmp_path))).ending
+    ending = step(UnitTrainable(config(prepared, tmp_path))).ending
     assert isinstance(ending, OutOfMemory)
     assert message in ending.reason
 
 
 def test_an_error_of_the_device_is_the_workers_death(
-    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    unit = UnitTrainable(config(material, tmp_path))
+    unit = UnitTrainable(config(prepared, tmp_path))
     monkeypatch.setattr("model.training.training.Training.run_epoch_unless", broken)
     with pytest.raises(RuntimeError, match=r"illegal memory access"):
         unit.train()
 
 
-def test_a_checkpoint_of_another_recipe_is_begun_anew(material: PreparedData, tmp_path: Path) -> None:
-    UnitTrainable(config(material, tmp_path)).train()
-    other = config(material, tmp_path, epochs=3)
+def test_a_checkpoint_of_another_recipe_is_begun_anew(prepared: PreparedData, tmp_path: Path) -> None:
+    UnitTrainable(config(prepared, tmp_path)).train()
+    other = config(prepared, tmp_path, epochs=3)
     (report,) = reports(UnitTrainable(other))
     assert "the checkpoint belongs to recipe" in report["note"]
     assert report["note"].endswith("the run begins anew")
 
 
-def test_weights_may_lie_elsewhere_when_a_unit_goes_on(material: PreparedData) -> None:
+def test_weights_may_lie_elsewhere_when_a_unit_goes_on(prepared: PreparedData) -> None:
     recipe = parse(Recipe, {**RECIPE, "backbone": {"variant": "tiny", "pretrained": "weights.pth"}}, "test")
     here, there = (
-        unit_config(0, 1, recipe, material, Path("units"), ResourcesConfig(), weights=Weights(path, "0" * 64))
+        unit_config(0, 1, recipe, prepared, Path("units"), ResourcesConfig(), weights=Weights(path, "0" * 64))
         for path in ("/here/weights.pth", "/there/weights.pth")
     )
     assert here["identity"] == there["identity"] == recipe.digest()
@@ -215,38 +215,38 @@ def test_weights_may_lie_elsewhere_when_a_unit_goes_on(material: PreparedData) -
 
 
 def test_a_full_disk_is_the_studys_matter(
-    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("sweep.worker.checkpoint.save_checkpoint", full)
-    ending = step(UnitTrainable(config(material, tmp_path))).ending
+    ending = step(UnitTrainable(config(prepared, tmp_path))).ending
     assert ending == FullDisk(f"No space left on device: {tmp_path / '0000-seed1'}")
 
 
 def test_a_disk_that_does_not_answer_is_the_workers_death(
-    material: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr("sweep.worker.checkpoint.save_checkpoint", broken)
     with pytest.raises(OSError, match=r"Input/output error"):
-        UnitTrainable(config(material, tmp_path)).train()
+        UnitTrainable(config(prepared, tmp_path)).train()
 
 
-def test_an_error_is_the_units_result(material: PreparedData, tmp_path: Path) -> None:
+def test_an_error_is_the_units_result(prepared: PreparedData, tmp_path: Path) -> None:
     diverging = {"name": "sgd", "learning_rate": 1e30, "weight_blend": 0.0}
-    ending = step(UnitTrainable(config(material, tmp_path, optimiser=diverging))).ending
+    ending = step(UnitTrainable(config(prepared, tmp_path, optimiser=diverging))).ending
     assert isinstance(ending, Failed)
     assert ending.reason.startswith("TrainingError: the training loss is")
 
 
 def test_a_machine_that_lacks_the_features_is_no_fault_of_the_unit(
-    material: PreparedData, tmp_path: Path
+    prepared: PreparedData, tmp_path: Path
 ) -> None:
-    gone = dataclasses.replace(material, store="gone", recordings=str(tmp_path / "nowhere"))
+    gone = dataclasses.replace(prepared, store="gone", recordings=str(tmp_path / "nowhere"))
     unit = UnitTrainable(config(gone, tmp_path))
     with pytest.raises(DataPreparationError, match=r"gone: no such features in"):
         unit.train()
