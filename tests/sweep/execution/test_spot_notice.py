@@ -54,6 +54,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Metadata]]:
     monkeypatch.setattr(Metadata, "down", False)
     yield Metadata
     server.shutdown()
+    server.server_close()
 
 
 def in_two_minutes() -> str:

@@ -46,7 +46,7 @@ def held(stored: ObjectStore, copy: Path) -> subprocess.Popen[str]:
 
 def killed(holder: subprocess.Popen[str]) -> None:
     os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
+    holder.communicate()
 
 
 def content(stored: ObjectStore) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def test_a_study_has_one_driver_and_a_dead_one_holds_nothing(tmp_path: Path) -> 
     assert f"process {holder.pid}" in (lock.held_by() or "")
 
     os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
+    holder.communicate()
     assert lock.held_by() is None
     with lock:
         assert "another" not in (StudyLock(tmp_path).held_by() or "another")

@@ -114,6 +114,7 @@ def test_an_engine_that_fails_is_broken(monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
+@pytest.mark.filterwarnings("ignore:no fast engine for the selective scan")
 def test_falling_back_to_the_definition_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = {**available_engines(), "numba": "ImportError: no LLVM"}
     monkeypatch.setattr("model.selective_scan._missing", reasons.get)
