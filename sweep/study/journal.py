@@ -24,14 +24,18 @@ class Journal:
     """Append-only file of events with one writer.
 
     Once `write` returns, an event outlives the death of this process, and a decision that of the machine. Reports are
-    no decisions: the checkpoint of the unit holds them as well.
+    no decisions: the checkpoint of the unit holds them as well. An event that `write` could not write, on a full disk
+    say, is kept, and stands in the file before the next one.
     """
 
     def __init__(self, path: Path) -> None:
-        _cut_torn_line(path)
         self._path = path
-        self._file = path.open("ab")
-        if not self._file.tell():
+        path.touch()
+        self._file = path.open("r+b", buffering=0)
+        # A line without its end was torn by a crash, and must not begin the next line.
+        self._end = self._file.truncate(self._file.read().rfind(b"\n") + 1)
+        self._unwritten = b""
+        if not self._end:
             self._append({"journal": "respsweep", "format": FORMAT}, to_disk=True)
 
     def write(self, event: Event) -> None:
@@ -45,22 +49,18 @@ class Journal:
         self._file.close()
 
     def _append(self, line: dict[str, Any], *, to_disk: bool) -> None:
-        content = json.dumps(line, allow_nan=False).encode() + b"\n"
+        self._unwritten += json.dumps(line, allow_nan=False).encode() + b"\n"
         try:
-            self._file.write(content)
-            self._file.flush()
+            # What an earlier try left of a line after `_end` is the beginning of what is written over it.
+            self._file.seek(self._end)
+            left = memoryview(self._unwritten)
+            while left:
+                left = left[self._file.write(left) :]
             if to_disk:
                 os.fsync(self._file.fileno())
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self._path)) from error
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Cut a torn last line, which a crash left, off a file of lines, so that it does not begin the next line."""
-    if not path.exists():
-        return
-    with path.open("r+b") as file:
-        file.truncate(file.read().rfind(b"\n") + 1)
+        self._end, self._unwritten = self._end + len(self._unwritten), b""
 
 
 def read_journal(path: Path) -> Iterator[Event]:

@@ -300,13 +300,12 @@ class SmallDisk:
     def __init__(self, file: Any, lines: int) -> None:
         self._file, self._left = file, lines
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes) -> int:
         self._left -= 1
         if self._left < 0:
             self._file.write(content[: len(content) // 2])
-            self._file.flush()
             raise OSError(errno.ENOSPC, "No space left on device")
-        self._file.write(content)
+        return self._file.write(content)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -1,5 +1,9 @@
+import contextlib
 import json
 import math
+import resource
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +227,51 @@ def test_a_number_that_json_lacks_is_not_written(tmp_path: Path) -> None:
         journal.write(EpochReported(0, 1, {"epoch": 1, "score": float("nan")}))
     journal.close()
     assert list(read_journal(path)) == []
+
+
+@contextlib.contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes while the block runs."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, heard)
+
+
+@pytest.mark.parametrize("length", [10, 5000, 9000, 20_000])
+def test_an_event_that_met_a_full_disk_stands_before_the_next_one(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "journal.jsonl"
+    added = ConfigurationAdded(0, {"backbone.name": "a" * length})
+    events = [StudyStarted(SEEDS), added, UnitStarted(0, 1), UnitLost(0, 1, "interrupted")]
+    stopped = StudyStopped("No space left on device")
+    journal = Journal(path)
+    journal.write(events[0])
+    with disk_of(path.stat().st_size + length // 2):
+        for event in events[1:]:
+            with pytest.raises(OSError, match=r"File too large: .*journal\.jsonl"):
+                journal.write(event)
+            assert list(read_journal(path)) == events[:1]
+    journal.write(stopped)
+    journal.close()
+    assert list(read_journal(path)) == [*events, stopped]
+
+
+def test_a_journal_on_a_disk_that_stays_full_is_read_up_to_there_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    added = [ConfigurationAdded(number, {"backbone.name": "a" * 9000}) for number in range(3)]
+    journal = Journal(path)
+    with disk_of(15_000):
+        journal.write(added[0])
+        for _ in range(2):
+            with pytest.raises(OSError, match="File too large"):
+                journal.write(added[1])
+    journal.close()
+    assert list(read_journal(path)) == added[:1]
+    write_more = Journal(path)
+    write_more.write(added[2])
+    write_more.close()
+    assert list(read_journal(path)) == [added[0], added[2]]
