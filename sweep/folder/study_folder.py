@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import shlex
@@ -121,15 +122,21 @@ class StudyFolder:
             pull(self.path, self.storage(), runs=runs, held=held)
 
     def create(self, config: StudyConfig) -> StudyFolder:
-        """Make the folder and its study file. Raises FolderError when it exists, or cannot be made."""
+        """Make the folder and its study file, or neither. Raises FolderError when it exists, or cannot be made."""
+        was_there = self.path.exists()
         try:
             # A working copy is this machine's own, and its lock may be left of an earlier study.
             self.path.mkdir(parents=True, exist_ok=self.uri is not None)
+            try:
+                self.write_config(config)
+            finally:
+                if not (was_there or self.exists):
+                    with contextlib.suppress(OSError):
+                        self.path.rmdir()
         except FileExistsError:
             raise FolderError(f"{self.path} is there and is no study; take another --name") from None
         except OSError as error:
             raise FolderError(f"{self.path}: cannot be made: {error.strerror}") from error
-        self.write_config(config)
         return self
 
     @classmethod

@@ -1,7 +1,5 @@
 import os
 import pickle
-import resource
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pytest
 import torch
 
 from model.training.checkpoint import CheckpointError, latest_checkpoint, load_checkpoint, save_checkpoint
+from tests.disks import disk_of
 
 
 @pytest.fixture
@@ -202,14 +201,7 @@ def test_two_processes_that_save_the_same_run_both_do(
 
 def test_a_full_disk_is_an_os_error_and_leaves_what_was_there(path: Path) -> None:
     save_checkpoint(path, {"epoch": 1})
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"File too large"):
-            save_checkpoint(path, {"weights": torch.zeros(100_000)})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, heard)
+    with disk_of(4096), pytest.raises(OSError, match=r"File too large"):
+        save_checkpoint(path, {"weights": torch.zeros(100_000)})
     assert load_checkpoint(path)["epoch"] == 1
     assert [file.name for file in path.parent.iterdir()] == [path.name]

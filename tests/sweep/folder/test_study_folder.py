@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import FolderError, StudyFolder
 from sweep.study.events import ConfigurationAdded, StudyStarted, UnitFinished, UnitStarted
 from sweep.study.journal import Journal, JournalError
+from tests.disks import disk_of
 
 CONTENT: dict[str, Any] = {
     "search": {
@@ -44,6 +46,40 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
     StudyFolder.at(tmp_path, "first").create(CONFIG)
     with pytest.raises(FolderError, match=r"first is there and is no study; take another --name"):
         StudyFolder.at(tmp_path, "first").create(CONFIG)
+
+
+def test_a_study_that_met_a_full_disk_leaves_its_name_free(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "first")
+    with disk_of(100), pytest.raises(FolderError, match=r"first: cannot be made: File too large"):
+        folder.create(CONFIG)
+    assert list(tmp_path.iterdir()) == []
+    assert folder.create(CONFIG).config() == CONFIG.resolved()
+
+
+def test_a_study_that_was_interrupted_while_it_was_made_leaves_its_name_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*paths: Path) -> None:
+        raise KeyboardInterrupt
+
+    folder = StudyFolder.at(tmp_path, "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            folder.create(CONFIG)
+    assert list(tmp_path.iterdir()) == []
+    folder.create(CONFIG)
+
+
+def test_a_working_copy_outlives_a_study_that_could_not_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path))
+    folder = StudyFolder.at("s3://bucket/studies", "first")
+    folder.path.mkdir(parents=True)
+    with disk_of(100), pytest.raises(FolderError, match="cannot be made: File too large"):
+        folder.create(CONFIG)
+    assert list(folder.path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["", "../first", "a/b", ".hidden", "two words", "-x"])

@@ -1,9 +1,5 @@
-import contextlib
 import json
 import math
-import resource
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +23,7 @@ from sweep.study.events import (
 )
 from sweep.study.journal import Journal, JournalError, read_journal
 from sweep.study.units import Fate, State
+from tests.disks import disk_of
 
 SEEDS = (1, 2)
 VALUES = st.one_of(
@@ -227,19 +224,6 @@ def test_a_number_that_json_lacks_is_not_written(tmp_path: Path) -> None:
         journal.write(EpochReported(0, 1, {"epoch": 1, "score": float("nan")}))
     journal.close()
     assert list(read_journal(path)) == []
-
-
-@contextlib.contextmanager
-def disk_of(size: int) -> Iterator[None]:
-    """Let no file grow beyond `size` bytes while the block runs."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, heard)
 
 
 @pytest.mark.parametrize("length", [10, 5000, 9000, 20_000])
