@@ -9,14 +9,15 @@ from jaxtyping import install_import_hook
 
 pytest_plugins = ["tests.object_store", "tests.servers"]
 
-GROUP = pytest.StashKey[int]()
-STARTS_RAY_OR_SERVERS = (
+START_RAY_OR_SERVERS = (
     "scenarios/",
     "sweep/driver/test_run.py",
+    "sweep/test_api.py",
     "sweep/test_cli.py",
     "sweep/tracking/test_server.py",
+    "test_python_page.py",
 )
-"""Tests, by where they lie in this folder, that are run one after the other, and before all others."""
+"""Folders and files whose tests start Ray or servers, and take minutes."""
 
 # Read when Triton is first imported: without a GPU its kernels are tested on the CPU, step by step.
 if not torch.cuda.is_available():
@@ -28,19 +29,10 @@ install_import_hook(["data", "model"], "beartype.beartype")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist itself reads the marks in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of a file stay in one process, for its fixtures' sake, and all that start Ray in one, too."""
-    groups = dict.fromkeys(["ray"], 0)
-    for item in items:
-        mark = item.get_closest_marker("xdist_group")
-        place = item.path.relative_to(Path(__file__).parent).as_posix()
-        group = mark.args[0] if mark else "ray" if place.startswith(STARTS_RAY_OR_SERVERS) else place
-        if mark is None:
-            item.add_marker(pytest.mark.xdist_group(group))
-        groups.setdefault(group, len(groups))
-        item.stash[GROUP] = groups[group]
-    items.sort(key=lambda item: item.stash[GROUP])
+    """Begin with the files that take longest, so that no process is left with one of them at the end."""
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: not item.path.relative_to(tests).as_posix().startswith(START_RAY_OR_SERVERS))
 
 
 @pytest.fixture(scope="session")

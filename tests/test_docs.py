@@ -10,7 +10,7 @@ import pytest
 from tests.test_layers import FLOORS
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = ("benchmarks", "data", "docs", "examples", "model", "search_spaces", "sweep", "tests")
 AT_THE_TOP = re.compile(r"Makefile|cluster\.yaml|pyproject\.toml|requirements[\w-]*\.lock")
 LISTED_BY_FILE = ("data", "model", "model/selective_scan", "model/training")

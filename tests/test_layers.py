@@ -1,6 +1,7 @@
 """Imports go one way, from floor to floor, and each outside system has its own door. HOUSE: `docs/code.md`."""
 
 import ast
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -21,8 +22,12 @@ FLOORS = [
     {"sweep.cli"},
 ]
 """A package imports from floors above it in this list, never from its own or one below."""
-ROOMS_WITH_FEW_NEIGHBOURS = {"sweep.study": {"data.settings", "data.errors"}}
-"""Packages that know, of ours, these modules alone."""
+ROOMS_WITH_FEW_NEIGHBOURS = {
+    "sweep.study": {"data.settings", "data.errors", "numpy", "scipy", "pydantic", *sys.stdlib_module_names}
+}
+"""Packages that know these modules and libraries alone."""
+ROOMS_WITH_ONE_VISITOR = {"sweep.cluster": "sweep.commands"}
+"""Packages that one other imports, and no more."""
 DOORS = {
     "ray": {"sweep.execution", "sweep.worker", "sweep.cluster.rules.schema"},
     "optuna": {"sweep.search"},
@@ -85,8 +90,11 @@ def broken_rules(sources: Mapping[str, str]) -> Iterator[str]:
             elif other not in (None, package) and PACKAGES[other] >= PACKAGES[package]:
                 yield f"{module} imports {name}, which is not below it"
             known = ROOMS_WITH_FEW_NEIGHBOURS.get(package)
-            if known is not None and other not in (None, package) and is_in(name, known) is None:
-                yield f"{module} imports {name}; {package} knows only {', '.join(known)}"
+            if known is not None and other != package and is_in(name, known) is None:
+                yield f"{module} imports {name}, which {package} does not know"
+            visitor = ROOMS_WITH_ONE_VISITOR.get(other or "")
+            if visitor is not None and package not in (other, visitor):
+                yield f"{module} imports {name}; only {visitor} may"
             door = DOORS.get(name.split(".")[0])
             if door is not None and is_in(module, door) is None:
                 yield f"{module} imports {name}; only {', '.join(sorted(door))} may"
@@ -115,6 +123,17 @@ def test_a_planted_import_around_a_door_is_found(system: str) -> None:
         allowed = is_in(package, DOORS[system]) is not None
         found = list(broken_rules({f"{package}.planted": f"from {system} import anything"}))
         assert bool(found) != allowed, package
+
+
+@pytest.mark.parametrize("name", ["requests", "yaml", "sweep.storage.storage", "data.audio"])
+def test_the_rules_of_a_study_know_little(name: str) -> None:
+    assert list(broken_rules({"sweep.study.planted": f"import {name}"}))
+
+
+def test_the_cluster_check_is_for_its_command() -> None:
+    planted = "from sweep.cluster.check import check_cluster_file"
+    assert list(broken_rules({"sweep.driver.planted": planted}))
+    assert list(broken_rules({"sweep.commands.planted": planted})) == []
 
 
 def test_a_room_on_no_floor_is_found() -> None:

@@ -24,7 +24,6 @@ ELSEWHERE = {
     "sweep/cluster/surroundings.py": "tests/sweep/cluster/test_check.py",
     # Commands only read options and call one function; what they print and refuse is tested as people type it.
     "sweep/commands/": "tests/sweep/test_cli.py",
-    "sweep/commands/cluster_check.py": "tests/sweep/cluster/test_check.py",
     "sweep/commands/cluster_drain.py": "tests/scenarios/cluster/test_ray_up.py",
     "sweep/commands/cluster_watch.py": "tests/sweep/execution/test_spot_notice.py",
     "sweep/commands/doctor.py": "tests/sweep/machine/test_doctor.py",

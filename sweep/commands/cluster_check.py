@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Column, Table
+from rich.text import Text
 
 from sweep.commands.console import console, say
+
+if TYPE_CHECKING:
+    from sweep.cluster.finding import Finding
 
 
 def check(
@@ -21,7 +27,6 @@ def check(
     """Say what is wrong with a cluster file before machines are paid for; exit status 1 if there is an error."""
     from sweep.cluster.check import check_cluster_file
     from sweep.cluster.surroundings import Surroundings, UnitNeeds
-    from sweep.report.cluster_findings import findings_table
 
     unit = None
     if space is not None:
@@ -35,3 +40,15 @@ def check(
     say(f"{file}: {report.summary}")
     if report.errors:
         raise typer.Exit(1)
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """Make a table with a row for each finding, errors first."""
+    table = Table("", Column("where", overflow="fold"), "found", "what would be right")
+    for finding in sorted(findings, key=lambda finding: finding.level):
+        style = "bold red" if finding.level == "error" else "yellow"
+        where = f"{finding.where.rpartition('.')[0]}: {finding.quote}" if finding.quote else finding.where
+        table.add_row(
+            Text(finding.level, style=style), Text(where), Text(finding.found), Text(finding.wanted)
+        )
+    return table

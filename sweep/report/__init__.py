@@ -9,5 +9,4 @@ dataset_table       the cycles of a data set, and what of ICBHI is missing
 simulation_table    what simulated studies cost and found
 doctor_table        what works on a machine
 gpu_sharing_table   how many units share a device best
-cluster_findings    what is wrong with a cluster file
 """

@@ -31,7 +31,7 @@ def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str,
         table.add_row(
             "" if rank is None else str(rank),
             str(configuration.number),
-            *(_percent(configuration, rate) for rate in ("score", "sensitivity", "specificity")),
+            *(_percent(configuration, metric) for metric in ("score", "sensitivity", "specificity")),
             str(len(configuration.units_in(State.FINISHED))),
             *(
                 written(configuration.values[field]) if field in configuration.values else ""
@@ -83,8 +83,8 @@ def _so_far(configuration: Configuration) -> float:
     return max(scores, default=-1.0) - 1
 
 
-def _percent(configuration: Configuration, rate: str) -> str:
-    summary = configuration.summary(rate)
+def _percent(configuration: Configuration, metric: str) -> str:
+    summary = configuration.summary(metric)
     if summary is None:
         return ""
     return f"{100 * summary.mean:.1f}" + ("" if summary.sd is None else f" ± {100 * summary.sd:.1f}")

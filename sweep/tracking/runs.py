@@ -76,7 +76,7 @@ class RunUpdate:
 class RunUpdates:
     """Turns events into updates of runs, many events of a run into one update.
 
-    A unit's run holds its curves, a step being an epoch; a configuration's run holds each rate's mean, sample standard
+    A unit's run holds its curves, a step being an epoch; a configuration's run holds each metric's mean, sample standard
     deviation and 95 % confidence interval over the seeds so far, a step being their number. The same events give the
     same values at the same times, however they are cut into updates.
     """
@@ -160,14 +160,14 @@ class RunUpdates:
     def _summarise(self, number: int, when: int) -> None:
         configuration = self._board.configurations[number]
         run = self._configuration(number, when)
-        for rate in METRICS:
-            summary = configuration.summary(rate)
+        for metric in METRICS:
+            summary = configuration.summary(metric)
             assert summary is not None, "called when a unit has finished"
-            run.metrics.append(Metric(f"{rate}_mean", summary.mean, when, summary.seeds))
+            run.metrics.append(Metric(f"{metric}_mean", summary.mean, when, summary.seeds))
             if summary.sd is not None:
-                run.metrics.append(Metric(f"{rate}_sd", summary.sd, when, summary.seeds))
+                run.metrics.append(Metric(f"{metric}_sd", summary.sd, when, summary.seeds))
             for end, value in zip(("low", "high"), summary.interval() or (), strict=False):
-                run.metrics.append(Metric(f"{rate}_ci95_{end}", value, when, summary.seeds))
+                run.metrics.append(Metric(f"{metric}_ci95_{end}", value, when, summary.seeds))
         seeds = len(configuration.units_in(State.FINISHED))
         run.metrics.append(Metric("seeds", seeds, when, seeds))
 

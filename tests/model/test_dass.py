@@ -23,7 +23,7 @@ from model.vss_block import VSSBlock
 from tests.goldens import Golden, facts
 
 ENGINES = ("reference", "numba")
-# As golden/dass/README.md suggests: of features, and of pooled features and logits.
+# As tests/golden/README.md suggests: of features, and of pooled features and logits.
 FLOAT32 = {"features": 1e-4, "outputs": 2e-5}
 
 
@@ -175,7 +175,7 @@ def uniform(key: str, count: int) -> np.ndarray:
 
 
 def ruled(key: str, shape: tuple[int, ...]) -> Tensor:
-    """The tensor that golden/dass/README.md gives to this name and shape."""
+    """The tensor that tests/golden/README.md gives to this name and shape."""
     v = uniform(key, math.prod(shape)).reshape(shape)
     name = key.rpartition(".")[2]
     if key.startswith("golden.input"):

@@ -1,4 +1,4 @@
-"""Where an MLflow server may listen; by which names it answers is tried on a real one in test_tracking_server."""
+"""Where an MLflow server may listen; by which names it answers is tried on a real one in test_server."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Who administers a server; that it lets nobody else in is tried on a real one in test_tracking_server."""
+"""Who administers a server; that it lets nobody else in is tried on a real one in test_server."""
 
 from pathlib import Path
 

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from sweep.cluster.finding import Finding, error, warning
-from sweep.report.cluster_findings import findings_table
+from sweep.commands.cluster_check import findings_table
 
 
 def printed(*findings: Finding, width: int) -> str:
