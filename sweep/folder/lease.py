@@ -26,6 +26,8 @@ LEASE_S = 60.0
 """A holder that has not renewed its lease for so long is taken for dead."""
 BEAT_S = 15.0
 """Time between two renewals of a lease."""
+TRIES = 5
+"""How often a file of ours is written that changed each time, as the store says, though no other driver wrote."""
 
 
 class LeasedLock(StudyLock):
@@ -74,11 +76,8 @@ class LeasedLock(StudyLock):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        # A request under way may hang for longer than anybody waits here.
-        self._heart.join(BEAT_S)
         try:
-            if not self._heart.is_alive():
-                self._let_go()
+            self._let_go()
         finally:
             super().__exit__(kind, error, trace)
 
@@ -116,11 +115,11 @@ class LeasedLock(StudyLock):
     def is_ours(self) -> bool:
         """Whether we may still write to the study; asked of the store when that is not known from a moment ago.
 
-        Raises OSError when the store does not answer.
+        False from the end of the `with` on. Raises OSError when the store does not answer.
         """
         if self._taken_by is None and time.monotonic() - self._confirmed > LEASE_S / 2:
             self.renew()
-        return self._taken_by is None
+        return self._taken_by is None and not self._ended.is_set()
 
     def _take(self) -> None:
         now = probe(self.storage)
@@ -149,26 +148,37 @@ class LeasedLock(StudyLock):
                 log.debug("lease not renewed: %s", error)
 
     def renew(self) -> None:
-        """Renew the lease now, or find out that another driver has it (`taken_by`). Raises OSError."""
+        """Renew the lease now, or find out that another driver has it (`taken_by`). Raises OSError.
+
+        A lease that was given back, at the end of the `with`, is left alone.
+        """
         with self._one_at_a_time:
-            if self._taken_by is None and (other := self._write(held=True)) is not None:
+            if self._ended.is_set() or self._taken_by is not None:
+                return
+            if (other := self._write(held=True)) is not None:
                 self._taken_by = _named(other)
 
     def _let_go(self) -> None:
         """Give the lease back with the last sign of life in it; where no driver ever signed, remove the lease."""
-        # A store that is away now is not waited for: the lease grows old by itself.
-        if self._taken_by is not None or time.monotonic() - self._confirmed > LEASE_S / 2:
+        # A request under way may hang for longer than anybody waits here.
+        if not self._one_at_a_time.acquire(timeout=BEAT_S):
             return
-        with contextlib.suppress(OSError):
-            if self._signed is not None or self._before is not None:
-                self._write(held=False)
-            elif self._write(held=True) is None:
-                # A removal names no version, so it comes while the lease is young and nobody may take it.
-                self.storage.remove(LEASE)
+        try:
+            # A store that is away now is not waited for: the lease grows old by itself.
+            if self._taken_by is not None or time.monotonic() - self._confirmed > LEASE_S / 2:
+                return
+            with contextlib.suppress(OSError):
+                if self._signed is not None or self._before is not None:
+                    self._write(held=False)
+                elif self._write(held=True) is None:
+                    # A removal names no version, so it comes while the lease is young and nobody may take it.
+                    self.storage.remove(LEASE)
+        finally:
+            self._one_at_a_time.release()
 
     def _write(self, *, held: bool) -> dict[str, Any] | None:
         """Write the next version of the lease; returns the lease of another driver that wrote in between, or None."""
-        while True:
+        for _ in range(TRIES):
             began = time.monotonic()
             try:
                 self._version = self.storage.replace(LEASE, self._content(held), self._version)
@@ -181,6 +191,9 @@ class LeasedLock(StudyLock):
             else:
                 self._confirmed = began
                 return None
+        raise OSError(
+            f"{LEASE}: the store refused {TRIES} writes as of an old version, though no other driver wrote"
+        )
 
     def _content(self, held: bool) -> bytes:
         lease = {

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.errors import UserError
-from sweep.folder.lease import LeasedLock
+from sweep.folder.lease import TRIES, LeasedLock
 from sweep.folder.working_copy import ARTIFACTS, BEST, DATABASE, JOURNAL, MARK, OPTUNA, PROVENANCE, STUDY
 from sweep.storage.conditional_writes import ChangedError, ConditionalStorage, Version
 from sweep.storage.folder_storage import FolderStorage
@@ -153,19 +153,24 @@ class Mirror:
         return version, content if name != JOURNAL else content[: content.rfind(b"\n") + 1]
 
     def _send_journal(self, news: News | None) -> None:
-        while news is not None:
-            version, content = news
+        if news is None:
+            return
+        version, content = news
+        for _ in range(TRIES):
             try:
                 self._stored_journal = self._storage.replace(JOURNAL, content, self._stored_journal)
             except ChangedError:
                 # Of an earlier run, or of ours and its answer was lost; or of another driver, and so is the lease.
                 self._lease.renew()
-                if self._lease.taken_by is not None:
+                if not self._lease.is_ours():
                     raise
                 self._stored_journal = self._version_of_journal()
             else:
                 self._sent[JOURNAL] = version
                 return
+        raise OSError(
+            f"{JOURNAL}: the store refused {TRIES} writes as of an old version, though the lease is ours"
+        )
 
     def _version_of_journal(self) -> Version | None:
         try:

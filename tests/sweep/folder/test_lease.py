@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from sweep.folder import lease
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import LockedError, StudyLock
+from sweep.storage.conditional_writes import ChangedError, Version
 from sweep.storage.object_store import ObjectStore
 from sweep.storage.open_storage import open_object_store
 from sweep.storage.storage import StorageError
@@ -247,6 +249,68 @@ def test_a_renewal_whose_answer_was_lost_is_known_again(
                 lock.renew()
         lock.renew()
         assert lock.is_ours()
+
+
+def test_a_lease_that_was_given_back_is_not_taken_again_by_what_still_runs(
+    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LeasedLock(tmp_path / "a", stored) as lock:
+        lock.sign()
+    # So that the store would be asked.
+    monkeypatch.setattr(lease, "LEASE_S", -1.0)
+    assert not lock.is_ours()
+    lock.renew()
+    assert content(stored)["held"] is False
+
+
+def test_a_lease_is_given_back_after_the_renewal_that_is_under_way(
+    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
+    replace = stored.replace
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def slow(*given: Any) -> Version:
+        if threading.current_thread() is renewing:
+            under_way.set()
+            assert go_on.wait(60)
+        return replace(*given)
+
+    lock = LeasedLock(tmp_path / "a", stored).__enter__()
+    lock.sign()
+    renewing = threading.Thread(target=lock.renew)
+    monkeypatch.setattr(stored, "replace", slow)
+    renewing.start()
+    assert under_way.wait(60)
+    ending = threading.Thread(target=lock.__exit__, args=(None, None, None))
+    ending.start()
+    ending.join(0.2)
+    assert ending.is_alive()
+    go_on.set()
+    ending.join(60)
+    renewing.join(60)
+    assert content(stored)["held"] is False
+
+
+def test_a_store_that_never_knows_the_version_it_told_is_given_up(
+    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LeasedLock(tmp_path / "a", stored) as lock:
+        tries = []
+
+        def refuse(*given: Any) -> Version:
+            tries.append(given)
+            if len(tries) > 100:
+                pytest.fail("tried for ever")
+            raise ChangedError("changed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stored, "replace", refuse)
+            with pytest.raises(
+                OSError, match=r"driver.json: the store refused 5 writes as of an old version"
+            ):
+                lock.renew()
+        assert len(tries) == lease.TRIES
 
 
 def test_a_lease_that_somebody_removed_is_written_again(stored: ObjectStore, tmp_path: Path) -> None:

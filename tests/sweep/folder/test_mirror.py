@@ -12,7 +12,7 @@ from sweep.folder import lease, mirror
 from sweep.folder.lease import LeasedLock
 from sweep.folder.mirror import Mirror, MirrorError
 from sweep.folder.working_copy import pull
-from sweep.storage.conditional_writes import Version
+from sweep.storage.conditional_writes import ChangedError, Version
 from sweep.storage.object_store import ObjectStore
 from sweep.storage.open_storage import open_object_store
 from sweep.storage.storage import Storage
@@ -254,6 +254,26 @@ def test_a_journal_that_was_under_way_when_the_lease_was_lost_overwrites_nothing
     monkeypatch.setattr(storage, "replace", another_driver_goes_on_first)
     assert not sent._try(sent._push)
     assert read(storage, "journal.jsonl") == b"1\ntheirs\n"
+
+
+def test_a_store_that_never_knows_the_journal_it_told_is_given_up(
+    copy: Path, storage: ObjectStore, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(copy / "journal.jsonl", "1\n")
+    sent, replace, tries = Mirror(copy, storage, lock), storage.replace, []
+
+    def refuse(name: str, *given: Any) -> Version:
+        if name != "journal.jsonl":
+            return replace(name, *given)
+        tries.append(given)
+        if len(tries) > 100:
+            pytest.fail("tried for ever")
+        raise ChangedError("changed")
+
+    monkeypatch.setattr(storage, "replace", refuse)
+    assert not sent._try(sent._push)
+    assert "journal.jsonl: the store refused 5 writes as of an old version" in str(sent._trouble)
+    assert len(tries) == lease.TRIES
 
 
 def test_a_study_that_is_resumed_replaces_the_journal_that_is_there(
