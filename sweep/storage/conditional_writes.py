@@ -45,12 +45,13 @@ class ConditionalStorage(Storage, Protocol):
 def probe(storage: ConditionalStorage) -> float:
     """Try on a file of its own whether a store honours conditions; returns the time by the store's clock, in s.
 
-    Raises StorageError for a store that does not, OSError when the store does not answer.
+    Raises StorageError for a store that does not, or that does not know a version again which it told a reader, and
+    OSError when the store does not answer.
     """
     name = f".probe-{uuid.uuid4().hex}"
     try:
-        first = storage.replace(name, b"first", None)
-        storage.replace(name, b"second", first)
+        first = _written(storage, name, b"first", None)
+        _written(storage, name, b"second", first)
         for outdated in (None, first):
             try:
                 storage.replace(name, b"third", outdated)
@@ -66,3 +67,17 @@ def probe(storage: ConditionalStorage) -> float:
     finally:
         with contextlib.suppress(OSError):
             storage.remove(name)
+
+
+def _written(storage: ConditionalStorage, name: str, content: bytes, version: Version | None) -> Version:
+    """Write a file that nobody else knows; returns its version as a reader, who may take a lease over, is told it."""
+    # A client repeats a write whose answer was lost, and then is refused by what it wrote itself.
+    with contextlib.suppress(ChangedError):
+        storage.replace(name, content, version)
+    stored = storage.stored(name)
+    if stored.content != content:
+        raise StorageError(
+            f"{storage.place}: this store refuses a write as of the version (ETag) that it told a moment ago, so that "
+            "no driver could take over the study of a dead one; use another store, or a folder that all machines see"
+        )
+    return stored.version

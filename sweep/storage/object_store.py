@@ -38,6 +38,8 @@ PART_S = 30.0
 REFUSED_STATUS = re.compile(r"status code: 4(?!08|29)\d\d")
 """A refusal that obstore has no type for: S3 tells of an expired token by 400. 408 and 429 ask for another try."""
 KEY_FILE = "~/.aws/credentials"
+_told_regions: dict[str, str] = {}
+"""Regions of buckets, as Amazon told this process."""
 
 
 class ObjectStore:
@@ -51,9 +53,9 @@ class ObjectStore:
     def __init__(self, uri: str) -> None:
         self.place = uri
         try:
-            client, plain = _client(uri)
-            self._store = client(**_patience(ANSWER_S, plain))
-            self._sender = client(**_patience(PART_S, plain))
+            self._client, self._plain = _client(uri)
+            self._store = self._client(**_patience(ANSWER_S, self._plain))
+            self._sender = self._client(**_patience(PART_S, self._plain))
         except (BaseError, ValueError) as error:
             raise StorageError(f"{uri}: {_said(error)}") from error
         except requests.RequestException as error:
@@ -75,7 +77,7 @@ class ObjectStore:
     def replace(self, name: str, content: bytes, version: Version | None) -> Version:
         with _os_errors(writing=True):
             mode: Any = "create" if version is None else dict(version)
-            return _version(self._for(content).put(name, content, mode=mode))
+            return _version(self._for_whole(content).put(name, content, mode=mode))
 
     def upload(self, path: Path, name: str) -> None:
         with _os_errors(writing=True):
@@ -113,8 +115,14 @@ class ObjectStore:
             self._store.delete(inside or name)
 
     def _for(self, content: bytes) -> S3Store | GCSStore | AzureStore:
-        """Choose the client whose patience is enough to send `content`."""
+        """Choose the client whose patience is enough to send `content` in parts."""
         return self._store if len(content) <= SMALL_BYTES else self._sender
+
+    def _for_whole(self, content: bytes) -> S3Store | GCSStore | AzureStore:
+        """Choose, or make, the client whose patience is enough to send `content` by one request."""
+        if len(content) <= PART_BYTES:
+            return self._for(content)
+        return self._client(**_patience(PART_S * len(content) / PART_BYTES, self._plain))
 
     def _list(self, folder: str) -> dict[str, int]:
         with _os_errors():
@@ -164,9 +172,15 @@ def _s3_settings(bucket: str, fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _region(bucket: str) -> str | None:
-    """Ask Amazon for a bucket's region, which anybody may; None for a bucket that is not there."""
-    answer = requests.head(f"https://s3.amazonaws.com/{bucket}", timeout=(CONNECT_S, ANSWER_S))
-    return answer.headers.get("x-amz-bucket-region")
+    """Find a bucket's region: in the environment, or by asking Amazon once; None for a bucket that is not there."""
+    if named := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        return named
+    if bucket not in _told_regions:
+        answer = requests.head(f"https://s3.amazonaws.com/{bucket}", timeout=(CONNECT_S, ANSWER_S))
+        if (told := answer.headers.get("x-amz-bucket-region")) is None:
+            return None
+        _told_regions[bucket] = told
+    return _told_regions[bucket]
 
 
 def _profile() -> Any:

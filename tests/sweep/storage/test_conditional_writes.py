@@ -1,11 +1,12 @@
 """Of several writers of a file one wins, on a real S3 server; stores that cannot see to that are found out."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sweep.storage.conditional_writes import ChangedError, probe
+from sweep.storage.conditional_writes import ChangedError, Stored, Version, probe
 from sweep.storage.object_store import ObjectStore
 from sweep.storage.open_storage import open_object_store
 from sweep.storage.storage import StorageError
@@ -62,6 +63,34 @@ def test_a_probe_tells_the_time_of_the_store_and_leaves_nothing(storage: ObjectS
     storage.write("a", b"")
     assert 0 <= storage.stored("a").written - before < 600
     assert s3.names() == ["lab/a"]
+
+
+def test_a_write_that_the_client_repeats_since_its_answer_was_lost_is_no_other_writers(
+    storage: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = storage.replace
+
+    def executed_but_answered_with_500(*given: Any) -> Version:
+        write(*given)
+        return write(*given)
+
+    monkeypatch.setattr(storage, "replace", executed_but_answered_with_500)
+    assert probe(storage) > 0
+
+
+def test_a_store_that_tells_readers_another_version_than_it_knows_is_found_out(
+    storage: ObjectStore, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = storage.stored
+
+    def weak(name: str) -> Stored:
+        found = stored(name)
+        return replace(found, version={"e_tag": f"W/{found.version['e_tag']}"})
+
+    monkeypatch.setattr(storage, "stored", weak)
+    with pytest.raises(StorageError, match=r"^s3://bucket/lab: this store refuses a write as of the version"):
+        probe(storage)
+    assert s3.names() == []
 
 
 def test_a_store_that_ignores_conditions_is_found_out(storage: ObjectStore, s3: Any) -> None:

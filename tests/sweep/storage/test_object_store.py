@@ -67,6 +67,24 @@ def test_a_large_file_arrives_in_parts_and_whole(s3: Any, tmp_path: Path) -> Non
     assert (tmp_path / "back").read_bytes() == content == storage.read("large")
 
 
+def test_what_is_sent_by_one_request_has_half_a_minute_for_each_of_its_parts(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_object_store(s3.place("lab"))
+    patience, given = object_store._patience, []
+
+    def record(answer_s: float, plain: bool) -> dict[str, Any]:
+        given.append(answer_s)
+        return patience(answer_s, plain)
+
+    monkeypatch.setattr(object_store, "_patience", record)
+    content = bytes(3 * object_store.PART_BYTES)
+    version = storage.replace("journal", content, None)
+    assert given == [90.0]
+    assert storage.stored("journal").version == version
+    assert storage.read("journal") == content
+
+
 def test_a_name_may_hold_what_a_folder_takes(storage: Storage) -> None:
     for name in ("a/with space.txt", "a/50 %.html", "a/é#?.txt"):
         storage.write(name, name.encode())
@@ -161,10 +179,50 @@ def test_what_a_store_quotes_of_a_signed_request_is_not_shown() -> None:
     )
 
 
+@pytest.fixture
+def amazon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that names neither a server nor a region."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(object_store, "_told_regions", {})
+
+
+@pytest.mark.usefixtures("amazon")
+def test_a_buckets_region_is_asked_for_once_and_only_where_the_environment_names_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def head(address: str, **_: Any) -> requests.Response:
+        asked.append(address)
+        answer = requests.Response()
+        if not address.endswith("/none"):
+            answer.headers["x-amz-bucket-region"] = "eu-north-1"
+        return answer
+
+    def region(uri: str) -> str | None:
+        store: Any = open_storage(uri)
+        return store._store.config.get("region")
+
+    monkeypatch.setattr(requests, "head", head)
+    assert [region("s3://lab/one"), region("s3://lab/two")] == ["eu-north-1"] * 2
+    assert asked == ["https://s3.amazonaws.com/lab"]
+    # A bucket that is not there yet may be made.
+    region("s3://none/one")
+    region("s3://none/one")
+    assert asked[1:] == ["https://s3.amazonaws.com/none"] * 2
+    asked.clear()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    assert region("s3://lab/one") == "us-west-2"
+    monkeypatch.setenv("AWS_REGION", "ap-south-1")
+    assert region("s3://other/one") == "ap-south-1"
+    assert region("s3://other/one?region=eu-west-1") == "eu-west-1"
+    assert asked == []
+
+
+@pytest.mark.usefixtures("amazon")
 def test_a_bucket_whose_region_nobody_tells_now_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "RETRY_AFTER_S", 0.0)
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
     asked = []
 
     def head(address: str, **_: Any) -> requests.Response:
@@ -183,8 +241,8 @@ def test_a_bucket_whose_region_nobody_tells_now_is_asked_again(monkeypatch: pyte
     assert asked == ["https://s3.amazonaws.com/lab"] * 3
     asked.clear()
     monkeypatch.setattr(patience, "PATIENCE_S", -1.0)
-    with pytest.raises(OSError, match="s3://lab/one: the bucket's region"):
-        patiently(lambda: open_storage("s3://lab/one"))
+    with pytest.raises(OSError, match="s3://other/one: the bucket's region"):
+        patiently(lambda: open_storage("s3://other/one"))
 
 
 def test_a_profile_in_the_home_folder_gives_keys(
