@@ -23,7 +23,7 @@ def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
     if fixed:
         raise ConfigError(
             f"study {name}: what is searched, trained and maximised stays as it began; "
-            f"begin another study with --name for: {'; '.join(fixed)}"
+            f"begin a study of another name for: {'; '.join(fixed)}"
         )
     if after.seeds[: len(before.seeds)] != before.seeds:
         raise ConfigError(
@@ -39,7 +39,7 @@ def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: 
         if before.get(key) != after.get(key):
             raise ConfigError(
                 f"study {name}: its scores so far rest on other {EVIDENCE[key]} ({key} {_short(before.get(key))}, "
-                f"now {_short(after.get(key))}); give those that its study.yaml names, or begin another with --name"
+                f"now {_short(after.get(key))}); give those that its study.yaml names, or begin a study of another name"
             )
     return [line for _, line in _differences(before, after)]
 

@@ -105,7 +105,9 @@ def plan_study(
 def _feature_bytes(config: StudyConfig, recipe: Recipe) -> int | None:
     """Size of the log-mels of the training part; None for synthetic breaths, which are made when the study runs."""
     if config.data is None:
-        raise ConfigError("no recordings: give data=DIR, or `data:` in the study file")
+        raise ConfigError(
+            "no recordings: give --data DIR (in Python: data=DIR), or `data:` in the study file"
+        )
     if isinstance(config.data, SyntheticConfig):
         return None
     recordings = read_icbhi(Path(config.data)).part("train")

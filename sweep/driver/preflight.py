@@ -76,7 +76,9 @@ def preflight(config: StudyConfig, folder: StudyFolder, display: Display) -> Che
 
 def _recordings(config: StudyConfig, display: Display) -> Path:
     if config.data is None:
-        raise ConfigError("no recordings: give --data DIR, or `data:` in the study file")
+        raise ConfigError(
+            "no recordings: give --data DIR (in Python: data=DIR), or `data:` in the study file"
+        )
     if isinstance(config.data, SyntheticConfig):
         display.say(f"synthetic breaths of {config.data.patients} patients (seed {config.data.seed})")
         return synthetic_directory(config.data)

@@ -112,8 +112,8 @@ def start_ray(address: str) -> None:
     """
     if address.startswith("ray://"):
         raise ExecutorError(
-            f"--address {address}: a study holds its state in the driver, so it cannot run through Ray Client; "
-            "run it on a node of the cluster with --address auto"
+            f"address {address}: a study holds its state in the driver, so it cannot run through Ray Client; "
+            "run it on a node of the cluster with address auto"
         )
     prepare_ray()
     import ray
@@ -129,13 +129,13 @@ def start_ray(address: str) -> None:
         )
     except AuthenticationError as error:
         raise ExecutorError(
-            f"--address {address}: the cluster wants its token, and there is none here; copy the head's "
+            f"address {address}: the cluster wants its token, and there is none here; copy the head's "
             "~/.ray/auth_token to this user's"
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise ExecutorError(
-            f"--address {address}: no Ray cluster answers there, or not to the token that is here "
-            "(~/.ray/auth_token); start one with `ray start --head`, or leave --address out to run on this machine"
+            f"address {address}: no Ray cluster answers there, or not to the token that is here "
+            "(~/.ray/auth_token); start one with `ray start --head`, or leave the address out to run on this machine"
         ) from error
 
 

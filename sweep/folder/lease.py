@@ -130,14 +130,14 @@ class LeasedLock(StudyLock):
             if lease["held"] and lease["copy"] != self._copy_id() and age < LEASE_S:
                 raise LockedError(
                     f"{self.storage.place}: in use by {_named(lease)}, last heard {max(age, 0):.0f} s ago; wait for "
-                    f"its end, stop it there, or begin another study with --name; a dead one is forgotten after "
+                    f"its end, stop it there, or begin a study of another name; a dead one is forgotten after "
                     f"{LEASE_S:.0f} s"
                 )
         self._version = stored.version if stored else None
         if (other := self._write(held=True)) is not None:
             raise LockedError(
                 f"{self.storage.place}: {_named(other)} took it at the same moment; "
-                "wait for its end, or begin another study with --name"
+                "wait for its end, or begin a study of another name"
             )
 
     def _beat_on(self) -> None:

@@ -40,7 +40,7 @@ class StudyLock:
         except Timeout:
             raise LockedError(
                 f"{self._place}: in use by {self._holder()}; wait for its end, stop it there, "
-                "or begin another study with --name"
+                "or begin a study of another name"
             ) from None
         return self
 

@@ -134,7 +134,7 @@ class StudyFolder:
                     with contextlib.suppress(OSError):
                         self.path.rmdir()
         except FileExistsError:
-            raise FolderError(f"{self.path} is there and is no study; take another --name") from None
+            raise FolderError(f"{self.path} is there and is no study; take another name") from None
         except OSError as error:
             raise FolderError(f"{self.path}: cannot be made: {error.strerror}") from error
         return self
@@ -149,7 +149,9 @@ class StudyFolder:
         folder = cls.at(studies, name)
         folder.pull()
         if not (folder.exists or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)):
-            raise FolderError(f"--name {name}: use letters, digits, dots, dashes and underscores")
+            raise FolderError(
+                f"name of a study: use letters, digits, dots, dashes and underscores, got {name!r}"
+            )
         return folder
 
     @classmethod

@@ -36,7 +36,7 @@ class RecordedStudy:
         if not finished:
             raise ConfigError(
                 f"study {name}: none of its {len(board.units())} units has finished, so it has no learning curves to "
-                "play; leave --from out for made-up ones"
+                "play; take those of another study, or made-up ones"
             )
         steps = _mean_steps(finished)
         self.seeds = tuple(seeds or board.seeds)

@@ -191,7 +191,9 @@ def _find_or_create(client: MlflowClient, name: str, artifacts: Path | None) -> 
     if found is None:
         return client.create_experiment(name, artifact_location=artifacts.as_uri() if artifacts else None)
     if found.lifecycle_stage != LifecycleStage.ACTIVE:
-        raise TrackingError(f"the MLflow experiment {name} was deleted; restore it, or take another --name")
+        raise TrackingError(
+            f"the MLflow experiment {name} was deleted; restore it, or give the study another name"
+        )
     return found.experiment_id
 
 

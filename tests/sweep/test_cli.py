@@ -117,7 +117,7 @@ MISSPELT = {"patch_mix.temprature": {"type": "float", "low": 0.1, "high": 0.5}}
         (changed(search={"folds.fold": {"type": "int", "low": 0, "high": 4}}), "search.folds.fold: says how"),
         (changed(sede=[1]), "sede: no such field; did you mean seeds"),
         (changed(data="nowhere"), "nowhere: "),
-        (changed(data=None), "no recordings: give --data DIR"),
+        (changed(data=None), "no recordings: give --data DIR (in Python: data=DIR)"),
         (changed(tracking_uri="http://127.0.0.1:9"), "tracking server http://127.0.0.1:9: no answer"),
         (changed(sampler={"name": "tpe", "arguments": {"startup": 3}}), "TPESampler refuses"),
         (changed(pruner={"name": "median", "arguments": {"warmup": 3}}), "MedianPruner refuses"),
@@ -143,7 +143,7 @@ def test_a_cluster_that_is_not_there_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert respsweep(monkeypatch, "run", written("study.yaml", STUDY), "--address", "127.0.0.1:9") == 1
-    assert "error: --address 127.0.0.1:9: no Ray cluster answers there" in capfd.readouterr().err
+    assert "error: address 127.0.0.1:9: no Ray cluster answers there" in capfd.readouterr().err
     assert not list(Path().glob("studies/*"))
 
 

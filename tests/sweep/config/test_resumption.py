@@ -48,7 +48,7 @@ def test_budget_seeds_pruner_and_race_may_change_and_are_told() -> None:
     ],
 )
 def test_what_is_searched_trained_and_maximised_stays(different: dict[str, Any], line: str) -> None:
-    with pytest.raises(ConfigError, match=rf"study one: .*begin another study with --name for: {line}$"):
+    with pytest.raises(ConfigError, match=rf"study one: .*begin a study of another name for: {line}$"):
         changes(study(), study(**different), "one")
 
 

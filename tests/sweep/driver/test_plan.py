@@ -49,7 +49,7 @@ def test_what_is_missing_is_listed_and_nothing_refused(tmp_path: Path) -> None:
     plan = planned(data=str(tmp_path / "nowhere"), recipe=recipe)
     assert [line.partition(": ")[0] for line in plan.missing] == [str(tmp_path / "nowhere"), "gone.pth"]
     assert plan.feature_bytes is None
-    assert planned(data=None).missing[0].startswith("no recordings: give data=DIR")
+    assert planned(data=None).missing[0].startswith("no recordings: give --data DIR (in Python: data=DIR)")
 
 
 def test_weights_of_a_hub_are_not_fetched_for_a_plan() -> None:

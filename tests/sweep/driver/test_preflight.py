@@ -69,7 +69,7 @@ def test_a_study_that_goes_on_keeps_its_id_and_tells_what_changed(tmp_path: Path
 @pytest.mark.parametrize(
     ("changes", "error", "complaint"),
     [
-        ({"data": None}, ConfigError, "no recordings: give --data DIR"),
+        ({"data": None}, ConfigError, r"no recordings: give --data DIR \(in Python: data=DIR\)"),
         ({"sampler": {"name": "tpe", "arguments": {"startup": 3}}}, ConfigError, "TPESampler refuses"),
         ({"pruner": {"name": "median", "arguments": {"warmup": 3}}}, ConfigError, "MedianPruner refuses"),
         (

@@ -44,7 +44,7 @@ def test_later_defaults_do_not_change_a_study(tmp_path: Path) -> None:
 
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     StudyFolder.at(tmp_path, "first").create(CONFIG)
-    with pytest.raises(FolderError, match=r"first is there and is no study; take another --name"):
+    with pytest.raises(FolderError, match=r"first is there and is no study; take another name"):
         StudyFolder.at(tmp_path, "first").create(CONFIG)
 
 
@@ -84,7 +84,7 @@ def test_a_working_copy_outlives_a_study_that_could_not_be_made(
 
 @pytest.mark.parametrize("name", ["", "../first", "a/b", ".hidden", "two words", "-x"])
 def test_a_name_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FolderError, match=r"--name .*: use letters, digits"):
+    with pytest.raises(FolderError, match=r"name of a study: use letters, digits, .*, got "):
         StudyFolder.find(tmp_path, name)
     assert list(tmp_path.iterdir()) == []
 
