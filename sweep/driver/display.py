@@ -27,7 +27,7 @@ class Display(Protocol):
         ...
 
     def live(self) -> Live | None:
-        """A place where a table can be drawn anew and again; None where lines only follow each other."""
+        """Return a table that redraws itself; None where output is a plain log."""
         ...
 
 

@@ -46,7 +46,7 @@ class UnitSlots(Protocol):
         ...
 
     def __call__(self) -> int:
-        """How many are handed out, as machines may come for them."""
+        """Count the units to hand out, including those that wait for machines to come."""
         ...
 
 

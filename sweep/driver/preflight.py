@@ -25,7 +25,7 @@ from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_
 
 @dataclass(frozen=True)
 class CheckedStudy:
-    """A study of which nothing was found that would refuse it, and what was found.
+    """A study that passed every check, and what the checks found out.
 
     `past` and `board`: what happened in the study before. `changes`: a line for each setting, and each part of the
     provenance, that differs from the last time. `preparation`: reads the recordings; the features of one recipe are

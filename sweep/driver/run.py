@@ -116,7 +116,7 @@ def _driver(
 
 
 def _shared_place(folder: StudyFolder, address: str) -> str | None:
-    """Where features and weights are put for machines that do not see this one's; None when no other takes part."""
+    """Name the place where features and weights are copied for other machines; None when none takes part."""
     if folder.uri is None and address == "local":
         return None
     return below(folder.studies if folder.uri else str(folder.path.parent.absolute()), ".shared")

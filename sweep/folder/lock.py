@@ -77,7 +77,7 @@ class StudyLock:
 
     @property
     def taken_by(self) -> str | None:
-        """Who took the study over while we thought that we hold it: always None, as nobody takes over a file lock."""
+        """Name the driver that took the study over: None, as a file lock cannot be taken over."""
         return None
 
     def _holder(self) -> str:

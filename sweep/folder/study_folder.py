@@ -42,7 +42,7 @@ class StudyFolder:
 
     @classmethod
     def at(cls, studies: Path | str, name: str) -> StudyFolder:
-        """The place of a study below a path or URI, whether it is there or not. Raises StorageError for a bad URI."""
+        """Name the place of a study below a path or URI, existing or not. Raises StorageError for a bad URI."""
         if not is_uri(studies):
             return cls(Path(studies) / name)
         uri = checked_uri(str(studies))
@@ -111,7 +111,7 @@ class StudyFolder:
         return open_storage(self.place)
 
     def lock(self) -> StudyLock:
-        """The lock of the study's one driver, not taken yet; on an object store it is a lease."""
+        """Make the lock of the study's driver, a lease on an object store, without taking it."""
         if self.uri is None:
             return StudyLock(self.path)
         return LeasedLock(self.path, open_object_store(self.uri))

@@ -79,7 +79,7 @@ class OptunaSearch:
             self._take(configuration)
 
     def _new_point(self) -> dict[str, Any] | None:
-        """A point that was not proposed before; what the sampler wrote meanwhile is in its draft of a trial."""
+        """Find a point not proposed before. What the sampler noted stays in the draft of the trial."""
         number = self._proposed
         self._trials.put(number, create_trial(state=TrialState.RUNNING))
         if self._left is not None and not self._left:

@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial
 
 STUDY_NAME = "study"
 DRAWN = ":relative_params:"
-"""In keys under which TPE and the Gaussian process note what they draw, for processes that look at a trial before it has
-all its parameters. Ours have them at once."""
+"""Part of the keys under which TPE and the Gaussian process note what they draw, for processes that look at a trial
+before it has all its parameters. Trials here have them at once. What was drawn for fields that do not apply to a
+configuration (`when`) is left out with the notes: it is not on the board, and nothing was tried there."""
 
 
 class ReplaceableTrials(InMemoryStorage):
@@ -37,7 +38,7 @@ class ReplaceableTrials(InMemoryStorage):
             self._set_trial(number, trial)
 
     def written(self, number: int, before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """What a sampler wrote into trial `number` (`trial`), and into the study since it held `before` (`study`)."""
+        """Collect what a sampler noted in trial `number` (`trial`), and in the study since `before` (`study`)."""
         trial = {key: value for key, value in self.get_trial(number).system_attrs.items() if DRAWN not in key}
         study = {key: value for key, value in self.study_attrs.items() if before.get(key) != value}
         return {place: attrs for place, attrs in (("trial", trial), ("study", study)) if attrs}

@@ -142,7 +142,7 @@ def _of_length(curve: np.ndarray, epochs: int) -> np.ndarray:
 
 
 def _shifts(units: Sequence[Mapping[int, np.ndarray]]) -> np.ndarray:
-    """How far each configuration's mean is from the score that it is believed to have, (configurations,).
+    """Compute each configuration's mean minus the score that it is believed to have, (configurations,).
 
     A normal prior with the moments of the recorded scores: without it, what was lucky with its one seed would pass for
     good in every simulation.

@@ -254,7 +254,7 @@ class Runs:
 
     @staticmethod
     def _worth(known: _Run | None, run: Run) -> tuple[bool, bool, int]:
-        """How much a run is worth keeping among those with its key, as a sort key: a double is empty."""
+        """Make a sort key of a run: of runs for one unit or configuration the fullest is kept."""
         return _active(run), known is not None and run.info.run_id == known.id, len(run.data.params)
 
     def _find_or_create(self, update: RunUpdate) -> _Run:

@@ -190,7 +190,7 @@ def ray_head_runs(process: str = "gcs_server") -> bool:
 def _running(
     options: Sequence[str], address: str, port: int, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A context with a running MLflow server, whose processes are all gone afterwards; Ctrl-C and SIGTERM leave it."""
+    """Run an MLflow server while the block runs, and end all its processes afterwards; Ctrl-C and SIGTERM leave the block."""
     inherited = {name: value for name, value in os.environ.items() if name not in CLIENTS_OWN}
     # Its job runners are many processes that a sweep has no use for.
     settings = {
@@ -211,7 +211,7 @@ def _running(
 
 @contextlib.contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
-    """A context that ends quietly on the first Ctrl-C, SIGTERM or hang-up, unless a shell or nohup ignores these."""
+    """Leave the block quietly on the first Ctrl-C, SIGTERM or hang-up; signals that are ignored stay ignored."""
     signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
     before = {number: signal.getsignal(number) for number in signals}
     heard = [number for number in signals if before[number] is not signal.SIG_IGN]

@@ -40,7 +40,7 @@ def parse_backend(uri: str) -> URL:
 
 
 def backend_for_mlflow(uri: str) -> str:
-    """The database at `uri` as MLflow is to name it, with its driver, once it has answered.
+    """Connect to the database at `uri`; return its URI with the driver that MLflow is to use.
 
     MLflow itself would try for minutes, and show a traceback.
 

@@ -49,7 +49,7 @@ class UnitCheckpoint:
         _remove_leftovers(units)
 
     def load(self) -> tuple[dict[str, Any] | None, str | None]:
-        """The newest readable state, and a note on damaged files that were passed over; None each if there is none.
+        """Load the newest readable state, with a note on damaged files that were skipped; None each if there is none.
 
         The stored state is taken when it is newer than the local one. Raises OSError when the store refuses, or does
         not answer for minutes: beginning anew would lose the stored state.

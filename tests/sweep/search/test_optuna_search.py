@@ -236,10 +236,19 @@ NARROW = {
 }
 
 
+CONDITIONAL = {
+    **WIDE,
+    "smoothing.stage": {"type": "categorical", "choices": [None, 0, 1, 2]},
+    "smoothing.kernel_size": {**KERNELS, "when": "smoothing.stage"},
+    "smoothing.sigma": {"type": "float", "low": 0.5, "high": 4.0, "when": "smoothing.stage"},
+}
+
+
 @pytest.mark.parametrize(
     ("sampler", "settings"),
     [
         *((sampler, {"search": space}) for sampler in SAMPLERS for space in (WIDE, NARROW)),
+        *((sampler, {"search": CONDITIONAL}) for sampler in SAMPLERS if sampler not in ("cmaes", "gp")),
         ("tpe", {"search": WIDE, "objective": BOTH}),
         ("nsga2", {"search": WIDE, "objective": BOTH}),
         ("qmc", {"search": WIDE, "enqueue": [{"patch_mix.temperature": 0.2, "patch_mix.beta": 1.0}]}),
