@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -65,8 +66,10 @@ class RaySession:
         """Start Ray at `address` (see `start_ray`), and wait until there is room for a unit.
 
         Nodes of a cluster may still be joining, and are waited for `join_s` seconds, which is told by `say`. Raises
-        ExecutorError when there is no cluster at the address, or no machine that can take a unit.
+        ExecutorError when this process has started Ray already, which then stays as it is, when there is no cluster at
+        the address, or no machine that can take a unit.
         """
+        _check_ray_is_ours_to_start()
         try:
             start_ray(address)
             from sweep.execution.slots import await_slots
@@ -156,6 +159,16 @@ def stop_ray() -> None:
     finally:
         if collects:
             gc.enable()
+
+
+def _check_ray_is_ours_to_start() -> None:
+    # Not imported here: Ray reads its environment when it is, which is set later.
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        raise ExecutorError(
+            "this process has started Ray already, and a study starts its own; call ray.shutdown() before, or run the "
+            "study in another process"
+        )
 
 
 def _check_someone_listens(address: str) -> None:

@@ -10,7 +10,9 @@ import weakref
 import pytest
 import ray
 
-from sweep.execution.ray_session import ENVIRONMENT, stop_ray
+from sweep.config.study_config import ResourcesConfig
+from sweep.execution.errors import ExecutorError
+from sweep.execution.ray_session import ENVIRONMENT, RaySession, stop_ray
 
 
 class Reference:
@@ -32,6 +34,19 @@ def test_while_ray_goes_down_no_thread_can_collect_what_refers_to_it(monkeypatch
     stop_ray()
     assert seen == [(True, False)]
     assert gc.isenabled()
+
+
+def test_the_ray_of_a_user_is_refused_with_the_reason_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**options: object) -> None:
+        raise RuntimeError("Maybe you called ray.init twice by accident?")
+
+    ended: list[bool] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: ended.append(True))
+    with pytest.raises(ExecutorError, match=r"^this process has started Ray already.*ray\.shutdown\(\)"):
+        RaySession.start(ResourcesConfig(), "local", print)
+    assert ended == []
 
 
 def test_importing_the_driver_brings_no_ray_and_sets_nothing() -> None:
