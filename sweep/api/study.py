@@ -68,10 +68,11 @@ class Study:
 
     @property
     def state(self) -> str:
-        """`running`, `its driver died`, or why the study stopped: `over` when there is nothing left to do."""
+        """`not begun`, `running`, `its driver died`, or why the study stopped: `over` when nothing is left to do."""
         if self.folder.lock().held_by() is not None:
             return "running"
-        return self._board().stopped or "its driver died"
+        board = self._board()
+        return board.stopped or ("its driver died" if board.drivers else "not begun")
 
     def refresh(self) -> None:
         """Fetch what has come to an object store since. Raises StorageError when it does not answer."""

@@ -35,6 +35,8 @@ def _state(folder: StudyFolder, board: Board, holder: str | None, last_sign: flo
     if holder is not None:
         return f"{folder.place}: running ({holder})"
     resume = f"go on with: respsweep run --resume {folder.arguments}"
+    if not board.drivers:
+        return f"{folder.place}: not begun; {resume}"
     if board.stopped is None:
         seen = f", last sign of life {_moment(last_sign)}" if last_sign is not None else ""
         return f"{folder.place}: its driver died{seen}; {resume}"

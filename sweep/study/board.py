@@ -125,7 +125,7 @@ class Board:
 
     def wall_seconds(self, now: float) -> float:
         """Time for which a driver has held the study."""
-        return sum(driver.seconds(now) for driver in self.drivers)
+        return sum((driver.seconds(now) for driver in self.drivers), 0.0)
 
     def _configuration(self, number: int) -> Configuration:
         if not 0 <= number < len(self.configurations):

@@ -92,6 +92,10 @@ def test_a_study_runs_and_gives_its_best_recipe(study_file: Path) -> None:
     assert yaml.safe_load(study.export().read_text())["provenance"]["configuration"] == 0
 
 
+def test_a_study_without_events_has_not_begun(study_file: Path) -> None:
+    assert with_history(study_file).state == "not begun"
+
+
 def test_a_study_is_looked_at_while_it_is_under_way(study_file: Path) -> None:
     study = with_history(study_file, *HISTORY)
     assert study.state == "its driver died"

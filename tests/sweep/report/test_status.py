@@ -46,6 +46,10 @@ def status_of(folder: StudyFolder, *more: Event, units: bool = False) -> str:
     for event in [*EVENTS, *more]:
         journal.write(event)
     journal.close()
+    return printed(folder, units=units)
+
+
+def printed(folder: StudyFolder, *, units: bool = False) -> str:
     console = Console(record=True, width=200, file=io.StringIO())
     console.print(study_status(folder, units=units))
     return console.export_text()
@@ -54,6 +58,10 @@ def status_of(folder: StudyFolder, *more: Event, units: bool = False) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
     return StudyFolder.at(tmp_path, "one").create(CONFIG)
+
+
+def test_a_study_without_events_has_not_begun(folder: StudyFolder) -> None:
+    assert printed(folder).startswith(f"{folder.path}: not begun; go on with: respsweep run --resume one")
 
 
 def test_a_study_whose_driver_died_says_when_and_how_to_go_on(folder: StudyFolder) -> None:
