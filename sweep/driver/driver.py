@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from data.errors import UserError
 from sweep.driver.checkpoint_removal import CheckpointRemoval
@@ -20,13 +20,11 @@ from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror
 from sweep.report.leaderboard import failures, leaderboard
 from sweep.study.budget import Budget
-from sweep.study.coordinator import Coordinator, Listener, Rules
+from sweep.study.coordinator import Coordinator, Listener, Rules, UnitConfig
 from sweep.study.events import Event
 from sweep.study.journal import Journal
-from sweep.study.units import Configuration
 
 log = logging.getLogger(__name__)
-UnitConfig = Callable[[Configuration, int], dict[str, Any]]
 
 
 class InterruptedStudyError(UserError):

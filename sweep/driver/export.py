@@ -72,7 +72,7 @@ def export_configuration(
             "scored_on": scored_on,
             "chosen_among": len(board.configurations),
             "seeds": list(board.seeds),
-            **{rate: _rate(chosen, rate) for rate in METRICS},
+            **{metric: _metric(chosen, metric) for metric in METRICS},
             "recipe_digest": recipe.digest(),
             **provenance,
         },
@@ -100,8 +100,8 @@ def _first_failure(board: Board) -> str:
     return ""
 
 
-def _rate(configuration: Configuration, rate: str) -> dict[str, Any]:
-    summary = configuration.summary(rate)
+def _metric(configuration: Configuration, metric: str) -> dict[str, Any]:
+    summary = configuration.summary(metric)
     assert summary is not None, "only a configuration with finished units is exported"
     return {"mean": summary.mean, "sd": summary.sd, "seeds": summary.seeds}
 

@@ -13,12 +13,11 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution.errors import ExecutorError
-from sweep.study.coordinator import Coordinator
-from sweep.study.units import Configuration
+from sweep.study.coordinator import Coordinator, UnitConfig
 
 if TYPE_CHECKING:
     from ray.tune import Trainable
@@ -39,7 +38,6 @@ ENVIRONMENT = {
 }
 """What Ray and Tune read of the environment, when they are imported or started."""
 JOIN_S = 180.0
-UnitConfig = Callable[[Configuration, int], dict[str, Any]]
 
 
 class RaySession:

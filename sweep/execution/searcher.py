@@ -11,11 +11,9 @@ from ray.tune.search import Searcher
 
 from data.settings import ConfigError
 from sweep.execution.losses import Loss
-from sweep.study.coordinator import Coordinator
-from sweep.study.units import Configuration, State
+from sweep.study.coordinator import Coordinator, UnitConfig
+from sweep.study.units import State
 from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, StepResult
-
-UnitConfig = Callable[[Configuration, int], dict[str, Any]]
 
 
 class BoardSearcher(Searcher):

@@ -13,14 +13,13 @@ from sweep.config.study_config import ResourcesConfig
 from sweep.execution.scheduler import EpochPruning
 from sweep.execution.searcher import BoardSearcher
 from sweep.execution.slots import bundle
-from sweep.study.coordinator import Coordinator
-from sweep.study.units import Configuration
+from sweep.study.coordinator import Coordinator, UnitConfig
 
 
 def run_units(
     coordinator: Coordinator,
     resources: ResourcesConfig,
-    unit_config: Callable[[Configuration, int], dict[str, Any]],
+    unit_config: UnitConfig,
     folder: Path,
     on_tick: Callable[[], None],
     trainable: type[tune.Trainable],

@@ -28,7 +28,7 @@ class UntilConfig(Config):
 
 
 class BudgetConfig(Config):
-    """What a study may spend, over all its sessions together; the first limit reached ends it.
+    """What a study may spend, over all its drivers together; the first limit reached ends it.
 
     With `units`, `gpu_hours` or `wall_clock` a part is kept back for the race over the seeds (`sweep.study.budget`).
     """

@@ -32,6 +32,8 @@ from sweep.study.units import Configuration, Fate, Span, State, Unit
 FAILURES_IN_A_ROW = 10
 """After so many failures it is not the configurations that are wrong: a broken GPU, say, or a disk that is away."""
 Listener = Callable[[Event], None]
+UnitConfig = Callable[[Configuration, int], dict[str, Any]]
+"""Gives what a worker is told of a unit, by its configuration and seed."""
 Candidate = tuple[int, int] | Literal["new"] | None
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import Display, NoDisplay
-from sweep.driver.driver import BackgroundListener, Driver, Executor, UnitConfig
+from sweep.driver.driver import BackgroundListener, Driver, Executor
 from sweep.driver.preflight import preflight
 from sweep.driver.unit_configs import UnitConfigs
 from sweep.folder.study_folder import StudyFolder
+from sweep.study.coordinator import UnitConfig
 from sweep.study.events import Event
 from sweep.study.journal import Journal
 
