@@ -190,7 +190,10 @@ def ray_head_runs(process: str = "gcs_server") -> bool:
 def _running(
     options: Sequence[str], address: str, port: int, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run an MLflow server while the block runs, and end all its processes afterwards; Ctrl-C and SIGTERM leave the block."""
+    """Run an MLflow server while the block runs, and end all its processes afterwards.
+
+    Ctrl-C and SIGTERM leave the block.
+    """
     inherited = {name: value for name, value in os.environ.items() if name not in CLIENTS_OWN}
     # Its job runners are many processes that a sweep has no use for.
     settings = {

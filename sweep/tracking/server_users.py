@@ -35,7 +35,7 @@ class Administrator:
 
 
 def administrator(database: str, environment: Mapping[str, str], terminal: bool) -> Administrator:
-    """Choose the administrator that MLflow's own variables in `environment` name, and make up a password if none is given.
+    """Choose the administrator that MLflow's own variables in `environment` name, with a password made up if need be.
 
     A password is made up at random, and only where a `terminal` shows it: elsewhere a log would keep it. Raises
     TrackingAuthError when there is no password, or none that MLflow takes.

@@ -17,17 +17,14 @@ from sweep.driver.provenance import provenance_of
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
 from sweep.study.events import (
-    ConfigurationAdded,
-    EpochReported,
     Event,
     StudyStarted,
     StudyStopped,
-    UnitFinished,
-    UnitStarted,
 )
 from sweep.study.journal import Journal
 from sweep.tracking.tracker import Tracker, database_uri
 from tests.studies import TINY_RECIPE
+from tests.sweep.histories import added, trained
 
 RECIPE = {
     **TINY_RECIPE,
@@ -41,19 +38,11 @@ STUDY = {
     "seeds": [1, 2],
     "budget": {"configurations": 1},
 }
-METRICS = {"score": 0.6, "sensitivity": 0.5, "specificity": 0.7, "any_abnormal_score": 0.65}
 EVENTS: list[Event] = [
     StudyStarted((1, 2)),
-    ConfigurationAdded(0, {"patch_mix.temperature": 0.2}),
-    *[
-        event
-        for seed in (1, 2)
-        for event in (
-            UnitStarted(0, seed),
-            EpochReported(0, seed, {"epoch": 1, **METRICS}),
-            UnitFinished(0, seed, 1),
-        )
-    ],
+    *added(0, **{"patch_mix.temperature": 0.2}),
+    *trained(0, 1, 0.6),
+    *trained(0, 2, 0.6),
     StudyStopped("over"),
 ]
 

@@ -20,6 +20,7 @@ from sweep.study.events import (
 )
 from sweep.study.journal import Journal, read_journal
 from sweep.study.units import Configuration
+from tests.sweep.histories import epoch
 
 TEMPERATURE = {"type": "float", "low": 0.02, "high": 0.5, "log": True}
 BETA = {"type": "float", "low": 0.2, "high": 2.0}
@@ -74,8 +75,9 @@ class Sweep:
         configuration = self.board.configurations[number]
         if seed not in configuration.units:
             self.record(UnitStarted(number, seed))
-        for epoch in range(len(configuration.units[seed].curve) + 1, len(scores) + 1):
-            self.record(EpochReported(number, seed, report(epoch, scores[epoch - 1])))
+        told = len(configuration.units[seed].curve)
+        for place, score in enumerate(scores[told:], start=told + 1):
+            self.record(EpochReported(number, seed, epoch(place, score)))
         self.end(UnitFinished(number, seed, len(scores)))
 
     def end(self, event: UnitFinished | UnitPruned | UnitFailed) -> None:
@@ -102,16 +104,6 @@ class Sweep:
             if seed not in configuration.units or not configuration.units[seed].over:
                 score = score_at(configuration.values)
                 self.train(configuration.number, seed, score / 2, score)
-
-
-def report(epoch: int, score: float) -> dict[str, Any]:
-    return {
-        "epoch": epoch,
-        "score": score,
-        "sensitivity": score - 0.1,
-        "specificity": score + 0.1,
-        "any_abnormal_score": score,
-    }
 
 
 def score_at(values: dict[str, Any] | Any) -> float:

@@ -10,7 +10,8 @@ from optuna.storages.journal import JournalFileBackend
 
 from sweep.search.optuna_export import OptunaExport
 from sweep.study.events import ConfigurationDropped, EpochReported, StudyStopped, UnitPruned, UnitStarted
-from tests.sweep.search.sweeps import BETA, BOTH, TEMPERATURE, Sweep, config_of, report
+from tests.sweep.histories import epoch
+from tests.sweep.search.sweeps import BETA, BOTH, TEMPERATURE, Sweep, config_of
 
 WIDE = {"patch_mix.temperature": TEMPERATURE, "patch_mix.beta": BETA}
 
@@ -41,7 +42,7 @@ def raced(**settings: Any) -> Sweep:
     for number in (8, 9):
         sweep.add()
         sweep.record(UnitStarted(number, 1))
-        sweep.record(EpochReported(number, 1, report(1, 0.3)))
+        sweep.record(EpochReported(number, 1, epoch(1, 0.3)))
     sweep.end(UnitPruned(8, 1, "slow"))
     return sweep
 

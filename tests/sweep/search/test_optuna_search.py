@@ -21,6 +21,7 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
+from tests.sweep.histories import epoch
 from tests.sweep.search.sweeps import (
     BETA,
     BOTH,
@@ -32,7 +33,6 @@ from tests.sweep.search.sweeps import (
     config_of,
     distinct,
     eager,
-    report,
     reread,
     score_at,
 )
@@ -216,7 +216,7 @@ def go_on_with_workers(sweep: Sweep, configurations: int, workers: int = 3) -> I
         configuration, seed = running.pop(chance.randrange(len(running)))
         score, fortune = score_at(configuration.values) + chance.gauss(0, 0.01), chance.random()
         if seed == 1 and fortune < 0.15:
-            sweep.record(EpochReported(configuration.number, 1, report(1, score / 2)))
+            sweep.record(EpochReported(configuration.number, 1, epoch(1, score / 2)))
             sweep.end(UnitPruned(configuration.number, 1, "slow"))
         elif fortune < 0.25:
             sweep.end(UnitFailed(configuration.number, seed, "the loss is NaN"))
@@ -380,7 +380,7 @@ def test_what_was_dropped_in_the_race_still_teaches_its_score_and_what_was_prune
     sweep.train(0, 1, 0.2, 0.5)
     sweep.record(ConfigurationDropped(0, "hopeless"))
     sweep.record(UnitStarted(1, 1))
-    sweep.record(EpochReported(1, 1, report(1, 0.3)))
+    sweep.record(EpochReported(1, 1, epoch(1, 0.3)))
     sweep.end(UnitPruned(1, 1, "slow"))
     sweep.train(2, 1, 0.4)
     sweep.record(UnitStarted(2, 2))

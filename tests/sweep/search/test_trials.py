@@ -19,7 +19,8 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from tests.sweep.search.sweeps import BETA, BOTH, config_of, report
+from tests.sweep.histories import epoch, trained
+from tests.sweep.search.sweeps import BETA, BOTH, config_of
 
 AXES = {"type": "categorical", "choices": [["time"], ["time", "frequency"]]}
 CONFIG = config_of({"patch_mix.beta": BETA, "patch_mix.axes": AXES})
@@ -30,14 +31,9 @@ def board_with(*events: Event) -> Board:
     return Board((1, 2), [ConfigurationAdded(0, POINT, {"trial": {"generation": 3}}), *events])
 
 
-def trained(seed: int, *scores: float) -> list[Event]:
-    reports = [EpochReported(0, seed, report(epoch, score)) for epoch, score in enumerate(scores, 1)]
-    return [UnitStarted(0, seed), *reports, UnitFinished(0, seed, len(scores))]
-
-
-STARTED = [UnitStarted(0, 1), EpochReported(0, 1, report(1, 0.3))]
-DROPPED = [*trained(1, 0.2, 0.5), ConfigurationDropped(0, "hopeless")]
-FAILED_LATE = [*trained(1, 0.2, 0.5), UnitStarted(0, 2), UnitFailed(0, 2, "the loss is NaN")]
+STARTED = [UnitStarted(0, 1), EpochReported(0, 1, epoch(1, 0.3))]
+DROPPED = [*trained(0, 1, 0.2, 0.5), ConfigurationDropped(0, "hopeless")]
+FAILED_LATE = [*trained(0, 1, 0.2, 0.5), UnitStarted(0, 2), UnitFailed(0, 2, "the loss is NaN")]
 CURVE, BEGINNING = {1: 0.2, 2: 0.5}, {1: 0.3}
 
 
@@ -50,8 +46,8 @@ def told(trial: FrozenTrial) -> tuple[Any, ...]:
     [
         ([], ("RUNNING", None, {})),
         (STARTED, ("RUNNING", None, {})),
-        (trained(1, 0.2, 0.5), ("COMPLETE", [0.5], CURVE)),
-        ([*trained(1, 0.2, 0.5), *trained(2, 0.7)], ("COMPLETE", [pytest.approx(0.6)], CURVE)),
+        (trained(0, 1, 0.2, 0.5), ("COMPLETE", [0.5], CURVE)),
+        ([*trained(0, 1, 0.2, 0.5), *trained(0, 2, 0.7)], ("COMPLETE", [pytest.approx(0.6)], CURVE)),
         (DROPPED, ("COMPLETE", [0.5], CURVE)),
         ([*STARTED, UnitPruned(0, 1, "slow")], ("PRUNED", [0.3], BEGINNING)),
         ([*STARTED, UnitFailed(0, 1, "the loss is NaN")], ("FAIL", None, BEGINNING)),
@@ -73,11 +69,15 @@ def test_samplers_see_a_configuration_from_the_end_of_its_first_seed_on(
     [
         (STARTED, ("RUNNING", None, BEGINNING), {"state": "open", "seeds": 0}),
         (
-            [*trained(1, 0.2, 0.5), *trained(2, 0.7)],
+            [*trained(0, 1, 0.2, 0.5), *trained(0, 2, 0.7)],
             ("COMPLETE", [pytest.approx(0.6)], CURVE),
             {"state": "complete", "seeds": 2, "score_mean": pytest.approx(0.6)},
         ),
-        (trained(1, 0.2, 0.5), ("COMPLETE", [0.5], CURVE), {"state": "open", "seeds": 1, "score_mean": 0.5}),
+        (
+            trained(0, 1, 0.2, 0.5),
+            ("COMPLETE", [0.5], CURVE),
+            {"state": "open", "seeds": 1, "score_mean": 0.5},
+        ),
         (
             DROPPED,
             ("COMPLETE", [0.5], CURVE),
@@ -111,7 +111,7 @@ def test_people_see_every_score_as_a_finished_trial(
 
 
 def test_two_objectives_are_two_means_and_have_no_curve() -> None:
-    board = board_with(*trained(1, 0.2, 0.5), *trained(2, 0.7))
+    board = board_with(*trained(0, 1, 0.2, 0.5), *trained(0, 2, 0.7))
     builder = TrialBuilder(CONFIG.space, BOTH)
     seen, shown = (
         builder.for_samplers(board.configurations[0]),
@@ -128,10 +128,10 @@ def test_people_see_when_a_configuration_held_a_device() -> None:
     board = board_with(
         UnitStarted(0, 1, placed=False, at=10),
         UnitPlaced(0, 1, at=20),
-        EpochReported(0, 1, report(1, 0.3), at=30),
+        EpochReported(0, 1, epoch(1, 0.3), at=30),
         UnitFinished(0, 1, 1, at=40),
         UnitStarted(0, 2, at=50),
-        EpochReported(0, 2, report(1, 0.3), at=60),
+        EpochReported(0, 2, epoch(1, 0.3), at=60),
         UnitFinished(0, 2, 1, at=70),
     )
     trial = TrialBuilder(CONFIG.space, CONFIG.objectives).for_people(board.configurations[0], board.fate(0))

@@ -15,25 +15,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.units import Fate, State, unit_id
-
-
-def epoch(number: int, score: float) -> dict[str, float]:
-    return {
-        "epoch": number,
-        "score": score,
-        "sensitivity": score - 0.1,
-        "specificity": score + 0.1,
-        "any_abnormal_score": score + 0.2,
-    }
-
-
-def trained(configuration: int, seed: int, *scores: float) -> list[Event]:
-    curve = [EpochReported(configuration, seed, epoch(i, score)) for i, score in enumerate(scores, 1)]
-    return [UnitStarted(configuration, seed), *curve, UnitFinished(configuration, seed, len(scores))]
-
-
-def added(*configurations: int) -> list[Event]:
-    return [ConfigurationAdded(number, {"patch_mix.beta": float(number)}) for number in configurations]
+from tests.sweep.histories import added, epoch, trained
 
 
 def test_a_unit_is_known_by_its_configuration_and_seed() -> None:
