@@ -71,13 +71,13 @@ def plan_study(
     made-up curves, where `epoch_seconds` is the time of an epoch on a worker. Raises ConfigError when the study cannot
     come to the points that have curves.
     """
+    made_up = WorldConfig() if epoch_seconds is None else WorldConfig(epoch_seconds=epoch_seconds)
     if recorded is not None:
         world = partial(RecordedCurves, recorded_study(recorded, config.seeds))
     else:
-        made_up = WorldConfig() if epoch_seconds is None else WorldConfig(epoch_seconds=epoch_seconds)
         world = partial(SyntheticCurves, made_up, config.space)
     first: LearningCurves = world(0)
-    (outcomes,) = play([config], world, workers, repeats)
+    (outcomes,) = play([config], world, workers, repeats, processes=1)
     timed = recorded is not None or epoch_seconds is not None
     recipe = config.any_recipe()
     missing: list[str] = []
@@ -98,7 +98,7 @@ def plan_study(
         feature_bytes=feature_bytes,
         free_bytes=_free_bytes(cache_folder()),
         missing=tuple(missing),
-        note=first.note,
+        note=first.note if timed else made_up.note,
     )
 
 

@@ -90,6 +90,14 @@ class WorldConfig(Config):
             )
         return self
 
+    @property
+    def note(self) -> str:
+        """Says in one line what is made up; how long an epoch takes is left out."""
+        return (
+            f"made-up curves: landscape {self.landscape}, sd {100 * self.config_sd:g} points between configurations "
+            f"and {100 * self.seed_sd:g} between seeds, {100 * self.tail_share:g} % in a bad tail"
+        )
+
 
 class SyntheticCurves:
     """Curves of one made-up world, which is a function of the number `simulation`.
@@ -107,11 +115,7 @@ class SyntheticCurves:
         self._landscape = None if world.landscape == "none" else _Landscape(space, simulation)
         self._configurations: dict[str, tuple[float, float, float]] = {}
         self._curves: dict[tuple[str, int, int], np.ndarray] = {}
-        self.note = (
-            f"made-up curves: landscape {world.landscape}, sd {100 * world.config_sd:g} points between configurations "
-            f"and {100 * world.seed_sd:g} between seeds, {100 * world.tail_share:g} % in a bad tail"
-            f"; an epoch is taken to last {world.epoch_seconds:g} s"
-        )
+        self.note = f"{world.note}; an epoch is taken to last {world.epoch_seconds:g} s"
 
     def curve(self, values: Mapping[str, Any], seed: int, epochs: int) -> np.ndarray:
         key = point_key(values), seed, epochs

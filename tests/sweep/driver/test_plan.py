@@ -1,5 +1,6 @@
 """What a study would cost, on small studies whose cost is plain."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from data.synthetic import write_breaths
 from sweep.config.study_config import StudyConfig
 from sweep.driver.plan import Plan, plan_study
+from sweep.simulation import simulate
 from tests.studies import tiny_study
 
 
@@ -26,6 +28,14 @@ def test_every_seed_of_every_configuration_is_counted() -> None:
     assert (plan.configurations, plan.units, plan.epochs) == (4, 8, 24)
     assert plan.hours is None
     assert "hours: not known without epoch_seconds" in str(plan)
+    assert "an epoch is taken to last" not in str(plan)
+    assert "an epoch is taken to last 150 s" in str(planned(epoch_seconds=150))
+
+
+def test_a_plan_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(simulate, "ProcessPoolExecutor")
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert planned().units == 8
 
 
 def test_hours_follow_from_the_time_of_an_epoch_and_the_workers() -> None:
