@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from data.errors import UserError
-    from sweep.api.functions import open, plan, read_study, run, simulate
+    from sweep.api.functions import open as open
+    from sweep.api.functions import plan, read_study, run, simulate
     from sweep.api.study import ConfigurationResult, Study
     from sweep.config.study_config import StudyConfig
     from sweep.driver.plan import Plan
@@ -28,12 +29,12 @@ __all__ = [
     "Study",
     "StudyConfig",
     "UserError",
-    "open",
     "plan",
     "read_study",
     "run",
     "simulate",
 ]
+# Without `open`: `from sweep import *` would hide the one of Python.
 
 _HOMES = {
     "ConfigurationResult": "sweep.api.study",
@@ -56,4 +57,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(_HOMES)

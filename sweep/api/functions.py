@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.settings import ConfigError, parse
 from sweep.api.study import Study
 from sweep.config import study_config
 from sweep.config.study_config import StudyConfig
@@ -26,36 +29,53 @@ def read_study(path: Path | str, /, **settings: Any) -> StudyConfig:
     Settings are fields of a study file, `data="ICBHI", budget={"configurations": 40}`, also by dotted name:
     `**{"budget.configurations": 40}`. Raises ConfigError, naming file, field and what would be right.
     """
+    _require(isinstance(path, Path | str), "study file: must be a path", path)
     if isinstance(settings.get("data"), Path):
         settings["data"] = str(settings["data"])
     return study_config.read_study(Path(path), settings)
 
 
-def run(config: StudyConfig, name: str, *, studies: Path | str = STUDIES, address: str = "local") -> Study:
+def run(
+    config: StudyConfig | Path | str,
+    name: str,
+    *,
+    studies: Path | str = STUDIES,
+    address: str = "local",
+    progress: bool = True,
+) -> Study:
     """Run a study to its end, as `respsweep run --name` does; blocks, and returns the study.
 
-    A study that is there already under this name goes on where it stopped. Ctrl-C halts it once the running epochs are
-    saved. `studies`: a folder, or a place on an object store (`s3://bucket/lab`). `address`: `local` trains on this
-    machine, `auto` on the Ray cluster that it belongs to.
+    `config`: a study, or its file. A study that is there already under this name goes on where it stopped. Ctrl-C halts
+    it: what was reported is kept, and the epochs under way are trained again when the study goes on. `studies`: a
+    folder, or a place on an object store (`s3://bucket/lab`). `address`: `local` trains on this machine, `auto` on the
+    Ray cluster that it belongs to. `progress` prints what the command line prints; without it warnings go to logging.
 
     Raises ConfigError, DataError or another UserError, before anything has run, for what cannot run;
     InterruptedStudyError when the study was stopped, and ExportError when no configuration finished all its seeds.
     """
+    config = _study_config(config)
+    _check_place(studies, name)
+    _require(isinstance(address, str), "address: must be local, auto or HOST:PORT", address)
+
+    from sweep.driver.display import ConsoleDisplay, NoDisplay, console
     from sweep.driver.run import run_study
 
-    return Study(run_study(config, StudyFolder.find(studies, name), address))
+    display = ConsoleDisplay(console()) if progress else NoDisplay()
+    return Study(run_study(config, StudyFolder.find(studies, name), address, display))
 
 
 def open(name: str, *, studies: Path | str = STUDIES) -> Study:
     """Open a study that exists, running or not; `studies` is a folder or a place on an object store.
 
-    Raises FolderError, naming the studies that there are, for an unknown one; StorageError for a store that is away.
+    Raises FolderError, naming the studies that there are, for an unknown one; StorageError for a store that is away;
+    ConfigError for what is no name or place.
     """
+    _check_place(studies, name)
     return Study(StudyFolder.open(studies, name))
 
 
 def plan(
-    config: StudyConfig,
+    config: StudyConfig | Path | str,
     workers: int = 1,
     *,
     epoch_seconds: float | None = None,
@@ -64,10 +84,15 @@ def plan(
 ) -> Plan:
     """Say what a study would cost on `workers` units at a time, and what is missing; starts and writes nothing.
 
-    The study is simulated `repeats` times, on the learning curves that the study `recorded` reported, or on made-up
-    curves. Hours need the time of an epoch on a worker: that of `recorded`, or `epoch_seconds`. Raises ConfigError when
-    the study cannot come to the points that have curves.
+    `config`: a study, or its file. It is simulated `repeats` times, on the learning curves that the study `recorded`
+    reported, or on made-up curves. Hours need the time of an epoch on a worker: that of `recorded`, or `epoch_seconds`.
+    Raises ConfigError for arguments that cannot be, and when the study cannot come to the points that have curves.
     """
+    config = _study_config(config)
+    _check_simulated(workers, repeats, recorded)
+    timed = isinstance(epoch_seconds, Real) and 0 < epoch_seconds < inf
+    _require(epoch_seconds is None or timed, "epoch_seconds: must be a number above 0", epoch_seconds)
+
     from sweep.driver.plan import plan_study
 
     folder = None if recorded is None else recorded.folder
@@ -75,7 +100,7 @@ def plan(
 
 
 def simulate(
-    config: StudyConfig,
+    config: StudyConfig | Path | str,
     workers: int = 1,
     repeats: int = 20,
     *,
@@ -84,12 +109,15 @@ def simulate(
 ) -> pd.DataFrame:
     """Play a study on learning curves instead of training: what would it cost, what would it find?
 
-    `workers`: units at a time. The curves are those that the study `recorded` reported, or made up by the settings
-    `world` (`{"seed_sd": 0.008}`; fields of `sweep.simulation.made_up_curves.WorldConfig`). Returns a table with a row
-    for each simulated study, see `sweep.report.frames.simulation_frame`. Raises ConfigError for settings or points that
-    do not fit.
+    `config`: a study, or its file. `workers`: units at a time. The curves are those that the study `recorded` reported,
+    or made up by the settings `world` (`{"seed_sd": 0.008}`; fields of
+    `sweep.simulation.made_up_curves.WorldConfig`). Returns a table with a row for each simulated study, see
+    `sweep.report.frames.simulation_frame`. Raises ConfigError for arguments that cannot be, and for points that do not
+    fit.
     """
-    from data.settings import ConfigError, parse
+    config = _study_config(config)
+    _check_simulated(workers, repeats, recorded)
+
     from sweep.report.frames import simulation_frame
     from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
     from sweep.simulation.recorded_curves import RecordedCurves, recorded_study
@@ -102,3 +130,33 @@ def simulate(
     else:
         curves = partial(SyntheticCurves, parse(WorldConfig, world or {}, "world"), config.space)
     return simulation_frame(simulate(config, curves, workers, repeats))
+
+
+def _study_config(config: object) -> StudyConfig:
+    """Take a study as it is, and read the file of one that is named by its path."""
+    if isinstance(config, StudyConfig):
+        return config
+    if isinstance(config, Path | str):
+        return read_study(config)
+    raise ConfigError(f"config: must be a study, as read_study returns, or its file, got {config!r}")
+
+
+def _check_place(studies: object, name: object) -> None:
+    _require(isinstance(name, str), "name: must be a text", name)
+    _require(isinstance(studies, Path | str), "studies: must be a folder or an object store's URI", studies)
+
+
+def _check_simulated(workers: object, repeats: object, recorded: object) -> None:
+    for name, number in (("workers", workers), ("repeats", repeats)):
+        positive = isinstance(number, Integral) and int(number) >= 1
+        _require(positive, f"{name}: must be a whole number of at least 1", number)
+    _require(
+        recorded is None or isinstance(recorded, Study),
+        "recorded: must be a study, as open returns",
+        recorded,
+    )
+
+
+def _require(holds: bool, right: str, given: object) -> None:
+    if not holds:
+        raise ConfigError(f"{right}, got {given!r}")

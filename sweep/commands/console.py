@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from rich.console import Console
-
-
-def console() -> Console:
-    """Make a console as wide as the terminal; 160 columns where output goes to a file or another program."""
-    return Console(width=None if sys.stdout.isatty() else 160)
+from sweep.driver.display import console
 
 
 def say(text: str) -> None:

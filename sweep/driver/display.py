@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Protocol
 
 from rich.console import Console, RenderableType
@@ -29,6 +30,11 @@ class Display(Protocol):
     def live(self) -> Live | None:
         """Return a table that redraws itself; None where output is a plain log."""
         ...
+
+
+def console() -> Console:
+    """Make a console as wide as the terminal; 160 columns where output goes to a file or another program."""
+    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 class ConsoleDisplay:

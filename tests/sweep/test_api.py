@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -65,11 +67,18 @@ def test_the_import_is_light_and_sets_nothing() -> None:
 
 
 def test_each_name_is_there_and_no_other() -> None:
-    assert dir(sweep) == sorted(sweep.__all__)
-    for name in sweep.__all__:
+    assert dir(sweep) == sorted([*sweep.__all__, "open"])
+    for name in dir(sweep):
         assert getattr(sweep, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'runn'"):
         sweep.runn  # noqa: B018
+
+
+def test_a_star_leaves_the_builtin_open_alone() -> None:
+    names: dict[str, object] = {}
+    exec("from sweep import *", names)
+    assert "run" in names
+    assert "open" not in names
 
 
 def test_a_study_file_is_read_with_other_settings(study_file: Path) -> None:
@@ -80,8 +89,11 @@ def test_a_study_file_is_read_with_other_settings(study_file: Path) -> None:
         sweep.read_study(study_file, **{"budget.unit": 8})
 
 
-def test_a_study_runs_and_gives_its_best_recipe(study_file: Path) -> None:
+def test_a_study_runs_and_gives_its_best_recipe(study_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = sweep.run(sweep.read_study(study_file, **{"budget.configurations": 1}), name="first")
+    printed = capsys.readouterr().out
+    assert "synthetic breaths of 12 patients" in printed
+    assert "score %" in printed
     assert (study.name, study.place, study.state) == ("first", "studies/first", "over")
     assert study.leaderboard()["seeds"].tolist() == [2]
     assert study.curves()[["configuration", "seed", "epoch"]].values.tolist() == [[0, 1, 1], [0, 2, 1]]
@@ -134,3 +146,62 @@ def test_a_study_is_simulated_on_made_up_and_on_recorded_curves(study_file: Path
     assert "curves of study first" in sweep.simulate(config, repeats=1, recorded=past).attrs["note"]
     with pytest.raises(ConfigError, match="give one of them"):
         sweep.simulate(config, recorded=past, world={"seed_sd": 0.008})
+
+
+def test_a_study_file_is_taken_where_a_study_is(study_file: Path) -> None:
+    assert sweep.plan(str(study_file), repeats=1).units == 4
+    assert len(sweep.simulate(study_file, repeats=1)) == 2
+    with pytest.raises(ConfigError, match=r"gone\.yaml: cannot be read"):
+        sweep.run("gone.yaml", "first")
+    assert not Path("studies").exists()
+
+
+def test_a_file_that_is_run_without_progress_prints_nothing(
+    study_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study_file.write_text(yaml.safe_dump(tiny_study(1, sampler={"name": "tpe", "arguments": {"startup": 3}})))
+    with pytest.raises(ConfigError, match="TPESampler refuses"):
+        sweep.run(str(study_file), "first", progress=False)
+    assert capsys.readouterr().out == ""
+
+
+UNTYPED: Any = sweep
+"""The door as it looks without a type checker."""
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (
+            lambda file: UNTYPED.run({"search": {}}, "first"),
+            r"config: must be a study, .*or its file, got \{",
+        ),
+        (lambda file: UNTYPED.run(file, Path("first")), r"name: must be a text, got PosixPath"),
+        (lambda file: UNTYPED.run(file, "first", studies=None), "studies: must be a folder .*, got None"),
+        (lambda file: UNTYPED.run(file, "first", address=None), "address: must be .*, got None"),
+        (lambda file: UNTYPED.open(None), "name: must be a text, got None"),
+        (lambda file: UNTYPED.read_study(3), "study file: must be a path, got 3"),
+        (lambda file: UNTYPED.plan(None), "config: must be a study, .*, got None"),
+        (lambda file: UNTYPED.plan(file, workers=0), "workers: must be a whole number of at least 1, got 0"),
+        (lambda file: UNTYPED.plan(file, repeats=0), "repeats: must be a whole number of at least 1, got 0"),
+        (
+            lambda file: UNTYPED.plan(file, epoch_seconds=-1),
+            "epoch_seconds: must be a number above 0, got -1",
+        ),
+        (
+            lambda file: UNTYPED.plan(file, recorded="a"),
+            "recorded: must be a study, as open returns, got 'a'",
+        ),
+        (lambda file: UNTYPED.simulate(file, workers="2"), "workers: must be a whole number .*, got '2'"),
+        (lambda file: UNTYPED.simulate(file, repeats=0), "repeats: must be a whole number .*, got 0"),
+        (lambda file: UNTYPED.simulate(file, recorded="a"), "recorded: must be a study, .*, got 'a'"),
+        (lambda file: UNTYPED.simulate(file, world="seed_sd"), "world: "),
+    ],
+)
+def test_an_argument_that_cannot_be_is_refused_in_one_line(
+    study_file: Path, call: Callable[[Path], object], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint) as refused:
+        call(study_file)
+    assert "\n" not in str(refused.value)
+    assert not Path("studies").exists()
