@@ -7,9 +7,10 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 
+from data.errors import UserError
 from sweep.config.study_config import ResourcesConfig, StudyConfig
 from sweep.driver.display import Display, NoDisplay
-from sweep.driver.driver import Driver, Executor, InterruptedStudyError
+from sweep.driver.driver import BackgroundListener, Driver, Executor, InterruptedStudyError
 from sweep.driver.export import export
 from sweep.driver.preflight import CheckedStudy, preflight
 from sweep.driver.unit_configs import UnitConfigs
@@ -57,13 +58,14 @@ def run_study(
             study = preflight(config, folder, display)
             for line in study.warnings:
                 warnings.warn(line, stacklevel=2)
-            executor = start_executor(config.resources, address, display.say)
-            try:
-                driver = _driver(study, executor, lock, mirror, address, display)
+            with contextlib.ExitStack() as closing:
+                tracker = _tracker(study)
+                closing.callback(_close_at_once, tracker)
+                executor = start_executor(config.resources, address, display.say)
+                closing.callback(executor.stop)
+                driver = _driver(study, executor, tracker, lock, mirror, address, display)
                 fresh = False
                 driver.run()
-            finally:
-                executor.stop()
             export(folder)
     except BaseException:
         # The study of a driver that was faster than we were is not ours to remove.
@@ -73,28 +75,41 @@ def run_study(
     return folder
 
 
-def _driver(
-    study: CheckedStudy,
-    executor: Executor,
-    lock: StudyLock,
-    mirror: Mirror | None,
-    address: str,
-    display: Display,
-) -> Driver:
-    """Put a driver together, and look at the last that may refuse: the place for all machines, and MLflow."""
+def _tracker(study: CheckedStudy) -> BackgroundListener:
+    """Connect to MLflow, which may refuse."""
     # Importing MLflow sets its environment.
     from sweep.tracking.tracker import Tracker, database_uri
 
-    config, folder, provenance = study.config, study.folder, study.provenance
-    shared = _shared_place(folder, address)
-    unit_configs = UnitConfigs(config, study.preparation, folder.checkpoints, shared)
-    uri, artifacts = config.tracking_uri, None
+    folder, provenance = study.folder, study.provenance
+    uri, artifacts = study.config.tracking_uri, None
     if uri is None:
         uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
     tags = {f"respsweep.{key}": str(provenance[key]) for key in ("data_hash", "fold_hash", "commit")}
     tracker = Tracker(uri, folder.name, artifacts, provenance["study_id"], study.past, tags)
     if tracker.away is not None:
         warnings.warn(f"{tracker.away}; what it lacks is sent when it is back", stacklevel=2)
+    return tracker
+
+
+def _close_at_once(tracker: BackgroundListener) -> None:
+    # A driver that ran has waited, and said what is missing; without one, nothing of this study is.
+    with contextlib.suppress(UserError):
+        tracker.close(0.0)
+
+
+def _driver(
+    study: CheckedStudy,
+    executor: Executor,
+    tracker: BackgroundListener,
+    lock: StudyLock,
+    mirror: Mirror | None,
+    address: str,
+    display: Display,
+) -> Driver:
+    """Put a driver together, and look at the last that may refuse: the place for all machines."""
+    config, folder, provenance = study.config, study.folder, study.provenance
+    shared = _shared_place(folder, address)
+    unit_configs = UnitConfigs(config, study.preparation, folder.checkpoints, shared)
     journal = Journal(folder.journal)
     folder.write_provenance(dict(provenance))
     resume = f"respsweep run --resume {folder.arguments}"

@@ -18,13 +18,15 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
 
+from data.errors import UserError
 from data.settings import ConfigError
 from model.training.recipe import read_recipe
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import ConsoleDisplay
-from sweep.driver.driver import InterruptedStudyError
+from sweep.driver.driver import InterruptedStudyError, UnitSlots
 from sweep.driver.export import ExportError
 from sweep.driver.run import run_study
+from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_session import RaySession
 from sweep.folder.lock import LockedError, StudyLock
 from sweep.folder.study_folder import StudyFolder
@@ -292,6 +294,40 @@ def test_a_second_driver_is_refused_with_the_first_ones_name(tmp_path: Path) -> 
         lock.sign()
         with pytest.raises(LockedError, match=rf"held: in use by process {os.getpid()} on "):
             run_study(study(), StudyFolder.find(tmp_path, "held"))
+
+
+def test_a_tracking_server_that_is_away_is_told_before_ray_is_started(tmp_path: Path) -> None:
+    def start(*arguments: object) -> RaySession:
+        raise AssertionError("Ray was started")
+
+    away = study(tracking_uri="http://127.0.0.1:1")
+    with pytest.raises(UserError, match=r"^tracking server http://127\.0\.0\.1:1: no answer"):
+        run_study(away, StudyFolder.find(tmp_path, "away"), start_executor=start)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Gone:
+    """An executor whose machines are gone once it has started."""
+
+    stopped = False
+
+    @property
+    def slots(self) -> UnitSlots:
+        raise ExecutorError("no machine is left")
+
+    def run(self, *arguments: Any, **more: Any) -> None: ...
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_what_is_refused_after_mlflow_was_connected_leaves_no_thread_and_no_folder(tmp_path: Path) -> None:
+    gone = Gone()
+    with pytest.raises(ExecutorError, match="no machine is left"):
+        run_study(study(), StudyFolder.find(tmp_path, "gone"), start_executor=lambda *_: gone)
+    assert gone.stopped
+    assert "tracking" not in {thread.name for thread in threading.enumerate()}
+    assert list(tmp_path.iterdir()) == []
 
 
 class SmallDisk:
