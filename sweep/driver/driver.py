@@ -141,7 +141,8 @@ class Driver:
         wrong through a fault of respsweep; the study can be taken up again after either.
         """
         coordinator, folder = self._coordinator, self._study.folder
-        close_s = self._close_s
+        close_s, reason = self._close_s, ""
+        failure: Exception | None = None
         self._say_what_begins()
         try:
             with self._progress, halting_on_signals(coordinator, self._display):
@@ -158,10 +159,17 @@ class Driver:
             # What halted the study, a full disk say, comes back from the depths of Ray Tune in its own words.
             if coordinator.halted is None:
                 coordinator.halt(f"{type(error).__name__} in the driver")
+                failure = error
                 raise
             log.debug("after the study was halted: %s", error, exc_info=True)
         finally:
-            reason = self._let_go(close_s)
+            try:
+                reason = self._let_go(close_s)
+            except Exception as error:
+                # What went wrong first is what comes out.
+                if failure is None:
+                    raise
+                log.debug("after the study was halted: %s", error, exc_info=True)
         if coordinator.interrupted:
             raise InterruptedStudyError(
                 f"{folder.place}: {reason} after {len(coordinator.board.ranking())} complete configurations; "
@@ -197,18 +205,26 @@ class Driver:
         if coordinator.interrupted:
             close_s = min(close_s, self._close_soon_s)
         reason = coordinator.halted or ""
-        with contextlib.suppress(OSError):
-            reason = coordinator.stop()
-        self._executor.stop()
-        self._checkpoints.remove_again()
-        shutil.rmtree(self._study.folder.path / "tune", ignore_errors=True)
+        # From the last line to the first, each whatever becomes of those before.
+        with contextlib.ExitStack() as ending:
+            ending.callback(self._close_tracker, close_s)
+            ending.callback(self._close_journal)
+            ending.callback(shutil.rmtree, self._study.folder.path / "tune", ignore_errors=True)
+            ending.callback(self._checkpoints.remove_again)
+            ending.callback(self._executor.stop)
+            with contextlib.suppress(OSError):
+                reason = coordinator.stop()
+        return reason
+
+    def _close_journal(self) -> None:
         with contextlib.suppress(OSError):
             self._journal.close()
+
+    def _close_tracker(self, close_s: float) -> None:
         try:
             self._tracker.close(close_s)
         except UserError as error:
             self._display.warn(str(error))
-        return reason
 
     def _say_what_begins(self) -> None:
         slots = self._executor.slots

@@ -19,6 +19,7 @@ from sweep.driver.driver import InterruptedStudyError
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.coordinator import Coordinator
 from sweep.study.events import Event, StudyStarted, StudyStopped, UnitFinished
+from sweep.study.journal import Journal
 from sweep.study.units import Configuration, State
 from tests.studies import tiny_study
 from tests.sweep.driver.driving import NoTracker, drive
@@ -185,6 +186,40 @@ def test_a_programming_error_comes_out_as_it_is_and_the_study_can_go_on(folder: 
     assert (board.unit(0, 1).state, board.unit(0, 1).failures) == (State.WAITING, 0)
     drive(CONFIG, folder, ScoresOnly())
     assert folder.board().stopped == "over"
+
+
+def stumble_at_the_end(event: Event) -> None:
+    if isinstance(event, StudyStopped):
+        raise RuntimeError("a bug at the end")
+
+
+def test_a_driver_that_stumbles_at_the_end_still_lets_go_of_everything(folder: StudyFolder) -> None:
+    executor, tracker = ScoresOnly(), NoTracker()
+    journal = Journal(folder.create(CONFIG).journal)
+    with pytest.raises(RuntimeError, match="a bug at the end"):
+        drive(CONFIG, folder, executor, tracker=tracker, journal=journal, listeners=[stumble_at_the_end])
+    assert executor.stopped == 1
+    assert len(tracker.waited) == 1
+    assert not (folder.path / "tune").exists()
+    with pytest.raises(ValueError, match="closed file"):
+        journal.write(StudyStarted((1, 2)))
+
+
+def test_of_two_errors_the_first_comes_out(folder: StudyFolder) -> None:
+    def stumble(configuration: Configuration, seed: int) -> dict[str, Any]:
+        raise TypeError("a bug")
+
+    tracker = NoTracker()
+    with pytest.raises(TypeError, match="a bug"):
+        drive(
+            CONFIG,
+            folder,
+            ScoresOnly(),
+            tracker=tracker,
+            unit_config=stumble,
+            listeners=[stumble_at_the_end],
+        )
+    assert len(tracker.waited) == 1
 
 
 def test_what_one_configuration_lacks_halts_the_study_in_one_line(
