@@ -101,10 +101,15 @@ class LeasedLock(StudyLock):
         return max((sign for sign in signs if sign is not None), default=None)
 
     def held_by(self) -> str | None:
+        """Process, host and start of the study's driver, in words; None when no driver holds the study.
+
+        Who only looks writes nothing, and so does not learn the store's time: the age of another machine's lease is
+        from its writing, by the store's clock, to now by this machine's clock, which so has to be about right.
+        """
         if (holder := super().held_by()) is not None:
             return holder
-        lease, _ = self._look()
-        if lease is None or not lease["held"] or time.time() - lease["beat"] >= LEASE_S:
+        lease, stored = self._look()
+        if lease is None or stored is None or not lease["held"] or time.time() - stored.written >= LEASE_S:
             return None
         return _named(lease)
 
@@ -117,7 +122,7 @@ class LeasedLock(StudyLock):
 
         False from the end of the `with` on. Raises OSError when the store does not answer.
         """
-        if self._taken_by is None and time.monotonic() - self._confirmed > LEASE_S / 2:
+        if self._taken_by is None and _seconds() - self._confirmed > LEASE_S / 2:
             self.renew()
         return self._taken_by is None and not self._ended.is_set()
 
@@ -165,7 +170,7 @@ class LeasedLock(StudyLock):
             return
         try:
             # A store that is away now is not waited for: the lease grows old by itself.
-            if self._taken_by is not None or time.monotonic() - self._confirmed > LEASE_S / 2:
+            if self._taken_by is not None or _seconds() - self._confirmed > LEASE_S / 2:
                 return
             with contextlib.suppress(OSError):
                 if self._signed is not None or self._before is not None:
@@ -179,7 +184,7 @@ class LeasedLock(StudyLock):
     def _write(self, *, held: bool) -> dict[str, Any] | None:
         """Write the next version of the lease; returns the lease of another driver that wrote in between, or None."""
         for _ in range(TRIES):
-            began = time.monotonic()
+            began = _seconds()
             try:
                 self._version = self.storage.replace(LEASE, self._content(held), self._version)
             except ChangedError:
@@ -235,6 +240,11 @@ class LeasedLock(StudyLock):
         if not path.exists():
             write_whole(path, uuid.uuid4().hex)
         return path.read_text()
+
+
+def _seconds() -> float:
+    """Read a clock that goes on while the machine sleeps, in which time another driver may take the study."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _named(lease: dict[str, Any]) -> str:

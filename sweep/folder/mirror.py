@@ -35,9 +35,12 @@ class Mirror:
     """Sends what is new in `copy` to `storage` every few seconds, from `start` to `close`.
 
     What is stored is the study as it was at a moment, in whole lines of the journal. A store that is away is tried
-    again. Nothing is sent once another driver holds the lease, which is renewed first when that was not done for half
-    its time. The journal is replaced by a conditional write, so that a request that was under way when the lease was
-    lost overwrites nothing newer.
+    again. Before each file, and each removal, the lease is asked, which is renewed first when that was not done for
+    half its time; nothing is sent once another driver holds the lease.
+
+    The journal is replaced by a conditional write, so that a request that was under way when the lease was lost
+    overwrites nothing newer. The other files are not: one such request may put an older one of them there, which the
+    next driver replaces when it has news for that file.
     """
 
     def __init__(self, copy: Path, storage: ConditionalStorage, lease: LeasedLock) -> None:
@@ -96,8 +99,7 @@ class Mirror:
 
     def _try(self, send: Callable[[], None]) -> bool:
         try:
-            if not self._lease.is_ours():
-                return False
+            self._ask_lease()
             send()
         except Exception as error:
             # Whatever it is: the study goes on, and `close` tells.
@@ -105,6 +107,11 @@ class Mirror:
             log.debug("%s: not sent: %s", self._storage.place, error)
             return False
         return True
+
+    def _ask_lease(self) -> None:
+        """Raise MirrorError when the study is not ours any more, OSError when the store does not tell."""
+        if not self._lease.is_ours():
+            raise MirrorError(f"{self._storage.place}: this driver's lease is over")
 
     def _push(self) -> None:
         # Before the journal is read, which then tells that these units have ended.
@@ -117,6 +124,7 @@ class Mirror:
         if over - self._removed or (over and self._closing.is_set()):
             stored = {name.partition("/")[0] for name in self._storage.sizes(UNITS)}
             for unit in stored & over:
+                self._ask_lease()
                 self._storage.remove(f"{UNITS}/{unit}")
             self._removed |= over
 
@@ -130,12 +138,14 @@ class Mirror:
                 contextlib.closing(sqlite3.connect(snapshot)) as target,
             ):
                 source.backup(target)
+            self._ask_lease()
             self._storage.upload(snapshot, DATABASE)
         finally:
             snapshot.unlink(missing_ok=True)
         there = self._storage.sizes(ARTIFACTS)
         for name, size in FolderStorage(self._copy).sizes(ARTIFACTS).items():
             if there.get(name) != size:
+                self._ask_lease()
                 self._storage.upload(self._copy / ARTIFACTS / name, f"{ARTIFACTS}/{name}")
 
     def _news(self, name: str) -> News | None:
@@ -156,6 +166,7 @@ class Mirror:
         if news is None:
             return
         version, content = news
+        self._ask_lease()
         for _ in range(TRIES):
             try:
                 self._stored_journal = self._storage.replace(JOURNAL, content, self._stored_journal)
@@ -181,5 +192,6 @@ class Mirror:
     def _send(self, name: str, news: News | None) -> None:
         if news is not None:
             version, content = news
+            self._ask_lease()
             self._storage.write(name, content)
             self._sent[name] = version

@@ -17,9 +17,9 @@ Result = TypeVar("Result")
 
 
 def may_pass(error: OSError | StorageAwayError) -> bool:
-    """Whether it is worth asking again: a store that is away comes back; what refuses, or is full, does not."""
+    """Whether it is worth asking again: a store that is away comes back; a refusal, or a full disk, stays."""
     return not isinstance(error, NOT_AWAY) and (
-        isinstance(error, StorageAwayError) or error.errno not in (errno.ENOSPC, errno.EDQUOT)
+        isinstance(error, StorageAwayError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
     )
 
 

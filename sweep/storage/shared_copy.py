@@ -11,22 +11,26 @@ from sweep.storage.storage import Storage
 
 
 def publish_folder(storage: Storage, folder: Path, name: str, last: str) -> None:
-    """Copy the files of a local folder to `name`, unless they are there; `last` is copied at the end. Raises OSError.
+    """Copy the files of a local folder to `name`, unless they are there; `last` is copied at the end.
 
-    So the file `last` on the storage says that the copy is whole.
+    So the file `last` on the storage says that the copy is whole. Waits for a storage that is away. Raises OSError when
+    the storage stays away, or refuses.
     """
     here = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-    if storage.sizes(name) == here:
+    if patiently(lambda: storage.sizes(name)) == here:
         return
     for file in sorted(here, key=lambda file: file == last):
-        storage.upload(folder / file, f"{name}/{file}")
+        patiently(functools.partial(storage.upload, folder / file, f"{name}/{file}"))
 
 
 def publish_file(storage: Storage, path: Path, name: str) -> None:
-    """Copy a local file to `name`, unless a file of its size is there. Raises OSError."""
+    """Copy a local file to `name`, unless a file of its size is there.
+
+    Waits for a storage that is away. Raises OSError when the storage stays away, or refuses.
+    """
     folder, _, file = name.rpartition("/")
-    if storage.sizes(folder).get(file) != path.stat().st_size:
-        storage.upload(path, name)
+    if patiently(lambda: storage.sizes(folder)).get(file) != path.stat().st_size:
+        patiently(lambda: storage.upload(path, name))
 
 
 def fetch_folder(storage: Storage, name: str, place: Path, last: str) -> bool:

@@ -49,7 +49,7 @@ def share_weights(weights: Weights, place: str) -> Weights:
     Raises WeightsError when they cannot be copied.
     """
     try:
-        publish_file(open_storage(place), Path(weights.path), f"weights/{weights.name}")
+        publish_file(patiently(lambda: open_storage(place)), Path(weights.path), f"weights/{weights.name}")
     except OSError as error:
         raise WeightsError(f"{place}: {weights.path} cannot be copied there: {error}") from error
     return replace(weights, shared=place)

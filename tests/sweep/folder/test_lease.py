@@ -313,6 +313,31 @@ def test_a_store_that_never_knows_the_version_it_told_is_given_up(
         assert len(tries) == lease.TRIES
 
 
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock of its own for the time asleep")
+def test_a_machine_that_slept_asks_whether_the_lease_is_still_its_own(
+    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
+    with LeasedLock(tmp_path / "a", stored) as lock:
+        lock.sign()
+        taken = dict(content(stored), id="another", host="there", pid=1)
+        stored.write("driver.json", json.dumps(taken).encode())
+        assert lock.is_ours()
+        clock = time.clock_gettime
+        asleep_s = {time.CLOCK_MONOTONIC: 0.0, time.CLOCK_BOOTTIME: 3600.0}
+        monkeypatch.setattr(time, "clock_gettime", lambda which: clock(which) + asleep_s[which])
+        assert not lock.is_ours()
+        assert lock.taken_by is not None
+
+
+def test_who_looks_does_not_need_the_holders_clock(stored: ObjectStore, tmp_path: Path) -> None:
+    with LeasedLock(tmp_path / "a", stored) as lock:
+        lock.sign()
+        behind = dict(content(stored), beat=time.time() - 3600)
+        stored.write("driver.json", json.dumps(behind).encode())
+        assert f"process {os.getpid()} on" in (LeasedLock(tmp_path / "b", stored).held_by() or "")
+
+
 def test_a_lease_that_somebody_removed_is_written_again(stored: ObjectStore, tmp_path: Path) -> None:
     with LeasedLock(tmp_path / "a", stored) as lock:
         stored.remove("driver.json")

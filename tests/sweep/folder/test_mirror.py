@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import sqlite3
 import threading
@@ -254,6 +255,37 @@ def test_a_journal_that_was_under_way_when_the_lease_was_lost_overwrites_nothing
     monkeypatch.setattr(storage, "replace", another_driver_goes_on_first)
     assert not sent._try(sent._push)
     assert read(storage, "journal.jsonl") == b"1\ntheirs\n"
+
+
+@pytest.mark.parametrize("first", ["study.yaml", "mlflow.db"])
+def test_what_comes_after_the_file_at_which_the_lease_was_lost_is_not_sent(
+    first: str,
+    copy: Path,
+    storage: ObjectStore,
+    lock: LeasedLock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (copy / "best.yaml").write_text("ours\n")
+    sqlite3.connect(copy / "mlflow.db").close()
+    (copy / "artifacts").mkdir()
+    (copy / "artifacts" / "plot.html").write_text("<p>")
+    sent = Mirror(copy, storage, lock)
+
+    def lost_meanwhile(send: Callable[..., None]) -> Callable[..., None]:
+        def sent_and_lost(*given: Any) -> None:
+            send(*given)
+            if first in given:
+                monkeypatch.setattr(lease, "LEASE_S", -1.0)
+                others.enter_context(LeasedLock(tmp_path / "other", storage)).sign()
+
+        return sent_and_lost
+
+    monkeypatch.setattr(storage, "write", lost_meanwhile(storage.write))
+    monkeypatch.setattr(storage, "upload", lost_meanwhile(storage.upload))
+    with contextlib.ExitStack() as others:
+        assert not sent._try(sent._push if first == "study.yaml" else sent._push_runs)
+        assert set(storage.sizes()) == {first, "driver.json"}
 
 
 def test_a_store_that_never_knows_the_journal_it_told_is_given_up(

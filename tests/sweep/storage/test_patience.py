@@ -27,7 +27,8 @@ def test_what_is_away_is_asked_again_and_what_refuses_is_not(monkeypatch: pytest
         assert answers == ["here"]
 
 
-def test_a_full_disk_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_or_read_only_disk_does_not_pass() -> None:
     assert not may_pass(OSError(errno.ENOSPC, "No space left on device"))
+    assert not may_pass(OSError(errno.EROFS, "Read-only file system"))
     assert may_pass(OSError("no answer"))
     assert may_pass(StorageAwayError("no answer"))

@@ -14,7 +14,7 @@ from model.training.recipe import Recipe
 from model.weights_file import checkpoint_sha256
 from sweep.storage import patience
 from sweep.storage.open_storage import open_storage
-from sweep.storage.shared_copy import fetch_folder
+from sweep.storage.shared_copy import fetch_folder, publish_folder
 from sweep.worker import prepared_data as recordings
 from sweep.worker.prepared_data import DataPreparation, load_examples
 from sweep.worker.weights import Weights, local_weights, share_weights
@@ -67,6 +67,30 @@ def test_a_store_that_stays_away_is_an_error_and_leaves_nothing(
         fetch()
     assert not [path for path in node.rglob("*") if path.is_file() and path.name != ".lock"]
     assert fetch() > 0
+
+
+def test_a_driver_waits_for_a_store_that_is_away_when_it_shares(node: Path, s3: Any, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    for name in ("features.npy", "index.json"):
+        (tmp_path / "one" / name).write_text(name)
+    weights = Weights(str(tmp_path / "one" / "features.npy"), "hash")
+    stored = open_storage(s3.place(".shared"))
+
+    def share() -> None:
+        publish_folder(stored, tmp_path / "one", "features/one", last="index.json")
+        share_weights(weights, s3.place(".shared"))
+
+    with s3.away():
+        waiting = threading.Thread(target=share)
+        waiting.start()
+        waiting.join(2)
+        assert waiting.is_alive()
+    waiting.join(60)
+    assert set(stored.sizes()) == {
+        "features/one/features.npy",
+        "features/one/index.json",
+        "weights/hash/features.npy",
+    }
 
 
 def test_a_store_that_goes_away_between_two_files_is_waited_for(node: Path, s3: Any, tmp_path: Path) -> None:
