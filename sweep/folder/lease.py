@@ -23,9 +23,7 @@ log = logging.getLogger(__name__)
 LEASE = "driver.json"
 FIELDS = {"host", "pid", "since", "id", "copy", "held", "beat", "sign"}
 LEASE_S = 60.0
-"""A holder that has not renewed its lease for so long is taken for dead."""
 BEAT_S = 15.0
-"""Time between two renewals of a lease."""
 TRIES = 5
 """How often a file of ours is written that changed each time, as the store says, though no other driver wrote."""
 
@@ -34,20 +32,28 @@ class LeasedLock(StudyLock):
     """Lock of a study on an object store: a lease there, and the operating system's lock on the working copy here.
 
     The lease (`driver.json`) holds host, process, a random id and the time of the last beat. Another driver is refused
-    while the lease is younger than `LEASE_S` by the store's own clock; an older lease, or one that a dead process of
+    while the lease is younger than `lease_s` by the store's own clock; an older lease, or one that a dead process of
     the same working copy left, is taken over. The lease is created, renewed and taken over by conditional writes: each
     names the version that was read, and the store refuses it when another driver wrote in between. So of any number of
     drivers one has the lease, and a renewal never overwrites another driver's.
 
-    A driver that the store did not hear for `LEASE_S` goes on, in its working copy, unless another driver took the
+    A driver that the store did not hear for `lease_s` goes on, in its working copy, unless another driver took the
     study (`taken_by`); before it writes to the store again it renews its lease (`is_ours`).
     """
 
-    def __init__(self, copy: Path, storage: ConditionalStorage) -> None:
-        """`copy` is the study's working copy on this machine, `storage` its place on the object store."""
+    def __init__(
+        self, copy: Path, storage: ConditionalStorage, *, lease_s: float = LEASE_S, beat_s: float = BEAT_S
+    ) -> None:
+        """`copy` is the study's working copy on this machine, `storage` its place on the object store.
+
+        A holder that has not renewed its lease for `lease_s` is taken for dead; `beat_s` is from one renewal to the
+        next.
+        """
         super().__init__(copy, storage.place)
         self._copy = copy
         self.storage = storage
+        self._lease_s = lease_s
+        self._beat_s = beat_s
         self._id = uuid.uuid4().hex
         self._since = time.strftime("%Y-%m-%d %H:%M:%S")
         self._version: Version | None = None
@@ -109,7 +115,12 @@ class LeasedLock(StudyLock):
         if (holder := super().held_by()) is not None:
             return holder
         lease, stored = self._look()
-        if lease is None or stored is None or not lease["held"] or time.time() - stored.written >= LEASE_S:
+        if (
+            lease is None
+            or stored is None
+            or not lease["held"]
+            or time.time() - stored.written >= self._lease_s
+        ):
             return None
         return _named(lease)
 
@@ -122,7 +133,7 @@ class LeasedLock(StudyLock):
 
         False from the end of the `with` on. Raises OSError when the store does not answer.
         """
-        if self._taken_by is None and _seconds() - self._confirmed > LEASE_S / 2:
+        if self._taken_by is None and _seconds() - self._confirmed > self._lease_s / 2:
             self.renew()
         return self._taken_by is None and not self._ended.is_set()
 
@@ -132,11 +143,11 @@ class LeasedLock(StudyLock):
         if lease is not None and stored is not None:
             self._before = lease["sign"]
             age = now - stored.written
-            if lease["held"] and lease["copy"] != self._copy_id() and age < LEASE_S:
+            if lease["held"] and lease["copy"] != self._copy_id() and age < self._lease_s:
                 raise LockedError(
                     f"{self.storage.place}: in use by {_named(lease)}, last heard {max(age, 0):.0f} s ago; wait for "
                     f"its end, stop it there, or begin a study of another name; a dead one is forgotten after "
-                    f"{LEASE_S:.0f} s"
+                    f"{self._lease_s:.0f} s"
                 )
         self._version = stored.version if stored else None
         if (other := self._write(held=True)) is not None:
@@ -146,7 +157,7 @@ class LeasedLock(StudyLock):
             )
 
     def _beat_on(self) -> None:
-        while not self._ended.wait(BEAT_S):
+        while not self._ended.wait(self._beat_s):
             try:
                 self.renew()
             except OSError as error:
@@ -166,11 +177,11 @@ class LeasedLock(StudyLock):
     def _let_go(self) -> None:
         """Give the lease back with the last sign of life in it; where no driver ever signed, remove the lease."""
         # A request under way may hang for longer than anybody waits here.
-        if not self._one_at_a_time.acquire(timeout=BEAT_S):
+        if not self._one_at_a_time.acquire(timeout=self._beat_s):
             return
         try:
             # A store that is away now is not waited for: the lease grows old by itself.
-            if self._taken_by is not None or _seconds() - self._confirmed > LEASE_S / 2:
+            if self._taken_by is not None or _seconds() - self._confirmed > self._lease_s / 2:
                 return
             with contextlib.suppress(OSError):
                 if self._signed is not None or self._before is not None:

@@ -19,9 +19,7 @@ from sweep.storage.folder_storage import FolderStorage
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 5.0
-"""Time between two looks for news."""
 SHARE = 0.05
-"""Largest share of the time that is spent sending."""
 UNITS = "units"
 News = tuple[tuple[int, int], bytes]
 """A file with news: its size and time of change (ns), and its content."""
@@ -43,10 +41,21 @@ class Mirror:
     next driver replaces when it has news for that file.
     """
 
-    def __init__(self, copy: Path, storage: ConditionalStorage, lease: LeasedLock) -> None:
+    def __init__(
+        self,
+        copy: Path,
+        storage: ConditionalStorage,
+        lease: LeasedLock,
+        *,
+        interval_s: float = INTERVAL_S,
+        share: float = SHARE,
+    ) -> None:
+        """`interval_s` is from one look for news to the next, `share` the part of the time that sending may take."""
         self._copy = copy
         self._storage = storage
         self._lease = lease
+        self._interval_s = interval_s
+        self._share = share
         self._sent: dict[str, tuple[int, int]] = {}
         self._stored_journal: Version | None = None
         self._started = False
@@ -86,11 +95,12 @@ class Mirror:
         )
 
     def _mirror(self) -> None:
-        wait_s = INTERVAL_S
+        wait_s = self._interval_s
         while not self._closing.wait(wait_s):
             began = time.monotonic()
             sent = self._try(self._push)
-            wait_s = max(INTERVAL_S, (time.monotonic() - began) * (1 / SHARE - 1)) if sent else INTERVAL_S
+            rest_s = (time.monotonic() - began) * (1 / self._share - 1) if sent else 0.0
+            wait_s = max(self._interval_s, rest_s)
         while not (self._try(self._push) and self._try(self._push_runs)):
             if self._lease.taken_by is not None or time.monotonic() > self._deadline:
                 return

@@ -25,9 +25,10 @@ STUDY = tiny_study(epochs=8, sampler={"name": "random"}, seeds=[1], budget={"con
 # Nobody wants to wait a minute for the lease of a dead driver.
 RESPSWEEP = """
 from sweep import cli
-from sweep.folder import lease
-from sweep.folder import mirror
-lease.LEASE_S, lease.BEAT_S, mirror.INTERVAL_S = 4.0, 1.0, 0.5
+from sweep.folder.lease import LeasedLock
+from sweep.folder.mirror import Mirror
+LeasedLock.__init__.__kwdefaults__.update(lease_s=4.0, beat_s=1.0)
+Mirror.__init__.__kwdefaults__.update(interval_s=0.5)
 cli.main()
 """
 

@@ -100,16 +100,13 @@ def test_a_driver_that_never_began_leaves_what_it_found(stored: ObjectStore, tmp
     assert content(stored)["sign"] == signed
 
 
-def test_a_dead_drivers_lease_is_taken_over_when_it_is_old(
-    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_drivers_lease_is_taken_over_when_it_is_old(stored: ObjectStore, tmp_path: Path) -> None:
     holder = held(stored, tmp_path / "a")
     killed(holder)
     lock = LeasedLock(tmp_path / "b", stored)
     with pytest.raises(LockedError, match=rf"process {holder.pid} on .* a dead one is forgotten after 60 s"):
         lock.__enter__()
-    monkeypatch.setattr(lease, "LEASE_S", 0.0)
-    with LeasedLock(tmp_path / "b", stored) as second:
+    with LeasedLock(tmp_path / "b", stored, lease_s=0.0) as second:
         assert content(stored)["pid"] == os.getpid()
         assert (second.last_sign() or 0) > time.time() - 600
 
@@ -120,16 +117,12 @@ def test_a_driver_that_died_on_this_machine_holds_nothing(stored: ObjectStore, t
         assert lock.is_ours()
 
 
-def test_a_driver_finds_out_that_its_lease_was_taken(
-    stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_driver_finds_out_that_its_lease_was_taken(stored: ObjectStore, tmp_path: Path) -> None:
     # No beat of its own, which could fall between the two steps of the other.
-    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
-    with LeasedLock(tmp_path / "a", stored) as first:
+    with LeasedLock(tmp_path / "a", stored, lease_s=-1.0, beat_s=3600.0) as first:
         first.sign()
         # As after minutes in which the store did not hear the first one.
-        monkeypatch.setattr(lease, "LEASE_S", -1.0)
-        with LeasedLock(tmp_path / "b", stored):
+        with LeasedLock(tmp_path / "b", stored, lease_s=-1.0):
             assert not first.is_ours()
             assert f"process {os.getpid()} on" in (first.taken_by or "")
             assert not first.is_ours()
@@ -143,12 +136,10 @@ def test_a_driver_finds_out_that_its_lease_was_taken(
 RACE = """
 import dataclasses, sys
 from pathlib import Path
-from sweep.folder import lease
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import LockedError
 from sweep.storage.object_store import ObjectStore
 from sweep.storage.open_storage import open_object_store
-lease.LEASE_S = 3600.0  # However slow this machine is.
 stored = ObjectStore.stored
 def aged(self, name):
     found = stored(self, name)
@@ -159,7 +150,8 @@ for number in range(int(sys.argv[3])):
     print("ready", flush=True)
     sys.stdin.readline()
     try:
-        with LeasedLock(Path(sys.argv[1]) / str(number), place) as lock:
+        # However slow this machine is.
+        with LeasedLock(Path(sys.argv[1]) / str(number), place, lease_s=3600.0) as lock:
             lock.sign()
             print("won", flush=True)
             sys.stdin.readline()
@@ -211,10 +203,9 @@ def test_of_processes_that_start_at_once_one_has_the_study(s3: Any, tmp_path: Pa
 def test_who_finds_an_old_lease_renewed_after_all_does_not_have_it(
     stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
-    with LeasedLock(tmp_path / "a", stored) as first:
+    with LeasedLock(tmp_path / "a", stored, lease_s=-1.0, beat_s=3600.0) as first:
         first.sign()
-        second = LeasedLock(tmp_path / "b", stored)
+        second = LeasedLock(tmp_path / "b", stored, lease_s=-1.0)
         look = second._read
 
         def look_then_hear_the_first() -> Any:
@@ -223,7 +214,6 @@ def test_who_finds_an_old_lease_renewed_after_all_does_not_have_it(
             return found
 
         monkeypatch.setattr(second, "_read", look_then_hear_the_first)
-        monkeypatch.setattr(lease, "LEASE_S", -1.0)
         with pytest.raises(
             LockedError, match=rf"one: process {os.getpid()} on .* took it at the same moment"
         ):
@@ -235,9 +225,8 @@ def test_who_finds_an_old_lease_renewed_after_all_does_not_have_it(
 def test_a_renewal_whose_answer_was_lost_is_known_again(
     stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
     replace = stored.replace
-    with LeasedLock(tmp_path / "a", stored) as lock:
+    with LeasedLock(tmp_path / "a", stored, beat_s=3600.0) as lock:
         with monkeypatch.context() as patch:
 
             def lose_the_answer(*given: Any) -> None:
@@ -256,8 +245,9 @@ def test_a_lease_that_was_given_back_is_not_taken_again_by_what_still_runs(
 ) -> None:
     with LeasedLock(tmp_path / "a", stored) as lock:
         lock.sign()
-    # So that the store would be asked.
-    monkeypatch.setattr(lease, "LEASE_S", -1.0)
+    # So long after that the store would be asked.
+    clock = time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda which: clock(which) + 3600.0)
     assert not lock.is_ours()
     lock.renew()
     assert content(stored)["held"] is False
@@ -266,7 +256,6 @@ def test_a_lease_that_was_given_back_is_not_taken_again_by_what_still_runs(
 def test_a_lease_is_given_back_after_the_renewal_that_is_under_way(
     stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
     replace = stored.replace
     under_way, go_on = threading.Event(), threading.Event()
 
@@ -276,7 +265,7 @@ def test_a_lease_is_given_back_after_the_renewal_that_is_under_way(
             assert go_on.wait(60)
         return replace(*given)
 
-    lock = LeasedLock(tmp_path / "a", stored).__enter__()
+    lock = LeasedLock(tmp_path / "a", stored, beat_s=3600.0).__enter__()
     lock.sign()
     renewing = threading.Thread(target=lock.renew)
     monkeypatch.setattr(stored, "replace", slow)
@@ -317,8 +306,7 @@ def test_a_store_that_never_knows_the_version_it_told_is_given_up(
 def test_a_machine_that_slept_asks_whether_the_lease_is_still_its_own(
     stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
-    with LeasedLock(tmp_path / "a", stored) as lock:
+    with LeasedLock(tmp_path / "a", stored, beat_s=3600.0) as lock:
         lock.sign()
         taken = dict(content(stored), id="another", host="there", pid=1)
         stored.write("driver.json", json.dumps(taken).encode())
@@ -358,15 +346,10 @@ def test_a_store_that_ignores_conditions_has_no_lock(s3: Any, stored: ObjectStor
     assert not StudyLock(tmp_path / "a").is_held()
 
 
-def test_a_lease_outlives_a_store_that_is_away(
-    s3: Any, stored: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lease, "BEAT_S", 0.05)
-    with LeasedLock(tmp_path / "a", stored) as lock:
-        with s3.away():
-            monkeypatch.setattr(lease, "LEASE_S", -1.0)
-            with pytest.raises(OSError, match=r"."):
-                lock.is_ours()
+def test_a_lease_outlives_a_store_that_is_away(s3: Any, stored: ObjectStore, tmp_path: Path) -> None:
+    with LeasedLock(tmp_path / "a", stored, lease_s=-1.0, beat_s=0.05) as lock:
+        with s3.away(), pytest.raises(OSError, match=r"."):
+            lock.is_ours()
         before = content(stored)["beat"]
         eventually(lambda: content(stored)["beat"] > before)
         assert lock.is_ours()

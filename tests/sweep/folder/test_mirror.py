@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sweep.folder import lease, mirror
+from sweep.folder import lease
 from sweep.folder.lease import LeasedLock
 from sweep.folder.mirror import Mirror, MirrorError
 from sweep.folder.working_copy import pull
@@ -18,10 +18,7 @@ from sweep.storage.object_store import ObjectStore
 from sweep.storage.open_storage import open_object_store
 from sweep.storage.storage import Storage
 
-
-@pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirror, "INTERVAL_S", 0.05)
+OFTEN_S = 0.05
 
 
 @pytest.fixture
@@ -40,6 +37,14 @@ def copy(tmp_path: Path) -> Path:
 @pytest.fixture
 def lock(copy: Path, storage: ObjectStore) -> Iterator[LeasedLock]:
     with LeasedLock(copy, storage) as lock:
+        lock.sign()
+        yield lock
+
+
+@pytest.fixture
+def asking(copy: Path, storage: ObjectStore) -> Iterator[LeasedLock]:
+    """A lease that asks the store each time, and counts as old at once."""
+    with LeasedLock(copy, storage, lease_s=-1.0) as lock:
         lock.sign()
         yield lock
 
@@ -66,7 +71,7 @@ def read(storage: Storage, name: str) -> bytes:
 def test_what_happens_is_on_the_store_soon_and_all_of_it_at_the_end(
     copy: Path, storage: ObjectStore, lock: LeasedLock, tmp_path: Path
 ) -> None:
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, lock, interval_s=OFTEN_S)
     sent.start()
     append(copy / "journal.jsonl", "1\n")
     eventually(lambda: read(storage, "journal.jsonl") == b"1\n")
@@ -92,9 +97,8 @@ def test_what_happens_is_on_the_store_soon_and_all_of_it_at_the_end(
 
 
 def test_at_every_moment_the_store_has_whole_events(
-    copy: Path, storage: ObjectStore, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
+    copy: Path, storage: ObjectStore, lock: LeasedLock
 ) -> None:
-    monkeypatch.setattr(mirror, "SHARE", 1.0)
     seen: list[bytes] = []
     stop = threading.Event()
 
@@ -104,7 +108,7 @@ def test_at_every_moment_the_store_has_whole_events(
             seen.append(read(storage, "journal.jsonl"))
 
     watcher = threading.Thread(target=look)
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, lock, interval_s=OFTEN_S, share=1.0)
     sent.start()
     watcher.start()
     deadline = time.monotonic() + 60
@@ -135,7 +139,7 @@ def test_a_checkpoint_goes_when_the_stored_journal_says_that_its_unit_is_over(
             raise OSError("no answer")
         return replace(name, *given)
 
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, lock, interval_s=OFTEN_S)
     tried = threading.Event()
     monkeypatch.setattr(storage, "replace", no_journal)
     append(copy / "journal.jsonl", "0000-seed1 is over\n")
@@ -157,7 +161,7 @@ def test_a_checkpoint_goes_when_the_stored_journal_says_that_its_unit_is_over(
 def test_a_store_that_is_away_gets_everything_later(
     s3: Any, copy: Path, storage: ObjectStore, lock: LeasedLock
 ) -> None:
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, lock, interval_s=OFTEN_S)
     sent.start()
     append(copy / "journal.jsonl", "1\n")
     eventually(lambda: read(storage, "journal.jsonl") == b"1\n")
@@ -171,7 +175,7 @@ def test_a_store_that_is_away_gets_everything_later(
 def test_a_store_that_stays_away_is_told_at_the_end(
     s3: Any, copy: Path, storage: ObjectStore, lock: LeasedLock
 ) -> None:
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, lock, interval_s=OFTEN_S)
     with s3.away():
         append(copy / "journal.jsonl", "1\n")
         sent.start()
@@ -182,14 +186,13 @@ def test_a_store_that_stays_away_is_told_at_the_end(
 
 
 def test_nothing_is_sent_to_a_study_that_another_driver_took(
-    copy: Path, storage: ObjectStore, lock: LeasedLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copy: Path, storage: ObjectStore, asking: LeasedLock, tmp_path: Path
 ) -> None:
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, asking, interval_s=OFTEN_S)
     sent.start()
     append(copy / "journal.jsonl", "1\n")
     eventually(lambda: read(storage, "journal.jsonl") == b"1\n")
-    monkeypatch.setattr(lease, "LEASE_S", -1.0)
-    with LeasedLock(tmp_path / "other", storage):
+    with LeasedLock(tmp_path / "other", storage, lease_s=-1.0):
         append(copy / "journal.jsonl", "2\n")
         with pytest.raises(
             MirrorError, match=r"taken over by process .* what happened here since is in .*/one alone"
@@ -215,12 +218,12 @@ def test_sending_takes_a_small_share_of_the_time(
         clock[0] += 2.0
         return {}
 
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, lock, interval_s=OFTEN_S)
     monkeypatch.setattr(sent, "_closing", Closing())
     for name in ("write", "replace"):
         monkeypatch.setattr(storage, name, slow)
     monkeypatch.setattr(lock, "is_ours", lambda: True)
-    monkeypatch.setattr(mirror.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     sent._mirror()
     assert waits == pytest.approx([0.05, 76.0, 38.0, 38.0])
 
@@ -228,14 +231,14 @@ def test_sending_takes_a_small_share_of_the_time(
 def test_a_mirror_that_never_started_has_nothing_to_close(
     copy: Path, storage: ObjectStore, lock: LeasedLock
 ) -> None:
-    Mirror(copy, storage, lock).close(60)
+    Mirror(copy, storage, lock, interval_s=OFTEN_S).close(60)
     assert storage.entries() == ["driver.json"]
 
 
 def test_a_journal_that_was_under_way_when_the_lease_was_lost_overwrites_nothing(
     copy: Path, storage: ObjectStore, lock: LeasedLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, lock, interval_s=OFTEN_S)
     append(copy / "journal.jsonl", "1\n")
     assert sent._try(sent._push)
     append(copy / "journal.jsonl", "2\n")
@@ -244,11 +247,9 @@ def test_a_journal_that_was_under_way_when_the_lease_was_lost_overwrites_nothing
     def another_driver_goes_on_first(name: str, *given: Any) -> Version:
         if name == "journal.jsonl":
             monkeypatch.setattr(storage, "replace", send)
-            monkeypatch.setattr(lease, "LEASE_S", -1.0)
-            with LeasedLock(tmp_path / "other", storage) as other:
+            with LeasedLock(tmp_path / "other", storage, lease_s=-1.0) as other:
                 other.sign()
                 storage.write("journal.jsonl", b"1\ntheirs\n")
-                monkeypatch.setattr(lease, "LEASE_S", 60.0)
                 return send(name, *given)
         return send(name, *given)
 
@@ -262,7 +263,7 @@ def test_what_comes_after_the_file_at_which_the_lease_was_lost_is_not_sent(
     first: str,
     copy: Path,
     storage: ObjectStore,
-    lock: LeasedLock,
+    asking: LeasedLock,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -270,14 +271,13 @@ def test_what_comes_after_the_file_at_which_the_lease_was_lost_is_not_sent(
     sqlite3.connect(copy / "mlflow.db").close()
     (copy / "artifacts").mkdir()
     (copy / "artifacts" / "plot.html").write_text("<p>")
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, asking, interval_s=OFTEN_S)
 
     def lost_meanwhile(send: Callable[..., None]) -> Callable[..., None]:
         def sent_and_lost(*given: Any) -> None:
             send(*given)
             if first in given:
-                monkeypatch.setattr(lease, "LEASE_S", -1.0)
-                others.enter_context(LeasedLock(tmp_path / "other", storage)).sign()
+                others.enter_context(LeasedLock(tmp_path / "other", storage, lease_s=-1.0)).sign()
 
         return sent_and_lost
 
@@ -292,7 +292,7 @@ def test_a_store_that_never_knows_the_journal_it_told_is_given_up(
     copy: Path, storage: ObjectStore, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(copy / "journal.jsonl", "1\n")
-    sent, replace, tries = Mirror(copy, storage, lock), storage.replace, []
+    sent, replace, tries = Mirror(copy, storage, lock, interval_s=OFTEN_S), storage.replace, []
 
     def refuse(name: str, *given: Any) -> Version:
         if name != "journal.jsonl":
@@ -313,7 +313,7 @@ def test_a_study_that_is_resumed_replaces_the_journal_that_is_there(
 ) -> None:
     storage.write("journal.jsonl", b"1\n")
     append(copy / "journal.jsonl", "1\n2\n")
-    sent = Mirror(copy, storage, lock)
+    sent = Mirror(copy, storage, lock, interval_s=OFTEN_S)
     sent.start()
     eventually(lambda: read(storage, "journal.jsonl") == b"1\n2\n")
     sent.close(60)
