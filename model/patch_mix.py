@@ -46,7 +46,10 @@ def draw_mix(axis: Axis, grid: tuple[int, int], batch: int, beta: float, generat
     """
     lam = 1.0
     if beta > 0:
-        lam = float(betaincinv(beta, beta, torch.rand((), generator=generator, dtype=torch.float64).item()))
+        uniform = torch.rand((), generator=generator, dtype=torch.float64).item()
+        kept = float(betaincinv(beta, beta, uniform))
+        # Near zero, where scipy has no answer, nothing or everything is kept, each half of the time.
+        lam = float(round(uniform)) if math.isnan(kept) else kept
     permutation = torch.randperm(batch, generator=generator)
     height, width = grid
     if axis == "cells":

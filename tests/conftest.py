@@ -1,6 +1,7 @@
 """What all tests share: run-time shape checks, the folder of real recordings, one thread."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ if not torch.cuda.is_available():
 install_import_hook(["data", "model"], "beartype.beartype")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell ignores Ctrl-C for what it starts in the background, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -63,7 +63,7 @@ def run_study(
                 closing.callback(_close_at_once, tracker)
                 executor = start_executor(config.resources, address, display.say)
                 closing.callback(executor.stop)
-                driver = _driver(study, executor, tracker, lock, mirror, address, display)
+                driver = _driver(study, executor, tracker, lock, mirror, address, display, closing)
                 fresh = False
                 driver.run()
             export(folder)
@@ -105,12 +105,13 @@ def _driver(
     mirror: Mirror | None,
     address: str,
     display: Display,
+    closing: contextlib.ExitStack,
 ) -> Driver:
     """Put a driver together, and look at the last that may refuse: the place for all machines."""
     config, folder, provenance = study.config, study.folder, study.provenance
     shared = _shared_place(folder, address)
     unit_configs = UnitConfigs(config, study.preparation, folder.checkpoints, shared)
-    journal = Journal(folder.journal)
+    journal = closing.enter_context(contextlib.closing(Journal(folder.journal)))
     folder.write_provenance(dict(provenance))
     resume = f"respsweep run --resume {folder.arguments}"
     if address != "local":

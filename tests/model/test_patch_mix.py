@@ -1,6 +1,7 @@
 """Patch-Mix against hand-made mixes and golden/dass/patch_mix and small_meta."""
 
 import math
+import sys
 from itertools import product
 from typing import Any
 
@@ -116,6 +117,11 @@ def test_every_cell_comes_from_the_sample_or_its_partner(
         taken = mixed[sample].expand(2, height, width)
         assert (taken[:, mix.replaced] == mix.permutation[sample]).all()
         assert (taken[:, ~mix.replaced] == sample).all()
+
+
+def test_with_the_smallest_beta_all_is_kept_or_nothing() -> None:
+    kept = [draw_mix("cells", (1, 1), 1, sys.float_info.min, seeded(seed)).lam for seed in range(40)]
+    assert set(kept) == {0.0, 1.0}
 
 
 @given(st.integers(1, 40), st.integers(0, 99))

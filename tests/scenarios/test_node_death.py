@@ -103,6 +103,7 @@ def curves(board: Board) -> dict[tuple[Any, ...], list[Any]]:
     }
 
 
+@pytest.mark.slow
 def test_a_sweep_that_loses_a_node_ends_with_the_scores_of_one_that_did_not(
     cluster: Any, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def told_by_arguments(stop: Callable[[], bool]) -> Iterator[str]:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_study_on_a_server_tells_no_secret(
     serve: Callable[..., Any], ray_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -437,7 +437,8 @@ def test_a_deleted_experiment_is_refused_by_name(database: str) -> None:
     client = MlflowClient(database)
     client.delete_experiment(client.create_experiment("gone"))
     with pytest.raises(
-        TrackingError, match="the MLflow experiment gone was deleted; restore it, or take another"
+        TrackingError,
+        match="the MLflow experiment gone was deleted; restore it, or give the study another name",
     ):
         Tracker(database, "gone", None, "gone", [], {})
 
