@@ -6,5 +6,6 @@ replaceable_trials  a study of Optuna's in memory whose trials may be replaced
 trials              a configuration as a trial: as samplers are to see it, and as people are
 values              values of searched fields as Optuna takes and gives them
 epoch_pruner        stops a first seed on its curve, by one of Optuna's pruners
+pruners             Optuna's pruners by name, each built for curves of a given length
 optuna_export       writes `optuna.journal`, for optuna-dashboard
 """
