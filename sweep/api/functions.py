@@ -92,6 +92,11 @@ def plan(
     _check_simulated(workers, repeats, recorded)
     timed = isinstance(epoch_seconds, Real) and 0 < epoch_seconds < inf
     _require(epoch_seconds is None or timed, "epoch_seconds: must be a number above 0", epoch_seconds)
+    _require(
+        recorded is None or epoch_seconds is None,
+        "epoch_seconds: must be left out with recorded, whose epochs lasted as long as they did",
+        epoch_seconds,
+    )
 
     from sweep.driver.plan import plan_study
 

@@ -22,7 +22,7 @@ from sweep.folder.lock import StudyLock
 from sweep.folder.working_copy import pull
 from sweep.storage.cache_folder import cache_folder, short_hash
 from sweep.storage.open_storage import above, below, checked_uri, is_uri, open_object_store, open_storage
-from sweep.storage.storage import Storage
+from sweep.storage.storage import Storage, StorageError
 from sweep.study.board import Board
 from sweep.study.events import Event
 from sweep.study.journal import JournalError, read_journal
@@ -210,9 +210,12 @@ class StudyFolder:
 
 
 def _present(studies: Path | str) -> list[str]:
-    """Names of the studies below a path or URI, sorted."""
+    """Names of the studies below a path or URI, sorted. Raises StorageError for a store that does not answer."""
     if not is_uri(studies):
         return sorted(path.parent.name for path in Path(studies).glob("*/study.yaml"))
     storage = open_storage(studies)
-    names = [name for name in storage.entries() if not name.startswith(".")]
-    return [name for name in names if storage.has(f"{name}/study.yaml")]
+    try:
+        names = [name for name in storage.entries() if not name.startswith(".")]
+        return [name for name in names if storage.has(f"{name}/study.yaml")]
+    except OSError as error:
+        raise StorageError(f"{storage.place}: cannot be read: {error}") from error

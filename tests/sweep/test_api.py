@@ -146,6 +146,8 @@ def test_a_study_is_simulated_on_made_up_and_on_recorded_curves(study_file: Path
     assert "curves of study first" in sweep.simulate(config, repeats=1, recorded=past).attrs["note"]
     with pytest.raises(ConfigError, match="give one of them"):
         sweep.simulate(config, recorded=past, world={"seed_sd": 0.008})
+    with pytest.raises(ConfigError, match=r"must be left out with recorded, .*, got 2.0"):
+        sweep.plan(config, recorded=past, epoch_seconds=2.0)
 
 
 def test_a_study_file_is_taken_where_a_study_is(study_file: Path) -> None:

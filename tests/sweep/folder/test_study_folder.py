@@ -1,3 +1,4 @@
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ import pytest
 from data.settings import parse
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import FolderError, StudyFolder
+from sweep.storage.storage import StorageError
 from sweep.study.events import ConfigurationAdded, StudyStarted, UnitFinished, UnitStarted
 from sweep.study.journal import Journal, JournalError
 from tests.disks import disk_of
+from tests.object_store import S3
 
 CONTENT: dict[str, Any] = {
     "search": {
@@ -112,6 +115,21 @@ def test_a_study_that_is_not_there_is_answered_with_those_that_are(tmp_path: Pat
     StudyFolder.at(tmp_path, "third").create(CONFIG)
     with pytest.raises(FolderError, match=r"no study 'first' in .*; there are second, third"):
         StudyFolder.open(tmp_path, "first")
+
+
+def test_a_store_that_goes_away_before_its_studies_are_listed_is_told_in_one_line(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull = StudyFolder.pull
+    with contextlib.ExitStack() as away:
+
+        def pull_at_last(folder: StudyFolder, **how: bool) -> None:
+            pull(folder, **how)
+            away.enter_context(s3.away())
+
+        monkeypatch.setattr(StudyFolder, "pull", pull_at_last)
+        with pytest.raises(StorageError, match=r"^s3://.*/lab: cannot be read: "):
+            StudyFolder.open(s3.place("lab"), "first")
 
 
 def test_the_board_is_what_the_journal_tells(tmp_path: Path) -> None:
