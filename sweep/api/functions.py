@@ -105,36 +105,43 @@ def plan(
 
 
 def simulate(
-    config: StudyConfig | Path | str,
+    config: StudyConfig | Path | str | None = None,
     workers: int = 1,
     repeats: int = 20,
     *,
     recorded: Study | None = None,
+    curves: Path | str | None = None,
     world: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Play a study on learning curves instead of training: what would it cost, what would it find?
 
-    `config`: a study, or its file. `workers`: units at a time. The curves are those that the study `recorded` reported,
-    or made up by the settings `world` (`{"seed_sd": 0.008}`; fields of
-    `sweep.simulation.made_up_curves.WorldConfig`). Returns a table with a row for each simulated study, see
-    `sweep.report.frames.simulation_frame`. Raises ConfigError for arguments that cannot be, and for points that do not
-    fit.
+    `config`: a study, or its file; by default the study whose curves are played. `workers`: units at a time. The curves
+    are those that the study `recorded` reported, those in the file `curves` (as `Study.export_curves` writes it), or
+    made up by the settings `world` (`{"seed_sd": 0.008}`; fields of `sweep.simulation.made_up_curves.WorldConfig`).
+    Returns a table with a row for each simulated study, see `sweep.report.frames.simulation_frame`. Raises ConfigError
+    for arguments that cannot be, for a broken file, and for points that do not fit.
     """
-    config = _study_config(config)
     _check_simulated(workers, repeats, recorded)
+    _require(curves is None or isinstance(curves, Path | str), "curves: must be a path", curves)
+    if sum(map(bool, (recorded, curves, world))) > 1:
+        raise ConfigError(
+            "recorded, curves, world: curves are made up or of one recorded study; give one of them"
+        )
 
     from sweep.report.frames import simulation_frame
+    from sweep.simulation.curves_file import read_curves
     from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
-    from sweep.simulation.recorded_curves import RecordedCurves, recorded_study
+    from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
     from sweep.simulation.simulate import simulate
+    from sweep.simulation.study_curves import study_curves
 
-    if recorded is not None and world:
-        raise ConfigError("world makes curves up, and recorded takes those of a study; give one of them")
-    if recorded is not None:
-        curves = partial(RecordedCurves, recorded_study(recorded.folder, config.seeds))
+    played = study_curves(recorded.folder) if recorded else read_curves(Path(curves)) if curves else None
+    config = played.config if played and config is None else _study_config(config)
+    if played:
+        made = partial(RecordedCurves, RecordedStudy(played, config.seeds))
     else:
-        curves = partial(SyntheticCurves, parse(WorldConfig, world or {}, "world"), config.space)
-    return simulation_frame(simulate(config, curves, workers, repeats))
+        made = partial(SyntheticCurves, parse(WorldConfig, world or {}, "world"), config.space)
+    return simulation_frame(simulate(config, made, workers, repeats))
 
 
 def _study_config(config: object) -> StudyConfig:

@@ -129,6 +129,15 @@ class Study:
 
         return export(self.folder, None if path is None else Path(path), configuration)
 
+    def export_curves(self, path: Path | str) -> Path:
+        """Write the learning curves so far as one small file of numbers, for `simulate(curves=...)`; return the file.
+
+        Raises ConfigError when no unit has finished, or the file cannot be written.
+        """
+        from sweep.simulation.curves_file import export_curves
+
+        return export_curves(self.folder, Path(path))
+
     def _board(self) -> Board:
         return self.folder.board()
 

@@ -13,9 +13,14 @@ from sweep.commands.options import STUDIES, SettingsOption, StudiesOption
 
 
 def simulate(
-    space: Annotated[Path | None, typer.Argument(help="Study file to play.")] = None,
+    space: Annotated[
+        Path | None, typer.Argument(help="Study file to play; default: the recorded study.")
+    ] = None,
     recorded: Annotated[
         str | None, typer.Option("--from", help="Take the learning curves that this study recorded.")
+    ] = None,
+    curves_file: Annotated[
+        Path | None, typer.Option("--curves", help="Take learning curves from this file (export --curves).")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Units at a time.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Simulated studies.")] = 20,
@@ -29,20 +34,34 @@ def simulate(
     """Play a study on made-up or recorded learning curves: what would it cost, what would it find?"""
     from data.settings import ConfigError, parse
     from sweep.config.overrides import overrides
-    from sweep.config.study_config import read_study
+    from sweep.config.study_config import read_study, with_settings
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.simulation_table import simulation_table
+    from sweep.simulation.curves_file import read_curves
     from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
-    from sweep.simulation.recorded_curves import RecordedCurves, recorded_study
+    from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
     from sweep.simulation.simulate import simulate as simulate_study
+    from sweep.simulation.study_curves import study_curves
 
-    if recorded is not None and world:
-        raise ConfigError("--world makes curves up and --from takes recorded ones; give one of them")
-    source = StudyFolder.open(studies, recorded) if recorded is not None else None
-    config = read_study(space or (source and source.study_file), overrides(settings or []))
-    if source is not None:
-        curves = partial(RecordedCurves, recorded_study(source, config.seeds))
+    sources = {"--from": recorded, "--curves": curves_file, "--world": world}
+    given = [option for option, value in sources.items() if value]
+    if len(given) > 1:
+        raise ConfigError(
+            f"{' and '.join(given)}: curves are made up or of one recorded study; give one of them"
+        )
+    curves, place = None, ""
+    if recorded is not None:
+        source = StudyFolder.open(studies, recorded)
+        curves, place = study_curves(source), source.place
+    elif curves_file is not None:
+        curves, place = read_curves(curves_file), str(curves_file)
+    changes = overrides(settings or [])
+    if curves is not None and space is None:
+        config = with_settings(curves.config, changes, place)
     else:
-        made_up = parse(WorldConfig, overrides(world or []), "--world")
-        curves = partial(SyntheticCurves, made_up, config.space)
-    console().print(simulation_table(simulate_study(config, curves, workers, repeats)), highlight=False)
+        config = read_study(space, changes)
+    if curves is not None:
+        made = partial(RecordedCurves, RecordedStudy(curves, config.seeds))
+    else:
+        made = partial(SyntheticCurves, parse(WorldConfig, overrides(world or []), "--world"), config.space)
+    console().print(simulation_table(simulate_study(config, made, workers, repeats)), highlight=False)

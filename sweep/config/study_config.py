@@ -206,3 +206,10 @@ def read_study(path: Path | None, settings: Mapping[str, Any] | None = None) -> 
     content = read_yaml(path)
     override(content, settings or {})
     return parse(StudyConfig, content, str(path))
+
+
+def with_settings(config: StudyConfig, settings: Mapping[str, Any], where: str) -> StudyConfig:
+    """Put `settings`, by dotted field, in place of a study's own. Raises ConfigError, opened by `where`."""
+    content = config.model_dump(mode="json")
+    override(content, settings)
+    return parse(StudyConfig, content, where)

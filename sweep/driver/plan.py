@@ -17,8 +17,9 @@ from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
 from sweep.config.study_config import StudyConfig, SyntheticConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.simulation.made_up_curves import LearningCurves, SyntheticCurves, WorldConfig
-from sweep.simulation.recorded_curves import RecordedCurves, recorded_study
+from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
 from sweep.simulation.simulate import play
+from sweep.simulation.study_curves import study_curves
 from sweep.storage.cache_folder import cache_folder
 
 BYTES = {"float32": 4, "float16": 2}
@@ -73,7 +74,7 @@ def plan_study(
     """
     made_up = WorldConfig() if epoch_seconds is None else WorldConfig(epoch_seconds=epoch_seconds)
     if recorded is not None:
-        world = partial(RecordedCurves, recorded_study(recorded, config.seeds))
+        world = partial(RecordedCurves, RecordedStudy(study_curves(recorded), config.seeds))
     else:
         world = partial(SyntheticCurves, made_up, config.space)
     first: LearningCurves = world(0)

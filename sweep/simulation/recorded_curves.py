@@ -3,74 +3,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from data.settings import ConfigError
-from sweep.folder.study_folder import StudyFolder
 from sweep.simulation.made_up_curves import generator, point_key
-from sweep.study.board import Board
+from sweep.simulation.study_curves import StudyCurves, UnitCurve
 from sweep.study.score_table import METRICS
-from sweep.study.units import Fate, State, Unit
 
 
 class RecordedStudy:
     """The curves of a study that ran, at full length: what its simulations share.
 
-    `epochs` says how many a point trains. A configuration that failed is left out. A curve that was cut goes on by the
-    mean steps of the finished ones. What a configuration would score over endless seeds is its mean, drawn towards the
-    mean of all by as much as its seeds leave open. Raises ConfigError when no unit has finished.
+    A curve that was cut goes on by the mean steps of the finished ones. What a configuration would score over endless
+    seeds is its mean, drawn towards the mean of all by as much as its seeds leave open.
     """
 
-    def __init__(
-        self,
-        board: Board,
-        epochs: Callable[[Mapping[str, Any]], int],
-        name: str,
-        seeds: Sequence[int] | None = None,
-    ) -> None:
+    def __init__(self, curves: StudyCurves, seeds: Sequence[int] | None = None) -> None:
         """`seeds` are those of the simulated study; by default those of the recorded one."""
-        finished = [_rates(unit) for unit in board.units() if unit.state is State.FINISHED]
-        if not finished:
-            raise ConfigError(
-                f"study {name}: none of its {len(board.units())} units has finished, so it has no learning curves to "
-                "play; take those of another study, or made-up ones"
-            )
-        steps = _mean_steps(finished)
-        self.seeds = tuple(seeds or board.seeds)
+        steps = _mean_steps([unit.metrics for unit in curves.units if unit.finished])
+        self.seeds = tuple(seeds or curves.config.seeds)
         self.points: list[Mapping[str, Any]] = []
         self.units: list[dict[int, np.ndarray]] = []
         self.seconds: list[float] = []
-        whole = 0
-        for configuration in board.configurations:
-            units = [unit for unit in configuration.units.values() if unit.curve]
-            if not units or board.fate(configuration.number) is Fate.FAILED:
-                continue
-            length = epochs(configuration.values)
-            self.points.append(configuration.values)
-            self.units.append({unit.seed: _continued(_rates(unit), length, steps) for unit in units})
-            self.seconds.append(_epoch_seconds(units))
-            whole += sum(unit.state is State.FINISHED for unit in units)
+        configurations: defaultdict[int, list[UnitCurve]] = defaultdict(list)
+        for unit in curves.units:
+            configurations[unit.configuration].append(unit)
+        for units in configurations.values():
+            length = curves.config.space.recipe(units[0].values).epochs
+            self.points.append(units[0].values)
+            self.units.append({unit.seed: _continued(unit.metrics, length, steps) for unit in units})
+            self.seconds.append(float(np.mean(np.concatenate([unit.seconds for unit in units]))))
         self.shifts = _shifts(self.units)
         self.residuals = _residuals(self.units)
-        curves = sum(seed in self.seeds for units in self.units for seed in units)
+        played = [unit for unit in curves.units if unit.seed in self.seeds]
+        whole, wanted = sum(unit.finished for unit in played), len(self.points) * len(self.seeds)
         self.note = (
-            f"curves of study {name}: {len(self.points)} configurations; {whole} curves as they were, {curves - whole} "
-            f"cut ones continued, {len(self.points) * len(self.seeds) - curves} missing seeds made from their "
+            f"curves of study {curves.name}: {len(self.points)} configurations; {whole} curves as they were, "
+            f"{len(played) - whole} cut ones continued, {wanted - len(played)} missing seeds made from their "
             "configuration's mean and what another one's seed differed by; a true score is drawn towards the mean "
             "of all by as much as the seeds leave open"
         )
-
-
-def recorded_study(folder: StudyFolder, seeds: Sequence[int] | None = None) -> RecordedStudy:
-    """Read the curves of the study in a folder; `seeds`: of the study that is simulated, else those of the recorded one.
-
-    Raises ConfigError when no unit has finished.
-    """
-    space = folder.config().space
-    return RecordedStudy(folder.board(), lambda values: space.recipe(values).epochs, folder.name, seeds)
 
 
 class RecordedCurves:
@@ -109,16 +85,6 @@ class RecordedCurves:
 
     def _mean(self, row: int) -> np.ndarray:
         return np.mean(list(self._recording.units[row].values()), axis=0) + self._recording.shifts[row]
-
-
-def _rates(unit: Unit) -> np.ndarray:
-    """Collect the rates that a unit reported, (epochs, METRICS)."""
-    return np.array([[report.get(name, math.nan) for name in METRICS] for report in unit.curve])
-
-
-def _epoch_seconds(units: Sequence[Unit]) -> float:
-    seconds = sum(attempt.heard - attempt.started for unit in units for attempt in unit.attempts)
-    return seconds / sum(len(unit.curve) for unit in units)
 
 
 def _mean_steps(finished: Sequence[np.ndarray]) -> np.ndarray:

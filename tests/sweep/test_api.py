@@ -150,6 +150,21 @@ def test_a_study_is_simulated_on_made_up_and_on_recorded_curves(study_file: Path
         sweep.plan(config, recorded=past, epoch_seconds=2.0)
 
 
+def test_curves_are_kept_in_a_file_and_played_as_their_study(study_file: Path) -> None:
+    points = [*added(0, **{"patch_mix.temperature": 0.1}), *added(1, **{"patch_mix.temperature": 0.2})]
+    units = [*trained(0, 1, 0.5), *trained(0, 2, 0.7), *trained(1, 1, 0.6)]
+    past = with_history(study_file, StudyStarted((1, 2)), *points, *units)
+    past.folder.write_provenance({"data_hash": "d" * 64})
+    file = past.export_curves("first.jsonl")
+    assert file == Path("first.jsonl")
+    own, kept = sweep.simulate(recorded=past, repeats=2), sweep.simulate(curves=file, repeats=2)
+    pd.testing.assert_frame_equal(own, kept)
+    assert own.attrs == kept.attrs
+    pd.testing.assert_frame_equal(own, sweep.simulate(study_file, curves="first.jsonl", repeats=2))
+    with pytest.raises(ConfigError, match="give one of them"):
+        sweep.simulate(recorded=past, curves=file)
+
+
 def test_a_study_file_is_taken_where_a_study_is(study_file: Path) -> None:
     assert sweep.plan(str(study_file), repeats=1).units == 4
     assert len(sweep.simulate(study_file, repeats=1)) == 2
@@ -198,6 +213,8 @@ UNTYPED: Any = sweep
         (lambda file: UNTYPED.simulate(file, repeats=0), "repeats: must be a whole number .*, got 0"),
         (lambda file: UNTYPED.simulate(file, recorded="a"), "recorded: must be a study, .*, got 'a'"),
         (lambda file: UNTYPED.simulate(file, world="seed_sd"), "world: "),
+        (lambda file: UNTYPED.simulate(file, curves=3), "curves: must be a path, got 3"),
+        (lambda file: UNTYPED.simulate(), "config: must be a study, .*, got None"),
     ],
 )
 def test_an_argument_that_cannot_be_is_refused_in_one_line(

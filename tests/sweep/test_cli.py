@@ -204,6 +204,30 @@ def test_a_study_is_simulated_on_made_up_and_on_recorded_curves(
     assert "error: no study file: give one" in capfd.readouterr().err
 
 
+def test_curves_of_a_study_are_kept_in_a_file_and_played(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    assert respsweep(monkeypatch, "export", "done", "--curves", "done.jsonl") == 0
+    assert "done.jsonl" in capfd.readouterr().out
+    assert not Path("studies/done/best.yaml").exists()
+    outputs = []
+    for source in (("--from", "done"), ("--curves", "done.jsonl")):
+        assert respsweep(monkeypatch, "simulate", *source, "--repeats", 2, "--set", "seeds=[1]") == 0
+        outputs.append(capfd.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert "1 configurations; 1 curves as they were" in outputs[0]
+    space = written("study.yaml", changed(seeds=[1, 2, 3]))
+    assert respsweep(monkeypatch, "simulate", space, "--curves", "done.jsonl", "--repeats", 1) == 0
+    assert "1 missing seeds made" in " ".join(capfd.readouterr().out.split())
+    assert respsweep(monkeypatch, "simulate", "--from", "done", "--curves", "done.jsonl") == 1
+    assert "error: --from and --curves: " in capfd.readouterr().err
+    assert respsweep(monkeypatch, "simulate", "--curves", "done.jsonl", "--set", "recipe.epoch=3") == 1
+    assert "error: done.jsonl: recipe: epoch: no such field" in capfd.readouterr().err
+    assert respsweep(monkeypatch, "export", "done", "--curves", "done.jsonl", "--configuration", 0) == 1
+    assert "leave out --output and --configuration" in capfd.readouterr().err
+
+
 def test_an_unknown_study_names_those_that_exist(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

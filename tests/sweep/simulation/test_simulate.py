@@ -14,6 +14,7 @@ from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig, point_
 from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
 from sweep.simulation.simulate import mean_and_error, outcome_of, play, simulate
 from sweep.simulation.simulated_study import SimulatedStudy, simulate_study
+from sweep.simulation.study_curves import METRIC_DIGITS, curves_of_board
 from sweep.study.board import Board
 from sweep.study.score_table import METRICS
 from sweep.study.units import State, Unit
@@ -216,14 +217,14 @@ def test_what_one_study_recorded_others_are_played_on() -> None:
     config = small("random")
     board = simulate_study(config, synthetic(config), 2).board
     assert board.ended[State.PRUNED] > 0
-    world = partial(RecordedCurves, RecordedStudy(board, lambda _: 3, "first"))
+    world = partial(RecordedCurves, RecordedStudy(curves_of_board(board, config, "first")))
     summary = simulate(config, world, 2, repeats=4, processes=1)
     assert {outcome.configurations for outcome in summary.study} == {6}
     assert {outcome.units for outcome in summary.yardstick} == {12}
     for unit in _finished(board):
         values = board.configurations[unit.configuration].values
         played = world(3).curve(values, unit.seed, epochs=3)[:, METRICS.index("score")]
-        assert played.tolist() == [report["score"] for report in unit.curve]
+        assert played.tolist() == [round(report["score"], METRIC_DIGITS) for report in unit.curve]
 
 
 def test_repeats_are_the_same_in_one_process_and_in_two() -> None:
