@@ -5,19 +5,43 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from model.ast import AST
+from model.cnn_tsa import CNNTSA
 from model.dass import DASS
+from model.weight_names import (
+    CNN6_LAST_LAYERS,
+    ast_name,
+    cnn_tsa_name,
+    dass_name,
+    fuse_attention,
+    reshaped,
+)
 from model.weights_file import PretrainedError, checkpoint_sha256, find_checkpoint
 
 SHOWN = 12
+
+
+class Network(NamedTuple):
+    """How the weights of a network are known. `signature` is our name of a tensor that no other network has."""
+
+    our_name: Callable[[str], str | None]
+    head_prefix: str
+    signature: str
+
+
+NETWORKS: dict[type[nn.Module], Network] = {
+    DASS: Network(dass_name, "classifier.head.", "layers.0.blocks.0.op.A_logs"),
+    AST: Network(ast_name, "mlp_head.", "cls_token"),
+    CNNTSA: Network(cnn_tsa_name, "head.", "conv_block1.conv1.weight"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,18 +55,18 @@ class LoadReport:
     dropped: tuple[str, ...]
 
 
-def load_pretrained(model: DASS | AST, source: str, *, head: bool = False) -> LoadReport:
+def load_pretrained(model: DASS | AST | CNNTSA, source: str, *, head: bool = False) -> LoadReport:
     """Copy the weights of a checkpoint into `model`, in place, and say what was copied.
 
     `source` is a file, a folder with a Hugging Face model, or, when there is no such file, a hub id
-    `author/name`. The file must hold every tensor but the classifier head (with `head=True` the head as well),
-    each with its shape, and no other. Otherwise raises PretrainedError, and changes nothing; so for a file that is
-    no checkpoint.
+    `author/name`; the checkpoint of a training run of ours serves too, whatever task it was trained on. The file must
+    hold every tensor but the classifier head (with `head=True` the head as well), each with its shape, and no other.
+    CNN6 has no attention, so a CNNTSA keeps its own, and blocks that the CNNTSA lacks are dropped. Otherwise raises
+    PretrainedError, and changes nothing; so for a file that is no checkpoint.
     """
     path = find_checkpoint(source)
-    found, wrapped = _unwrap(_read(path), path)
-    rename = _dass_name if isinstance(model, DASS) else _ast_name
-    head_prefix = "classifier.head." if isinstance(model, DASS) else "mlp_head."
+    found, layout = _tensors(_read(path), path)
+    our_name, head_prefix, _ = NETWORKS[type(model)]
     expected = {
         key: value for key, value in model.state_dict().items() if head or not key.startswith(head_prefix)
     }
@@ -50,27 +74,32 @@ def load_pretrained(model: DASS | AST, source: str, *, head: bool = False) -> Lo
     renamed: dict[str, Tensor] = {}
     dropped = []
     unexpected = []
-    for key, value in _fuse_attention(found).items():
-        name = rename(key)
-        if name is None or (name.startswith(head_prefix) and not head):
+    for key, value in fuse_attention(found).items():
+        name = our_name(key)
+        beyond = layout == "panns" and key.startswith("conv_block") and name not in expected
+        if name is None or beyond or (name.startswith(head_prefix) and not head):
             dropped.append(key)
         elif name not in expected or name in renamed:
             unexpected.append(key)
         else:
-            renamed[name] = _reshaped(name, value, expected[name].shape)
+            renamed[name] = reshaped(name, value, expected[name].shape)
 
-    missing = tuple(key for key in expected if key not in renamed)
+    missing = tuple(
+        key
+        for key in expected
+        if key not in renamed and not (layout == "panns" and key.startswith("attention."))
+    )
     misshaped = tuple(
         f"{key} {tuple(value.shape)}, not {tuple(expected[key].shape)}"
         for key, value in renamed.items()
         if value.shape != expected[key].shape
     )
     if missing or unexpected or misshaped:
-        raise _mismatch(path, model, missing, tuple(unexpected), misshaped)
+        raise _mismatch(path, model, found, missing, tuple(unexpected), misshaped)
     with torch.no_grad():
         for key, value in renamed.items():
             expected[key].copy_(value)
-    return LoadReport(path, checkpoint_sha256(path), _layout(found, wrapped), len(renamed), tuple(dropped))
+    return LoadReport(path, checkpoint_sha256(path), layout, len(renamed), tuple(dropped))
 
 
 def _read(path: Path) -> Any:
@@ -97,12 +126,21 @@ def _read(path: Path) -> Any:
         raise PretrainedError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _unwrap(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
-    """The tensors by name, and whether they lay under `model` or `state_dict`."""
+def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
+    """The tensors by name, and the layout in which they lay."""
+    if isinstance(content, Mapping) and isinstance(content.get("modules"), Mapping):
+        # A run of ours: the network beside the projector of its contrastive loss.
+        named = _named(content["modules"], path)
+        return {key.removeprefix("model."): named[key] for key in named if key.startswith("model.")}, "run"
     wrapped = False
     for key in ("model", "state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content, wrapped = content[key], True
+    found = _named(content, path)
+    return found, _layout(found, wrapped)
+
+
+def _named(content: Any, path: Path) -> dict[str, Tensor]:
     if (
         not isinstance(content, Mapping)
         or not content
@@ -111,12 +149,14 @@ def _unwrap(content: Any, path: Path) -> tuple[dict[str, Tensor], bool]:
         raise PretrainedError(
             f"{path}: expected tensors by name, at the top or under `model`; found something else"
         )
-    return dict(content), wrapped
+    return dict(content)
 
 
 def _layout(found: Mapping[str, Tensor], wrapped: bool) -> str:
     if any(key.startswith(("dass.", "audio_spectrogram_transformer.")) for key in found):
         return "hugging face"
+    if any(key.startswith(CNN6_LAST_LAYERS) for key in found):
+        return "panns"
     if wrapped:
         return "fine-tuned" if any(key.startswith("v.") for key in found) else "vmamba"
     if any(key.startswith("module.") for key in found):
@@ -124,100 +164,30 @@ def _layout(found: Mapping[str, Tensor], wrapped: bool) -> str:
     return "vmamba" if any(".self_attention." in key for key in found) else "native"
 
 
-def _dass_name(key: str) -> str | None:
-    name = re.sub(r"^(module\.)?(v\.|dass\.)?", "", key)
-    for pattern, replacement in _DASS_NAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
-_DASS_NAMES = (
-    (r"^patch_embeddings\.projection\.0\.", "patch_embed.0."),
-    (r"^patch_embeddings\.projection\.1\.", "patch_embed.2."),
-    (r"^patch_embeddings\.projection\.3\.", "patch_embed.5."),
-    (r"^patch_embeddings\.projection\.4\.", "patch_embed.7."),
-    (r"^patch_embed\.proj\.", "patch_embed.0."),
-    (r"^patch_embed\.norm\.", "patch_embed.2."),
-    (r"\.downsample\.down\.", ".downsample.1."),
-    (r"\.downsample\.norm\.", ".downsample.3."),
-    (r"\.ln_1\.", ".norm."),
-    (r"\.self_attention\.", ".op."),
-    (r"\.(x_proj|dt_projs)\.weight$", r".\1_weight"),
-    (r"^(norm|head)\.", r"classifier.\1."),
-)
-
-
-def _ast_name(key: str) -> str | None:
-    if key.startswith(("module.v.head", "v.head")):
-        return None  # the image classifier that the weights started from
-    name = re.sub(r"^(module\.)?(v\.)?", "", key)
-    for pattern, replacement in _AST_NAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
-_AST_NAMES = (
-    (r"^audio_spectrogram_transformer\.", ""),
-    (r"^embeddings\.cls_token$", "cls_token"),
-    (r"^embeddings\.distillation_token$", "dist_token"),
-    (r"^embeddings\.position_embeddings$", "pos_embed"),
-    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
-    (r"^encoder\.layer\.", "blocks."),
-    (r"^layernorm\.", "norm."),
-    (r"^classifier\.layernorm\.", "mlp_head.0."),
-    (r"^classifier\.dense\.", "mlp_head.1."),
-    (r"\.layernorm_before\.", ".norm1."),
-    (r"\.layernorm_after\.", ".norm2."),
-    (r"\.attention\.output\.dense\.", ".self_attn.out_proj."),
-    (r"\.attn\.proj\.", ".self_attn.out_proj."),
-    (r"\.attn\.qkv\.(weight|bias)$", r".self_attn.in_proj_\1"),
-    (r"\.(intermediate\.dense|mlp\.fc1)\.", ".linear1."),
-    (r"\.(output\.dense|mlp\.fc2)\.", ".linear2."),
-)
-
-
-def _fuse_attention(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Stack each separate query, key and value into one fused tensor, in that order; all other tensors stay."""
-    fused = {}
-    for key, value in found.items():
-        part = re.fullmatch(r"(.+)\.attention\.attention\.(query|key|value)\.(weight|bias)", key)
-        if part is None:
-            fused[key] = value
-            continue
-        block, which, kind = part.groups()
-        parts = [
-            found.get(f"{block}.attention.attention.{name}.{kind}") for name in ("query", "key", "value")
-        ]
-        if which == "query" and all(other is not None for other in parts):
-            fused[f"{block}.attn.qkv.{kind}"] = torch.cat([other for other in parts if other is not None])
-    return fused
-
-
-def _reshaped(name: str, value: Tensor, shape: torch.Size) -> Tensor:
-    """Bring `value` to the shape that our layout has, where that loses nothing; otherwise return it unchanged."""
-    if value.ndim == 4 and len(shape) == 2 and value.shape[2:] == (1, 1):
-        return value[:, :, 0, 0]
-    if name.endswith(("x_proj_weight", "dt_projs_weight")) and value.ndim == 2 and len(shape) == 3:
-        return value.reshape(shape) if value.shape == (shape[0] * shape[1], shape[2]) else value
-    if name == "patch_embed.0.weight" and value.ndim == 4 and value.shape[1] == 3 and shape[1] == 1:
-        return value.sum(dim=1, keepdim=True)  # a stem for colour images, shown grey
-    return value
-
-
 def _mismatch(
     path: Path,
     model: nn.Module,
+    found: Mapping[str, Tensor],
     missing: tuple[str, ...],
     unexpected: tuple[str, ...],
     misshaped: tuple[str, ...],
 ) -> PretrainedError:
-    found = [
+    ours = f"this {type(model).__name__}"
+    others = [
+        f"{'an' if other is AST else 'a'} {other.__name__}"
+        for other, network in NETWORKS.items()
+        if not isinstance(model, other) and any(network.our_name(key) == network.signature for key in found)
+    ]
+    parts = [
         f"{len(keys)} {what}: {', '.join(keys[:SHOWN])}" + (" ..." if len(keys) > SHOWN else "")
         for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped))
         if keys
     ]
+    whose = f"the weights of {others[0]}, not of {ours}" if others else f"not the weights of {ours}"
+    if any(shape.startswith("bn0.") for shape in misshaped):
+        whose += ", whose first norm fits one number of mel bands (features.n_mels)"
     return PretrainedError(
-        f"{path}: not the weights of this {type(model).__name__}; {'; '.join(found)}",
+        f"{path}: {whose}; {'; '.join(parts)}",
         missing,
         unexpected,
         misshaped,

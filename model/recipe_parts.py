@@ -8,8 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from data.settings import Config, ConfigError
 from model.scan_engines import Engine
-from model.variants import AST_VARIANTS, DASS_VARIANTS
+from model.variants import AST_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS
 
+Attention = Literal["none", "input", "block1", "block2", "block3", "block4", "post"]
 Hook = Literal["scan_input", "scan_output", "op_output", "block_output"]
 Padding = Literal["zeros", "replicate", "reflect"]
 Axis = Literal["time", "frequency", "cells"]
@@ -17,15 +18,23 @@ Form = Literal["reference", "paper", "paper_inverse"]
 Negatives = Literal["all", "different_label"]
 Reduction = Literal["mean", "sum"]
 
-VARIANTS = {"dass": tuple(DASS_VARIANTS), "ast": tuple(AST_VARIANTS)}
+VARIANTS = {"dass": tuple(DASS_VARIANTS), "ast": tuple(AST_VARIANTS), "cnn_tsa": tuple(CNN_TSA_VARIANTS)}
+ONLY = {
+    "drop_path_rate": ("dass", "has no drop path"),
+    "scan_engine": ("dass", "scans nothing"),
+    "attention": ("cnn_tsa", "has no place for it to choose"),
+    "dropout": ("cnn_tsa", "has none"),
+}
+"""Fields of a backbone that one network alone has, and what is to be said of the others."""
 
 
 class BackboneConfig(Config):
     """Which network, how large, and from which weights it starts."""
 
-    name: Literal["dass", "ast"] = "dass"
-    variant: Literal["tiny", "small", "medium", "base"] = Field(
-        default="medium", description="dass: tiny, small, medium; ast: tiny, base"
+    name: Literal["dass", "ast", "cnn_tsa"] = "dass"
+    variant: Literal["tiny", "small", "medium", "base", "three_blocks", "four_blocks"] = Field(
+        default="medium",
+        description="dass: tiny, small, medium; ast: tiny, base; cnn_tsa: tiny, three_blocks, four_blocks",
     )
     drop_path_rate: float | None = Field(
         default=None,
@@ -40,6 +49,14 @@ class BackboneConfig(Config):
         default="auto",
         description="dass: what computes the selective scan; auto: what is meant for the device, see respsweep doctor",
     )
+    attention: Attention | None = Field(
+        default=None,
+        description="cnn_tsa: where time steps attend to each other: the input, the output of a block, post (what "
+        "is pooled over frequency), or none of them; null: post",
+    )
+    dropout: float | None = Field(
+        default=None, ge=0, lt=1, description="after each block; null: the variant's own (cnn_tsa)"
+    )
 
     @model_validator(mode="after")
     def _exists(self) -> BackboneConfig:
@@ -47,12 +64,16 @@ class BackboneConfig(Config):
             raise ValueError(
                 f"{self.name} has no variant {self.variant}; it has {', '.join(VARIANTS[self.name])}"
             )
-        if self.name == "ast" and self.drop_path_rate is not None:
-            raise ValueError(
-                f"ast has no drop path, so drop_path_rate must be null, got {self.drop_path_rate}"
-            )
-        if self.name == "ast" and self.scan_engine != "auto":
-            raise ValueError(f"ast scans nothing, so scan_engine must be auto, got {self.scan_engine}")
+        for field, (owner, reason) in ONLY.items():
+            value, default = getattr(self, field), type(self).model_fields[field].default
+            if self.name != owner and value != default:
+                raise ValueError(f"{self.name} {reason}, so {field} must be {default or 'null'}, got {value}")
+        if self.name == "cnn_tsa" and (self.attention or "").startswith("block"):
+            blocks = len(CNN_TSA_VARIANTS[self.variant].channels)
+            if int((self.attention or "").removeprefix("block")) > blocks:
+                raise ValueError(
+                    f"attention: cnn_tsa {self.variant} has block1 to block{blocks}, got {self.attention}"
+                )
         return self
 
 
@@ -108,6 +129,18 @@ def check_smoothing(backbone: BackboneConfig, smoothing: SmoothingConfig) -> Non
     if smoothing.stage >= stages:
         raise ConfigError(
             f"smoothing.stage: dass {backbone.variant} has stages 0 to {stages - 1}, got {smoothing.stage}"
+        )
+
+
+def check_bands(backbone: BackboneConfig, mels: int) -> None:
+    """Raise ConfigError when there are fewer mel bands than a cnn_tsa can halve once in each block."""
+    if backbone.name != "cnn_tsa":
+        return
+    blocks = len(CNN_TSA_VARIANTS[backbone.variant].channels)
+    if mels < 2**blocks:
+        raise ConfigError(
+            f"features.n_mels: cnn_tsa {backbone.variant} halves the bands {blocks} times, so it needs at least "
+            f"{2**blocks}, got {mels}"
         )
 
 

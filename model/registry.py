@@ -9,17 +9,22 @@ from torch import Tensor
 
 from data.settings import ConfigError
 from model.ast import AST
+from model.cnn_tsa import CNNTSA
 from model.dass import DASS
 from model.pretrained import load_pretrained
-from model.recipe_parts import BackboneConfig, SmoothingConfig, check_smoothing
-from model.variants import AST_VARIANTS, DASS_VARIANTS
+from model.recipe_parts import BackboneConfig, SmoothingConfig, check_bands, check_smoothing
+from model.variants import AST_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS
 
 log = logging.getLogger(__name__)
 
 
 @runtime_checkable
 class Backbone(Protocol):
-    """What training asks of a network: features that can be mixed on the way, and logits from them."""
+    """What training asks of a network: features that can be mixed on the way, and logits from them.
+
+    What a network computes of a sample depends on no other sample, unless it holds a batch norm and is training. Then
+    a batch must not be split into chunks.
+    """
 
     @property
     def feature_dim(self) -> int:
@@ -35,7 +40,7 @@ class Backbone(Protocol):
         ...
 
     def forward_grid(self, grid: Tensor) -> Tensor:
-        """Compute pooled features (batch, feature_dim) of a grid; no sample's features depend on another sample."""
+        """Compute pooled features (batch, feature_dim) of a grid."""
         ...
 
     def classify(self, features: Tensor) -> Tensor:
@@ -45,13 +50,14 @@ class Backbone(Protocol):
 
 def build_backbone(
     config: BackboneConfig, smoothing: SmoothingConfig, num_classes: int, input_shape: tuple[int, int]
-) -> DASS | AST:
+) -> DASS | AST | CNNTSA:
     """Build the network for log-mels of `input_shape` (frames, mels), and load pretrained weights if `config` names any.
 
     Raises ConfigError when smoothing or input do not fit the network, PretrainedError when weights do not.
     """
     check_smoothing(config, smoothing)
-    backbone = _build(config, smoothing, num_classes)
+    check_bands(config, input_shape[1])
+    backbone = _build(config, smoothing, num_classes, input_shape[1])
     try:
         backbone.grid(*input_shape)
     except ValueError as error:
@@ -62,10 +68,16 @@ def build_backbone(
     return backbone
 
 
-def _build(config: BackboneConfig, smoothing: SmoothingConfig, num_classes: int) -> DASS | AST:
+def _build(
+    config: BackboneConfig, smoothing: SmoothingConfig, num_classes: int, mels: int
+) -> DASS | AST | CNNTSA:
     if config.name == "ast":
         size = AST_VARIANTS[config.variant]
         return AST(size.dim, size.depth, size.heads, size.mlp_dim, num_classes)
+    if config.name == "cnn_tsa":
+        channels, dropout = CNN_TSA_VARIANTS[config.variant]
+        dropout = dropout if config.dropout is None else config.dropout
+        return CNNTSA(channels, mels, num_classes, config.attention or "post", dropout)
     variant = DASS_VARIANTS[config.variant]
     drop_path_rate = variant.drop_path_rate if config.drop_path_rate is None else config.drop_path_rate
     return DASS(

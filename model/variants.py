@@ -30,3 +30,17 @@ class ASTSize(NamedTuple):
 
 
 AST_VARIANTS = {"tiny": ASTSize(48, 2, 3, 192), "base": ASTSize(768, 12, 12, 3072)}
+
+
+class CNNTSASize(NamedTuple):
+    """Size of a CNN-TSA: output channels of each convolutional block, and the dropout after each."""
+
+    channels: tuple[int, ...]
+    dropout: float
+
+
+CNN_TSA_VARIANTS = {
+    "tiny": CNNTSASize((10, 20, 40, 80), 0.0),
+    "three_blocks": CNNTSASize((64, 128, 256), 0.2),
+    "four_blocks": CNNTSASize((64, 128, 256, 512), 0.2),
+}

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from data.recipe_parts import BatchSamplerConfig, FeatureConfig, FoldConfig, SpecAugmentConfig
 from data.settings import Config, parse, read_yaml
-from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, check_smoothing
+from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, check_bands, check_smoothing
 
 
 class OptimiserConfig(Config):
@@ -87,6 +87,7 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Recipe:
         check_smoothing(self.backbone, self.smoothing)
+        check_bands(self.backbone, self.features.n_mels)
         if self.sampling.name == "weighted" and self.loss.class_weights != "none":
             raise ValueError(
                 "sampling.name weighted and loss.class_weights inverse_frequency both correct the class balance; "

@@ -1,24 +1,29 @@
-"""Layouts of public weights: golden/dass/key_maps, golden/ast_sam/ast_tiny_checkpoint."""
+"""Layouts of public weights (golden/dass/key_maps, golden/ast_sam/ast_tiny_checkpoint, PANNs) and our own."""
 
 import argparse
 import hashlib
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import pytest
 import torch
+import torch.nn.functional as F
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from model.ast import AST
+from model.cnn_tsa import CNNTSA
 from model.dass import DASS
 from model.pretrained import load_pretrained
+from model.projector import Projector
 from model.recipe_parts import BackboneConfig, SmoothingConfig
 from model.registry import build_backbone
+from model.training.checkpoint import save_checkpoint
 from model.weights_file import PretrainedError
 from tests.goldens import Golden, facts
 
@@ -330,3 +335,159 @@ def test_the_head_of_ast_is_its_norm_and_its_linear_layer(published_ast: Weights
         "module.mlp_head.1.bias",
         "module.mlp_head.1.weight",
     ]
+
+
+CNN6_CHANNELS = (1, 64, 128, 256, 512)
+
+
+@pytest.fixture(scope="module")
+def cnn6() -> Weights:
+    """Random numbers under the names and in the shapes of PANNs' CNN6, whose front end is at 32 kHz."""
+    torch.manual_seed(0)
+    norms = {"bn0": 64} | {f"conv_block{n}.bn1": CNN6_CHANNELS[n] for n in range(1, 5)}
+    weights = {f"{name}.{what}": torch.rand(n) + 0.5 for name, n in norms.items() for what in NORM}
+    weights |= {f"{name}.num_batches_tracked": torch.tensor(7) for name in norms}
+    for n, (inputs, outputs) in enumerate(pairwise(CNN6_CHANNELS), start=1):
+        weights[f"conv_block{n}.conv1.weight"] = torch.randn(outputs, inputs, 5, 5) / inputs**0.5 / 5
+    return weights | {
+        "spectrogram_extractor.stft.conv_real.weight": torch.ones(513, 1, 1024),
+        "spectrogram_extractor.stft.conv_imag.weight": torch.ones(513, 1, 1024),
+        "logmel_extractor.melW": torch.ones(513, 64),
+        "fc1.weight": torch.ones(512, 512),
+        "fc1.bias": torch.ones(512),
+        "fc_audioset.weight": torch.ones(527, 512),
+        "fc_audioset.bias": torch.ones(527),
+    }
+
+
+NORM = ("running_mean", "running_var", "weight", "bias")
+
+
+def cnn6_map(weights: Weights, x: Tensor, blocks: int) -> Tensor:
+    """The map (batch, channels, time, frequency) after some blocks of CNN6 in evaluation, in plain functions."""
+
+    def norm(x: Tensor, name: str) -> Tensor:
+        mean, variance, scale, shift = (weights[f"{name}.{what}"] for what in NORM)
+        return F.batch_norm(x, mean, variance, scale, shift, eps=1e-5)
+
+    x = norm(x[:, None].transpose(1, 3), "bn0").transpose(1, 3)
+    for n in range(1, blocks + 1):
+        x = F.conv2d(x, weights[f"conv_block{n}.conv1.weight"], padding=2)
+        x = F.avg_pool2d(F.relu(norm(x, f"conv_block{n}.bn1")), 2)
+    return x
+
+
+@pytest.mark.parametrize(("blocks", "variant"), [(3, "three_blocks"), (4, "four_blocks")])
+def test_panns_cnn6_comes_back_whole(cnn6: Weights, tmp_path: Path, blocks: int, variant: Any) -> None:
+    torch.save({"iteration": 500000, "model": cnn6}, tmp_path / "Cnn6_mAP=0.343.pth")
+    config = BackboneConfig(
+        name="cnn_tsa",
+        variant=variant,
+        attention="none",
+        pretrained=str(tmp_path / "Cnn6_mAP=0.343.pth"),
+    )
+    model = build_backbone(config, SmoothingConfig(stage=None), 4, (40, 64)).eval()
+    x = torch.randn(2, 40, 64)
+    last = cnn6_map(cnn6, x, blocks)
+    pooled = (last.mean(3) + last.max(3).values).mean(2)
+    torch.testing.assert_close(model.forward_grid(model.stem(x)), pooled, rtol=1e-4, atol=1e-5)
+
+
+def test_panns_cnn6_leaves_attention_and_head_as_they_were_and_says_what_it_dropped(
+    cnn6: Weights, tmp_path: Path
+) -> None:
+    torch.save({"model": cnn6}, tmp_path / "cnn6.pth")
+    model = CNNTSA((64, 128, 256), mels=64)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    report = load_pretrained(model, str(tmp_path / "cnn6.pth"))
+    assert report.layout == "panns"
+    kept = {key: value for key, value in before.items() if key.startswith(("attention.", "head."))}
+    assert differing(model, cnn6 | kept) == []
+    assert {key.split(".")[0] for key in report.dropped} == {
+        "conv_block4",
+        "fc1",
+        "fc_audioset",
+        "logmel_extractor",
+        "spectrogram_extractor",
+    }
+
+
+def test_panns_cnn6_without_a_block_is_refused(cnn6: Weights, tmp_path: Path) -> None:
+    partial = {key: value for key, value in cnn6.items() if not key.startswith("conv_block4.")}
+    torch.save({"model": partial}, tmp_path / "cnn6.pth")
+    with pytest.raises(PretrainedError, match=r"missing: conv_block4\.conv1\.weight"):
+        load_pretrained(CNNTSA((64, 128, 256, 512), mels=64), str(tmp_path / "cnn6.pth"))
+
+
+def test_other_mel_bands_than_the_weights_have_are_refused_by_the_field(
+    cnn6: Weights, tmp_path: Path
+) -> None:
+    torch.save({"model": cnn6}, tmp_path / "cnn6.pth")
+    said = r"one number of mel bands \(features\.n_mels\); .*bn0\.running_mean \(64,\), not \(32,\)"
+    with pytest.raises(PretrainedError, match=said):
+        load_pretrained(CNNTSA((64, 128, 256, 512), mels=32), str(tmp_path / "cnn6.pth"))
+
+
+def built(name: Any, num_classes: int, pretrained: Path | None = None, **settings: Any) -> Any:
+    config = BackboneConfig(
+        name=name, variant="tiny", pretrained=None if pretrained is None else str(pretrained), **settings
+    )
+    return build_backbone(config, SmoothingConfig(stage=None), num_classes, (64, 32))
+
+
+def run_checkpoint(name: Any, path: Path) -> Any:
+    """Train a network of 7 classes for a step, save it as a run does, and return it for evaluation."""
+    torch.manual_seed(0)
+    model = built(name, 7)
+    modules = torch.nn.ModuleDict({"model": model, "projector": Projector(8)})
+    optimiser = torch.optim.SGD(modules.parameters(), lr=0.1)
+    F.cross_entropy(model(torch.randn(8, 64, 32)), torch.arange(8) % 7).backward()
+    optimiser.step()
+    save_checkpoint(path, {"seed": 0, "modules": modules.state_dict(), "optimiser": optimiser.state_dict()})
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", ["dass", "ast", "cnn_tsa"])
+def test_a_run_on_one_task_gives_its_features_to_another(name: str, tmp_path: Path) -> None:
+    trained = run_checkpoint(name, tmp_path / "checkpoint.pt")
+    model = built(name, 4, tmp_path / "checkpoint.pt").eval()
+    x = torch.randn(2, 64, 32)
+    features = model.forward_grid(model.stem(x))
+    assert torch.equal(features, trained.forward_grid(trained.stem(x)))
+    assert model.classify(features).shape == (2, 4)
+
+
+def test_a_run_says_what_was_read_from_it(tmp_path: Path) -> None:
+    run_checkpoint("cnn_tsa", tmp_path / "checkpoint.pt")
+    report = load_pretrained(built("cnn_tsa", 4), str(tmp_path / "checkpoint.pt"))
+    assert (report.layout, report.dropped) == ("run", ("head.weight", "head.bias"))
+
+
+@pytest.mark.parametrize(
+    ("saved", "wanted", "settings", "said"),
+    [
+        ("dass", "cnn_tsa", {}, "the weights of a DASS, not of this CNNTSA; "),
+        ("cnn_tsa", "ast", {}, "the weights of a CNNTSA, not of this AST; "),
+        ("ast", "dass", {}, "the weights of an AST, not of this DASS; "),
+        (
+            "cnn_tsa",
+            "cnn_tsa",
+            {"attention": "none"},
+            "not the weights of this CNNTSA; 3 unexpected: attention",
+        ),
+        (
+            "cnn_tsa",
+            "cnn_tsa",
+            {"attention": "input"},
+            "not the weights of this CNNTSA; 3 of another shape: ",
+        ),
+    ],
+)
+def test_a_run_of_another_network_is_refused_with_its_name(
+    tmp_path: Path, saved: str, wanted: str, settings: dict[str, Any], said: str
+) -> None:
+    run_checkpoint(saved, tmp_path / "checkpoint.pt")
+    with pytest.raises(PretrainedError) as caught:
+        built(wanted, 4, tmp_path / "checkpoint.pt", **settings)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

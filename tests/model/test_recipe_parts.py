@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from data.settings import ConfigError, parse
-from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, check_smoothing
+from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, check_bands, check_smoothing
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,24 @@ from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, 
         (
             {"name": "ast", "variant": "base", "scan_engine": "numba"},
             "ast scans nothing, so scan_engine must be auto",
+        ),
+        ({"name": "cnn_tsa"}, "cnn_tsa has no variant medium; it has tiny, three_blocks, four_blocks"),
+        (
+            {"name": "cnn_tsa", "variant": "tiny", "drop_path_rate": 0.1},
+            "cnn_tsa has no drop path, so drop_path_rate must be null, got 0.1",
+        ),
+        (
+            {"name": "cnn_tsa", "variant": "tiny", "scan_engine": "numba"},
+            "cnn_tsa scans nothing, so scan_engine must be auto, got numba",
+        ),
+        (
+            {"name": "ast", "variant": "base", "attention": "post"},
+            "ast has no place for it to choose, so attention must be null, got post",
+        ),
+        ({"dropout": 0.2}, "dass has none, so dropout must be null, got 0.2"),
+        (
+            {"name": "cnn_tsa", "variant": "three_blocks", "attention": "block4"},
+            "attention: cnn_tsa three_blocks has block1 to block3, got block4",
         ),
         ({"varient": "tiny"}, "varient: no such field; did you mean variant?"),
     ],
@@ -36,6 +54,22 @@ def test_smoothing_wants_a_stage_that_the_backbone_has() -> None:
     check_smoothing(BackboneConfig(variant="tiny"), SmoothingConfig(stage=3))
     with pytest.raises(ConfigError, match=r"smoothing\.stage: dass tiny has stages 0 to 3, got 4"):
         check_smoothing(BackboneConfig(variant="tiny"), SmoothingConfig(stage=4))
+
+
+def test_a_cnn_tsa_is_not_smoothed() -> None:
+    backbone = BackboneConfig(name="cnn_tsa", variant="tiny")
+    check_smoothing(backbone, SmoothingConfig(stage=None))
+    with pytest.raises(
+        ConfigError, match=r"smoothing\.stage: cnn_tsa has no stages, so it must be null, got 2"
+    ):
+        check_smoothing(backbone, SmoothingConfig())
+
+
+def test_only_a_cnn_tsa_wants_a_number_of_mel_bands() -> None:
+    check_bands(BackboneConfig(), 4)
+    check_bands(BackboneConfig(name="cnn_tsa", variant="three_blocks"), 8)
+    with pytest.raises(ConfigError, match=r"features\.n_mels: cnn_tsa tiny halves the bands . times"):
+        check_bands(BackboneConfig(name="cnn_tsa", variant="tiny"), 7)
 
 
 def test_a_kernel_of_even_size_is_refused() -> None:

@@ -5,6 +5,7 @@ import torch
 
 from data.settings import ConfigError
 from model.ast import AST
+from model.cnn_tsa import CNNTSA
 from model.dass import DASS
 from model.recipe_parts import BackboneConfig, SmoothingConfig
 from model.registry import Backbone, build_backbone
@@ -13,7 +14,7 @@ from model.ss2d import SS2D
 PLAIN = SmoothingConfig(stage=None)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("dass", DASS), ("ast", AST)])
+@pytest.mark.parametrize(("name", "kind"), [("dass", DASS), ("ast", AST), ("cnn_tsa", CNNTSA)])
 def test_each_backbone_gives_logits_features_and_a_grid_to_mix_on(name: Any, kind: type) -> None:
     backbone = build_backbone(BackboneConfig(name=name, variant="tiny"), PLAIN, 4, (64, 32))
     assert isinstance(backbone, kind)
@@ -47,3 +48,26 @@ def test_every_block_scans_with_the_engine_of_the_recipe() -> None:
     backbone = build_backbone(BackboneConfig(variant="tiny", scan_engine="reference"), PLAIN, 4, (64, 32))
     engines = [layer.scan_engine for layer in backbone.modules() if isinstance(layer, SS2D)]
     assert engines == ["reference"] * 5
+
+
+def test_attention_and_dropout_of_a_cnn_tsa_are_those_of_the_recipe_or_the_variants_own() -> None:
+    config = BackboneConfig(name="cnn_tsa", variant="three_blocks")
+    own = build_backbone(config, PLAIN, 4, (64, 32))
+    other = build_backbone(
+        config.model_copy(update={"attention": "block2", "dropout": 0.4}), PLAIN, 7, (64, 32)
+    )
+    assert isinstance(own, CNNTSA)
+    assert isinstance(other, CNNTSA)
+    assert (own.place, own.dropout.p, own.channels) == ("post", 0.2, (64, 128, 256))
+    assert (other.place, other.dropout.p) == ("block2", 0.4)
+
+
+@pytest.mark.parametrize(("variant", "least"), [("four_blocks", 16), ("three_blocks", 8)])
+def test_fewer_bands_than_a_cnn_tsa_can_halve_are_refused(variant: Any, least: int) -> None:
+    config = BackboneConfig(name="cnn_tsa", variant=variant)
+    said = rf"features\.n_mels: cnn_tsa {variant} .* needs at least {least}, got {least - 1}"
+    with pytest.raises(ConfigError, match=said):
+        build_backbone(config, PLAIN, 4, (64, least - 1))
+    build_backbone(config, PLAIN, 4, (64, least))
+    with pytest.raises(ConfigError, match=r"features: cnn_tsa of . blocks needs at least"):
+        build_backbone(config, PLAIN, 4, (least - 1, 64))

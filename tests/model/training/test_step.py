@@ -116,7 +116,9 @@ def build(name: Literal["dass", "ast"], drop_path_rate: float | None = None) -> 
     torch.manual_seed(1)
     config = BackboneConfig(name=name, variant="tiny", drop_path_rate=drop_path_rate)
     smoothing = SmoothingConfig(stage=1 if name == "dass" else None)
-    return build_backbone(config, smoothing, 4, SHAPE).double().train()
+    model = build_backbone(config, smoothing, 4, SHAPE).double().train()
+    assert isinstance(model, (DASS, AST))
+    return model
 
 
 def half_mixed(model: DASS | AST, axes: Sequence[Axis], batch: int) -> list[Mix]:

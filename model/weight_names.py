@@ -1,0 +1,99 @@
+"""What published weights are called, and how they are shaped, in each layout, and how we call and shape them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def dass_name(key: str) -> str | None:
+    """Our name of a tensor of a published DASS, in any layout."""
+    name = re.sub(r"^(module\.)?(v\.|dass\.)?", "", key)
+    for pattern, replacement in _DASS_NAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+_DASS_NAMES = (
+    (r"^patch_embeddings\.projection\.0\.", "patch_embed.0."),
+    (r"^patch_embeddings\.projection\.1\.", "patch_embed.2."),
+    (r"^patch_embeddings\.projection\.3\.", "patch_embed.5."),
+    (r"^patch_embeddings\.projection\.4\.", "patch_embed.7."),
+    (r"^patch_embed\.proj\.", "patch_embed.0."),
+    (r"^patch_embed\.norm\.", "patch_embed.2."),
+    (r"\.downsample\.down\.", ".downsample.1."),
+    (r"\.downsample\.norm\.", ".downsample.3."),
+    (r"\.ln_1\.", ".norm."),
+    (r"\.self_attention\.", ".op."),
+    (r"\.(x_proj|dt_projs)\.weight$", r".\1_weight"),
+    (r"^(norm|head)\.", r"classifier.\1."),
+)
+
+
+def ast_name(key: str) -> str | None:
+    """Our name of a tensor of a published AST, in either layout; None for what we lack."""
+    if key.startswith(("module.v.head", "v.head")):
+        return None  # the image classifier that the weights started from
+    name = re.sub(r"^(module\.)?(v\.)?", "", key)
+    for pattern, replacement in _AST_NAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+_AST_NAMES = (
+    (r"^audio_spectrogram_transformer\.", ""),
+    (r"^embeddings\.cls_token$", "cls_token"),
+    (r"^embeddings\.distillation_token$", "dist_token"),
+    (r"^embeddings\.position_embeddings$", "pos_embed"),
+    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^encoder\.layer\.", "blocks."),
+    (r"^layernorm\.", "norm."),
+    (r"^classifier\.layernorm\.", "mlp_head.0."),
+    (r"^classifier\.dense\.", "mlp_head.1."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
+    (r"\.attention\.output\.dense\.", ".self_attn.out_proj."),
+    (r"\.attn\.proj\.", ".self_attn.out_proj."),
+    (r"\.attn\.qkv\.(weight|bias)$", r".self_attn.in_proj_\1"),
+    (r"\.(intermediate\.dense|mlp\.fc1)\.", ".linear1."),
+    (r"\.(output\.dense|mlp\.fc2)\.", ".linear2."),
+)
+
+
+def cnn_tsa_name(key: str) -> str | None:
+    """Our name of a tensor of PANNs' CNN6, or None for its front end and its two last layers, which we lack."""
+    return None if key.startswith(("spectrogram_extractor.", "logmel_extractor.", *CNN6_LAST_LAYERS)) else key
+
+
+CNN6_LAST_LAYERS = ("fc1.", "fc_audioset.")
+
+
+def fuse_attention(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Stack each separate query, key and value into one fused tensor, in that order; all other tensors stay."""
+    fused = {}
+    for key, value in found.items():
+        part = re.fullmatch(r"(.+)\.attention\.attention\.(query|key|value)\.(weight|bias)", key)
+        if part is None:
+            fused[key] = value
+            continue
+        block, which, kind = part.groups()
+        parts = [
+            found.get(f"{block}.attention.attention.{name}.{kind}") for name in ("query", "key", "value")
+        ]
+        if which == "query" and all(other is not None for other in parts):
+            fused[f"{block}.attn.qkv.{kind}"] = torch.cat([other for other in parts if other is not None])
+    return fused
+
+
+def reshaped(name: str, value: Tensor, shape: torch.Size) -> Tensor:
+    """Bring `value` to the shape that our layout has, where that loses nothing; otherwise return it unchanged."""
+    if value.ndim == 4 and len(shape) == 2 and value.shape[2:] == (1, 1):
+        return value[:, :, 0, 0]
+    if name.endswith(("x_proj_weight", "dt_projs_weight")) and value.ndim == 2 and len(shape) == 3:
+        return value.reshape(shape) if value.shape == (shape[0] * shape[1], shape[2]) else value
+    if name == "patch_embed.0.weight" and value.ndim == 4 and value.shape[1] == 3 and shape[1] == 1:
+        return value.sum(dim=1, keepdim=True)  # a stem for colour images, shown grey
+    return value
