@@ -26,6 +26,7 @@ from sweep_ways import by_engine, by_tune, in_process
 
 from data.batches import Examples
 from data.settings import parse, read_yaml
+from data.task import ICBHI
 from model.training.recipe import Recipe
 from model.training.training import Training
 from sweep.config.study_config import ResourcesConfig, SyntheticConfig
@@ -107,7 +108,7 @@ def print_epochs(recipe: Recipe, repeats: int, device: str) -> list[str]:
     actions = {}
     for cycles in CYCLES:
         train = Examples(torch.randn(cycles, *shape, generator=draw), torch.arange(cycles) % 4)
-        actions[str(cycles)] = Training(endless, 1, train, validation, device=device).run_epoch
+        actions[str(cycles)] = Training(endless, 1, train, validation, device=device, task=ICBHI).run_epoch
     times = bench.time_in_turn(actions, repeats, torch.device(device))
     least = [min(times[str(cycles)].seconds) for cycles in CYCLES]
     rows = [[cycles, took.cell(), f"{1e3 * took.median / int(cycles):.2f}"] for cycles, took in times.items()]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from engine_cost import study_config, study_in
 
+from data.task import ICBHI
 from model.training.fit import fit
 from model.training.recipe import Recipe
 from sweep.config.study_config import ResourcesConfig
@@ -118,7 +119,7 @@ def in_process(
     """Train units one after the other in this process."""
     device = "cuda" if resources.gpu else "cpu"
     train, validation = load_examples(prepared, recipe.folds.fold)
-    for _ in fit(recipe.model_copy(update={"epochs": 1}), 0, train, validation, device=device):
+    for _ in fit(recipe.model_copy(update={"epochs": 1}), 0, train, validation, device=device, task=ICBHI):
         pass  # compiled code, the first touch of memory
     configs = [unit_config(0, seed, recipe, prepared, folder, resources) for seed in range(1, units + 1)]
     started, moments = time.time(), []

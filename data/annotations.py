@@ -9,7 +9,6 @@ from typing import Literal
 
 from data.errors import DataError
 
-LABELS = ("normal", "crackle", "wheeze", "both")
 Part = Literal["train", "test"]
 PARTS: tuple[Part, ...] = ("train", "test")
 
@@ -26,30 +25,27 @@ SHORTEST_CYCLE_S = 0.01
 
 @dataclass(frozen=True)
 class Cycle:
-    """One annotated breath, in seconds from the start of its recording."""
+    """One annotated breath, or a whole recording: seconds from the recording's start, and a label.
+
+    `label` is a position in the labels of the task that the data set was read for (`data.task`).
+    """
 
     start_s: float
     end_s: float
-    crackle: bool
-    wheeze: bool
-
-    @property
-    def label(self) -> int:
-        """Position in LABELS: 0 normal, 1 crackle, 2 wheeze, 3 both."""
-        return int(self.crackle) + 2 * int(self.wheeze)
+    label: int
 
 
 def annotation_path(audio: Path) -> Path:
-    """The text file beside a recording that lists the recording's cycles."""
+    """The text file beside an ICBHI recording that lists the recording's cycles."""
     return audio.with_suffix(".txt")
 
 
 def read_annotation(path: Path, duration_s: float = math.inf) -> tuple[Cycle, ...]:
     """Read the cycles of one recording, a line each: start, end in seconds, crackle 0/1, wheeze 0/1, tab-separated.
 
-    Raises DataError, with the line, for anything but two times and two flags, for times that are negative,
-    reversed, not finite or more than `END_TOLERANCE_S` beyond `duration_s`, for a cycle under 10 ms, and for
-    a file without cycles.
+    The flags make the labels of the task `icbhi`: 0 normal, 1 crackle, 2 wheeze, 3 both. Raises DataError, with the
+    line, for anything but two times and two flags, for times that are negative, reversed, not finite or more than
+    `END_TOLERANCE_S` beyond `duration_s`, for a cycle under 10 ms, and for a file without cycles.
     """
     cycles = tuple(_cycle(where, row, duration_s) for where, row in _rows(path))
     if not cycles:
@@ -102,7 +98,7 @@ def _cycle(where: str, row: list[str], duration_s: float) -> Cycle:
         raise DataError(
             f"{where}: a cycle of {max(heard_s, 0.0):g} s; expected at least {SHORTEST_CYCLE_S:g} s"
         )
-    return Cycle(start_s, end_s, row[2] == "1", row[3] == "1")
+    return Cycle(start_s, end_s, int(row[2]) + 2 * int(row[3]))
 
 
 def _time(where: str, text: str) -> float:

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from data.annotations import Cycle
+
+@dataclass(frozen=True)
+class Breath:
+    """One breath to be made up: seconds from the start of its recording, and which sounds of disease it has."""
+
+    start_s: float
+    end_s: float
+    crackle: bool
+    wheeze: bool
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Voice:
 
 
 def sound_of(
-    breaths: Sequence[Cycle], voice: Voice, device: Device, rng: np.random.Generator
+    breaths: Sequence[Breath], voice: Voice, device: Device, rng: np.random.Generator
 ) -> Float[np.ndarray, " samples"]:
     """Make a recording of `breaths` in [-1, 1] at the device's rate; it ends shortly after the last breath."""
     rate = device.sample_rate
@@ -59,7 +67,9 @@ def sound_of(
     return np.clip(_in_band(sound, rate, device.band_hz) * rng.uniform(0.004, 0.02), -1, 1)
 
 
-def _add_disease(sound: np.ndarray, rate: int, breath: Cycle, voice: Voice, rng: np.random.Generator) -> None:
+def _add_disease(
+    sound: np.ndarray, rate: int, breath: Breath, voice: Voice, rng: np.random.Generator
+) -> None:
     middle_s = breath.start_s + voice.inhale_share * (breath.end_s - breath.start_s)
     if breath.crackle:
         around_hz = float(np.exp(rng.uniform(np.log(220), np.log(700))))
@@ -72,7 +82,7 @@ def _add_disease(sound: np.ndarray, rate: int, breath: Cycle, voice: Voice, rng:
             _add_wheeze(sound, rate, middle_s, breath.end_s, voice, rng)
 
 
-def _add_distraction(sound: np.ndarray, rate: int, breath: Cycle, rng: np.random.Generator) -> None:
+def _add_distraction(sound: np.ndarray, rate: int, breath: Breath, rng: np.random.Generator) -> None:
     for _ in range(rng.poisson(0.3)):
         at_s, hz = rng.uniform(breath.start_s, breath.end_s), rng.uniform(150, 900)
         _add_crackle(sound, rate, at_s, hz, rng.uniform(0.5, 2.5), rng)
@@ -81,7 +91,7 @@ def _add_distraction(sound: np.ndarray, rate: int, breath: Cycle, rng: np.random
 
 
 def _envelopes(
-    breaths: Sequence[Cycle], voice: Voice, time: np.ndarray, rng: np.random.Generator
+    breaths: Sequence[Breath], voice: Voice, time: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     starts = np.array([breath.start_s for breath in breaths])
     ends = np.array([breath.end_s for breath in breaths])

@@ -1,4 +1,4 @@
-"""What a data set holds: recordings with their breaths, the official parts, and a census of both."""
+"""What a data set holds: recordings with their cycles, a task, official parts, and a census of them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.annotations import LABELS, PARTS, Cycle, Part, annotation_path
+from data.annotations import Cycle
 from data.digests import file_digests
 from data.patients import Patient
+from data.task import Task
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One audio file and its breaths.
+    """One audio file and its cycles.
 
     `name` is the file's name without suffix, `location` the place on the chest, `mode` single- or multi-channel,
     `sample_rate` in Hz and `frames` the length in samples. `device` is what the split's file says where the audio
-    file's name says otherwise.
+    file's name says otherwise. `annotation` is the file that the cycles are from.
     """
 
     name: str
     path: Path
+    annotation: Path
     patient: int
     location: str
     mode: str
     device: str
-    part: Part
+    part: str
     sample_rate: int
     frames: int
     cycles: tuple[Cycle, ...]
@@ -40,20 +42,32 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class DataSet:
-    """All recordings of a folder, sorted by name, and what is known of their patients.
+class Published:
+    """Counts of a whole public database, by official part: recordings, and cycles in the order of a task's labels."""
 
-    `patients_in_both_parts` are those whom the official split, also where their audio is absent, has in both
-    parts: 156 and 218 of ICBHI.
+    name: str
+    recordings: Mapping[str, int]
+    cycles: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """All recordings of a folder for one task, sorted by name, and what is known of their patients.
+
+    `parts` are the official parts, of which the first is for training. Patients of `never_validate` are trained on and
+    never validated on, as the reader of the data set explains. `published` counts the whole database.
     """
 
     directory: Path
+    task: Task
+    parts: tuple[str, ...]
     recordings: tuple[Recording, ...]
     patients: Mapping[int, Patient]
-    patients_in_both_parts: frozenset[int]
+    never_validate: frozenset[int]
+    published: Published
 
-    def part(self, part: Part) -> tuple[Recording, ...]:
-        """Select the recordings of the official training or test part."""
+    def part(self, part: str) -> tuple[Recording, ...]:
+        """Select the recordings of an official part."""
         return tuple(recording for recording in self.recordings if recording.part == part)
 
     def content_hash(self, cache: Path | None = None) -> str:
@@ -61,11 +75,7 @@ class DataSet:
 
         With a `cache` folder the digests of unchanged files are remembered there.
         """
-        paths = [
-            path
-            for recording in self.recordings
-            for path in (recording.path, annotation_path(recording.path))
-        ]
+        paths = [path for recording in self.recordings for path in (recording.path, recording.annotation)]
         digests = iter(file_digests(paths, cache))
         lines = [
             f"{r.name}\t{r.device}\t{r.part}\t{next(digests)}\t{next(digests)}\n" for r in self.recordings
@@ -75,21 +85,44 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Census:
-    """Counts of a data set, by official part; cycles are counted in the order of LABELS."""
+    """Counts of a data set, by official part; cycles are counted in the order of the task's labels."""
 
-    cycles: Mapping[Part, tuple[int, ...]]
-    recordings: Mapping[Part, int]
-    patients: Mapping[Part, int]
-    devices: Mapping[Part, Mapping[str, int]]
+    task: Task
+    published: Published
+    cycles: Mapping[str, tuple[int, ...]]
+    recordings: Mapping[str, int]
+    patients: Mapping[str, int]
+    devices: Mapping[str, Mapping[str, int]]
 
 
 def census(data: DataSet) -> Census:
     """Count recordings, patients, devices and cycles per class in each part of `data`."""
-    parts: dict[Part, tuple[Recording, ...]] = {part: data.part(part) for part in PARTS}
+    parts = {part: data.part(part) for part in data.parts}
     labels = {part: Counter(cycle.label for r in held for cycle in r.cycles) for part, held in parts.items()}
     return Census(
-        cycles={part: tuple(labels[part][label] for label in range(len(LABELS))) for part in parts},
+        task=data.task,
+        published=data.published,
+        cycles={part: tuple(labels[part][label] for label in range(data.task.num_classes)) for part in parts},
         recordings={part: len(held) for part, held in parts.items()},
         patients={part: len({r.patient for r in held}) for part, held in parts.items()},
         devices={part: dict(Counter(r.device for r in held).most_common()) for part, held in parts.items()},
     )
+
+
+def missing_from_full(counted: Census) -> tuple[str, ...]:
+    """Say what a data set lacks of its published database; empty for the full database.
+
+    A line for each official part that differs from the full one: what is here, of how much.
+    """
+    full, lines = counted.published, []
+    for part, cycles in full.cycles.items():
+        here = counted.cycles[part]
+        if here != cycles or counted.recordings[part] != full.recordings[part]:
+            classes = ", ".join(
+                f"{label} {n} of {m}" for label, n, m in zip(counted.task.labels, here, cycles, strict=True)
+            )
+            lines.append(
+                f"{part}: {counted.recordings[part]} of {full.recordings[part]} recordings, "
+                f"{sum(here)} of {sum(cycles)} cycles ({classes})"
+            )
+    return tuple(lines)

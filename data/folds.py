@@ -18,14 +18,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from data.annotations import LABELS
 from data.atomic import write_whole
 from data.errors import DataError
 from data.recipe_parts import FoldConfig
 from data.settings import ConfigError
-
-NEVER_VALIDATE = frozenset({156, 218})
-"""ICBHI patients in both official parts: to validate on them is to tune on near-copies of the test."""
+from data.task import Task
 
 CYCLES_PER_CLASS = 40
 """Cycles of every class that every fold must hold, if the class has enough; see `_requirements`."""
@@ -103,7 +100,9 @@ def make_folds(
     labels: Int[np.ndarray, " cycles"],
     devices: Sequence[str],
     config: FoldConfig,
-    never_validate: frozenset[int] = NEVER_VALIDATE,
+    *,
+    task: Task,
+    never_validate: frozenset[int],
 ) -> Folds:
     """Deal patients into folds alike in classes and devices, given patient, label and device of every training cycle.
 
@@ -123,14 +122,16 @@ def make_folds(
             f"folds: {len(set(groups.tolist()))} patients may validate; expected at least as many as folds "
             f"({config.folds})"
         )
-    needs = _requirements(groups, classes, device_of_row, config.folds)
+    needs = _requirements(groups, classes, device_of_row, config.folds, task)
     best: tuple[float, Folds] | None = None
     for random_state in range(config.seed, config.seed + TRIES):
         splitter = StratifiedGroupKFold(config.folds, shuffle=True, random_state=random_state)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
             rows_of_folds = [held for _, held in splitter.split(classes, classes, groups)]
-        share = min(_share_met(needs, _held(groups[r], classes[r], device_of_row[r])) for r in rows_of_folds)
+        share = min(
+            _share_met(needs, _held(groups[r], classes[r], device_of_row[r], task)) for r in rows_of_folds
+        )
         if best is None or share > best[0]:
             assignment = {
                 int(p): fold for fold, rows in enumerate(rows_of_folds) for p in np.unique(groups[rows])
@@ -147,18 +148,20 @@ def make_folds(
     return best[1]
 
 
-def _requirements(groups: np.ndarray, classes: np.ndarray, devices: np.ndarray, folds: int) -> dict[str, int]:
+def _requirements(
+    groups: np.ndarray, classes: np.ndarray, devices: np.ndarray, folds: int, task: Task
+) -> dict[str, int]:
     """Counts that every fold must reach, under the names that `_held` counts by."""
     commonest = Counter(devices.tolist()).most_common(1)[0][0]
     owners = len(set(groups[devices == commonest].tolist()))
     needs = {f"{commonest} patients": math.floor(0.6 * owners / folds)}
     for label, count in sorted(Counter(classes.tolist()).items()):
-        needs[f"{LABELS[label]} cycles"] = min(CYCLES_PER_CLASS, math.ceil(0.55 * count / folds))
+        needs[f"{task.labels[label]} cycles"] = min(CYCLES_PER_CLASS, math.ceil(0.55 * count / folds))
     return {what: count for what, count in needs.items() if count > 0}
 
 
-def _held(groups: np.ndarray, classes: np.ndarray, devices: np.ndarray) -> Counter[str]:
-    held = Counter(f"{LABELS[label]} cycles" for label in classes.tolist())
+def _held(groups: np.ndarray, classes: np.ndarray, devices: np.ndarray, task: Task) -> Counter[str]:
+    held = Counter(f"{task.labels[label]} cycles" for label in classes.tolist())
     held.update(
         f"{device} patients" for _, device in set(zip(groups.tolist(), devices.tolist(), strict=True))
     )

@@ -12,26 +12,33 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from data.annotations import LABELS, PARTS, Part, annotation_path, read_annotation, read_split
+from data.annotations import PARTS, Part, annotation_path, read_annotation, read_split
 from data.audio_file import AUDIO_SUFFIXES, recording_length
-from data.dataset import Census, DataSet, Recording, census
+from data.dataset import DataSet, Published, Recording, census, missing_from_full
 from data.errors import DataError
 from data.patients import read_patients
+from data.task import ICBHI
 
 SPLITS = ("official_split.txt", "ICBHI_challenge_train_test.txt")
 INNER_FOLDERS = ("audio_and_txt_files", "ICBHI_final_database")
-FULL_RECORDINGS: dict[Part, int] = {"train": 539, "test": 381}
-FULL_CYCLES: dict[Part, tuple[int, ...]] = {"train": (2063, 1215, 501, 363), "test": (1579, 649, 385, 143)}
+FULL = Published(
+    name="ICBHI 2017",
+    recordings={"train": 539, "test": 381},
+    cycles={"train": (2063, 1215, 501, 363), "test": (1579, 649, 385, 143)},
+)
+NEVER_VALIDATE = frozenset({156, 218})
+"""ICBHI patients in both official parts: to validate on them is to tune on near-copies of the test."""
 
 
 def read_icbhi(directory: Path) -> DataSet:
-    """Read and check every recording of `directory` with its cycles and its part; audio is not decoded yet.
+    """Read and check every recording of `directory` for the task `icbhi`; audio is not decoded yet.
 
     Files are joined to the split by name, or else by the first four name fields: 91 names carry another
     device in some releases. Warns of a subset (recordings that the split names but the folder lacks) and of
-    patients in both parts. Raises DataError, in one line with the file, for: a folder that is missing, empty,
-    or without a split; audio without annotation and the reverse; a broken audio file or annotation; a
-    recording that the split does not name; all 920 ICBHI recordings with other than its 6898 cycles.
+    patients whom the split has in both parts: they never validate, as 156 and 218 of ICBHI never do. Raises
+    DataError, in one line with the file, for: a folder that is missing, empty, or without a split; audio
+    without annotation and the reverse; a broken audio file or annotation; a recording that the split does not
+    name; all 920 ICBHI recordings with other than its 6898 cycles.
     """
     directory = Path(directory)
     folder = _audio_folder(directory)
@@ -42,8 +49,15 @@ def read_icbhi(directory: Path) -> DataSet:
     named = _join(audio, split, split_path)
     recordings = tuple(_recording(path, listed, split[listed]) for path, listed in named.items())
     in_part = {part: {_patient(name) for name, listed in split.items() if listed == part} for part in PARTS}
+    in_both = frozenset(in_part["train"] & in_part["test"])
     data = DataSet(
-        directory, recordings, read_patients(folders), frozenset(in_part["train"] & in_part["test"])
+        directory=directory,
+        task=ICBHI,
+        parts=PARTS,
+        recordings=recordings,
+        patients=read_patients(folders),
+        never_validate=NEVER_VALIDATE | in_both,
+        published=FULL,
     )
     _check_whole(data)
     if len(recordings) < len(split):
@@ -51,29 +65,12 @@ def read_icbhi(directory: Path) -> DataSet:
             f"{directory}: a subset: {len(recordings)} of the {len(split)} recordings in {split_path.name}",
             stacklevel=2,
         )
-    if data.patients_in_both_parts:
-        shared = ", ".join(map(str, sorted(data.patients_in_both_parts)))
+    if in_both:
+        shared = ", ".join(map(str, sorted(in_both)))
         warnings.warn(
             f"{split_path}: patients {shared} are in both train and test; they never validate", stacklevel=2
         )
     return data
-
-
-def missing_from_full(counted: Census) -> tuple[str, ...]:
-    """Say what a data set lacks of the 920 recordings and 6898 cycles of ICBHI 2017; empty for the full database.
-
-    A line for each official part that differs from the full one: what is here, of how much.
-    """
-    lines = []
-    for part, full in FULL_CYCLES.items():
-        here = counted.cycles[part]
-        if here != full or counted.recordings[part] != FULL_RECORDINGS[part]:
-            classes = ", ".join(f"{label} {n} of {m}" for label, n, m in zip(LABELS, here, full, strict=True))
-            lines.append(
-                f"{part}: {counted.recordings[part]} of {FULL_RECORDINGS[part]} recordings, "
-                f"{sum(here)} of {sum(full)} cycles ({classes})"
-            )
-    return tuple(lines)
 
 
 def _audio_folder(directory: Path) -> Path:
@@ -178,17 +175,27 @@ def _join(audio: list[Path], split: Mapping[str, Part], split_path: Path) -> dic
 
 def _recording(path: Path, listed: str, part: Part) -> Recording:
     sample_rate, frames = recording_length(path)
-    cycles = read_annotation(annotation_path(path), frames / sample_rate)
+    annotation = annotation_path(path)
     _, _, location, mode, device = listed.split("_")
     return Recording(
-        path.stem, path, _patient(listed), location, mode, device, part, sample_rate, frames, cycles
+        name=path.stem,
+        path=path,
+        annotation=annotation,
+        patient=_patient(listed),
+        location=location,
+        mode=mode,
+        device=device,
+        part=part,
+        sample_rate=sample_rate,
+        frames=frames,
+        cycles=read_annotation(annotation, frames / sample_rate),
     )
 
 
 def _check_whole(data: DataSet) -> None:
     missing = missing_from_full(census(data))
     icbhi_patients = all(101 <= recording.patient <= 226 for recording in data.recordings)
-    if len(data.recordings) == sum(FULL_RECORDINGS.values()) and icbhi_patients and missing:
+    if len(data.recordings) == sum(FULL.recordings.values()) and icbhi_patients and missing:
         raise DataError(
             f"{data.directory}: all 920 ICBHI recordings, but not their 6898 cycles: "
             f"{'; '.join(missing)}; expected the original annotations and split"

@@ -1,6 +1,6 @@
 """Log-mels of a data set, computed once per content and settings, and memory-mapped ever after.
 
-A store is a folder named after what is in it: part, data hash, hash of the settings. It is written beside its
+A store is a folder named after what is in it: part, data hash, hash of settings and task. It is written beside its
 place and moved there when complete, so a folder of that name is always whole.
 """
 
@@ -24,7 +24,6 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from data.annotations import Part
 from data.atomic import build_once
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
 from data.batches import Examples
@@ -32,6 +31,7 @@ from data.dataset import DataSet, Recording
 from data.errors import DataError
 from data.features import log_mel, normalise
 from data.recipe_parts import FeatureConfig
+from data.task import ICBHI, Task
 
 FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
@@ -53,8 +53,9 @@ class FeatureStore:
     patients: Int[np.ndarray, " cycles"]
     recordings: tuple[str, ...]
     devices: tuple[str, ...]
-    part: Part
+    part: str
     data_hash: str
+    task: str
     settings: dict[str, Any]
 
     def __len__(self) -> int:
@@ -75,7 +76,7 @@ def build_store(
     data: DataSet,
     config: FeatureConfig,
     *,
-    part: Part,
+    part: str,
     cache: Path,
     workers: int | None = None,
     progress: bool = True,
@@ -88,15 +89,15 @@ def build_store(
     """
     recordings = data.part(part)
     if not recordings:
-        raise DataError(f"{data.directory}: no {part} recordings; expected some that the split calls {part}")
+        raise DataError(f"{data.directory}: no {part} recordings; expected some of that part")
     settings = _settings(config)
     data_hash = data.content_hash(cache)
-    settings_hash = hashlib.sha256(json.dumps([FORMAT, settings], sort_keys=True).encode()).hexdigest()
+    settings_hash = _settings_hash(settings, data.task)
     place = cache / f"{part}-{data_hash[:16]}-{settings_hash[:16]}"
 
     def build(draft: Path) -> None:
         _compute(recordings, config, draft / "features.npy", workers or _processors(), progress)
-        _write_index(draft / "index.json", recordings, part, data_hash, settings)
+        _write_index(draft / "index.json", data, part, data_hash, settings)
 
     build_once(place, build)
     return open_store(place)
@@ -120,6 +121,7 @@ def open_store(directory: Path) -> FeatureStore:
             devices=tuple(index["devices"]),
             part=index["part"],
             data_hash=index["data_hash"],
+            task=index.get("task", ICBHI.name),
             settings=index["settings"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -140,6 +142,13 @@ def recording_features(recording: Recording, config: FeatureConfig) -> Iterator[
 
 def _settings(config: FeatureConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"target_frames"})
+
+
+def _settings_hash(settings: dict[str, Any], task: Task) -> str:
+    # Stores for ICBHI's four labels keep the names that they had before there were tasks.
+    task_names = [] if task == ICBHI else [task.name]
+    content = json.dumps([FORMAT, settings, *task_names], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _processors() -> int:
@@ -203,14 +212,13 @@ def _write_at(file: int, content: np.ndarray, place: int) -> None:
         left, place = left[written:], place + written
 
 
-def _write_index(
-    path: Path, recordings: Sequence[Recording], part: Part, data_hash: str, settings: dict[str, Any]
-) -> None:
-    cycles = [(recording, cycle) for recording in recordings for cycle in recording.cycles]
+def _write_index(path: Path, data: DataSet, part: str, data_hash: str, settings: dict[str, Any]) -> None:
+    cycles = [(recording, cycle) for recording in data.part(part) for cycle in recording.cycles]
     index = {
         "format": FORMAT,
         "part": part,
         "data_hash": data_hash,
+        "task": data.task.name,
         "settings": settings,
         "labels": [cycle.label for _, cycle in cycles],
         "patients": [recording.patient for recording, _ in cycles],

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations import Cycle, Part
+from data.annotations import Part
 from data.atomic import folder_draft
-from data.breath_sounds import Device, Voice, sound_of
+from data.breath_sounds import Breath, Device, Voice, sound_of
 from data.errors import DataError
 
 VERSION = 1
@@ -155,10 +155,10 @@ def _labels(profile: Profile, count: int, rng: np.random.Generator) -> np.ndarra
     return rng.permutation(np.searchsorted(np.cumsum(profile.chances)[:-1], points, side="right"))
 
 
-def _breaths(patient: Patient, labels: np.ndarray) -> list[Cycle]:
+def _breaths(patient: Patient, labels: np.ndarray) -> list[Breath]:
     periods = patient.period_s * patient.rng.uniform(0.8, 1.25, size=len(labels))
     edges = np.round(patient.rng.uniform(0.05, 0.5) + np.cumsum([0.0, *periods]), 3)
     return [
-        Cycle(float(start), float(end), bool(label & 1), bool(label & 2))
+        Breath(float(start), float(end), bool(label & 1), bool(label & 2))
         for start, end, label in zip(edges[:-1], edges[1:], labels, strict=True)
     ]

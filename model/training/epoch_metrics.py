@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.errors import UserError
-from model.metrics import icbhi_score, sensitivity, specificity
+from data.task import ICBHI, task_named
+from model.metrics import sensitivity, specificity, task_score
 from model.training.recipe import Recipe
 
 
@@ -22,6 +23,7 @@ class EpochMetrics:
 
     `contrast` has the loss of each mixed axis before its weight, `seconds` the time of training and scoring, and
     `confusion[i][j]` counts validation cycles of class i that were predicted as j.
+    `task` is the name of the task whose labels they are, and which scores them.
     """
 
     epoch: int
@@ -32,6 +34,7 @@ class EpochMetrics:
     skipped_steps: int
     seconds: float
     confusion: list[list[int]]
+    task: str = ICBHI.name
 
     @property
     def specificity(self) -> float:
@@ -43,13 +46,13 @@ class EpochMetrics:
 
     @property
     def score(self) -> float:
-        """Strict ICBHI Score: an abnormal cycle counts only under its own class."""
-        return _defined(icbhi_score(np.array(self.confusion)))
+        """The task's score, strictly: an abnormal cycle counts only under its own class."""
+        return _defined(task_score(task_named(self.task), np.array(self.confusion)))
 
     @property
     def any_abnormal_score(self) -> float:
-        """ICBHI Score in which an abnormal cycle counts under any abnormal class (the papers' 2-class row)."""
-        return _defined(icbhi_score(np.array(self.confusion), any_abnormal=True))
+        """The task's score in which an abnormal cycle counts under any abnormal class (the papers' 2-class row)."""
+        return _defined(task_score(task_named(self.task), np.array(self.confusion), any_abnormal=True))
 
 
 def select_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> EpochMetrics:

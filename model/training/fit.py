@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from data.batches import Examples
+from data.task import Task
 from model.training.checkpoint import latest_checkpoint, save_checkpoint
 from model.training.epoch_metrics import EpochMetrics
 from model.training.recipe import Recipe
@@ -21,18 +22,19 @@ def fit(
     train: Examples,
     validation: Examples,
     *,
+    task: Task,
     device: str | torch.device | None = None,
     checkpoint: Path | None = None,
 ) -> Iterator[EpochMetrics]:
-    """Train to the last epoch, yielding each epoch's metrics.
+    """Train to the last epoch, yielding each epoch's metrics; `task` says what the labels of the cycles are.
 
     With `checkpoint`, every epoch is saved there before it is yielded, and a run found there is continued: its
     past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU. A
     damaged file gives a warning, and the run goes on from the checkpoint before it, or else begins anew.
     Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored, and
-    CheckpointError for a checkpoint of another recipe or seed.
+    CheckpointError for a checkpoint of another recipe, seed or task.
     """
-    training = Training(recipe, seed, train, validation, device=device)
+    training = Training(recipe, seed, train, validation, task=task, device=device)
     if checkpoint is not None:
         state, note = latest_checkpoint(checkpoint)
         if note is not None:

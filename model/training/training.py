@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.annotations import LABELS
 from data.augment import spec_augment
 from data.batches import Examples, epoch_batches
 from data.features import model_input
 from data.settings import ConfigError
+from data.task import ICBHI, Task
 from model.metrics import confusion_matrix
 from model.patch_mix import Mix, draw_mix
 from model.projector import Projector
@@ -38,10 +38,13 @@ class Training:
     Every use of chance draws from a seed derived from (seed, purpose, epoch), so the state between epochs is
     just weights and moments; in the middle of a paused epoch the positions of the generators come on top.
 
+    `task` says which labels the cycles have, and how the answers are scored.
+
     `accumulate` chunks of a batch go through the backbone one by one, for a device that cannot hold a whole batch.
     The gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
-    one value can be continued with another. A state belongs to this run if it has the run's `identity`, by default
-    the digest of `recipe`: give it where the recipe names a file of weights, which may lie elsewhere another day.
+    one value can be continued with another. A state belongs to this run if it has the run's task and `identity`, by
+    default the digest of `recipe`: give it where the recipe names a file of weights, which may lie elsewhere another
+    day.
 
     Raises TrainingError when the data cannot be trained on or scored, and ConfigError when the recipe's scan engine
     does not work on `device` (None: CUDA if there is any).
@@ -54,6 +57,7 @@ class Training:
         train: Examples,
         validation: Examples,
         *,
+        task: Task,
         device: str | torch.device | None = None,
         accumulate: int = 1,
         identity: str | None = None,
@@ -64,6 +68,7 @@ class Training:
         if recipe.sampling.drop_last and len(train) < recipe.batch_size:
             raise TrainingError(f"{len(train)} training cycles do not fill one batch of {recipe.batch_size}")
         self.recipe = recipe
+        self.task = task
         self.seed = seed
         self.accumulate = accumulate
         self.identity = identity or recipe.digest()
@@ -76,7 +81,7 @@ class Training:
         torch.manual_seed(derive_seed(seed, "initial weights"))
         _check_scan_engine(recipe, self.device)
         input_shape = recipe.features.input_shape
-        backbone = build_backbone(recipe.backbone, recipe.smoothing, len(LABELS), input_shape)
+        backbone = build_backbone(recipe.backbone, recipe.smoothing, task.num_classes, input_shape)
         self.model = backbone.to(self.device)
         self.grid = self.model.grid(*input_shape)
         self.projector = Projector(self.model.feature_dim).to(self.device) if recipe.patch_mix.axes else None
@@ -86,7 +91,7 @@ class Training:
             self.projector.requires_grad_(recipe.patch_mix.train_projector)
         parameters = [parameter for parameter in self.modules.parameters() if parameter.requires_grad]
         self.optimiser = build_optimiser(recipe.optimiser, parameters)
-        self.class_weights = _class_weights(recipe, train.labels, self.device)
+        self.class_weights = _class_weights(recipe, train.labels, task.num_classes, self.device)
 
     @property
     def epoch(self) -> int:
@@ -136,6 +141,7 @@ class Training:
             skipped_steps=skipped,
             seconds=begun.seconds + time.perf_counter() - started,
             confusion=confusion.tolist(),
+            task=self.task.name,
         )
         self.history.append(metrics)
         return metrics
@@ -144,6 +150,7 @@ class Training:
         """Collect all that `load_state_dict` needs to continue this run bit for bit."""
         return {
             "recipe": self.identity,
+            "task": self.task.name,
             "seed": self.seed,
             "history": [asdict(metrics) for metrics in self.history],
             "modules": self.modules.state_dict(),
@@ -157,6 +164,11 @@ class Training:
             raise CheckpointError(
                 f"the checkpoint belongs to recipe {state['recipe'][:12]} with seed {state['seed']}; "
                 f"this run is recipe {self.identity[:12]} with seed {self.seed}"
+            )
+        # States of before there were tasks are of ICBHI's.
+        if (task := state.get("task", ICBHI.name)) != self.task.name:
+            raise CheckpointError(
+                f"the checkpoint was trained on task {task}; this run is of task {self.task.name}"
             )
         self.modules.load_state_dict(state["modules"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -233,7 +245,7 @@ class Training:
             predicted.append(logits.argmax(dim=1))
         if not torch.stack(finite).all():
             raise TrainingError("the network's answers are no longer finite; try a lower learning rate")
-        return confusion_matrix(examples.labels, torch.cat(predicted).cpu(), len(LABELS))
+        return confusion_matrix(examples.labels, torch.cat(predicted).cpu(), self.task.num_classes)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         wanted = self.recipe.precision
@@ -297,9 +309,9 @@ def _check_scan_engine(recipe: Recipe, device: torch.device) -> None:
         raise ConfigError(f"backbone.scan_engine: {error}; use auto") from error
 
 
-def _class_weights(recipe: Recipe, labels: Tensor, device: torch.device) -> Tensor | None:
+def _class_weights(recipe: Recipe, labels: Tensor, classes: int, device: torch.device) -> Tensor | None:
     if recipe.loss.class_weights == "none":
         return None
-    counts = torch.bincount(labels, minlength=len(LABELS)).float()
+    counts = torch.bincount(labels, minlength=classes).float()
     inverse = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
     return (inverse / inverse.sum()).to(device)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, StudiesOption, TaskOption
 
 
 def doctor(
@@ -21,16 +21,17 @@ def doctor(
     data: Annotated[
         Path | None, typer.Option("--data", help="With --pack: train on these recordings, not on noise.")
     ] = None,
+    task: TaskOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Say what works on this machine; exit status 1 if something that is needed does not."""
     from data.settings import ConfigError
 
     if pack is not None:
-        _measure_sharing(pack, data)
+        _measure_sharing(pack, data, task)
         return
-    if data is not None:
-        raise ConfigError("--data is what --pack trains on; give --pack RECIPE too")
+    if data is not None or task is not None:
+        raise ConfigError("--data and --task are what --pack trains on; give --pack RECIPE too")
     from sweep.machine.doctor import examine
     from sweep.report.doctor_table import doctor_table
 
@@ -40,11 +41,11 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _measure_sharing(recipe: Path, data: Path | None) -> None:
+def _measure_sharing(recipe: Path, data: Path | None, task: str | None) -> None:
     from sweep.machine.gpu_sharing_processes import measure_sharing
     from sweep.report.gpu_sharing_table import gpu_sharing_table
 
     out = console()
     with out.status(f"training {recipe}; each row takes a minute or more"):
-        sharing = measure_sharing(recipe, data)
+        sharing = measure_sharing(recipe, data, task)
     out.print(gpu_sharing_table(sharing), highlight=False)

@@ -13,6 +13,6 @@ def leaderboard(name: str, studies: StudiesOption = STUDIES) -> None:
     from sweep.report.leaderboard import leaderboard as leaderboard_table
 
     folder = StudyFolder.open(studies, name)
-    board = folder.board()
-    table = leaderboard_table(board, objectives=folder.config().objectives)
+    config, board = folder.config(), folder.board()
+    table = leaderboard_table(board, config.scored_task, objectives=config.objectives)
     console().print(table, *failures(board), sep="\n", markup=False)

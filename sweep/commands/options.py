@@ -15,6 +15,13 @@ StudiesOption = Annotated[
         "--studies", help="Folder that holds the studies, or a place on an object store: s3://bucket/lab."
     ),
 ]
+DATA_HELP = "Recordings in ICBHI layout."
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task", help="What to tell apart, of recordings with several tasks: icbhi, 1-1, 1-2, 2-1, 2-2."
+    ),
+]
 SettingsOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="FIELD=VALUE of the study file, e.g. budget.gpu_hours=8. Repeatable."),

@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import STUDIES, SettingsOption, StudiesOption
+from sweep.commands.options import DATA_HELP, STUDIES, SettingsOption, StudiesOption, TaskOption
 
 
 def run(
     space: Annotated[
         Path | None, typer.Argument(help="Study file, e.g. search_spaces/quickstart.yaml.")
     ] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Recordings in ICBHI layout.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help=DATA_HELP)] = None,
+    task: TaskOption = None,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the study; default: that of the file. One that exists goes on."),
@@ -41,6 +42,7 @@ def run(
 
     changes = overrides(settings or [])
     changes |= {"data": data} if data is not None else {}
+    changes |= {"task": task} if task is not None else {}
     changes |= {"budget.configurations": configurations} if configurations is not None else {}
     changes |= {"tracking_uri": tracking_uri} if tracking_uri is not None else {}
     folder, config = choose_study(studies, space, name, resume, changes)

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console, say
+from sweep.commands.options import DATA_HELP, TaskOption
 
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="Recipe file, or an exported best.yaml.")],
-    data: Annotated[Path, typer.Option("--data", help="Recordings in ICBHI layout.")],
+    data: Annotated[Path, typer.Option("--data", help=DATA_HELP)],
+    task: TaskOption = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Save each epoch here, and go on from it if it is there.")
@@ -26,11 +28,12 @@ def train(
     from sweep.worker.prepared_data import DataPreparation, load_examples
 
     settings = read_recipe(recipe)
-    prepared = DataPreparation(data).prepare(settings)
+    preparation = DataPreparation(data, task=task)
+    prepared = preparation.prepare(settings)
     training, validation = load_examples(prepared, settings.folds.fold)
     say(f"{len(training)} training and {len(validation)} validation cycles")
     history = []
-    for metrics in fit(settings, seed, training, validation, checkpoint=checkpoint):
+    for metrics in fit(settings, seed, training, validation, task=preparation.task, checkpoint=checkpoint):
         history.append(metrics)
         say(
             f"epoch {metrics.epoch}/{settings.epochs}  loss {metrics.train_loss:.4f}  score {metrics.score:.3f}  "

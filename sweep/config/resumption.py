@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from data.settings import ConfigError
+from data.task import ICBHI
 from sweep.config.study_config import StudyConfig
 
-FIXED = ("search", "recipe", "objective")
+FIXED = ("search", "recipe", "objective", "task")
 """Parts of a study file that may not change: earlier scores would then be scores of something else."""
 EVIDENCE = {"data_hash": "recordings", "fold_hash": "folds", "weights_hash": "weights"}
 """Parts of the provenance that may not change, by the name that a user knows."""
@@ -16,13 +17,11 @@ EVIDENCE = {"data_hash": "recordings", "fold_hash": "folds", "weights_hash": "we
 
 def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
     """Say in a line each which settings differ. Raises ConfigError when a setting that differs is fixed."""
-    found = list(
-        _differences(before.resolved().model_dump(mode="json"), after.resolved().model_dump(mode="json"))
-    )
+    found = list(_differences(_settings(before), _settings(after)))
     fixed = [line for path, line in found if path.split(".")[0] in FIXED]
     if fixed:
         raise ConfigError(
-            f"study {name}: what is searched, trained and maximised stays as it began; "
+            f"study {name}: what is searched, trained, told apart and maximised stays as it began; "
             f"begin a study of another name for: {'; '.join(fixed)}"
         )
     if after.seeds[: len(before.seeds)] != before.seeds:
@@ -34,14 +33,21 @@ def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
 
 
 def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> list[str]:
-    """Say in a line each what differs in provenance. Raises ConfigError when data or folds differ."""
+    """Say in a line each what differs in provenance. Raises ConfigError when data or folds differ.
+
+    A provenance that names no task, of an earlier version, is of the task `icbhi`.
+    """
     for key in EVIDENCE:
         if before.get(key) != after.get(key):
             raise ConfigError(
                 f"study {name}: its scores so far rest on other {EVIDENCE[key]} ({key} {_short(before.get(key))}, "
                 f"now {_short(after.get(key))}); give those that its study.yaml names, or begin a study of another name"
             )
-    return [line for _, line in _differences(before, after)]
+    return [line for _, line in _differences({"task": ICBHI.name, **before}, after)]
+
+
+def _settings(config: StudyConfig) -> dict[str, Any]:
+    return {**config.resolved().model_dump(mode="json"), "task": config.scored_task.name}
 
 
 def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, str]]:

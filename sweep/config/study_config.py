@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from data.settings import Config, ConfigError, parse, read_yaml
+from data.task import ICBHI, TASKS, Task, task_named
 from model.scan_engines import DEVICES
 from model.training.recipe import Recipe
 from sweep.config.overrides import override
@@ -43,7 +44,7 @@ class SamplerConfig(Config):
 class PrunerConfig(Config):
     """Which of Optuna's pruners stops a configuration on its first seed's curve; a step is an epoch.
 
-    With two objectives the pruner looks at their mean, the score, and spares a configuration that no finished one
+    With two objectives the pruner looks at the score, and spares a configuration that no finished one
     beats in both.
 
     Without `n_warmup_steps` in its arguments the median and percentile pruners spare the first third of the
@@ -82,6 +83,10 @@ class StudyConfig(Config):
     data: SyntheticConfig | str | None = Field(
         default=None, description="recordings: a directory, or synthetic ones"
     )
+    task: str | None = Field(
+        default=None,
+        description="what is told apart, of data with several tasks: icbhi, 1-1, 1-2, 2-1 or 2-2; null: the only one",
+    )
     recipe: dict[str, Any] = Field(
         default_factory=dict, description="recipe fields that differ from the defaults"
     )
@@ -108,6 +113,13 @@ class StudyConfig(Config):
     tracking_uri: str | None = Field(
         default=None, description="MLflow server; null: a database in the study folder"
     )
+
+    @field_validator("task")
+    @classmethod
+    def _is_known(cls, task: str | None) -> str | None:
+        if task is not None and task not in TASKS:
+            raise ValueError(f"expected one of {', '.join(TASKS)}, or null, got {task!r}")
+        return task
 
     @field_validator("seeds")
     @classmethod
@@ -160,6 +172,14 @@ class StudyConfig(Config):
                 f"recipe.backbone.scan_engine: {engine} runs on {DEVICES[engine]}, the units on {here} "
                 f"(resources.gpu: {self.resources.gpu:g}); use auto"
             )
+
+    @property
+    def scored_task(self) -> Task:
+        """The task that the study is scored on: ICBHI's four classes where the file names none.
+
+        Data with several tasks run under a named one alone, so a stored study that names none is of ICBHI's.
+        """
+        return ICBHI if self.task is None else task_named(self.task)
 
     @property
     def objectives(self) -> tuple[str, ...]:

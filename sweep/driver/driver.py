@@ -120,7 +120,7 @@ class Driver:
         self._budget = Budget(
             config.budget, config.racing, gpus=resources.gpu, slots=max(1, executor.slots.here)
         )
-        self._progress = Progress(board, self._budget, display, clock=clock)
+        self._progress = Progress(board, self._budget, display, task=study.config.scored_task, clock=clock)
         rules = Rules(
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
         )
@@ -238,7 +238,9 @@ class Driver:
 
     def _say_what_came_out(self, reason: str) -> None:
         board = self._study.board
-        table = leaderboard(board, rows=20, objectives=self._study.config.objectives)
+        table = leaderboard(
+            board, self._study.config.scored_task, rows=20, objectives=self._study.config.objectives
+        )
         self._display.show(table, *failures(board))
         used = ", ".join(str(use) for use in self._budget.uses(board, self._clock()))
         self._display.say(

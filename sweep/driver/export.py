@@ -10,6 +10,7 @@ import yaml
 
 from data.atomic import write_whole
 from data.errors import UserError
+from data.task import task_named
 from model.training.recipe import Recipe
 from sweep.driver.provenance import weights_hash
 from sweep.folder.study_folder import StudyFolder
@@ -48,6 +49,7 @@ def export(folder: StudyFolder, path: Path | None = None, number: int | None = N
     recipe, provenance = config.space.recipe(best.values), folder.provenance()
     if "backbone.pretrained" in best.values:
         provenance["weights_hash"] = weights_hash(recipe)
+    provenance["task"] = config.scored_task.name
     export_configuration(target, folder.name, board, best, recipe, provenance)
     return target
 
@@ -57,8 +59,8 @@ def export_configuration(
 ) -> None:
     """Write the recipe of a configuration and its provenance to `path`, whole or not at all.
 
-    The scores are those of the validation fold, over the seeds named; the test part was not read. Raises
-    ExportError when `path` cannot be written.
+    `provenance` names the task. The scores are those of the validation fold, over the seeds named; the test part was
+    not read. Raises ExportError when `path` cannot be written.
     """
     scored_on = (
         f"validation fold {recipe.folds.fold} of {recipe.folds.folds}, patients of the official training part"
@@ -82,9 +84,10 @@ def export_configuration(
         which = f"The best configuration of the study {study}"
     else:
         which = f"Configuration {chosen.number} of the study {study}, whose best is {best.number}"
+    task = task_named(provenance["task"])
     header = (
-        f"# {which}: {chosen.summary()} ICBHI Score on held-out patients.\n"
-        f"# respsweep train {path.name} --data DIR --seed 1\n"
+        f"# {which}: {chosen.summary()} {task.score_name} on held-out patients.\n"
+        f"# respsweep train {path.name} --data DIR --task {task.name} --seed 1\n"
     )
     try:
         write_whole(path, header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

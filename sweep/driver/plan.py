@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import fmean
 
 from data.errors import UserError
-from data.icbhi import read_icbhi
 from data.quantities import gibibytes
+from data.recordings import read_recordings
 from data.settings import ConfigError
 from model.training.recipe import Recipe
 from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
@@ -111,7 +111,8 @@ def _feature_bytes(config: StudyConfig, recipe: Recipe) -> int | None:
         )
     if isinstance(config.data, SyntheticConfig):
         return None
-    recordings = read_icbhi(Path(config.data)).part("train")
+    data = read_recordings(Path(config.data), config.task)
+    recordings = data.part(data.parts[0])
     features = recipe.features
     cycles = sum(len(recording.cycles) for recording in recordings)
     return cycles * features.frames * features.n_mels * BYTES[features.storage]

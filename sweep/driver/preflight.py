@@ -27,9 +27,9 @@ from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_
 class CheckedStudy:
     """A study that passed every check, and what the checks found out.
 
-    `past` and `board`: what happened in the study before. `changes`: a line for each setting, and each part of the
-    provenance, that differs from the last time. `preparation`: reads the recordings; the features of one recipe are
-    made. `warnings`: lines for the person who starts the study.
+    `config` names the task. `past` and `board`: what happened in the study before. `changes`: a line for each setting,
+    and each part of the provenance, that differs from the last time. `preparation`: reads the recordings; the features
+    of one recipe are made. `warnings`: lines for the person who starts the study.
     """
 
     config: StudyConfig
@@ -54,7 +54,8 @@ def preflight(config: StudyConfig, folder: StudyFolder, display: Display) -> Che
     board = folder.board(past)
     differences = changes(folder.config(), config, folder.name)
     recipe = config.any_recipe()
-    preparation = DataPreparation(_recordings(config, display))
+    preparation = DataPreparation(_recordings(config, display), task=config.task)
+    config = config.model_copy(update={"task": preparation.task.name})
     provenance = _provenance(folder, preparation.prepare(recipe), recipe)
     if folder.provenance_file.exists():
         differences += evidence_changes(folder.provenance(), provenance, folder.name)
@@ -87,7 +88,7 @@ def _recordings(config: StudyConfig, display: Display) -> Path:
 
 def _provenance(folder: StudyFolder, prepared: PreparedData, recipe: Recipe) -> dict[str, Any]:
     known = folder.provenance() if folder.provenance_file.exists() else {}
-    made = provenance_of(prepared.data_hash, prepared.fold_hash, weights_hash(recipe))
+    made = provenance_of(prepared.task, prepared.data_hash, prepared.fold_hash, weights_hash(recipe))
     return {"study_id": known.get("study_id", uuid.uuid4().hex), **made}
 
 

@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.text import Text
 
 from data.quantities import duration
+from data.task import Task
 from sweep.driver.display import Display
 from sweep.report.leaderboard import leaderboard, written
 from sweep.study.board import Board
@@ -35,6 +36,7 @@ class Progress:
         budget: Budget,
         display: Display,
         *,
+        task: Task,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -42,6 +44,7 @@ class Progress:
         self._board = board
         self._budget = budget
         self._display = display
+        self._task = task
         self._live = display.live()
         self._clock = clock
         self._timer = timer
@@ -63,7 +66,8 @@ class Progress:
         """Draw the live table anew if the last drawing is older than `REFRESH_S`."""
         if self._live and self._timer() - self._drawn > REFRESH_S:
             self._drawn = self._timer()
-            self._live.update(Group(leaderboard(self._board, rows=LINES), Text(self.status())), refresh=True)
+            table = leaderboard(self._board, self._task, rows=LINES)
+            self._live.update(Group(table, Text(self.status())), refresh=True)
 
     def __call__(self, event: Event) -> None:
         if self._live is None and isinstance(event, Shown):

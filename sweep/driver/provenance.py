@@ -1,4 +1,4 @@
-"""What the numbers of a study rest on: recordings, folds, weights, versions, the code's commit."""
+"""What the numbers of a study rest on: task, recordings, folds, weights, versions, the code's commit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from sweep.worker.weights import weights_of
 PACKAGES = ("respsweep", "torch", "torchaudio", "ray", "optuna", "mlflow", "numpy")
 
 
-def provenance_of(data_hash: str, fold_hash: str, weights_hash: str | None) -> dict[str, Any]:
-    """Write down what a number rests on: data, folds and weights (SHA-256, hex), versions, the commit of this clone."""
+def provenance_of(task: str, data_hash: str, fold_hash: str, weights_hash: str | None) -> dict[str, Any]:
+    """Write down what a number rests on: task, data, folds and weights (SHA-256, hex), versions, this clone's commit."""
     return {
+        "task": task,
         "data_hash": data_hash,
         "fold_hash": fold_hash,
         "weights_hash": weights_hash,

@@ -84,7 +84,7 @@ def _tracker(study: CheckedStudy) -> BackgroundListener:
     uri, artifacts = study.config.tracking_uri, None
     if uri is None:
         uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
-    tags = {f"respsweep.{key}": str(provenance[key]) for key in ("data_hash", "fold_hash", "commit")}
+    tags = {f"respsweep.{key}": str(provenance[key]) for key in ("task", "data_hash", "fold_hash", "commit")}
     tracker = Tracker(uri, folder.name, artifacts, provenance["study_id"], study.past, tags)
     if tracker.away is not None:
         warnings.warn(f"{tracker.away}; what it lacks is sent when it is back", stacklevel=2)

@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from data.annotations import LABELS
 from data.batches import Examples
+from data.task import ICBHI, Task, task_named
 from model.training.recipe import Recipe
 from model.training.training import Training
 from sweep.machine.gpu_sharing import (
@@ -51,15 +51,21 @@ class Workload:
     steps: int
     seconds: float
 
+    @property
+    def task(self) -> Task:
+        """That of the recordings; ICBHI's for noise."""
+        return ICBHI if self.prepared is None else task_named(self.prepared.task)
 
-def measure_sharing(path: Path, data: Path | None) -> Sharing:
+
+def measure_sharing(path: Path, data: Path | None, task: str | None = None) -> Sharing:
     """Measure on this machine how many units of the recipe or study in a file train best at a time.
 
-    Units train on the recordings in `data`, or on noise of the recipe's shape when there are none. Takes a minute or
-    more for each number of units. Raises ConfigError, DataError or GpuSharingError, each with one clear line.
+    Units train on the recordings in `data`, read for `task`, or on noise of the recipe's shape when there are none.
+    Takes a minute or more for each number of units. Raises ConfigError, DataError or GpuSharingError, each with one
+    clear line.
     """
     recipe = recipe_to_share_a_gpu(path)
-    work = workload(recipe, None if data is None else DataPreparation(data).prepare(recipe))
+    work = workload(recipe, None if data is None else DataPreparation(data, task=task).prepare(recipe))
     cores = cores_for_a_device(work.device)
     name = torch.cuda.get_device_name() if work.device == "cuda" else "CPU"
     done = tuple(measurements(partial(measure, work), cores))
@@ -213,18 +219,19 @@ def _training(work: Workload, share: float, seed: int) -> Training:
         train.take(torch.arange(number)),
         validation.take(_both_kinds(validation.labels, max(2, number // 4))),
     )
-    return Training(recipe, seed, *(examples.to(work.device, share) for examples in few), device=work.device)
+    on_device = (examples.to(work.device, share) for examples in few)
+    return Training(recipe, seed, *on_device, task=work.task, device=work.device)
 
 
 def _synthetic(recipe: Recipe, steps: int) -> tuple[Examples, Examples]:
-    """Make noise with labels of all classes, in a table at least as large as that of ICBHI's training part."""
+    """Make noise with ICBHI's labels, in a table at least as large as that of its training part."""
     number, features = steps * recipe.batch_size, recipe.features
     cycles = max(2 * number, ICBHI_TRAINING_CYCLES)
     dtype: torch.dtype = getattr(torch, features.storage)
     # What is never read takes no memory on the CPU.
     table = torch.empty(cycles, features.frames, features.n_mels, dtype=dtype)
     table[: 2 * number].normal_(std=0.5)
-    examples = Examples(table, torch.arange(cycles) % len(LABELS))
+    examples = Examples(table, torch.arange(cycles) % ICBHI.num_classes)
     return examples.take(torch.arange(number)), examples.take(torch.arange(number, 2 * number))
 
 

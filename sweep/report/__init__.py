@@ -5,7 +5,7 @@ status              who runs a study, what it did, and what it spent
 frames              a study as pandas tables, for Python
 device_time         device time of each unit: kept and lost
 confusion_table     a confusion matrix and the rates that follow from it
-dataset_table       the cycles of a data set, and what of ICBHI is missing
+dataset_table       the cycles of a data set, and what of the published one is missing
 simulation_table    what simulated studies cost and found
 doctor_table        what works on a machine
 gpu_sharing_table   how many units share a device best

@@ -6,17 +6,18 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from data.annotations import LABELS
+from data.task import task_named
 from model.training.epoch_metrics import EpochMetrics
 
 
 def confusion_table(metrics: EpochMetrics) -> Group:
-    """Make a table of counts, a row a true class; below, the strict and the any-abnormal ICBHI Score in percent."""
+    """Make a table of counts, a row a true class; below, the task's score, strict and any-abnormal, in percent."""
     title = f"validation, epoch {metrics.epoch}: rows are truth, columns predictions"
+    labels = task_named(metrics.task).labels
     table = Table("")
-    for label in LABELS:
+    for label in labels:
         table.add_column(label, justify="right")
-    for label, row in zip(LABELS, metrics.confusion, strict=True):
+    for label, row in zip(labels, metrics.confusion, strict=True):
         table.add_row(label, *map(str, row))
     rates = (
         f"score {100 * metrics.score:.2f} %  (specificity {100 * metrics.specificity:.2f} %, "

@@ -6,15 +6,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from data.annotations import LABELS
-from data.dataset import Census
-from data.icbhi import missing_from_full
+from data.dataset import Census, missing_from_full
 
 
 def dataset_table(census: Census) -> Group:
-    """Make a table with a row for each official part; below, devices and what the full ICBHI 2017 database has more."""
+    """Make a table with a row for each official part; below, devices and what the full published database has more."""
     table = Table(header_style="bold")
-    for column in ("part", "recordings", "patients", "cycles", *LABELS):
+    for column in ("part", "recordings", "patients", "cycles", *census.task.labels):
         table.add_column(column, justify="left" if column == "part" else "right")
     for part, cycles in census.cycles.items():
         counts = (census.recordings[part], census.patients[part], sum(cycles), *cycles)
@@ -24,5 +22,5 @@ def dataset_table(census: Census) -> Group:
         for part, by_device in census.devices.items()
     ]
     missing = [f"missing: {line}" for line in missing_from_full(census)]
-    verdict = missing or ["the full ICBHI 2017 database"]
+    verdict = missing or [f"the full {census.published.name} database"]
     return Group(table, Text("\n".join([*devices, *verdict])))

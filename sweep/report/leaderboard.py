@@ -6,11 +6,14 @@ from typing import Any
 
 from rich.table import Table
 
+from data.task import Task
 from sweep.study.board import Board
 from sweep.study.units import Configuration, Fate, State
 
 
-def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str, ...] = ("score",)) -> Table:
+def leaderboard(
+    board: Board, task: Task, *, rows: int | None = None, objectives: tuple[str, ...] = ("score",)
+) -> Table:
     """Make a table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
 
     With two objectives those on their Pareto front are marked.
@@ -18,7 +21,7 @@ def leaderboard(board: Board, *, rows: int | None = None, objectives: tuple[str,
     fields = list(
         dict.fromkeys(field for configuration in board.configurations for field in configuration.values)
     )
-    table = Table(title=None, header_style="bold", caption=_caption(board), caption_justify="left")
+    table = Table(title=None, header_style="bold", caption=_caption(board, task), caption_justify="left")
     for column in ("rank", "no."):
         table.add_column(column, justify="right")
     for column in ("score %", "sensitivity %", "specificity %", "seeds"):
@@ -99,7 +102,7 @@ def failures(board: Board) -> list[str]:
     ]
 
 
-def _caption(board: Board) -> str:
+def _caption(board: Board, task: Task) -> str:
     ended = board.ended
     dropped = sum(configuration.dropped is not None for configuration in board.configurations)
     open_units = len(board.running) + len(board.waiting)
@@ -107,6 +110,7 @@ def _caption(board: Board) -> str:
         f"{len(board.configurations)} configurations, {dropped} dropped in the race over the seeds; "
         f"units: {ended[State.FINISHED]} finished, {ended[State.PRUNED]} pruned, {ended[State.FAILED]} failed"
         + (f", {open_units} under way" if open_units else "")
-        + ". Scores: held-out patients of the official training part, where always answering normal scores 50 %; "
+        + f". Task {task.name}; scores: held-out patients of the official training part, where always answering normal "
+        f"scores {100 * task.always_normal_score:.0f} %; "
         "the test part was not read."
     )

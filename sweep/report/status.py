@@ -52,6 +52,7 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     fates = Counter(str(configuration.fate(board.seeds)) for configuration in board.configurations)
     running = str(State.RUNNING) if held else "under way when its driver died"
     states = Counter(running if u.state is State.RUNNING else str(u.state) for u in board.units())
+    yield f"task: {config.scored_task.name}"
     yield f"configurations: {_listed(fates)}"
     yield f"units: {_listed(states)}"
     budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=1)

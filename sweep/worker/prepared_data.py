@@ -10,12 +10,13 @@ from typing import Any
 from data.atomic import build_once, write_whole
 from data.batches import Examples
 from data.errors import UserError
-from data.folds import NEVER_VALIDATE, Folds, make_folds
-from data.icbhi import read_icbhi
+from data.folds import Folds, make_folds
 from data.recipe_parts import FeatureConfig, FoldConfig
+from data.recordings import read_recordings
 from data.settings import parse
 from data.store import FeatureStore, build_store, open_store
 from data.synthetic import VERSION, write_breaths
+from data.task import Task
 from model.training.recipe import Recipe
 from sweep.config.study_config import SyntheticConfig
 from sweep.storage.cache_folder import cache_folder
@@ -36,12 +37,14 @@ class DataPreparationError(UserError):
 class PreparedData:
     """What a unit trains on, and where a machine finds or makes it.
 
-    `store` is the name of the feature store's folder; the hashes (SHA-256, hex) say of what features and folds are
-    made. `cache` and `recordings` are folders as the driver sees them, `shared` is the place with copies for all
-    machines, if there is one. `settings` are those of features and folds, as in a recipe.
+    `store` is the name of the feature store's folder, `task` that of the task for which the recordings were read; the
+    hashes (SHA-256, hex) say of what features and folds are made. `cache` and `recordings` are folders as the driver
+    sees them, `shared` is the place with copies for all machines, if there is one. `settings` are those of features and
+    folds, as in a recipe.
     """
 
     store: str
+    task: str
     data_hash: str
     fold_hash: str
     cache: str
@@ -57,8 +60,11 @@ class PreparedData:
 class DataPreparation:
     """The official training part of a data set. The test part is never opened here."""
 
-    def __init__(self, directory: Path, cache: Path | None = None, *, progress: bool = True) -> None:
-        self._data = read_icbhi(directory)
+    def __init__(
+        self, directory: Path, cache: Path | None = None, *, task: str | None = None, progress: bool = True
+    ) -> None:
+        """Read the recordings in `directory` for the task of that name, as `data.recordings.read_recordings` does."""
+        self._data = read_recordings(directory, task)
         self._cache = cache or cache_folder()
         self._shared: Storage | None = None
         self._progress = progress
@@ -81,6 +87,11 @@ class DataPreparation:
         self._prepared = {asked: self._copied(prepared) for asked, prepared in self._prepared.items()}
 
     @property
+    def task(self) -> Task:
+        """What the cycles are labelled with, and how answers are scored."""
+        return self._data.task
+
+    @property
     def data_hash(self) -> str:
         """SHA-256 of the recordings and their annotations, hex."""
         return self._data.content_hash(self._cache / "features")
@@ -93,10 +104,17 @@ class DataPreparation:
 
     def _make(self, features: FeatureConfig, asked: FoldConfig) -> PreparedData:
         store = self._store(features)
-        shared = NEVER_VALIDATE | self._data.patients_in_both_parts
-        folds = make_folds(store.patients, store.labels, store.devices, asked, shared)
+        folds = make_folds(
+            store.patients,
+            store.labels,
+            store.devices,
+            asked,
+            task=self.task,
+            never_validate=self._data.never_validate,
+        )
         prepared = PreparedData(
             store=store.directory.name,
+            task=self.task.name,
             data_hash=store.data_hash,
             fold_hash=folds.hash(),
             cache=str(self._cache.absolute()),
@@ -127,7 +145,7 @@ class DataPreparation:
         if features not in self._stores:
             cache = self._cache / "features"
             self._stores[features] = build_store(
-                self._data, features, part="train", cache=cache, progress=self._progress
+                self._data, features, part=self._data.parts[0], cache=cache, progress=self._progress
             )
         return self._stores[features]
 
@@ -192,7 +210,7 @@ def _fetched(storage: Storage, prepared: PreparedData, cache: Path) -> bool:
 
 
 def _make_again(prepared: PreparedData, cache: Path) -> None:
-    preparation = DataPreparation(Path(prepared.recordings), cache, progress=False)
+    preparation = DataPreparation(Path(prepared.recordings), cache, task=prepared.task, progress=False)
     found = preparation.data_hash
     if found != prepared.data_hash:
         raise DataPreparationError(

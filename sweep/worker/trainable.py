@@ -12,6 +12,7 @@ import torch
 from ray import tune
 
 from data.batches import Examples
+from data.task import task_named
 from model.training.checkpoint import CheckpointError
 from model.training.epoch_metrics import EpochMetrics, select_epoch
 from model.training.recipe import Recipe
@@ -87,6 +88,7 @@ class UnitTrainable(tune.Trainable):
             config["seed"],
             train,
             validation,
+            task=task_named(prepared.task),
             device=config["device"],
             accumulate=config["accumulate"],
             identity=config["identity"],

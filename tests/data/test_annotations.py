@@ -4,6 +4,7 @@ import pytest
 
 from data.annotations import END_TOLERANCE_S, Cycle, read_annotation, read_split
 from data.errors import DataError
+from data.task import ICBHI
 
 
 def written(folder: Path, text: str) -> Path:
@@ -12,14 +13,20 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_two_flags_make_the_four_labels() -> None:
-    flags = [(False, False), (True, False), (False, True), (True, True)]
-    assert [Cycle(0.0, 1.0, *flag).label for flag in flags] == [0, 1, 2, 3]
+def test_the_two_flags_make_the_four_labels(tmp_path: Path) -> None:
+    flags = ["0\t0", "1\t0", "0\t1", "1\t1"]
+    path = written(tmp_path, "".join(f"{row}\t{row + 1}\t{pair}\n" for row, pair in enumerate(flags)))
+    assert [ICBHI.labels[cycle.label] for cycle in read_annotation(path)] == [
+        "normal",
+        "crackle",
+        "wheeze",
+        "both",
+    ]
 
 
 def test_each_line_is_a_cycle(tmp_path: Path) -> None:
     path = written(tmp_path, "0.036\t0.579\t0\t0\n0.579\t2.45\t1\t1\n\n")
-    assert read_annotation(path) == (Cycle(0.036, 0.579, False, False), Cycle(0.579, 2.45, True, True))
+    assert read_annotation(path) == (Cycle(0.036, 0.579, 0), Cycle(0.579, 2.45, 3))
 
 
 def test_windows_line_ends_and_a_byte_order_mark_are_nothing_special(tmp_path: Path) -> None:

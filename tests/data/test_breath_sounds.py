@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from data.annotations import Cycle
-from data.breath_sounds import Device, Voice, sound_of
+from data.breath_sounds import Breath, Device, Voice, sound_of
 
 CLEAN = Device("Litt3200", 4000, (40.0, 1600.0), hiss=0.0, hum=0.0)
 VOICE = Voice(
@@ -18,7 +17,7 @@ VOICE = Voice(
 
 def pieces(*, crackle: bool = False, wheeze: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Inhalations and exhalations (breaths, samples) of 30 breaths of 2 s."""
-    breaths = [Cycle(2.0 * n, 2.0 * n + 2.0, crackle, wheeze) for n in range(30)]
+    breaths = [Breath(2.0 * n, 2.0 * n + 2.0, crackle, wheeze) for n in range(30)]
     sound = sound_of(breaths, VOICE, CLEAN, np.random.default_rng(0))
     by_breath = sound[: 30 * 8000].reshape(30, 8000)
     return by_breath[:, :3200], by_breath[:, 3200:]
@@ -39,7 +38,7 @@ def tonality(sounds: np.ndarray) -> float:
 
 
 def test_a_recording_ends_shortly_after_its_last_breath() -> None:
-    sound = sound_of([Cycle(0.2, 2.2, False, False)], VOICE, CLEAN, np.random.default_rng(0))
+    sound = sound_of([Breath(0.2, 2.2, False, False)], VOICE, CLEAN, np.random.default_rng(0))
     assert 2.2 <= len(sound) / CLEAN.sample_rate <= 2.7
     assert np.abs(sound).max() <= 1
 
@@ -55,6 +54,6 @@ def test_wheezes_gather_the_power_of_the_exhalation_in_a_narrow_band() -> None:
 @pytest.mark.parametrize("rate", [4000, 10000, 44100])
 def test_every_rate_gives_the_same_length(rate: int) -> None:
     device = Device("any", rate, (50.0, 1500.0), hiss=0.02, hum=0.02)
-    sound = sound_of([Cycle(0.1, 2.0, True, True)], VOICE, device, np.random.default_rng(0))
+    sound = sound_of([Breath(0.1, 2.0, True, True)], VOICE, device, np.random.default_rng(0))
     assert len(sound) / rate == pytest.approx(2.3, abs=0.3)
     assert np.isfinite(sound).all()

@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from data.annotations import read_annotation, read_split
 from data.errors import DataError
 from data.folds import Folds, make_folds
+from data.icbhi import NEVER_VALIDATE
 from data.recipe_parts import FoldConfig
 from data.settings import ConfigError
+from data.task import ICBHI, TASKS
 
 
 def cohort(patients: int = 20, cycles: int = 12) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -21,11 +23,14 @@ def cohort(patients: int = 20, cycles: int = 12) -> tuple[np.ndarray, np.ndarray
     return numbers, labels, ["Meditron" if number % 2 else "AKGC417L" for number in numbers]
 
 
+OF_ICBHI = {"task": ICBHI, "never_validate": NEVER_VALIDATE}
+
+
 @given(st.integers(0, 50), st.integers(2, 5))
 @settings(max_examples=15, deadline=None)
 def test_every_patient_validates_in_exactly_one_fold(seed: int, count: int) -> None:
     numbers, labels, devices = cohort()
-    folds = make_folds(numbers, labels, devices, FoldConfig(folds=count, seed=seed))
+    folds = make_folds(numbers, labels, devices, FoldConfig(folds=count, seed=seed), **OF_ICBHI)
     seen = []
     for fold in range(count):
         train, validation = folds.split(numbers, fold)
@@ -38,17 +43,17 @@ def test_every_patient_validates_in_exactly_one_fold(seed: int, count: int) -> N
 def test_patients_in_both_official_parts_are_always_trained_on() -> None:
     numbers, labels, devices = cohort()
     numbers = np.where(numbers == 3, 156, np.where(numbers == 4, 218, numbers))
-    folds = make_folds(numbers, labels, devices, FoldConfig())
+    folds = make_folds(numbers, labels, devices, FoldConfig(), **OF_ICBHI)
     for fold in range(5):
         train, _ = folds.split(numbers, fold)
         assert {156, 218} <= set(numbers[train].tolist())
 
 
 def test_the_same_cycles_and_seed_give_the_same_folds() -> None:
-    first, again = (make_folds(*cohort(), FoldConfig(seed=4)) for _ in range(2))
+    first, again = (make_folds(*cohort(), FoldConfig(seed=4), **OF_ICBHI) for _ in range(2))
     assert first == again
     assert first.hash() == again.hash()
-    assert make_folds(*cohort(), FoldConfig(seed=5)).hash() != first.hash()
+    assert make_folds(*cohort(), FoldConfig(seed=5), **OF_ICBHI).hash() != first.hash()
 
 
 def test_the_hash_follows_who_validates_where() -> None:
@@ -59,7 +64,7 @@ def test_the_hash_follows_who_validates_where() -> None:
 
 
 def test_folds_read_back_as_they_were_saved(tmp_path: Path) -> None:
-    folds = make_folds(*cohort(), FoldConfig())
+    folds = make_folds(*cohort(), FoldConfig(), **OF_ICBHI)
     folds.save(tmp_path / "folds.json")
     assert Folds.load(tmp_path / "folds.json") == folds
     assert [path.name for path in tmp_path.iterdir()] == ["folds.json"]
@@ -74,13 +79,13 @@ def test_a_file_that_holds_no_folds_is_refused(tmp_path: Path, content: str) -> 
 
 
 def test_a_patient_without_a_fold_is_named() -> None:
-    folds = make_folds(*cohort(), FoldConfig())
+    folds = make_folds(*cohort(), FoldConfig(), **OF_ICBHI)
     with pytest.raises(DataError, match="patient 99 has no fold"):
         folds.split(np.array([1, 2, 99]), 0)
 
 
 def test_a_fold_that_is_not_there_is_refused() -> None:
-    folds = make_folds(*cohort(), FoldConfig())
+    folds = make_folds(*cohort(), FoldConfig(), **OF_ICBHI)
     with pytest.raises(ConfigError, match="fold: expected 0 to 4, got 5"):
         folds.split(cohort()[0], 5)
     with pytest.raises(ValidationError, match=r"fold must be below folds \(5\), got 5"):
@@ -88,7 +93,7 @@ def test_a_fold_that_is_not_there_is_refused() -> None:
 
 
 def test_a_fold_that_leaves_nothing_is_refused() -> None:
-    folds = make_folds(*cohort(), FoldConfig())
+    folds = make_folds(*cohort(), FoldConfig(), **OF_ICBHI)
     alone = np.array([patient for patient, fold in folds.assignment.items() if fold == 0])
     with pytest.raises(DataError, match="fold 0 leaves 0 cycles to train"):
         folds.split(alone, 0)
@@ -96,13 +101,26 @@ def test_a_fold_that_leaves_nothing_is_refused() -> None:
 
 def test_fewer_patients_than_folds_are_refused() -> None:
     with pytest.raises(DataError, match="4 patients may validate; expected at least as many as folds"):
-        make_folds(*cohort(patients=4), FoldConfig())
+        make_folds(*cohort(patients=4), FoldConfig(), **OF_ICBHI)
 
 
 def test_folds_that_cannot_be_balanced_come_with_a_warning() -> None:
     numbers, labels, devices = cohort()
     with pytest.warns(UserWarning, match="none of 100 draws gives every fold .*both cycles"):
-        make_folds(numbers, np.where(numbers == 1, 3, labels % 3), devices, FoldConfig())
+        make_folds(numbers, np.where(numbers == 1, 3, labels % 3), devices, FoldConfig(), **OF_ICBHI)
+
+
+def test_classes_are_called_as_the_task_calls_them() -> None:
+    numbers, labels, devices = cohort()
+    with pytest.warns(UserWarning, match="7 rhonchi cycles, 5 wheeze cycles, 2 fine crackle cycles"):
+        make_folds(
+            numbers,
+            np.where(numbers == 1, 5, labels % 3),
+            devices,
+            FoldConfig(),
+            task=TASKS["1-2"],
+            never_validate=frozenset(),
+        )
 
 
 def test_folds_of_the_full_training_part_are_balanced(shared: Path) -> None:
@@ -114,7 +132,7 @@ def test_folds_of_the_full_training_part_are_balanced(shared: Path) -> None:
     ]
     patients, labels = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
     devices = [row[2] for row in rows]
-    folds = make_folds(patients, labels, devices, FoldConfig())
+    folds = make_folds(patients, labels, devices, FoldConfig(), **OF_ICBHI)
     assert len(folds.assignment) == 77
     assert folds.never_validate == {156, 218}
     for fold in range(5):

@@ -1,3 +1,6 @@
+import dataclasses
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +20,8 @@ from data.errors import DataError
 from data.features import log_mel, normalise
 from data.icbhi import read_icbhi
 from data.recipe_parts import FeatureConfig
-from data.store import FeatureStore, build_store, open_store
+from data.store import FORMAT, FeatureStore, build_store, open_store
+from data.task import TASKS
 
 SMALL = FeatureConfig(sample_rate=4000, duration_s=1.0, n_mels=16)
 
@@ -108,6 +112,27 @@ def test_the_parts_are_stored_apart(data: DataSet, cache: Path) -> None:
     assert test.part == "test"
     assert set(test.patients.tolist()) == {303}
     assert len(stores(cache)) == 2
+
+
+def test_each_task_has_a_store_of_its_own_and_icbhis_keep_the_name_they_had(
+    data: DataSet, cache: Path
+) -> None:
+    first = build(data, cache)
+    settings = SMALL.model_dump(mode="json", exclude={"target_frames"})
+    named = hashlib.sha256(json.dumps([FORMAT, settings], sort_keys=True).encode()).hexdigest()[:16]
+    assert first.directory.name == f"train-{data.content_hash()[:16]}-{named}"
+    assert first.task == "icbhi"
+    other = build(dataclasses.replace(data, task=TASKS["1-2"]), cache)
+    assert other.task == "1-2"
+    assert other.directory != first.directory
+
+
+def test_a_store_of_before_there_were_tasks_is_of_icbhis(data: DataSet, cache: Path) -> None:
+    place = build(data, cache).directory
+    index = json.loads((place / "index.json").read_text())
+    del index["task"]
+    (place / "index.json").write_text(json.dumps(index))
+    assert open_store(place).task == "icbhi"
 
 
 def test_half_precision_halves_the_store_and_reads_as_float32(data: DataSet, cache: Path) -> None:

@@ -85,7 +85,7 @@ def changed(**changes: object) -> dict[str, object]:
 
 def finished_study() -> StudyFolder:
     folder = StudyFolder.at(Path("studies"), "done").create(StudyConfig.model_validate(STUDY))
-    folder.write_provenance({"study_id": "0" * 32, **provenance_of("d" * 64, "f" * 64, None)})
+    folder.write_provenance({"study_id": "0" * 32, **provenance_of("icbhi", "d" * 64, "f" * 64, None)})
     journal = Journal(folder.journal)
     for event in EVENTS:
         journal.write(event)

@@ -1,3 +1,5 @@
+import pytest
+
 from model.training.epoch_metrics import EpochMetrics, select_epoch
 from tests.model.training.tiny_run import recipe
 
@@ -14,3 +16,12 @@ def test_the_last_epoch_stands_for_a_run_unless_the_best_is_asked_for() -> None:
     assert select_epoch(history, recipe()).epoch == 3
     assert select_epoch(history, recipe(selection="best")).epoch == 2
     assert select_epoch(history[:1], recipe(selection="best")).epoch == 1
+
+
+def test_metrics_are_scored_as_their_task_is() -> None:
+    confusion = [[8, 1, 1], [0, 2, 1], [1, 1, 1]]
+    of_recordings = EpochMetrics(1, 0.0, 0.0, {}, 0.0, 0, 0.0, confusion, task="2-1")
+    assert (of_recordings.specificity, of_recordings.sensitivity) == (0.8, 0.5)
+    assert of_recordings.score == pytest.approx((0.65 + 0.8 / 1.3) / 2)
+    assert of_recordings.any_abnormal_score == pytest.approx((49 / 60 + 40 / 49) / 2)
+    assert metrics(1, confusion).score == pytest.approx(0.65)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from data.task import ICBHI
 from model.training.checkpoint import CheckpointError, load_checkpoint
 from model.training.epoch_metrics import TrainingError
 from model.training.fit import fit
@@ -13,7 +14,7 @@ from tests.model.training.tiny_run import recipe, tones, without_time
 
 
 def test_a_tiny_network_learns_what_can_be_learnt() -> None:
-    history = list(fit(recipe(epochs=6), 1, tones(48, 0), tones(16, 1)))
+    history = list(fit(recipe(epochs=6), 1, tones(48, 0), tones(16, 1), task=ICBHI))
     assert [metrics.epoch for metrics in history] == [1, 2, 3, 4, 5, 6]
     assert history[-1].train_loss < history[0].train_loss
     assert history[-1].score > 0.8
@@ -22,7 +23,8 @@ def test_a_tiny_network_learns_what_can_be_learnt() -> None:
 
 def test_the_same_seed_gives_the_same_run_and_another_does_not() -> None:
     first, again, other = (
-        without_time(list(fit(recipe(epochs=2), seed, tones(24, 0), tones(8, 1)))) for seed in (1, 1, 2)
+        without_time(list(fit(recipe(epochs=2), seed, tones(24, 0), tones(8, 1), task=ICBHI)))
+        for seed in (1, 1, 2)
     )
     assert first == again
     assert first[-1].train_loss != other[-1].train_loss
@@ -35,15 +37,15 @@ def test_an_interrupted_run_continues_bit_for_bit(tmp_path: Path, name: str, rho
         optimiser={"name": name, "learning_rate": 1e-3, "sam_rho": rho}, sampling={"name": "weighted"}
     )
     data = tones(24, 0), tones(8, 1)
-    whole = Training(settings, 1, *data)
+    whole = Training(settings, 1, *data, task=ICBHI)
     for _ in range(3):
         whole.run_epoch()
 
     path = tmp_path / "checkpoint.pt"
-    next(fit(settings, 1, *data, checkpoint=path))
-    resumed = list(fit(settings, 1, *data, checkpoint=path))
+    next(fit(settings, 1, *data, checkpoint=path, task=ICBHI))
+    resumed = list(fit(settings, 1, *data, checkpoint=path, task=ICBHI))
     assert without_time(resumed) == without_time(whole.history)
-    assert without_time(list(fit(settings, 1, *data, checkpoint=path))) == without_time(resumed)
+    assert without_time(list(fit(settings, 1, *data, checkpoint=path, task=ICBHI))) == without_time(resumed)
     weights = load_checkpoint(path)["modules"]
     for key, value in whole.modules.state_dict().items():
         assert torch.equal(weights[key], value), key
@@ -82,16 +84,16 @@ def test_a_run_with_a_spoilt_checkpoint_ends_as_if_undisturbed(
     tmp_path: Path, spoil: Callable[[Path], None], note: str
 ) -> None:
     settings, data = recipe(), (tones(16, 0), tones(8, 1))
-    whole = Training(settings, 1, *data)
+    whole = Training(settings, 1, *data, task=ICBHI)
     for _ in range(3):
         whole.run_epoch()
 
     path = tmp_path / "checkpoint.pt"
-    run = fit(settings, 1, *data, checkpoint=path)
+    run = fit(settings, 1, *data, checkpoint=path, task=ICBHI)
     assert [next(run).epoch, next(run).epoch] == [1, 2]
     spoil(path)
     with pytest.warns(UserWarning, match=note):
-        resumed = list(fit(settings, 1, *data, checkpoint=path))
+        resumed = list(fit(settings, 1, *data, checkpoint=path, task=ICBHI))
     assert without_time(resumed) == without_time(whole.history)
     saved = load_checkpoint(path)
     torch.testing.assert_close(saved["modules"], whole.modules.state_dict(), rtol=0, atol=0)
@@ -104,35 +106,35 @@ def test_a_whole_checkpoint_is_continued_without_a_word(tmp_path: Path) -> None:
     path, data = tmp_path / "checkpoint.pt", (tones(8, 0), tones(8, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        next(fit(recipe(epochs=1), 1, *data, checkpoint=path))
-        assert len(list(fit(recipe(epochs=1), 1, *data, checkpoint=path))) == 1
+        next(fit(recipe(epochs=1), 1, *data, checkpoint=path, task=ICBHI))
+        assert len(list(fit(recipe(epochs=1), 1, *data, checkpoint=path, task=ICBHI))) == 1
 
 
 def test_a_checkpoint_of_another_seed_or_recipe_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     data = tones(8, 0), tones(8, 1)
-    next(fit(recipe(), 1, *data, checkpoint=path))
+    next(fit(recipe(), 1, *data, checkpoint=path, task=ICBHI))
     with pytest.raises(CheckpointError, match=r"with seed 1; this run is recipe .* with seed 2"):
-        next(fit(recipe(), 2, *data, checkpoint=path))
+        next(fit(recipe(), 2, *data, checkpoint=path, task=ICBHI))
     with pytest.raises(CheckpointError, match="belongs to recipe"):
-        next(fit(recipe(epochs=4), 1, *data, checkpoint=path))
+        next(fit(recipe(epochs=4), 1, *data, checkpoint=path, task=ICBHI))
 
 
 def test_a_loss_that_blows_up_ends_the_run_with_its_epoch() -> None:
     settings = recipe(optimiser={"name": "sgd", "learning_rate": 1e30, "weight_blend": 0})
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch \d"):
-        list(fit(settings, 1, tones(24, 0), tones(8, 1)))
+        list(fit(settings, 1, tones(24, 0), tones(8, 1), task=ICBHI))
 
 
 def test_training_leaves_the_stored_features_alone() -> None:
     train = tones(16, 0)
     before = train.features.clone()
-    list(fit(recipe(epochs=1), 1, train, tones(8, 1)))
+    list(fit(recipe(epochs=1), 1, train, tones(8, 1), task=ICBHI))
     assert torch.equal(train.features, before)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_training_on_a_gpu_learns_too() -> None:
-    history = list(fit(recipe(epochs=6), 1, tones(48, 0), tones(16, 1), device="cuda"))
+    history = list(fit(recipe(epochs=6), 1, tones(48, 0), tones(16, 1), device="cuda", task=ICBHI))
     assert history[-1].score > 0.8

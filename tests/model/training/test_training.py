@@ -3,12 +3,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from data.batches import Examples
 from data.settings import ConfigError
-from model.training.checkpoint import load_checkpoint, save_checkpoint
+from data.task import ICBHI, TASKS
+from model.metrics import challenge_score
+from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.training.epoch_metrics import TrainingError
 from model.training.training import Training
 from tests.model.training.tiny_run import FRAMES, MELS, SMALL, recipe, tones, without_time
@@ -25,11 +28,11 @@ def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
         patch_mix={"axes": ["time", "frequency"]},
     )
     data = tones(24, 0), tones(8, 1)
-    whole = Training(settings, 1, *data)
+    whole = Training(settings, 1, *data, task=ICBHI)
     whole.run_epoch()
     whole.run_epoch()
 
-    first = Training(settings, 1, *data)
+    first = Training(settings, 1, *data, task=ICBHI)
     first.run_epoch()
     asked = iter([False] * after + [True])
     assert first.run_epoch_unless(lambda: next(asked)) is None
@@ -37,7 +40,7 @@ def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
     save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
 
     torch.manual_seed(99)
-    second = Training(settings, 1, *data)
+    second = Training(settings, 1, *data, task=ICBHI)
     second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
     assert second.history == first.history
     metrics = second.run_epoch()
@@ -49,7 +52,7 @@ def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
 
 def test_an_epoch_paused_twice_goes_on_in_the_same_process() -> None:
     data = tones(24, 0), tones(8, 1)
-    whole, paused = (Training(recipe(epochs=1), 1, *data) for _ in range(2))
+    whole, paused = (Training(recipe(epochs=1), 1, *data, task=ICBHI) for _ in range(2))
     whole.run_epoch()
     for _ in range(2):
         asked = iter([False, True])
@@ -72,7 +75,8 @@ def test_training_in_chunks_is_training_but_for_rounding(backbone: str, sam_rho:
     if backbone == "ast":
         changes["smoothing"] = {"stage": None}
     runs = [
-        Training(recipe(**changes), 1, tones(13, 0), tones(8, 1), accumulate=chunks) for chunks in (1, 3, 50)
+        Training(recipe(**changes), 1, tones(13, 0), tones(8, 1), accumulate=chunks, task=ICBHI)
+        for chunks in (1, 3, 50)
     ]
     start = {key: value.clone() for key, value in runs[0].modules.state_dict().items()}
     whole, *others = [run.run_epoch() for run in runs]
@@ -87,7 +91,7 @@ def test_training_in_chunks_is_training_but_for_rounding(backbone: str, sam_rho:
 def test_in_bf16_too_chunks_only_round_differently() -> None:
     changes: dict[str, Any] = {**PLAIN, "precision": "bf16"}
     whole, chunked = (
-        Training(recipe(**changes), 1, tones(8, 0), tones(8, 1), accumulate=chunks).run_epoch()
+        Training(recipe(**changes), 1, tones(8, 0), tones(8, 1), accumulate=chunks, task=ICBHI).run_epoch()
         for chunks in (1, 3)
     )
     assert chunked.train_loss == pytest.approx(whole.train_loss, rel=0.01)
@@ -95,10 +99,10 @@ def test_in_bf16_too_chunks_only_round_differently() -> None:
 
 def test_a_run_goes_on_with_another_number_of_chunks(tmp_path: Path) -> None:
     data = tones(16, 0), tones(8, 1)
-    whole = Training(recipe(**PLAIN), 1, *data)
+    whole = Training(recipe(**PLAIN), 1, *data, task=ICBHI)
     whole.run_epoch()
     save_checkpoint(tmp_path / "checkpoint.pt", whole.state_dict())
-    chunked = Training(recipe(**PLAIN), 1, *data, accumulate=4)
+    chunked = Training(recipe(**PLAIN), 1, *data, accumulate=4, task=ICBHI)
     chunked.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
     expected, got = whole.run_epoch(), chunked.run_epoch()
     assert (got.epoch, got.confusion) == (2, expected.confusion)
@@ -107,7 +111,9 @@ def test_a_run_goes_on_with_another_number_of_chunks(tmp_path: Path) -> None:
 
 
 def test_a_run_in_chunks_is_the_same_again_with_drop_path_too() -> None:
-    first, again = (Training(recipe(), 1, tones(16, 0), tones(8, 1), accumulate=3) for _ in range(2))
+    first, again = (
+        Training(recipe(), 1, tones(16, 0), tones(8, 1), accumulate=3, task=ICBHI) for _ in range(2)
+    )
     for run in (first, again):
         run.run_epoch()
     assert without_time(first.history) == without_time(again.history)
@@ -116,7 +122,7 @@ def test_a_run_in_chunks_is_the_same_again_with_drop_path_too() -> None:
 
 @pytest.mark.parametrize(("accumulate", "largest"), [(1, 32), (4, 8), (50, 1)])
 def test_scoring_takes_smaller_batches_too(accumulate: int, largest: int) -> None:
-    training = Training(recipe(epochs=1), 1, tones(8, 0), tones(40, 1), accumulate=accumulate)
+    training = Training(recipe(epochs=1), 1, tones(8, 0), tones(40, 1), accumulate=accumulate, task=ICBHI)
     scored: list[int] = []
     training.model.register_forward_hook(lambda _, inputs, __: scored.append(len(inputs[0])))
     training.run_epoch()
@@ -126,25 +132,25 @@ def test_scoring_takes_smaller_batches_too(accumulate: int, largest: int) -> Non
 @pytest.mark.parametrize("accumulate", [0, -2])
 def test_a_batch_has_at_least_one_chunk(accumulate: int) -> None:
     with pytest.raises(ValueError, match=rf"accumulate: .* 1 chunk or more, got {accumulate}"):
-        Training(recipe(), 1, tones(8, 0), tones(8, 1), accumulate=accumulate)
+        Training(recipe(), 1, tones(8, 0), tones(8, 1), accumulate=accumulate, task=ICBHI)
 
 
 def test_validation_without_a_normal_or_an_abnormal_cycle_is_refused() -> None:
     one_kind = Examples(torch.zeros(3, FRAMES, MELS), torch.zeros(3, dtype=torch.long))
     with pytest.raises(TrainingError, match=r"3 normal and 0 abnormal"):
-        Training(recipe(), 1, tones(8, 0), one_kind)
+        Training(recipe(), 1, tones(8, 0), one_kind, task=ICBHI)
 
 
 def test_too_few_cycles_for_a_batch_are_refused() -> None:
     with pytest.raises(TrainingError, match="7 training cycles do not fill one batch of 8"):
-        Training(recipe(), 1, tones(7, 0), tones(8, 1))
+        Training(recipe(), 1, tones(7, 0), tones(8, 1), task=ICBHI)
 
 
 def test_a_scan_engine_that_the_device_lacks_is_refused_before_training() -> None:
     settings = recipe(backbone={**SMALL["backbone"], "scan_engine": "mamba"})
     message = "backbone.scan_engine: the scan engine mamba runs on cuda, not on cpu; use auto"
     with pytest.raises(ConfigError, match=message):
-        Training(settings, 1, tones(8, 0), tones(8, 1), device="cpu")
+        Training(settings, 1, tones(8, 0), tones(8, 1), device="cpu", task=ICBHI)
 
 
 def half(examples: Examples) -> Examples:
@@ -161,6 +167,7 @@ def test_batches_read_ahead_train_the_same_to_the_bit(sampling: str) -> None:
             half(tones(21, 0)).to("cpu", ahead=ahead),
             tones(40, 1).to("cpu", ahead=ahead),
             device="cpu",
+            task=ICBHI,
         )
         for ahead in (False, True)
     )
@@ -175,7 +182,8 @@ def test_half_precision_features_train_as_their_float32_values_do() -> None:
     stored = half(tones(16, 0))
     single = Examples(stored.features.float(), stored.labels)
     first, second = (
-        Training(recipe(epochs=1), 1, train, tones(8, 1)).run_epoch() for train in (stored, single)
+        Training(recipe(epochs=1), 1, train, tones(8, 1), task=ICBHI).run_epoch()
+        for train in (stored, single)
     )
     assert without_time([first]) == without_time([second])
 
@@ -190,7 +198,9 @@ def test_nothing_reads_ahead_any_more_when_an_epoch_breaks_off(monkeypatch: pyte
         reading.append(readers())
         raise RuntimeError("the device is gone")
 
-    training = Training(recipe(), 1, tones(24, 0).to("cpu", ahead=True), tones(8, 1), device="cpu")
+    training = Training(
+        recipe(), 1, tones(24, 0).to("cpu", ahead=True), tones(8, 1), device="cpu", task=ICBHI
+    )
     monkeypatch.setattr("model.training.training.optimise_step", broken)
     with pytest.raises(RuntimeError, match="the device is gone"):
         training.run_epoch()
@@ -202,7 +212,7 @@ def test_nothing_reads_ahead_any_more_when_an_epoch_breaks_off(monkeypatch: pyte
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_however_many_steps_an_epoch_has_it_waits_for_the_gpu_as_often() -> None:
     def waits(cycles: int) -> int:
-        training = Training(recipe(epochs=2), 1, tones(cycles, 0), tones(16, 1), device="cuda")
+        training = Training(recipe(epochs=2), 1, tones(cycles, 0), tones(16, 1), device="cuda", task=ICBHI)
         training.run_epoch()
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
@@ -220,14 +230,39 @@ def test_however_many_steps_an_epoch_has_it_waits_for_the_gpu_as_often() -> None
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_too_a_paused_epoch_goes_on_in_another_process(tmp_path: Path) -> None:
     data = tones(24, 0), tones(8, 1)
-    whole = Training(recipe(epochs=1), 1, *data, device="cuda")
+    whole = Training(recipe(epochs=1), 1, *data, device="cuda", task=ICBHI)
     whole.run_epoch()
-    first = Training(recipe(epochs=1), 1, *data, device="cuda")
+    first = Training(recipe(epochs=1), 1, *data, device="cuda", task=ICBHI)
     asked = iter([False, True])
     assert first.run_epoch_unless(lambda: next(asked)) is None
     save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
     torch.cuda.manual_seed(99)
-    second = Training(recipe(epochs=1), 1, *data, device="cuda")
+    second = Training(recipe(epochs=1), 1, *data, device="cuda", task=ICBHI)
     second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
     # A GPU adds up in an order of its own.
     assert second.run_epoch().train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-3)
+
+
+def test_a_task_of_two_classes_has_two_answers() -> None:
+    train, validation = (Examples(data.features, data.labels % 2) for data in (tones(16, 0), tones(8, 1)))
+    training = Training(
+        recipe(loss={"class_weights": "inverse_frequency"}, epochs=1), 1, train, validation, task=TASKS["1-1"]
+    )
+    metrics = training.run_epoch()
+    assert metrics.task == "1-1"
+    assert np.array(metrics.confusion).shape == (2, 2)
+    assert metrics.score == challenge_score(np.array(metrics.confusion))
+
+
+def test_a_state_of_another_task_is_refused_and_one_without_is_icbhis() -> None:
+    data = tones(16, 0), tones(8, 1)
+    training = Training(recipe(), 1, *data, task=ICBHI)
+    state = training.state_dict()
+    with pytest.raises(CheckpointError, match=r"trained on task 1-2; this run is of task icbhi"):
+        training.load_state_dict({**state, "task": "1-2"})
+    training.run_epoch()
+    past = training.state_dict()
+    del past["task"], past["history"][0]["task"]
+    again = Training(recipe(), 1, *data, task=ICBHI)
+    again.load_state_dict(past)
+    assert again.history == training.history

@@ -20,6 +20,7 @@ def study(**different: Any) -> StudyConfig:
 def test_the_same_study_has_no_changes() -> None:
     assert changes(study(), study(), "one") == []
     assert changes(study(), study().resolved(), "one") == []
+    assert changes(study(), study(task="icbhi"), "one") == []
 
 
 def test_budget_seeds_pruner_and_race_may_change_and_are_told() -> None:
@@ -41,6 +42,7 @@ def test_budget_seeds_pruner_and_race_may_change_and_are_told() -> None:
             r"search.patch_mix.beta.high: 2.0 -> 3.0",
         ),
         ({"recipe": {"epochs": 6}}, r"recipe.epochs: 5 -> 6"),
+        ({"task": "1-2"}, r"task: icbhi -> 1-2"),
         (
             {"objective": ["sensitivity", "specificity"]},
             r"objective: score -> \['sensitivity', 'specificity'\]",
@@ -60,8 +62,9 @@ def test_seeds_may_only_be_added(seeds: list[int]) -> None:
 
 def test_other_recordings_are_refused_and_another_version_is_told() -> None:
     before = {"data_hash": "a", "fold_hash": "f", "weights_hash": None, "versions": {"torch": "2.11.0"}}
-    assert evidence_changes(before, {**before, "versions": {"torch": "2.11.1"}}, "one") == [
+    assert evidence_changes(before, {"task": "icbhi", **before, "versions": {"torch": "2.11.1"}}, "one") == [
         "versions.torch: 2.11.0 -> 2.11.1"
     ]
+    assert evidence_changes(before, {"task": "icbhi", **before}, "one") == []
     with pytest.raises(ConfigError, match=r"study one: .* rest on other recordings \(data_hash a, now b\)"):
         evidence_changes(before, {**before, "data_hash": "b"}, "one")

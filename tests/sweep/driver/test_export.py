@@ -21,7 +21,13 @@ RECIPE = parse(
     },
     "recipe",
 )
-PROVENANCE = {"data_hash": "0123", "fold_hash": "4567", "commit": "89ab", "versions": {"torch": "2.11.0"}}
+PROVENANCE = {
+    "task": "icbhi",
+    "data_hash": "0123",
+    "fold_hash": "4567",
+    "commit": "89ab",
+    "versions": {"torch": "2.11.0"},
+}
 
 
 def board_of(*scores: float) -> tuple[Board, Configuration]:
@@ -74,7 +80,7 @@ def test_the_export_opens_by_saying_what_it_is_and_how_to_use_it(tmp_path: Path)
     assert what == (
         "# The best configuration of the study first: 0.600 ± 0.141 ICBHI Score on held-out patients."
     )
-    assert how == "# respsweep train other.yaml --data DIR --seed 1"
+    assert how == "# respsweep train other.yaml --data DIR --task icbhi --seed 1"
 
 
 def test_an_export_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

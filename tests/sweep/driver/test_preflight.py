@@ -46,6 +46,7 @@ def test_a_new_study_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
     found = checked(folder, study())
     assert (found.past, found.changes, found.warnings) == ([], [], [])
     assert found.board.configurations == []
+    assert found.config.task == found.provenance["task"] == "icbhi"
     assert set(found.provenance) >= {"study_id", "data_hash", "fold_hash", "weights_hash", "versions"}
     assert found.search.propose() is not None
     with pytest.raises(dataclasses.FrozenInstanceError):

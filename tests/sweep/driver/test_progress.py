@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from data.task import ICBHI
 from sweep.driver.display import ConsoleDisplay
 from sweep.driver.progress import Progress
 from sweep.study.board import Board
@@ -46,7 +47,12 @@ def shown(
     budget = Budget(BudgetConfig.model_validate(limits), ContendersConfig(), gpus=0, slots=1)
     now, ticks = clock or [NOW], itertools.count(step=2)
     progress = Progress(
-        board, budget, ConsoleDisplay(console), clock=lambda: now[0], timer=lambda: float(next(ticks))
+        board,
+        budget,
+        ConsoleDisplay(console),
+        task=ICBHI,
+        clock=lambda: now[0],
+        timer=lambda: float(next(ticks)),
     )
     with progress:
         for event in [StudyStarted((1, 2), at=NOW), *events]:

@@ -7,9 +7,9 @@ from model.training.recipe import Recipe
 from sweep.driver.provenance import provenance_of, weights_hash
 
 
-def test_provenance_names_data_folds_versions_and_the_commit() -> None:
-    provenance = provenance_of("0123", "4567", None)
-    assert (provenance["data_hash"], provenance["fold_hash"]) == ("0123", "4567")
+def test_provenance_names_task_data_folds_versions_and_the_commit() -> None:
+    provenance = provenance_of("1-2", "0123", "4567", None)
+    assert (provenance["task"], provenance["data_hash"], provenance["fold_hash"]) == ("1-2", "0123", "4567")
     assert {"torch", "ray", "optuna", "mlflow"} <= set(provenance["versions"])
     head = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 from rich.console import Console
@@ -18,9 +19,9 @@ METRICS = EpochMetrics(
 )
 
 
-def shown() -> list[str]:
+def shown(metrics: EpochMetrics = METRICS) -> list[str]:
     console = Console(file=io.StringIO(), width=160)
-    console.print(confusion_table(METRICS))
+    console.print(confusion_table(metrics))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -33,6 +34,13 @@ def test_rows_are_truth_and_columns_predictions() -> None:
     assert ["crackle", "1", "3", "0", "0"] in rows
     assert ["wheeze", "0", "1", "2", "0"] in rows
     assert ["both", "0", "1", "1", "1"] in rows
+
+
+def test_another_task_has_its_own_labels_and_score() -> None:
+    metrics = dataclasses.replace(METRICS, confusion=[[8, 1, 1], [0, 2, 1], [1, 1, 1]], task="2-1")
+    lines = shown(metrics)
+    assert "poor quality" in lines[6]
+    assert lines[-1].startswith("score 63.27 %  (specificity 80.00 %, sensitivity 50.00 %")
 
 
 def test_the_rates_below_are_those_of_the_matrix() -> None:

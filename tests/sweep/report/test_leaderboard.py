@@ -1,5 +1,6 @@
 import pytest
 
+from data.task import ICBHI, TASKS
 from sweep.report.leaderboard import failures, leaderboard, written
 from sweep.study.board import Board
 from sweep.study.events import ConfigurationDropped, Event, UnitFailed, UnitPruned
@@ -8,7 +9,7 @@ from tests.sweep.histories import added, reported, trained
 
 def rows_of(board: Board, rows: int | None = None) -> list[list[str]]:
     """The cells of the table, row by row."""
-    table = leaderboard(board, rows=rows)
+    table = leaderboard(board, ICBHI, rows=rows)
     return [list(row) for row in zip(*[map(str, column.cells) for column in table.columns], strict=True)]
 
 
@@ -54,7 +55,7 @@ def test_the_pareto_front_is_marked_when_two_rates_are_sought() -> None:
         return [*added(number), *unit]
 
     board = Board((1,), [*rates(0, 0.2, 0.9), *rates(1, 0.5, 0.5), *rates(2, 0.1, 0.8)])
-    table = leaderboard(board, objectives=("sensitivity", "specificity"))
+    table = leaderboard(board, ICBHI, objectives=("sensitivity", "specificity"))
     states = dict(zip(table.columns[1].cells, table.columns[-1].cells, strict=True))
     assert states == {"0": "complete, Pareto front", "1": "complete, Pareto front", "2": "complete"}
 
@@ -68,15 +69,20 @@ def test_the_best_rows_alone_may_be_asked_for() -> None:
 
 
 def test_the_caption_counts_and_says_what_was_scored() -> None:
-    caption = str(leaderboard(BOARD).caption)
+    caption = str(leaderboard(BOARD, ICBHI).caption)
     assert "6 configurations, 1 dropped in the race over the seeds" in caption
     assert "units: 6 finished, 1 pruned, 1 failed, 1 under way" in caption
+    assert "Task icbhi; scores: held-out patients" in caption
+    assert "always answering normal scores 50 %" in caption
     assert "the test part was not read" in caption
+    caption = str(leaderboard(BOARD, TASKS["2-2"]).caption)
+    assert "Task 2-2; scores: held-out patients" in caption
+    assert "always answering normal scores 25 %" in caption
 
 
 def test_a_field_that_a_configuration_lacks_is_left_empty() -> None:
     board = Board((1,), [*added(0, stage=None), *added(1, stage=1, sigma=3.0)])
-    table = leaderboard(board)
+    table = leaderboard(board, ICBHI)
     assert [str(column.header) for column in table.columns[6:8]] == ["stage", "sigma"]
     assert [row[6:8] for row in rows_of(board)] == [["none", ""], ["1", "3"]]
 

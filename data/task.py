@@ -1,0 +1,74 @@
+"""Tasks: the labels of a data set, which of them is normal, and how answers are scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from data.settings import ConfigError
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be told apart; the label of a cycle is a position in `labels`, and `labels[0]` is normal.
+
+    `score` says how a confusion matrix becomes one number: `average`, the mean of specificity and sensitivity (the
+    ICBHI Score), or `challenge`, the mean of their arithmetic and their harmonic mean (the Score of the BioCAS Grand
+    Challenges). With `whole_recordings` every recording is one cycle from its start to its end.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    score: Literal["average", "challenge"]
+    whole_recordings: bool = False
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.labels)
+
+    @property
+    def always_normal_score(self) -> float:
+        """Score, in [0, 1], of answering normal to everything: specificity 1, sensitivity 0."""
+        return 0.5 if self.score == "average" else 0.25
+
+    @property
+    def score_name(self) -> str:
+        """The score's name for people."""
+        return "ICBHI Score" if self.score == "average" else "challenge Score"
+
+
+ICBHI = Task("icbhi", ("normal", "crackle", "wheeze", "both"), "average")
+"""The four classes of ICBHI 2017; SPRSound's events fit them too (`data.sprsound`)."""
+
+SPRSOUND = (
+    Task("1-1", ("normal", "adventitious"), "challenge"),
+    Task(
+        "1-2",
+        (
+            "normal",
+            "rhonchi",
+            "wheeze",
+            "stridor",
+            "coarse crackle",
+            "fine crackle",
+            "wheeze+crackle",
+        ),
+        "challenge",
+    ),
+    Task("2-1", ("normal", "adventitious", "poor quality"), "challenge", whole_recordings=True),
+    Task("2-2", ("normal", "CAS", "DAS", "CAS & DAS", "poor quality"), "challenge", whole_recordings=True),
+)
+"""The official tasks on SPRSound: events in two and seven classes, whole recordings in three and five.
+
+CAS and DAS are continuous and discontinuous adventitious sounds. Reference: Zhang et al., "Grand Challenge on
+Respiratory Sound Classification", IEEE BioCAS 2022.
+"""
+
+TASKS = {task.name: task for task in (ICBHI, *SPRSOUND)}
+
+
+def task_named(name: str) -> Task:
+    """Find a task by its name. Raises ConfigError, with the names there are, for any other name."""
+    if name not in TASKS:
+        raise ConfigError(f"no task is called {name!r}; expected one of {', '.join(TASKS)}")
+    return TASKS[name]
