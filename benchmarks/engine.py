@@ -3,6 +3,7 @@
     .venv/bin/python benchmarks/engine.py cost               units per second on real Ray, driver time as a study grows
     .venv/bin/python benchmarks/engine.py policies seeds     what racing saves and costs, simulated
     .venv/bin/python benchmarks/engine.py policies epochs    what the epoch pruner, and both, save and cost
+    .venv/bin/python benchmarks/engine.py policies recorded  the same on the recorded curves in benchmarks/curves
     .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or more
 
 Each exits with 1 when a bar is missed.
@@ -34,13 +35,27 @@ def cost(
 
 @app.command()
 def policies(
-    table: Annotated[Literal["seeds", "epochs"], typer.Argument(help="What stops: seeds, or epochs too.")],
+    table: Annotated[
+        Literal["seeds", "epochs", "recorded"],
+        typer.Argument(
+            help="What stops: seeds, or epochs too, in made-up worlds; or both on recorded curves."
+        ),
+    ],
+    curves: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recorded curves to play; default: all of benchmarks/curves. Repeatable."),
+    ] = None,
     repeats: Annotated[int, typer.Option(help="Simulated studies for each cell.")] = 200,
     processes: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
 ) -> None:
     """Seed runs, epochs and regret of the default rules, beside other policies."""
     import engine_policies
+    import engine_recorded
 
+    if table == "recorded":
+        raise typer.Exit(engine_recorded.main(curves or [], repeats, processes))
+    if curves:
+        raise typer.BadParameter("--curves goes with the table recorded")
     raise typer.Exit(engine_policies.main(table, repeats, processes))
 
 

@@ -32,12 +32,11 @@ from optuna.pruners import BasePruner, MedianPruner, WilcoxonPruner
 from optuna.trial import TrialState
 from racing_rules import Halving, PooledZ, Wilcoxon
 
-from sweep.config.study_config import StudyConfig
-from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
+from sweep.config.study_config import StudyConfig, with_settings
+from sweep.simulation.made_up_curves import LearningCurves, SyntheticCurves, WorldConfig
 from sweep.simulation.simulate import mean_and_error, outcome_of
-from sweep.simulation.simulated_study import simulate_study
+from sweep.simulation.simulated_study import SCORE, selected_epoch, simulate_study
 from sweep.study.racing import Rule
-from sweep.study.score_table import METRICS
 
 CONFIGURATIONS, SEEDS, EPOCHS, WORKERS = 100, (1, 2, 3, 4, 5), 20, 8
 LEAST_SAVED, MOST_LOST_RACING, MOST_LOST_PRUNER, MOST_EPOCHS = 65.0, 0.01, 0.1, 30.0
@@ -47,39 +46,50 @@ NO_PRUNER, NO_RACING = {"pruner": {"name": "none"}}, {"racing": {"name": "none"}
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of world."""
+    """A kind of world: its curves by repeat, and what is studied in it, with the default rules."""
 
     name: str
-    world: WorldConfig
-    epochs: int
+    curves: Callable[[int], LearningCurves]
+    config: StudyConfig
 
 
 @dataclass(frozen=True)
 class Played:
-    """One study under one policy: seed runs started, epochs as a share of all, regret in points."""
+    """One study under one policy: seed runs started, epochs and device time as shares of all, regret in points."""
 
     runs: float
     epochs: float
+    time: float
     regret: float
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A world as arrays: scores (configurations, seeds, epochs) and the quality of each configuration."""
+    """A world as arrays: of each configuration its scores, (configurations, seeds, epochs), the scores that stand for
+    its seeds, its quality, and the seconds of an epoch."""
 
     scores: np.ndarray
+    chosen: np.ndarray
     quality: np.ndarray
+    seconds: np.ndarray
 
-    @property
-    def last(self) -> np.ndarray:
-        return self.scores[:, :, -1]
+    def played(self, winner: int, runs: int, epochs: np.ndarray) -> Played:
+        """Measure a policy by its winner, its seed runs and the epochs that it trained of each configuration."""
+        every_epoch = self.scores.shape[1] * self.scores.shape[2]
+        return Played(
+            runs,
+            float(epochs.sum()) / self.scores.size,
+            float(epochs @ self.seconds / (every_epoch * self.seconds.sum())),
+            100 * float(self.quality.max() - self.quality[winner]),
+        )
 
-    def played(self, winner: int, runs: int, epochs: int | None = None) -> Played:
-        share = (runs * self.scores.shape[2] if epochs is None else epochs) / self.scores.size
-        return Played(runs, share, 100 * float(self.quality.max() - self.quality[winner]))
+    def raced(self, winner: int, runs: np.ndarray) -> Played:
+        """Measure a policy that trains every unit to its end, `runs` of each configuration."""
+        return self.played(winner, int(runs.sum()), runs * self.scores.shape[2])
 
 
 Policy = Callable[[Truth], Played]
+Studies = Mapping[str, Mapping[str, Any]]
 Results = dict[tuple[str, str], list[Played]]
 
 
@@ -87,33 +97,39 @@ def main(table: str, repeats: int, processes: int) -> int:
     """Print a table (`seeds` or `epochs`); returns 1 when a bar is missed. `processes`: 0 means one a core."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    studies, others = (SEED_STUDIES, SEED_POLICIES) if table == "seeds" else (EPOCH_STUDIES, EPOCH_POLICIES)
+    rows = [
+        (case, {**studies, **late_studies(EPOCHS)} if HARSH in case.name else studies, others)
+        for case in {"seeds": seed_cases, "epochs": epoch_cases}[table]()
+    ]
+    broken = list(below_bars(print_table(rows, repeats, processes)))
+    print("\n".join(broken) if broken else "all bars are met")
+    return int(bool(broken))
+
+
+def print_table(
+    rows: Sequence[tuple[Case, Studies, Mapping[str, Policy]]], repeats: int, processes: int
+) -> Results:
+    """Play and print each case under its studies, which the engine plays, and under the models of other policies."""
     began = time.monotonic()
     results: Results = {}
-    cases = {"seeds": seed_cases, "epochs": epoch_cases}[table]()
     context = multiprocessing.get_context("fork")
     print(f"| world | policy | {' | '.join(COLUMNS)} |\n|---|---|{len(COLUMNS) * '---|'}")
     with ProcessPoolExecutor(processes or os.cpu_count(), context) as pool:
-        for case in cases:
-            studies, others = (
-                (SEED_STUDIES, SEED_POLICIES) if table == "seeds" else (EPOCH_STUDIES, EPOCH_POLICIES)
-            )
-            if HARSH in case.name:
-                studies = {**studies, **LATE_STUDIES}
+        for case, studies, others in rows:
             for played in pool.map(partial(play, case, studies, others), range(repeats)):
                 for policy, result in played.items():
                     results.setdefault((case.name, policy), []).append(result)
             for policy in (*others, *studies):
                 row = " | ".join(cells(results, case.name, policy))
                 print(f"| {case.name} | {policy} | {row} |", flush=True)
-    broken = list(below_bars(results))
     print(f"\n{repeats} repeats in {(time.monotonic() - began) / 60:.1f} minutes")
-    print("\n".join(broken) if broken else "all bars are met")
-    return int(bool(broken))
+    return results
 
 
 def seed_cases() -> list[Case]:
     return [
-        Case(f"{tail}, seed sd {seed_sd}", _world(tail, seed_sd), epochs=1)
+        _case(f"{tail}, seed sd {seed_sd}", _world(tail, seed_sd), epochs=1)
         for tail in TAILS
         for seed_sd in (0.8, 1.5)
     ]
@@ -121,7 +137,7 @@ def seed_cases() -> list[Case]:
 
 def epoch_cases() -> list[Case]:
     return [
-        Case(f"{tail}, seed sd {seed_sd}, {speed}", _world(tail, seed_sd, **SPEEDS[speed]), EPOCHS)
+        _case(f"{tail}, seed sd {seed_sd}, {speed}", _world(tail, seed_sd, **SPEEDS[speed]), EPOCHS)
         for tail in TAILS
         for seed_sd in (0.8, 1.5)
         for speed in SPEEDS
@@ -129,21 +145,50 @@ def epoch_cases() -> list[Case]:
     ]
 
 
-def play(
-    case: Case, studies: Mapping[str, Mapping[str, Any]], others: Mapping[str, Policy], repeat: int
-) -> dict[str, Played]:
-    """Play one world under every policy: ours by the engine itself, the others by the models below."""
-    space = _config(case.epochs, {}).space
-    curves = SyntheticCurves(case.world, space, repeat)
-    points = space.grid_points()
-    scores = [[curves.curve(point, seed, case.epochs)[:, SCORE] for seed in SEEDS] for point in points]
-    truth = Truth(np.array(scores), np.array([curves.quality(point) for point in points]))
+def play(case: Case, studies: Studies, others: Mapping[str, Policy], repeat: int) -> dict[str, Played]:
+    """Play one world under every policy: ours by the engine itself, the others by the models below.
+
+    Recorded configurations, and their seeds, are met in an order of the repeat's own.
+    """
+    curves, config = case.curves(repeat), case.config
+    if curves.points is None:
+        points = config.space.grid_points()
+    else:
+        random = np.random.default_rng(repeat)
+        points = [curves.points[place] for place in random.permutation(len(curves.points))]
+        config = config.model_copy(update={"seeds": tuple(random.permutation(config.seeds).tolist())})
+    truth = _truth(curves, config, points)
     results = {name: policy(truth) for name, policy in others.items()}
     for name, settings in studies.items():
-        config = _config(case.epochs, settings, OTHER_RULES.get(name))
-        outcome = outcome_of(simulate_study(config, curves, WORKERS), curves)
-        results[name] = Played(outcome.units, outcome.share, 100 * outcome.regret)
+        own = with_settings(config, settings, name)
+        if name in OTHER_RULES:
+            # A race that no study file can ask for.
+            own = own.model_copy(update={"racing": OTHER_RULES[name]})
+        study = simulate_study(own, curves, WORKERS, repeat=repeat)
+        outcome = outcome_of(study, curves)
+        epochs = [sum(len(unit.curve) for unit in one.units.values()) for one in study.board.configurations]
+        seconds = [curves.seconds(one.values) for one in study.board.configurations]
+        share = float(np.dot(epochs, seconds)) / (truth.scores[0].size * float(truth.seconds.sum()))
+        results[name] = Played(outcome.units, outcome.share, share, 100 * outcome.regret)
     return results
+
+
+def _truth(curves: LearningCurves, config: StudyConfig, points: Sequence[Mapping[str, Any]]) -> Truth:
+    recipes = [config.space.recipe(point) for point in points]
+    units = [
+        [curves.curve(point, seed, recipe.epochs) for seed in config.seeds]
+        for point, recipe in zip(points, recipes, strict=True)
+    ]
+    chosen = [
+        [curve[selected_epoch(curve, recipe) - 1, SCORE] for curve in of_one]
+        for of_one, recipe in zip(units, recipes, strict=True)
+    ]
+    return Truth(
+        np.array([[curve[:, SCORE] for curve in of_one] for of_one in units]),
+        np.array(chosen),
+        np.array([curves.quality(point) for point in points]),
+        np.array([curves.seconds(point) for point in points]),
+    )
 
 
 def cells(results: Results, case: str, policy: str) -> list[str]:
@@ -152,8 +197,9 @@ def cells(results: Results, case: str, policy: str) -> list[str]:
     lost = _lost(played, full)
     return [
         f"{_runs(played):.0f}",
-        f"{_saved(played):.1f}",
+        f"{_saved(played, full):.1f}",
         f"{_epochs(played):.1f}",
+        f"{100 * float(np.mean([one.time for one in played])):.1f}",
         f"{regret[0]:.3f} ± {regret[1]:.3f}",
         f"{lost[0]:+.3f} ± {lost[1]:.3f}",
     ]
@@ -162,9 +208,10 @@ def cells(results: Results, case: str, policy: str) -> list[str]:
 def below_bars(results: Results) -> Iterator[str]:
     """Say for each bar that a policy does not reach what was found."""
     for (case, policy), played in results.items():
-        lost = _lost(played, results[case, FIVE_SEEDS])[0]
-        if policy == DEFAULT_RACING and _saved(played) < LEAST_SAVED:
-            yield f"{case}: {policy} saves {_saved(played):.1f} % of the seed runs, less than {LEAST_SAVED:g} %"
+        full = results[case, FIVE_SEEDS]
+        lost, saved = _lost(played, full)[0], _saved(played, full)
+        if policy == DEFAULT_RACING and saved < LEAST_SAVED:
+            yield f"{case}: {policy} saves {saved:.1f} % of the seed runs, less than {LEAST_SAVED:g} %"
         if policy == DEFAULT_RACING and lost > MOST_LOST_RACING:
             yield f"{case}: {policy} costs {lost:.3f} points, more than {MOST_LOST_RACING:g}"
         if policy == DEFAULT_PRUNER and lost > MOST_LOST_PRUNER and HARSH not in case:
@@ -174,12 +221,12 @@ def below_bars(results: Results) -> Iterator[str]:
 
 
 def five_seeds_each(truth: Truth) -> Played:
-    return truth.played(int(truth.last.mean(1).argmax()), truth.last.size)
+    return truth.raced(int(truth.chosen.mean(1).argmax()), np.full(len(truth.chosen), truth.chosen.shape[1]))
 
 
 def one_seed_each(truth: Truth) -> Played:
     """Play random search as it is mostly done: one seed each, and the best score wins."""
-    return truth.played(int(truth.last[:, 0].argmax()), len(truth.last))
+    return truth.raced(int(truth.chosen[:, 0].argmax()), np.ones(len(truth.chosen)))
 
 
 def optuna_alone(pruner: Callable[[], BasePruner], running_mean: bool, truth: Truth) -> Played:
@@ -191,20 +238,20 @@ def optuna_alone(pruner: Callable[[], BasePruner], running_mean: bool, truth: Tr
     study = optuna.create_study(
         direction="maximize", sampler=optuna.samplers.RandomSampler(0), pruner=pruner()
     )
-    runs = 0
-    for scores in truth.last:
+    runs = []
+    for scores in truth.chosen:
         trial, cut, done = study.ask(), False, 0
-        while done < len(SEEDS) and not cut:
+        while done < len(scores) and not cut:
             done += 1
             trial.report(float(scores[:done].mean() if running_mean else scores[done - 1]), done)
             # After the last seed there is nothing left to save.
-            cut = done < len(SEEDS) and trial.should_prune()
-        runs += done
+            cut = done < len(scores) and trial.should_prune()
+        runs.append(done)
         if cut and running_mean:
             study.tell(trial, state=TrialState.PRUNED)
         else:
             study.tell(trial, float(scores[:done].mean()))
-    return truth.played(study.best_trial.number, runs)
+    return truth.raced(study.best_trial.number, np.array(runs))
 
 
 def doubling(truth: Truth) -> Played:
@@ -212,11 +259,13 @@ def doubling(truth: Truth) -> Played:
 
     The incumbent gets one more seed before each challenge, and all in the end.
     """
-    scores, seeds = truth.last, len(SEEDS)
-    incumbent, known, runs = 0, 1, 1
+    scores, seeds = truth.chosen, truth.chosen.shape[1]
+    incumbent, known, runs = 0, 1, np.zeros(len(scores))
+    runs[0] = 1
     for challenger in range(1, len(scores)):
         if known < seeds:
-            known, runs = known + 1, runs + 1
+            known += 1
+            runs[incumbent] += 1
         done, more = 0, 1
         while done < known:
             done, more = min(done + more, known), 2 * more
@@ -224,8 +273,9 @@ def doubling(truth: Truth) -> Played:
                 break
         else:
             incumbent = challenger
-        runs += done
-    return truth.played(incumbent, runs + seeds - known)
+        runs[challenger] = done
+    runs[incumbent] += seeds - known
+    return truth.raced(incumbent, runs)
 
 
 def asha(grace: int, reduction: int, truth: Truth) -> Played:
@@ -245,17 +295,17 @@ def asha(grace: int, reduction: int, truth: Truth) -> Played:
         (epoch, trial, epoch) for epoch, trial in zip(itertools.repeat(1), itertools.islice(trials, WORKERS))
     ]
     finished = np.full((configurations, seeds), math.nan)
-    epochs = 0
+    epochs = np.zeros(configurations)
     while workers:
         now, trial, epoch = heapq.heappop(workers)
-        epochs += 1
+        epochs[trial[0]] += 1
         score = truth.scores[trial][epoch - 1]
         stops = epoch == last
         if epoch in rungs:
             stops = score < _quantile(rungs[epoch], 1 - 1 / reduction)
             bisect.insort(rungs[epoch], score)
         if epoch == last:
-            finished[trial] = score
+            finished[trial] = truth.chosen[trial]
         if not stops:
             heapq.heappush(workers, (now + 1, trial, epoch + 1))
         elif (following := next(trials, None)) is not None:
@@ -279,8 +329,8 @@ def _world(tail: str, seed_sd: float, **more: float) -> WorldConfig:
     return WorldConfig(landscape="none", seed_sd=seed_sd / 100, tail_share=TAILS[tail], **more)
 
 
-def _config(epochs: int, settings: Mapping[str, Any], rule: Rule | None = None) -> StudyConfig:
-    """A study of 100 points in which there is nothing to learn; `rule`: a race that no study file can ask for."""
+def _case(name: str, world: WorldConfig, epochs: int) -> Case:
+    """A study of 100 points in which there is nothing to learn, in a made-up world."""
     config = StudyConfig.model_validate(
         {
             "recipe": {"epochs": epochs},
@@ -288,19 +338,18 @@ def _config(epochs: int, settings: Mapping[str, Any], rule: Rule | None = None) 
             "seeds": SEEDS,
             "sampler": {"name": "grid"},
             "budget": {"configurations": CONFIGURATIONS},
-            **settings,
         }
     )
-    return config if rule is None else config.model_copy(update={"racing": rule})
+    return Case(name, partial(SyntheticCurves, world, config.space), config)
 
 
 def _runs(played: Sequence[Played]) -> float:
     return float(np.mean([one.runs for one in played]))
 
 
-def _saved(played: Sequence[Played]) -> float:
-    """Seed runs saved, in %."""
-    return 100 * (1 - _runs(played) / (CONFIGURATIONS * len(SEEDS)))
+def _saved(played: Sequence[Played], full: Sequence[Played]) -> float:
+    """Seed runs saved against training all of them, in %."""
+    return 100 * (1 - _runs(played) / _runs(full))
 
 
 def _epochs(played: Sequence[Played]) -> float:
@@ -313,8 +362,7 @@ def _lost(played: Sequence[Played], full: Sequence[Played]) -> tuple[float, floa
     return mean_and_error([one.regret - other.regret for one, other in zip(played, full, strict=True)])
 
 
-SCORE = METRICS.index("score")
-COLUMNS = ("seed runs", "% saved", "% of epochs", "regret", "against five seeds each")
+COLUMNS = ("seed runs", "% saved", "% of epochs", "% of device time", "regret", "against five seeds each")
 TAILS = {"no tail": 0.0, "bad tail": 0.2}
 HARSH = "slow ends better"
 """A world in which a warm-up of a third is known to be too short: shown, and held to no bar."""
@@ -334,12 +382,18 @@ SEED_POLICIES: dict[str, Policy] = {
     "Optuna alone, WilcoxonPruner": partial(optuna_alone, WilcoxonPruner, False),
     "SMAC's doubling": doubling,
 }
-LATE = {"name": "median", "arguments": {"n_warmup_steps": EPOCHS * 3 // 5 + 1}}
 EPOCH_STUDIES: dict[str, dict[str, Any]] = {DEFAULT_PRUNER: NO_RACING, BOTH: {}}
-LATE_STUDIES: dict[str, dict[str, Any]] = {
-    "median pruner with a warm-up of 60 %": {"pruner": LATE, **NO_RACING},
-    "both, with that warm-up": {"pruner": LATE},
-}
+
+
+def late_studies(epochs: int) -> dict[str, dict[str, Any]]:
+    """The median pruner with a warm-up of 60 % of the epochs, alone and with racing."""
+    late = {"name": "median", "arguments": {"n_warmup_steps": epochs * 3 // 5 + 1}}
+    return {
+        "median pruner with a warm-up of 60 %": {"pruner": late, **NO_RACING},
+        "both, with that warm-up": {"pruner": late},
+    }
+
+
 EPOCH_POLICIES: dict[str, Policy] = {
     FIVE_SEEDS: five_seeds_each,
     "random search, one seed each": one_seed_each,
