@@ -13,9 +13,11 @@ import torch
 import torchaudio.transforms
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from data.audio_file import opened
 from data.errors import DataError
+from data.recipe_parts import ClipPadding
 
 FADE_S = 0.0625
 """Length of every fade, in seconds; 1000 samples at 16 kHz."""
@@ -75,18 +77,22 @@ def cut_cycle(
 
 
 def pad_cycle(
-    cycle: Float[Tensor, "1 samples"], sample_rate: int, duration_s: float
+    cycle: Float[Tensor, "1 samples"], sample_rate: int, duration_s: float, padding: ClipPadding = "repeat"
 ) -> Float[Tensor, "1 clip_samples"]:
     """Bring a cycle to `duration_s` seconds: a longer one is cut; any other is repeated, cut, and faded out.
 
-    The joints between repeats are not smoothed. Raises ValueError for a cycle without samples.
+    The joints between repeats are not smoothed. With padding `zeros` a shorter cycle lies once, unfaded, in the middle
+    of zeros, of which the odd one follows it. Raises ValueError for a cycle without samples.
     """
     target = round(duration_s * sample_rate)
     length = cycle.shape[-1]
     if length == 0:
-        raise ValueError("a cycle without samples cannot be repeated")
+        raise ValueError("a cycle without samples cannot be padded")
     if length > target:
         return cycle[:, :target]
+    if padding == "zeros":
+        before = (target - length) // 2
+        return functional.pad(cycle, (before, target - length - before))
     whole, rest = divmod(target, length)
     repeated = torch.cat([*[cycle] * whole, cycle[:, :rest]], dim=1)
     return _fade_in_place(repeated, sample_rate, start=False)

@@ -1,15 +1,17 @@
-"""Log-mel spectrograms of breaths: Kaldi filter bank, normalisation, resize to what the model expects."""
+"""Log-mel spectrograms of breaths: two front ends, normalisation, resize to what the model expects."""
 
 from __future__ import annotations
 
 import functools
 import math
+import warnings
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float32
 from torch import Tensor
 from torchaudio.compliance import kaldi
+from torchaudio.functional import melscale_fbanks
 
 from data.recipe_parts import FeatureConfig, Norm
 
@@ -18,6 +20,13 @@ AUDIOSET_STD = 4.5689974
 
 
 def log_mel(wave: Float32[Tensor, "1 samples"], config: FeatureConfig) -> Float32[Tensor, "frames mels"]:
+    """Compute the log of mel power per frame, not normalised, by the front end that `config` names."""
+    return stft_db(wave, config) if config.front_end == "stft_db" else kaldi_log_mel(wave, config)
+
+
+def kaldi_log_mel(
+    wave: Float32[Tensor, "1 samples"], config: FeatureConfig
+) -> Float32[Tensor, "frames mels"]:
     """Compute the natural log of mel power per frame, floored at log(float32 epsilon) = -15.94, not normalised.
 
     Per frame: mean removed, pre-emphasis 0.97, symmetric Hann window, power spectrum of the next power of
@@ -43,11 +52,45 @@ def log_mel(wave: Float32[Tensor, "1 samples"], config: FeatureConfig) -> Float3
     return (power @ bank).clamp_(min=torch.finfo(torch.float32).eps).log_()
 
 
+def stft_db(wave: Float32[Tensor, "1 samples"], config: FeatureConfig) -> Float32[Tensor, "frames mels"]:
+    """Compute mel power per frame in dB, 10 log10, floored at 1e-10 (-100 dB), not normalised.
+
+    Power spectrum of periodic Hann windows, as long as the FFT, centred on every shift from the first sample on, with
+    both ends of the wave reflected; HTK mel scale, triangles linear in frequency without area normalisation. 8 s at
+    16 kHz in 64 ms every 32 ms are 251 frames.
+
+    Reference: Moummad & Farrugia, https://arxiv.org/abs/2210.16192, with 64 bands from 50 to 2000 Hz
+    """
+    window, bank = _periodic_window_and_htk_bank(
+        config.window_samples,
+        config.n_mels,
+        config.sample_rate,
+        config.low_hz,
+        config.high_hz or config.sample_rate / 2,
+    )
+    lines = torch.stft(
+        wave[0],
+        len(window),
+        config.shift_samples,
+        window=window,
+        center=True,
+        pad_mode="reflect",
+        return_complex=True,
+    )
+    power = lines.abs().pow_(2).T
+    return (power @ bank).clamp_(min=1e-10).log10_().mul_(10)
+
+
 def normalise(features: Float[Tensor, "frames mels"], norm: Norm) -> Float[Tensor, "frames mels"]:
     """Scale to (x - mean) / (2 std), with the spectrogram's own mean and (unbiased) std, or those of AudioSet.
 
-    A constant spectrogram (digital silence) has no spread of its own and becomes all zeros.
+    `min_max` scales to [0, 1] between the spectrogram's own extremes. A constant spectrogram (digital silence) has no
+    spread of its own and becomes all zeros.
     """
+    if norm == "min_max":
+        lowest, highest = features.aminmax()
+        spread = highest - lowest
+        return (features - lowest) / spread if spread > 0 else torch.zeros_like(features)
     if norm == "audioset":
         return (features - AUDIOSET_MEAN) / (2 * AUDIOSET_STD)
     # torch.std_mean works in float64 too, but in one pass that takes seven times as long.
@@ -82,3 +125,15 @@ def _window_and_mel_bank(
     bank, _ = kaldi.get_mel_banks(n_mels, lines, sample_rate, low_hz, high_hz, 100.0, -500.0, 1.0)
     # The line at Nyquist counts for nothing.
     return torch.hann_window(window_samples, periodic=False), F.pad(bank, (0, 1)).T
+
+
+@functools.lru_cache(maxsize=8)
+def _periodic_window_and_htk_bank(
+    window_samples: int, n_mels: int, sample_rate: int, low_hz: float, high_hz: float
+) -> tuple[Float32[Tensor, " window_samples"], Float32[Tensor, "lines mels"]]:
+    """Make the Hann window, and the mel bank over the lines of an FFT as long as the window."""
+    with warnings.catch_warnings():
+        # A narrow band may have no line under it; it stays at the floor.
+        warnings.filterwarnings("ignore", "At least one mel filterbank", UserWarning)
+        bank = melscale_fbanks(window_samples // 2 + 1, low_hz, high_hz, n_mels, sample_rate)
+    return torch.hann_window(window_samples), bank

@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from data.settings import Config
 
-Norm = Literal["per_sample", "audioset"]
+FrontEnd = Literal["kaldi", "stft_db"]
+Norm = Literal["per_sample", "audioset", "min_max"]
+ClipPadding = Literal["repeat", "zeros"]
 
 
 class FeatureConfig(Config):
@@ -16,7 +18,15 @@ class FeatureConfig(Config):
 
     sample_rate: int = Field(default=16000, ge=1000, description="Hz; every recording is resampled to it")
     duration_s: float = Field(
-        default=8.0, gt=0, le=60, description="s; shorter cycles are repeated, longer ones cut"
+        default=8.0, gt=0, le=60, description="s; shorter cycles are padded, longer ones cut"
+    )
+    padding: ClipPadding = Field(
+        default="repeat", description="a shorter cycle is repeated, or lies in the middle of zeros"
+    )
+    front_end: FrontEnd = Field(
+        default="kaldi",
+        description="kaldi: natural log of Kaldi's filter bank, in frames that fit whole; stft_db: mel power in dB, "
+        "in frames centred on every shift, both ends reflected",
     )
     n_mels: int = Field(default=128, ge=4, description="mel bins")
     frame_length_ms: float = Field(default=25.0, gt=0, description="ms; analysis window")
@@ -26,7 +36,9 @@ class FeatureConfig(Config):
         default=None, gt=0, description="Hz; upper edge of the highest mel bin; none: Nyquist"
     )
     norm: Norm = Field(
-        default="per_sample", description="statistics: each spectrogram's own, or AudioSet's fixed ones"
+        default="per_sample",
+        description="by each spectrogram's own mean and deviation, by AudioSet's (kaldi only), or min_max: each "
+        "spectrogram from 0 to 1",
     )
     target_frames: int | None = Field(
         default=1024,
@@ -55,6 +67,11 @@ class FeatureConfig(Config):
             raise ValueError(
                 f"duration_s must hold a frame of {self.frame_length_ms:g} ms, got {self.duration_s:g}"
             )
+        if self.norm == "audioset" and self.front_end != "kaldi":
+            raise ValueError(
+                f"norm audioset has the statistics of front_end kaldi; with {self.front_end}, norm must be "
+                "per_sample or min_max"
+            )
         return self
 
     @property
@@ -74,7 +91,9 @@ class FeatureConfig(Config):
 
     @property
     def frames(self) -> int:
-        """Frames of a clip: 798 for 8 s in 25 ms windows every 10 ms."""
+        """Frames of a clip of 8 s: 798 (kaldi, 25 ms every 10 ms), 251 (stft_db, 64 ms every 32 ms)."""
+        if self.front_end == "stft_db":
+            return 1 + (self.samples - self.window_samples % 2) // self.shift_samples
         return 1 + (self.samples - self.window_samples) // self.shift_samples
 
     @property

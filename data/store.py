@@ -35,6 +35,8 @@ from data.task import ICBHI, Task
 
 FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
+LATER_SETTINGS = ("padding", "front_end")
+"""Settings that came after FORMAT 1: they count only where they differ from what stores had before."""
 FLUSH_BYTES = 32 * 2**20
 """Bytes written to a store before the disk is told to keep them, while the rest is computed."""
 
@@ -136,12 +138,15 @@ def recording_features(recording: Recording, config: FeatureConfig) -> Iterator[
     rate = config.sample_rate
     wave = fade(resample(wave, native_rate, rate), rate)
     for cycle in recording.cycles:
-        clip = pad_cycle(cut_cycle(wave, rate, cycle.start_s, cycle.end_s), rate, config.duration_s)
+        cut = cut_cycle(wave, rate, cycle.start_s, cycle.end_s)
+        clip = pad_cycle(cut, rate, config.duration_s, config.padding)
         yield normalise(log_mel(clip, config), config.norm)
 
 
 def _settings(config: FeatureConfig) -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude={"target_frames"})
+    defaults = {name: FeatureConfig.model_fields[name].default for name in LATER_SETTINGS}
+    as_before = {name for name, default in defaults.items() if getattr(config, name) == default}
+    return config.model_dump(mode="json", exclude={"target_frames", *as_before})
 
 
 def _settings_hash(settings: dict[str, Any], task: Task) -> str:

@@ -144,6 +144,19 @@ def test_a_clip_holds_the_cycle_over_and_over(length: int, target: int) -> None:
     assert clip.tolist() == [[float(position % length + 1) for position in range(target)]]
 
 
-def test_a_cycle_without_samples_cannot_be_repeated() -> None:
+@pytest.mark.parametrize(
+    ("target", "clip"),
+    [
+        (8, [0, 0, 1, 2, 3, 0, 0, 0]),
+        (7, [0, 0, 1, 2, 3, 0, 0]),
+        (3, [1, 2, 3]),
+        (2, [1, 2]),
+    ],
+)
+def test_a_cycle_among_zeros_lies_in_their_middle_unfaded(target: int, clip: list[float]) -> None:
+    assert pad_cycle(torch.tensor([[1.0, 2.0, 3.0]]), 1, float(target), "zeros").tolist() == [clip]
+
+
+def test_a_cycle_without_samples_cannot_be_padded() -> None:
     with pytest.raises(ValueError, match="without samples"):
         pad_cycle(torch.zeros(1, 0), 16000, 8.0)

@@ -1,7 +1,9 @@
+import math
 from dataclasses import dataclass
 
 import pytest
 import torch
+import torchaudio
 from torch import Tensor
 from torchaudio.compliance import kaldi
 
@@ -179,6 +181,81 @@ def test_eight_seconds_are_798_frames_stretched_to_1024() -> None:
 def test_a_clip_has_as_many_frames_as_its_config_says(config: FeatureConfig) -> None:
     clip = pad_cycle(torch.rand(1, 1000), config.sample_rate, config.duration_s)
     assert log_mel(clip, config).shape == (config.frames, config.n_mels)
+
+
+CNN_TSA = FeatureConfig(
+    front_end="stft_db",
+    n_mels=64,
+    frame_length_ms=64,
+    frame_shift_ms=32,
+    low_hz=50,
+    high_hz=2000,
+    norm="min_max",
+    target_frames=None,
+)
+"""The front end of CNN-TSA."""
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        CNN_TSA,
+        FeatureConfig(front_end="stft_db", sample_rate=8000, duration_s=2.5, n_mels=40),
+        FeatureConfig(front_end="stft_db", sample_rate=11025, duration_s=1.37, n_mels=23),
+    ],
+)
+def test_decibels_are_those_of_torchaudio(config: FeatureConfig) -> None:
+    wave = torch.cat([torch.randn(1, config.samples // 2), torch.zeros(1, -(-config.samples // 2))], dim=1)
+    power = torchaudio.transforms.MelSpectrogram(
+        config.sample_rate,
+        n_fft=config.window_samples,
+        hop_length=config.shift_samples,
+        f_min=config.low_hz,
+        f_max=config.high_hz or config.sample_rate / 2,
+        n_mels=config.n_mels,
+    )(wave)
+    expected = torchaudio.transforms.AmplitudeToDB("power", top_db=None)(power)[0].T
+    torch.testing.assert_close(log_mel(wave, config), expected, rtol=1e-4, atol=1e-3)
+    assert log_mel(wave, config)[-1].tolist() == pytest.approx([-100.0] * config.n_mels)
+
+
+def test_a_tone_is_loudest_in_its_band_at_its_power() -> None:
+    time = torch.arange(CNN_TSA.samples) / CNN_TSA.sample_rate
+    spectrogram = log_mel(torch.sin(2 * torch.pi * 1000 * time)[None].float(), CNN_TSA)
+    edges = torch.linspace(*(2595 * math.log10(1 + hz / 700) for hz in (50, 2000)), steps=66)
+    centres = 700 * (10 ** (edges[1:-1] / 2595) - 1)
+    assert spectrogram[100].argmax() == (centres - 1000).abs().argmin()
+    # A line of a Hann window is a quarter of its length high, 256; this one lies in a triangle of height near 1.
+    assert spectrogram[100].max().item() == pytest.approx(20 * math.log10(256), abs=2.0)
+
+
+def test_eight_seconds_in_steps_of_32_ms_are_251_centred_frames() -> None:
+    assert CNN_TSA.input_shape == (251, 64)
+    click = torch.zeros(1, CNN_TSA.samples)
+    click[0, 100 * CNN_TSA.shift_samples] = 1
+    assert log_mel(click, CNN_TSA).sum(dim=1).argmax() == 100
+
+
+@pytest.mark.parametrize("milliseconds", [25, 64])
+@pytest.mark.parametrize("duration_s", [1.0, 1.37, 2.0])
+@pytest.mark.parametrize("sample_rate", [4000, 11000, 11025])
+def test_decibels_have_as_many_frames_as_the_config_says(
+    sample_rate: int, duration_s: float, milliseconds: int
+) -> None:
+    config = FeatureConfig(
+        front_end="stft_db",
+        sample_rate=sample_rate,
+        duration_s=duration_s,
+        frame_length_ms=milliseconds,
+        n_mels=16,
+    )
+    assert log_mel(torch.rand(1, config.samples), config).shape == (config.frames, 16)
+
+
+def test_min_max_spans_zero_to_one_and_leaves_silence_at_zero() -> None:
+    features = torch.tensor([[-100.0, -80.0], [-60.0, -20.0]])
+    assert normalise(features, "min_max").tolist() == [[0, 0.25], [0.5, 1]]
+    assert not normalise(torch.full((3, 4), -100.0), "min_max").any()
 
 
 def test_a_spectrogram_has_mean_0_and_standard_deviation_one_half() -> None:

@@ -18,6 +18,11 @@ from data.recipe_parts import FeatureConfig, FoldConfig
         ({"duration_s": 0.01}, "duration_s must hold a frame of 25 ms, got 0.01"),
         ({"frame_shift_ms": 0.01}, "frame_shift_ms 1, at 16000 Hz"),
         ({"norm": "batch"}, "per_sample"),
+        (
+            {"front_end": "stft_db", "norm": "audioset"},
+            "norm audioset has the statistics of front_end kaldi; with stft_db, norm must be per_sample or min_max",
+        ),
+        ({"padding": "reflect"}, "Input should be 'repeat' or 'zeros'"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, object], complaint: str) -> None:
