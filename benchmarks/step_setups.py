@@ -73,7 +73,12 @@ class Ours:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         torch.manual_seed(0)
-        backbone = BackboneConfig(name="dass", variant=setup.variant, drop_path_rate=setup.drop_path_rate)  # pyright: ignore[reportArgumentType]
+        backbone = BackboneConfig(
+            name="dass",
+            variant=setup.variant,  # pyright: ignore[reportArgumentType]
+            drop_path_rate=setup.drop_path_rate,
+            stem_norm="layer",
+        )
         self.model = build_backbone(backbone, SmoothingConfig(), CLASSES, (setup.frames, MELS)).to(
             setup.device
         )

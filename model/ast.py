@@ -48,6 +48,11 @@ class AST(nn.Module):
         for parameter in (self.cls_token, self.dist_token, self.pos_embed):
             nn.init.trunc_normal_(parameter, std=0.02)
 
+    @property
+    def stem_layers(self) -> nn.Module:
+        """What `stem` runs."""
+        return self.patch_embed
+
     def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
         """Compute logits of normalised log-mels."""
         return self.classify(self.forward_grid(self.stem(x)))

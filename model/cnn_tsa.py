@@ -68,6 +68,12 @@ class CNNTSA(nn.Module):
         """Width of the pooled features."""
         return self.head.in_features
 
+    @property
+    def stem_layers(self) -> nn.Module:
+        """What `stem` runs."""
+        attends = [self.attention] if self.place == "input" and self.attention is not None else []
+        return nn.ModuleList([self.bn0, *attends, self._block(1)])
+
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
         """Count the (frequency, time) cells of the first block's output.
 

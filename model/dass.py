@@ -9,8 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from data.settings import ConfigError
+from model.batch_norm import ChannelsLastBatchNorm
 from model.pointwise import Pointwise
-from model.recipe_parts import SmoothingConfig
+from model.recipe_parts import Pooling, SmoothingConfig
+from model.variants import StemNorm
 from model.vss_block import VSSBlock
 
 STEM_STRIDE = 4
@@ -21,6 +23,11 @@ class DASS(nn.Module):
 
     Height is frequency, width is time; maps inside are (batch, height, width, channels). The drop-path rate
     rises linearly over the blocks to `drop_path_rate`. Attribute names are the keys of the published weights.
+
+    The published network has `stem_norm` layer and `pooling` mean. From random weights a narrow one learns better with
+    batch: a layer norm over a few channels takes away how loud each cell is. `mean_max` adds the maximum over the last
+    map's cells to their mean, for sounds that fill a small part of a cycle.
+
     Raises ConfigError when `smoothing` names a stage that this network lacks.
 
     Reference: Bhati et al., "DASS: Distilled Audio State Space Models", https://arxiv.org/abs/2407.04082
@@ -34,6 +41,8 @@ class DASS(nn.Module):
         drop_path_rate: float = 0.0,
         smoothing: SmoothingConfig | None = None,
         scan_engine: str = "auto",
+        stem_norm: StemNorm = "layer",
+        pooling: Pooling = "mean",
     ) -> None:
         super().__init__()
         if smoothing is not None and smoothing.stage is not None and smoothing.stage >= len(depths):
@@ -41,10 +50,10 @@ class DASS(nn.Module):
                 f"smoothing.stage: this DASS has stages 0 to {len(depths) - 1}, got {smoothing.stage}"
             )
         self.patch_embed = nn.Sequential(
-            *_halving(1, dims[0] // 2),
+            *_halving(1, dims[0] // 2, stem_norm),
             _channels_first(),
             nn.GELU(),
-            *_halving(dims[0] // 2, dims[0]),
+            *_halving(dims[0] // 2, dims[0], stem_norm),
         )
         rates = [drop_path_rate * i / max(1, sum(depths) - 1) for i in range(sum(depths))]
         self.layers = nn.ModuleList()
@@ -57,12 +66,18 @@ class DASS(nn.Module):
             self.layers.append(Stage(blocks, dim, None if is_last else dims[stage + 1]))
         self.classifier = Classifier(dims[-1], num_classes)
         self.depths = tuple(depths)
+        self.pooling: Pooling = pooling
         self.apply(_draw_linear_weights)
 
     @property
     def feature_dim(self) -> int:
         """Width of the pooled features."""
         return self.classifier.head.in_features
+
+    @property
+    def stem_layers(self) -> nn.Module:
+        """What `stem` runs."""
+        return self.patch_embed
 
     @property
     def num_stages(self) -> int:
@@ -95,7 +110,8 @@ class DASS(nn.Module):
         x = grid.permute(0, 2, 3, 1)
         for stage in self.layers:
             x = stage(x)
-        return self.classifier.norm(x).mean((1, 2))
+        x = self.classifier.norm(x)
+        return x.mean((1, 2)) if self.pooling == "mean" else x.mean((1, 2)) + x.amax((1, 2))
 
     def classify(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         """Compute logits of pooled features."""
@@ -127,12 +143,12 @@ class Classifier(nn.Module):
         self.head = nn.Linear(dim, num_classes)
 
 
-def _halving(channels: int, outputs: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+def _halving(channels: int, outputs: int, norm: StemNorm = "layer") -> tuple[nn.Module, nn.Module, nn.Module]:
     """Layers from (batch, channels, height, width) to normalised (batch, height / 2, width / 2, outputs), rounded up."""
     return (
         nn.Conv2d(channels, outputs, 3, stride=2, padding=1),
         Rearrange("b c h w -> b h w c"),
-        nn.LayerNorm(outputs),
+        nn.LayerNorm(outputs) if norm == "layer" else ChannelsLastBatchNorm(outputs),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -187,8 +187,19 @@ def _mismatch(
     if any(shape.startswith("bn0.") for shape in misshaped):
         whose += ", whose first norm fits one number of mel bands (features.n_mels)"
     return PretrainedError(
-        f"{path}: {whose}; {'; '.join(parts)}",
+        f"{path}: {whose}; {'; '.join(parts)}{_other_stem(missing, unexpected)}",
         missing,
         unexpected,
         misshaped,
     )
+
+
+def _other_stem(missing: Sequence[str], unexpected: Sequence[str]) -> str:
+    """What to change when stems differ in their norm: only batch norms keep running statistics."""
+    for keys, had, wanted in ((missing, "layer", "batch"), (unexpected, "batch", "layer")):
+        if any(key.startswith("patch_embed.") and key.endswith(".running_mean") for key in keys):
+            return (
+                f"; the stem of the file has {had} norms, that of the recipe {wanted} norms: "
+                f"set backbone.stem_norm to {had}"
+            )
+    return ""

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from data.settings import Config, ConfigError
 from model.scan_engines import Engine
-from model.variants import AST_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS
+from model.variants import AST_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS, StemNorm
 
 Attention = Literal["none", "input", "block1", "block2", "block3", "block4", "post"]
 Hook = Literal["scan_input", "scan_output", "op_output", "block_output"]
@@ -17,11 +17,14 @@ Axis = Literal["time", "frequency", "cells"]
 Form = Literal["reference", "paper", "paper_inverse"]
 Negatives = Literal["all", "different_label"]
 Reduction = Literal["mean", "sum"]
+Pooling = Literal["mean", "mean_max"]
 
 VARIANTS = {"dass": tuple(DASS_VARIANTS), "ast": tuple(AST_VARIANTS), "cnn_tsa": tuple(CNN_TSA_VARIANTS)}
 ONLY = {
     "drop_path_rate": ("dass", "has no drop path"),
     "scan_engine": ("dass", "scans nothing"),
+    "stem_norm": ("dass", "has no choice of norm in its stem"),
+    "pooling": ("dass", "pools in a way of its own"),
     "attention": ("cnn_tsa", "has no place for it to choose"),
     "dropout": ("cnn_tsa", "has none"),
 }
@@ -41,6 +44,15 @@ class BackboneConfig(Config):
         ge=0,
         lt=1,
         description="of the last block, rising linearly; null: the variant's own (dass)",
+    )
+    stem_norm: StemNorm | None = Field(
+        default=None,
+        description="dass: what normalises the maps of the stem: layer (each cell over its channels, as in published "
+        "weights) or batch (each channel over the batch); null: the variant's own, batch for tiny and layer for others",
+    )
+    pooling: Pooling = Field(
+        default="mean",
+        description="dass: of the last map, over its cells; mean_max: the sum of mean and maximum",
     )
     pretrained: str | None = Field(
         default=None, description="checkpoint file, or hub id author/name; null: random initial weights"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from data.settings import ConfigError
 from model.ast import AST
@@ -31,6 +32,15 @@ class Backbone(Protocol):
         """Width of the pooled features."""
         ...
 
+    @property
+    def stem_layers(self) -> nn.Module:
+        """What `stem` runs: if it holds batch norm, a batch goes through the stem as a whole."""
+        ...
+
+    def modules(self) -> Iterator[nn.Module]:
+        """All modules, as of any `nn.Module`."""
+        ...
+
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
         """Count the (frequency, time) cells of the grid on which mixes are drawn."""
         ...
@@ -40,7 +50,10 @@ class Backbone(Protocol):
         ...
 
     def forward_grid(self, grid: Tensor) -> Tensor:
-        """Compute pooled features (batch, feature_dim) of a grid."""
+        """Compute pooled features (batch, feature_dim) of a grid.
+
+        Without batch norm after the stem no sample's features depend on another sample. With it they do, in training.
+        """
         ...
 
     def classify(self, features: Tensor) -> Tensor:
@@ -87,4 +100,6 @@ def _build(
         drop_path_rate=drop_path_rate,
         smoothing=None if smoothing.stage is None else smoothing,
         scan_engine=config.scan_engine,
+        stem_norm=config.stem_norm or variant.stem_norm,
+        pooling=config.pooling,
     )

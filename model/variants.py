@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+StemNorm = Literal["layer", "batch"]
 
 
 class DASSSize(NamedTuple):
-    """Size of a DASS: blocks and channels of each stage, and the drop-path rate it was published with."""
+    """Size of a DASS: blocks and channels of each stage, drop-path rate and stem norm unless a recipe says otherwise.
+
+    Published weights need layer norms in the stem. Nobody publishes any for tiny, which learns faster with batch norms.
+    """
 
     depths: tuple[int, ...]
     dims: tuple[int, ...]
     drop_path_rate: float
+    stem_norm: StemNorm
 
 
 DASS_VARIANTS = {
-    "tiny": DASSSize((1, 1, 2, 1), (16, 32, 64, 128), 0.0),
-    "small": DASSSize((2, 2, 8, 2), (96, 192, 384, 768), 0.2),
-    "medium": DASSSize((2, 2, 20, 2), (96, 192, 384, 768), 0.3),
+    "tiny": DASSSize((1, 1, 2, 1), (16, 32, 64, 128), 0.0, "batch"),
+    "small": DASSSize((2, 2, 8, 2), (96, 192, 384, 768), 0.2, "layer"),
+    "medium": DASSSize((2, 2, 20, 2), (96, 192, 384, 768), 0.3, "layer"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,10 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from model.batch_norm import holds_batch_norm, keeping_running_statistics
 from model.patch_mix import Mix, contrastive_losses
 from model.projector import Projector
 from model.recipe_parts import Axis, PatchMixConfig
 from model.registry import Backbone
+from model.training.epoch_metrics import TrainingError
 
 
 @dataclass(frozen=True)
@@ -44,21 +47,28 @@ def objective(
     Mixed samples enter only the contrastive terms; `total` is the cross-entropy plus the weighted contrasts
     (Lung-SRAD, section 3.5.2, Eq. 8 to 10; which side is projected and detached is `patch_mix.form`).
     `projector` may be None only when there are no mixes. The stem is computed once for all copies, which go through the
-    rest of the backbone together; the paper's forms detach the mixed copies, which then need no graph.
+    rest of the backbone together; the paper's forms detach the mixed copies, which then need no graph. Where the rest
+    holds batch norm, each copy goes through it alone, normalised by its own statistics; the running statistics are
+    those of the clean batch.
 
     With `accumulate` the backbone sees the batch in that many chunks, and again in the backward pass, so that it
-    holds the activations of one chunk at a time. The losses are still those of the whole batch.
+    holds the activations of one chunk at a time; a stem with batch norm sees the batch whole, and once. The losses are
+    still those of the whole batch. Raises TrainingError for batch norm after the stem (`check_accumulates`).
     """
     if mixes and projector is None:
         raise ValueError("the contrast with mixed passes needs a projector")
+    check_accumulates(model, accumulate)
     run = partial(_in_chunks, chunks=accumulate)
-    grid = run(model.stem, inputs)
-    if patch_mix.form == "reference":
+    grid = model.stem(inputs) if holds_batch_norm(model.stem_layers) else run(model.stem, inputs)
+    if patch_mix.form == "reference" and not _normalises_batches_after_stem(model):
         grids = torch.cat([grid, *(mix(grid) for mix in mixes)])
         clean, *mixed = run(model.forward_grid, grids, copies=1 + len(mixes)).split(len(inputs))
     else:
         clean = run(model.forward_grid, grid)
-        with torch.no_grad():
+        with (
+            nullcontext() if patch_mix.form == "reference" else torch.no_grad(),
+            keeping_running_statistics(model),
+        ):
             mixed = [run(model.forward_grid, mix(grid)) for mix in mixes]
     cross_entropy = F.cross_entropy(
         _at_least_fp32(model.classify(clean)), labels, weight=class_weights, label_smoothing=label_smoothing
@@ -73,6 +83,19 @@ def objective(
     for axis, loss in contrast.items():
         total = total + patch_mix.weight(axis) * loss
     return Losses(total, cross_entropy, contrast)
+
+
+def check_accumulates(model: Backbone, accumulate: int) -> None:
+    """Raise TrainingError when `model` cannot be trained on a batch in `accumulate` chunks."""
+    if accumulate > 1 and _normalises_batches_after_stem(model):
+        raise TrainingError(
+            f"a batch cannot be trained in {accumulate} chunks: {type(model).__name__} has batch norm after its stem, "
+            "which needs the whole batch; where the memory does not hold it, take a smaller batch_size"
+        )
+
+
+def _normalises_batches_after_stem(model: Backbone) -> bool:
+    return holds_batch_norm(model, outside=model.stem_layers)
 
 
 def _in_chunks(function: Callable[[Tensor], Tensor], rows: Tensor, chunks: int, copies: int = 1) -> Tensor:

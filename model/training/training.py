@@ -29,7 +29,7 @@ from model.training.epoch_metrics import EpochMetrics, TrainingError
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
 from model.training.recipe import Recipe
 from model.training.seeds import derive_seed, generator
-from model.training.step import Losses, objective
+from model.training.step import Losses, check_accumulates, objective
 
 
 class Training:
@@ -42,12 +42,12 @@ class Training:
 
     `accumulate` chunks of a batch go through the backbone one by one, for a device that cannot hold a whole batch.
     The gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
-    one value can be continued with another. A state belongs to this run if it has the run's task and `identity`, by
-    default the digest of `recipe`: give it where the recipe names a file of weights, which may lie elsewhere another
-    day.
+    one value can be continued with another. Batch norm after the stem allows one chunk only. A state belongs to this
+    run if it has the run's task and `identity`, by default the digest of `recipe`: give it where the recipe names a
+    file of weights, which may lie elsewhere another day.
 
-    Raises TrainingError when the data cannot be trained on or scored, and ConfigError when the recipe's scan engine
-    does not work on `device` (None: CUDA if there is any).
+    Raises TrainingError when the data cannot be trained on or scored, or the network not in chunks, and ConfigError
+    when the recipe's scan engine does not work on `device` (None: CUDA if there is any).
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Training:
         input_shape = recipe.features.input_shape
         backbone = build_backbone(recipe.backbone, recipe.smoothing, task.num_classes, input_shape)
         self.model = backbone.to(self.device)
+        check_accumulates(self.model, accumulate)
         self.grid = self.model.grid(*input_shape)
         self.projector = Projector(self.model.feature_dim).to(self.device) if recipe.patch_mix.axes else None
         self.modules = nn.ModuleDict({"model": self.model})

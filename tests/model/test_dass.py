@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data.settings import ConfigError
+from model.batch_norm import ChannelsLastBatchNorm
 from model.dass import DASS
 from model.pointwise import Pointwise
 from model.recipe_parts import Hook, SmoothingConfig
@@ -32,7 +33,7 @@ def build(variant: str, num_classes: int = 4, **settings: Any) -> DASS:
 
 
 def tiny(**settings: Any) -> DASS:
-    model = build("tiny", **settings)
+    model = build("tiny", stem_norm="layer", **settings)
     model.load_state_dict(Golden("dass/tiny_state_dict", "dass/tiny_state_dict_layer3"))
     return model.eval()
 
@@ -109,7 +110,7 @@ def test_the_gradient_of_every_parameter_is_the_published_one(io: Golden, engine
 
 def test_the_tiny_network_has_the_published_keys_and_size() -> None:
     meta = facts("dass/tiny_meta")
-    model = build("tiny")
+    model = build("tiny", stem_norm="layer")
     assert [[key, list(value.shape)] for key, value in model.state_dict().items()] == meta["keys"]
     assert sum(weight.numel() for weight in model.parameters()) == meta["num_params"]
     assert (list(DASS_VARIANTS["tiny"].dims), list(DASS_VARIANTS["tiny"].depths)) == (
@@ -220,6 +221,43 @@ def test_a_batch_of_one_keeps_its_axis() -> None:
     assert build("tiny")(torch.randn(1, 64, 32)).shape == (1, 4)
 
 
+def stem_norms(model: DASS) -> list[nn.Module]:
+    return [layer for layer in model.patch_embed if isinstance(layer, nn.LayerNorm | nn.BatchNorm2d)]
+
+
+def test_a_batch_norm_takes_the_place_of_each_layer_norm_of_the_stem_under_the_same_keys() -> None:
+    layer, batch = build("tiny"), build("tiny", stem_norm="batch")
+    assert [type(norm) for norm in stem_norms(layer)] == [nn.LayerNorm] * 2
+    assert [type(norm) for norm in stem_norms(batch)] == [ChannelsLastBatchNorm] * 2
+    added = [key for key in batch.state_dict() if key not in layer.state_dict()]
+    assert layer.state_dict().keys() < batch.state_dict().keys()
+    assert all(key.startswith(("patch_embed.2.", "patch_embed.7.")) for key in added)
+
+
+def test_a_stem_of_batch_norms_tells_a_loud_cycle_from_a_quiet_one() -> None:
+    x = torch.randn(2, 32, 32)
+    x[1] = x[0] * 4
+    layer, batch = (build("tiny", stem_norm=norm) for norm in ("layer", "batch"))
+    first_maps = {
+        name: model.patch_embed[:3](x.transpose(1, 2)[:, None]).square().mean((1, 2, 3))
+        for name, model in (("layer", layer), ("batch", batch))
+    }
+    assert first_maps["layer"][1] < 1.2 * first_maps["layer"][0]
+    assert first_maps["batch"][1] > 3 * first_maps["batch"][0]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "mean_max"])
+def test_pooled_features_are_the_mean_of_the_last_map_or_its_sum_with_the_maximum(pooling: Any) -> None:
+    model = tiny(pooling=pooling)
+    last: list[Tensor] = []
+    model.classifier.norm.register_forward_hook(lambda *called: last.append(called[-1]))
+    features = model.forward_grid(model.stem(torch.randn(2, 64, 64)))
+    cells = last[0].flatten(1, 2)
+    assert cells.shape[1] == 4
+    expected = cells.mean(1) if pooling == "mean" else cells.mean(1) + cells.max(1).values
+    torch.testing.assert_close(features, expected)
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 64), (1, 64, 3), (1, 0, 64)])
 def test_an_input_smaller_than_a_cell_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="DASS needs at least 4 frames and mel bins, got"):
@@ -276,8 +314,9 @@ def test_the_same_seed_gives_the_same_network() -> None:
     assert all(torch.equal(value, first[key]) for key, value in build("tiny").state_dict().items())
 
 
-def test_autocast_trains() -> None:
-    model, x = build("tiny"), torch.randn(2, 64, 32)
+@pytest.mark.parametrize("stem_norm", ["layer", "batch"])
+def test_autocast_trains(stem_norm: Any) -> None:
+    model, x = build("tiny", stem_norm=stem_norm), torch.randn(2, 64, 32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(x)
     torch.testing.assert_close(logits.float(), model(x), rtol=0.1, atol=0.05)
@@ -288,8 +327,9 @@ def test_autocast_trains() -> None:
         assert weight.grad.dtype == torch.float32
 
 
-def test_maps_stay_channels_last_so_that_nothing_is_copied() -> None:
-    model = build("tiny")
+@pytest.mark.parametrize("stem_norm", ["layer", "batch"])
+def test_maps_stay_channels_last_so_that_nothing_is_copied(stem_norm: Any) -> None:
+    model = build("tiny", stem_norm=stem_norm)
     copied: list[str] = []
 
     def check(name: str) -> Any:
@@ -300,7 +340,7 @@ def test_maps_stay_channels_last_so_that_nothing_is_copied() -> None:
         return hook
 
     for name, module in model.named_modules():
-        if isinstance(module, nn.LayerNorm | Pointwise | VSSBlock):
+        if isinstance(module, nn.LayerNorm | ChannelsLastBatchNorm | Pointwise | VSSBlock):
             module.register_forward_hook(check(name))
     model(torch.randn(2, 249, 64))
     assert not copied

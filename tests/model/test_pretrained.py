@@ -24,6 +24,7 @@ from model.projector import Projector
 from model.recipe_parts import BackboneConfig, SmoothingConfig
 from model.registry import build_backbone
 from model.training.checkpoint import save_checkpoint
+from model.variants import DASS_VARIANTS
 from model.weights_file import PretrainedError
 from tests.goldens import Golden, facts
 
@@ -33,7 +34,7 @@ HEAD = ["classifier.head.weight", "classifier.head.bias"]
 
 def dass(variant: Any, num_classes: int) -> DASS:
     built = build_backbone(
-        BackboneConfig(variant=variant), SmoothingConfig(stage=None), num_classes, (64, 64)
+        BackboneConfig(variant=variant, stem_norm="layer"), SmoothingConfig(stage=None), num_classes, (64, 64)
     )
     assert isinstance(built, DASS)
     return built
@@ -167,6 +168,28 @@ def test_a_partial_backbone_is_refused_key_by_key_and_changes_nothing(tiny: Weig
     assert caught.value.unexpected == ("layers.9.blocks.0.op.Ds",)
     assert caught.value.misshaped == ("patch_embed.7.bias (5,), not (16,)",)
     assert differing(model, before) == []
+
+
+@pytest.mark.parametrize(("of_file", "of_recipe"), [("layer", "batch"), ("batch", "layer")])
+def test_weights_of_a_stem_with_another_norm_are_refused_with_what_to_set(
+    of_file: Any, of_recipe: Any, tmp_path: Path
+) -> None:
+    size = DASS_VARIANTS["tiny"]
+    kept = DASS(size.depths, size.dims, stem_norm=of_file)
+    torch.save(kept.state_dict(), tmp_path / "dass.pth")
+    said = f"the stem of the file has {of_file} norms, .* set backbone.stem_norm to {of_file}$"
+    with pytest.raises(PretrainedError, match=said):
+        load_pretrained(DASS(size.depths, size.dims, stem_norm=of_recipe), str(tmp_path / "dass.pth"))
+
+
+def test_weights_of_a_stem_with_batch_norms_bring_their_running_statistics(tmp_path: Path) -> None:
+    size = DASS_VARIANTS["tiny"]
+    kept, model = (DASS(size.depths, size.dims, stem_norm="batch") for _ in range(2))
+    kept(torch.randn(3, 32, 32))
+    torch.save(kept.state_dict(), tmp_path / "dass.pth")
+    load_pretrained(model, str(tmp_path / "dass.pth"), head=True)
+    assert differing(model, kept.state_dict()) == []
+    assert model.state_dict()["patch_embed.2.num_batches_tracked"] == 1
 
 
 def test_another_size_is_refused_in_one_line(tiny: Weights, tmp_path: Path) -> None:

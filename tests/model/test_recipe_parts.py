@@ -35,6 +35,14 @@ from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, 
             {"name": "cnn_tsa", "variant": "three_blocks", "attention": "block4"},
             "attention: cnn_tsa three_blocks has block1 to block3, got block4",
         ),
+        (
+            {"name": "ast", "variant": "base", "stem_norm": "layer"},
+            "ast has no choice of norm in its stem, so stem_norm must be null, got layer",
+        ),
+        (
+            {"name": "cnn_tsa", "variant": "tiny", "pooling": "mean_max"},
+            "cnn_tsa pools in a way of its own, so pooling must be mean, got mean_max",
+        ),
         ({"varient": "tiny"}, "varient: no such field; did you mean variant?"),
     ],
 )

@@ -5,6 +5,7 @@ import torch
 
 from data.settings import ConfigError
 from model.ast import AST
+from model.batch_norm import holds_batch_norm
 from model.cnn_tsa import CNNTSA
 from model.dass import DASS
 from model.recipe_parts import BackboneConfig, SmoothingConfig
@@ -32,6 +33,35 @@ def test_each_backbone_gives_logits_features_and_a_grid_to_mix_on(name: Any, kin
 def test_the_default_is_the_papers_dass_medium() -> None:
     backbone = build_backbone(BackboneConfig(), PLAIN, 4, (1024, 128))
     assert sum(parameter.numel() for parameter in backbone.parameters()) == 48_246_052
+
+
+@pytest.mark.parametrize(
+    ("variant", "named", "built"),
+    [
+        ("tiny", None, "batch"),
+        ("small", None, "layer"),
+        ("medium", None, "layer"),
+        ("tiny", "layer", "layer"),
+        ("small", "batch", "batch"),
+    ],
+)
+def test_the_stem_has_the_norm_of_the_recipe_or_else_of_the_variant(
+    variant: Any, named: Any, built: str
+) -> None:
+    with torch.device("meta"):
+        backbone = build_backbone(BackboneConfig(variant=variant, stem_norm=named), PLAIN, 4, (64, 32))
+    assert holds_batch_norm(backbone.stem_layers) == (built == "batch")
+    assert not holds_batch_norm(backbone, outside=backbone.stem_layers)
+
+
+def test_a_backbone_pools_as_its_recipe_says() -> None:
+    plain, mean_max = (
+        build_backbone(BackboneConfig(variant="tiny", pooling=pooling), PLAIN, 4, (64, 32))
+        for pooling in ("mean", "mean_max")
+    )
+    assert isinstance(plain, DASS)
+    assert isinstance(mean_max, DASS)
+    assert (plain.pooling, mean_max.pooling) == ("mean", "mean_max")
 
 
 def test_a_stage_that_the_backbone_lacks_is_refused() -> None:

@@ -1,3 +1,4 @@
+import copy
 import weakref
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -5,6 +6,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -13,10 +15,11 @@ from model.dass import DASS
 from model.patch_mix import Mix, draw_mix, segment
 from model.projector import Projector
 from model.recipe_parts import Axis, BackboneConfig, PatchMixConfig, SmoothingConfig
-from model.registry import build_backbone
+from model.registry import Backbone, build_backbone
+from model.training.epoch_metrics import TrainingError
 from model.training.seeds import generator
 from model.training.step import Losses, objective
-from model.variants import DASS_VARIANTS
+from model.variants import DASS_VARIANTS, StemNorm
 from tests.goldens import Golden, facts
 
 FORMS = {"paper": ("paper", "sum"), "reference_code": ("reference", "mean")}
@@ -112,16 +115,18 @@ LABELS = torch.tensor([0, 1, 0, 2, 3, 0, 1])
 ALL_AXES: tuple[Axis, ...] = ("time", "frequency", "cells")
 
 
-def build(name: Literal["dass", "ast"], drop_path_rate: float | None = None) -> DASS | AST:
+def build(
+    name: Literal["dass", "ast"], drop_path_rate: float | None = None, stem_norm: StemNorm | None = None
+) -> DASS | AST:
     torch.manual_seed(1)
-    config = BackboneConfig(name=name, variant="tiny", drop_path_rate=drop_path_rate)
+    config = BackboneConfig(name=name, variant="tiny", drop_path_rate=drop_path_rate, stem_norm=stem_norm)
     smoothing = SmoothingConfig(stage=1 if name == "dass" else None)
     model = build_backbone(config, smoothing, 4, SHAPE).double().train()
     assert isinstance(model, (DASS, AST))
     return model
 
 
-def half_mixed(model: DASS | AST, axes: Sequence[Axis], batch: int) -> list[Mix]:
+def half_mixed(model: Backbone, axes: Sequence[Axis], batch: int) -> list[Mix]:
     """Mixes that take about half of the cells from a partner, who is sample 0 itself for sample 0 of the first."""
     height, width = grid = model.grid(*SHAPE)
     mixes = []
@@ -143,6 +148,9 @@ def train_once(
     projector = Projector(model.feature_dim).double().train()
     modules = nn.ModuleDict({"model": model, "projector": projector})
     modules.zero_grad()
+    for norm in modules.modules():
+        if isinstance(norm, _BatchNorm):
+            norm.reset_running_stats()
     losses = objective(
         model,
         projector,
@@ -169,12 +177,12 @@ def assert_the_same(got: tuple[Losses, dict[str, Tensor]], wanted: tuple[Losses,
     torch.testing.assert_close(got[1], wanted[1], rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["dass", "ast"])
+@pytest.mark.parametrize(("name", "stem_norm"), [("dass", "layer"), ("dass", "batch"), ("ast", None)])
 @pytest.mark.parametrize("axes", [(), ("time",), ("frequency",), ("cells",), ALL_AXES])
-def test_in_chunks_a_batch_has_the_same_losses_and_gradients(
-    name: Literal["dass", "ast"], axes: tuple[Axis, ...]
+def test_in_chunks_a_batch_has_the_same_losses_gradients_and_batch_statistics(
+    name: Literal["dass", "ast"], stem_norm: StemNorm | None, axes: tuple[Axis, ...]
 ) -> None:
-    model = build(name, drop_path_rate=0.0 if name == "dass" else None)
+    model = build(name, 0.0 if name == "dass" else None, stem_norm)
     whole = train_once(model, axes, 7, 1)
     assert any(gradient.abs().max() > 1e-3 for gradient in whole[1].values())
     for chunks in (2, 3, 100):
@@ -254,7 +262,7 @@ def test_mixed_passes_that_are_detached_keep_no_graph(form: Any) -> None:
 
 @pytest.mark.parametrize("name", ["dass", "ast"])
 def test_of_the_24_rows_of_three_passes_one_chunk_is_held_at_a_time(name: Literal["dass", "ast"]) -> None:
-    model = build(name)
+    model = build(name, stem_norm="layer" if name == "dass" else None)
     inputs, labels = torch.randn(8, 96, 64, dtype=torch.float64), torch.arange(8) % 4
     drawn = generator(1, "mix")
     mixes = [draw_mix(axis, model.grid(96, 64), 8, 1.0, drawn) for axis in ("time", "frequency")]
@@ -276,3 +284,83 @@ def test_of_the_24_rows_of_three_passes_one_chunk_is_held_at_a_time(name: Litera
     whole = activations(1)
     assert activations(2) < 0.3 * whole  # 4 rows: 0.17, and the stems of their partners
     assert activations(4) < 0.2 * whole  # 2 rows: 0.08, likewise
+
+
+class NormalisesBatches(nn.Module):
+    """A backbone with batch norm in its stem and after it."""
+
+    feature_dim = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem_layers = nn.Sequential(nn.Conv2d(1, 2, 4, stride=4), nn.BatchNorm2d(2))
+        self.body = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU())
+        self.head = nn.Linear(3, 4)
+
+    def grid(self, frames: int, mels: int) -> tuple[int, int]:
+        return mels // 4, frames // 4
+
+    def stem(self, x: Tensor) -> Tensor:
+        return self.stem_layers(x.transpose(1, 2)[:, None])
+
+    def forward_grid(self, grid: Tensor) -> Tensor:
+        return self.body(grid).mean((2, 3))
+
+    def classify(self, features: Tensor) -> Tensor:
+        return self.head(features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.forward_grid(self.stem(x)))
+
+
+@pytest.fixture
+def normalises_batches() -> NormalisesBatches:
+    torch.manual_seed(4)
+    return NormalisesBatches().double().train()
+
+
+@pytest.mark.parametrize("form", ["reference", "paper", "paper_inverse"])
+def test_with_batch_norm_after_the_stem_the_clean_pass_alone_makes_the_running_statistics(
+    form: str, normalises_batches: NormalisesBatches
+) -> None:
+    plain = copy.deepcopy(normalises_batches)
+    inputs = torch.randn(5, *SHAPE, dtype=torch.float64)
+    losses = objective(plain, None, inputs, LABELS[:5], [], PatchMixConfig(axes=()))
+    projector = Projector(3).double()
+    mixes = half_mixed(normalises_batches, ALL_AXES, 5)
+    config = PatchMixConfig(axes=ALL_AXES, form=form)  # pyright: ignore[reportArgumentType]
+    mixed = objective(normalises_batches, projector, inputs, LABELS[:5], mixes, config)
+    torch.testing.assert_close(mixed.cross_entropy, losses.cross_entropy, rtol=1e-12, atol=0)
+    expected = dict(plain.named_buffers())
+    assert expected["body.1.num_batches_tracked"] == 1
+    for key, value in normalises_batches.named_buffers():
+        assert torch.equal(value, expected[key]), key
+
+
+def test_with_batch_norm_after_the_stem_each_mixed_pass_has_its_own_statistics(
+    normalises_batches: NormalisesBatches,
+) -> None:
+    inputs = torch.randn(5, *SHAPE, dtype=torch.float64)
+    seen: list[Tensor] = []
+    normalises_batches.body[1].register_forward_hook(lambda *called: seen.append(called[-1]))
+    mixes = half_mixed(normalises_batches, ALL_AXES, 5)
+    objective(
+        normalises_batches,
+        Projector(3).double(),
+        inputs,
+        LABELS[:5],
+        mixes,
+        PatchMixConfig(axes=ALL_AXES),
+    ).total.backward()
+    assert len(seen) == 4
+    for normalised in seen:
+        channels = normalised.transpose(0, 1).flatten(1)
+        torch.testing.assert_close(channels.mean(1), torch.zeros(3).double(), rtol=0, atol=1e-12)
+        torch.testing.assert_close(channels.var(1, correction=0), torch.ones(3).double(), rtol=0, atol=1e-3)
+
+
+def test_batch_norm_after_the_stem_refuses_chunks(normalises_batches: NormalisesBatches) -> None:
+    inputs = torch.randn(6, *SHAPE, dtype=torch.float64)
+    said = "in 3 chunks: NormalisesBatches has batch norm after its stem, .* take a smaller batch_size"
+    with pytest.raises(TrainingError, match=said):
+        objective(normalises_batches, None, inputs, LABELS[:6], [], PatchMixConfig(axes=()), accumulate=3)

@@ -18,11 +18,13 @@ from tests.model.training.tiny_run import FRAMES, MELS, SMALL, recipe, tones, wi
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("stem_norm", ["layer", "batch"])
 @pytest.mark.parametrize("sam_rho", [0.0, 0.05])
 def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
-    tmp_path: Path, after: int, sam_rho: float
+    tmp_path: Path, after: int, sam_rho: float, stem_norm: str
 ) -> None:
     settings = recipe(
+        backbone={"variant": "tiny", "drop_path_rate": 0.1, "stem_norm": stem_norm},
         epochs=2,
         optimiser={"learning_rate": 1e-3, "sam_rho": sam_rho},
         patch_mix={"axes": ["time", "frequency"]},
@@ -127,6 +129,14 @@ def test_scoring_takes_smaller_batches_too(accumulate: int, largest: int) -> Non
     training.model.register_forward_hook(lambda _, inputs, __: scored.append(len(inputs[0])))
     training.run_epoch()
     assert (max(scored), sum(scored)) == (largest, 40)
+
+
+def test_a_network_with_batch_norm_after_its_stem_is_refused_in_chunks_before_it_trains() -> None:
+    settings = recipe(backbone={"name": "cnn_tsa", "variant": "tiny"}, smoothing={"stage": None})
+    data = tones(8, 0), tones(8, 1)
+    assert Training(settings, 1, *data, task=ICBHI).epoch == 0
+    with pytest.raises(TrainingError, match=r"in 4 chunks: CNNTSA has batch norm after its stem"):
+        Training(settings, 1, *data, accumulate=4, task=ICBHI)
 
 
 @pytest.mark.parametrize("accumulate", [0, -2])
