@@ -2,4 +2,5 @@
 
 functions  read_study, plan, run, open, simulate
 study      a study as a Python object: tables, the best configuration, events
+arguments  what callers give, checked
 """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from math import inf
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.settings import ConfigError, parse
+from sweep.api.arguments import require, require_whole
 from sweep.api.study import Study
 from sweep.config import study_config
 from sweep.config.study_config import StudyConfig
@@ -29,7 +30,7 @@ def read_study(path: Path | str, /, **settings: Any) -> StudyConfig:
     Settings are fields of a study file, `data="ICBHI", budget={"configurations": 40}`, also by dotted name:
     `**{"budget.configurations": 40}`. Raises ConfigError, naming file, field and what would be right.
     """
-    _require(isinstance(path, Path | str), "study file: must be a path", path)
+    require(isinstance(path, Path | str), "study file: must be a path", path)
     if isinstance(settings.get("data"), Path):
         settings["data"] = str(settings["data"])
     return study_config.read_study(Path(path), settings)
@@ -55,7 +56,8 @@ def run(
     """
     config = _study_config(config)
     _check_place(studies, name)
-    _require(isinstance(address, str), "address: must be local, auto or HOST:PORT", address)
+    require(isinstance(address, str), "address: must be local, auto or HOST:PORT", address)
+    require(isinstance(progress, bool), "progress: must be True or False", progress)
 
     from sweep.driver.display import ConsoleDisplay, NoDisplay, console
     from sweep.driver.run import run_study
@@ -90,9 +92,11 @@ def plan(
     """
     config = _study_config(config)
     _check_simulated(workers, repeats, recorded)
-    timed = isinstance(epoch_seconds, Real) and 0 < epoch_seconds < inf
-    _require(epoch_seconds is None or timed, "epoch_seconds: must be a number above 0", epoch_seconds)
-    _require(
+    timed = (
+        isinstance(epoch_seconds, Real) and not isinstance(epoch_seconds, bool) and 0 < epoch_seconds < inf
+    )
+    require(epoch_seconds is None or timed, "epoch_seconds: must be a number above 0", epoch_seconds)
+    require(
         recorded is None or epoch_seconds is None,
         "epoch_seconds: must be left out with recorded, whose epochs lasted as long as they did",
         epoch_seconds,
@@ -122,8 +126,8 @@ def simulate(
     for arguments that cannot be, for a broken file, and for points that do not fit.
     """
     _check_simulated(workers, repeats, recorded)
-    _require(curves is None or isinstance(curves, Path | str), "curves: must be a path", curves)
-    if sum(map(bool, (recorded, curves, world))) > 1:
+    require(curves is None or isinstance(curves, Path | str), "curves: must be a path", curves)
+    if sum(source is not None for source in (recorded, curves, world)) > 1:
         raise ConfigError(
             "recorded, curves, world: curves are made up or of one recorded study; give one of them"
         )
@@ -135,12 +139,17 @@ def simulate(
     from sweep.simulation.simulate import simulate
     from sweep.simulation.study_curves import study_curves
 
-    played = study_curves(recorded.folder) if recorded else read_curves(Path(curves)) if curves else None
+    if recorded is not None:
+        played = study_curves(recorded.folder)
+    else:
+        played = None if curves is None else read_curves(Path(curves))
     config = played.config if played and config is None else _study_config(config)
     if played:
         made = partial(RecordedCurves, RecordedStudy(played, config.seeds))
     else:
-        made = partial(SyntheticCurves, parse(WorldConfig, world or {}, "world"), config.space)
+        made = partial(
+            SyntheticCurves, parse(WorldConfig, {} if world is None else world, "world"), config.space
+        )
     return simulation_frame(simulate(config, made, workers, repeats))
 
 
@@ -154,21 +163,15 @@ def _study_config(config: object) -> StudyConfig:
 
 
 def _check_place(studies: object, name: object) -> None:
-    _require(isinstance(name, str), "name: must be a text", name)
-    _require(isinstance(studies, Path | str), "studies: must be a folder or an object store's URI", studies)
+    require(isinstance(name, str), "name: must be a text", name)
+    require(isinstance(studies, Path | str), "studies: must be a folder or an object store's URI", studies)
 
 
 def _check_simulated(workers: object, repeats: object, recorded: object) -> None:
-    for name, number in (("workers", workers), ("repeats", repeats)):
-        positive = isinstance(number, Integral) and int(number) >= 1
-        _require(positive, f"{name}: must be a whole number of at least 1", number)
-    _require(
+    require_whole("workers", workers, 1)
+    require_whole("repeats", repeats, 1)
+    require(
         recorded is None or isinstance(recorded, Study),
         "recorded: must be a study, as open returns",
         recorded,
     )
-
-
-def _require(holds: bool, right: str, given: object) -> None:
-    if not holds:
-        raise ConfigError(f"{right}, got {given!r}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
 from model.training.recipe import Recipe
+from sweep.api.arguments import require, require_whole
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
@@ -104,13 +105,17 @@ class Study:
         board = self._board()
         best = board.best()
         if best is None:
-            raise NoConfigurationError(
-                f"{self.place}: no configuration has finished all {len(board.seeds)} seeds, so there is no best one"
-            )
+            from sweep.report.leaderboard import why_no_best
+
+            raise NoConfigurationError(f"{self.place}: {why_no_best(board)}")
         return self._result(best)
 
     def configuration(self, number: int) -> ConfigurationResult:
-        """Return a configuration by its number. Raises NoConfigurationError when the study has none with that number."""
+        """Return a configuration by its number, from 0.
+
+        Raises NoConfigurationError when the study has none with that number, ConfigError for what is no number.
+        """
+        require_whole("configuration", number, 0)
         for configuration in self._board().configurations:
             if configuration.number == number:
                 return self._result(configuration)
@@ -123,8 +128,12 @@ class Study:
     def export(self, path: Path | str | None = None, configuration: int | None = None) -> Path:
         """Write the best configuration, or the one with a number, as a recipe with its provenance; return the file.
 
-        The default is `best.yaml` in the study's folder. Raises ExportError for a configuration without all its seeds.
+        The default is `best.yaml` in the study's folder. Raises ExportError for a configuration without all its seeds,
+        ConfigError for what is no path or no number.
         """
+        require(path is None or isinstance(path, Path | str), "path: must be a path", path)
+        if configuration is not None:
+            require_whole("configuration", configuration, 0)
         from sweep.driver.export import export
 
         return export(self.folder, None if path is None else Path(path), configuration)
@@ -132,8 +141,9 @@ class Study:
     def export_curves(self, path: Path | str) -> Path:
         """Write the learning curves so far as one small file of numbers, for `simulate(curves=...)`; return the file.
 
-        Raises ConfigError when no unit has finished, or the file cannot be written.
+        Raises ConfigError when no unit has finished, or the file cannot be written, or `path` is no path.
         """
+        require(isinstance(path, Path | str), "path: must be a path", path)
         from sweep.simulation.curves_file import export_curves
 
         return export_curves(self.folder, Path(path))

@@ -14,9 +14,10 @@ from data.task import task_named
 from model.training.recipe import Recipe
 from sweep.driver.provenance import weights_hash
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.leaderboard import why_no_best
 from sweep.study.board import Board
 from sweep.study.score_table import METRICS
-from sweep.study.units import Configuration, State
+from sweep.study.units import Configuration
 
 
 class ExportError(UserError):
@@ -27,11 +28,16 @@ def export(folder: StudyFolder, path: Path | None = None, number: int | None = N
     """Write a configuration of a study, the best one or that `number`, as a recipe with provenance; returns the file.
 
     The file is `path`, by default `best.yaml`, or `configuration-NUMBER.yaml`, in the study's folder. Raises ExportError
-    when no configuration, or not that one, has finished all its seeds, or the file cannot be written.
+    when there is no configuration of that number, when it, or none at all, has finished all its seeds, or when the file
+    cannot be written.
     """
     config, board = folder.config(), folder.board()
     best = board.best()
     if number is not None:
+        if number not in range(len(board.configurations)):
+            raise ExportError(
+                f"{folder.place}: there is no configuration {number} among its {len(board.configurations)}"
+            )
         best = next((one for one in board.ranking() if one.number == number), None)
         if best is None:
             complete = ", ".join(str(one.number) for one in board.ranking()) or "none"
@@ -40,10 +46,7 @@ def export(folder: StudyFolder, path: Path | None = None, number: int | None = N
                 f"those that have: {complete}"
             )
     if best is None:
-        raise ExportError(
-            f"{folder.place}: no configuration has finished all {len(board.seeds)} seeds, so there is no best one"
-            + _first_failure(board)
-        )
+        raise ExportError(f"{folder.place}: {why_no_best(board)}")
     chosen_by_score = number is None or number == board.ranking()[0].number
     target = path or (folder.best if chosen_by_score else folder.path / f"configuration-{number}.yaml")
     recipe, provenance = config.space.recipe(best.values), folder.provenance()
@@ -93,14 +96,6 @@ def export_configuration(
         write_whole(path, header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     except OSError as error:
         raise ExportError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _first_failure(board: Board) -> str:
-    stopped = [unit for unit in board.units() if unit.reason is not None]
-    failed = [unit for unit in stopped if unit.state is State.FAILED]
-    for unit in failed or stopped:
-        return f"; {unit.id}: {(unit.reason or '').splitlines()[0]}"
-    return ""
 
 
 def _metric(configuration: Configuration, metric: str) -> dict[str, Any]:

@@ -102,6 +102,22 @@ def failures(board: Board) -> list[str]:
     ]
 
 
+def why_no_best(board: Board) -> str:
+    """Say why no configuration is the best: how far the study is, how its units ended, and which failed first."""
+    seeds = len(board.seeds)
+    parts = [f"no configuration has finished all {seeds} seeds, so there is no best one"]
+    if not board.drivers:
+        parts.append("the study has not begun")
+    elif board.stopped != "over":
+        stand = "is not over" if board.stopped is None else f"was stopped ({board.stopped})"
+        done = max((len(each.units_in(State.FINISHED)) for each in board.configurations), default=0)
+        parts.append(f"the study {stand}: the furthest configuration has {done} of {seeds}")
+    else:
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(board.ended.items()))
+        parts.append(f"units: {counts or 'none'}")
+    return "; ".join([*parts, *failures(board)[:1]])
+
+
 def _caption(board: Board, task: Task) -> str:
     ended = board.ended
     dropped = sum(configuration.dropped is not None for configuration in board.configurations)

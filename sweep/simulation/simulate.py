@@ -85,18 +85,21 @@ def simulate(
     `processes` is by default the number of cores. Raises ConfigError when the study cannot come to the points
     that have curves.
     """
-    first = world(0)
-    for point in first.points or ():
-        config.space.check_point(point)
     to_the_end = config.model_copy(update={"racing": NoRacingConfig(), "pruner": PrunerConfig(name="none")})
     study, yardstick = play([config, to_the_end], world, workers, repeats, processes)
-    return Simulation(first.note, workers, study, yardstick)
+    return Simulation(world(0).note, workers, study, yardstick)
 
 
 def play(
     configs: Sequence[StudyConfig], world: World, workers: int, repeats: int, processes: int | None = None
 ) -> list[tuple[Outcome, ...]]:
-    """Play each study; returns its outcomes repeat by repeat. In one repeat all studies meet one world."""
+    """Play each study; returns its outcomes repeat by repeat. In one repeat all studies meet one world.
+
+    Raises ConfigError when a study cannot come to the points that have curves.
+    """
+    for config in configs:
+        for point in world(0).points or ():
+            config.space.check_point(point)
     task = partial(_play_once, configs, world, workers)
     processes = min(processes or os.cpu_count() or 1, repeats)
     if processes == 1:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -129,6 +130,62 @@ def test_without_a_finished_configuration_there_is_no_best_one(study_file: Path)
         study.best()
 
 
+def test_a_number_that_is_none_is_told_from_a_configuration_that_is_not_there(study_file: Path) -> None:
+    study: Any = with_history(study_file, *HISTORY)
+    for given in ("1", True, -1, 1.0, None):
+        with pytest.raises(ConfigError, match="configuration: must be a whole number of at least 0, got"):
+            study.configuration(given)
+    for given in ("1", True, -1):
+        with pytest.raises(ConfigError, match="configuration: must be a whole number of at least 0, got"):
+            study.export("x.yaml", configuration=given)
+    with pytest.raises(UserError, match=r"studies/first: there is no configuration 2 among its 2"):
+        study.export("x.yaml", configuration=2)
+    with pytest.raises(UserError, match="configuration 1 has not finished all 2 seeds; those that have: 0"):
+        study.export("x.yaml", configuration=1)
+    for write in (study.export, study.export_curves):
+        with pytest.raises(ConfigError, match="path: must be a path, got 3"):
+            write(3)
+    assert not Path("x.yaml").exists()
+    assert study.configuration(np.int64(0)).number == 0
+
+
+def test_an_unfinished_study_has_nothing_to_export_yet(study_file: Path) -> None:
+    study = with_history(study_file, StudyStarted((1, 2)), *added(0), *reported(0, 1, 0.5))
+    for ask in (study.best, study.export):
+        with pytest.raises(UserError, match=r"the study is not over: the furthest configuration has 0 of 2$"):
+            ask()
+
+
+TEMPERATURE = {"type": "float", "low": 0.02, "high": 0.5, "log": True}
+
+
+@pytest.mark.parametrize(
+    ("search", "complaint"),
+    [
+        ({"patch_mix.temperature": TEMPERATURE | {"high": 0.15}}, r"0\.2 is outside what the study searches"),
+        (
+            {
+                "patch_mix.temperature": TEMPERATURE,
+                "patch_mix.beta": {"type": "float", "low": 1.0, "high": 2.0},
+            },
+            "no value for patch_mix.beta, which this study searches",
+        ),
+        (
+            {"patch_mix.beta": {"type": "float", "low": 1.0, "high": 2.0}},
+            "patch_mix.temperature: this study does not search that field",
+        ),
+    ],
+)
+@pytest.mark.parametrize("play", [sweep.plan, sweep.simulate])
+def test_a_study_that_cannot_come_to_the_recorded_points_is_refused(
+    study_file: Path, play: Callable[..., object], search: dict[str, Any], complaint: str
+) -> None:
+    past = with_history(study_file, *HISTORY)
+    other = sweep.read_study(study_file, search=search)
+    with pytest.raises(ConfigError, match=complaint):
+        play(other, recorded=past, repeats=1)
+
+
 def test_an_unknown_study_names_those_that_exist(study_file: Path) -> None:
     with_history(study_file)
     with pytest.raises(sweep.UserError, match="no study 'frist' in studies/; there are first"):
@@ -196,10 +253,13 @@ UNTYPED: Any = sweep
         (lambda file: UNTYPED.run(file, Path("first")), r"name: must be a text, got PosixPath"),
         (lambda file: UNTYPED.run(file, "first", studies=None), "studies: must be a folder .*, got None"),
         (lambda file: UNTYPED.run(file, "first", address=None), "address: must be .*, got None"),
+        (lambda file: UNTYPED.run(file, "first", progress="no"), "progress: must be True or False, got 'no'"),
         (lambda file: UNTYPED.open(None), "name: must be a text, got None"),
         (lambda file: UNTYPED.read_study(3), "study file: must be a path, got 3"),
         (lambda file: UNTYPED.plan(None), "config: must be a study, .*, got None"),
         (lambda file: UNTYPED.plan(file, workers=0), "workers: must be a whole number of at least 1, got 0"),
+        (lambda file: UNTYPED.plan(file, workers=True), "workers: must be a whole number .*, got True"),
+        (lambda file: UNTYPED.plan(file, epoch_seconds=True), "epoch_seconds: must be a number .*, got True"),
         (lambda file: UNTYPED.plan(file, repeats=0), "repeats: must be a whole number of at least 1, got 0"),
         (
             lambda file: UNTYPED.plan(file, epoch_seconds=-1),
@@ -213,6 +273,8 @@ UNTYPED: Any = sweep
         (lambda file: UNTYPED.simulate(file, repeats=0), "repeats: must be a whole number .*, got 0"),
         (lambda file: UNTYPED.simulate(file, recorded="a"), "recorded: must be a study, .*, got 'a'"),
         (lambda file: UNTYPED.simulate(file, world="seed_sd"), "world: "),
+        (lambda file: UNTYPED.simulate(file, world=0), "world: "),
+        (lambda file: UNTYPED.simulate(file, curves=""), "cannot be read"),
         (lambda file: UNTYPED.simulate(file, curves=3), "curves: must be a path, got 3"),
         (lambda file: UNTYPED.simulate(), "config: must be a study, .*, got None"),
     ],

@@ -1,9 +1,16 @@
 import pytest
 
 from data.task import ICBHI, TASKS
-from sweep.report.leaderboard import failures, leaderboard, written
+from sweep.report.leaderboard import failures, leaderboard, why_no_best, written
 from sweep.study.board import Board
-from sweep.study.events import ConfigurationDropped, Event, UnitFailed, UnitPruned
+from sweep.study.events import (
+    ConfigurationDropped,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFailed,
+    UnitPruned,
+)
 from tests.sweep.histories import added, reported, trained
 
 
@@ -106,3 +113,37 @@ def test_an_empty_board_is_an_empty_table() -> None:
 )
 def test_a_value_is_written_as_people_do(value: object, text: str) -> None:
     assert written(value) == text
+
+
+BEGUN = [
+    StudyStarted((1, 2)),
+    *[*added(0), *trained(0, 1, 0.5)],
+    *[*added(1), *reported(1, 1, 0.4), UnitPruned(1, 1, "pruned at epoch 1: score 0.400")],
+]
+FAILED = [*added(2), *reported(2, 1, 0.1), UnitFailed(2, 1, "loss is NaN\nTraceback")]
+NO_BEST = "no configuration has finished all 2 seeds, so there is no best one"
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([], "the study has not begun"),
+        (BEGUN, "the study is not over: the furthest configuration has 1 of 2"),
+        (
+            [*BEGUN, *FAILED],
+            "the study is not over: the furthest configuration has 1 of 2; 0002-seed1 failed: loss is NaN",
+        ),
+        (
+            [*BEGUN, StudyStopped("interrupted")],
+            "the study was stopped (interrupted): the furthest configuration has 1 of 2",
+        ),
+        (
+            [*BEGUN, *FAILED, StudyStopped("over")],
+            "units: 1 failed, 1 finished, 1 pruned; 0002-seed1 failed: loss is NaN",
+        ),
+    ],
+)
+def test_without_a_best_one_it_is_said_how_far_the_study_is_and_only_failures_are_named(
+    events: list[Event], why: str
+) -> None:
+    assert why_no_best(Board((1, 2), events)) == f"{NO_BEST}; {why}"
