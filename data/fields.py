@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True)
+class FieldsOf:
+    """Annotation of a field that holds a mapping: its keys are fields of `settings`, checked by its owner."""
+
+    settings: type[BaseModel]
 
 
 def field_paths(settings: type[BaseModel]) -> list[str]:
@@ -17,26 +25,40 @@ def field_paths(settings: type[BaseModel]) -> list[str]:
     paths = []
     for name, field in settings.model_fields.items():
         paths.append(name)
-        for nested in nested_settings(field.annotation):
+        for nested in _groups(field):
             paths += [f"{name}.{inner}" for inner in field_paths(nested)]
     return paths
 
 
 def nested_settings(annotation: Any) -> list[type[BaseModel]]:
     """The settings classes that an annotation admits: itself, or members of a union."""
-    return [option for option in _options(annotation) if _is_settings(option)]
+    return [option for option in members(annotation) if _is_settings(option)]
+
+
+def members(annotation: Any) -> list[Any]:
+    """Members of a union, but for None; else the annotation itself."""
+    annotation = _bare(annotation)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        inner = [member for member in typing.get_args(annotation) if member is not types.NoneType]
+        return [option for member in inner for option in members(member)]
+    return [annotation]
+
+
+def hint(settings: type[BaseModel], path: str) -> str:
+    """Say which field of `settings` the writer of `path` may have meant, or else which there are beside it.
+
+    Opens with a semicolon, as the end of a complaint: `; did you mean patch_mix.temperature?`.
+    """
+    return Place(path, _holder(settings, path)).hint(settings)
 
 
 def nearest_field(settings: type[BaseModel], path: str) -> str | None:
-    """The field of `settings` whose dotted path is most like `path`, or None when none is."""
-    fields = field_paths(settings)
-    close = difflib.get_close_matches(path, fields, n=1, cutoff=0.6)
-    if close:
-        return close[0]
-    last = path.rpartition(".")[2]
-    by_last = {field.rpartition(".")[2]: field for field in fields}
-    close = difflib.get_close_matches(last, by_last, n=1, cutoff=0.6)
-    return by_last[close[0]] if close else None
+    """The field of `settings` whose dotted path is most like `path`, or None when none is.
+
+    A field's own name has to be alike: `patch_mix.tau` is not near to `patch_mix.beta` for what both begin with.
+    """
+    slips = [(*likeness, field) for field in field_paths(settings) if (likeness := _likeness(path, field))]
+    return max(slips)[-1] if slips else None
 
 
 @dataclass(frozen=True)
@@ -45,12 +67,27 @@ class Place:
 
     path: str
     holder: type[BaseModel] | None
+    annotation: Any = Any
+    """Annotation of the field."""
 
     def nearest_field(self, settings: type[BaseModel]) -> str | None:
-        """Find the field that the writer may have meant: one of the same holder, or else one anywhere in `settings`."""
+        """Find the field that the writer may have meant: one very like it beside, or one anywhere in `settings`."""
         group, dot, name = self.path.rpartition(".")
         beside = difflib.get_close_matches(name, self.holder.model_fields if self.holder else (), n=1)
-        return f"{group}{dot}{beside[0]}" if beside else nearest_field(settings, self.path)
+        likely = f"{group}{dot}{beside[0]}" if beside else None
+        if beside and _ratio(name, beside[0]) >= 0.75:
+            return likely
+        return nearest_field(settings, self.path) or likely
+
+    def hint(self, settings: type[BaseModel]) -> str:
+        """Say which field may have been meant, or else which fields there are beside it."""
+        nearest = self.nearest_field(settings)
+        if nearest:
+            return f"; did you mean {nearest}?"
+        if self.holder is None:
+            return ""
+        group = self.path.rpartition(".")[0]
+        return f"; {group or 'there'} {'has' if group else 'are'} {', '.join(self.holder.model_fields)}"
 
 
 def place_of(settings: type[BaseModel], location: Sequence[str | int]) -> Place:
@@ -62,23 +99,43 @@ def place_of(settings: type[BaseModel], location: Sequence[str | int]) -> Place:
     annotation: Any = settings
     holder = None
     for part in location:
-        options = _options(annotation)
+        options = members(annotation)
         if len(options) > 1:
             annotation = next((option for option in options if _is_called(option, str(part))), Any)
         elif part != "[key]":
             path.append(str(part))
             holder = options[0] if _is_settings(options[0]) else None
             annotation = _inside(options[0], str(part))
-    return Place(".".join(path), holder)
+    return Place(".".join(path), holder, annotation)
 
 
-def _options(annotation: Any) -> list[Any]:
-    """Members of a union, but for None; else the annotation itself."""
-    annotation = _bare(annotation)
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
-        return [option for member in members for option in _options(member)]
-    return [annotation]
+def _holder(settings: type[BaseModel], path: str) -> type[BaseModel] | None:
+    """The settings class that has, or would have, the field at a dotted path."""
+    holder: type[BaseModel] | None = settings
+    for group in path.split(".")[:-1]:
+        field = holder.model_fields.get(group) if holder else None
+        groups = _groups(field) if field else []
+        holder = groups[0] if groups else None
+    return holder
+
+
+def _groups(field: FieldInfo) -> list[type[BaseModel]]:
+    """The settings classes whose fields lie under a field."""
+    marked = [note.settings for note in field.metadata if isinstance(note, FieldsOf)]
+    return marked or nested_settings(field.annotation)
+
+
+def _likeness(path: str, field: str) -> tuple[float, float] | None:
+    """How like a path is to a field by its last name, and as a whole; None where neither would be a slip."""
+    whole = _ratio(path, field)
+    named = _ratio(path.rpartition(".")[2], field.rpartition(".")[2])
+    # An underscore may have been written for a dot.
+    best = max(named, whole) if "." not in path and whole >= 0.8 else named
+    return (best, whole) if best >= 0.6 else None
+
+
+def _ratio(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def _bare(annotation: Any) -> Any:

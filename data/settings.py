@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data.errors import UserError
 from data.fields import Place, place_of
+from data.setting_words import wanted
 
 _QUOTE = "'"
 
@@ -69,8 +70,8 @@ def parse(settings: type[ConfigType], content: Any, where: str) -> ConfigType:
     try:
         return settings.model_validate(content)
     except ValidationError as error:
-        problems = _describe(settings, error.errors())
-        raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems)) from None
+        lines = "\n".join(_describe(settings, error.errors())).splitlines()
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
 
 
 def _describe(settings: type[BaseModel], problems: Sequence[Any]) -> list[str]:
@@ -100,8 +101,7 @@ def _complaint(settings: type[BaseModel], place: Place, problem: Any) -> tuple[s
     context = problem.get("ctx", {})
     match problem["type"]:
         case "extra_forbidden":
-            nearest = place.nearest_field(settings)
-            return place.path, "no such field" + (f"; did you mean {nearest}?" if nearest else ""), ""
+            return place.path, f"no such field{place.hint(settings)}", ""
         case "missing":
             return place.path, "required, but not given", ""
         case "value_error":
@@ -113,11 +113,15 @@ def _complaint(settings: type[BaseModel], place: Place, problem: Any) -> tuple[s
             return tag_place, f"must be one of {context['expected_tags']}", repr(context["tag"])
         case _:
             received = repr(problem["input"])
-            return place.path, problem["msg"], received if len(received) <= 80 else received[:77] + "..."
+            return (
+                place.path,
+                wanted(place.annotation, problem),
+                received if len(received) <= 80 else received[:77] + "...",
+            )
 
 
 def _either(whats: Sequence[str]) -> str:
-    return " or ".join(dict.fromkeys(whats)).replace(" or Input should be ", " or ")
+    return " or ".join(dict.fromkeys(whats)).replace(" or must be ", " or ")
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from data.fields import field_paths, nearest_field
+from data.fields import field_paths, hint
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
 from sweep.config.parameters import AnyParameter, Value
@@ -148,8 +148,7 @@ class SearchSpace:
             )
         if path in field_paths(Recipe):
             return
-        nearest = nearest_field(Recipe, path)
-        raise ConfigError(f"search.{path}: no such field" + (f"; did you mean {nearest}?" if nearest else ""))
+        raise ConfigError(f"search.{path}: no such field{hint(Recipe, path)}")
 
     def _check_condition(self, path: str, other: str, values: tuple[Value, ...] | None) -> None:
         if other not in self.parameters:

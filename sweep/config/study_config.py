@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from data.fields import FieldsOf
 from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import ICBHI, TASKS, Task, task_named
 from model.scan_engines import DEVICES
@@ -87,7 +88,7 @@ class StudyConfig(Config):
         default=None,
         description="what is told apart, of data with several tasks: icbhi, 1-1, 1-2, 2-1 or 2-2; null: the only one",
     )
-    recipe: dict[str, Any] = Field(
+    recipe: Annotated[dict[str, Any], FieldsOf(Recipe)] = Field(
         default_factory=dict, description="recipe fields that differ from the defaults"
     )
     search: dict[str, Parameter] = Field(min_length=1)

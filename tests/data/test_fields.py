@@ -1,7 +1,9 @@
+from typing import Annotated, Any
+
 import pytest
 from pydantic import Field
 
-from data.fields import field_paths, nearest_field
+from data.fields import FieldsOf, field_paths, hint, nearest_field
 from data.settings import Config
 
 
@@ -15,6 +17,11 @@ class Settings(Config):
     batch_size: int = Field(default=16, ge=1)
 
 
+class Study(Config):
+    recipe: Annotated[dict[str, Any], FieldsOf(Settings)] = Field(default_factory=dict)
+    seed: int = 0
+
+
 def test_paths_go_down_into_nested_settings_also_optional_ones() -> None:
     assert field_paths(Settings) == ["smoothing", "smoothing.kernel_size", "smoothing.sigma", "batch_size"]
 
@@ -25,8 +32,32 @@ def test_paths_go_down_into_nested_settings_also_optional_ones() -> None:
         ("smoothing.kernel_sise", "smoothing.kernel_size"),
         ("batchsize", "batch_size"),
         ("kernel_size", "smoothing.kernel_size"),
+        ("smoothing_sigma", "smoothing.sigma"),
+        ("smothing.sgma", "smoothing.sigma"),
+        ("smoothing.tau", None),
+        ("smoothing.tigma", "smoothing.sigma"),
         ("colour", None),
     ],
 )
 def test_a_mistaken_path_has_a_nearest_field(written: str, meant: str | None) -> None:
     assert nearest_field(Settings, written) == meant
+
+
+def test_fields_that_another_class_checks_are_found_where_they_are_to_be_written() -> None:
+    assert field_paths(Study)[:2] == ["recipe", "recipe.smoothing"]
+    assert nearest_field(Study, "batch_size") == "recipe.batch_size"
+    assert nearest_field(Study, "smoothing.sigma") == "recipe.smoothing.sigma"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("sigma", "; did you mean smoothing.sigma?"),
+        ("smoothing.tau", "; smoothing has kernel_size, sigma"),
+        ("colour", "; there are smoothing, batch_size"),
+        ("paint.colour", ""),
+        ("batch", "; did you mean batch_size?"),
+    ],
+)
+def test_a_hint_names_the_nearest_field_or_those_beside(written: str, said: str) -> None:
+    assert hint(Settings, written) == said

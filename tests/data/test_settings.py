@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from data.settings import Config, ConfigError, parse, read_yaml
 
@@ -72,8 +72,15 @@ def test_what_is_not_written_keeps_its_default() -> None:
             {"patch_mix": {"temprature": 0.1}},
             "space.yaml: patch_mix.temprature: no such field; did you mean patch_mix.temperature?",
         ),
-        ({"zzz": 1}, "space.yaml: zzz: no such field"),
-        ({"epochs": 0}, "space.yaml: epochs: Input should be greater than or equal to 1, got 0"),
+        (
+            {"zzz": 1},
+            "space.yaml: zzz: no such field; there are patch_mix, epochs, stage, seeds, animal, name",
+        ),
+        (
+            {"patch_mix": {"tau": 0.1}},
+            "space.yaml: patch_mix.tau: no such field; patch_mix has temperature, axes",
+        ),
+        ({"epochs": 0}, "space.yaml: epochs: must be greater than or equal to 1, got 0"),
         ({"name": "2 lungs"}, "space.yaml: name: name must be a word, got '2 lungs'"),
         (
             {"animal": {"kind": "cow"}},
@@ -82,7 +89,7 @@ def test_what_is_not_written_keeps_its_default() -> None:
         ({"animal": {"lives": 3}}, "space.yaml: animal.kind: required, but not given"),
         (
             {"animal": {"kind": "cat", "lives": 0}},
-            "space.yaml: animal.lives: Input should be greater than or equal to 1, got 0",
+            "space.yaml: animal.lives: must be greater than or equal to 1, got 0",
         ),
     ],
 )
@@ -108,11 +115,27 @@ def test_every_mistake_has_its_line() -> None:
     assert [line.split(":")[1].strip() for line in lines] == ["patch_mix.temperature", "epochs"]
 
 
+def test_each_line_of_a_complaint_about_a_part_says_where() -> None:
+    class Whole(Config):
+        part: dict[str, object]
+
+        @model_validator(mode="after")
+        def _has_parts(self) -> "Whole":
+            parse(Outer, self.part, "part")
+            return self
+
+    with pytest.raises(ConfigError) as caught:
+        parse(Whole, {"part": {"name": "lungs", "epochs": 0, "zzz": 1}}, "space.yaml")
+    assert [line.split(":")[:3] for line in str(caught.value).splitlines()] == [
+        ["space.yaml", " part", " epochs"],
+        ["space.yaml", " part", " zzz"],
+    ]
+
+
 def test_a_value_of_none_of_several_types_gets_one_line() -> None:
     message = complaint({"seeds": "five"})
     assert len(message.splitlines()) == 1
-    assert message.startswith("space.yaml: seeds: ")
-    assert message.endswith("got 'five'")
+    assert message == "space.yaml: seeds: must be a whole number or a list such as [1, 2, 3], got 'five'"
 
 
 def test_a_file_holds_settings_by_name(tmp_path: Path) -> None:

@@ -114,10 +114,30 @@ def test_numbers_may_be_written_as_1e_3(path: Path) -> None:
             "search: {patch_mix.beta: {type: float, low: 0.1, high: 0.5}}\nrecipe: {smoothing: {sgima: 2}}",
             ": recipe: smoothing.sgima: no such field; did you mean smoothing.sigma?",
         ),
+        (
+            "search: {patch_mix.beta: {type: float, low: 0.1, high: 0.5}}\nepochs: 10",
+            ": epochs: no such field; did you mean recipe.epochs?",
+        ),
+        (
+            "search: {patch_mix.beta: {type: float, low: 0.1, high: 0.5}}\npatch_mix: {beta: 0.3}",
+            ": patch_mix: no such field; did you mean recipe.patch_mix?",
+        ),
     ],
 )
 def test_a_typo_is_told_with_file_key_and_nearest_field(path: Path, text: str, complaint: str) -> None:
     assert refusal(path, text) == complaint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "search: {patch_mix.beta: {type: float, low: 0.1, high: 0.5}}\nrecipe: {patch_mix: {tau: 0.2}}",
+        "search: {patch_mix.tau: {type: float, low: 0.1, high: 0.5}}",
+    ],
+)
+def test_a_symbol_of_the_paper_is_answered_with_the_fields_of_its_group(path: Path, text: str) -> None:
+    complaint = refusal(path, text)
+    assert "patch_mix.tau: no such field; patch_mix has axes, temperature, beta, " in complaint
 
 
 @pytest.mark.parametrize(
@@ -129,7 +149,7 @@ def test_a_typo_is_told_with_file_key_and_nearest_field(path: Path, text: str, c
         ),
         (
             "patch_mix.temperature: {type: float, low: cold, high: 0.5}",
-            ".low: Input should be a valid number",
+            ".low: must be a number",
         ),
         ("patch_mix.temperature: {type: float, high: 0.5}", ".low: required, but not given"),
         (
@@ -139,9 +159,12 @@ def test_a_typo_is_told_with_file_key_and_nearest_field(path: Path, text: str, c
         ("patch_mix.temperature: {low: 0.1, high: 0.5}", ".type: required, but not given"),
         (
             "patch_mix.temperature: {type: categorical, choices: []}",
-            ".choices: Tuple should have at least 1 item",
+            ".choices: must have at least 1 entry",
         ),
-        ("patch_mix.temperature: 0.2", ": Input should be a valid dictionary"),
+        (
+            "patch_mix.temperature: 0.2",
+            ": must be settings such as {type: float, low: ..., high: ...}, got 0.2",
+        ),
         (
             "smoothing.kernel_size: {type: categorical, choices: [3, 4]}",
             ": 4 makes no recipe: smoothing.kernel_size",
@@ -162,18 +185,18 @@ def test_a_mistaken_search_is_told_by_field(path: Path, search: str, complaint: 
     ("setting", "complaint"),
     [
         ("seeds: [1, 1]", ": seeds: the same seed twice would count one result twice, got [1, 1]"),
-        ("seeds: []", ": seeds: Tuple should have at least 1 item"),
-        ("seeds: five", ": seeds: Input should be a valid tuple, got 'five'"),
+        ("seeds: []", ": seeds: must have at least 1 entry"),
+        ("seeds: five", ": seeds: must be a list such as [1, 2, 3], got 'five'"),
         (
             "budget: {configurations: 0}",
-            ": budget.configurations: Input should be greater than or equal to 1, got 0",
+            ": budget.configurations: must be greater than or equal to 1, got 0",
         ),
         ("sampler: {name: grid}", ": search.patch_mix.beta: a grid needs a step or a list of choices"),
-        ("sampler: {name: tpo}", ": sampler.name: Input should be 'tpe'"),
+        ("sampler: {name: tpo}", ": sampler.name: must be 'tpe'"),
         ("recipe: {smoothing: {kernel_size: 4}}", ": recipe: smoothing.kernel_size: "),
         ("recipe: {backbone: {name: ast, variant: tiny}}", ": recipe: smoothing.stage: ast has no stages"),
-        ("data: {patients: 2}", ": data.patients: Input should be greater than or equal to 8, got 2"),
-        ("data: [a, b]", ": data: Input should be"),
+        ("data: {patients: 2}", ": data.patients: must be greater than or equal to 8, got 2"),
+        ("data: [a, b]", ": data: must be"),
     ],
 )
 def test_a_mistaken_setting_is_told_by_field(path: Path, setting: str, complaint: str) -> None:
