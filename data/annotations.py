@@ -78,12 +78,12 @@ def read_split(path: Path) -> dict[str, Part]:
     return parts
 
 
-def _cycle(where: str, row: list[str], duration_s: float) -> Cycle:
-    if len(row) != 4 or row[2] not in ("0", "1") or row[3] not in ("0", "1"):
-        raise DataError(
-            f"{where}: read {_quote(row)}; expected start and end in seconds, crackle 0 or 1, wheeze 0 or 1"
-        )
-    start_s, end_s = (_time(where, text) for text in row[:2])
+def check_times(where: str, start_s: float, end_s: float, duration_s: float) -> None:
+    """Raise DataError, beginning with `where`, for a cycle that is not inside a recording of `duration_s` seconds.
+
+    That is one that ends before it starts, or more than `END_TOLERANCE_S` beyond the recording, or of which less than
+    10 ms are heard.
+    """
     if end_s <= start_s:
         raise DataError(
             f"{where}: the cycle ends at {end_s:g} s, but starts at {start_s:g} s; expected end after start"
@@ -98,6 +98,15 @@ def _cycle(where: str, row: list[str], duration_s: float) -> Cycle:
         raise DataError(
             f"{where}: a cycle of {max(heard_s, 0.0):g} s; expected at least {SHORTEST_CYCLE_S:g} s"
         )
+
+
+def _cycle(where: str, row: list[str], duration_s: float) -> Cycle:
+    if len(row) != 4 or row[2] not in ("0", "1") or row[3] not in ("0", "1"):
+        raise DataError(
+            f"{where}: read {_quote(row)}; expected start and end in seconds, crackle 0 or 1, wheeze 0 or 1"
+        )
+    start_s, end_s = (_time(where, text) for text in row[:2])
+    check_times(where, start_s, end_s, duration_s)
     return Cycle(start_s, end_s, int(row[2]) + 2 * int(row[3]))
 
 

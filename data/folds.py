@@ -108,8 +108,9 @@ def make_folds(
 
     Random states from `config.seed` on are tried until every fold has its fair share (60 %) of the patients
     of the commonest device and 55 % of its fair share of every class, but no more than 40 cycles need be
-    there. On the full database that means 2 patients of AKGC417L and 40 cycles of each class. When no state
-    achieves this, the most even one is taken, with a warning. Raises DataError when there are fewer patients than folds.
+    there. On the full ICBHI database that means 2 patients of AKGC417L and 40 cycles of each class. A class of
+    fewer patients than folds is left out of this, with a warning. When no state achieves the rest, the most even one
+    is taken, with a warning that says what is not met. Raises DataError when there are fewer patients than folds.
     """
     # Workers import this module to read folds, and have no use for scikit-learn.
     from sklearn.model_selection import StratifiedGroupKFold
@@ -122,42 +123,49 @@ def make_folds(
             f"folds: {len(set(groups.tolist()))} patients may validate; expected at least as many as folds "
             f"({config.folds})"
         )
-    needs = _requirements(groups, classes, device_of_row, config.folds, task)
-    best: tuple[float, Folds] | None = None
+    needs, warned = _requirements(groups, classes, device_of_row, config.folds, task)
+    best: tuple[float, Folds, dict[str, int]] | None = None
     for random_state in range(config.seed, config.seed + TRIES):
         splitter = StratifiedGroupKFold(config.folds, shuffle=True, random_state=random_state)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
             rows_of_folds = [held for _, held in splitter.split(classes, classes, groups)]
-        share = min(
-            _share_met(needs, _held(groups[r], classes[r], device_of_row[r], task)) for r in rows_of_folds
+        fewest = _fewest(
+            needs, [_held(groups[rows], classes[rows], device_of_row[rows], task) for rows in rows_of_folds]
         )
+        share = min((fewest[what] / count for what, count in needs.items()), default=1.0)
         if best is None or share > best[0]:
             assignment = {
                 int(p): fold for fold, rows in enumerate(rows_of_folds) for p in np.unique(groups[rows])
             }
-            best = share, Folds(assignment, never_validate, config.folds, random_state)
+            best = share, Folds(assignment, never_validate, config.folds, random_state), fewest
         if share >= 1:
             break
     assert best is not None
-    if best[0] < 1:
-        wanted = ", ".join(f"{count} {what}" for what, count in needs.items())
-        warnings.warn(
-            f"folds: none of {TRIES} draws gives every fold {wanted}; the most even one is used", stacklevel=2
-        )
+    unmet = [
+        f"{count} {what} (one has {best[2][what]})" for what, count in needs.items() if best[2][what] < count
+    ]
+    if unmet:
+        warned.append(f"none of {TRIES} draws gives every fold {', '.join(unmet)}; the most even one is used")
+    if warned:
+        warnings.warn(f"folds: {'; '.join(warned)}", stacklevel=2)
     return best[1]
 
 
 def _requirements(
     groups: np.ndarray, classes: np.ndarray, devices: np.ndarray, folds: int, task: Task
-) -> dict[str, int]:
-    """Counts that every fold must reach, under the names that `_held` counts by."""
+) -> tuple[dict[str, int], list[str]]:
+    """Counts that every fold must reach, under the names that `_held` counts by, and why a class is not among them."""
     commonest = Counter(devices.tolist()).most_common(1)[0][0]
     owners = len(set(groups[devices == commonest].tolist()))
-    needs = {f"{commonest} patients": math.floor(0.6 * owners / folds)}
+    needs, impossible = {f"{commonest} patients": math.floor(0.6 * owners / folds)}, []
     for label, count in sorted(Counter(classes.tolist()).items()):
-        needs[f"{task.labels[label]} cycles"] = min(CYCLES_PER_CLASS, math.ceil(0.55 * count / folds))
-    return {what: count for what, count in needs.items() if count > 0}
+        what, holders = f"{task.labels[label]} cycles", len(set(groups[classes == label].tolist()))
+        if holders < folds:
+            impossible.append(f"patients with {what}: {holders}, so some of the {folds} folds have none")
+        else:
+            needs[what] = min(CYCLES_PER_CLASS, math.ceil(0.55 * count / folds))
+    return {what: count for what, count in needs.items() if count > 0}, impossible
 
 
 def _held(groups: np.ndarray, classes: np.ndarray, devices: np.ndarray, task: Task) -> Counter[str]:
@@ -168,5 +176,6 @@ def _held(groups: np.ndarray, classes: np.ndarray, devices: np.ndarray, task: Ta
     return held
 
 
-def _share_met(needs: Mapping[str, int], held: Mapping[str, int]) -> float:
-    return min((held.get(what, 0) / count for what, count in needs.items()), default=1.0)
+def _fewest(needs: Mapping[str, int], held: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """The least that any fold has of each thing that is needed."""
+    return {what: min(fold.get(what, 0) for fold in held) for what in needs}

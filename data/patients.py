@@ -1,4 +1,4 @@
-"""Who was recorded: age, sex and diagnosis, from ICBHI's optional patient files."""
+"""Who was recorded: age, sex and diagnosis, and how ICBHI's optional files of patients say so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIAGNOSES = ("patient_diagnosis.csv", "ICBHI_Challenge_diagnosis.txt")
 
 @dataclass(frozen=True)
 class Patient:
-    """What is known of a patient; None where the files are silent."""
+    """What is known of a patient; None where nothing says so. `age_years` is the age at the first recording."""
 
     age_years: float | None = None
     sex: str | None = None

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from data.dataset import DataSet
 from data.icbhi import read_icbhi
 from data.settings import ConfigError
-from data.task import ICBHI, task_named
+from data.sprsound import is_sprsound, read_sprsound
+from data.task import ICBHI, SPRSOUND, Task, task_named
 
 
 def read_recordings(directory: Path, task: str | None = None) -> DataSet:
     """Read and check the recordings in `directory` for the task of that name, or for the only one there is.
 
-    Raises ConfigError for a name that is no task or that the data set does not have, and what the layout's reader
-    raises: DataError, naming the file, for recordings that are broken.
+    Recordings in SPRSound's layout have the tasks `icbhi`, `1-1`, `1-2`, `2-1` and `2-2`, all others `icbhi`. Raises
+    ConfigError for a name that is no task or that the data set does not have, and for several tasks of which none is
+    named; and DataError, naming the file, for recordings that are broken (`read_icbhi`, `read_sprsound`).
     """
-    if task is not None and task_named(task) != ICBHI:
-        raise ConfigError(
-            f"{directory}: recordings in ICBHI's layout have no task {task}; expected {ICBHI.name}"
-        )
-    return read_icbhi(directory)
+    sprsound = is_sprsound(directory)
+    chosen = _chosen(directory, (ICBHI, *SPRSOUND) if sprsound else (ICBHI,), task)
+    return read_sprsound(directory, chosen) if sprsound else read_icbhi(directory)
+
+
+def _chosen(directory: Path, tasks: Sequence[Task], name: str | None) -> Task:
+    names = ", ".join(task.name for task in tasks)
+    if name is None:
+        if len(tasks) > 1:
+            raise ConfigError(
+                f"{directory}: these recordings have the tasks {names}; name one with --task (in a study file or "
+                "Python: task)"
+            )
+        return tasks[0]
+    task = task_named(name)
+    if task not in tasks:
+        raise ConfigError(f"{directory}: these recordings have no task {name}; expected {names}")
+    return task

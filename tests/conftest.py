@@ -50,6 +50,15 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def sprsound(shared: Path) -> Path:
+    """The folder with all of SPRSound 2022; tests that need it are skipped without it."""
+    folder = shared / "sprsound"
+    if not folder.is_dir():
+        pytest.skip(f"no SPRSound at {folder}")
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _one_thread_and_a_known_seed() -> None:
     torch.set_num_threads(1)

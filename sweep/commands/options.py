@@ -15,7 +15,7 @@ StudiesOption = Annotated[
         "--studies", help="Folder that holds the studies, or a place on an object store: s3://bucket/lab."
     ),
 ]
-DATA_HELP = "Recordings in ICBHI layout."
+DATA_HELP = "Recordings in the layout of ICBHI or SPRSound."
 TaskOption = Annotated[
     str | None,
     typer.Option(

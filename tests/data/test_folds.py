@@ -104,15 +104,32 @@ def test_fewer_patients_than_folds_are_refused() -> None:
         make_folds(*cohort(patients=4), FoldConfig(), **OF_ICBHI)
 
 
-def test_folds_that_cannot_be_balanced_come_with_a_warning() -> None:
+def test_a_class_of_too_few_patients_is_named_and_does_not_keep_the_rest_from_balance() -> None:
     numbers, labels, devices = cohort()
-    with pytest.warns(UserWarning, match="none of 100 draws gives every fold .*both cycles"):
-        make_folds(numbers, np.where(numbers == 1, 3, labels % 3), devices, FoldConfig(), **OF_ICBHI)
+    rare = np.where(numbers == 1, 3, labels % 3)
+    with pytest.warns(
+        UserWarning, match=r"^folds: patients with both cycles: 1, so some of the 5 folds have none$"
+    ):
+        folds = make_folds(numbers, rare, devices, FoldConfig(), **OF_ICBHI)
+    for fold in range(5):
+        _, held = folds.split(numbers, fold)
+        assert set(rare[held].tolist()) >= {0, 1, 2}
+
+
+def test_what_no_draw_gives_every_fold_is_named() -> None:
+    numbers, labels, devices = cohort()
+    # 22 cycles are both: 12 and 6 of two patients, one of each of four others; every fold should have 3.
+    both = [numbers == 1, (numbers == 2) & (labels == 0), (numbers <= 6) & (labels == 3)]
+    uneven = np.where(np.any(both, axis=0), 3, labels % 3)
+    with pytest.warns(
+        UserWarning, match=r"none of 100 draws gives every fold 3 both cycles \(one has [012]\); the"
+    ):
+        make_folds(numbers, uneven, devices, FoldConfig(), **OF_ICBHI)
 
 
 def test_classes_are_called_as_the_task_calls_them() -> None:
     numbers, labels, devices = cohort()
-    with pytest.warns(UserWarning, match="7 rhonchi cycles, 5 wheeze cycles, 2 fine crackle cycles"):
+    with pytest.warns(UserWarning, match="folds: patients with fine crackle cycles: 1, so"):
         make_folds(
             numbers,
             np.where(numbers == 1, 5, labels % 3),

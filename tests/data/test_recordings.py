@@ -4,6 +4,7 @@ import pytest
 
 from data.recordings import read_recordings
 from data.settings import ConfigError
+from data.task import TASKS
 
 
 @pytest.mark.parametrize("task", [None, "icbhi"])
@@ -15,7 +16,18 @@ def test_icbhis_layout_has_one_task_that_need_not_be_named(recordings: Path, tas
 
 
 def test_a_task_that_the_recordings_do_not_have_is_refused(recordings: Path) -> None:
-    with pytest.raises(ConfigError, match=r"recordings: .* have no task 1-2; expected icbhi"):
+    with pytest.raises(ConfigError, match=r"recordings: .* have no task 1-2; expected icbhi$"):
         read_recordings(recordings, "1-2")
     with pytest.raises(ConfigError, match="no task is called 'lungs'"):
         read_recordings(recordings, "lungs")
+
+
+@pytest.mark.filterwarnings("ignore:.*a subset")
+@pytest.mark.parametrize("task", ["icbhi", "1-1", "1-2", "2-1", "2-2"])
+def test_sprsounds_layout_has_five_tasks(children: Path, task: str) -> None:
+    assert read_recordings(children, task).task is TASKS[task]
+
+
+def test_of_several_tasks_one_must_be_named(children: Path) -> None:
+    with pytest.raises(ConfigError, match=r"have the tasks icbhi, 1-1, 1-2, 2-1, 2-2; name one with --task"):
+        read_recordings(children)

@@ -23,6 +23,7 @@ from sweep.study.events import (
 )
 from sweep.study.journal import Journal
 from sweep.tracking.tracker import Tracker, database_uri
+from tests.data.conftest import CHILDREN, write_child
 from tests.studies import TINY_RECIPE
 from tests.sweep.histories import added, trained
 
@@ -245,6 +246,21 @@ def test_synthetic_breaths_are_written_and_counted(
     assert "train devices: AKGC417L" in printed
     assert respsweep(monkeypatch, "synth", "made") == 1
     assert "made: there is something already" in capfd.readouterr().err
+
+
+@pytest.mark.filterwarnings("default:.*a subset")
+def test_data_with_several_tasks_are_read_for_the_one_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name, content in CHILDREN.items():
+        write_child(tmp_path / "children", name, *content)
+    assert respsweep(monkeypatch, "data", tmp_path / "children") == 1
+    assert "these recordings have the tasks icbhi, 1-1, 1-2, 2-1, 2-2; name one" in capfd.readouterr().err
+    assert respsweep(monkeypatch, "data", tmp_path / "children", "--task", "2-2") == 0
+    printed, warned = capfd.readouterr()
+    assert "a subset: 5 of the 2683 recordings of SPRSound 2022" in warned
+    assert "CAS & DAS" in printed
+    assert "missing: train: 3 of 1949 recordings" in printed
 
 
 def test_a_wrong_recipe_is_refused_before_any_audio_is_read(

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from data.recipe_parts import FoldConfig
 from data.settings import parse
 from data.synthetic import write_breaths
 from model.training.recipe import Recipe
 from sweep.storage.folder_storage import FolderStorage
 from sweep.worker import prepared_data as recordings
 from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
+from tests.data.conftest import EVENTS, write_child
 from tests.studies import TINY_RECIPE
 
 RECIPE = parse(Recipe, TINY_RECIPE, "test")
@@ -152,6 +154,25 @@ def test_a_node_that_sees_the_recordings_makes_its_own(
     alone = dataclasses.replace(unseen(prepared), recordings=str(breaths))
     assert equal(alone, prepared)
     assert (node / "features" / prepared.store).is_dir()
+
+
+@pytest.mark.filterwarnings("ignore:.*a subset", "ignore:folds. patients with")
+def test_a_node_reads_the_recordings_for_the_task_that_the_driver_read_them_for(
+    driver: Path, node: Path, tmp_path: Path
+) -> None:
+    for number in (501, 502):
+        write_child(tmp_path / "children", f"{number}_2_0_p1_1", "train", "CAS & DAS", EVENTS)
+    recipe = RECIPE.model_copy(update={"folds": FoldConfig(folds=2)})
+    made = {
+        task: DataPreparation(tmp_path / "children", driver, task=task, progress=False).prepare(recipe)
+        for task in ("1-1", "1-2", "2-2")
+    }
+    assert len({prepared.store for prepared in made.values()}) == 3
+    for task, labels in {"1-1": [0, 1, 1], "1-2": [0, 5, 1], "2-2": [3]}.items():
+        alone = dataclasses.replace(made[task], cache="/nowhere/cache")
+        train, validation = load_examples(alone, 0)
+        assert train.labels.tolist() == validation.labels.tolist() == labels
+        assert (node / "features" / alone.store).is_dir()
 
 
 def test_other_recordings_under_the_same_name_are_refused(
