@@ -46,7 +46,7 @@ class CNNTSASize(NamedTuple):
 
 
 CNN_TSA_VARIANTS = {
-    "tiny": CNNTSASize((10, 20, 40, 80), 0.0),
+    "tiny": CNNTSASize((8, 16, 32, 96), 0.0),
     "three_blocks": CNNTSASize((64, 128, 256), 0.2),
     "four_blocks": CNNTSASize((64, 128, 256, 512), 0.2),
 }

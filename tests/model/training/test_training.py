@@ -276,3 +276,20 @@ def test_a_state_of_another_task_is_refused_and_one_without_is_icbhis() -> None:
     again = Training(recipe(), 1, *data, task=ICBHI)
     again.load_state_dict(past)
     assert again.history == training.history
+
+
+@pytest.mark.parametrize("backbone", ["dass", "ast", "cnn_tsa"])
+def test_a_run_begins_with_the_network_that_a_run_on_another_task_saved(
+    tmp_path: Path, backbone: str
+) -> None:
+    settings = {"backbone": {"name": backbone, "variant": "tiny"}, "smoothing": {"stage": None}}
+    data = tones(16, 0), tones(8, 1)
+    first = Training(recipe(**settings, epochs=1), 1, *data, task=TASKS["1-2"])
+    first.run_epoch()
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+    settings["backbone"]["pretrained"] = str(tmp_path / "checkpoint.pt")
+    second = Training(recipe(**settings), 2, *data, task=ICBHI)
+    x = torch.randn(2, FRAMES, MELS)
+    features = [run.model.eval().forward_grid(run.model.stem(x)) for run in (first, second)]
+    assert torch.equal(*features)
+    assert [run.model.classify(features[0]).shape[1] for run in (first, second)] == [7, 4]
