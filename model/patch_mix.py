@@ -42,14 +42,8 @@ def draw_mix(axis: Axis, grid: tuple[int, int], batch: int, beta: float, generat
     """Draw a random mix for a batch of stem grids of (height = frequency, width = time) cells.
 
     The permutation, the share kept and the place are drawn once for the whole batch, from a CPU generator.
-    The share comes from inverting the Beta distribution, so it uses one uniform number whatever `beta` is.
     """
-    lam = 1.0
-    if beta > 0:
-        uniform = torch.rand((), generator=generator, dtype=torch.float64).item()
-        kept = float(betaincinv(beta, beta, uniform))
-        # Near zero, where scipy has no answer, nothing or everything is kept, each half of the time.
-        lam = float(round(uniform)) if math.isnan(kept) else kept
+    lam = draw_share(beta, generator) if beta > 0 else 1.0
     permutation = torch.randperm(batch, generator=generator)
     height, width = grid
     if axis == "cells":
@@ -62,6 +56,14 @@ def draw_mix(axis: Axis, grid: tuple[int, int], batch: int, beta: float, generat
     size = replaced_count(length, lam)
     start = int(torch.randint(length - size + 1, (), generator=generator))
     return Mix(axis, permutation, segment(axis, grid, start, size))
+
+
+def draw_share(beta: float, generator: torch.Generator) -> float:
+    """Draw from Beta(beta, beta) by inverting its distribution, so from one uniform number whatever `beta` is."""
+    uniform = torch.rand((), generator=generator, dtype=torch.float64).item()
+    share = float(betaincinv(beta, beta, uniform))
+    # Near zero, where scipy has no answer, the share is nothing or everything, each half of the time.
+    return float(round(uniform)) if math.isnan(share) else share
 
 
 def replaced_count(length: int, lam: float) -> int:

@@ -156,6 +156,16 @@ def check_bands(backbone: BackboneConfig, mels: int) -> None:
         )
 
 
+class MixupConfig(Config):
+    """Mixing of whole cycles of a batch, and of their losses, before the network sees them (arXiv 1710.09412)."""
+
+    alpha: float = Field(
+        default=0.0,
+        ge=0,
+        description="share of itself that a cycle keeps ~ Beta(alpha, alpha), drawn for each batch; 0: off",
+    )
+
+
 class PatchMixConfig(Config):
     """Contrastive learning against mixed copies of the batch (Lung-SRAD, section 3.5)."""
 

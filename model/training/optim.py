@@ -16,11 +16,19 @@ Result = TypeVar("Result")
 
 
 def learning_rate_at(config: OptimiserConfig, epoch: int, epochs: int) -> float:
-    """Compute the learning rate of a whole epoch, counted from 1; the cosine reaches its floor in the last epoch."""
+    """Compute the learning rate of a whole epoch, counted from 1; the cosine reaches its floor in the last epoch.
+
+    In epoch e of w warm-up epochs the rate is e / (w + 1) of the full one; the schedule runs over the epochs after
+    them, as it would over a run of that many (Goyal et al., section 2.2, https://arxiv.org/abs/1706.02677).
+    """
+    warmup = config.warmup_epochs
+    if epoch <= warmup:
+        return config.learning_rate * epoch / (warmup + 1)
     if config.schedule == "constant":
         return config.learning_rate
     floor = config.learning_rate * config.final_fraction
-    return floor + (config.learning_rate - floor) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+    progress = math.pi * (epoch - warmup) / (epochs - warmup)
+    return floor + (config.learning_rate - floor) * (1 + math.cos(progress)) / 2
 
 
 def build_optimiser(config: OptimiserConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:

@@ -11,7 +11,14 @@ from pydantic import Field, model_validator
 
 from data.recipe_parts import BatchSamplerConfig, FeatureConfig, FoldConfig, SpecAugmentConfig
 from data.settings import Config, parse, read_yaml
-from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, check_bands, check_smoothing
+from model.recipe_parts import (
+    BackboneConfig,
+    MixupConfig,
+    PatchMixConfig,
+    SmoothingConfig,
+    check_bands,
+    check_smoothing,
+)
 
 
 class OptimiserConfig(Config):
@@ -31,22 +38,55 @@ class OptimiserConfig(Config):
     weight_blend: float = Field(
         default=0.5, ge=0, lt=1, description="share of the previous weights kept after a step; 0: off"
     )
-    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_epochs: int = Field(
+        default=0,
+        ge=0,
+        description="first epochs in which the rate rises by equal steps towards learning_rate; 0: none",
+    )
+    schedule: Literal["cosine", "constant"] = Field(
+        default="cosine", description="of the epochs after the warm-up"
+    )
     final_fraction: float = Field(
         default=1e-3, ge=0, le=1, description="last learning rate / learning_rate (cosine)"
     )
 
 
 class LossConfig(Config):
-    """Cross-entropy on the clean pass."""
+    """Cross-entropy on the clean pass, weighted, adjusted, smoothed or focused (`model.training.losses`)."""
 
     class_weights: Literal["none", "inverse_frequency"] = Field(
         default="none",
-        description="inverse_frequency: 1 / cycles of the class, normalised to sum 1 over the classes",
+        description="inverse_frequency: cycles of the class to the minus class_weight_power, normalised to sum 1 over "
+        "the classes",
+    )
+    class_weight_power: float = Field(
+        default=1.0,
+        ge=0,
+        description="inverse_frequency: 1, every class weighs alike in all; 0, every cycle does",
+    )
+    logit_adjustment: float = Field(
+        default=0.0,
+        ge=0,
+        description="log shares of the classes times this are added to the logits in training; 1 aims at the mean "
+        "over classes of their accuracies, 0: off (arXiv 2007.07314)",
+    )
+    focal_gamma: float = Field(
+        default=0.0,
+        ge=0,
+        description="a cycle's loss is scaled by (1 - probability of its class)^gamma; 0: off (arXiv 1708.02002)",
     )
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="share spread over all classes; 0.1 in AST+SAM"
     )
+
+    @model_validator(mode="after")
+    def _is_defined(self) -> LossConfig:
+        if self.focal_gamma and self.label_smoothing:
+            raise ValueError(
+                f"focal_gamma ({self.focal_gamma}) asks for the probability of a cycle's one class, and "
+                f"label_smoothing ({self.label_smoothing}) gives it several; set one of them to 0"
+            )
+        return self
 
 
 class Recipe(Config):
@@ -62,6 +102,7 @@ class Recipe(Config):
     backbone: BackboneConfig = BackboneConfig()
     smoothing: SmoothingConfig = SmoothingConfig()
     patch_mix: PatchMixConfig = PatchMixConfig()
+    mixup: MixupConfig = MixupConfig()
     features: FeatureConfig = FeatureConfig()
     augment: SpecAugmentConfig = SpecAugmentConfig()
     folds: FoldConfig = FoldConfig()
@@ -92,6 +133,21 @@ class Recipe(Config):
             raise ValueError(
                 "sampling.name weighted and loss.class_weights inverse_frequency both correct the class balance; "
                 "use one of them"
+            )
+        if self.sampling.name == "weighted" and self.loss.logit_adjustment:
+            raise ValueError(
+                f"sampling.name weighted and loss.logit_adjustment {self.loss.logit_adjustment} both correct the class "
+                "balance, the latter by the shares of the classes before they are sampled; use one of them"
+            )
+        if self.mixup.alpha and self.patch_mix.axes and self.patch_mix.negatives == "different_label":
+            raise ValueError(
+                f"patch_mix.negatives different_label compares labels, and with mixup.alpha {self.mixup.alpha} a cycle "
+                "has two; use negatives all, or alpha 0"
+            )
+        if self.optimiser.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"optimiser.warmup_epochs ({self.optimiser.warmup_epochs}) leaves no epoch at the full learning rate: "
+                f"epochs is {self.epochs}"
             )
         return self
 

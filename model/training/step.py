@@ -9,22 +9,30 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from model.batch_norm import holds_batch_norm, keeping_running_statistics
+from model.mixup import Mixup
 from model.patch_mix import Mix, contrastive_losses
 from model.projector import Projector
 from model.recipe_parts import Axis, PatchMixConfig
 from model.registry import Backbone
 from model.training.epoch_metrics import TrainingError
+from model.training.losses import ClassificationLoss
+
+PLAIN = ClassificationLoss()
+"""Cross-entropy, every cycle alike."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Scalars of one batch. `contrast` has an entry for each mixed axis, before its weight."""
+    """Scalars of one batch.
+
+    `cross_entropy` is the classification loss, whatever its form. `contrast` has an entry for each mixed axis, before
+    its weight.
+    """
 
     total: Float[Tensor, ""]
     cross_entropy: Float[Tensor, ""]
@@ -38,13 +46,14 @@ def objective(
     labels: Int[Tensor, " batch"],
     mixes: Sequence[Mix],
     patch_mix: PatchMixConfig,
-    class_weights: Float[Tensor, " classes"] | None = None,
-    label_smoothing: float = 0.0,
+    classification: ClassificationLoss = PLAIN,
+    mixup: Mixup | None = None,
     accumulate: int = 1,
 ) -> Losses:
     """Compute the losses of one batch and its mixed copies; only the clean batch is classified.
 
-    Mixed samples enter only the contrastive terms; `total` is the cross-entropy plus the weighted contrasts
+    With `mixup` the cycles of the clean batch are mixed in pairs first, and Patch-Mix copies what comes of it. Mixed
+    copies enter only the contrastive terms; `total` is the classification loss plus the weighted contrasts
     (Lung-SRAD, section 3.5.2, Eq. 8 to 10; which side is projected and detached is `patch_mix.form`).
     `projector` may be None only when there are no mixes. The stem is computed once for all copies, which go through the
     rest of the backbone together; the paper's forms detach the mixed copies, which then need no graph. Where the rest
@@ -59,6 +68,8 @@ def objective(
         raise ValueError("the contrast with mixed passes needs a projector")
     check_accumulates(model, accumulate)
     run = partial(_in_chunks, chunks=accumulate)
+    if mixup is not None:
+        inputs = mixup(inputs)
     grid = model.stem(inputs) if holds_batch_norm(model.stem_layers) else run(model.stem, inputs)
     if patch_mix.form == "reference" and not _normalises_batches_after_stem(model):
         grids = torch.cat([grid, *(mix(grid) for mix in mixes)])
@@ -70,8 +81,9 @@ def objective(
             keeping_running_statistics(model),
         ):
             mixed = [run(model.forward_grid, mix(grid)) for mix in mixes]
-    cross_entropy = F.cross_entropy(
-        _at_least_fp32(model.classify(clean)), labels, weight=class_weights, label_smoothing=label_smoothing
+    logits = _at_least_fp32(model.classify(clean))
+    cross_entropy = (
+        classification(logits, labels) if mixup is None else mixup.loss(classification, logits, labels)
     )
     if projector is None:
         return Losses(cross_entropy, cross_entropy)

@@ -20,12 +20,14 @@ from data.features import model_input
 from data.settings import ConfigError
 from data.task import ICBHI, Task
 from model.metrics import confusion_matrix
+from model.mixup import Mixup, draw_mixup
 from model.patch_mix import Mix, draw_mix
 from model.projector import Projector
 from model.registry import build_backbone
 from model.selective_scan import choose_engine
 from model.training.checkpoint import CheckpointError
 from model.training.epoch_metrics import EpochMetrics, TrainingError
+from model.training.losses import build_loss
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
 from model.training.recipe import Recipe
 from model.training.seeds import derive_seed, generator
@@ -92,7 +94,7 @@ class Training:
             self.projector.requires_grad_(recipe.patch_mix.train_projector)
         parameters = [parameter for parameter in self.modules.parameters() if parameter.requires_grad]
         self.optimiser = build_optimiser(recipe.optimiser, parameters)
-        self.class_weights = _class_weights(recipe, train.labels, task.num_classes, self.device)
+        self.classification = build_loss(recipe.loss, train.labels, task.num_classes, self.device)
 
     @property
     def epoch(self) -> int:
@@ -184,6 +186,7 @@ class Training:
             return _BegunEpoch(
                 masks=generator(self.seed, "augment", epoch).get_state(),
                 mixing=generator(self.seed, "patch-mix", epoch).get_state(),
+                mixup=generator(self.seed, "mixup", epoch).get_state(),
             )
         _set_draws(self._begun.drop_path, self.device)
         self._begun.sums = {name: value.to(self.device) for name, value in self._begun.sums.items()}
@@ -197,6 +200,8 @@ class Training:
         masks.set_state(begun.masks)
         mixing = torch.Generator()
         mixing.set_state(begun.mixing)
+        pairing = torch.Generator()
+        pairing.set_state(begun.mixup)
         order = generator(self.seed, "batches", epoch)
         drawn = epoch_batches(self.train.labels, recipe.batch_size, recipe.sampling, order)
         # A cycle alone has neither batch statistics nor a partner to mix with.
@@ -204,6 +209,7 @@ class Training:
         for features, labels in self.train.batches(left):
             if pause():
                 begun.masks, begun.mixing = masks.get_state(), mixing.get_state()
+                begun.mixup = pairing.get_state()
                 return False
             batch = spec_augment(features, recipe.augment, masks)
             inputs = model_input(batch, recipe.features.target_frames)
@@ -211,13 +217,16 @@ class Training:
                 draw_mix(axis, self.grid, len(labels), recipe.patch_mix.beta, mixing)
                 for axis in recipe.patch_mix.axes
             ]
-
-            backward = partial(self._losses_and_gradients, inputs, labels, mixes)
+            alpha = recipe.mixup.alpha
+            mixup = draw_mixup(len(labels), alpha, pairing) if alpha else None
+            backward = partial(self._losses_and_gradients, inputs, labels, mixes, mixup)
             losses, stepped = optimise_step(self.modules, self.optimiser, backward, recipe.optimiser)
             begun.add(losses, stepped)
         return True
 
-    def _losses_and_gradients(self, inputs: Tensor, labels: Tensor, mixes: Sequence[Mix]) -> Losses:
+    def _losses_and_gradients(
+        self, inputs: Tensor, labels: Tensor, mixes: Sequence[Mix], mixup: Mixup | None
+    ) -> Losses:
         with self._autocast():
             losses = objective(
                 self.model,
@@ -226,8 +235,8 @@ class Training:
                 labels,
                 mixes,
                 self.recipe.patch_mix,
-                self.class_weights,
-                self.recipe.loss.label_smoothing,
+                self.classification,
+                mixup,
                 self.accumulate,
             )
         losses.total.backward()
@@ -264,6 +273,7 @@ class _BegunEpoch:
 
     masks: Tensor
     mixing: Tensor
+    mixup: Tensor
     drop_path: list[Tensor] = field(default_factory=list)
     steps: int = 0
     skipped: int = 0
@@ -308,11 +318,3 @@ def _check_scan_engine(recipe: Recipe, device: torch.device) -> None:
         choose_engine(recipe.backbone.scan_engine, device)
     except ValueError as error:
         raise ConfigError(f"backbone.scan_engine: {error}; use auto") from error
-
-
-def _class_weights(recipe: Recipe, labels: Tensor, classes: int, device: torch.device) -> Tensor | None:
-    if recipe.loss.class_weights == "none":
-        return None
-    counts = torch.bincount(labels, minlength=classes).float()
-    inverse = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
-    return (inverse / inverse.sum()).to(device)

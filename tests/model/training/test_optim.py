@@ -228,9 +228,36 @@ def test_rates_fall_between_the_rate_and_its_floor(drawn: tuple[int, int]) -> No
     assert learning_rate_at(constant, epoch, epochs) == 0.1
 
 
+def test_the_rate_warms_up_by_equal_steps_and_goes_on_as_a_run_of_the_epochs_that_are_left() -> None:
+    config = OptimiserConfig(learning_rate=0.4, final_fraction=0.01)
+    warm = config.model_copy(update={"warmup_epochs": 3})
+    rates = [learning_rate_at(warm, epoch, 13) for epoch in range(1, 14)]
+    assert rates[:3] == pytest.approx([0.1, 0.2, 0.3])
+    assert rates[3:] == [learning_rate_at(config, epoch, 10) for epoch in range(1, 11)]
+    constant = warm.model_copy(update={"schedule": "constant"})
+    assert [learning_rate_at(constant, epoch, 13) for epoch in (3, 4, 13)] == pytest.approx([0.3, 0.4, 0.4])
+
+
+@pytest.mark.parametrize(("epochs", "final_fraction"), [(1, 0.0), (7, 1e-3), (50, 0.3)])
+def test_without_warm_up_rates_are_the_cosine_to_the_bit(epochs: int, final_fraction: float) -> None:
+    config = OptimiserConfig(learning_rate=5e-5, final_fraction=final_fraction)
+    floor = 5e-5 * final_fraction
+    for epoch in range(1, epochs + 1):
+        cosine = floor + (5e-5 - floor) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        assert learning_rate_at(config, epoch, epochs) == cosine
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"learning_rate": 0}, {"weight_blend": 1.0}, {"sam_rho": -0.1}, {"clip_norm": 0}, {"name": "lion"}],
+    [
+        {"learning_rate": 0},
+        {"warmup_epochs": -1},
+        {"warmup_epochs": 0.5},
+        {"weight_blend": 1.0},
+        {"sam_rho": -0.1},
+        {"clip_norm": 0},
+        {"name": "lion"},
+    ],
 )
 def test_a_setting_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

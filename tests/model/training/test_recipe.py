@@ -36,6 +36,11 @@ def test_an_export_with_provenance_is_a_recipe_file(tmp_path: Path) -> None:
     assert read_recipe(written(tmp_path, "recipe: {epochs: 7}\nprovenance: {study: a}\n")).epochs == 7
 
 
+def test_labels_are_compared_beside_mixup_only_where_something_is_contrasted(tmp_path: Path) -> None:
+    text = "mixup: {alpha: 0.2}\npatch_mix: {axes: [], negatives: different_label}"
+    assert read_recipe(written(tmp_path, text)).mixup.alpha == 0.2
+
+
 def test_equal_recipes_have_equal_digests_and_others_do_not() -> None:
     assert Recipe().digest() == Recipe(epochs=50).digest()
     assert Recipe().digest() != Recipe(epochs=49).digest()
@@ -53,6 +58,20 @@ def test_equal_recipes_have_equal_digests_and_others_do_not() -> None:
         ("smoothing: {stage: 4}", "smoothing.*stage"),
         ("epochs: many", "epochs: .*'many'"),
         ("sampling: {name: weighted}\nloss: {class_weights: inverse_frequency}", "use one of them"),
+        (
+            "sampling: {name: weighted}\nloss: {logit_adjustment: 0.5}",
+            "logit_adjustment 0.5 both correct.*use one",
+        ),
+        (
+            "loss: {focal_gamma: 2, label_smoothing: 0.1}",
+            "loss: focal_gamma .*label_smoothing .*one of them to 0",
+        ),
+        ("mixup: {alpha: -1}", "mixup.alpha: .*greater than or equal to 0"),
+        (
+            "mixup: {alpha: 0.2}\npatch_mix: {negatives: different_label}",
+            "negatives different_label compares labels, and with mixup.alpha 0.2 a cycle has two",
+        ),
+        ("epochs: 3\noptimiser: {warmup_epochs: 3}", "warmup_epochs .3. leaves no epoch"),
         ("epochs: 1\nepochs: 2", "line 2.*'epochs' is written twice"),
         ("- epochs", "expected settings"),
         ("epochs: [", "line .*not valid YAML"),

@@ -12,11 +12,13 @@ from torch.utils._pytree import tree_leaves
 
 from model.ast import AST
 from model.dass import DASS
+from model.mixup import Mixup
 from model.patch_mix import Mix, draw_mix, segment
 from model.projector import Projector
 from model.recipe_parts import Axis, BackboneConfig, PatchMixConfig, SmoothingConfig
 from model.registry import Backbone, build_backbone
 from model.training.epoch_metrics import TrainingError
+from model.training.losses import ClassificationLoss
 from model.training.seeds import generator
 from model.training.step import Losses, objective
 from model.variants import DASS_VARIANTS, StemNorm
@@ -141,7 +143,12 @@ def half_mixed(model: Backbone, axes: Sequence[Axis], batch: int) -> list[Mix]:
 
 
 def train_once(
-    model: DASS | AST, axes: Sequence[Axis], batch: int, accumulate: int, **settings: Any
+    model: DASS | AST,
+    axes: Sequence[Axis],
+    batch: int,
+    accumulate: int,
+    mixup: Mixup | None = None,
+    **settings: Any,
 ) -> tuple[Losses, dict[str, Tensor]]:
     """Losses, and the gradients and batch statistics that a backward pass leaves."""
     torch.manual_seed(2)
@@ -158,9 +165,9 @@ def train_once(
         LABELS[:batch],
         half_mixed(model, axes, batch),
         PatchMixConfig(axes=tuple(axes), **settings),
-        class_weights=torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64),
-        label_smoothing=0.1,
-        accumulate=accumulate,
+        ClassificationLoss(torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64), label_smoothing=0.1),
+        mixup,
+        accumulate,
     )
     losses.total.backward()
     gradients = {
@@ -187,6 +194,33 @@ def test_in_chunks_a_batch_has_the_same_losses_gradients_and_batch_statistics(
     assert any(gradient.abs().max() > 1e-3 for gradient in whole[1].values())
     for chunks in (2, 3, 100):
         assert_the_same(train_once(model, axes, 7, chunks), whole)
+
+
+def test_in_chunks_cycles_mixed_up_are_the_same_too() -> None:
+    model, mixup = build("dass", drop_path_rate=0.0), Mixup(torch.tensor([3, 0, 1, 2, 4]), 0.3)
+    assert_the_same(train_once(model, ALL_AXES, 5, 2, mixup), train_once(model, ALL_AXES, 5, 1, mixup))
+
+
+@pytest.mark.parametrize("axes", [(), ALL_AXES])
+def test_with_a_share_of_one_mixup_changes_nothing(axes: tuple[Axis, ...]) -> None:
+    model = build("dass", drop_path_rate=0.0)
+    whole = Mixup(torch.tensor([3, 0, 1, 2, 4]), 1.0)
+    assert_the_same(train_once(model, axes, 5, 1, whole), train_once(model, axes, 5, 1))
+
+
+def test_patch_mix_copies_the_cycles_that_mixup_made() -> None:
+    model, inputs = build("dass", drop_path_rate=0.0), torch.randn(5, *SHAPE, dtype=torch.float64)
+    mixup = Mixup(torch.tensor([3, 0, 1, 2, 4]), 0.3)
+    projector = Projector(model.feature_dim).double()
+    mixes, config = half_mixed(model, ALL_AXES, 5), PatchMixConfig(axes=ALL_AXES)
+    losses = objective(model, projector, inputs, LABELS[:5], mixes, config, mixup=mixup)
+    of_mixed = objective(model, projector, mixup(inputs), LABELS[:5], mixes, config)
+    torch.testing.assert_close(losses.contrast, of_mixed.contrast, rtol=1e-12, atol=0)
+    logits = model(0.3 * inputs + 0.7 * inputs[[3, 0, 1, 2, 4]])
+    own, partners = (
+        nn.functional.cross_entropy(logits, labels) for labels in (LABELS[:5], LABELS[[3, 0, 1, 2, 4]])
+    )
+    torch.testing.assert_close(losses.cross_entropy, 0.3 * own + 0.7 * partners)
 
 
 @pytest.mark.parametrize("form", ["paper", "paper_inverse"])

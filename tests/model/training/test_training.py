@@ -52,6 +52,52 @@ def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
     assert second.state_dict()["begun"] is None
 
 
+def test_an_epoch_with_mixup_paused_in_its_middle_goes_on_with_the_pairs_and_shares_to_come(
+    tmp_path: Path,
+) -> None:
+    settings = recipe(epochs=1, mixup={"alpha": 0.4}, patch_mix={"axes": []}, loss={"logit_adjustment": 0.5})
+    data = tones(24, 0), tones(8, 1)
+    whole, first, second = (Training(settings, 1, *data, task=ICBHI) for _ in range(3))
+    whole.run_epoch()
+    asked = iter([False, True])
+    assert first.run_epoch_unless(lambda: next(asked)) is None
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    assert without_time([second.run_epoch()]) == without_time(whole.history)
+    torch.testing.assert_close(second.modules.state_dict(), whole.modules.state_dict(), rtol=0, atol=0)
+
+
+def test_mixup_leaves_the_other_draws_of_an_epoch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, mixed = (
+        Training(recipe(epochs=1, mixup={"alpha": alpha}), 1, tones(16, 0), tones(8, 1), task=ICBHI)
+        for alpha in (0.0, 0.4)
+    )
+    monkeypatch.setattr("model.training.training.draw_mixup", lambda *_: None)
+    assert without_time([mixed.run_epoch()]) == without_time([plain.run_epoch()])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mixup": {"alpha": 0.4}},
+        {"loss": {"focal_gamma": 2.0}},
+        {"loss": {"logit_adjustment": 1.0}},
+        {"loss": {"class_weights": "inverse_frequency", "class_weight_power": 0.5}},
+        {"optimiser": {"learning_rate": 3e-3, "weight_blend": 0.2, "warmup_epochs": 1}},
+        {"backbone": {"variant": "tiny", "pooling": "mean_max"}},
+    ],
+)
+def test_each_way_of_training_changes_what_is_trained_and_stays_finite(changes: dict[str, Any]) -> None:
+    train = tones(16, 0)
+    uneven = Examples(train.features, torch.where(train.labels == 3, 0, train.labels))
+    plain, changed = (
+        Training(recipe(**settings), 1, uneven, tones(8, 1), task=ICBHI) for settings in ({}, changes)
+    )
+    metrics = changed.run_epoch()
+    assert np.isfinite(metrics.train_loss)
+    assert metrics.train_loss != plain.run_epoch().train_loss or metrics.learning_rate == 1.5e-3
+
+
 def test_an_epoch_paused_twice_goes_on_in_the_same_process() -> None:
     data = tones(24, 0), tones(8, 1)
     whole, paused = (Training(recipe(epochs=1), 1, *data, task=ICBHI) for _ in range(2))

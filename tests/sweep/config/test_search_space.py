@@ -240,3 +240,40 @@ def test_a_value_need_not_suit_fields_that_it_switches_off() -> None:
         {"backbone": {"variant": "tiny"}, "smoothing": {"stage": None}},
     )
     assert space.recipe({"backbone.name": "ast"}).backbone.name == "ast"
+
+
+def test_norm_pooling_loss_mixup_and_warm_up_can_be_searched() -> None:
+    space = space_of(
+        {
+            "backbone.stem_norm": {"type": "categorical", "choices": [None, "layer", "batch"]},
+            "backbone.pooling": {"type": "categorical", "choices": ["mean", "mean_max"]},
+            "loss.class_weights": {"type": "categorical", "choices": ["none", "inverse_frequency"]},
+            "loss.class_weight_power": {
+                "type": "float",
+                "low": 0.0,
+                "high": 1.0,
+                "when": {"loss.class_weights": ["inverse_frequency"]},
+            },
+            "loss.logit_adjustment": {"type": "float", "low": 0.0, "high": 1.5},
+            "loss.focal_gamma": {"type": "categorical", "choices": [0.0, 2.0]},
+            "mixup.alpha": {"type": "float", "low": 0.0, "high": 1.0},
+            "optimiser.warmup_epochs": {"type": "int", "low": 0, "high": 3},
+        },
+        TINY,
+    )
+    recipe = space.recipe(
+        {
+            "backbone.stem_norm": "layer",
+            "backbone.pooling": "mean_max",
+            "loss.class_weights": "inverse_frequency",
+            "loss.class_weight_power": 0.5,
+            "loss.logit_adjustment": 0.7,
+            "loss.focal_gamma": 2.0,
+            "mixup.alpha": 0.3,
+            "optimiser.warmup_epochs": 2,
+        }
+    )
+    assert (recipe.backbone.stem_norm, recipe.backbone.pooling) == ("layer", "mean_max")
+    loss = recipe.loss
+    assert (loss.class_weight_power, loss.logit_adjustment, loss.focal_gamma) == (0.5, 0.7, 2.0)
+    assert (recipe.mixup.alpha, recipe.optimiser.warmup_epochs) == (0.3, 2)

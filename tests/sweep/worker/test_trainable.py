@@ -162,6 +162,18 @@ def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
     assert report["train_loss"] == pytest.approx(expected[0]["train_loss"], rel=1e-3)
 
 
+def test_a_network_that_needs_whole_batches_ends_with_what_to_do_when_they_did_not_fit(
+    prepared: PreparedData, tmp_path: Path
+) -> None:
+    changes = {"backbone": {"name": "cnn_tsa", "variant": "tiny"}, "smoothing": {"stage": None}}
+    smaller = config(prepared, tmp_path, **changes) | {"accumulate": CHUNKS}
+    ending = step(UnitTrainable(smaller)).ending
+    assert isinstance(ending, Failed)
+    assert ending.reason.splitlines()[0].endswith(
+        "which needs the whole batch; where the memory does not hold it, take a smaller batch_size"
+    )
+
+
 @pytest.mark.parametrize(
     "message",
     [

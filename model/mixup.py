@@ -1,0 +1,47 @@
+"""Mixup: convex combinations of two cycles of a batch and of their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from data.placement import send
+from model.patch_mix import draw_share
+
+
+@dataclass(frozen=True, eq=False)
+class Mixup:
+    """Which partner each cycle of a batch is mixed with, and the share `lam` of itself that it keeps.
+
+        input:  lam x_i + (1 - lam) x_pi(i)
+        loss:   lam L(y) + (1 - lam) L(y of the partners)
+
+    Reference: Zhang et al., "mixup: Beyond Empirical Risk Minimization", https://arxiv.org/abs/1710.09412
+    """
+
+    permutation: Int[Tensor, " batch"]
+    lam: float
+
+    def __call__(self, inputs: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch frames mels"]:
+        """Return the mixed inputs."""
+        return self.lam * inputs + (1 - self.lam) * inputs[send(self.permutation, inputs.device)]
+
+    def loss(
+        self,
+        loss: Callable[[Tensor, Tensor], Float[Tensor, ""]],
+        logits: Tensor,
+        labels: Int[Tensor, " batch"],
+    ) -> Float[Tensor, ""]:
+        """Compute the loss of mixed inputs' logits; `labels` are those of the batch before it was mixed."""
+        partners = labels[send(self.permutation, labels.device)]
+        return self.lam * loss(logits, labels) + (1 - self.lam) * loss(logits, partners)
+
+
+def draw_mixup(batch: int, alpha: float, generator: torch.Generator) -> Mixup:
+    """Draw partners and one share, from Beta(alpha, alpha), for a whole batch."""
+    lam = draw_share(alpha, generator)
+    return Mixup(torch.randperm(batch, generator=generator), lam)
