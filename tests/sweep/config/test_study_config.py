@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from data.settings import ConfigError, parse, read_yaml
+from data.task import TASKS
 from model.training.recipe import Recipe
 from sweep.config.study_config import StudyConfig, SyntheticConfig, read_study
 
@@ -69,6 +70,15 @@ def test_the_little_that_a_study_must_say(path: Path) -> None:
     assert config.sampler.name == "tpe"
     assert config.pruner.name == "median"
     assert config.space.recipe({"patch_mix.beta": 0.5}).patch_mix.beta == 0.5
+
+
+def test_a_task_is_one_of_those_there_are_and_icbhis_where_none_is_named(path: Path) -> None:
+    assert parse(StudyConfig, {"search": BETA}, "study").scored_task is TASKS["icbhi"]
+    named = parse(StudyConfig, {"search": BETA, "task": "2-2"}, "study")
+    assert named.scored_task is TASKS["2-2"]
+    assert named.resolved().task == "2-2"
+    complaint = refusal(path, "task: 3-1\nsearch:\n  patch_mix.beta: {type: float, low: 0.2, high: 2.0}\n")
+    assert complaint == ": task: expected one of icbhi, 1-1, 1-2, 2-1, 2-2, or null, got '3-1'"
 
 
 def test_recordings_are_a_directory_or_synthetic() -> None:

@@ -151,7 +151,9 @@ def test_recordings_without_a_recipe_to_pack_are_refused(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert doctor(monkeypatch, "--data", "breaths") == 1
-    assert "error: --data is what --pack trains on; give --pack RECIPE too" in capfd.readouterr().err
+    assert (
+        "error: --data and --task are what --pack trains on; give --pack RECIPE too" in capfd.readouterr().err
+    )
 
 
 @pytest.mark.gpu
