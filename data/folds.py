@@ -10,7 +10,7 @@ import json
 import math
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,14 @@ class Folds:
         }
 
 
+def check_patients(may_validate: Collection[int], config: FoldConfig) -> None:
+    """Raise DataError when fewer patients may validate than there are to be folds."""
+    if len(may_validate) < config.folds:
+        raise DataError(
+            f"folds: {len(may_validate)} patients may validate; expected at least as many as folds ({config.folds})"
+        )
+
+
 def make_folds(
     patients: Int[np.ndarray, " cycles"],
     labels: Int[np.ndarray, " cycles"],
@@ -118,11 +126,7 @@ def make_folds(
     eligible = ~np.isin(patients, sorted(never_validate))
     groups, classes = patients[eligible], labels[eligible]
     device_of_row = np.asarray(devices)[eligible]
-    if len(set(groups.tolist())) < config.folds:
-        raise DataError(
-            f"folds: {len(set(groups.tolist()))} patients may validate; expected at least as many as folds "
-            f"({config.folds})"
-        )
+    check_patients(set(groups.tolist()), config)
     needs, warned = _requirements(groups, classes, device_of_row, config.folds, task)
     best: tuple[float, Folds, dict[str, int]] | None = None
     for random_state in range(config.seed, config.seed + TRIES):

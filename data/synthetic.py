@@ -84,6 +84,18 @@ def write_breaths(
         _write_all(draft, [_invent(position, seed) for position in range(patients)], recordings, cycles)
 
 
+def invented_breaths(
+    part: Part, patients: int, seed: int, *, recordings: int = 3, cycles: tuple[int, int] = (8, 12)
+) -> dict[int, int]:
+    """Count the breaths that `write_breaths` would write for the same arguments, by patient of an official part."""
+    counted: dict[int, int] = {}
+    for patient in (_invent(position, seed) for position in range(patients)):
+        if patient.part == part:
+            _, counts = _places_and_counts(patient, recordings, cycles)
+            counted[patient.number] = int(counts.sum())
+    return counted
+
+
 @dataclass(frozen=True)
 class Patient:
     """An invented patient; every draw about him comes from `rng`."""
@@ -126,8 +138,7 @@ def _write_all(folder: Path, patients: Sequence[Patient], recordings: int, cycle
     split, diagnoses, demographics = [], ["ID,CLASS"], []
     for patient in patients:
         rng = patient.rng
-        places = rng.permutation(len(LOCATIONS))
-        counts = rng.integers(cycles[0], cycles[1], size=recordings, endpoint=True)
+        places, counts = _places_and_counts(patient, recordings, cycles)
         labels = np.split(_labels(patient.profile, int(counts.sum()), rng), np.cumsum(counts)[:-1])
         for index in range(recordings):
             place = LOCATIONS[places[index % len(LOCATIONS)]]
@@ -147,6 +158,14 @@ def _write_all(folder: Path, patients: Sequence[Patient], recordings: int, cycle
         ("demographic_info.txt", demographics),
     ):
         (folder / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _places_and_counts(
+    patient: Patient, recordings: int, cycles: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw where on the chest a patient is recorded, as a permutation, and how many breaths each recording has."""
+    places = patient.rng.permutation(len(LOCATIONS))
+    return places, patient.rng.integers(cycles[0], cycles[1], size=recordings, endpoint=True)
 
 
 def _labels(profile: Profile, count: int, rng: np.random.Generator) -> np.ndarray:

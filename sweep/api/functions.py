@@ -56,7 +56,7 @@ def run(
     """
     config = _study_config(config)
     _check_place(studies, name)
-    require(isinstance(address, str), "address: must be local, auto or HOST:PORT", address)
+    _check_address(address)
     require(isinstance(progress, bool), "progress: must be True or False", progress)
 
     from sweep.driver.display import ConsoleDisplay, NoDisplay, console
@@ -83,15 +83,19 @@ def plan(
     epoch_seconds: float | None = None,
     recorded: Study | None = None,
     repeats: int = 5,
+    address: str = "local",
 ) -> Plan:
     """Say what a study would cost on `workers` units at a time, and what is missing; starts and writes nothing.
 
     `config`: a study, or its file. It is simulated `repeats` times, on the learning curves that the study `recorded`
     reported, or on made-up curves. Hours need the time of an epoch on a worker: that of `recorded`, or `epoch_seconds`.
-    Raises ConfigError for arguments that cannot be, and when the study cannot come to the points that have curves.
+    `address`: where it will run, as for `run`; with `local` this machine has to have room for a unit, and of a cluster
+    nothing is asked. Raises ConfigError for arguments that cannot be, and when the study cannot come to the points that
+    have curves.
     """
     config = _study_config(config)
     _check_simulated(workers, repeats, recorded)
+    _check_address(address)
     timed = (
         isinstance(epoch_seconds, Real) and not isinstance(epoch_seconds, bool) and 0 < epoch_seconds < inf
     )
@@ -105,7 +109,9 @@ def plan(
     from sweep.driver.plan import plan_study
 
     folder = None if recorded is None else recorded.folder
-    return plan_study(config, workers, epoch_seconds=epoch_seconds, recorded=folder, repeats=repeats)
+    return plan_study(
+        config, workers, epoch_seconds=epoch_seconds, recorded=folder, repeats=repeats, address=address
+    )
 
 
 def simulate(
@@ -165,6 +171,10 @@ def _study_config(config: object) -> StudyConfig:
 def _check_place(studies: object, name: object) -> None:
     require(isinstance(name, str), "name: must be a text", name)
     require(isinstance(studies, Path | str), "studies: must be a folder or an object store's URI", studies)
+
+
+def _check_address(address: object) -> None:
+    require(isinstance(address, str), "address: must be local, auto or HOST:PORT", address)
 
 
 def _check_simulated(workers: object, repeats: object, recorded: object) -> None:

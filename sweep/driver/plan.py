@@ -9,12 +9,17 @@ from pathlib import Path
 from statistics import fmean
 
 from data.errors import UserError
-from data.quantities import gibibytes
+from data.folds import check_patients
+from data.quantities import duration, gibibytes
 from data.recordings import read_recordings
-from data.settings import ConfigError
+from data.synthetic import invented_breaths
 from model.training.recipe import Recipe
 from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
 from sweep.config.study_config import StudyConfig, SyntheticConfig
+from sweep.driver.preflight import given_data
+from sweep.driver.warning_by import warning_by
+from sweep.execution.errors import ExecutorError
+from sweep.execution.ray_session import check_machine
 from sweep.folder.study_folder import StudyFolder
 from sweep.simulation.made_up_curves import LearningCurves, SyntheticCurves, WorldConfig
 from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
@@ -32,7 +37,8 @@ class Plan:
     `hours` on all workers together from the first unit to the last; None while nobody has said how long an epoch takes.
     `feature_bytes`: log-mels of the training part, which this machine's cache will hold; None while the recordings are
     not there. `free_bytes`: free on the cache's disk. `missing`: a line for each thing without which the study would be
-    refused. `note`: where the learning curves are from.
+    refused. `warnings`: lines about recordings that can be used and are not as they should be. `note`: where the
+    learning curves are from.
     """
 
     configurations: float
@@ -42,17 +48,19 @@ class Plan:
     feature_bytes: int | None
     free_bytes: int
     missing: tuple[str, ...]
+    warnings: tuple[str, ...]
     note: str
 
     def __str__(self) -> str:
-        hours = "not known without epoch_seconds" if self.hours is None else f"{self.hours:.1f}"
+        time = "not known without epoch_seconds" if self.hours is None else duration(3600 * self.hours)
         features = "not known" if self.feature_bytes is None else gibibytes(self.feature_bytes)
         return "\n".join(
             [
                 f"configurations {self.configurations:.0f}, units {self.units:.0f}, epochs {self.epochs:.0f}",
-                f"hours: {hours}",
+                f"time: {time}",
                 f"disk: features {features}, {gibibytes(self.free_bytes)} free",
                 *(f"missing: {line}" for line in self.missing),
+                *(f"warning: {line}" for line in self.warnings),
                 f"({self.note})",
             ]
         )
@@ -65,12 +73,14 @@ def plan_study(
     epoch_seconds: float | None = None,
     recorded: StudyFolder | None = None,
     repeats: int = 5,
+    address: str = "local",
 ) -> Plan:
     """Say what a study would cost on `workers` units at a time; starts and writes nothing.
 
     The study is simulated `repeats` times, on the curves that the study in the folder `recorded` reported, or on
-    made-up curves, where `epoch_seconds` is the time of an epoch on a worker. Raises ConfigError when the study cannot
-    come to the points that have curves.
+    made-up curves, where `epoch_seconds` is the time of an epoch on a worker. If the study is to run at the address
+    `local`, this machine has to have room for a unit; of a cluster's machines nothing is asked. Raises ConfigError when
+    the study cannot come to the points that have curves.
     """
     made_up = WorldConfig() if epoch_seconds is None else WorldConfig(epoch_seconds=epoch_seconds)
     if recorded is not None:
@@ -81,16 +91,23 @@ def plan_study(
     (outcomes,) = play([config], world, workers, repeats, processes=1)
     timed = recorded is not None or epoch_seconds is not None
     recipe = config.any_recipe()
+    warnings: list[str] = []
+    feature_bytes = None
     missing: list[str] = []
-    try:
-        feature_bytes = _feature_bytes(config, recipe)
-    except UserError as error:
-        feature_bytes = None
-        missing.append(str(error))
+    with warning_by(warnings.append):
+        try:
+            feature_bytes = _feature_bytes(config, recipe)
+        except UserError as error:
+            missing.append(str(error))
     try:
         _find_weights(recipe)
     except PretrainedError as error:
         missing.append(str(error))
+    if address == "local":
+        try:
+            check_machine(config.resources)
+        except ExecutorError as error:
+            missing.append(str(error))
     return Plan(
         configurations=fmean(outcome.configurations for outcome in outcomes),
         units=fmean(outcome.units for outcome in outcomes),
@@ -99,22 +116,24 @@ def plan_study(
         feature_bytes=feature_bytes,
         free_bytes=_free_bytes(cache_folder()),
         missing=tuple(missing),
+        warnings=tuple(warnings),
         note=first.note if timed else made_up.note,
     )
 
 
-def _feature_bytes(config: StudyConfig, recipe: Recipe) -> int | None:
-    """Size of the log-mels of the training part; None for synthetic breaths, which are made when the study runs."""
-    if config.data is None:
-        raise ConfigError(
-            "no recordings: give --data DIR (in Python: data=DIR), or `data:` in the study file"
-        )
-    if isinstance(config.data, SyntheticConfig):
-        return None
-    data = read_recordings(Path(config.data), config.task)
-    recordings = data.part(data.parts[0])
+def _feature_bytes(config: StudyConfig, recipe: Recipe) -> int:
+    """Size of the log-mels of the training part. Raises ConfigError or DataError for recordings that cannot be used."""
+    given = given_data(config)
+    if isinstance(given, SyntheticConfig):
+        breaths = invented_breaths("train", given.patients, given.seed)
+        patients, cycles = set(breaths), sum(breaths.values())
+    else:
+        data = read_recordings(Path(given), config.task)
+        recordings = data.part(data.parts[0])
+        patients = {recording.patient for recording in recordings} - data.never_validate
+        cycles = sum(len(recording.cycles) for recording in recordings)
+    check_patients(patients, recipe.folds)
     features = recipe.features
-    cycles = sum(len(recording.cycles) for recording in recordings)
     return cycles * features.frames * features.n_mels * BYTES[features.storage]
 
 

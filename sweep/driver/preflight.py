@@ -14,6 +14,7 @@ from sweep.config.resumption import changes, evidence_changes
 from sweep.config.study_config import StudyConfig, SyntheticConfig
 from sweep.driver.display import Display
 from sweep.driver.provenance import provenance_of, weights_hash
+from sweep.execution.ray_session import check_machine
 from sweep.folder.study_folder import StudyFolder
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
@@ -44,19 +45,28 @@ class CheckedStudy:
     warnings: Sequence[str]
 
 
-def preflight(config: StudyConfig, folder: StudyFolder, display: Display) -> CheckedStudy:
+def preflight(
+    config: StudyConfig, folder: StudyFolder, display: Display, address: str = "local"
+) -> CheckedStudy:
     """Look at a study, new or old, that is to run with the settings `config`; the folder's files are only read.
 
-    Features are made in this machine's cache, which `display` may show. Raises ConfigError, DataError, PretrainedError,
-    JournalError or DataPreparationError, each with one clear line.
+    What is refused at once comes first, then what this machine lacks for a unit if `address` is `local`, then the
+    recordings. Features are made in this machine's cache, which `display` may show. Raises ConfigError, DataError,
+    PretrainedError, JournalError, ExecutorError or DataPreparationError, each with one clear line.
     """
     past = folder.events()
     board = folder.board(past)
     differences = changes(folder.config(), config, folder.name)
     recipe = config.any_recipe()
-    preparation = DataPreparation(_recordings(config, display), task=config.task)
+    data = given_data(config)
+    search = OptunaSearch(config)
+    pruner = EpochPruner(config.pruner, lambda values: config.space.recipe(values).epochs, folder.name, past)
+    if address == "local":
+        check_machine(config.resources)
+    weights = weights_hash(recipe)
+    preparation = DataPreparation(_recordings(data, display), task=config.task)
     config = config.model_copy(update={"task": preparation.task.name})
-    provenance = _provenance(folder, preparation.prepare(recipe), recipe)
+    provenance = _provenance(folder, preparation.prepare(recipe), weights)
     if folder.provenance_file.exists():
         differences += evidence_changes(folder.provenance(), provenance, folder.name)
     return CheckedStudy(
@@ -67,28 +77,31 @@ def preflight(config: StudyConfig, folder: StudyFolder, display: Display) -> Che
         changes=differences,
         provenance=provenance,
         preparation=preparation,
-        search=OptunaSearch(config),
-        pruner=EpochPruner(
-            config.pruner, lambda values: config.space.recipe(values).epochs, folder.name, past
-        ),
+        search=search,
+        pruner=pruner,
         warnings=_missing_weights(recipe),
     )
 
 
-def _recordings(config: StudyConfig, display: Display) -> Path:
+def given_data(config: StudyConfig) -> SyntheticConfig | str:
+    """Return what a study says of its recordings. Raises ConfigError when it says nothing."""
     if config.data is None:
         raise ConfigError(
             "no recordings: give --data DIR (in Python: data=DIR), or `data:` in the study file"
         )
-    if isinstance(config.data, SyntheticConfig):
-        display.say(f"synthetic breaths of {config.data.patients} patients (seed {config.data.seed})")
-        return synthetic_directory(config.data)
-    return Path(config.data)
+    return config.data
 
 
-def _provenance(folder: StudyFolder, prepared: PreparedData, recipe: Recipe) -> dict[str, Any]:
+def _recordings(data: SyntheticConfig | str, display: Display) -> Path:
+    if isinstance(data, SyntheticConfig):
+        display.say(f"synthetic breaths of {data.patients} patients (seed {data.seed})")
+        return synthetic_directory(data)
+    return Path(data)
+
+
+def _provenance(folder: StudyFolder, prepared: PreparedData, weights: str | None) -> dict[str, Any]:
     known = folder.provenance() if folder.provenance_file.exists() else {}
-    made = provenance_of(prepared.task, prepared.data_hash, prepared.fold_hash, weights_hash(recipe))
+    made = provenance_of(prepared.task, prepared.data_hash, prepared.fold_hash, weights)
     return {"study_id": known.get("study_id", uuid.uuid4().hex), **made}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
 
 from data.errors import UserError
@@ -14,6 +13,7 @@ from sweep.driver.driver import BackgroundListener, Driver, Executor, Interrupte
 from sweep.driver.export import export
 from sweep.driver.preflight import CheckedStudy, preflight
 from sweep.driver.unit_configs import UnitConfigs
+from sweep.driver.warning_by import warning_by
 from sweep.execution.ray_session import RaySession
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
@@ -50,32 +50,40 @@ def run_study(
     completed; then the folder holds what there is.
     """
     display = display or NoDisplay()
-    fresh = not folder.exists
+    fresh, begun = not folder.exists, False
     if fresh:
         folder.create(config)
     try:
-        with folder.lock() as lock, _mirrored(folder, lock, display) as mirror:
-            study = preflight(config, folder, display)
+        with (
+            warning_by(display.warn),
+            folder.lock() as lock,
+            _mirrored(folder, lock, display) as mirror,
+        ):
+            study = preflight(config, folder, display, address)
             for line in study.warnings:
-                warnings.warn(line, stacklevel=2)
+                display.warn(line)
             with contextlib.ExitStack() as closing:
-                tracker = _tracker(study)
+                tracker = _tracker(study, display)
                 closing.callback(_close_at_once, tracker)
                 executor = start_executor(config.resources, address, display.say)
                 closing.callback(executor.stop)
                 driver = _driver(study, executor, tracker, lock, mirror, address, display, closing)
-                fresh = False
+                begun = True
                 driver.run()
             export(folder)
-    except BaseException:
+    except BaseException as error:
         # The study of a driver that was faster than we were is not ours to remove.
-        if fresh and not StudyLock(folder.path).is_held():
+        if fresh and not begun and not StudyLock(folder.path).is_held():
             shutil.rmtree(folder.path)
+        if isinstance(error, KeyboardInterrupt) and not begun:
+            raise InterruptedStudyError(
+                f"{folder.place}: stopped before it began; nothing has run", at_once=True
+            ) from None
         raise
     return folder
 
 
-def _tracker(study: CheckedStudy) -> BackgroundListener:
+def _tracker(study: CheckedStudy, display: Display) -> BackgroundListener:
     """Connect to MLflow, which may refuse."""
     # Importing MLflow sets its environment.
     from sweep.tracking.tracker import Tracker, database_uri
@@ -87,7 +95,7 @@ def _tracker(study: CheckedStudy) -> BackgroundListener:
     tags = {f"respsweep.{key}": str(provenance[key]) for key in ("task", "data_hash", "fold_hash", "commit")}
     tracker = Tracker(uri, folder.name, artifacts, provenance["study_id"], study.past, tags)
     if tracker.away is not None:
-        warnings.warn(f"{tracker.away}; what it lacks is sent when it is back", stacklevel=2)
+        display.warn(f"{tracker.away}; what it lacks is sent when it is back")
     return tracker
 
 
@@ -107,7 +115,7 @@ def _driver(
     display: Display,
     closing: contextlib.ExitStack,
 ) -> Driver:
-    """Put a driver together, and look at the last that may refuse: the place for all machines."""
+    """Put a driver together. What is still refused here: a place that cannot take what other machines need."""
     config, folder, provenance = study.config, study.folder, study.provenance
     shared = _shared_place(folder, address)
     unit_configs = UnitConfigs(config, study.preparation, folder.checkpoints, shared)
@@ -146,10 +154,12 @@ def _mirrored(
     close_s: float = CLOSE_S,
     close_soon_s: float = CLOSE_SOON_S,
 ) -> Iterator[Mirror | None]:
-    """Send a study on an object store there while the block runs, from when its driver begins.
+    """Keep a study's object store up to date while the block runs; yields None for a study in a folder of this machine.
 
-    `close_s`: seconds that the end of a study waits for its last results, and MLflow's, to be on the object store;
-    `close_soon_s` of a study that was stopped. One that was told to stop at once waits for nothing.
+    What another driver left there is pulled first. The yielded mirror sends files from its `start` on, which the driver
+    calls when it begins. At the end of the block the last results, and MLflow's, are waited for: `close_s` seconds when
+    the study came to its end, `close_soon_s` when it was stopped, none when it was told to stop at once (a second
+    Ctrl-C).
     """
     if not isinstance(lock, LeasedLock):
         yield None

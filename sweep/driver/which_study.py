@@ -20,9 +20,10 @@ def choose_study(
 
     The study's place is resolved here, once: what an object store has of the study is pulled.
 
-    Without a name the same command again goes on with the study that it began, unless that is over or is to be
-    another one now: then it begins a new one. Raises ConfigError or FolderError for what cannot be meant,
-    and StorageError for an object store that does not answer.
+    Without a name a study is called after its file, and the same command goes on with the study that it began. A new
+    one, with the next free number, begins when that study is over, or when the file or `settings` have changed so much
+    that its scores would not fit any more. Raises ConfigError or FolderError for what cannot be meant, and StorageError
+    for an object store that does not answer.
     """
     if resume is not None:
         if name is not None:
@@ -46,7 +47,7 @@ def _unnamed(studies: Path | str, stem: str, config: StudyConfig) -> StudyFolder
 
 
 def _goes_on(last: StudyFolder, config: StudyConfig) -> bool:
-    """Tell whether a command asks for the study `last` again, and that study has something left to do."""
+    """Tell whether the study `last` can go on with the settings `config`, and has something left to do."""
     if not last.exists:
         return False
     try:

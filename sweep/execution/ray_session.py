@@ -11,12 +11,13 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution.errors import ExecutorError
+from sweep.execution.room import no_room, units_on
 from sweep.study.coordinator import Coordinator, UnitConfig
 
 if TYPE_CHECKING:
@@ -63,11 +64,12 @@ class RaySession:
     ) -> Self:
         """Start Ray at `address` (see `start_ray`), and wait until there is room for a unit.
 
-        Nodes of a cluster may still be joining, and are waited for `join_s` seconds, which is told by `say`. Raises
-        ExecutorError when this process has started Ray already, which then stays as it is, when there is no cluster at
-        the address, or no machine that can take a unit.
+        `say` hears that Ray starts, which may take a minute, and of nodes of a cluster that may still be joining; these
+        are waited for `join_s` seconds. Raises ExecutorError when this process has started Ray already, which then
+        stays as it is, when there is no cluster at the address, or no machine that can take a unit.
         """
         _check_ray_is_ours_to_start()
+        say("starting Ray" if address == "local" else f"joining the Ray cluster at {address}")
         try:
             start_ray(address)
             from sweep.execution.slots import await_slots
@@ -104,6 +106,23 @@ def prepare_ray() -> None:
 
     keys = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if "AWS_" in name}
     class_cache.ENV_VARS_TO_PROPAGATE -= keys
+
+
+def check_machine(resources: ResourcesConfig) -> None:
+    """Raise ExecutorError when this machine has no room for a unit, before Ray is started here. Imports Ray."""
+    machine = machine_resources()
+    if not units_on(machine, resources):
+        raise ExecutorError(no_room(resources, machine, "this machine"))
+
+
+def machine_resources() -> Mapping[str, float]:
+    """List what Ray will count here when it is started: `CPU`, `GPU` if there is one, and others. Imports Ray."""
+    prepare_ray()
+    from ray._private.resource_and_label_spec import ResourceAndLabelSpec
+
+    counted = ResourceAndLabelSpec().resolve(is_head=True, node_ip_address="127.0.0.1")
+    resources: dict[str, Any] = counted.to_resource_dict()
+    return resources
 
 
 def start_ray(address: str) -> None:

@@ -31,10 +31,11 @@ class BoardSearcher(Searcher):
         slots: Callable[[], int],
         on_wait: Callable[[], None],
     ) -> None:
-        """`losses`: why the worker of a trial is gone, by trial id; filled by the scheduler.
+        """Take what the searcher asks and tells while Tune runs.
 
-        `slots`: units at a time. `on_wait`: called when there is nothing to hand out now, as Tune may then ask for
-        minutes without doing anything else.
+        `unit_config`: what a worker is told of a unit. `losses`: why the worker of a trial is gone, by trial id; filled
+        by the scheduler. `slots`: units at a time. `on_wait`: called when there is nothing to hand out now, as Tune may
+        then ask for minutes without doing anything else.
         """
         super().__init__()
         self._coordinator = coordinator

@@ -15,6 +15,7 @@ from ray._private.state import state as cluster_state
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution.errors import ExecutorError
+from sweep.execution.room import bundle, described, no_room, units_on
 
 LOOK_EVERY_S = 2.0
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")
@@ -67,15 +68,8 @@ def await_slots(
     while not slots():
         if time.monotonic() >= deadline:
             largest = max(nodes(), key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)), default={})
-            raise ExecutorError(
-                f"a unit needs {described(bundle(resources))} on one machine; the largest here has "
-                f"{largest.get('CPU', 0):g} CPU and {largest.get('GPU', 0):g} GPU: change resources in the study file"
-                + (
-                    ""
-                    if address == "local"
-                    else ", or, where an autoscaler adds nodes, set resources.concurrent"
-                )
-            )
+            hint = "; or, where an autoscaler adds nodes, set resources.concurrent" * (address != "local")
+            raise ExecutorError(no_room(resources, largest, "the largest here") + hint)
         if not told:
             say(f"waiting for a node with {described(bundle(resources))}")
             told = True
@@ -89,15 +83,6 @@ def nodes() -> list[Mapping[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving]
 
 
-def units_on(node: Mapping[str, float], resources: ResourcesConfig) -> int:
-    """Count the units that fit on a node with these resources."""
-    asked = bundle(resources)
-    # Ray counts resources in ten-thousandths, in which a tenth of a GPU fits ten times.
-    return min(
-        int(round(10_000 * node.get(name, 0)) // round(10_000 * amount)) for name, amount in asked.items()
-    )
-
-
 def units_on_cluster(cluster: Mapping[str, Any], resources: ResourcesConfig) -> int:
     """Count the units that fit when the autoscaler has added all nodes of a cluster file, the roomiest first."""
     left, units = cluster.get("max_workers", 0), 0
@@ -108,17 +93,6 @@ def units_on_cluster(cluster: Mapping[str, Any], resources: ResourcesConfig) -> 
         left -= count
         units += count * units_on(kind.get("resources", {}), resources)
     return units
-
-
-def bundle(resources: ResourcesConfig) -> dict[str, float]:
-    """Name what a unit takes of a node, in Ray's words."""
-    asked = {"CPU": resources.cpu, "GPU": resources.gpu, **resources.custom}
-    return {name: amount for name, amount in asked.items() if amount}
-
-
-def described(amounts: Mapping[str, float]) -> str:
-    """Write amounts for a person: `4 CPU and 1 GPU`."""
-    return " and ".join(f"{amount:g} {name}" for name, amount in amounts.items())
 
 
 def _pause() -> None:

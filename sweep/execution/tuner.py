@@ -10,9 +10,9 @@ from typing import Any
 from ray import tune
 
 from sweep.config.study_config import ResourcesConfig
+from sweep.execution.room import bundle
 from sweep.execution.scheduler import EpochPruning
 from sweep.execution.searcher import BoardSearcher
-from sweep.execution.slots import bundle
 from sweep.study.coordinator import Coordinator, UnitConfig
 
 

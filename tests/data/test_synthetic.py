@@ -2,16 +2,18 @@ import re
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
+from data.annotations import Part
 from data.audio import read_recording
 from data.dataset import DataSet, census
 from data.errors import DataError
 from data.icbhi import read_icbhi
-from data.synthetic import write_breaths
+from data.synthetic import invented_breaths, write_breaths
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +120,13 @@ def test_an_interrupted_write_leaves_no_folder(tmp_path: Path, monkeypatch: pyte
 def test_numbers_that_make_no_data_set_are_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected at least 2 patients"):
         write_breaths(tmp_path / "a", **wrong)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_breaths_are_counted_without_being_written(tmp_path: Path, part: Part) -> None:
+    sizes: dict[str, Any] = {"patients": 9, "seed": 3, "recordings": 2, "cycles": (1, 4)}
+    write_breaths(tmp_path / "breaths", **sizes)
+    written: Counter[int] = Counter()
+    for recording in read_icbhi(tmp_path / "breaths").part(part):
+        written[recording.patient] += len(recording.cycles)
+    assert invented_breaths(part, **sizes) == written

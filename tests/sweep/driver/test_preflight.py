@@ -11,6 +11,8 @@ from model.weights_file import PretrainedError
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import NoDisplay
 from sweep.driver.preflight import CheckedStudy, preflight
+from sweep.execution import ray_session
+from sweep.execution.errors import ExecutorError
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import StudyStarted
 from sweep.study.journal import Journal
@@ -86,6 +88,37 @@ def test_what_cannot_run_is_refused(
     config = study(**changes)
     with pytest.raises(error, match=complaint):
         checked(StudyFolder.at(tmp_path, "one").create(config), config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"resources": {"cpu": 2, "gpu": 1}}, ExecutorError),
+        ({"sampler": {"name": "tpe", "arguments": {"startup": 3}}}, ConfigError),
+        ({"pruner": {"name": "median", "arguments": {"warmup": 3}}}, ConfigError),
+        ({"recipe": {"backbone": {"variant": "tiny", "pretrained": "gone.pth"}}}, PretrainedError),
+    ],
+)
+def test_what_can_be_refused_at_once_is_refused_before_features_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], error: type[Exception]
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ray_session, "machine_resources", lambda: {"CPU": 2.0})
+    config = study(**changes)
+    with pytest.raises(error):
+        checked(StudyFolder.at(tmp_path, "one").create(config), config)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_machines_of_a_cluster_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_session, "machine_resources", lambda: {"CPU": 1.0})
+    config = study(resources={"cpu": 2, "gpu": 1})
+    folder = StudyFolder.at(tmp_path, "one").create(config)
+    assert preflight(config, folder, NoDisplay(), "auto").config.resources == config.resources
+    with pytest.raises(
+        ExecutorError, match=r"this machine has 1 CPU and 0 GPU: --set resources\.cpu=1 --set"
+    ):
+        preflight(config, folder, NoDisplay(), "local")
 
 
 def test_other_recordings_are_refused(tmp_path: Path) -> None:

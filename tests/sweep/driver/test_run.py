@@ -20,6 +20,7 @@ from rich.console import Console
 
 from data.errors import UserError
 from data.settings import ConfigError
+from data.synthetic import write_breaths
 from model.training.recipe import read_recipe
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import ConsoleDisplay
@@ -304,6 +305,43 @@ def test_a_tracking_server_that_is_away_is_told_before_ray_is_started(tmp_path: 
     with pytest.raises(UserError, match=r"^tracking server http://127\.0\.0\.1:1: no answer"):
         run_study(away, StudyFolder.find(tmp_path, "away"), start_executor=start)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_ray_starts_is_told_in_one_line_and_leaves_no_folder(tmp_path: Path) -> None:
+    def start(*arguments: object) -> RaySession:
+        raise KeyboardInterrupt
+
+    folder = StudyFolder.find(tmp_path, "early")
+    with pytest.raises(
+        InterruptedStudyError, match=r"early: stopped before it began; nothing has run$"
+    ) as stopped:
+        run_study(study(), folder, start_executor=start)
+    assert stopped.value.at_once
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_subset_is_told_by_the_display_and_in_no_line_of_source(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    def start(*arguments: object) -> RaySession:
+        raise ExecutorError("no")
+
+    write_breaths(tmp_path / "breaths", patients=12, seed=0)
+    for file in (tmp_path / "breaths").glob("301_1b1_*"):
+        file.unlink()
+    console = Console(record=True, width=300)
+    with pytest.raises(ExecutorError):
+        run_study(
+            study(data=str(tmp_path / "breaths")),
+            StudyFolder.find(tmp_path / "studies", "one"),
+            display=ConsoleDisplay(console),
+            start_executor=start,
+        )
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
+    assert (
+        f"warning: {tmp_path / 'breaths'}: a subset: 35 of the 36 recordings in official_split.txt" in lines
+    )
+    assert [warning for warning in recwarn if warning.category is UserWarning] == []
 
 
 class Gone:

@@ -11,8 +11,16 @@ import pytest
 import ray
 
 from sweep.config.study_config import ResourcesConfig
+from sweep.execution import ray_session
 from sweep.execution.errors import ExecutorError
-from sweep.execution.ray_session import ENVIRONMENT, RaySession, stop_ray
+from sweep.execution.ray_session import (
+    ENVIRONMENT,
+    RaySession,
+    check_machine,
+    machine_resources,
+    start_ray,
+    stop_ray,
+)
 
 
 class Reference:
@@ -61,3 +69,41 @@ print(json.dumps([sorted(changed), [name for name in ("ray", "mlflow") if name i
     done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[], []]
+
+
+def test_a_machine_is_looked_at_without_starting_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", json.dumps({"CPU": 2, "GPU": 1}))
+    check_machine(ResourcesConfig(cpu=2, gpu=1))
+    with pytest.raises(ExecutorError, match=r"this machine has 2 CPU and 1 GPU: --set resources\.gpu=1, or"):
+        check_machine(ResourcesConfig(cpu=1, gpu=2))
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+def test_ray_counts_here_what_was_counted_before_it_started() -> None:
+    before = machine_resources()
+    start_ray("local")
+    try:
+        (node,) = ray.nodes()
+        counted = {name: node["Resources"].get(name, 0) for name in ("CPU", "GPU")}
+    finally:
+        stop_ray()
+    assert counted == {name: before.get(name, 0) for name in ("CPU", "GPU")}
+
+
+@pytest.mark.parametrize(
+    ("address", "line"), [("local", "starting Ray"), ("auto", "joining the Ray cluster at auto")]
+)
+def test_what_takes_long_is_said_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch, address: str, line: str
+) -> None:
+    said: list[str] = []
+
+    def start(address: str) -> None:
+        said.append("started")
+        raise ExecutorError("no")
+
+    monkeypatch.setattr(ray_session, "start_ray", start)
+    with pytest.raises(ExecutorError):
+        RaySession.start(ResourcesConfig(), address, said.append)
+    assert said == [line, "started"]

@@ -8,32 +8,8 @@ import yaml
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution import slots as executor_nodes
-from sweep.execution.slots import Slots, bundle, described, units_on, units_on_cluster
-
-
-@pytest.mark.parametrize(
-    ("node", "resources", "fit"),
-    [
-        ({"CPU": 8.0}, ResourcesConfig(cpu=2), 4),
-        ({"CPU": 8.0}, ResourcesConfig(cpu=3), 2),
-        ({"CPU": 8.0, "GPU": 1.0}, ResourcesConfig(cpu=1, gpu=0.1), 8),
-        ({"CPU": 16.0, "GPU": 1.0}, ResourcesConfig(cpu=1, gpu=0.1), 10),
-        ({"CPU": 16.0, "GPU": 2.0}, ResourcesConfig(cpu=1, gpu=0.3), 6),
-        ({"CPU": 16.0}, ResourcesConfig(cpu=1, gpu=1), 0),
-        ({"CPU": 16.0, "GPU": 4.0, "a100": 1.0}, ResourcesConfig(cpu=1, gpu=1, custom={"a100": 0.5}), 2),
-        ({"CPU": 16.0, "GPU": 4.0}, ResourcesConfig(cpu=1, gpu=1, custom={"a100": 0.5}), 0),
-    ],
-)
-def test_units_fit_by_what_runs_out_first(
-    node: dict[str, float], resources: ResourcesConfig, fit: int
-) -> None:
-    assert units_on(node, resources) == fit
-
-
-def test_a_bundle_names_what_a_unit_takes() -> None:
-    resources = ResourcesConfig(cpu=4, gpu=0.5, custom={"accelerator_type:A10G": 0.001})
-    assert bundle(resources) == {"CPU": 4, "GPU": 0.5, "accelerator_type:A10G": 0.001}
-    assert described(bundle(ResourcesConfig(cpu=4, gpu=0.5))) == "4 CPU and 0.5 GPU"
+from sweep.execution.errors import ExecutorError
+from sweep.execution.slots import Slots, await_slots, units_on_cluster
 
 
 class Cluster:
@@ -113,3 +89,19 @@ def test_as_many_as_asked_for_wait_on_a_cluster_whatever_is_there(
 ) -> None:
     assert Slots(ResourcesConfig(concurrent=50), address)() == expected
     assert Slots(ResourcesConfig(concurrent=3), address)() == 3
+
+
+@pytest.mark.parametrize("address", ["auto", "local"])
+def test_a_unit_that_fits_nowhere_is_refused_with_the_settings_that_let_it_fit(
+    cluster: Cluster, address: str
+) -> None:
+    with pytest.raises(ExecutorError) as refused:
+        await_slots(ResourcesConfig(cpu=4, gpu=1), address, print, join_s=0.0)
+    text, _, autoscaler = str(refused.value).partition("; or, ")
+    assert text == (
+        "a unit needs 4 CPU and 1 GPU on one machine; the largest here has 4 CPU and 0 GPU: "
+        "--set resources.gpu=0, or change resources in the study file"
+    )
+    assert autoscaler == (
+        "where an autoscaler adds nodes, set resources.concurrent" if address == "auto" else ""
+    )
