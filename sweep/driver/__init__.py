@@ -4,7 +4,8 @@ run                 the main path, where all parts of a driver are put together
 which_study         which study a command means: a new one, or one that goes on
 preflight           looks at all that can be refused, and starts nothing
 driver              runs a study that passed its preflight, and lets go of it in good order
-unit_configs        what the workers of a study are told of its units
+unit_preparation    features and weights of a unit, ready before it is handed out
+warning_by          warnings of ours, told as lines instead of printed with the place in the source
 checkpoint_removal  frees the disk of units that are over
 signals             halts a study on Ctrl-C, SIGTERM or a lost connection
 display             where lines, tables and warnings for a person go

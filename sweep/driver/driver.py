@@ -164,7 +164,7 @@ class Driver:
             log.debug("after the study was halted: %s", error, exc_info=True)
         finally:
             try:
-                reason = self._let_go(close_s)
+                reason = self._close(close_s)
             except Exception as error:
                 # What went wrong first is what comes out.
                 if failure is None:
@@ -200,7 +200,8 @@ class Driver:
             self._coordinator.halt(f"taken over by {holder}")
         self._progress.tick()
 
-    def _let_go(self, close_s: float) -> str:
+    def _close(self, close_s: float) -> str:
+        """Stop the study and close what belongs to it, the tracker within `close_s` seconds; returns why it stopped."""
         coordinator = self._coordinator
         if coordinator.interrupted:
             close_s = min(close_s, self._close_soon_s)

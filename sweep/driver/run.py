@@ -12,7 +12,7 @@ from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import BackgroundListener, Driver, Executor, InterruptedStudyError
 from sweep.driver.export import export
 from sweep.driver.preflight import CheckedStudy, preflight
-from sweep.driver.unit_configs import UnitConfigs
+from sweep.driver.unit_preparation import UnitPreparation
 from sweep.driver.warning_by import warning_by
 from sweep.execution.ray_session import RaySession
 from sweep.folder.lease import LeasedLock
@@ -118,7 +118,7 @@ def _driver(
     """Put a driver together. What is still refused here: a place that cannot take what other machines need."""
     config, folder, provenance = study.config, study.folder, study.provenance
     shared = _shared_place(folder, address)
-    unit_configs = UnitConfigs(config, study.preparation, folder.checkpoints, shared)
+    unit_preparation = UnitPreparation(config, study.preparation, folder.checkpoints, shared)
     journal = closing.enter_context(contextlib.closing(Journal(folder.journal)))
     folder.write_provenance(dict(provenance))
     resume = f"respsweep run --resume {folder.arguments}"
@@ -131,7 +131,7 @@ def _driver(
         tracker,
         journal,
         lock,
-        unit_configs,
+        unit_preparation,
         display,
         resume,
         mirror=mirror,

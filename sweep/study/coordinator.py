@@ -96,8 +96,10 @@ class Coordinator:
         self._listeners = listeners
         self._clock = clock
         self._exhausted = False
-        self._failures = 0
-        self._unfit = 0
+        self._unit_failures = 0
+        """Units that failed since the last one that finished."""
+        self._machine_failures = 0
+        """Times that a machine could not run a unit since the last epoch that was reported."""
         self._verdict: tuple[int, Verdict] | None = None
 
     def start(
@@ -111,7 +113,7 @@ class Coordinator:
         last = board.drivers[-1] if board.drivers else None
         if last is not None and (last.ended is None or board.running):
             died = last.ended or last_sign or max(attempt.heard for attempt in [last, *self._attempts()])
-            self._let_go("its driver died", died, already=last.ended is not None)
+            self._record_stop("its driver died", died, already=last.ended is not None)
         self._record(StudyStarted(tuple(seeds), tuple(changes), self._rules.gpus))
         self._pruner.restore(board)
         for number, seed in list(board.waiting):
@@ -159,7 +161,7 @@ class Coordinator:
             self._ended(number, seed)
             return True
         if report["epoch"] == len(unit.curve) + 1 or "note" in report:
-            self._unfit = 0
+            self._machine_failures = 0
             self._record(EpochReported(number, seed, report))
         if report["epoch"] < len(unit.curve):
             return False
@@ -174,7 +176,7 @@ class Coordinator:
 
     def finished(self, number: int, seed: int, epoch: int) -> None:
         """Note that a unit trained to its end, and that `epoch` stands for it."""
-        self._failures = 0
+        self._unit_failures = 0
         self._record(UnitFinished(number, seed, epoch))
         self._ended(number, seed)
         self._drop_hopeless()
@@ -210,8 +212,8 @@ class Coordinator:
         else:
             self._record(UnitLost(number, seed, reason, counts=counts, cause=cause))
         if cause == "machine":
-            self._unfit += 1
-            if self._unfit == FAILURES_IN_A_ROW:
+            self._machine_failures += 1
+            if self._machine_failures == FAILURES_IN_A_ROW:
                 self.halt(
                     f"{FAILURES_IN_A_ROW} times a machine could not run a unit: {reason.splitlines()[0]}"
                 )
@@ -222,8 +224,8 @@ class Coordinator:
         for unit in self.board.configurations[number].units_in(State.WAITING):
             self._record(UnitFailed(number, unit.seed, f"given up, as seed {seed} failed"))
         self._ended(number, seed)
-        self._failures += 1
-        if self._failures == FAILURES_IN_A_ROW:
+        self._unit_failures += 1
+        if self._unit_failures == FAILURES_IN_A_ROW:
             self.halt(
                 f"{FAILURES_IN_A_ROW} units failed one after the other, at last: {reason.splitlines()[0]}"
             )
@@ -251,7 +253,7 @@ class Coordinator:
     def stop(self) -> str:
         """Let go of the study, over or not; returns why. Units that run wait to be taken up again."""
         reason = self.halted or self._conclude()
-        self._let_go(reason, self._clock())
+        self._record_stop(reason, self._clock())
         return reason
 
     def _candidate(self) -> Candidate:
@@ -338,7 +340,8 @@ class Coordinator:
         self._drop(race.behind)
         return "over"
 
-    def _let_go(self, reason: str, at: float, *, already: bool = False) -> None:
+    def _record_stop(self, reason: str, at: float, *, already: bool = False) -> None:
+        """Record that a driver stopped, unless that was recorded `already`, and that the units it ran wait to go on."""
         if not already:
             self._record(StudyStopped(reason), at)
         for number, seed in list(self.board.running):

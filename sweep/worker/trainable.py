@@ -51,12 +51,12 @@ class UnitTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        if self._ending is None and self._unfit is None:
+        if self._ending is None and self._machine_error is None:
             result = self._guard(self._train_epoch)
             if result is not None:
                 return result.as_tune()
-        if self._unfit is not None:
-            raise self._unfit
+        if self._machine_error is not None:
+            raise self._machine_error
         # What is held here would be missing to the next unit of this process.
         self._training = None
         return StepResult(ending=self._ending).as_tune()
@@ -67,7 +67,7 @@ class UnitTrainable(tune.Trainable):
     def _open(self, config: dict[str, Any]) -> None:
         self._ending: Ending | None = None
         # Told by the first step: of an error in `setup` Ray keeps no more than the words.
-        self._unfit: Exception | None = None
+        self._machine_error: Exception | None = None
         self._note: str | None = None
         self._reported = 0
         # The last unit's tensors must be gone before the next one's are made.
@@ -123,13 +123,13 @@ class UnitTrainable(tune.Trainable):
         return StepResult(tuple(news), ending)
 
     def _guard(self, action: Callable[[], Result]) -> Result | None:
-        """Return what `action` does; None when it went wrong, which is then kept as the unit's ending or as `_unfit`."""
+        """Return what `action` does; None when it went wrong: then `_ending` or `_machine_error` holds what happened."""
         try:
             return action()
         except NodeDrainedError:
             raise
         except MACHINE_ERRORS as error:
-            self._unfit = error
+            self._machine_error = error
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise

@@ -9,7 +9,7 @@ from sweep.config.study_config import StudyConfig
 from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import BackgroundListener, Driver, Executor
 from sweep.driver.preflight import preflight
-from sweep.driver.unit_configs import UnitConfigs
+from sweep.driver.unit_preparation import UnitPreparation
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.coordinator import UnitConfig
 from sweep.study.events import Event
@@ -54,7 +54,7 @@ def drive(
             tracker or NoTracker(),
             journal or Journal(folder.journal),
             lock,
-            unit_config or UnitConfigs(config, study.preparation, folder.checkpoints, None),
+            unit_config or UnitPreparation(config, study.preparation, folder.checkpoints, None),
             display,
             f"respsweep run --resume {folder.arguments}",
             listeners=listeners,

@@ -1,4 +1,4 @@
-"""What the workers of a study are told of its units: features and weights are made, and shared, when first needed."""
+"""What a unit needs before it is handed out: its features and weights, made, and shared with other machines, once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from sweep.worker.unit_config import unit_config
 from sweep.worker.weights import Weights, share_weights, weights_of
 
 
-class UnitConfigs:
-    """Writes down what a worker needs to train a unit, given its configuration and seed."""
+class UnitPreparation:
+    """Gets features and weights of a configuration ready, and writes down what a worker is told of a unit.
+
+    What two configurations have in common is made once. How it is written down: `sweep.worker.unit_config`.
+    """
 
     def __init__(
         self, config: StudyConfig, preparation: DataPreparation, checkpoints: str, shared: str | None
@@ -32,7 +35,7 @@ class UnitConfigs:
             preparation.share(shared)
 
     def __call__(self, configuration: Configuration, seed: int) -> dict[str, Any]:
-        """Write down one unit.
+        """Get one unit ready, and write it down.
 
         Raises ConfigError when the configuration's values make no recipe, and DataError, PretrainedError,
         DataPreparationError or WeightsError when the recipe's features or weights cannot be had.
