@@ -35,8 +35,10 @@ def doctor(
     from sweep.machine.doctor import examine
     from sweep.report.doctor_table import doctor_table
 
-    checks = examine(studies)
-    console().print(doctor_table(checks), highlight=False)
+    out = console()
+    with out.status("trying devices, scan engines and folders; up to a minute"):
+        checks = examine(studies)
+    out.print(doctor_table(checks), highlight=False)
     if any(check.broken for check in checks):
         raise typer.Exit(1)
 

@@ -27,11 +27,13 @@ def simulate(
     settings: SettingsOption = None,
     world: Annotated[
         list[str] | None,
-        typer.Option("--world", help="FIELD=VALUE of the made-up curves, e.g. seed_sd=0.008. Repeatable."),
+        typer.Option("--world", help="FIELD=VALUE of the made-up curves, e.g. epoch_seconds=20. Repeatable."),
     ] = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Play a study on made-up or recorded learning curves: what would it cost, what would it find?"""
+    from rich.progress import Progress
+
     from data.settings import ConfigError, parse
     from sweep.config.overrides import overrides
     from sweep.config.study_config import read_study, with_settings
@@ -64,4 +66,15 @@ def simulate(
         made = partial(RecordedCurves, RecordedStudy(curves, config.seeds))
     else:
         made = partial(SyntheticCurves, parse(WorldConfig, overrides(world or []), "--world"), config.space)
-    console().print(simulation_table(simulate_study(config, made, workers, repeats)), highlight=False)
+    out = console()
+    # Without a thread of its own, as studies are played in forked processes.
+    with Progress(console=out, transient=True, auto_refresh=False, disable=not out.is_terminal) as progress:
+        bar = progress.add_task("studies played", total=repeats)
+        simulation = simulate_study(
+            config,
+            made,
+            workers,
+            repeats,
+            on_repeat=lambda over: progress.update(bar, completed=over, refresh=True),
+        )
+    out.print(simulation_table(simulation), highlight=False)

@@ -79,7 +79,8 @@ def simulation_frame(simulation: Simulation) -> pd.DataFrame:
     """Make a table of simulated studies, a row each.
 
     Columns: `repeat` (from 0), `stops` (False for the study that trains every seed to its end in the same world), then
-    the fields of `sweep.simulation.simulate.Outcome`. Where the curves are from stands in `attrs["note"]`.
+    the fields of `sweep.simulation.simulate.Outcome`. Where the curves are from stands in `attrs["note"]`, and what an
+    epoch is taken to last, from which `hours` follow, in `attrs["epoch_seconds"]`: None where epochs were timed.
     """
     arms = ((True, simulation.study), (False, simulation.yardstick))
     frame = pd.DataFrame(
@@ -89,7 +90,7 @@ def simulation_frame(simulation: Simulation) -> pd.DataFrame:
             for repeat, outcome in enumerate(outcomes)
         ]
     )
-    frame.attrs["note"] = simulation.note
+    frame.attrs |= {"note": simulation.note, "epoch_seconds": simulation.epoch_seconds}
     return frame
 
 

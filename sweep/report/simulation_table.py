@@ -21,6 +21,8 @@ def simulation_table(summary: Simulation) -> Table:
         study = [scale * getattr(outcome, name) for outcome in summary.study]
         yardstick = [scale * getattr(outcome, name) for outcome in summary.yardstick]
         difference = [own - other for own, other in zip(study, yardstick, strict=True)]
+        if name == "hours" and summary.epoch_seconds is not None:
+            label += f", at {summary.epoch_seconds:g} s an epoch"
         table.add_row(label, *map(_written, (study, yardstick, difference)))
     return table
 

@@ -32,6 +32,8 @@ class LearningCurves(Protocol):
     """The points of the search space that have curves; None means all points."""
     note: str
     """Says in one line where the curves are from, and what of them is made up."""
+    epoch_seconds: float | None
+    """Seconds that an epoch is taken to last, as in the settings of a made-up world; None where epochs were timed."""
 
     def curve(self, values: Mapping[str, Any], seed: int, epochs: int) -> np.ndarray:
         """Rates of a unit, (epochs, METRICS), as fractions."""
@@ -115,6 +117,7 @@ class SyntheticCurves:
         self._landscape = None if world.landscape == "none" else _Landscape(space, simulation)
         self._configurations: dict[str, tuple[float, float, float]] = {}
         self._curves: dict[tuple[str, int, int], np.ndarray] = {}
+        self.epoch_seconds: float | None = world.epoch_seconds
         self.note = f"{world.note}; an epoch is taken to last {world.epoch_seconds:g} s"
 
     def curve(self, values: Mapping[str, Any], seed: int, epochs: int) -> np.ndarray:

@@ -52,6 +52,8 @@ class RecordedStudy:
 class RecordedCurves:
     """Curves of a recorded study; the number `simulation` draws where missing seeds are taken from."""
 
+    epoch_seconds: float | None = None
+
     def __init__(self, recording: RecordedStudy, simulation: int) -> None:
         self._recording = recording
         self._simulation = simulation

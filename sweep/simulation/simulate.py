@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import multiprocessing
 import os
@@ -48,12 +49,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Simulation:
-    """Repeats of a study, and in the same worlds of a study that trains every seed to its end."""
+    """Repeats of a study, and in the same worlds of a study that trains every seed to its end.
+
+    `epoch_seconds`: what an epoch is taken to last, from which hours follow; None where epochs were timed.
+    """
 
     note: str
     workers: int
     study: Sequence[Outcome]
     yardstick: Sequence[Outcome]
+    epoch_seconds: float | None = None
 
 
 def outcome_of(simulated: SimulatedStudy, curves: LearningCurves) -> Outcome:
@@ -78,37 +83,53 @@ def outcome_of(simulated: SimulatedStudy, curves: LearningCurves) -> Outcome:
 
 
 def simulate(
-    config: StudyConfig, world: World, workers: int, repeats: int, processes: int | None = None
+    config: StudyConfig,
+    world: World,
+    workers: int,
+    repeats: int,
+    processes: int | None = None,
+    on_repeat: Callable[[int], None] = lambda over: None,
 ) -> Simulation:
     """Play a study `repeats` times, each in a world of its own, beside a study that stops nothing.
 
-    `processes` is by default the number of cores. Raises ConfigError when the study cannot come to the points
-    that have curves.
+    `processes` is by default the number of cores. `on_repeat` hears how many repeats are over, after each. Raises
+    ConfigError when the study cannot come to the points that have curves.
     """
     to_the_end = config.model_copy(update={"racing": NoRacingConfig(), "pruner": PrunerConfig(name="none")})
-    study, yardstick = play([config, to_the_end], world, workers, repeats, processes)
-    return Simulation(world(0).note, workers, study, yardstick)
+    study, yardstick = play([config, to_the_end], world, workers, repeats, processes, on_repeat)
+    first = world(0)
+    return Simulation(first.note, workers, study, yardstick, first.epoch_seconds)
 
 
 def play(
-    configs: Sequence[StudyConfig], world: World, workers: int, repeats: int, processes: int | None = None
+    configs: Sequence[StudyConfig],
+    world: World,
+    workers: int,
+    repeats: int,
+    processes: int | None = None,
+    on_repeat: Callable[[int], None] = lambda over: None,
 ) -> list[tuple[Outcome, ...]]:
     """Play each study; returns its outcomes repeat by repeat. In one repeat all studies meet one world.
 
-    Raises ConfigError when a study cannot come to the points that have curves.
+    `on_repeat` hears how many repeats are over, after each. Raises ConfigError when a study cannot come to the points
+    that have curves.
     """
     for config in configs:
         for point in world(0).points or ():
             config.space.check_point(point)
     task = partial(_play_once, configs, world, workers)
     processes = min(processes or os.cpu_count() or 1, repeats)
-    if processes == 1:
-        rows = [task(repeat) for repeat in range(repeats)]
-    else:
-        # A forked process has all modules already, which take longer to import than a study to play.
-        context = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(processes, context) as pool:
-            rows = list(pool.map(task, range(repeats)))
+    rows: list[tuple[Outcome, ...]] = []
+    with contextlib.ExitStack() as closing:
+        if processes == 1:
+            played = map(task, range(repeats))
+        else:
+            # A forked process has all modules already, which take longer to import than a study to play.
+            pool = ProcessPoolExecutor(processes, multiprocessing.get_context("fork"))
+            played = closing.enter_context(pool).map(task, range(repeats))
+        for row in played:
+            rows.append(row)
+            on_repeat(len(rows))
     return list(zip(*rows, strict=True))
 
 

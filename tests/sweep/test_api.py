@@ -199,8 +199,11 @@ def test_a_study_is_simulated_on_made_up_and_on_recorded_curves(study_file: Path
     assert made_up["stops"].tolist() == [True, True, False, False]
     assert made_up["units"].tolist() == [4, 4, 4, 4]
     assert "0.8 between seeds" in made_up.attrs["note"]
+    assert made_up.attrs["epoch_seconds"] == 60
     past = with_history(study_file, *HISTORY)
-    assert "curves of study first" in sweep.simulate(config, repeats=1, recorded=past).attrs["note"]
+    recorded = sweep.simulate(config, repeats=1, recorded=past)
+    assert "curves of study first" in recorded.attrs["note"]
+    assert recorded.attrs["epoch_seconds"] is None
     with pytest.raises(ConfigError, match="give one of them"):
         sweep.simulate(config, recorded=past, world={"seed_sd": 0.008})
     with pytest.raises(ConfigError, match=r"must be left out with recorded, .*, got 2.0"):

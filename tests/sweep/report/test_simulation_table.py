@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from sweep.report.simulation_table import simulation_table
@@ -32,3 +33,12 @@ def test_a_figure_that_no_study_has_is_none() -> None:
     console.print(simulation_table(Simulation("listed", 1, [without], [without])))
     line = next(line for line in console.export_text().splitlines() if "true score of the winner" in line)
     assert line.count("none") == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "label"),
+    [(None, "hours on the workers"), (90.0, "hours on the workers, at 90 s an epoch")],
+)
+def test_hours_that_rest_on_an_assumption_say_so(seconds: float | None, label: str) -> None:
+    table = simulation_table(Simulation("listed", 1, [OUTCOME], [OUTCOME], seconds))
+    assert [str(cell) for cell in table.columns[0].cells if str(cell).startswith("hours")] == [label]

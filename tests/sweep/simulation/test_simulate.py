@@ -27,6 +27,7 @@ class ListedCurves:
     """The same score at each of the listed epochs for all seeds, by batch size; an epoch takes `seconds`."""
 
     note = "listed"
+    epoch_seconds: float | None = None
 
     def __init__(
         self,
@@ -272,3 +273,11 @@ def test_a_tight_budget_still_ends_with_a_winner_and_mostly_with_three(workers: 
         complete.append(len(simulate_study(config, curves, workers, repeat=repeat).board.ranking()))
     assert min(complete) >= 1
     assert sum(number >= 3 for number in complete) >= 10
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_each_repeat_that_is_over_is_told(processes: int) -> None:
+    told: list[int] = []
+    config = config_of(RANGE, budget={"configurations": 2})
+    simulate(config, partial(SyntheticCurves, WorldConfig(), config.space), 1, 3, processes, told.append)
+    assert told == [1, 2, 3]
