@@ -174,7 +174,7 @@ def test_another_configuration_than_the_best_can_be_exported(
     assert respsweep(monkeypatch, "export", "done", "--configuration", 0, "--output", "zero.yaml") == 0
     assert yaml.safe_load(Path("zero.yaml").read_text())["provenance"]["configuration"] == 0
     assert respsweep(monkeypatch, "export", "done", "--configuration", 7) == 1
-    assert "configuration 7 has not finished all 2 seeds; those that have: 0" in capfd.readouterr().err
+    assert "studies/done: there is no configuration 7 among its 1" in capfd.readouterr().err
 
 
 def test_the_status_of_a_study_is_shown(
