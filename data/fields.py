@@ -71,13 +71,13 @@ class Place:
     """Annotation of the field."""
 
     def nearest_field(self, settings: type[BaseModel]) -> str | None:
-        """Find the field that the writer may have meant: one very like it beside, or one anywhere in `settings`."""
+        """Find the field that the writer may have meant: one beside, unless one elsewhere is nearly as written."""
         group, dot, name = self.path.rpartition(".")
         beside = difflib.get_close_matches(name, self.holder.model_fields if self.holder else (), n=1)
-        likely = f"{group}{dot}{beside[0]}" if beside else None
-        if beside and _ratio(name, beside[0]) >= 0.75:
-            return likely
-        return nearest_field(settings, self.path) or likely
+        nearest = nearest_field(settings, self.path)
+        if beside and (nearest is None or (_likeness(self.path, nearest) or (0.0,))[0] < 0.9):
+            return f"{group}{dot}{beside[0]}"
+        return nearest
 
     def hint(self, settings: type[BaseModel]) -> str:
         """Say which field may have been meant, or else which fields there are beside it."""

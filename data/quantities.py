@@ -1,6 +1,11 @@
-"""Sizes and times as people read them."""
+"""Counts, sizes and times as people read them."""
 
 from __future__ import annotations
+
+
+def counted(number: int, thing: str) -> str:
+    """Write how many there are of a thing whose plural ends in s: `1 unit`, `2 units`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def gibibytes(size: int) -> str:

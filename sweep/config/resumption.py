@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import yaml
 
 from data.settings import ConfigError
 from data.task import ICBHI
@@ -11,18 +14,30 @@ from sweep.config.study_config import StudyConfig
 
 FIXED = ("search", "recipe", "objective", "task")
 """Parts of a study file that may not change: earlier scores would then be scores of something else."""
+SHOWN = 5
+"""Fixed settings that a refusal names."""
 EVIDENCE = {"data_hash": "recordings", "fold_hash": "folds", "weights_hash": "weights"}
 """Parts of the provenance that may not change, by the name that a user knows."""
 
 
 def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
-    """Say in a line each which settings differ. Raises ConfigError when a setting that differs is fixed."""
+    """Say in a line each which settings differ.
+
+    Raises ConfigError when fixed settings differ, with a line for each of the first `SHOWN`.
+    """
     found = list(_differences(_settings(before), _settings(after)))
     fixed = [line for path, line in found if path.split(".")[0] in FIXED]
     if fixed:
+        more = [f"and {len(fixed) - SHOWN} more"] if len(fixed) > SHOWN else []
         raise ConfigError(
-            f"study {name}: what is searched, trained, told apart and maximised stays as it began; "
-            f"begin a study of another name for: {'; '.join(fixed)}"
+            "\n  ".join(
+                [
+                    f"study {name}: what is searched, trained, told apart and maximised stays as it began; "
+                    "begin a study of another name for:",
+                    *fixed[:SHOWN],
+                    *more,
+                ]
+            )
         )
     if after.seeds[: len(before.seeds)] != before.seeds:
         raise ConfigError(
@@ -65,4 +80,7 @@ def _short(digest: str | None) -> str:
 
 
 def _written(value: Any) -> str:
+    """Write a value as a study file would, on one line; `none` for null, and where there is nothing."""
+    if isinstance(value, dict | list):
+        return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf).strip()
     return "none" if value is None else str(value)

@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Group
 from rich.text import Text
 
-from data.quantities import duration
+from data.quantities import counted, duration
 from data.task import Task
 from sweep.driver.display import Display
 from sweep.report.leaderboard import leaderboard, written
@@ -115,7 +115,7 @@ def _line(board: Board, event: Shown) -> str:
         assert selected is not None
         summary = configuration.summary()
         assert summary is not None
-        seeds = f"{summary.seeds} seed{'s' if summary.seeds > 1 else ''}"
+        seeds = counted(summary.seeds, "seed")
         return f"{name}  score {selected['score']:.3f}  configuration {summary} ({seeds})  {values}"
     reason = event.reason.splitlines()[0]
     if isinstance(event, UnitLost):

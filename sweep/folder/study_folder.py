@@ -149,8 +149,10 @@ class StudyFolder:
         folder = cls.at(studies, name)
         folder.pull()
         if not (folder.exists or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)):
+            place = _named_by_place(name)
             raise FolderError(
                 f"name of a study: use letters, digits, dots, dashes and underscores, got {name!r}"
+                + (f"; {place}" if place else "")
             )
         return folder
 
@@ -163,11 +165,7 @@ class StudyFolder:
         folder = cls.at(studies, name)
         folder.pull(runs=runs)
         if not folder.exists:
-            present = _present(studies)
-            raise FolderError(
-                f"no study {name!r} in {studies}/; there "
-                + (f"are {', '.join(present)}" if present else "is none yet")
-            )
+            raise FolderError(f"no study {name!r} in {str(studies).rstrip('/')}/; {_there(studies, name)}")
         return folder
 
     @classmethod
@@ -207,6 +205,21 @@ class StudyFolder:
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _there(studies: Path | str, name: str) -> str:
+    """Say what else the user may have meant: the name in a place, or one of the studies that there are."""
+    place = _named_by_place(name)
+    if place is not None:
+        return place
+    present = _present(studies)
+    return f"there {'is' if len(present) < 2 else 'are'} {', '.join(present) or 'none yet'}"
+
+
+def _named_by_place(name: str) -> str | None:
+    """Say which is the name in a place (`studies/first`) that was given as a name; None for what is no place."""
+    studies, slash, last = name.rstrip("/").rpartition("/")
+    return f"that is a place: its name is {last}, in {studies or '/'}" if slash and last else None
 
 
 def _present(studies: Path | str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from data.quantities import counted
 from data.task import Task
 from sweep.study.board import Board
 from sweep.study.units import Configuration, Fate, State
@@ -123,7 +124,7 @@ def _caption(board: Board, task: Task) -> str:
     dropped = sum(configuration.dropped is not None for configuration in board.configurations)
     open_units = len(board.running) + len(board.waiting)
     return (
-        f"{len(board.configurations)} configurations, {dropped} dropped in the race over the seeds; "
+        f"{counted(len(board.configurations), 'configuration')}, {dropped} dropped in the race over the seeds; "
         f"units: {ended[State.FINISHED]} finished, {ended[State.PRUNED]} pruned, {ended[State.FAILED]} failed"
         + (f", {open_units} under way" if open_units else "")
         + f". Task {task.name}; scores: held-out patients of the official training part, where always answering normal "

@@ -62,19 +62,19 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     yield f"run for {duration(board.wall_seconds(now))}, times started: {len(board.drivers)}"
 
 
-def _totals(board: Board, config: StudyConfig, now: float) -> Table:
+def _totals(board: Board, config: StudyConfig, now: float) -> Group:
     share = config.resources.gpu or 1.0
     device = "GPU" if config.resources.gpu else "slot"
-    table = Table(
-        title=f"{device}-hours (time for which units held one)", title_justify="left", header_style="bold"
-    )
+    # A table's own title would be wrapped at the width of its columns.
+    title = Text(f"{device}-hours (time for which units held one):")
+    table = Table(header_style="bold")
     table.add_column("units")
     for column in ("number", "kept", "lost"):
         table.add_column(column, justify="right")
     for state, total in totals(device_times(board, now)).items():
         hours = (share * seconds / 3600 for seconds in (total.kept_s, total.lost_s))
         table.add_row(str(state), str(total.units), *(f"{value:.3f}" for value in hours))
-    return table
+    return Group(title, table)
 
 
 def _accounts(board: Board, now: float) -> Table:

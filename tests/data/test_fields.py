@@ -56,6 +56,9 @@ def test_fields_that_another_class_checks_are_found_where_they_are_to_be_written
         ("smoothing.tau", "; smoothing has kernel_size, sigma"),
         ("colour", "; there are smoothing, batch_size"),
         ("paint.colour", ""),
+        ("sigmo", "; did you mean smoothing.sigma?"),
+        ("smoothing_sigma", "; did you mean smoothing.sigma?"),
+        ("smoothin", "; did you mean smoothing?"),
         ("batch", "; did you mean batch_size?"),
     ],
 )

@@ -1,6 +1,6 @@
 import pytest
 
-from data.quantities import duration, gibibytes
+from data.quantities import counted, duration, gibibytes
 
 
 @pytest.mark.parametrize(
@@ -12,3 +12,8 @@ def test_seconds_are_written_as_on_a_clock(seconds: float, written: str) -> None
 
 def test_bytes_are_written_in_gibibytes() -> None:
     assert gibibytes(3 * 2**29) == "1.50 GiB"
+
+
+@pytest.mark.parametrize(("number", "written"), [(0, "0 units"), (1, "1 unit"), (2, "2 units")])
+def test_one_thing_is_not_several(number: int, written: str) -> None:
+    assert counted(number, "unit") == written

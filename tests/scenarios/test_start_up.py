@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("arguments", "code", "said"),
     [
         (("status", "done"), 0, "units: 2 finished"),
-        (("leaderboard", "done"), 0, "1 configurations, 0 dropped"),
+        (("leaderboard", "done"), 0, "1 configuration, 0 dropped"),
         (("export", "done"), 0, "studies/done/best.yaml"),
         (("run", "refused.yaml"), 1, "sede: no such field; did you mean seeds?"),
     ],

@@ -188,7 +188,7 @@ def test_a_study_that_cannot_come_to_the_recorded_points_is_refused(
 
 def test_an_unknown_study_names_those_that_exist(study_file: Path) -> None:
     with_history(study_file)
-    with pytest.raises(sweep.UserError, match="no study 'frist' in studies/; there are first"):
+    with pytest.raises(sweep.UserError, match="no study 'frist' in studies/; there is first"):
         sweep.open("frist")
 
 

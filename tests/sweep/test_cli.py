@@ -146,7 +146,7 @@ def test_a_study_can_be_run_looked_at_and_its_export_trained(
 
     assert respsweep(monkeypatch, "leaderboard", "small") == 0
     assert (
-        "1 configurations, 0 dropped in the race over the seeds; units: 2 finished" in capfd.readouterr().out
+        "1 configuration, 0 dropped in the race over the seeds; units: 2 finished" in capfd.readouterr().out
     )
 
     assert respsweep(monkeypatch, "train", "studies/small/best.yaml", "--data", breaths, "--seed", 1) == 0
@@ -234,7 +234,7 @@ def test_an_unknown_study_names_those_that_exist(
 ) -> None:
     finished_study()
     assert respsweep(monkeypatch, "leaderboard", "dune") == 1
-    assert "no study 'dune' in studies/; there are done" in capfd.readouterr().err
+    assert "no study 'dune' in studies/; there is done" in capfd.readouterr().err
 
 
 def test_synthetic_breaths_are_written_and_counted(

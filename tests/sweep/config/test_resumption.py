@@ -41,17 +41,40 @@ def test_budget_seeds_pruner_and_race_may_change_and_are_told() -> None:
             {"search": {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 3.0}}},
             r"search.patch_mix.beta.high: 2.0 -> 3.0",
         ),
+        (
+            {
+                "search": {
+                    **CONTENT["search"],
+                    "patch_mix.temperature": {"type": "float", "low": 0.1, "high": 0.5},
+                }
+            },
+            r"search.patch_mix.temperature: none -> "
+            r"\{when: null, type: float, low: 0.1, high: 0.5, log: false, step: null\}",
+        ),
         ({"recipe": {"epochs": 6}}, r"recipe.epochs: 5 -> 6"),
         ({"task": "1-2"}, r"task: icbhi -> 1-2"),
         (
             {"objective": ["sensitivity", "specificity"]},
-            r"objective: score -> \['sensitivity', 'specificity'\]",
+            r"objective: score -> \[sensitivity, specificity\]",
         ),
     ],
 )
 def test_what_is_searched_trained_and_maximised_stays(different: dict[str, Any], line: str) -> None:
-    with pytest.raises(ConfigError, match=rf"study one: .*begin a study of another name for: {line}$"):
+    with pytest.raises(ConfigError, match=rf"study one: .*begin a study of another name for:\n  {line}$"):
         changes(study(), study(**different), "one")
+
+
+def test_of_many_settings_that_stay_the_first_are_told_in_a_line_each() -> None:
+    others: dict[str, Any] = {"epochs": 6, "batch_size": 8, "selection": "best", "precision": "fp32"}
+    with pytest.raises(ConfigError) as refusal:
+        changes(
+            study(), study(recipe={**others, "optimiser": {"learning_rate": 0.1, "momentum": 0.5}}), "one"
+        )
+    opening, *lines = str(refusal.value).splitlines()
+    assert opening.endswith("begin a study of another name for:")
+    assert lines[0] == "  recipe.optimiser.learning_rate: 5e-05 -> 0.1"
+    assert len(lines) == 6
+    assert lines[-1] == "  and 1 more"
 
 
 @pytest.mark.parametrize("seeds", [[2, 1], [1], [3, 4]])

@@ -279,7 +279,7 @@ def test_a_refusal_when_the_study_begins_is_no_interruption(folder: StudyFolder)
     drive(CONFIG, folder, ScoresOnly())
     wider = StudyConfig.model_validate(tiny_study(3))
     before = {path: path.read_bytes() for path in folder.path.glob("*.*l*") if path.is_file()}
-    with pytest.raises(ConfigError, match=r"begin a study of another name for: recipe.epochs: 2 -> 3"):
+    with pytest.raises(ConfigError, match=r"begin a study of another name for:\n  recipe.epochs: 2 -> 3"):
         drive(wider, folder, ScoresOnly())
     assert before == {path: path.read_bytes() for path in before}
 

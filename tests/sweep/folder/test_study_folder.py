@@ -117,6 +117,31 @@ def test_a_study_that_is_not_there_is_answered_with_those_that_are(tmp_path: Pat
         StudyFolder.open(tmp_path, "first")
 
 
+def test_a_single_study_is_counted_as_one(tmp_path: Path) -> None:
+    StudyFolder.at(tmp_path, "second").create(CONFIG)
+    with pytest.raises(FolderError, match=r"no study 'first' in .*; there is second$"):
+        StudyFolder.open(tmp_path, "first")
+
+
+@pytest.mark.parametrize(
+    ("place", "studies"),
+    [
+        ("studies/first", "studies"),
+        ("studies/first/", "studies"),
+        ("/mnt/lab/first", "/mnt/lab"),
+        ("/first", "/"),
+        ("s3://lab/studies/first", "s3://lab/studies"),
+    ],
+)
+def test_a_place_given_as_a_name_is_answered_with_its_name(tmp_path: Path, place: str, studies: str) -> None:
+    StudyFolder.at(tmp_path, "first").create(CONFIG)
+    for given in (StudyFolder.open, StudyFolder.find):
+        with pytest.raises(
+            FolderError, match=f"{place}'.*; that is a place: its name is first, in {studies}$"
+        ):
+            given(tmp_path, place)
+
+
 def test_a_store_that_goes_away_before_its_studies_are_listed_is_told_in_one_line(
     s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,3 +147,9 @@ def test_without_a_best_one_it_is_said_how_far_the_study_is_and_only_failures_ar
     events: list[Event], why: str
 ) -> None:
     assert why_no_best(Board((1, 2), events)) == f"{NO_BEST}; {why}"
+
+
+def test_one_configuration_is_counted_as_one() -> None:
+    caption = leaderboard(Board((1,), [*added(0), *trained(0, 1, 0.5)]), ICBHI).caption
+    assert str(caption).startswith("1 configuration, 0 dropped")
+    assert str(leaderboard(BOARD, ICBHI).caption).startswith("6 configurations, 1 dropped")

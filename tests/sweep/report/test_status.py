@@ -103,3 +103,9 @@ def test_a_study_that_is_over_needs_no_resuming(folder: StudyFolder) -> None:
     assert ": over, since" in status
     assert "go on with" not in status
     assert "best: configuration 0, 0.600 ± 0.000" in status
+
+
+def test_what_the_hours_are_is_said_in_one_line(folder: StudyFolder) -> None:
+    assert "GPU-hours (time for which units held one):" in [
+        line.strip() for line in status_of(folder).splitlines()
+    ]
