@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.test_layers import FLOORS
 
@@ -103,3 +104,21 @@ def test_a_package_of_sweep_lists_its_files(package: Path) -> None:
     modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
     packages = {path.parent.name for path in package.glob("*/__init__.py")}
     assert sorted(listed) == sorted(modules | packages)
+
+
+def test_the_readmes_first_run_is_for_any_machine_and_one_for_a_gpu_says_so() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    runs = list(re.finditer(r"^respsweep run (search_spaces/\S+)", text, re.MULTILINE))
+    studies = [yaml.safe_load((ROOT / run[1]).read_text(encoding="utf-8")) for run in runs]
+    gpus = [study.get("resources", {}).get("gpu", 0) for study in studies]
+    assert gpus[0] == 0
+    assert any(gpus)
+    for run, gpu in zip(runs, gpus, strict=True):
+        told = text[: run.start()].rpartition("```sh")[0].rpartition("\n\n")[0].rpartition("\n\n")[2]
+        assert not gpu or ("GPU" in told and "weights" in told)
+
+
+def test_commands_of_the_readme_are_written_as_the_program_prints_them() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert ".venv/bin/respsweep" not in text
+    assert text.index(". .venv/bin/activate") < text.index("\nrespsweep ")

@@ -1,9 +1,14 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from data.task import ICBHI, TASKS
+from sweep.config.study_config import read_study
 from sweep.report.leaderboard import failures, leaderboard, why_no_best, written
 from sweep.study.board import Board
 from sweep.study.events import (
+    ConfigurationAdded,
     ConfigurationDropped,
     Event,
     StudyStarted,
@@ -12,6 +17,8 @@ from sweep.study.events import (
     UnitPruned,
 )
 from tests.sweep.histories import added, reported, trained
+
+ROOT = Path(__file__).parents[3]
 
 
 def rows_of(board: Board, rows: int | None = None) -> list[list[str]]:
@@ -153,3 +160,13 @@ def test_one_configuration_is_counted_as_one() -> None:
     caption = leaderboard(Board((1,), [*added(0), *trained(0, 1, 0.5)]), ICBHI).caption
     assert str(caption).startswith("1 configuration, 0 dropped")
     assert str(leaderboard(BOARD, ICBHI).caption).startswith("6 configurations, 1 dropped")
+
+
+def test_the_readme_shows_the_columns_and_numbers_that_are_printed() -> None:
+    config = read_study(ROOT / "search_spaces" / "quickstart.yaml")
+    table = leaderboard(Board(config.seeds, [ConfigurationAdded(0, config.enqueue[0])]), ICBHI)
+    header = re.sub(r"\n", "", " | ".join(str(column.header) for column in table.columns))
+    rows = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    assert rows[0] == f"| {header} |"
+    (first,) = ([cell.strip() for cell in row.split("|")[1:-1]] for row in rows if row.startswith("| | 0 |"))
+    assert first[6:-1] == [str(next(iter(column.cells))) for column in table.columns][6:-1]
