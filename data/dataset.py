@@ -55,7 +55,8 @@ class DataSet:
     """All recordings of a folder for one task, sorted by name, and what is known of their patients.
 
     `parts` are the official parts, of which the first is for training. Patients of `never_validate` are trained on and
-    never validated on, as the reader of the data set explains. `published` counts the whole database.
+    never validated on, as the reader of the data set explains. `published` counts the whole database; None for
+    recordings that are none of a published one.
     """
 
     directory: Path
@@ -64,7 +65,7 @@ class DataSet:
     recordings: tuple[Recording, ...]
     patients: Mapping[int, Patient]
     never_validate: frozenset[int]
-    published: Published
+    published: Published | None
 
     def part(self, part: str) -> tuple[Recording, ...]:
         """Select the recordings of an official part."""
@@ -88,7 +89,7 @@ class Census:
     """Counts of a data set, by official part; cycles are counted in the order of the task's labels."""
 
     task: Task
-    published: Published
+    published: Published | None
     cycles: Mapping[str, tuple[int, ...]]
     recordings: Mapping[str, int]
     patients: Mapping[str, int]
@@ -110,11 +111,13 @@ def census(data: DataSet) -> Census:
 
 
 def missing_from_full(counted: Census) -> tuple[str, ...]:
-    """Say what a data set lacks of its published database; empty for the full database.
+    """Say what a data set lacks of its published database; empty for the full database, and for one of its own.
 
     A line for each official part that differs from the full one: what is here, of how much.
     """
     full, lines = counted.published, []
+    if full is None:
+        return ()
     for part, cycles in full.cycles.items():
         here = counted.cycles[part]
         if here != cycles or counted.recordings[part] != full.recordings[part]:

@@ -26,6 +26,8 @@ FULL = Published(
     recordings={"train": 539, "test": 381},
     cycles={"train": (2063, 1215, 501, 363), "test": (1579, 649, 385, 143)},
 )
+PATIENTS = range(101, 227)
+"""Numbers of ICBHI's patients. Recordings of other patients alone are another data set in the same layout."""
 NEVER_VALIDATE = frozenset({156, 218})
 """ICBHI patients in both official parts: to validate on them is to tune on near-copies of the test."""
 
@@ -57,7 +59,7 @@ def read_icbhi(directory: Path) -> DataSet:
         recordings=recordings,
         patients=read_patients(folders),
         never_validate=NEVER_VALIDATE | in_both,
-        published=FULL,
+        published=FULL if any(recording.patient in PATIENTS for recording in recordings) else None,
     )
     _check_whole(data)
     if len(recordings) < len(split):
@@ -194,7 +196,7 @@ def _recording(path: Path, listed: str, part: Part) -> Recording:
 
 def _check_whole(data: DataSet) -> None:
     missing = missing_from_full(census(data))
-    icbhi_patients = all(101 <= recording.patient <= 226 for recording in data.recordings)
+    icbhi_patients = all(recording.patient in PATIENTS for recording in data.recordings)
     if len(data.recordings) == sum(FULL.recordings.values()) and icbhi_patients and missing:
         raise DataError(
             f"{data.directory}: all 920 ICBHI recordings, but not their 6898 cycles: "

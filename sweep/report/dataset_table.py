@@ -22,5 +22,10 @@ def dataset_table(census: Census) -> Group:
         for part, by_device in census.devices.items()
     ]
     missing = [f"missing: {line}" for line in missing_from_full(census)]
-    verdict = missing or [f"the full {census.published.name} database"]
-    return Group(table, Text("\n".join([*devices, *verdict])))
+    return Group(table, Text("\n".join([*devices, *(missing or [_whole(census)])])))
+
+
+def _whole(census: Census) -> str:
+    if census.published is None:
+        return "of no published database: synthetic breaths, or recordings of your own"
+    return f"the full {census.published.name} database"

@@ -214,7 +214,18 @@ def test_a_name_that_says_too_little_is_refused(recordings: Path, write_recordin
     )
 
 
-def test_what_a_subset_lacks_is_counted_for_each_part(recordings: Path) -> None:
+def test_recordings_without_a_patient_of_icbhi_lack_nothing_of_it(recordings: Path) -> None:
+    data = read_icbhi(recordings)
+    assert data.published is None
+    assert missing_from_full(census(data)) == ()
+
+
+def test_what_a_subset_lacks_is_counted_for_each_part(
+    recordings: Path, write_recording: WriteRecording
+) -> None:
+    write_recording(recordings, "226_1b1_Al_sc_Meditron")
+    split = recordings / "official_split.txt"
+    split.write_text(f"{split.read_text()}226_1b1_Al_sc_Meditron\ttrain\n")
     assert missing_from_full(census(read_icbhi(recordings)))[1] == (
         "test: 1 of 381 recordings, 3 of 2756 cycles "
         "(normal 1 of 1579, crackle 1 of 649, wheeze 1 of 385, both 0 of 143)"

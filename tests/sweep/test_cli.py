@@ -263,6 +263,15 @@ def test_data_with_several_tasks_are_read_for_the_one_that_is_named(
     assert "missing: train: 3 of 1949 recordings" in printed
 
 
+def test_synthetic_breaths_are_not_held_against_a_published_database(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], breaths: Path
+) -> None:
+    assert respsweep(monkeypatch, "data", breaths) == 0
+    printed = capfd.readouterr().out
+    assert "of no published database: synthetic breaths, or recordings of your own" in printed
+    assert "missing" not in printed
+
+
 def test_a_wrong_recipe_is_refused_before_any_audio_is_read(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
