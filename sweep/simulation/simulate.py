@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 
+from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.config.study_config import PrunerConfig, StudyConfig
 from sweep.simulation.made_up_curves import LearningCurves
@@ -116,7 +117,12 @@ def play(
     """
     for config in configs:
         for point in world(0).points or ():
-            config.space.check_point(point)
+            try:
+                config.space.check_point(point)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"the curves are of a study with another search space, to whose points this study must come: {error}"
+                ) from None
     task = partial(_play_once, configs, world, workers)
     processes = min(processes or os.cpu_count() or 1, repeats)
     rows: list[tuple[Outcome, ...]] = []

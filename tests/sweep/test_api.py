@@ -162,7 +162,10 @@ TEMPERATURE = {"type": "float", "low": 0.02, "high": 0.5, "log": True}
 @pytest.mark.parametrize(
     ("search", "complaint"),
     [
-        ({"patch_mix.temperature": TEMPERATURE | {"high": 0.15}}, r"0\.2 is outside what the study searches"),
+        (
+            {"patch_mix.temperature": TEMPERATURE | {"high": 0.15}},
+            r".*0\.2 is outside what the study searches",
+        ),
         (
             {
                 "patch_mix.temperature": TEMPERATURE,
@@ -182,7 +185,9 @@ def test_a_study_that_cannot_come_to_the_recorded_points_is_refused(
 ) -> None:
     past = with_history(study_file, *HISTORY)
     other = sweep.read_study(study_file, search=search)
-    with pytest.raises(ConfigError, match=complaint):
+    with pytest.raises(
+        ConfigError, match=f"the curves are of a study with another search space, .*: {complaint}"
+    ):
         play(other, recorded=past, repeats=1)
 
 
