@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -39,6 +40,8 @@ ENVIRONMENT = {
 }
 """What Ray and Tune read of the environment, when they are imported or started."""
 JOIN_S = 180.0
+_in_use = threading.Lock()
+"""Held by the session that starts or has Ray in this process, where there can be one."""
 
 
 class RaySession:
@@ -47,8 +50,9 @@ class RaySession:
     def __init__(
         self, resources: ResourcesConfig, slots: Slots, trainable: type[Trainable] | None = None
     ) -> None:
-        """`slots`: units at a time; `trainable`: what trains a unit, by default `UnitTrainable`."""
+        """Made by `start`. `slots`: units at a time; `trainable`: what trains a unit, by default `UnitTrainable`."""
         self.slots = slots
+        self._stopped = False
         self._resources = resources
         self._trainable = trainable
 
@@ -65,18 +69,28 @@ class RaySession:
         """Start Ray at `address` (see `start_ray`), and wait until there is room for a unit.
 
         `say` hears that Ray starts, which may take a minute, and of nodes of a cluster that may still be joining; these
-        are waited for `join_s` seconds. Raises ExecutorError when this process has started Ray already, which then
-        stays as it is, when there is no cluster at the address, or no machine that can take a unit.
+        are waited for `join_s` seconds. Raises ExecutorError when this process has started Ray already, or another
+        thread's study has, which then stays as it is, when there is no cluster at the address, or no machine that can
+        take a unit.
         """
-        _check_ray_is_ours_to_start()
-        say("starting Ray" if address == "local" else f"joining the Ray cluster at {address}")
+        if not _in_use.acquire(blocking=False):
+            raise ExecutorError(
+                "another study runs in this process, which can hold one at a time; run this one after it, or in "
+                "another process"
+            )
         try:
-            start_ray(address)
-            from sweep.execution.slots import await_slots
+            _check_ray_is_ours_to_start()
+            say("starting Ray" if address == "local" else f"joining the Ray cluster at {address}")
+            try:
+                start_ray(address)
+                from sweep.execution.slots import await_slots
 
-            slots = await_slots(resources, address, say, join_s=join_s)
+                slots = await_slots(resources, address, say, join_s=join_s)
+            except BaseException:
+                stop_ray()
+                raise
         except BaseException:
-            stop_ray()
+            _in_use.release()
             raise
         return cls(resources, slots, trainable)
 
@@ -91,8 +105,13 @@ class RaySession:
         run_units(coordinator, self._resources, unit_config, folder, on_tick, trainable, self.slots)
 
     def stop(self) -> None:
-        """Leave the cluster; a Ray that was started here ends. May be called again."""
-        stop_ray()
+        """Leave the cluster; a Ray that was started here ends. May be called again, which does nothing."""
+        if not self._stopped:
+            self._stopped = True
+            try:
+                stop_ray()
+            finally:
+                _in_use.release()
 
 
 def prepare_ray() -> None:

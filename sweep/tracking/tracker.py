@@ -31,10 +31,12 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 
 from sweep.tracking.runs import Runs, RunUpdate, RunUpdates
 
-logging.getLogger("mlflow").setLevel(logging.ERROR)
+# MLflow logs each failed request with its traceback; `close` says in one line what came of them.
+logging.getLogger("mlflow").setLevel(logging.CRITICAL)
 logging.getLogger("alembic").setLevel(logging.ERROR)
 log = logging.getLogger(__name__)
 
@@ -88,6 +90,8 @@ class Tracker:
 
         def connect() -> Runs:
             client = MlflowClient(tracking_uri=uri)
+            if uri.startswith("sqlite:"):
+                _open_anew(client)
             return Runs(client, _find_or_create(client, experiment, artifacts), study_id, tags)
 
         past = tuple(past)
@@ -186,6 +190,16 @@ class Tracker:
                 return answer
 
 
+def _open_anew(client: MlflowClient) -> None:
+    """Let go of the database file that this process has open under the client's URI.
+
+    MLflow keeps a store and its connections for each URI. Since they were made, the file may have been removed with its
+    study's folder, or replaced by one from an object store; MLflow would go on with the file that is no longer there.
+    """
+    client._tracking_client.store.engine.dispose()
+    _tracking_store_registry._get_store_with_resolved_uri.cache_clear()
+
+
 def _find_or_create(client: MlflowClient, name: str, artifacts: Path | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -225,5 +239,8 @@ def _reason(error: BaseException | None) -> str:
     while error is not None:
         if isinstance(error, OSError) and error.strerror:
             return error.strerror
+        # SQLAlchemy keeps what the database said, and puts it behind words of its own.
+        if isinstance(said := getattr(error, "orig", None), Exception):
+            return str(said).partition("\n")[0][:200]
         error = error.__cause__ or error.__context__
     return reason

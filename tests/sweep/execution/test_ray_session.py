@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import weakref
 
 import pytest
 import ray
 
 from sweep.config.study_config import ResourcesConfig
-from sweep.execution import ray_session
+from sweep.execution import ray_session, slots
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_session import (
     ENVIRONMENT,
@@ -55,6 +56,49 @@ def test_the_ray_of_a_user_is_refused_with_the_reason_and_goes_on(monkeypatch: p
     with pytest.raises(ExecutorError, match=r"^this process has started Ray already.*ray\.shutdown\(\)"):
         RaySession.start(ResourcesConfig(), "local", print)
     assert ended == []
+
+
+def test_of_two_studies_in_one_process_the_later_is_refused_and_the_first_keeps_its_ray(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starting, go_on = threading.Event(), threading.Event()
+    ended: list[str] = []
+    sessions: list[RaySession] = []
+
+    def start(address: str) -> None:
+        starting.set()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(ray_session, "start_ray", start)
+    monkeypatch.setattr(ray_session, "stop_ray", lambda: ended.append("ended"))
+    monkeypatch.setattr(slots, "nodes", lambda: [{"CPU": 1.0}])
+    config = ResourcesConfig(cpu=1, gpu=0)
+    first = threading.Thread(target=lambda: sessions.append(RaySession.start(config, "local", print)))
+    first.start()
+    assert starting.wait(60)
+    with pytest.raises(ExecutorError, match=r"^another study runs in this process.*run this one after it"):
+        RaySession.start(config, "local", print)
+    go_on.set()
+    first.join()
+    with pytest.raises(ExecutorError, match=r"^another study runs in this process"):
+        RaySession.start(config, "local", print)
+    assert ended == []
+    sessions[0].stop()
+    second = RaySession.start(config, "local", print)
+    # The first is stopped once more as it is let go; the Ray of the second is not its own.
+    sessions[0].stop()
+    assert ended == ["ended"]
+    second.stop()
+    assert ended == ["ended", "ended"]
+
+
+def test_a_start_that_was_refused_leaves_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_session, "start_ray", lambda address: None)
+    monkeypatch.setattr(ray_session, "stop_ray", lambda: None)
+    monkeypatch.setattr(slots, "nodes", list)
+    for _ in range(2):
+        with pytest.raises(ExecutorError, match="a unit needs"):
+            RaySession.start(ResourcesConfig(), "local", print)
 
 
 def test_importing_the_driver_brings_no_ray_and_sets_nothing() -> None:

@@ -1,9 +1,12 @@
 """MLflow in earnest: a real database, and a real server that is killed on the way."""
 
+import contextlib
 import logging
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -431,6 +434,34 @@ def test_events_that_cannot_be_are_reported_at_the_end(database: str) -> None:
     tracking(UnitStarted(5, 1))
     with pytest.raises(TrackingError, match="there is no configuration 5"):
         tracking.close()
+
+
+def test_a_database_that_was_removed_with_its_folder_is_made_anew_in_the_same_process(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    for study_id in ("first", "second"):
+        folder.mkdir()
+        tracking = Tracker(database_uri(folder), "again", None, study_id, [], {})
+        for event in STUDY:
+            tracking(event)
+        tracking.close()
+        with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as file:
+            tags = file.execute("SELECT DISTINCT value FROM tags WHERE key = 'respsweep.study'").fetchall()
+        assert tags == [(study_id,)]
+        assert runs_of(database_uri(folder), "again")[unit_id(0, 1)].info.status == "FINISHED"
+        shutil.rmtree(folder)
+
+
+def test_what_a_broken_database_refuses_is_one_line_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracking = Tracker(database_uri(tmp_path), "broken", None, "broken", [], {})
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as file:
+        file.execute("ALTER TABLE runs RENAME TO elsewhere")
+    tracking(STUDY[0])
+    tracking(STUDY[1])
+    with pytest.raises(TrackingError, match=r"MLflow misses some results \(.*no such table: runs"):
+        tracking.close(0.2)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_deleted_experiment_is_refused_by_name(database: str) -> None:
