@@ -136,6 +136,7 @@ def _driver(
         resume,
         mirror=mirror,
         listeners=[optuna_export],
+        nodes_come_back=address != "local",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,7 @@ from data.settings import parse, read_yaml
 from sweep.config.study_config import StudyConfig
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
-from sweep.folder.working_copy import pull
+from sweep.folder.working_copy import OPTUNA, pull
 from sweep.storage.cache_folder import cache_folder, short_hash
 from sweep.storage.open_storage import above, below, checked_uri, is_uri, open_object_store, open_storage
 from sweep.storage.storage import Storage, StorageError
@@ -44,7 +45,7 @@ class StudyFolder:
     def at(cls, studies: Path | str, name: str) -> StudyFolder:
         """Name the place of a study below a path or URI, existing or not. Raises StorageError for a bad URI."""
         if not is_uri(studies):
-            return cls(Path(studies) / name)
+            return cls(Path(os.path.expanduser(studies)) / name)
         uri = checked_uri(str(studies))
         return cls(cache_folder() / "studies" / short_hash(uri) / name, below(uri, name))
 
@@ -184,8 +185,21 @@ class StudyFolder:
         self._write(self.study_file, config.resolved().model_dump(mode="json"))
 
     def events(self) -> list[Event]:
-        """All events of the journal; none for a study that never ran. Raises JournalError."""
-        return list(read_journal(self.journal)) if self.journal.exists() else []
+        """All events of the journal; none for a study that never ran.
+
+        Raises JournalError for a journal that cannot be read, and for one that is not there, or empty, although the
+        study has results.
+        """
+        if self.journal.exists() and self.journal.stat().st_size:
+            return list(read_journal(self.journal))
+        for result in (self.best, self.path / OPTUNA, *self.units.glob("*")):
+            if result.exists():
+                raise JournalError(
+                    f"{self.journal}: {'empty' if self.journal.exists() else 'not there'}, although the study has run "
+                    f"and left {result.relative_to(self.path)}; put the journal back from a copy, or begin a study of "
+                    "another name"
+                )
+        return []
 
     def board(self, events: Iterable[Event] | None = None) -> Board:
         """The board after all events of the journal, or after `events`. Raises JournalError for impossible ones."""
@@ -225,7 +239,7 @@ def _named_by_place(name: str) -> str | None:
 def _present(studies: Path | str) -> list[str]:
     """Names of the studies below a path or URI, sorted. Raises StorageError for a store that does not answer."""
     if not is_uri(studies):
-        return sorted(path.parent.name for path in Path(studies).glob("*/study.yaml"))
+        return sorted(path.parent.name for path in Path(os.path.expanduser(studies)).glob("*/study.yaml"))
     storage = open_storage(studies)
     try:
         names = [name for name in storage.entries() if not name.startswith(".")]

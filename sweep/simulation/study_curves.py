@@ -51,8 +51,8 @@ class StudyCurves:
     def __post_init__(self) -> None:
         if not any(unit.finished for unit in self.units):
             raise ConfigError(
-                f"study {self.name}: none of its {len(self.units)} units has finished, so it has no learning curves to "
-                "play; take those of another study, or made-up ones"
+                f"study {self.name}: no unit has finished, so it has no learning curves to play; take those of another "
+                "study, or made-up ones"
             )
 
     @property

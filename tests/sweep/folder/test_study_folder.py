@@ -45,6 +45,33 @@ def test_later_defaults_do_not_change_a_study(tmp_path: Path) -> None:
     assert written["epochs"] == 50
 
 
+def test_a_studies_folder_may_lie_in_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = StudyFolder.find("~/lab", "first").create(CONFIG)
+    assert folder.path == tmp_path / "lab" / "first"
+    assert StudyFolder.open(Path("~/lab"), "first") == folder
+    assert folder.studies == str(tmp_path / "lab")
+    with pytest.raises(FolderError, match=r"no study 'second' in ~/lab/; there are first"):
+        StudyFolder.open("~/lab", "second")
+
+
+@pytest.mark.parametrize("result", ["best.yaml", "optuna.journal", "units/0000-seed1"])
+@pytest.mark.parametrize("journal", ["empty", "not there"])
+def test_a_study_that_has_run_is_not_read_without_its_journal(
+    tmp_path: Path, result: str, journal: str
+) -> None:
+    folder = StudyFolder.at(tmp_path, "first").create(CONFIG)
+    if journal == "empty":
+        folder.journal.touch()
+    assert folder.events() == [], "it has not begun"
+    (folder.path / result).parent.mkdir(exist_ok=True)
+    (folder.path / result).touch()
+    with pytest.raises(JournalError, match=rf"journal\.jsonl: {journal}, although .* left {result};.* from a copy"):
+        folder.board()
+
+
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     StudyFolder.at(tmp_path, "first").create(CONFIG)
     with pytest.raises(FolderError, match=r"first is there and is no study; take another name"):

@@ -67,5 +67,5 @@ def test_metrics_have_six_decimals_and_none_that_was_not_reported() -> None:
 
 
 def test_a_study_in_which_nothing_finished_has_no_curves() -> None:
-    with pytest.raises(ConfigError, match=r"study first: none of its 1 units has finished"):
+    with pytest.raises(ConfigError, match=r"study first: no unit has finished"):
         curves_of(*added(0), *reported(0, 1, 0.3), UnitPruned(0, 1, "behind"))
