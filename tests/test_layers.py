@@ -35,7 +35,7 @@ DOORS = {
     "obstore": {"sweep.storage.object_store"},
     "pyarrow": set(),
     "fsspec": set(),
-    "typer": {"sweep.commands", "sweep.cli"},
+    "typer": {"sweep.commands"},
     "rich": {"data.store", "sweep.report", "sweep.driver", "sweep.commands"},
     "torch": {"data", "model", "sweep.worker", "sweep.machine"},
 }

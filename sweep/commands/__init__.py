@@ -1,5 +1,6 @@
 """The commands of `respsweep`, a file each; what one needs is imported when it is called, so that `--help` is instant.
 
+app            all commands, as one typer app
 options        options that several commands have
 console        where commands print
 run            search: train configurations, export the best

@@ -100,8 +100,8 @@ class Driver:
 
         `lock` is held by the caller. `listeners` hear each event after journal, tracker and display. `mirror`: sends
         the study to its object store. `nodes_come_back`: whether to wait for nodes when none is left, as on a cluster;
-        otherwise the study is halted then. `close_s`: seconds in which the tracker may send what is left when the study is
-        over; `close_soon_s` when it was halted. After a second Ctrl-C nothing is waited for.
+        otherwise the study is halted then. `close_s`: seconds in which the tracker may send what is left when the study
+        is over; `close_soon_s` when it was halted. After a second Ctrl-C nothing is waited for.
         """
         config, board = study.config, study.board
         resources = config.resources

@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -58,6 +59,25 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def test_ctrl_c_while_the_libraries_are_read_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "sweep.commands.app", Interrupted("sweep.commands.app"))
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "error: stopped before it began; nothing has run\n"
+
+
+def test_the_command_line_reads_its_libraries_where_ctrl_c_is_caught() -> None:
+    code = "import sys, sweep.cli; print([name for name in ('typer', 'rich', 'pydantic') if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def test_a_studies_folder_may_lie_in_the_home_directory(
     assert folder.path == tmp_path / "lab" / "first"
     assert StudyFolder.open(Path("~/lab"), "first") == folder
     assert folder.studies == str(tmp_path / "lab")
-    with pytest.raises(FolderError, match=r"no study 'second' in ~/lab/; there are first"):
+    with pytest.raises(FolderError, match=r"no study 'second' in ~/lab/; there is first"):
         StudyFolder.open("~/lab", "second")
 
 
@@ -68,7 +68,9 @@ def test_a_study_that_has_run_is_not_read_without_its_journal(
     assert folder.events() == [], "it has not begun"
     (folder.path / result).parent.mkdir(exist_ok=True)
     (folder.path / result).touch()
-    with pytest.raises(JournalError, match=rf"journal\.jsonl: {journal}, although .* left {result};.* from a copy"):
+    with pytest.raises(
+        JournalError, match=rf"journal\.jsonl: {journal}, although .* left {result};.* from a copy"
+    ):
         folder.board()
 
 

@@ -238,6 +238,6 @@ def test_a_whole_number_stands_for_a_real_one(tmp_path: Path) -> None:
 
 
 def test_a_study_in_which_nothing_finished_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="study [^:]*: no unit has finished"):
+    with pytest.raises(ConfigError, match=r"study [^:]*: no unit has finished"):
         export_curves(recorded_in(tmp_path, [StudyStarted((1, 2))]), tmp_path / "curves.jsonl")
     assert not (tmp_path / "curves.jsonl").exists()

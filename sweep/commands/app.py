@@ -1,0 +1,31 @@
+"""All commands, as one typer app."""
+
+from __future__ import annotations
+
+import typer
+
+from sweep.commands.cluster_check import check
+from sweep.commands.cluster_drain import drain
+from sweep.commands.cluster_watch import watch
+from sweep.commands.data import data
+from sweep.commands.doctor import doctor
+from sweep.commands.export import export
+from sweep.commands.leaderboard import leaderboard
+from sweep.commands.run import run
+from sweep.commands.simulate import simulate
+from sweep.commands.status import status
+from sweep.commands.synth import synth
+from sweep.commands.train import train
+from sweep.commands.ui import ui
+
+app = typer.Typer(
+    help="Find, and be able to prove, the best hyperparameters of a lung-sound classifier.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (run, status, simulate, train, data, synth, leaderboard, export, ui, doctor):
+    app.command()(command)
+cluster = typer.Typer(help="Clusters: the files that describe them.", no_args_is_help=True)
+for command in (check, watch, drain):
+    cluster.command()(command)
+app.add_typer(cluster, name="cluster")
