@@ -117,8 +117,9 @@ def make_folds(
     Random states from `config.seed` on are tried until every fold has its fair share (60 %) of the patients
     of the commonest device and 55 % of its fair share of every class, but no more than 40 cycles need be
     there. On the full ICBHI database that means 2 patients of AKGC417L and 40 cycles of each class. A class of
-    fewer patients than folds is left out of this, with a warning. When no state achieves the rest, the most even one
-    is taken, with a warning that says what is not met. Raises DataError when there are fewer patients than folds.
+    fewer patients than folds is left out of this, with a warning, as is a class without any cycle. When no state
+    achieves the rest, the most even one is taken, with a warning that says what is not met. Raises DataError when there
+    are fewer patients than folds.
     """
     # Workers import this module to read folds, and have no use for scikit-learn.
     from sklearn.model_selection import StratifiedGroupKFold
@@ -128,6 +129,9 @@ def make_folds(
     device_of_row = np.asarray(devices)[eligible]
     check_patients(set(groups.tolist()), config)
     needs, warned = _requirements(groups, classes, device_of_row, config.folds, task)
+    absent = [name for label, name in enumerate(task.labels) if label not in labels]
+    if absent:
+        warned.append(f"no training cycle is {', '.join(absent)}, so the network cannot learn to tell it")
     best: tuple[float, Folds, dict[str, int]] | None = None
     for random_state in range(config.seed, config.seed + TRIES):
         splitter = StratifiedGroupKFold(config.folds, shuffle=True, random_state=random_state)

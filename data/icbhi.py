@@ -43,7 +43,7 @@ def read_icbhi(directory: Path) -> DataSet:
     name; all 920 ICBHI recordings with other than its 6898 cycles.
     """
     directory = Path(directory)
-    folder = _audio_folder(directory)
+    folder = icbhi_audio_folder(directory)
     folders = list(dict.fromkeys([folder, directory, folder.parent] if _is_inner(folder) else [folder]))
     audio = _paired_audio(folder)
     split_path = _split_file(directory, folders)
@@ -75,10 +75,11 @@ def read_icbhi(directory: Path) -> DataSet:
     return data
 
 
-def _audio_folder(directory: Path) -> Path:
+def icbhi_audio_folder(directory: Path) -> Path:
+    """Find where the recordings lie: in `directory` or a folder in it. Raises DataError when there are none."""
     if not directory.is_dir():
         found = "a file" if directory.exists() else "nothing"
-        raise DataError(f"{directory}: found {found} there; expected a folder with ICBHI recordings")
+        raise DataError(f"{directory}: found {found} there; expected a folder with recordings")
     for folder in (directory, *(directory / name for name in INNER_FOLDERS)):
         if folder.is_dir() and any(_is_audio(path) for path in folder.iterdir()):
             return folder

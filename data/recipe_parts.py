@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -16,7 +17,9 @@ ClipPadding = Literal["repeat", "zeros"]
 class FeatureConfig(Config):
     """From a cycle to the spectrogram that the model sees; defaults as in the published DASS runs."""
 
-    sample_rate: int = Field(default=16000, ge=1000, description="Hz; every recording is resampled to it")
+    sample_rate: int = Field(
+        default=16000, ge=1000, le=384_000, description="Hz; every recording is resampled to it"
+    )
     duration_s: float = Field(
         default=8.0, gt=0, le=60, description="s; shorter cycles are padded, longer ones cut"
     )
@@ -28,9 +31,16 @@ class FeatureConfig(Config):
         description="kaldi: natural log of Kaldi's filter bank, in frames that fit whole; stft_db: mel power in dB, "
         "in frames centred on every shift, both ends reflected",
     )
-    n_mels: int = Field(default=128, ge=4, description="mel bins")
-    frame_length_ms: float = Field(default=25.0, gt=0, description="ms; analysis window")
-    frame_shift_ms: float = Field(default=10.0, gt=0, description="ms; from one frame to the next")
+    n_mels: int = Field(default=128, ge=4, le=4096, description="mel bins")
+    frame_length_ms: float = Field(
+        default=25.0, gt=0, le=60_000, description="ms; analysis window, at most the longest duration_s"
+    )
+    frame_shift_ms: float = Field(
+        default=10.0,
+        gt=0,
+        le=60_000,
+        description="ms; from one frame to the next, at most the longest duration_s",
+    )
     low_hz: float = Field(default=20.0, ge=0, description="Hz; lower edge of the lowest mel bin")
     high_hz: float | None = Field(
         default=None, gt=0, description="Hz; upper edge of the highest mel bin; none: Nyquist"
@@ -43,6 +53,7 @@ class FeatureConfig(Config):
     target_frames: int | None = Field(
         default=1024,
         ge=1,
+        le=1_000_000,
         description="frames after the resize in front of the model; none: as many as computed",
     )
     storage: Literal["float32", "float16"] = Field(
@@ -67,6 +78,13 @@ class FeatureConfig(Config):
             raise ValueError(
                 f"duration_s must hold a frame of {self.frame_length_ms:g} ms, got {self.duration_s:g}"
             )
+        line_hz = self.sample_rate / self.fft_samples
+        if (math.floor(self.low_hz / line_hz) + 1) * line_hz >= (top or nyquist):
+            raise ValueError(
+                f"no line of the FFT, one every {line_hz:g} Hz, lies between low_hz {self.low_hz:g} and the highest "
+                f"frequency {top or nyquist:g}, so every spectrogram would be constant; take a wider band, or a "
+                f"frame_length_ms longer than {self.frame_length_ms:g}"
+            )
         if self.norm == "audioset" and self.front_end != "kaldi":
             raise ValueError(
                 f"norm audioset has the statistics of front_end kaldi; with {self.front_end}, norm must be "
@@ -83,6 +101,13 @@ class FeatureConfig(Config):
     def window_samples(self) -> int:
         """Samples in a frame."""
         return int(self.sample_rate * self.frame_length_ms * 0.001)
+
+    @property
+    def fft_samples(self) -> int:
+        """Points of the FFT: the samples in a frame, for kaldi filled up with zeros to a power of two."""
+        return (
+            1 << (self.window_samples - 1).bit_length() if self.front_end == "kaldi" else self.window_samples
+        )
 
     @property
     def shift_samples(self) -> int:
@@ -112,11 +137,13 @@ class SpecAugmentConfig(Config):
     """
 
     probability: float = Field(default=1.0, ge=0, le=1, description="share of samples that are masked at all")
-    time_masks: int = Field(default=2, ge=0, description="time masks in a sample")
-    time_width: int = Field(default=160, ge=0, description="frames; widths are drawn from 0 to one less")
-    frequency_masks: int = Field(default=2, ge=0, description="frequency masks in a sample")
+    time_masks: int = Field(default=2, ge=0, le=1000, description="time masks in a sample")
+    time_width: int = Field(
+        default=160, ge=0, le=1_000_000, description="frames; widths are drawn from 0 to one less"
+    )
+    frequency_masks: int = Field(default=2, ge=0, le=1000, description="frequency masks in a sample")
     frequency_width: int = Field(
-        default=48, ge=0, description="mel bins; widths are drawn from 0 to one less"
+        default=48, ge=0, le=4096, description="mel bins; widths are drawn from 0 to one less"
     )
 
 
@@ -125,7 +152,9 @@ class FoldConfig(Config):
 
     folds: int = Field(default=5, ge=2, description="number of folds")
     fold: int = Field(default=0, ge=0, description="the one that validates, counted from 0")
-    seed: int = Field(default=0, ge=0, description="first random state that is tried")
+    seed: int = Field(
+        default=0, ge=0, le=2**31, description="first random state that is tried; a state is a 32-bit number"
+    )
 
     @model_validator(mode="after")
     def _fold_exists(self) -> FoldConfig:
@@ -143,7 +172,9 @@ class BatchSamplerConfig(Config):
     power: float = Field(
         default=1.0,
         ge=0,
-        description="weighted: a class of n cycles is drawn n^(1-power) times as often; 1: all alike",
+        le=10,
+        description="weighted: a class of n cycles is drawn n^(1-power) times as often; 1: all alike; beyond 10 the "
+        "chance of a common class is no number",
     )
     drop_last: bool = Field(
         default=True, description="leave out the last batch of an epoch when it is not full"

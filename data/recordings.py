@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.dataset import DataSet
-from data.icbhi import read_icbhi
+from data.icbhi import icbhi_audio_folder, read_icbhi
 from data.settings import ConfigError
 from data.sprsound import is_sprsound, read_sprsound
 from data.task import ICBHI, SPRSOUND, Task, task_named
@@ -17,9 +17,12 @@ def read_recordings(directory: Path, task: str | None = None) -> DataSet:
 
     Recordings in SPRSound's layout have the tasks `icbhi`, `1-1`, `1-2`, `2-1` and `2-2`, all others `icbhi`. Raises
     ConfigError for a name that is no task or that the data set does not have, and for several tasks of which none is
-    named; and DataError, naming the file, for recordings that are broken (`read_icbhi`, `read_sprsound`).
+    named; and DataError, naming the file, for a folder without recordings, which is said before a word on tasks, and
+    for recordings that are broken (`read_icbhi`, `read_sprsound`).
     """
     sprsound = is_sprsound(directory)
+    if not sprsound:
+        icbhi_audio_folder(Path(directory))
     chosen = _chosen(directory, (ICBHI, *SPRSOUND) if sprsound else (ICBHI,), task)
     return read_sprsound(directory, chosen) if sprsound else read_icbhi(directory)
 

@@ -53,9 +53,13 @@ def read_yaml_documents(path: Path) -> list[Any]:
 
 def _load(path: Path, load: Callable[..., Any]) -> Any:
     try:
-        return load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        return load(text, Loader=_StrictLoader)
+    except ValueError as error:
+        raise ConfigError(f"{path}: a value that cannot be: {error}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""

@@ -42,8 +42,9 @@ RECORDS_PUBLISHED = {
 
 @dataclass(frozen=True)
 class _Layout:
-    """Folders with the audio and the annotations of each part."""
+    """Folders with the audio and the annotations of each part; `first` is one of them that is there."""
 
+    first: Path
     audio: Mapping[str, Path]
     annotations: Mapping[str, Path]
 
@@ -55,16 +56,14 @@ def read_sprsound(directory: Path, task: Task) -> DataSet:
     is one cycle. Nobody is kept out of validation: patients of the intra test have other recordings in training by
     design, and a network is meant to know them there.
 
-    Warns of a subset. Raises DataError, in one line with the file, for: a folder without recordings; a name that is
-    not PATIENT_AGE_SEX_SITE_NUMBER; audio without annotation and the reverse; a recording twice, or in two parts; a
-    patient of the inter test who is in training; a broken audio file or annotation, whatever the task needs of it.
+    Warns of a subset. Raises DataError, in one line with the file, for: a folder without recordings; folders of both
+    layouts; a recording beside those folders; a name that is not PATIENT_AGE_SEX_SITE_NUMBER; audio without annotation
+    and the reverse; a recording twice, or in two parts; a patient of the inter test who is in training; a broken audio
+    file or annotation, whatever the task needs of it.
     """
     directory = Path(directory)
-    layout = _layout(directory)
-    if layout is None:
-        raise DataError(
-            f"{directory}: not SPRSound; expected folders train_wav, train_json, test_wav and test_json"
-        )
+    layout = _only_layout(directory)
+    _check_nothing_lies_beside(layout, directory)
     paired = _paired(layout)
     if not paired:
         raise DataError(f"{directory}: no recordings; expected .wav or .flac files, with a .json each")
@@ -88,7 +87,7 @@ def read_sprsound(directory: Path, task: Task) -> DataSet:
 
 def is_sprsound(directory: Path) -> bool:
     """Tell whether a folder is laid out as SPRSound."""
-    return _layout(Path(directory)) is not None
+    return bool(_layouts(Path(directory)))
 
 
 @dataclass(frozen=True)
@@ -104,21 +103,56 @@ class _Pair:
     site: str
 
 
-def _layout(directory: Path) -> _Layout | None:
+def _layouts(directory: Path) -> list[_Layout]:
+    """Every layout of which a folder is there."""
+    found = []
     for folder in (directory, directory / INNER_FOLDER):
         for year in ("", "2022"):
             train, test = (folder / f"{part}{year}_json" for part in ("train", "test"))
             train_audio, test_audio = (folder / f"{part}{year}_wav" for part in ("train", "test"))
-            if any(path.is_dir() for path in (train, test, train_audio, test_audio)):
-                return _Layout(
-                    audio={"train": train_audio, "inter": test_audio, "intra": test_audio},
-                    annotations={
-                        "train": train,
-                        "inter": test / "inter_test_json",
-                        "intra": test / "intra_test_json",
-                    },
+            present = [path for path in (train, test, train_audio, test_audio) if path.is_dir()]
+            if present:
+                found.append(
+                    _Layout(
+                        first=present[0],
+                        audio={"train": train_audio, "inter": test_audio, "intra": test_audio},
+                        annotations={
+                            "train": train,
+                            "inter": test / "inter_test_json",
+                            "intra": test / "intra_test_json",
+                        },
+                    )
                 )
-    return None
+    return found
+
+
+def _only_layout(directory: Path) -> _Layout:
+    layouts = _layouts(directory)
+    if not layouts:
+        raise DataError(
+            f"{directory}: not SPRSound; expected folders train_wav, train_json, test_wav and test_json"
+        )
+    if len(layouts) > 1:
+        names = " and ".join(str(layout.first.relative_to(directory)) for layout in layouts)
+        raise DataError(
+            f"{directory}: {names} are folders of different layouts, of which one alone would be read; expected all "
+            "four folders side by side, all named with 2022 or all without"
+        )
+    return layouts[0]
+
+
+def _check_nothing_lies_beside(layout: _Layout, directory: Path) -> None:
+    beside = [
+        path
+        for folder in dict.fromkeys((directory, layout.first.parent))
+        for path in _files(folder, AUDIO_SUFFIXES)
+    ]
+    if beside:
+        more = f" (and {len(beside) - 1} more like it)" if len(beside) > 1 else ""
+        raise DataError(
+            f"{beside[0]}: a recording beside {layout.first.name}, where it would not be read; expected recordings in "
+            f"{layout.audio['train'].name} and {layout.audio['inter'].name} alone{more}"
+        )
 
 
 def _paired(layout: _Layout) -> list[_Pair]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +51,10 @@ class Event:
 def read_sprsound_annotation(path: Path, duration_s: float = math.inf) -> tuple[str, tuple[Event, ...]]:
     """Read the class of a recording (one of `RECORDS`) and its events; times in the file are milliseconds.
 
-    Times are numbers, or texts that hold one. Raises DataError, with the event, for: a file that is not such JSON; a
-    class or type that is not SPRSound's; times that are negative, reversed, not finite, or beyond the recording's end
-    (`data.annotations.check_times`); a recording without events, unless its quality is poor, and then one with events.
+    Times are numbers, or texts that hold one in digits alone. Raises DataError, with the event, for: a file that is not
+    such JSON, or has a key twice; a class or type that is not SPRSound's; times that are negative, reversed, not
+    finite, or beyond the recording's end (`data.annotations.check_times`); an event twice; a recording without events,
+    unless its quality is poor, and then one with events.
     """
     content = _content(path)
     record, listed = content["record_annotation"], content["event_annotation"]
@@ -62,6 +65,9 @@ def read_sprsound_annotation(path: Path, duration_s: float = math.inf) -> tuple[
     events = tuple(
         _event(f"{path} event {number}", event, duration_s) for number, event in enumerate(listed, 1)
     )
+    for number, event in enumerate(events, 1):
+        if (first := events.index(event) + 1) < number:
+            raise DataError(f"{path} event {number}: the same as event {first}; expected each event once")
     if (record == POOR_QUALITY) == bool(events):
         expected = "none in a recording of poor quality" if events else "at least one, or Poor Quality"
         raise DataError(f"{path}: {len(events)} events in a recording called {record}; expected {expected}")
@@ -71,7 +77,7 @@ def read_sprsound_annotation(path: Path, duration_s: float = math.inf) -> tuple[
 def _content(path: Path) -> dict[str, Any]:
     expected = 'expected {"record_annotation": ..., "event_annotation": [...]}'
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}; {expected}") from error
     except (ValueError, RecursionError) as error:
@@ -85,6 +91,16 @@ def _content(path: Path) -> dict[str, Any]:
     return content
 
 
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(
+            f"the key {next(name for name in names if names.count(name) > 1)!r} is written twice"
+        )
+    return content
+
+
 def _event(where: str, event: Any, duration_s: float) -> Event:
     if not isinstance(event, dict) or not {"start", "end", "type"} <= event.keys():
         raise DataError(f"{where}: read {_quote(event)}; expected start, end and type")
@@ -95,9 +111,13 @@ def _event(where: str, event: Any, duration_s: float) -> Event:
     return Event(start_s, end_s, event["type"])
 
 
+_NUMBER = re.compile(r"\s*\d+(\.\d*)?\s*", re.ASCII)
+
+
 def _seconds(where: str, written: Any) -> float:
     milliseconds = math.nan
-    if isinstance(written, str | int | float) and not isinstance(written, bool):
+    is_number = isinstance(written, int | float) and not isinstance(written, bool)
+    if is_number or (isinstance(written, str) and _NUMBER.fullmatch(written)):
         with contextlib.suppress(ValueError, OverflowError):
             milliseconds = float(written)
     if not math.isfinite(milliseconds) or milliseconds < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from model.ast import AST
-from model.cnn_tsa import CNNTSA
+from model.cnn_tsa import CNNTSA, token_widths
 from model.dass import DASS
 from model.weight_names import (
     CNN6_LAST_LAYERS,
@@ -62,7 +63,8 @@ def load_pretrained(model: DASS | AST | CNNTSA, source: str, *, head: bool = Fal
     `author/name`; the checkpoint of a training run of ours serves too, whatever task it was trained on. The file must
     hold every tensor but the classifier head (with `head=True` the head as well), each with its shape, and no other.
     CNN6 has no attention, so a CNNTSA keeps its own, and blocks that the CNNTSA lacks are dropped. Otherwise raises
-    PretrainedError, and changes nothing; so for a file that is no checkpoint.
+    PretrainedError, and changes nothing; so for a file that is no checkpoint, and for weights that are not finite real
+    numbers in floating point (counts of batches are whole ones).
     """
     path = find_checkpoint(source)
     found, layout = _tensors(_read(path), path)
@@ -71,6 +73,7 @@ def load_pretrained(model: DASS | AST | CNNTSA, source: str, *, head: bool = Fal
         key: value for key, value in model.state_dict().items() if head or not key.startswith(head_prefix)
     }
 
+    _check_numbers(found, path)
     renamed: dict[str, Tensor] = {}
     dropped = []
     unexpected = []
@@ -123,6 +126,9 @@ def _read(path: Path) -> Any:
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise PretrainedError(f"{path}: not a checkpoint, or a truncated one") from error
     except OSError as error:
+        # The reader of zip archives seeks to before the beginning of one that was cut.
+        if error.errno == errno.EINVAL:
+            raise PretrainedError(f"{path}: not a checkpoint, or a truncated one") from error
         raise PretrainedError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
@@ -144,12 +150,27 @@ def _named(content: Any, path: Path) -> dict[str, Tensor]:
     if (
         not isinstance(content, Mapping)
         or not content
-        or not all(isinstance(v, Tensor) for v in content.values())
+        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
     ):
         raise PretrainedError(
             f"{path}: expected tensors by name, at the top or under `model`; found something else"
         )
     return dict(content)
+
+
+def _check_numbers(found: Mapping[str, Tensor], path: Path) -> None:
+    weights = {key: value for key, value in found.items() if not key.endswith("num_batches_tracked")}
+    for what, wrong in (
+        ("not in floating point", lambda value: not value.is_floating_point()),
+        ("not finite", lambda value: not bool(value.isfinite().all())),
+    ):
+        keys = [key for key, value in weights.items() if wrong(value)]
+        if keys:
+            more = " ..." if len(keys) > SHOWN else ""
+            raise PretrainedError(
+                f"{path}: {len(keys)} of {len(weights)} tensors are {what}: {', '.join(keys[:SHOWN])}{more}; expected "
+                "weights that training can go on from"
+            )
 
 
 def _layout(found: Mapping[str, Tensor], wrapped: bool) -> str:
@@ -187,10 +208,28 @@ def _mismatch(
     if any(shape.startswith("bn0.") for shape in misshaped):
         whose += ", whose first norm fits one number of mel bands (features.n_mels)"
     return PretrainedError(
-        f"{path}: {whose}; {'; '.join(parts)}{_other_stem(missing, unexpected)}",
+        f"{path}: {whose}; {'; '.join(parts)}{_other_stem(missing, unexpected)}{_other_place(model, found)}",
         missing,
         unexpected,
         misshaped,
+    )
+
+
+def _other_place(model: nn.Module, found: Mapping[str, Tensor]) -> str:
+    """What to change when a CNNTSA of a run attends at another place, or at none."""
+    if not isinstance(model, CNNTSA) or NETWORKS[CNNTSA].signature not in found:
+        return ""
+    value = found.get("attention.value.weight")
+    if value is None:
+        places = ["none"]
+    else:
+        widths = token_widths(model.channels, model.mels)
+        places = [place for place, width in widths.items() if value.shape == (width, width)]
+    if not places or model.place in places:
+        return ""
+    return (
+        f"; the file attends at {' or '.join(places)}, the recipe at {model.place}: set backbone.attention to "
+        f"{' or '.join(places)}"
     )
 
 

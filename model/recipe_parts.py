@@ -70,6 +70,15 @@ class BackboneConfig(Config):
         default=None, ge=0, lt=1, description="after each block; null: the variant's own (cnn_tsa)"
     )
 
+    @field_validator("pretrained")
+    @classmethod
+    def _is_named(cls, pretrained: str | None) -> str | None:
+        if pretrained is not None and not pretrained.strip():
+            raise ValueError(
+                f"must name a file or a hub id, or be null for random weights, got {pretrained!r}"
+            )
+        return pretrained
+
     @model_validator(mode="after")
     def _exists(self) -> BackboneConfig:
         if self.variant not in VARIANTS[self.name]:

@@ -42,9 +42,10 @@ def latest_checkpoint(path: Path) -> tuple[dict[str, Any] | None, str | None]:
     """Read the newest readable state that was saved to `path`; returns it with a note on files passed over, if any.
 
     The state is None when the run has to begin anew: with a note when files are damaged, without one when there
-    are none. A damaged file at `path` is moved to `NAME.damaged.pt`, or the next save would put it in the place
-    of the good one before it. Raises CheckpointError for a whole file of another format and OSError when the
-    disk does not answer: neither is damage, and training over it would lose what is there.
+    are none. A damaged file at `path` is moved to `NAME.damaged.pt`, as the note says, or the next save would put it in
+    the place of the good one before it. Raises CheckpointError for a whole file of another format, and for a file that
+    was never a checkpoint, and OSError when the disk does not answer: none is damage, and training over it would lose
+    what is there.
     """
     previous = _beside(path, "previous")
     if not path.exists() and not previous.exists():
@@ -53,7 +54,12 @@ def latest_checkpoint(path: Path) -> tuple[dict[str, Any] | None, str | None]:
     if state is not None:
         return state, None
     if path.exists():
+        if not previous.exists() and _never_was_one(path):
+            raise CheckpointError(
+                f"{path}: no checkpoint, and left as it is; expected one of respsweep, or a name that is free"
+            )
         os.replace(path, _beside(path, "damaged"))
+        trouble += f", kept as {_beside(path, 'damaged').name}"
     state, more_trouble = _read_if_whole(previous)
     if state is not None:
         return state, f"{trouble}; going on from the one before it, {previous.name}"
@@ -91,6 +97,13 @@ def _read_if_whole(path: Path) -> tuple[dict[str, Any] | None, str]:
         return load_checkpoint(path), ""
     except LostCheckpointError as error:
         return None, str(error)
+
+
+def _never_was_one(path: Path) -> bool:
+    """Whether a file begins as no checkpoint does. A crash of the machine can leave an empty file, or zeros."""
+    with path.open("rb") as file:
+        beginning = file.read(4)
+    return beginning not in (b"PK\3\4", bytes(len(beginning)))
 
 
 def _check_sums(content: BytesIO) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from data.batches import Examples
 from data.task import Task
-from model.training.checkpoint import latest_checkpoint, save_checkpoint
+from model.training.checkpoint import CheckpointError, latest_checkpoint, save_checkpoint
 from model.training.epoch_metrics import EpochMetrics
 from model.training.recipe import Recipe
 from model.training.training import Training
@@ -32,10 +32,12 @@ def fit(
     past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU. A
     damaged file gives a warning, and the run goes on from the checkpoint before it, or else begins anew.
     Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored, and
-    CheckpointError for a checkpoint of another recipe, seed or task.
+    CheckpointError for a checkpoint of another recipe, seed or task, a file that is none, and a folder.
     """
     training = Training(recipe, seed, train, validation, task=task, device=device)
     if checkpoint is not None:
+        if checkpoint.is_dir():
+            raise CheckpointError(f"{checkpoint}: a folder; expected the name of a file to save the run in")
         state, note = latest_checkpoint(checkpoint)
         if note is not None:
             warnings.warn(note, stacklevel=2)

@@ -110,9 +110,12 @@ class Recipe(Config):
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     batch_size: int = Field(
-        default=16, ge=2, description="cycles a step; at least 2, for batch statistics and mixing"
+        default=16,
+        ge=2,
+        le=1_000_000,
+        description="cycles a step; at least 2, for batch statistics and mixing, and no more than any data set has",
     )
-    epochs: int = Field(default=50, ge=1, description="passes over the training cycles")
+    epochs: int = Field(default=50, ge=1, le=1_000_000, description="passes over the training cycles")
     selection: Literal["last", "best"] = Field(
         default="last",
         description="which epoch's validation score is the run's: the last, or the best one whose sensitivity "
@@ -163,5 +166,5 @@ def read_recipe(path: Path) -> Recipe:
     """
     content = read_yaml(path)
     if "recipe" in content:
-        return parse(Recipe, content["recipe"] or {}, f"{path}: recipe")
+        return parse(Recipe, {} if content["recipe"] is None else content["recipe"], f"{path}: recipe")
     return parse(Recipe, content, str(path))

@@ -132,7 +132,7 @@ class Training:
         losses, skipped = begun.losses(), begun.skipped
         if not math.isfinite(losses["total"]):
             raise TrainingError(
-                f"the training loss is {losses['total']} in epoch {epoch}; try a lower learning rate"
+                f"the training loss is {losses['total']} in epoch {epoch}; {_what_may_help(self.recipe)}"
             )
         confusion = self._confusion(self.validation)
         metrics = EpochMetrics(
@@ -254,7 +254,7 @@ class Training:
             finite.append(torch.isfinite(logits).all())
             predicted.append(logits.argmax(dim=1))
         if not torch.stack(finite).all():
-            raise TrainingError("the network's answers are no longer finite; try a lower learning rate")
+            raise TrainingError(f"the network's answers are no longer finite; {_what_may_help(self.recipe)}")
         return confusion_matrix(examples.labels, torch.cat(predicted).cpu(), self.task.num_classes)
 
     def _autocast(self) -> AbstractContextManager[Any]:
@@ -302,6 +302,19 @@ def _set_draws(states: Sequence[Tensor], device: torch.device) -> None:
     torch.set_rng_state(states[0])
     if device.type == "cuda" and len(states) > 1:
         torch.cuda.set_rng_state(states[1], device)
+
+
+def _what_may_help(recipe: Recipe) -> str:
+    """Name the settings of a recipe that can drive a loss beyond all numbers, with their values."""
+    optimiser, patch_mix = recipe.optimiser, recipe.patch_mix
+    advice = [f"a lower optimiser.learning_rate (now {optimiser.learning_rate:g})"]
+    if optimiser.sam_rho:
+        advice.append(f"a lower optimiser.sam_rho (now {optimiser.sam_rho:g})")
+    if patch_mix.axes:
+        weights = [f"patch_mix.weight_{axis} (now {patch_mix.weight(axis):g})" for axis in patch_mix.axes]
+        advice.append(f"a higher patch_mix.temperature (now {patch_mix.temperature:g})")
+        advice.append(f"a lower {' or '.join(weights)}")
+    return f"try {', '.join(advice)}"
 
 
 def _check_can_be_scored(validation: Examples) -> None:

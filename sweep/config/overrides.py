@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
+import numpy as np
 import yaml
+from pydantic import BaseModel
 
 from data.settings import ConfigError
 
@@ -27,7 +30,8 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
 def override(content: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Put `settings`, by dotted field, into the content of a study file in place of what it says.
 
-    Raises ConfigError for a searched field: its own name has dots, so a dotted name would have two meanings.
+    Numbers of NumPy become plain ones, as the study is written to files. Raises ConfigError for a value that is none of
+    YAML's, and for a searched field: its own name has dots, so a dotted name would have two meanings.
     """
     for field, value in settings.items():
         if field.startswith("search."):
@@ -38,4 +42,18 @@ def override(content: dict[str, Any], settings: Mapping[str, Any]) -> None:
             if not isinstance(target.get(group), dict):
                 target[group] = {}
             target = target[group]
-        target[last] = value
+        target[last] = _plain(value, field)
+
+
+def _plain(value: Any, field: str) -> Any:
+    """Copy a value with NumPy's numbers and arrays made Python's own."""
+    match value:
+        case np.generic() | np.ndarray():
+            return _plain(value.tolist(), field)
+        case dict():
+            return {_plain(key, field): _plain(inner, field) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner, field) for inner in value]
+        case None | bool() | int() | float() | str() | date() | BaseModel():
+            return value
+    raise ConfigError(f"{field}: must be a value that YAML has, got {value!r}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator
@@ -43,9 +42,14 @@ class StudyFolder:
 
     @classmethod
     def at(cls, studies: Path | str, name: str) -> StudyFolder:
-        """Name the place of a study below a path or URI, existing or not. Raises StorageError for a bad URI."""
+        """Name the place of a study below a path or URI, existing or not; `~/` is the home folder.
+
+        Raises StorageError for a bad URI, and FolderError for a null character, which no path has.
+        """
+        if "\0" in f"{studies}{name}":
+            raise FolderError(f"{f'{studies}/{name}'!r}: no path has a null character; expected STUDIES/NAME")
         if not is_uri(studies):
-            return cls(Path(os.path.expanduser(studies)) / name)
+            return cls(_path(studies) / name)
         uri = checked_uri(str(studies))
         return cls(cache_folder() / "studies" / short_hash(uri) / name, below(uri, name))
 
@@ -236,10 +240,14 @@ def _named_by_place(name: str) -> str | None:
     return f"that is a place: its name is {last}, in {studies or '/'}" if slash and last else None
 
 
+def _path(studies: Path | str) -> Path:
+    return Path(studies).expanduser() if Path(studies).parts[:1] == ("~",) else Path(studies)
+
+
 def _present(studies: Path | str) -> list[str]:
     """Names of the studies below a path or URI, sorted. Raises StorageError for a store that does not answer."""
     if not is_uri(studies):
-        return sorted(path.parent.name for path in Path(os.path.expanduser(studies)).glob("*/study.yaml"))
+        return sorted(path.parent.name for path in _path(studies).glob("*/study.yaml"))
     storage = open_storage(studies)
     try:
         names = [name for name in storage.entries() if not name.startswith(".")]

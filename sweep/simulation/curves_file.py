@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 
 from data.atomic import write_whole
 from data.settings import Config, ConfigError, parse
+from data.task import Task
 from sweep.config.parameters import Value
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
@@ -30,6 +31,9 @@ from sweep.study.score_table import METRICS
 FORMAT = 1
 LEFT_OUT = {"data", "enqueue", "tracking_uri"}
 """Settings of a study that its replay does not need, and that name places."""
+
+ROUNDING = 3e-6
+"""Largest distance of a score of six decimals from that of its two rates of six decimals."""
 
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 Seconds = Annotated[float, Field(strict=True, ge=0)]
@@ -51,9 +55,9 @@ class CurvesHeader(Config):
 class UnitLine(Config):
     """A unit in a curves file; each list has an entry for each epoch."""
 
-    configuration: int = Field(ge=0)
-    seed: int
-    finished: bool
+    configuration: int = Field(strict=True, ge=0)
+    seed: int = Field(strict=True)
+    finished: bool = Field(strict=True)
     values: dict[str, Value] = Field(min_length=1)
     score: tuple[Fraction, ...] = Field(min_length=1)
     sensitivity: tuple[Fraction | None, ...]
@@ -154,14 +158,15 @@ def _without_places(content: Any) -> Any:
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:
     """Read each line's place, `FILE:NUMBER`, and content. Raises ConfigError for a line that is no JSON object."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        # A text of JSON may hold other characters that `splitlines` takes for the end of a line.
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines if lines != [""] else [], start=1):
         where = f"{path}:{number}"
         try:
             content = json.loads(line, parse_constant=_refuse)
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             what = "the study's name and settings" if number == 1 else "a unit"
@@ -187,7 +192,28 @@ def _unit(study: StudyConfig, line: UnitLine, where: str) -> UnitCurve:
     epochs = study.space.recipe(values).epochs
     if len(line.score) > epochs:
         raise ConfigError(f"{where}: {len(line.score)} epochs, but this configuration trains {epochs}")
+    for epoch, numbers in enumerate(
+        zip(line.score, line.sensitivity, line.specificity, strict=True), start=1
+    ):
+        _check_score(study.scored_task, *numbers, f"{where}: epoch {epoch}")
     metrics = np.array([getattr(line, name) for name in METRICS], dtype=np.float64).T
     return UnitCurve(
         line.configuration, values, line.seed, line.finished, metrics, np.array(line.seconds, np.float64)
     )
+
+
+def _check_score(
+    task: Task, score: float, sensitivity: float | None, specificity: float | None, where: str
+) -> None:
+    """Raise ConfigError for a score that is not made of its two rates as the task says (`model.metrics`)."""
+    if sensitivity is None or specificity is None:
+        return
+    total = sensitivity + specificity
+    right = total / 2
+    if task.score == "challenge":
+        right = (right + (2 * sensitivity * specificity / total if total else 0.0)) / 2
+    if abs(score - right) > ROUNDING:
+        raise ConfigError(
+            f"{where}: score {score:g}, but sensitivity {sensitivity:g} and specificity {specificity:g} make "
+            f"{right:.6f}"
+        )

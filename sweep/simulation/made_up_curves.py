@@ -57,31 +57,36 @@ class WorldConfig(Config):
     )
     mean: float = Field(default=0.55, gt=0, lt=1, description="of the configurations, without the bad tail")
     config_sd: float = Field(
-        default=0.02, ge=0, description="between configurations, without the bad tail and endless seeds each"
+        default=0.02,
+        ge=0,
+        le=1,
+        description="between configurations, without the bad tail and endless seeds each",
     )
     tail_share: float = Field(
         default=0.2, ge=0, lt=1, description="configurations that are bad on top of that"
     )
-    tail_depth: float = Field(default=0.10, ge=0, description="mean of how much worse these are; exponential")
+    tail_depth: float = Field(
+        default=0.10, ge=0, le=1, description="mean of how much worse these are; exponential"
+    )
     seed_sd: float = Field(
-        default=0.015, ge=0, description="between the seeds of a configuration, at any epoch"
+        default=0.015, ge=0, le=1, description="between the seeds of a configuration, at any epoch"
     )
     epoch_sd: float = Field(
-        default=0.005, ge=0, description="the part of seed_sd that is drawn anew at every epoch"
+        default=0.005, ge=0, le=1, description="the part of seed_sd that is drawn anew at every epoch"
     )
     start: float = Field(default=0.45, gt=0, lt=1, description="score before the first epoch")
     time_constant: float = Field(
         default=0.15, gt=0, description="in which a curve comes 63 % of its way, as a share of all epochs"
     )
     time_constant_sd: float = Field(
-        default=0.0, ge=0, description="between configurations, of its natural logarithm"
+        default=0.0, ge=0, le=10, description="between configurations, of its natural logarithm"
     )
     slow_is_better: float = Field(
         default=0.0, ge=-1, le=1, description="correlation of that logarithm with the last score"
     )
     epoch_seconds: float = Field(default=60.0, gt=0)
     epoch_seconds_sd: float = Field(
-        default=0.0, ge=0, description="between configurations, of its natural logarithm"
+        default=0.0, ge=0, le=10, description="between configurations, of its natural logarithm"
     )
 
     @model_validator(mode="after")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
+WITH_BUCKETS = ("s3", "gs")
+"""Schemes whose URIs have a bucket's name after the slashes."""
+
 
 def is_uri(place: str | Path) -> bool:
     """Whether a place is named by a URI, and so is reached over a protocol; anything else is a path."""
@@ -53,11 +56,17 @@ def above(uri: str) -> str:
 
 
 def checked_uri(uri: str) -> str:
-    """Take the slash off the end of a URI. Raises StorageError, without the secret, for a URI that holds one."""
+    """Take the slash off the end of a URI.
+
+    Raises StorageError for a URI that names no bucket and, without the secret, for a URI that holds one.
+    """
     if (found := secret_in(uri)) is not None:
         raise StorageError(
             f"{without_secret(uri)}: the address holds {found}, and would be shown and stored; give credentials in the "
             "environment (e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or by the machine's role"
         )
     base, question, query = uri.partition("?")
+    scheme, _, place = base.partition("://")
+    if scheme in WITH_BUCKETS and not place.partition("/")[0]:
+        raise StorageError(f"{uri}: names no bucket; expected {scheme}://BUCKET or {scheme}://BUCKET/FOLDER")
     return base.rstrip("/") + question + query

@@ -127,6 +127,12 @@ def test_what_no_draw_gives_every_fold_is_named() -> None:
         make_folds(numbers, uneven, devices, FoldConfig(), **OF_ICBHI)
 
 
+def test_a_class_without_training_cycles_is_named() -> None:
+    numbers, labels, devices = cohort()
+    with pytest.warns(UserWarning, match="^folds: no training cycle is wheeze, both, so the network cannot"):
+        make_folds(numbers, labels % 2, devices, FoldConfig(), **OF_ICBHI)
+
+
 def test_classes_are_called_as_the_task_calls_them() -> None:
     numbers, labels, devices = cohort()
     with pytest.warns(UserWarning, match="folds: patients with fine crackle cycles: 1, so"):

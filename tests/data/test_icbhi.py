@@ -100,7 +100,7 @@ def test_a_subset_is_named_a_subset(recordings: Path) -> None:
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "nowhere").endswith(
-        "nowhere: found nothing there; expected a folder with ICBHI recordings"
+        "nowhere: found nothing there; expected a folder with recordings"
     )
 
 

@@ -1,7 +1,10 @@
 import pytest
+import torch
 from pydantic import ValidationError
 
-from data.recipe_parts import FeatureConfig, FoldConfig
+from data.batches import epoch_batches
+from data.features import log_mel
+from data.recipe_parts import BatchSamplerConfig, FeatureConfig, FoldConfig
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,18 @@ from data.recipe_parts import FeatureConfig, FoldConfig
             {"front_end": "stft_db", "norm": "audioset"},
             "norm audioset has the statistics of front_end kaldi; with stft_db, norm must be per_sample or min_max",
         ),
+        (
+            {"sample_rate": 4000, "low_hz": 1999.9999},
+            "no line of the FFT, one every 31.25 Hz, lies between low_hz 2000 and the highest frequency 2000",
+        ),
+        (
+            {"sample_rate": 4000, "front_end": "stft_db", "frame_length_ms": 0.5},
+            "no line of the FFT, one every 2000 Hz, lies between low_hz 20 and the highest frequency 2000",
+        ),
+        ({"frame_length_ms": 1e308}, "less than or equal to 60000"),
+        ({"frame_shift_ms": 1e305}, "less than or equal to 60000"),
+        ({"sample_rate": 10**400}, "less than or equal to 384000"),
+        ({"sample_rate": 10**30}, "less than or equal to 384000"),
         ({"padding": "reflect"}, "Input should be 'repeat' or 'zeros'"),
     ],
 )
@@ -29,6 +44,40 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, objec
     with pytest.raises(ValidationError) as caught:
         FeatureConfig.model_validate(settings)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize("front_end", ["kaldi", "stft_db"])
+def test_a_band_over_a_single_line_is_heard(front_end: str) -> None:
+    config = FeatureConfig.model_validate(
+        {
+            "front_end": front_end,
+            "sample_rate": 8192,
+            "frame_length_ms": 62.5,
+            "low_hz": 1007.9,
+            "high_hz": 1008.1,
+            "duration_s": 1.0,
+        }
+    )
+    assert config.fft_samples == 512
+    features = log_mel(torch.randn(1, 8192, generator=torch.Generator().manual_seed(1)), config)
+    assert features.std() > 0
+
+
+def test_numbers_that_no_computer_takes_are_refused() -> None:
+    for settings, refused in (
+        (FoldConfig, {"seed": 10**30}),
+        (BatchSamplerConfig, {"power": 1000}),
+        (BatchSamplerConfig, {"power": 1e300}),
+    ):
+        with pytest.raises(ValidationError, match="less than or equal to"):
+            settings.model_validate(refused)
+
+
+def test_the_largest_power_still_draws_batches() -> None:
+    labels = torch.tensor([0] * 100_000 + [1])
+    config = BatchSamplerConfig(name="weighted", power=10)
+    drawn = torch.cat(epoch_batches(labels, 16, config, torch.Generator().manual_seed(1)))
+    assert (labels[drawn] == 1).float().mean() > 0.99
 
 
 def test_the_fold_that_validates_is_one_of_the_folds() -> None:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from data.errors import DataError
 from data.recordings import read_recordings
 from data.settings import ConfigError
 from data.task import TASKS
@@ -20,6 +21,16 @@ def test_a_task_that_the_recordings_do_not_have_is_refused(recordings: Path) -> 
         read_recordings(recordings, "1-2")
     with pytest.raises(ConfigError, match="no task is called 'lungs'"):
         read_recordings(recordings, "lungs")
+
+
+@pytest.mark.parametrize("task", [None, "1-2"])
+def test_a_folder_without_recordings_is_named_before_the_task_is_judged(
+    tmp_path: Path, task: str | None
+) -> None:
+    with pytest.raises(DataError, match="nope: found nothing there; expected a folder with recordings"):
+        read_recordings(tmp_path / "nope", task)
+    with pytest.raises(DataError, match=r"no recordings; expected .wav or .flac files"):
+        read_recordings(tmp_path, task)
 
 
 @pytest.mark.filterwarnings("ignore:.*a subset")

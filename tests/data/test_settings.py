@@ -156,6 +156,7 @@ def test_powers_of_ten_are_numbers_however_they_are_written(tmp_path: Path, text
         ("- 1\n- 2\n", "expected settings as `key: value`, found list"),
         ("", "expected settings as `key: value`, found nothing"),
         ("? [1]\n: 2\n", "not valid YAML"),
+        ("day: 2026-13-45", "a value that cannot be: month must be in 1..12"),
     ],
 )
 def test_a_file_that_holds_no_settings_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -171,5 +172,7 @@ def test_a_missing_file_and_one_that_is_no_text_are_refused(tmp_path: Path) -> N
     with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read: No such file"):
         read_yaml(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read: embedded null byte"):
+        read_yaml(tmp_path / "a\0b")
     with pytest.raises(ConfigError, match=r"binary\.yaml: cannot be read"):
         read_yaml(tmp_path / "binary.yaml")

@@ -99,6 +99,24 @@ def test_a_training_part_alone_is_read(children: Path) -> None:
     assert census(read(children)).recordings == {"train": 2, "inter": 0, "intra": 0}
 
 
+@pytest.mark.parametrize("inner", ["", "BioCAS2022"])
+def test_folders_of_two_layouts_are_refused_for_one_would_not_be_read(children: Path, inner: str) -> None:
+    newer = children / inner
+    newer.mkdir(exist_ok=True)
+    for name in ("test_wav", "test_json"):
+        (children / name).rename(newer / f"{name[:4]}2022{name[4:]}")
+    first = str(Path(inner, "test2022_json"))
+    assert f"children: train_json and {first} are folders of different layouts" in refusal(children)
+
+
+def test_recordings_beside_the_folders_are_refused_for_they_would_not_be_read(children: Path) -> None:
+    for name in ("101_1b1_Al_sc_Meditron.wav", "102_1b1_Al_sc_Meditron.wav"):
+        (children / name).write_bytes(b"")
+    message = refusal(children)
+    assert "101_1b1_Al_sc_Meditron.wav: a recording beside train_json, where it would not be read" in message
+    assert message.endswith("expected recordings in train_wav and test_wav alone (and 1 more like it)")
+
+
 def test_hidden_files_are_not_recordings(children: Path) -> None:
     for name in ("train_json/._501_2.4_0_p1_1.json", "train_wav/._501_2.4_0_p1_1.wav"):
         (children / name).write_bytes(b"\0\5\x16\7")

@@ -34,6 +34,16 @@ def test_times_are_milliseconds_as_texts_or_numbers(tmp_path: Path) -> None:
     )
 
 
+def test_an_event_or_a_key_that_is_written_twice_is_refused(tmp_path: Path) -> None:
+    other = {**BREATH, "start": "600", "end": "900"}
+    assert "event 3: the same as event 1; expected each event once" in refusal(
+        written(tmp_path, BREATH, other, BREATH)
+    )
+    path = written(tmp_path, BREATH)
+    path.write_text(path.read_text().replace('"start"', '"start": "50", "start"'))
+    assert "the key 'start' is written twice" in refusal(path)
+
+
 def test_a_recording_of_poor_quality_has_no_events(tmp_path: Path) -> None:
     assert read_sprsound_annotation(written(tmp_path, record="Poor Quality")) == ("Poor Quality", ())
     assert "1 events in a recording called Poor Quality; expected none" in refusal(
@@ -50,6 +60,8 @@ def test_a_recording_of_poor_quality_has_no_events(tmp_path: Path) -> None:
         ({"end": "1e999"}, "read the time '1e999'; expected milliseconds"),
         ({"end": 10**400}, "expected milliseconds"),
         ({"start": -1}, "read the time -1; expected milliseconds, 0 or more"),
+        ({"start": "1_00"}, "read the time '1_00'; expected milliseconds"),
+        ({"start": "\u0661\u0660\u0660"}, "expected milliseconds"),
         ({"start": True}, "read the time True; expected milliseconds"),
         ({"start": None}, "read the time None; expected milliseconds"),
         ({"start": 700}, "ends at 0.6 s, but starts at 0.7 s; expected end after start"),

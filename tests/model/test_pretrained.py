@@ -238,11 +238,37 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {}, {"model": {"epoch": 3}}, torch.ones(3)])
+@pytest.mark.parametrize("content", [[1, 2], {}, {"model": {"epoch": 3}}, torch.ones(3), {3: torch.ones(3)}])
 def test_a_file_without_named_tensors_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "dass.pth")
     with pytest.raises(PretrainedError, match="expected tensors by name"):
         load_pretrained(dass("tiny", 4), str(tmp_path / "dass.pth"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (lambda value: value * float("nan"), "not finite"),
+        (lambda value: value.to(torch.int32), "not in floating point"),
+        (lambda value: value.to(torch.complex64), "not in floating point"),
+    ],
+)
+def test_weights_that_are_no_finite_real_numbers_are_refused(
+    tiny: Weights, tmp_path: Path, spoil: Callable[[Tensor], Tensor], what: str
+) -> None:
+    name = "layers.0.blocks.0.op.A_logs"
+    torch.save({**tiny, name: spoil(tiny[name])}, tmp_path / "dass.pth")
+    with pytest.raises(PretrainedError, match=rf"dass\.pth: 1 of \d+ tensors are {what}: {name}; expected"):
+        load_pretrained(dass("tiny", 4), str(tmp_path / "dass.pth"))
+
+
+def test_a_file_cut_before_its_directory_is_truncated_not_unreadable(tiny: Weights, tmp_path: Path) -> None:
+    torch.save(tiny, tmp_path / "dass.pth")
+    whole = (tmp_path / "dass.pth").read_bytes()
+    for length in (1, 100, 1000, len(whole) - 100, len(whole) - 1):
+        (tmp_path / "dass.pth").write_bytes(whole[:length])
+        with pytest.raises(PretrainedError, match="not a checkpoint, or a truncated one"):
+            load_pretrained(dass("tiny", 4), str(tmp_path / "dass.pth"))
 
 
 @pytest.mark.parametrize("source", ["missing.pth", "weights/DASS_small.pth", "DASS_small"])
@@ -496,13 +522,14 @@ def test_a_run_says_what_was_read_from_it(tmp_path: Path) -> None:
             "cnn_tsa",
             "cnn_tsa",
             {"attention": "none"},
-            "not the weights of this CNNTSA; 3 unexpected: attention",
+            "3 unexpected: attention.query.weight, attention.key.weight, attention.value.weight; the file attends at "
+            "post, the recipe at none: set backbone.attention to post",
         ),
         (
             "cnn_tsa",
             "cnn_tsa",
             {"attention": "input"},
-            "not the weights of this CNNTSA; 3 of another shape: ",
+            "; the file attends at post, the recipe at input: set backbone.attention to post",
         ),
     ],
 )

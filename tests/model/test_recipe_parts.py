@@ -125,3 +125,9 @@ def test_each_axis_has_its_weight() -> None:
 def test_patch_mix_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         PatchMixConfig(**wrong)
+
+
+@pytest.mark.parametrize("pretrained", ["", "  "])
+def test_weights_without_a_name_are_refused(pretrained: str) -> None:
+    with pytest.raises(ValidationError, match="must name a file or a hub id, or be null for random weights"):
+        BackboneConfig(pretrained=pretrained)

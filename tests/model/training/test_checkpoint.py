@@ -103,7 +103,8 @@ def test_a_damaged_file_falls_back_to_the_one_before_it(path: Path, damage: Call
     assert state["epoch"] == 2
     assert torch.equal(state["weights"], torch.full((1000,), 2.0))
     assert note == (
-        f"{path}: not a readable checkpoint (BadZipFile); going on from the one before it, checkpoint.previous.pt"
+        f"{path}: not a readable checkpoint (BadZipFile), kept as checkpoint.damaged.pt; "
+        "going on from the one before it, checkpoint.previous.pt"
     )
 
 
@@ -123,8 +124,8 @@ def test_without_a_whole_file_a_run_begins_anew_and_says_so(path: Path) -> None:
     state, note = latest_checkpoint(path)
     assert state is None
     assert note == (
-        f"{path}: not a readable checkpoint (BadZipFile); {path.with_name('checkpoint.previous.pt')}: "
-        "not a readable checkpoint (BadZipFile); the run begins anew"
+        f"{path}: not a readable checkpoint (BadZipFile), kept as checkpoint.damaged.pt; "
+        f"{path.with_name('checkpoint.previous.pt')}: not a readable checkpoint (BadZipFile); the run begins anew"
     )
 
 
@@ -147,6 +148,25 @@ def test_a_whole_file_of_another_format_is_not_passed_over(path: Path) -> None:
     with pytest.raises(CheckpointError, match="format 99, this version reads 1 and 2"):
         latest_checkpoint(path)
     assert path.exists()
+
+
+@pytest.mark.parametrize("content", [b"import torch\n", b"\0\0x\0", b"{}"])
+def test_a_file_that_never_was_a_checkpoint_is_refused_and_left(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: no checkpoint, and left as it is"):
+        latest_checkpoint(path)
+    assert path.read_bytes() == content
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", bytes(5000)])
+def test_what_a_crash_of_the_machine_leaves_is_damage(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    state, note = latest_checkpoint(path)
+    assert state is None
+    assert note is not None
+    assert "kept as checkpoint.damaged.pt; " in note
+    assert note.endswith("the run begins anew")
 
 
 def test_a_disk_that_does_not_answer_is_not_a_damaged_file(path: Path) -> None:

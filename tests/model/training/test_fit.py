@@ -1,6 +1,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -120,10 +121,33 @@ def test_a_checkpoint_of_another_seed_or_recipe_is_refused(tmp_path: Path) -> No
         next(fit(recipe(epochs=4), 1, *data, checkpoint=path, task=ICBHI))
 
 
+def test_a_folder_is_no_place_for_a_checkpoint(tmp_path: Path) -> None:
+    for folder in (tmp_path, Path()):
+        with pytest.raises(CheckpointError, match="a folder; expected the name of a file"):
+            next(fit(recipe(), 1, tones(8, 0), tones(8, 1), checkpoint=folder, task=ICBHI))
+
+
 def test_a_loss_that_blows_up_ends_the_run_with_its_epoch() -> None:
     settings = recipe(optimiser={"name": "sgd", "learning_rate": 1e30, "weight_blend": 0})
-    with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch \d"):
+    with pytest.raises(
+        TrainingError, match=r"loss is (nan|inf) in epoch \d; try a lower optimiser.learning_rate"
+    ):
         list(fit(settings, 1, tones(24, 0), tones(8, 1), task=ICBHI))
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ({"optimiser": {"name": "sgd", "sam_rho": 1e300}}, r"a lower optimiser\.sam_rho \(now 1e\+300\)"),
+        ({"patch_mix": {"temperature": 1e-300}}, r"a higher patch_mix\.temperature \(now 1e-300\)"),
+        ({"patch_mix": {"weight_time": 1e300}}, r"a lower patch_mix\.weight_time \(now 1e\+300\)"),
+    ],
+)
+def test_advice_after_a_loss_that_blew_up_names_what_the_recipe_sets(
+    settings: dict[str, Any], advice: str
+) -> None:
+    with pytest.raises(TrainingError, match=advice):
+        list(fit(recipe(**settings), 1, tones(24, 0), tones(8, 1), task=ICBHI))
 
 
 def test_training_leaves_the_stored_features_alone() -> None:

@@ -34,6 +34,7 @@ def test_a_recipe_survives_being_written_and_read(tmp_path: Path) -> None:
 
 def test_an_export_with_provenance_is_a_recipe_file(tmp_path: Path) -> None:
     assert read_recipe(written(tmp_path, "recipe: {epochs: 7}\nprovenance: {study: a}\n")).epochs == 7
+    assert read_recipe(written(tmp_path, "recipe:\nprovenance: {study: a}\n")) == Recipe()
 
 
 def test_labels_are_compared_beside_mixup_only_where_something_is_contrasted(tmp_path: Path) -> None:
@@ -56,6 +57,8 @@ def test_equal_recipes_have_equal_digests_and_others_do_not() -> None:
         ("recipe: {smothing: {stage: 1}}", "recipe: smothing: no such field; did you mean smoothing?"),
         ("smoothing: {kernel_size: 4}", "smoothing.kernel_size: .*odd.*4"),
         ("smoothing: {stage: 4}", "smoothing.*stage"),
+        ("recipe: []", "recipe: must be settings such as"),
+        ("batch_size: 1" + 400 * "0", "batch_size: must be less than or equal to 1000000"),
         ("epochs: many", "epochs: .*'many'"),
         ("sampling: {name: weighted}\nloss: {class_weights: inverse_frequency}", "use one of them"),
         (

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -28,6 +29,30 @@ def test_settings_are_yaml_by_dotted_field(study_file: Path) -> None:
 def test_a_setting_that_is_none_is_refused(assignment: str) -> None:
     with pytest.raises(ConfigError, match=r"--set "):
         overrides([assignment])
+
+
+def test_numbers_of_numpy_become_plain_ones(study_file: Path) -> None:
+    config = read_study(
+        study_file,
+        {
+            "recipe": {"epochs": np.int64(3), "optimiser": {"learning_rate": np.float32(0.5)}},
+            "recipe.patch_mix.axes": np.array(["time"]),
+            "sampler.arguments": {"n_startup_trials": np.int64(4)},
+            "seeds": np.arange(1, 4),
+        },
+    )
+    assert yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json")))["recipe"] == {
+        "epochs": 3,
+        "optimiser": {"learning_rate": 0.5},
+        "patch_mix": {"axes": ["time"]},
+    }
+    assert config.sampler.arguments == {"n_startup_trials": 4}
+    assert config.seeds == (1, 2, 3)
+
+
+def test_a_value_that_no_file_can_hold_is_refused(study_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"sampler\.arguments: must be a value that YAML has, got <object"):
+        read_study(study_file, {"sampler.arguments": {"seed": object()}})
 
 
 def test_a_field_that_does_not_exist_is_refused_by_name(study_file: Path) -> None:

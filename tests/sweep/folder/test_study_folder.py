@@ -223,3 +223,18 @@ def test_everything_of_a_study_lies_in_its_folder(tmp_path: Path) -> None:
     ]
     assert {path.parent for path in paths} == {tmp_path / "first"}
     assert len(set(paths)) == len(paths)
+
+
+def test_studies_may_lie_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    created = StudyFolder.at("~/studies", "first").create(CONFIG)
+    assert created.path == tmp_path / "studies" / "first"
+    assert StudyFolder.open(tmp_path / "studies", "first") == created
+    with pytest.raises(FolderError, match="there is first"):
+        StudyFolder.open("~/studies", "second")
+
+
+@pytest.mark.parametrize(("studies", "name"), [("stu\0dies", "first"), ("studies", "fi\0rst")])
+def test_a_null_character_is_refused_in_words(studies: str, name: str) -> None:
+    with pytest.raises(FolderError, match=r"no path has a null character"):
+        StudyFolder.find(studies, name)

@@ -184,6 +184,13 @@ def changed(line: int, **fields: Any) -> Callable[[list[str]], list[str]]:
         (lambda lines: [*lines, "3"], r"jsonl:4: expected a unit as one object of JSON, found '3'"),
         (lambda lines: ["x", *lines], r"jsonl:1: expected the study's name and settings .* found 'x'"),
         (lambda lines: [*lines, lines[1]], r"jsonl:4: configuration 0 has seed 1 already"),
+        (lambda lines: [*lines[:2], '{"a":' * 100_000], r"jsonl:3: expected a unit as one object of JSON"),
+        (changed(3, seed=True), r"jsonl:3: seed: must be a whole number, got True"),
+        (changed(3, finished="yes"), r"jsonl:3: finished: must be true or false, got 'yes'"),
+        (
+            changed(3, score=[0.7, 1.0], sensitivity=[0.6, 0.0], specificity=[0.8, 0.0]),
+            r"jsonl:3: epoch 2: score 1, but sensitivity 0 and specificity 0 make 0\.000000",
+        ),
         (changed(3, seed=3), r"jsonl:3: seed 3 is not among the study's \[1, 2\]"),
         (changed(3, score=[0.5]), r"jsonl:3: sensitivity has 2 epochs and score 1; they must be as many"),
         (changed(3, seconds=[0.5]), r"jsonl:3: seconds has 1 epochs and score 2"),
@@ -227,8 +234,26 @@ def test_a_broken_file_is_refused_with_its_line(
 def test_files_that_cannot_be_read_or_written_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.jsonl: cannot be read: No such file"):
         read_curves(tmp_path / "gone.jsonl")
+    with pytest.raises(ConfigError, match="cannot be read: embedded null byte"):
+        read_curves(tmp_path / "a\0b")
     with pytest.raises(ConfigError, match=r"gone/curves\.jsonl: cannot be written: No such file"):
         export_curves(recorded_in(tmp_path, EVENTS), tmp_path / "gone" / "curves.jsonl")
+
+
+def test_a_name_may_hold_what_unicode_calls_a_line_separator(tmp_path: Path) -> None:
+    file = export_curves(recorded_in(tmp_path, EVENTS), tmp_path / "curves.jsonl")
+    file.write_text(file.read_text().replace('"first"', '"fi\u2028rst"'), encoding="utf-8")
+    assert read_curves(file).name == "fi\u2028rst"
+
+
+def test_the_score_of_a_challenge_is_made_of_both_means(tmp_path: Path) -> None:
+    file = export_curves(recorded_in(tmp_path, EVENTS, task="2-1"), tmp_path / "curves.jsonl")
+    lines = file.read_text().splitlines()
+    rates = {"sensitivity": [0.5, 0.0], "specificity": [1.0, 1.0]}
+    for number in (2, 3):
+        lines = changed(number, score=[0.708333, 0.25], **rates)(lines)
+    file.write_text("\n".join(lines))
+    assert read_curves(file).units[1].metrics[:, 0].tolist() == [0.708333, 0.25]
 
 
 def test_a_whole_number_stands_for_a_real_one(tmp_path: Path) -> None:

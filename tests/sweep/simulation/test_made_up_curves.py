@@ -128,3 +128,11 @@ def test_slow_learners_can_end_better() -> None:
 def test_seeds_that_scatter_less_than_their_epochs_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"world: epoch_sd 0\.02 is a part of seed_sd, which is only 0\.01"):
         parse(WorldConfig, {"seed_sd": 0.01, "epoch_sd": 0.02}, "world")
+
+
+@pytest.mark.parametrize(
+    "field", ["config_sd", "tail_depth", "seed_sd", "epoch_sd", "time_constant_sd", "epoch_seconds_sd"]
+)
+def test_deviations_beyond_every_score_are_refused(field: str) -> None:
+    with pytest.raises(ConfigError, match=rf"world: {field}: must be less than or equal to"):
+        parse(WorldConfig, {field: 1e300}, "world")

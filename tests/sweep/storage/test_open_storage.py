@@ -41,3 +41,9 @@ def test_a_uri_is_told_from_a_path() -> None:
 
 def test_a_path_is_a_folder(tmp_path: Path) -> None:
     assert isinstance(open_storage(tmp_path), FolderStorage)
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///lab", "gs://", "s3://?region=eu"])
+def test_a_uri_without_a_bucket_is_refused_before_anybody_is_asked(uri: str) -> None:
+    with pytest.raises(StorageError, match=r"names no bucket; expected (s3|gs)://BUCKET or"):
+        open_storage(uri)

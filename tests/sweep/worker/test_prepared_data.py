@@ -156,7 +156,7 @@ def test_a_node_that_sees_the_recordings_makes_its_own(
     assert (node / "features" / prepared.store).is_dir()
 
 
-@pytest.mark.filterwarnings("ignore:.*a subset", "ignore:folds. patients with")
+@pytest.mark.filterwarnings("ignore:.*a subset", "ignore:folds. (patients with|no training)")
 def test_a_node_reads_the_recordings_for_the_task_that_the_driver_read_them_for(
     driver: Path, node: Path, tmp_path: Path
 ) -> None:
