@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from data.quantities import counted
 from data.settings import ConfigError
 from sweep.simulation.made_up_curves import generator, point_key
 from sweep.simulation.study_curves import StudyCurves, UnitCurve
@@ -42,7 +43,8 @@ class RecordedStudy:
         played = [unit for unit in curves.units if unit.seed in self.seeds]
         whole, wanted = sum(unit.finished for unit in played), len(self.points) * len(self.seeds)
         self.note = (
-            f"curves of study {curves.name}: {len(self.points)} configurations; {whole} curves as they were, "
+            f"curves of study {curves.name}: {counted(len(self.points), 'configuration')}; "
+            f"{counted(whole, 'curve')} as recorded, "
             f"{len(played) - whole} cut ones continued, {wanted - len(played)} missing seeds made from their "
             "configuration's mean and what another one's seed differed by; a true score is drawn towards the mean "
             "of all by as much as the seeds leave open"

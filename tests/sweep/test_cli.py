@@ -218,7 +218,7 @@ def test_a_study_is_simulated_on_made_up_and_on_recorded_curves(
     assert "2 simulated studies on 1 workers" in made_up
     assert "0.8 between seeds" in made_up
     assert respsweep(monkeypatch, "simulate", "--from", "done", "--repeats", 2, "--workers", 2) == 0
-    assert "curves of study done: 1 configurations" in capfd.readouterr().out
+    assert "curves of study done: 1 configuration; " in capfd.readouterr().out
     assert respsweep(monkeypatch, "simulate", space, "--world", "sede_sd=1") == 1
     assert "error: --world: sede_sd: no such field; did you mean seed_sd?" in capfd.readouterr().err
     assert respsweep(monkeypatch, "simulate") == 1
@@ -237,7 +237,7 @@ def test_curves_of_a_study_are_kept_in_a_file_and_played(
         assert respsweep(monkeypatch, "simulate", *source, "--repeats", 2, "--set", "seeds=[1]") == 0
         outputs.append(capfd.readouterr().out)
     assert outputs[0] == outputs[1]
-    assert "1 configurations; 1 curves as they were" in outputs[0]
+    assert "1 configuration; 1 curve as recorded" in outputs[0]
     space = written("study.yaml", changed(seeds=[1, 2, 3]))
     assert respsweep(monkeypatch, "simulate", space, "--curves", "done.jsonl", "--repeats", 1) == 0
     assert "1 missing seeds made" in " ".join(capfd.readouterr().out.split())

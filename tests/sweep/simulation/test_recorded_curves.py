@@ -101,7 +101,7 @@ def test_what_was_completed_is_said() -> None:
     curves = recorded(board, epochs=2)
     assert curves.points == [at(0), at(1)]
     assert (
-        "2 configurations; 2 curves as they were, 1 cut ones continued, 1 missing seeds made" in curves.note
+        "2 configurations; 2 curves as recorded, 1 cut ones continued, 1 missing seeds made" in curves.note
     )
 
 
