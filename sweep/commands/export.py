@@ -29,7 +29,6 @@ def export(
     from data.settings import ConfigError
     from sweep.driver.export import export as write_best
     from sweep.folder.study_folder import StudyFolder
-    from sweep.simulation.curves_file import export_curves
 
     if curves is not None:
         if output is not None or configuration is not None:
@@ -37,6 +36,9 @@ def export(
                 "--curves writes the curves of all configurations, and no recipe; leave out --output and "
                 "--configuration, or export twice"
             )
+        # Brings Optuna, which a recipe does not need.
+        from sweep.simulation.curves_file import export_curves
+
         say(str(export_curves(StudyFolder.open(studies, name), curves)))
         return
     say(str(write_best(StudyFolder.open(studies, name), output, configuration)))
