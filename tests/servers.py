@@ -1,4 +1,4 @@
-"""A Ray of its own for each test that starts one, and an MLflow server as people start it.
+"""Ray, kept for many tests or started for one, and an MLflow server as people start it.
 
 The server is `respsweep ui --serve`; it can be stopped, killed and started again.
 """
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,56 @@ def ray_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder)
         yield Path(folder)
+
+
+@dataclass(frozen=True)
+class RayHead:
+    """A Ray on this machine that outlives the studies run on it.
+
+    `folder`: where it keeps sockets and logs, which is in the environment of its workers as RAY_TMPDIR and of no other
+    Ray's. `cache`: what they have as RESPSWEEP_CACHE.
+    """
+
+    address: str
+    folder: Path
+    cache: Path
+
+
+@pytest.fixture(scope="session")
+def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayHead]:
+    """A Ray that is started once: that takes several times as long as connecting to it and training a tiny unit."""
+    from ray.cluster_utils import Cluster
+
+    from sweep.execution.ray_session import prepare_ray
+
+    cache = tmp_path_factory.mktemp("cache")
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RAY_TMPDIR", folder)
+            patch.setenv("RESPSWEEP_CACHE", str(cache))
+            # Ray gives workers the lowest priority but four, and they would starve beside other tests.
+            patch.setenv("RAY_worker_niceness", "0")
+            prepare_ray()
+            cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False})
+        assert cluster.address is not None
+        try:
+            yield RayHead(cluster.address, Path(folder), cache)
+        finally:
+            cluster.shutdown()
+
+
+@pytest.fixture
+def kept_ray(ray_head: RayHead, monkeypatch: pytest.MonkeyPatch) -> RayHead:
+    """Studies of this machine connect to `ray_head` where they would start Ray, and leave it when they end.
+
+    All else is as with a Ray of their own; `tests/sweep/test_cli.py` has a study that starts one.
+    """
+    from sweep.execution import ray_session
+
+    connect = ray_session.start_ray
+    monkeypatch.setattr(ray_session, "start_ray", lambda _: connect(ray_head.address))
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(ray_head.cache))
+    return ray_head
 
 
 class Served:

@@ -27,6 +27,7 @@ def _in_a_folder_with_a_study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "search_spaces" / "quickstart.yaml").write_text(study)
 
 
+@pytest.mark.usefixtures("kept_ray")
 def test_the_page_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {}

@@ -14,10 +14,10 @@ from sweep.tracking.tracker import database_uri
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.usefixtures("kept_ray")
 def test_a_sweep_of_real_recordings_ends_with_a_best_file_and_mlflow_runs(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    shared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
     content = read_study(ROOT / "search_spaces" / "quickstart.yaml").model_dump()
     content |= {"data": str(shared / "icbhi_sample"), "seeds": (1, 2), "budget": {"configurations": 2}}
     content["recipe"]["epochs"] = 1

@@ -90,6 +90,7 @@ def test_a_study_file_is_read_with_other_settings(study_file: Path) -> None:
         sweep.read_study(study_file, **{"budget.unit": 8})
 
 
+@pytest.mark.usefixtures("kept_ray")
 def test_a_study_runs_and_gives_its_best_recipe(study_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = sweep.run(sweep.read_study(study_file, **{"budget.configurations": 1}), name="first")
     printed = capsys.readouterr().out

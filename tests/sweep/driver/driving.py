@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sweep.config.study_config import StudyConfig
@@ -11,9 +12,10 @@ from sweep.driver.driver import BackgroundListener, Driver, Executor
 from sweep.driver.preflight import preflight
 from sweep.driver.unit_preparation import UnitPreparation
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.coordinator import UnitConfig
+from sweep.study.coordinator import Coordinator, UnitConfig
 from sweep.study.events import Event
 from sweep.study.journal import Journal
+from sweep.study.units import Configuration
 
 
 class NoTracker:
@@ -28,6 +30,60 @@ class NoTracker:
     def close(self, timeout_s: float) -> None:
         self.waited.append(timeout_s)
         self._close()
+
+
+class Slots:
+    def __init__(self, here: Callable[[], int]) -> None:
+        self._here = here
+
+    @property
+    def here(self) -> int:
+        return self._here()
+
+    def __call__(self) -> int:
+        return 1
+
+
+class ScoresOnly:
+    """Runs one unit after the other: each saves a checkpoint, reports its epochs, and ends."""
+
+    def __init__(
+        self, on_epoch: Callable[[], None] = lambda: None, here: Callable[[], int] = lambda: 1
+    ) -> None:
+        self.slots = Slots(here)
+        self.units: list[tuple[int, int]] = []
+        self.stopped = 0
+        self.on_stop: Callable[[], None] = lambda: None
+        self._on_epoch = on_epoch
+
+    def run(
+        self,
+        coordinator: Coordinator,
+        unit_config: Callable[[Configuration, int], dict[str, Any]],
+        folder: Path,
+        on_tick: Callable[[], None],
+    ) -> None:
+        (folder / "tune").mkdir()
+        while (started := coordinator.next_unit()) is not None:
+            configuration, seed = started
+            told = unit_config(configuration, seed)
+            self.units.append((configuration.number, seed))
+            (Path(told["folder"]) / f"{configuration.number:04}-seed{seed}").mkdir(
+                parents=True, exist_ok=True
+            )
+            for epoch in (1, 2):
+                score = 0.5 + 0.1 * configuration.number + 0.01 * seed
+                rates = dict.fromkeys(("score", "sensitivity", "specificity", "any_abnormal_score"), score)
+                coordinator.report(configuration.number, seed, {"epoch": epoch, **rates})
+                self._on_epoch()
+                on_tick()
+                if coordinator.halted is not None:
+                    return
+            coordinator.finished(configuration.number, seed, 2)
+
+    def stop(self) -> None:
+        self.stopped += 1
+        self.on_stop()
 
 
 def drive(

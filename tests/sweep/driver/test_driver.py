@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
 from sweep.driver.driver import InterruptedStudyError
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.coordinator import Coordinator
 from sweep.study.events import Event, StudyStarted, StudyStopped, UnitFinished
 from sweep.study.journal import Journal
 from sweep.study.units import Configuration, State
 from tests.studies import tiny_study
-from tests.sweep.driver.driving import NoTracker, drive
+from tests.sweep.driver.driving import NoTracker, ScoresOnly, drive
 
 CONFIG = StudyConfig.model_validate(tiny_study(2, budget={"configurations": 2}))
 
@@ -32,60 +30,6 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
-
-
-class Slots:
-    def __init__(self, here: Callable[[], int]) -> None:
-        self._here = here
-
-    @property
-    def here(self) -> int:
-        return self._here()
-
-    def __call__(self) -> int:
-        return 1
-
-
-class ScoresOnly:
-    """Runs one unit after the other: each saves a checkpoint, reports its epochs, and ends."""
-
-    def __init__(
-        self, on_epoch: Callable[[], None] = lambda: None, here: Callable[[], int] = lambda: 1
-    ) -> None:
-        self.slots = Slots(here)
-        self.units: list[tuple[int, int]] = []
-        self.stopped = 0
-        self.on_stop: Callable[[], None] = lambda: None
-        self._on_epoch = on_epoch
-
-    def run(
-        self,
-        coordinator: Coordinator,
-        unit_config: Callable[[Configuration, int], dict[str, Any]],
-        folder: Path,
-        on_tick: Callable[[], None],
-    ) -> None:
-        (folder / "tune").mkdir()
-        while (started := coordinator.next_unit()) is not None:
-            configuration, seed = started
-            told = unit_config(configuration, seed)
-            self.units.append((configuration.number, seed))
-            (Path(told["folder"]) / f"{configuration.number:04}-seed{seed}").mkdir(
-                parents=True, exist_ok=True
-            )
-            for epoch in (1, 2):
-                score = 0.5 + 0.1 * configuration.number + 0.01 * seed
-                rates = dict.fromkeys(("score", "sensitivity", "specificity", "any_abnormal_score"), score)
-                coordinator.report(configuration.number, seed, {"epoch": epoch, **rates})
-                self._on_epoch()
-                on_tick()
-                if coordinator.halted is not None:
-                    return
-            coordinator.finished(configuration.number, seed, 2)
-
-    def stop(self) -> None:
-        self.stopped += 1
-        self.on_stop()
 
 
 class Spoken:

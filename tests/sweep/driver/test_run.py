@@ -23,7 +23,7 @@ from data.settings import ConfigError
 from data.synthetic import write_breaths
 from model.training.recipe import read_recipe
 from sweep.config.study_config import StudyConfig
-from sweep.driver.display import ConsoleDisplay
+from sweep.driver.display import ConsoleDisplay, Display
 from sweep.driver.driver import InterruptedStudyError, UnitSlots
 from sweep.driver.export import ExportError
 from sweep.driver.run import run_study
@@ -35,8 +35,9 @@ from sweep.study.board import Board
 from sweep.study.journal import Journal
 from sweep.study.units import Configuration, State
 from sweep.tracking.tracker import database_uri
+from tests.servers import RayHead
 from tests.studies import TINY_RECIPE
-from tests.sweep.driver.driving import drive
+from tests.sweep.driver.driving import ScoresOnly, drive
 
 RECIPE = {
     **TINY_RECIPE,
@@ -61,11 +62,8 @@ def study(**changes: object) -> StudyConfig:
     return StudyConfig.model_validate({**STUDY, **changes})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+@pytest.fixture(autouse=True)
+def _kept_ray(kept_ray: RayHead) -> None: ...
 
 
 def optuna_states(folder: StudyFolder) -> list[str]:
@@ -112,7 +110,7 @@ def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_pa
 def test_a_pruned_configuration_gets_no_further_seed(tmp_path: Path) -> None:
     # A threshold above any score prunes everything after its first epoch.
     hopeless = {"name": "threshold", "arguments": {"lower": 2.0}}
-    with pytest.raises(ExportError, match=r"no configuration has finished all 2 seeds.*pruned at epoch 1"):
+    with pytest.raises(ExportError, match=r"no configuration has finished all 2 seeds.*units: 3 pruned$"):
         run_study(study(pruner=hopeless), StudyFolder.find(tmp_path, "hopeless"))
     folder = StudyFolder.open(tmp_path, "hopeless")
     units = folder.board().units()
@@ -160,12 +158,11 @@ def test_values_that_contradict_each_other_fail_their_configuration_and_not_the_
 
 
 def test_a_unit_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_happened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kept_ray: RayHead
 ) -> None:
-    monkeypatch.setenv("RESPSWEEP_TEST_MARK", str(tmp_path))
     one = study(recipe={**RECIPE, "epochs": 6}, seeds=[1], budget={"configurations": 1})
     killed: list[int] = []
-    killer = threading.Thread(target=kill_one_worker, args=(tmp_path, killed), daemon=True)
+    killer = threading.Thread(target=kill_one_worker, args=(tmp_path, kept_ray, killed), daemon=True)
     killer.start()
     folder = run_study(one, StudyFolder.find(tmp_path / "killed", "one"))
     killer.join(60)
@@ -173,20 +170,20 @@ def test_a_unit_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_happen
     undisturbed = run_study(one, StudyFolder.find(tmp_path / "whole", "one"))
 
     (unit,), (expected,) = folder.board().units(), undisturbed.board().units()
-    assert unit.state is State.FINISHED
+    assert (unit.state, len(unit.attempts)) == (State.FINISHED, 2)
     assert [{**report, "seconds": 0} for report in unit.curve] == [
         {**report, "seconds": 0} for report in expected.curve
     ]
 
 
-def kill_one_worker(mark: Path, killed: list[int]) -> None:
-    """End the process that trains under `mark`, once it has saved a checkpoint."""
-    while not list(mark.glob("killed/*/units/*/checkpoint.pt")):
+def kill_one_worker(studies: Path, ray: RayHead, killed: list[int]) -> None:
+    """End the process that trains on this Ray, once it has saved a checkpoint."""
+    while not list(studies.glob("killed/*/units/*/checkpoint.pt")):
         time.sleep(0.02)
     for process in Path("/proc").glob("[0-9]*"):
         try:
             is_worker = process.joinpath("cmdline").read_bytes().startswith(b"ray::")
-            is_ours = f"RESPSWEEP_TEST_MARK={mark}".encode() in process.joinpath("environ").read_bytes()
+            is_ours = f"RAY_TMPDIR={ray.folder}".encode() in process.joinpath("environ").read_bytes()
             trains = b"Trainable" in process.joinpath("cmdline").read_bytes()
         except OSError:
             continue
@@ -263,11 +260,13 @@ def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp
 
 
 def test_a_study_that_is_over_takes_more_budget_and_more_seeds(tmp_path: Path) -> None:
-    short = {"recipe": {**RECIPE, "epochs": 1}}
-    run_study(study(**short, budget={"configurations": 1}), StudyFolder.find(tmp_path, "more"))
-    again = study(**short, budget={"configurations": 2}, seeds=[1, 2, 3])
+    def run(display: Display | None = None, **changes: object) -> StudyFolder:
+        folder = StudyFolder.find(tmp_path, "more")
+        return run_study(study(**changes), folder, display=display, start_executor=lambda *_: ScoresOnly())
+
+    run(budget={"configurations": 1})
     console = Console(record=True, width=200)
-    folder = run_study(again, StudyFolder.find(tmp_path, "more"), display=ConsoleDisplay(console))
+    folder = run(ConsoleDisplay(console), budget={"configurations": 2}, seeds=[1, 2, 3])
     assert [configuration.complete((1, 2, 3)) for configuration in folder.board().configurations] == [
         True
     ] * 2
@@ -276,8 +275,10 @@ def test_a_study_that_is_over_takes_more_budget_and_more_seeds(tmp_path: Path) -
 
 
 def test_another_search_space_is_refused_and_the_study_left_as_it_was(tmp_path: Path) -> None:
-    short = {"recipe": {**RECIPE, "epochs": 1}, "seeds": [1], "budget": {"configurations": 1}}
-    folder = run_study(study(**short), StudyFolder.find(tmp_path, "one"))
+    short = {"seeds": [1], "budget": {"configurations": 1}}
+    folder = run_study(
+        study(**short), StudyFolder.find(tmp_path, "one"), start_executor=lambda *_: ScoresOnly()
+    )
     before = {
         path.name: path.read_bytes() for path in folder.path.iterdir() if path.suffix in (".yaml", ".jsonl")
     }
