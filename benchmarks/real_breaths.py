@@ -1,0 +1,213 @@
+"""What the tiny networks reach on real breaths, beside plain methods: every backbone and objective, over five seeds.
+
+One study holds all systems as enqueued configurations, without pruning or racing; what is there already is not trained
+again, so an interrupted benchmark goes on. Scores are those of the last epoch on held-out patients of the training
+part. With --pretrain-on, each backbone is first trained on another data set (its plain objective, seed 1), and every
+system starts from those weights as well as from random ones.
+
+    .venv/bin/python benchmarks/real_breaths.py --data ../shared/sprsound --task icbhi
+    .venv/bin/python benchmarks/real_breaths.py --data ../shared/icbhi_sample --pretrain-on ../shared/sprsound
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plain_methods
+import torch
+from bench import print_machine, print_table
+
+import sweep
+from data.task import Task, task_named
+from model.metrics import sensitivity, specificity, task_score
+from model.registry import build_backbone
+from model.training.fit import fit
+from sweep.config.study_config import StudyConfig
+from sweep.study.units import Summary
+from sweep.worker.prepared_data import DataPreparation, load_examples
+
+STUDY = Path(__file__).with_name("real_breaths.yaml")
+SEEDS = (1, 2, 3, 4, 5)
+RATES = ("score", "sensitivity", "specificity", "any_abnormal_score")
+BACKBONES: Mapping[str, Mapping[str, Any]] = {
+    "cnn_tsa": {"optimiser.learning_rate": 2e-3},
+    "dass": {"optimiser.learning_rate": 2e-3, "smoothing.stage": None},
+    "ast": {"optimiser.learning_rate": 1e-3},
+}
+CONDITIONS: Mapping[str, Any] = {
+    "smoothing.stage": {"backbone.name": ["dass"]},
+    "loss.logit_adjustment": {"sampling.name": ["shuffle"]},
+}
+PLAIN: Mapping[str, Any] = {
+    "patch_mix.axes": (),
+    "optimiser.sam_rho": 0.0,
+    "mixup.alpha": 0.0,
+    "sampling.name": "weighted",
+    "loss.focal_gamma": 0.0,
+}
+OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
+    "cross-entropy, weighted sampling": {},
+    "cross-entropy, every cycle once": {"sampling.name": "shuffle", "loss.logit_adjustment": 0.0},
+    "logit adjustment": {"sampling.name": "shuffle", "loss.logit_adjustment": 0.5},
+    "focal loss": {"loss.focal_gamma": 2.0},
+    "mixup": {"mixup.alpha": 0.2},
+    "SAM": {"optimiser.sam_rho": 0.05},
+    "Patch-Mix, cells": {"patch_mix.axes": ("cells",)},
+    "Patch-Mix, both axes": {"patch_mix.axes": ("time", "frequency")},
+}
+DASS_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "smoothing": {"smoothing.stage": 2},
+    "Lung-SRAD (smoothing and Patch-Mix on both axes)": {
+        "smoothing.stage": 2,
+        "patch_mix.axes": ("time", "frequency"),
+    },
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run what is not there yet, and print one table."""
+    asked = arguments(words)
+    print_machine(torch.device("cpu"))
+    pretrained = {}
+    if asked.pretrain_on is not None:
+        pretrained = {name: _pretrain(name, asked) for name in asked.backbones}
+    points = systems(asked.backbones, asked.objectives, pretrained)
+    config = sweep.read_study(STUDY, data=str(asked.data), task=asked.task, **settings(points, asked))
+    study = sweep.run(config, asked.name or asked.data.name, studies=asked.studies)
+    rows = [*_plain_rows(study.config), *_rows(study, points)]
+    head = ("system", "parameters", "s a seed", "score %", "95 %", "sensitivity %", "specificity %")
+    print_table((*head, "any abnormal %"), rows)
+    return 0
+
+
+def systems(
+    backbones: Iterable[str], objectives: Iterable[str], pretrained: Mapping[str, Path]
+) -> dict[str, dict[str, Any]]:
+    """Name every system, and give its values of the searched fields."""
+    found = {}
+    for backbone in backbones:
+        for objective, changes in {**OBJECTIVES, **(DASS_ONLY if backbone == "dass" else {})}.items():
+            if objective not in objectives:
+                continue
+            for weights in (None, *filter(None, [pretrained.get(backbone)])):
+                start = "" if weights is None else ", pretrained"
+                found[f"{backbone}, {objective}{start}"] = {
+                    "backbone.name": backbone,
+                    "backbone.pretrained": None if weights is None else str(weights),
+                    **BACKBONES[backbone],
+                    **PLAIN,
+                    **changes,
+                }
+    return found
+
+
+def settings(points: Mapping[str, Mapping[str, Any]], asked: argparse.Namespace) -> dict[str, Any]:
+    """Settings of a study that trains all points with all seeds, for `sweep.read_study`."""
+    values: dict[str, list[Any]] = {}
+    for point in points.values():
+        for field, value in point.items():
+            values.setdefault(field, []).append(value)
+    choices = {
+        field: [one for i, one in enumerate(all_) if one not in all_[:i]] for field, all_ in values.items()
+    }
+    return {
+        "search": {
+            field: {"type": "categorical", "choices": some, "when": CONDITIONS.get(field)}
+            for field, some in choices.items()
+        },
+        "enqueue": list(points.values()),
+        "budget": {"configurations": len(points)},
+        "seeds": list(SEEDS[: asked.seeds]),
+        **({} if asked.epochs is None else {"recipe.epochs": asked.epochs}),
+    }
+
+
+def _pretrain(backbone: str, asked: argparse.Namespace) -> Path:
+    """Find the checkpoint of a backbone trained with its plain objective on the other data set, or train it."""
+    (point,) = systems([backbone], ["cross-entropy, weighted sampling"], {}).values()
+    config = sweep.read_study(STUDY, **settings({"": point}, asked))
+    recipe = config.space.recipe(point)
+    preparation = DataPreparation(asked.pretrain_on, task=asked.task)
+    train, validation = load_examples(preparation.prepare(recipe), recipe.folds.fold)
+    path = Path(asked.studies) / "pretrained" / f"{backbone}-{recipe.digest()[:12]}.pt"
+    history = list(fit(recipe, 1, train, validation, task=preparation.task, checkpoint=path))
+    print(f"{backbone} on {asked.pretrain_on.name}: score {100 * history[-1].score:.1f} %", flush=True)
+    return path.absolute()
+
+
+def _rows(study: sweep.Study, points: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    epochs = study.curves()
+    seconds = epochs.groupby(["configuration", "seed"])["seconds"].sum().groupby("configuration").median()
+    last = epochs.sort_values("epoch").groupby(["configuration", "seed"]).last()
+    rows = []
+    for number, name in enumerate(points):
+        recipe = study.configuration(number).recipe
+        scratch = recipe.backbone.model_copy(update={"pretrained": None})
+        classes = task_named(study.config.task or "icbhi").num_classes
+        network = build_backbone(scratch, recipe.smoothing, classes, recipe.features.input_shape)
+        parameters = sum(weights.numel() for weights in network.parameters())
+        rates = {rate: last.loc[number][rate].tolist() for rate in RATES}
+        rows.append((name, f"{parameters:,}", f"{seconds[number]:.0f}", *_cells(rates)))
+    return rows
+
+
+def _plain_rows(config: StudyConfig) -> list[tuple[str, ...]]:
+    recipe = config.space.recipe(config.enqueue[0])
+    preparation = DataPreparation(Path(str(config.data)), task=config.task)
+    train, validation = load_examples(preparation.prepare(recipe), recipe.folds.fold)
+    task = preparation.task
+    rows = []
+    for method in plain_methods.METHODS:
+        found = [
+            _rates(task, plain_methods.confusion(method, seed, train, validation, task.num_classes))
+            for seed in config.seeds
+        ]
+        rows.append((method, "", "", *_cells({rate: [one[rate] for one in found] for rate in RATES})))
+    return rows
+
+
+def _rates(task: Task, confusion: np.ndarray) -> dict[str, float]:
+    rates = {
+        "score": task_score(task, confusion),
+        "sensitivity": sensitivity(confusion),
+        "specificity": specificity(confusion),
+        "any_abnormal_score": task_score(task, confusion, any_abnormal=True),
+    }
+    return {name: rate for name, rate in rates.items() if rate is not None}
+
+
+def _cells(rates: Mapping[str, Sequence[float]]) -> list[str]:
+    """Mean and deviation of each rate in percent, and after the score the interval of its mean."""
+    summaries = {name: Summary.of([100 * value for value in values]) for name, values in rates.items()}
+    cells = {
+        name: f"{summary.mean:.1f}" + (f" ± {summary.sd:.1f}" if summary.sd else "")
+        for name, summary in summaries.items()
+    }
+    interval = summaries["score"].interval()
+    between = "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
+    return [cells["score"], between, *(cells[name] for name in RATES[1:])]
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the arguments of a command line, by default this process's."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    objectives = [*OBJECTIVES, *DASS_ONLY]
+    parser.add_argument("--data", type=Path, required=True, help="recordings")
+    parser.add_argument("--task", help="where the recordings have several")
+    parser.add_argument("--pretrain-on", type=Path, help="other recordings, which have the same task")
+    parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
+    parser.add_argument("--objectives", nargs="+", choices=objectives, default=objectives)
+    parser.add_argument("--seeds", type=int, choices=range(1, len(SEEDS) + 1), default=len(SEEDS))
+    parser.add_argument("--epochs", type=int, help="other than the study file's")
+    parser.add_argument("--name", help="of the study; default: the data's")
+    parser.add_argument("--studies", default="studies", help="folder of studies")
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

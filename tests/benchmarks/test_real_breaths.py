@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import sweep
+from benchmarks import real_breaths
+
+
+def test_systems_are_every_objective_of_every_backbone_with_and_without_weights() -> None:
+    found = real_breaths.systems(["cnn_tsa", "dass"], ["mixup", "smoothing"], {"dass": Path("weights.pt")})
+    assert list(found) == [
+        "cnn_tsa, mixup",
+        "dass, mixup",
+        "dass, mixup, pretrained",
+        "dass, smoothing",
+        "dass, smoothing, pretrained",
+    ]
+    assert found["dass, mixup, pretrained"]["backbone.pretrained"] == "weights.pt"
+    assert "smoothing.stage" not in found["cnn_tsa, mixup"]
+
+
+def test_the_study_of_all_systems_trains_each_of_them_with_every_seed() -> None:
+    asked = real_breaths.arguments(["--data", "recordings"])
+    points = real_breaths.systems(asked.backbones, asked.objectives, {})
+    config = sweep.read_study(real_breaths.STUDY, **real_breaths.settings(points, asked))
+    assert list(config.enqueue) == list(points.values())
+    assert config.budget.configurations == len(points) == 26
+    assert config.seeds == (1, 2, 3, 4, 5)
+    assert (config.racing.name, config.pruner.name) == ("none", "none")
+    recipes = [config.space.recipe(point) for point in config.enqueue]
+    assert len({recipe.digest() for recipe in recipes}) == 26
+    assert {recipe.backbone.variant for recipe in recipes} == {"tiny"}
