@@ -100,9 +100,7 @@ def test_what_was_completed_is_said() -> None:
     board = board_of({(0, 1): [0.5, 0.6], (0, 2): [0.5, 0.6]}, pruned={(1, 1): [0.3]}, failed={(2, 1): [0.1]})
     curves = recorded(board, epochs=2)
     assert curves.points == [at(0), at(1)]
-    assert (
-        "2 configurations; 2 curves as recorded, 1 cut ones continued, 1 missing seeds made" in curves.note
-    )
+    assert "2 configurations; 2 curves as recorded, 1 cut ones continued, 1 missing seeds made" in curves.note
 
 
 def test_one_seed_does_not_say_how_seeds_differ() -> None:
