@@ -10,15 +10,23 @@ from jaxtyping import install_import_hook
 
 pytest_plugins = ["tests.object_store", "tests.servers"]
 
-START_RAY_OR_SERVERS = (
-    "scenarios/",
+LONGEST = (
     "sweep/driver/test_run.py",
-    "sweep/test_api.py",
+    "model/selective_scan/test_selective_scan.py",
     "sweep/test_cli.py",
+    "sweep/worker/test_trainable.py",
+    "sweep/tracking/test_tracker.py",
+    "model/selective_scan/test_cross_selective_scan.py",
     "sweep/tracking/test_server.py",
+    "scenarios/",
+    "sweep/test_api.py",
     "test_python_page.py",
+    "sweep/machine/test_gpu_sharing_processes.py",
+    "sweep/worker/",
+    "sweep/search/test_optuna_search.py",
+    "model/training/",
 )
-"""Folders and files whose tests start Ray or servers, and take minutes."""
+"""Folders and files whose tests take longest, the longest first."""
 
 # Read when Triton is first imported: without a GPU its kernels are tested on the CPU, step by step.
 if not torch.cuda.is_available():
@@ -37,7 +45,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no process is left with one of them at the end."""
     tests = Path(__file__).parent
-    items.sort(key=lambda item: not item.path.relative_to(tests).as_posix().startswith(START_RAY_OR_SERVERS))
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(tests).as_posix()
+        return next((rank for rank, long in enumerate(LONGEST) if path.startswith(long)), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

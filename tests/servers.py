@@ -3,9 +3,13 @@
 The server is `respsweep ui --serve`; it can be stopped, killed and started again.
 """
 
+from __future__ import annotations
+
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -13,9 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
 
 RESPSWEEP = Path(sys.executable).with_name("respsweep")
 
@@ -65,12 +73,36 @@ def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayHead]:
             cluster.shutdown()
 
 
+@pytest.fixture(scope="session")
+def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database without runs, as its dozens of migrations leave it; they take longer than a tiny unit."""
+    from mlflow import MlflowClient
+
+    from sweep.tracking.tracker import database_uri
+
+    folder = tmp_path_factory.mktemp("tables")
+    MlflowClient(database_uri(folder)).search_experiments()
+    return folder / "mlflow.db"
+
+
 @pytest.fixture
-def kept_ray(ray_head: RayHead, monkeypatch: pytest.MonkeyPatch) -> RayHead:
+def kept_ray(ray_head: RayHead, empty_tables: Path, monkeypatch: pytest.MonkeyPatch) -> RayHead:
     """Studies of this machine connect to `ray_head` where they would start Ray, and leave it when they end.
 
-    All else is as with a Ray of their own; `tests/sweep/test_cli.py` has a study that starts one.
+    Their runs are in copies of `empty_tables`. All else is as with a Ray and a database of their own;
+    `tests/sweep/test_cli.py` has a study that makes both.
     """
+    from mlflow.store.db import utils
+
+    def copy(engine: Engine) -> None:
+        assert engine.url.database is not None
+        with (
+            contextlib.closing(sqlite3.connect(empty_tables)) as kept,
+            contextlib.closing(sqlite3.connect(engine.url.database)) as new,
+        ):
+            kept.backup(new)
+
+    monkeypatch.setattr(utils, "_initialize_tables", copy)
     from sweep.execution import ray_session
 
     connect = ray_session.start_ray
@@ -93,7 +125,7 @@ class Served:
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, wait: bool = True) -> "Served":
+    def start(self, *, wait: bool = True) -> Served:
         """Start it, and wait until it says how to use it."""
         known = self.printed().count("--tracking-uri")
         with self.log.open("ab") as output:

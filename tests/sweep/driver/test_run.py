@@ -239,7 +239,7 @@ def test_an_interrupted_study_says_how_to_go_on_and_leaves_nothing_running(
 
 
 def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    asked = study(sampler={"name": "random"})
+    asked = study(sampler={"name": "random"}, budget={"configurations": 2})
     whole = run_study(asked, StudyFolder.find(tmp_path / "whole", "one")).board()
     interrupt_when(lambda: list(tmp_path.glob("cut/one/units/*/checkpoint.pt")))
     with pytest.raises(InterruptedStudyError):
@@ -254,8 +254,8 @@ def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp
         }
 
     assert scores(cut.board()) == scores(whole)
-    assert optuna_states(cut) == ["COMPLETE"] * 3
-    assert mlflow_states(cut) == ["FINISHED"] * 9
+    assert optuna_states(cut) == ["COMPLETE"] * 2
+    assert mlflow_states(cut) == ["FINISHED"] * 6
     assert len(cut.board().drivers) == 2
 
 
@@ -283,7 +283,7 @@ def test_another_search_space_is_refused_and_the_study_left_as_it_was(tmp_path: 
         path.name: path.read_bytes() for path in folder.path.iterdir() if path.suffix in (".yaml", ".jsonl")
     }
     wider = {"smoothing.stage": {"type": "categorical", "choices": [None, 1, 2]}}
-    with pytest.raises(ConfigError, match=r"search.smoothing.stage.choices: \[None, 1\] -> \[None, 1, 2\]"):
+    with pytest.raises(ConfigError, match=r"search.smoothing.stage.choices: \[null, 1\] -> \[null, 1, 2\]"):
         run_study(
             study(**short, search={**STUDY["search"], **wider}, enqueue=[]), StudyFolder.find(tmp_path, "one")
         )
