@@ -61,7 +61,8 @@ def test_weights_are_not_needed_to_measure() -> None:
 
 def test_a_full_memory_is_a_result() -> None:
     # More than a process can address.
-    one = measure(tiny(batch_size=10**13), processes=2, threads=1)
+    features = {"duration_s": 60, "frame_shift_ms": 1, "n_mels": 1024, "target_frames": 32}
+    one = measure(tiny(batch_size=10**6, features=features), processes=2, threads=1)
     assert one.problem is not None
     assert "can't allocate memory" in one.problem
     assert one.steps_per_second == 0
