@@ -165,7 +165,7 @@ def test_numba_agrees_with_the_definition(threads: int, softplus: bool, **shape:
     softplus=st.booleans(),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_triton_agrees_with_the_definition(softplus: bool, **shape: Any) -> None:
     inputs = scan_inputs(batch=1, **shape)
     if not softplus:
@@ -234,7 +234,7 @@ def test_it_does_not_matter_how_tensors_lie_in_memory(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_nothing_overflows_when_delta_and_decay_are_extreme(engine: str) -> None:
-    inputs = scan_inputs(length=64, dtype=torch.float32)
+    inputs = scan_inputs(batch=1, length=24, dtype=torch.float32)
     inputs["delta"] = torch.linspace(-200, 200, inputs["delta"].numel()).view_as(inputs["delta"])
     for value in scan_and_gradients(engine, inputs).values():
         assert value.isfinite().all()
