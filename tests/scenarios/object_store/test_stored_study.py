@@ -89,6 +89,12 @@ def stored_lines(s3: Any) -> list[dict[str, Any]]:
         return []
 
 
+def warnings_in(output: str) -> list[str]:
+    """Lines that warn, but for that of so few patients' uneven folds."""
+    lines = [line for line in output.splitlines() if "warning" in line]
+    return [line for line in lines if not line.startswith("warning: folds: none of 100 draws")]
+
+
 def eventually(true: Callable[[], object], process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 300
     while not true():
@@ -126,7 +132,7 @@ def test_a_study_goes_on_on_another_machine_when_its_first_one_has_vanished(
         assert time.monotonic() < deadline, f"the lease of a dead driver is still held: {gone_on.stderr}"
         time.sleep(1)
     assert gone_on.returncode == 0, gone_on.stderr
-    assert "warning" not in gone_on.stdout
+    assert warnings_in(gone_on.stdout) == []
     assert stored_lines(s3)[: len(stored)] == stored
 
     folder = second.folder(monkeypatch)
@@ -177,7 +183,7 @@ def test_a_store_that_is_away_for_a_while_costs_nothing(
         eventually(lambda: (copy / "journal.jsonl").read_bytes().count(b"EpochReported") > before + 1, driver)
     output, errors = driver.communicate(timeout=600)
     assert driver.returncode == 0, errors
-    assert "warning" not in output
+    assert warnings_in(output) == []
     board = machines("other").folder(monkeypatch).board()
     assert [unit.state for unit in board.units()] == [State.FINISHED] * 2
     assert all(unit.attempts and len(unit.attempts) == 1 for unit in board.units())
