@@ -7,7 +7,9 @@ JOBS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 DATA ?=
 NAME ?=
-SPACE ?= search_spaces/quickstart.yaml
+# SPRSound, known by its folders, has a search space of its own.
+SPRSOUND = $(wildcard $(foreach inner,$(DATA) $(DATA)/BioCAS2022,$(inner)/train_wav $(inner)/train2022_wav))
+SPACE ?= search_spaces/$(if $(and $(DATA),$(SPRSOUND)),sprsound_quick,quickstart).yaml
 
 .PHONY: sweep test test-slow bench lint format types lock clean
 

@@ -8,13 +8,35 @@ from typing import Literal
 from data.settings import ConfigError
 
 
+def average_score(specificity: float, sensitivity: float) -> float:
+    """Arithmetic mean of the two rates: the ICBHI Score, and AS of the BioCAS challenges."""
+    return (specificity + sensitivity) / 2
+
+
+def harmonic_score(specificity: float, sensitivity: float) -> float:
+    """Harmonic mean of the two rates, HS of the BioCAS challenges; 0 when both are 0."""
+    both = specificity + sensitivity
+    return 2 * specificity * sensitivity / both if both else 0.0
+
+
+def challenge_score(specificity: float, sensitivity: float) -> float:
+    """Score of the BioCAS challenges: (AS + HS) / 2.
+
+    Reference: Zhang et al., "Grand Challenge on Respiratory Sound Classification", IEEE BioCAS 2022.
+    """
+    return (average_score(specificity, sensitivity) + harmonic_score(specificity, sensitivity)) / 2
+
+
+SCORES = {"average": average_score, "challenge": challenge_score}
+
+
 @dataclass(frozen=True)
 class Task:
     """What is to be told apart; the label of a cycle is a position in `labels`, and `labels[0]` is normal.
 
-    `score` says how a confusion matrix becomes one number: `average`, the mean of specificity and sensitivity (the
-    ICBHI Score), or `challenge`, the mean of their arithmetic and their harmonic mean (the Score of the BioCAS Grand
-    Challenges). With `whole_recordings` every recording is one cycle from its start to its end.
+    `score` says how specificity and sensitivity become one number: `average`, their mean (the ICBHI Score), or
+    `challenge`, the mean of their arithmetic and their harmonic mean (the Score of the BioCAS challenges). With
+    `whole_recordings` every recording is one cycle from its start to its end.
     """
 
     name: str
@@ -26,10 +48,14 @@ class Task:
     def num_classes(self) -> int:
         return len(self.labels)
 
+    def score_of(self, specificity: float, sensitivity: float) -> float:
+        """Compute the score, in [0, 1], of two rates in [0, 1]."""
+        return SCORES[self.score](specificity, sensitivity)
+
     @property
     def always_normal_score(self) -> float:
         """Score, in [0, 1], of answering normal to everything: specificity 1, sensitivity 0."""
-        return 0.5 if self.score == "average" else 0.25
+        return self.score_of(1.0, 0.0)
 
     @property
     def score_name(self) -> str:

@@ -1,4 +1,4 @@
-"""Confusion matrix to specificity, sensitivity and the scores made of them: fractions, or None where undefined."""
+"""Confusion matrix to specificity, sensitivity and a task's score: fractions, or None where undefined."""
 
 from __future__ import annotations
 
@@ -43,47 +43,17 @@ def sensitivity(confusion: Int[np.ndarray, "classes classes"], any_abnormal: boo
     return _share(found, abnormal.sum())
 
 
-def icbhi_score(confusion: Int[np.ndarray, "classes classes"], any_abnormal: bool = False) -> float | None:
-    """Mean of specificity and sensitivity, in [0, 1]; None when either is undefined.
+def task_score(
+    task: Task, confusion: Int[np.ndarray, "classes classes"], any_abnormal: bool = False
+) -> float | None:
+    """Compute the score of `task`, in [0, 1], from specificity and sensitivity; None when either is undefined.
 
     It is not a macro average: the abnormal classes are pooled before the mean is taken.
     """
     normal_found, abnormal_found = specificity(confusion), sensitivity(confusion, any_abnormal)
     if normal_found is None or abnormal_found is None:
         return None
-    return (normal_found + abnormal_found) / 2
-
-
-def harmonic_score(confusion: Int[np.ndarray, "classes classes"], any_abnormal: bool = False) -> float | None:
-    """Harmonic mean of specificity and sensitivity, HS of the BioCAS challenges; 0 when both are 0.
-
-    None when either is undefined. Reference: Zhang et al., "Grand Challenge on Respiratory Sound Classification",
-    IEEE BioCAS 2022.
-    """
-    normal_found, abnormal_found = specificity(confusion), sensitivity(confusion, any_abnormal)
-    if normal_found is None or abnormal_found is None:
-        return None
-    both = normal_found + abnormal_found
-    return 2 * normal_found * abnormal_found / both if both else 0.0
-
-
-def challenge_score(
-    confusion: Int[np.ndarray, "classes classes"], any_abnormal: bool = False
-) -> float | None:
-    """Score of the BioCAS challenges: (AS + HS) / 2, with AS the arithmetic mean `icbhi_score` and HS `harmonic_score`.
-
-    None when either is undefined.
-    """
-    arithmetic, harmonic = icbhi_score(confusion, any_abnormal), harmonic_score(confusion, any_abnormal)
-    return None if arithmetic is None or harmonic is None else (arithmetic + harmonic) / 2
-
-
-def task_score(
-    task: Task, confusion: Int[np.ndarray, "classes classes"], any_abnormal: bool = False
-) -> float | None:
-    """The score of `task` (`Task.score`) for a confusion matrix over the task's labels; None when undefined."""
-    score = challenge_score if task.score == "challenge" else icbhi_score
-    return score(confusion, any_abnormal)
+    return task.score_of(normal_found, abnormal_found)
 
 
 def recall_per_class(confusion: Int[np.ndarray, "classes classes"]) -> list[float | None]:

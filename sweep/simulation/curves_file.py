@@ -205,13 +205,10 @@ def _unit(study: StudyConfig, line: UnitLine, where: str) -> UnitCurve:
 def _check_score(
     task: Task, score: float, sensitivity: float | None, specificity: float | None, where: str
 ) -> None:
-    """Raise ConfigError for a score that is not made of its two rates as the task says (`model.metrics`)."""
+    """Raise ConfigError for a score that is not made of its two rates as the task says."""
     if sensitivity is None or specificity is None:
         return
-    total = sensitivity + specificity
-    right = total / 2
-    if task.score == "challenge":
-        right = (right + (2 * sensitivity * specificity / total if total else 0.0)) / 2
+    right = task.score_of(specificity, sensitivity)
     if abs(score - right) > ROUNDING:
         raise ConfigError(
             f"{where}: score {score:g}, but sensitivity {sensitivity:g} and specificity {specificity:g} make "
