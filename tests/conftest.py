@@ -23,7 +23,7 @@ LONGEST = (
     "test_python_page.py",
     "sweep/machine/test_gpu_sharing_processes.py",
     "sweep/worker/",
-    "sweep/search/test_optuna_search.py",
+    "sweep/search/test_resumed_search.py",
     "model/training/",
 )
 """Folders and files whose tests take longest, the longest first."""

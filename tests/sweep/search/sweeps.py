@@ -24,6 +24,7 @@ from tests.sweep.histories import epoch
 
 TEMPERATURE = {"type": "float", "low": 0.02, "high": 0.5, "log": True}
 BETA = {"type": "float", "low": 0.2, "high": 2.0}
+WIDE = {"patch_mix.temperature": TEMPERATURE, "patch_mix.beta": BETA}
 KERNELS = {"type": "categorical", "choices": [3, 5, 7]}
 STAGES = {"type": "categorical", "choices": [None, 0, 1]}
 SAMPLERS = ["tpe", "gp", "cmaes", "nsga2", "qmc", "random"]

@@ -11,9 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 from sweep.search.optuna_export import OptunaExport
 from sweep.study.events import ConfigurationDropped, EpochReported, StudyStopped, UnitPruned, UnitStarted
 from tests.sweep.histories import epoch
-from tests.sweep.search.sweeps import BETA, BOTH, TEMPERATURE, Sweep, config_of
-
-WIDE = {"patch_mix.temperature": TEMPERATURE, "patch_mix.beta": BETA}
+from tests.sweep.search.sweeps import BOTH, WIDE, Sweep, config_of
 
 
 def read(path: Path) -> optuna.Study:

@@ -1,0 +1,76 @@
+"""What a report of an epoch changes, and when it ends the unit."""
+
+from sweep.study.units import State
+from tests.sweep.histories import epoch
+from tests.sweep.study.worlds import World
+
+
+def test_an_epoch_heard_before_changes_nothing() -> None:
+    world = World(bar=0.3)
+    world.start()
+    world.coordinator.report(0, 1, epoch(1, 0.4))
+    world.coordinator.report(0, 1, epoch(2, 0.5))
+    past = list(world.heard)
+    assert not world.coordinator.report(0, 1, epoch(1, 0.1))
+    assert not world.coordinator.report(0, 1, epoch(2, 0.1))
+    assert world.heard == past
+
+
+def test_a_note_is_kept_though_its_epoch_was_heard_before() -> None:
+    world = World()
+    world.start()
+    world.coordinator.report(0, 1, epoch(1, 0.5))
+    world.coordinator.report(0, 1, epoch(1, 0.5, note="the checkpoint was damaged"))
+    assert world.board.unit(0, 1).notes == ["the checkpoint was damaged"]
+    assert len(world.board.unit(0, 1).curve) == 1
+
+
+def test_a_pruned_unit_stops_and_says_why() -> None:
+    world = World(bar=0.3)
+    world.start()
+    assert not world.coordinator.report(0, 1, epoch(1, 0.4))
+    assert world.coordinator.report(0, 1, epoch(2, 0.2))
+    unit = world.board.unit(0, 1)
+    assert unit.state is State.PRUNED
+    assert unit.reason == "pruned at epoch 2: score 0.200, its best 0.400"
+    assert world.search.told == [("pruned", 0)]
+    assert world.pruner.ended == [0]
+
+
+def test_a_unit_that_is_over_is_told_to_stop_again() -> None:
+    world = World(bar=0.3)
+    world.start()
+    world.coordinator.report(0, 1, epoch(1, 0.1))
+    past = list(world.heard)
+    assert world.coordinator.report(0, 1, epoch(2, 0.9))
+    assert world.heard == past
+
+
+def test_only_the_first_seed_is_watched_by_the_pruner() -> None:
+    world = World(budget={"configurations": 1}, bar=0.3)
+    world.start()
+    world.train(0, 1, 0.4)
+    world.start()
+    assert not world.coordinator.report(0, 2, epoch(1, 0.1))
+    assert world.pruner.ended == [0]
+
+
+def test_the_last_epoch_heard_is_judged_again_by_what_was_heard_first() -> None:
+    first = World()
+    first.start()
+    first.coordinator.report(0, 1, epoch(1, 0.2))
+    again = World(past=first.heard, bar=0.3)
+    again.start()
+    assert again.coordinator.report(0, 1, epoch(1, 0.9))
+    assert again.board.unit(0, 1).state is State.PRUNED
+
+
+def test_two_objectives_spare_what_no_configuration_beats_in_both() -> None:
+    world = World(bar=0.9, objectives=("sensitivity", "specificity"))
+    world.start()
+    assert not world.coordinator.report(0, 1, epoch(1, 0.5, sensitivity=0.5, specificity=0.5))
+    world.coordinator.finished(0, 1, 1)
+    world.start()
+    world.start()
+    assert not world.coordinator.report(1, 1, epoch(1, 0.4, sensitivity=0.6, specificity=0.2))
+    assert world.coordinator.report(2, 1, epoch(1, 0.4, sensitivity=0.4, specificity=0.4))
