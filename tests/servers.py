@@ -86,12 +86,8 @@ def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def kept_ray(ray_head: RayHead, empty_tables: Path, monkeypatch: pytest.MonkeyPatch) -> RayHead:
-    """Studies of this machine connect to `ray_head` where they would start Ray, and leave it when they end.
-
-    Their runs are in copies of `empty_tables`. All else is as with a Ray and a database of their own;
-    `tests/sweep/test_cli.py` has a study that makes both.
-    """
+def copied_tables(empty_tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow, in this process, copies `empty_tables` where it would make a database by all its migrations."""
     from mlflow.store.db import utils
 
     def copy(engine: Engine) -> None:
@@ -103,6 +99,15 @@ def kept_ray(ray_head: RayHead, empty_tables: Path, monkeypatch: pytest.MonkeyPa
             kept.backup(new)
 
     monkeypatch.setattr(utils, "_initialize_tables", copy)
+
+
+@pytest.fixture
+def kept_ray(ray_head: RayHead, copied_tables: None, monkeypatch: pytest.MonkeyPatch) -> RayHead:
+    """Studies of this machine connect to `ray_head` where they would start Ray, and leave it when they end.
+
+    Their runs are in copies of `empty_tables`. All else is as with a Ray and a database of their own;
+    `tests/sweep/test_cli.py` has a study that makes both.
+    """
     from sweep.execution import ray_session
 
     connect = ray_session.start_ray

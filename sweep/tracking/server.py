@@ -114,12 +114,14 @@ def serve(
     *,
     terminal: bool,
     with_ray: bool = False,
+    look_every_s: float = LOOK_EVERY_S,
 ) -> None:
     """Serve what studies send with `--tracking-uri`, until interrupted; with `auth` only to users who log in.
 
     `say` tells where the server is and who may log in. `terminal`: only a person reads that, so that a new password may
-    be told. `with_ray`: end when the Ray head on this machine ends, too. Raises TrackingServerError,
-    TrackingAddressError, TrackingBackendError or TrackingAuthError, each with one clear line.
+    be told. `with_ray`: end when the Ray head on this machine ends, too; every `look_every_s` seconds it is looked for.
+    Raises TrackingServerError, TrackingAddressError, TrackingBackendError or TrackingAuthError, each with one clear
+    line.
     """
     if with_ray and not ray_head_runs():
         raise TrackingServerError(
@@ -152,7 +154,7 @@ def serve(
                 f"send a study's runs there with --tracking-uri {url}",
             ]
             say("\n  ".join(lines))
-            _wait_for_the_end(server, ray_head_runs if with_ray else lambda: True)
+            _wait_for_the_end(server, ray_head_runs if with_ray else lambda: True, look_every_s)
 
 
 def _for_mlflow(option: str, place: str) -> str:
@@ -261,8 +263,12 @@ def _wait_for_an_answer(server: subprocess.Popen[bytes], address: str, port: int
     raise TrackingServerError(f"MLflow did not answer within {STARTED_WITHIN_S} s")
 
 
-def _wait_for_the_end(server: subprocess.Popen[bytes], wanted: Callable[[], bool] = lambda: True) -> None:
+def _wait_for_the_end(
+    server: subprocess.Popen[bytes],
+    wanted: Callable[[], bool] = lambda: True,
+    look_every_s: float = LOOK_EVERY_S,
+) -> None:
     while wanted():
         with contextlib.suppress(subprocess.TimeoutExpired):
-            status = server.wait(LOOK_EVERY_S)
+            status = server.wait(look_every_s)
             raise TrackingServerError(f"the MLflow server ended by itself, with status {status}")

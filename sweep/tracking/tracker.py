@@ -41,7 +41,6 @@ logging.getLogger("alembic").setLevel(logging.ERROR)
 log = logging.getLogger(__name__)
 
 GATHER_S = 0.5
-"""Events that come within so many seconds of one another are written together."""
 RETRY_AFTER_S = 2.0
 REFUSALS = {
     "BAD_REQUEST",
@@ -70,6 +69,9 @@ class Tracker:
     Raises TrackingError at once when the server at `uri` refuses, or does not answer for a study without past. A server
     that goes away later, or is away when the study is taken up again (`away` says why), costs nothing: events wait, and
     are written when the server is back, or reported as missing by `close`.
+
+    Events that come within `gather_s` seconds of one another are written together. A request that got no answer is
+    repeated after `retry_after_s` seconds.
     """
 
     def __init__(
@@ -80,7 +82,12 @@ class Tracker:
         study_id: str,
         past: Iterable[Event],
         tags: Mapping[str, str],
+        *,
+        gather_s: float = GATHER_S,
+        retry_after_s: float = RETRY_AFTER_S,
     ) -> None:
+        self._gather_s = gather_s
+        self._retry_after_s = retry_after_s
         self._queue: queue.Queue[Event | None] = queue.Queue()
         self._closing = threading.Event()
         self._deadline = math.inf
@@ -150,10 +157,10 @@ class Tracker:
             self._problem = error
 
     def _gather(self, updates: RunUpdates) -> bool:
-        """Wait for an event, and take those that come within GATHER_S; True when there will be no more."""
+        """Wait for an event, and take those that come soon after; True when there will be no more."""
         event = self._queue.get()
         if event is not None:
-            self._closing.wait(GATHER_S)
+            self._closing.wait(self._gather_s)
         while event is not None:
             updates.hear(event)
             if self._queue.empty():
@@ -184,7 +191,7 @@ class Tracker:
                 self._trouble = error
                 log.debug("MLflow does not answer, trying again: %s", error)
                 pause = time.sleep if self._closing.is_set() else self._closing.wait
-                pause(RETRY_AFTER_S)
+                pause(self._retry_after_s)
             else:
                 self._trouble = None
                 return answer

@@ -173,13 +173,12 @@ def long_study(configurations: int, epochs: int) -> list[Event]:
 
 @pytest.mark.timeout(1500)
 def test_a_server_that_is_killed_while_it_writes_loses_and_doubles_nothing(
-    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    serve: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr("sweep.tracking.tracker.RETRY_AFTER_S", 0.05)
     served = serve()
     configurations = 60
     events = long_study(configurations, epochs=30)
-    tracking = Tracker(served.uri, "long", None, "long", [], {})
+    tracking = Tracker(served.uri, "long", None, "long", [], {}, retry_after_s=0.05)
     for event in events:
         tracking(event)
 

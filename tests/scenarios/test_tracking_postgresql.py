@@ -158,10 +158,9 @@ def test_a_study_goes_into_postgresql_and_comes_out_again_also_when_that_was_awa
     assert served.get(READ).status_code == 401
     for name, value in login.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("sweep.tracking.tracker.RETRY_AFTER_S", 0.2)
 
     events = study(epochs=20)
-    tracking = Tracker(served.uri, "lab", None, "lab", [], {})
+    tracking = Tracker(served.uri, "lab", None, "lab", [], {}, retry_after_s=0.2)
     for event in events[:12]:
         tracking(event)
     client = MlflowClient(served.uri)

@@ -22,14 +22,8 @@ from sweep.study.units import Configuration, State
 from tests.studies import tiny_study
 from tests.sweep.driver.driving import NoTracker, ScoresOnly, drive
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 CONFIG = StudyConfig.model_validate(tiny_study(2, budget={"configurations": 2}))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 class Spoken:

@@ -18,12 +18,7 @@ from sweep.study.events import StudyStarted
 from sweep.study.journal import Journal
 from tests.studies import tiny_study
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def study(**changes: Any) -> StudyConfig:

@@ -1,4 +1,4 @@
-"""When Ray comes into the driver's process, and how it is left; whole runs are in tests/sweep/driver/test_run.py."""
+"""When Ray comes into the driver's process, and how it is left; whole runs are in tests/sweep/driver/."""
 
 import gc
 import json

@@ -20,7 +20,8 @@ from sweep.cli import main
 from sweep.study.events import ConfigurationAdded, StudyStarted
 from sweep.tracking import server as tracking_server
 from sweep.tracking.server import ServerStorage, TrackingServerError, serve_study
-from sweep.tracking.tracker import Tracker, TrackingError
+from sweep.tracking.tracker import TrackingError
+from tests.sweep.tracking.tracked import tracker, wait_for_trouble
 
 Serve = Callable[..., Any]
 PASSWORD = "correct-horse-battery"
@@ -132,14 +133,14 @@ def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
         assert served.get(path, auth=("ann", PASSWORD)).status_code == 200, path
 
     with pytest.raises(TrackingError) as denial:
-        Tracker(served.uri, "locked", None, "locked", [], {})
+        tracker(served.uri, "locked")
     assert str(denial.value) == (
         f"tracking server {served.uri}: 401, not logged in; set MLFLOW_TRACKING_USERNAME and "
         "MLFLOW_TRACKING_PASSWORD"
     )
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
-    tracking = Tracker(served.uri, "locked", None, "locked", [], {})
+    tracking = tracker(served.uri, "locked")
     for event in STUDY:
         tracking(event)
     tracking.close()
@@ -161,7 +162,7 @@ def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "bob")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", user["password"])
     with pytest.raises(TrackingError, match=r": 403, not permitted; set MLFLOW_TRACKING_USERNAME and"):
-        Tracker(served.uri, "locked", None, "locked", [], {})
+        tracker(served.uri, "locked")
 
     # In sight of other users of this machine: neither arguments nor files.
     for session in served.sessions():
@@ -190,27 +191,24 @@ def test_the_administrator_of_a_server_stays_who_they_were(serve: Serve) -> None
 def test_a_password_that_no_longer_holds_costs_nothing_once_it_is_mended(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.tracking.tracker.RETRY_AFTER_S", 0.05)
     served = serve("--auth", MLFLOW_TRACKING_PASSWORD=PASSWORD)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
-    tracking = Tracker(served.uri, "lab", None, "lab", [], {})
+    tracking = tracker(served.uri, "lab")
     # MLflow's client looks at each request.
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
     tracking(STUDY[0])
     tracking(STUDY[1])
-    deadline = time.monotonic() + 60
-    while tracking._trouble is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for_trouble(tracking)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     tracking.close()
 
-    tracking = Tracker(served.uri, "lab", None, "lab", STUDY, {})
+    tracking = tracker(served.uri, "lab", STUDY)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
     tracking(ConfigurationAdded(1, {"patch_mix.beta": 1.0}, at=1.7e9 + 2))
+    wait_for_trouble(tracking)
     with pytest.raises(TrackingError) as loss:
-        tracking.close(timeout_s=3)
+        tracking.close(timeout_s=0)
     assert str(loss.value) == (
         "MLflow misses some results (401, not logged in; set MLFLOW_TRACKING_USERNAME and "
         "MLFLOW_TRACKING_PASSWORD); the study folder has them all, and resuming the study sends them"
@@ -368,6 +366,7 @@ def test_a_server_with_ray_ends_when_that_does(tmp_path: Path, monkeypatch: pyte
         lambda _: None,
         terminal=False,
         with_ray=True,
+        look_every_s=0.05,
     )
     (server,) = started
     assert not processes_of(server.pid)

@@ -1,0 +1,126 @@
+"""Studies on real Ray workers that Ctrl-C, a full disk or a bug stops before their end, and that go on from there."""
+
+import errno
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.driver.driver import InterruptedStudyError
+from sweep.driver.run import run_study
+from sweep.execution.ray_session import RaySession
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.board import Board
+from sweep.study.journal import Journal
+from sweep.study.units import Configuration, State
+from tests.sweep.driver.driving import drive
+from tests.sweep.driver.small_study import RECIPE, mlflow_states, optuna_states, study
+
+pytestmark = pytest.mark.usefixtures("kept_ray")
+LONG = {"recipe": {**RECIPE, "epochs": 200}, "pruner": {"name": "none"}}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupted_study_says_how_to_go_on_and_leaves_nothing_running(
+    tmp_path: Path, times: int
+) -> None:
+    interrupt_when(lambda: list(tmp_path.glob("stopped/units/*/checkpoint.pt")), times)
+    with pytest.raises(
+        InterruptedStudyError,
+        match=r"interrupted after 0 complete configurations; go on with: respsweep run --resume stopped --studies",
+    ) as stopped:
+        run_study(study(**LONG), StudyFolder.find(tmp_path, "stopped"))
+    assert stopped.value.at_once is (times == 2)
+    folder = StudyFolder.open(tmp_path, "stopped")
+    board = folder.board()
+    assert board.stopped == "interrupted"
+    assert {unit.state for unit in board.units()} == {State.WAITING}
+    assert {unit.failures for unit in board.units()} == {0}
+    assert all((folder.units / unit.id / "checkpoint.pt").exists() for unit in board.units() if unit.curve)
+    assert not folder.best.exists()
+    if times == 1:
+        assert "RUNNING" not in mlflow_states(folder)
+
+
+def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    asked = study(sampler={"name": "random"}, budget={"configurations": 2})
+    whole = run_study(asked, StudyFolder.find(tmp_path / "whole", "one")).board()
+    interrupt_when(lambda: list(tmp_path.glob("cut/one/units/*/checkpoint.pt")))
+    with pytest.raises(InterruptedStudyError):
+        run_study(asked, StudyFolder.find(tmp_path / "cut", "one"))
+    cut = run_study(asked, StudyFolder.find(tmp_path / "cut", "one"))
+
+    def scores(board: Board) -> dict[tuple[float, int], list[float]]:
+        return {
+            (configuration.values["patch_mix.temperature"], seed): [report["score"] for report in unit.curve]
+            for configuration in board.configurations
+            for seed, unit in configuration.units.items()
+        }
+
+    assert scores(cut.board()) == scores(whole)
+    assert optuna_states(cut) == ["COMPLETE"] * 2
+    assert mlflow_states(cut) == ["FINISHED"] * 6
+    assert len(cut.board().drivers) == 2
+
+
+def interrupt_when(ready: Callable[[], object], times: int = 1) -> None:
+    """Ctrl-C, once or twice, as soon as something is there."""
+
+    def interrupt() -> None:
+        while not ready():
+            time.sleep(0.02)
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+
+
+class SmallDisk:
+    """A file that takes so many lines and half of the next one."""
+
+    def __init__(self, file: Any, lines: int) -> None:
+        self._file, self._left = file, lines
+
+    def write(self, content: bytes) -> int:
+        self._left -= 1
+        if self._left < 0:
+            self._file.write(content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._file.write(content)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def test_a_full_disk_stops_the_study_and_freeing_it_lets_it_go_on(tmp_path: Path) -> None:
+    one = study(budget={"configurations": 2}, sampler={"name": "random"})
+    folder = StudyFolder.find(tmp_path, "full").create(one)
+    journal = Journal(folder.journal)
+    journal._file = SmallDisk(journal._file, lines=8)  # type: ignore[assignment]
+    ray = RaySession.start(one.resources, "local", print)
+    with pytest.raises(InterruptedStudyError, match=r"No space left on device: .*journal\.jsonl after 0"):
+        drive(one, folder, ray, journal=journal)
+    run_study(one, folder)
+    assert all(configuration.complete((1, 2)) for configuration in folder.board().configurations)
+    assert "RUNNING" not in optuna_states(folder) + mlflow_states(folder)
+
+
+def test_a_programming_error_comes_out_of_ray_as_it_is_and_the_study_can_go_on(tmp_path: Path) -> None:
+    def stumble(configuration: Configuration, seed: int) -> dict[str, Any]:
+        raise TypeError("a bug")
+
+    one = study(recipe={**RECIPE, "epochs": 1}, seeds=[1], budget={"configurations": 1})
+    folder = StudyFolder.find(tmp_path, "bug")
+    with pytest.raises(TypeError, match=r"a bug") as raised:
+        drive(one, folder, RaySession.start(one.resources, "local", print), unit_config=stumble)
+    assert "stumble" in {entry.name for entry in raised.traceback}
+    board = folder.board()
+    assert board.stopped == "TypeError in the driver"
+    assert [(unit.state, unit.failures) for unit in board.units()] == [(State.WAITING, 0)]
+    assert run_study(one, folder).board().stopped == "over"

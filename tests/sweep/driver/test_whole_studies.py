@@ -1,0 +1,147 @@
+"""Whole studies on real Ray workers, to the last unit; a unit ends well or badly, and the study goes on."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from rich.console import Console
+
+from model.training.recipe import read_recipe
+from sweep.driver.display import ConsoleDisplay
+from sweep.driver.export import ExportError
+from sweep.driver.run import run_study
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.units import State
+from sweep.tracking.tracker import database_uri
+from tests.servers import RayHead
+from tests.sweep.driver.small_study import RECIPE, optuna_states, study
+
+pytestmark = pytest.mark.usefixtures("kept_ray")
+
+
+def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_path: Path) -> None:
+    console = Console(record=True, width=200)
+    folder = run_study(
+        study(pruner={"name": "none"}), StudyFolder.find(tmp_path, "whole"), display=ConsoleDisplay(console)
+    )
+
+    board = folder.board()
+    assert [configuration.complete((1, 2)) for configuration in board.configurations] == [True] * 3
+    assert board.configurations[0].values == {"patch_mix.temperature": 0.2, "smoothing.stage": 1}
+    assert all([report["epoch"] for report in unit.curve] == [1, 2, 3] for unit in board.units())
+    assert optuna_states(folder) == ["COMPLETE"] * 3
+    assert not list(folder.units.glob("*"))
+    assert "score %" in console.export_text()
+
+    best = board.best()
+    assert best is not None
+    exported = yaml.safe_load(folder.best.read_text())
+    assert exported["provenance"]["configuration"] == best.number
+    summary = best.summary()
+    assert summary is not None
+    assert exported["provenance"]["score"] == {"mean": summary.mean, "sd": summary.sd, "seeds": 2}
+    recipe = read_recipe(folder.best)
+    assert recipe.patch_mix.temperature == best.values["patch_mix.temperature"]
+    assert recipe.digest() == exported["provenance"]["recipe_digest"]
+
+    client = mlflow.MlflowClient(database_uri(folder.path))
+    experiment = client.get_experiment_by_name("whole")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "score_mean" in run.data.metrics]
+    assert (len(parents), len(runs)) == (3, 3 + 6)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    means = sorted(configuration.summary().mean for configuration in board.configurations)  # type: ignore[union-attr]
+    assert sorted(run.data.metrics["score_mean"] for run in parents) == pytest.approx(means)
+
+
+def test_a_pruned_configuration_gets_no_further_seed(tmp_path: Path) -> None:
+    # A threshold above any score prunes everything after its first epoch.
+    hopeless = {"name": "threshold", "arguments": {"lower": 2.0}}
+    with pytest.raises(ExportError, match=r"no configuration has finished all 2 seeds.*units: 3 pruned$"):
+        run_study(study(pruner=hopeless), StudyFolder.find(tmp_path, "hopeless"))
+    folder = StudyFolder.open(tmp_path, "hopeless")
+    units = folder.board().units()
+    assert [(unit.seed, unit.state, len(unit.curve)) for unit in units] == [(1, State.PRUNED, 1)] * 3
+    assert optuna_states(folder) == ["PRUNED"] * 3
+    assert not folder.best.exists()
+
+
+def test_a_unit_that_fails_ends_its_configuration_and_not_the_study(tmp_path: Path) -> None:
+    rates = {"type": "categorical", "choices": [1e-3, 1e30]}
+    mixed = study(
+        recipe={**RECIPE, "optimiser": {"name": "sgd", "weight_blend": 0.0}, "epochs": 1},
+        search={"optimiser.learning_rate": rates},
+        enqueue=[{"optimiser.learning_rate": 1e30}, {"optimiser.learning_rate": 1e-3}],
+        budget={"configurations": 2},
+    )
+    folder = run_study(mixed, StudyFolder.find(tmp_path, "mixed"))
+    failed, survived = folder.board().configurations
+    assert [unit.state for unit in failed.units.values()] == [State.FAILED]
+    assert "the training loss is" in (failed.units[1].reason or "")
+    assert survived.complete((1, 2))
+    assert optuna_states(folder) == ["FAIL", "COMPLETE"]
+    lines = [json.loads(line) for line in folder.journal.read_text().splitlines()]
+    assert [line["event"] for line in lines if line.get("configuration") == 0][-1] == "UnitFailed"
+
+
+def test_values_that_contradict_each_other_fail_their_configuration_and_not_the_study(tmp_path: Path) -> None:
+    classes = {"type": "categorical", "choices": ["none", "inverse_frequency"]}
+    contradicting = study(
+        recipe={**RECIPE, "epochs": 1},
+        search={
+            "sampling.name": {"type": "categorical", "choices": ["shuffle", "weighted"]},
+            "loss.class_weights": classes,
+        },
+        enqueue=[],
+        seeds=[1],
+        sampler={"name": "grid"},
+        pruner={"name": "none"},
+        budget={"configurations": 4},
+    )
+    folder = run_study(contradicting, StudyFolder.find(tmp_path, "contradicting"))
+    states = {tuple(c.values.values()): c.units[1].state for c in folder.board().configurations}
+    assert states.pop(("weighted", "inverse_frequency")) is State.FAILED
+    assert set(states.values()) == {State.FINISHED}
+
+
+def test_a_unit_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_happened(
+    tmp_path: Path, kept_ray: RayHead
+) -> None:
+    one = study(recipe={**RECIPE, "epochs": 6}, seeds=[1], budget={"configurations": 1})
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_one_worker, args=(tmp_path, kept_ray, killed), daemon=True)
+    killer.start()
+    folder = run_study(one, StudyFolder.find(tmp_path / "killed", "one"))
+    killer.join(60)
+    assert len(killed) == 1
+    undisturbed = run_study(one, StudyFolder.find(tmp_path / "whole", "one"))
+
+    (unit,), (expected,) = folder.board().units(), undisturbed.board().units()
+    assert (unit.state, len(unit.attempts)) == (State.FINISHED, 2)
+    assert [{**report, "seconds": 0} for report in unit.curve] == [
+        {**report, "seconds": 0} for report in expected.curve
+    ]
+
+
+def kill_one_worker(studies: Path, ray: RayHead, killed: list[int]) -> None:
+    """End the process that trains on this Ray, once it has saved a checkpoint."""
+    while not list(studies.glob("killed/*/units/*/checkpoint.pt")):
+        time.sleep(0.02)
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            is_worker = process.joinpath("cmdline").read_bytes().startswith(b"ray::")
+            is_ours = f"RAY_TMPDIR={ray.folder}".encode() in process.joinpath("environ").read_bytes()
+            trains = b"Trainable" in process.joinpath("cmdline").read_bytes()
+        except OSError:
+            continue
+        if is_worker and is_ours and trains:
+            os.kill(int(process.name), signal.SIGKILL)
+            killed.append(int(process.name))
+            return
