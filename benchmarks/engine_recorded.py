@@ -17,19 +17,18 @@ from typing import Any
 
 import numpy as np
 import optuna
+from engine_models import EPOCH_POLICIES, SEED_POLICIES
 from engine_policies import (
     BOTH,
     DEFAULT_PRUNER,
     DEFAULT_RACING,
-    EPOCH_POLICIES,
     NO_PRUNER,
     NO_RACING,
     OTHER_RULES,
-    SEED_POLICIES,
-    Case,
     late_studies,
     print_table,
 )
+from engine_worlds import Case
 
 from sweep.config.study_config import StudyConfig, with_settings
 from sweep.simulation.curves_file import read_curves

@@ -1,4 +1,4 @@
-"""Annotations: the breaths that experts marked in a recording, and the official split."""
+"""The cycles of a recording, and ICBHI's files of cycles and of the official split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARTS: tuple[Part, ...] = ("train", "test")
 END_TOLERANCE_S = 0.05
 """How far a cycle may reach past the end of its recording, in seconds; the cycle is clipped there.
 
-Annotations are rounded to milliseconds or less. Of 216 real recordings 61 end before
+Annotations are rounded to milliseconds or less. Of 216 recordings of ICBHI 61 end before
 their last cycle does, all by at most one sample (0.25 ms). The tolerance stays inside the 62.5 ms fade-out
 that ends every recording.
 """

@@ -1,4 +1,4 @@
-"""From a recording on disk to one breath of fixed length: decode, resample, fade, cut, repeat.
+"""From a recording on disk to cycles of fixed length: decode, resample, fade, cut, repeat.
 
 The order matters and is the one of the published Patch-Mix and Lung-SRAD runs: the whole recording is
 resampled and faded, then each cycle is cut out of it and repeated until it fills the clip.

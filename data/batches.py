@@ -19,9 +19,9 @@ class Examples:
     """Cycles to train or score on: rows of a table of normalised log-mels, and their labels.
 
     `features` is the whole table in the number format it is stored in: host memory, or a memory map, whose pages all
-    processes of a machine share. Cycle i is `features[rows[i]]` (without `rows`: `features[i]`); its label is 0 normal,
-    1 crackle, 2 wheeze or 3 both. All of this lies on the CPU; batches come out on `device`. Examples taken from
-    others, or moved, share the table and its `copies` on devices.
+    processes of a machine share. Cycle i is `features[rows[i]]` (without `rows`: `features[i]`); its label is a
+    position in the labels of the task, of which 0 is normal (`data.task`). All of this lies on the CPU; batches come
+    out on `device`. Examples taken from others, or moved, share the table and its `copies` on devices.
     """
 
     features: Float[Tensor, "table frames mels"]

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms of breaths: two front ends, normalisation, resize to what the model expects."""
+"""Log-mel spectrograms of cycles: two front ends, normalisation, resize to what the model expects."""
 
 from __future__ import annotations
 

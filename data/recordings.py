@@ -8,7 +8,8 @@ from pathlib import Path
 from data.dataset import DataSet
 from data.icbhi import icbhi_audio_folder, read_icbhi
 from data.settings import ConfigError
-from data.sprsound import is_sprsound, read_sprsound
+from data.sprsound import read_sprsound
+from data.sprsound_files import is_sprsound
 from data.task import ICBHI, SPRSOUND, Task, task_named
 
 

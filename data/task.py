@@ -64,7 +64,7 @@ class Task:
 
 
 ICBHI = Task("icbhi", ("normal", "crackle", "wheeze", "both"), "average")
-"""The four classes of ICBHI 2017; SPRSound's events fit them too (`data.sprsound`)."""
+"""The four classes of ICBHI 2017; SPRSound's events fit them too (`data.sprsound_annotations`)."""
 
 SPRSOUND = (
     Task("1-1", ("normal", "adventitious"), "challenge"),

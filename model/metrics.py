@@ -36,7 +36,7 @@ def sensitivity(confusion: Int[np.ndarray, "classes classes"], any_abnormal: boo
     """Share of the abnormal cycles that are found; None when there is no abnormal cycle.
 
     Strictly, a cycle is found under its own class alone: called abnormal, but of the wrong kind, is a miss.
-    With `any_abnormal` every abnormal answer counts: the "2-class" evaluation of a 4-class model.
+    With `any_abnormal` every abnormal answer counts: the papers' "2-class" evaluation of a model that tells more kinds.
     """
     abnormal = confusion[1:]
     found = abnormal[:, 1:].sum() if any_abnormal else np.trace(confusion) - confusion[0, 0]

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 
-def dass_name(key: str) -> str | None:
+def dass_name(key: str) -> str:
     """Our name of a tensor of a published DASS, in any layout."""
-    name = re.sub(r"^(module\.)?(v\.|dass\.)?", "", key)
-    for pattern, replacement in _DASS_NAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return _renamed(key, _DASS_NAMES)
 
 
 _DASS_NAMES = (
+    (r"^(module\.)?(v\.|dass\.)?", ""),
     (r"^patch_embeddings\.projection\.0\.", "patch_embed.0."),
     (r"^patch_embeddings\.projection\.1\.", "patch_embed.2."),
     (r"^patch_embeddings\.projection\.3\.", "patch_embed.5."),
@@ -37,13 +35,11 @@ def ast_name(key: str) -> str | None:
     """Our name of a tensor of a published AST, in either layout; None for what we lack."""
     if key.startswith(("module.v.head", "v.head")):
         return None  # the image classifier that the weights started from
-    name = re.sub(r"^(module\.)?(v\.)?", "", key)
-    for pattern, replacement in _AST_NAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return _renamed(key, _AST_NAMES)
 
 
 _AST_NAMES = (
+    (r"^(module\.)?(v\.)?", ""),
     (r"^audio_spectrogram_transformer\.", ""),
     (r"^embeddings\.cls_token$", "cls_token"),
     (r"^embeddings\.distillation_token$", "dist_token"),
@@ -61,6 +57,13 @@ _AST_NAMES = (
     (r"\.(intermediate\.dense|mlp\.fc1)\.", ".linear1."),
     (r"\.(output\.dense|mlp\.fc2)\.", ".linear2."),
 )
+
+
+def _renamed(key: str, patterns: Iterable[tuple[str, str]]) -> str:
+    """Replace in `key` what each pattern matches, one pattern after the other."""
+    for pattern, replacement in patterns:
+        key = re.sub(pattern, replacement, key)
+    return key
 
 
 def cnn_tsa_name(key: str) -> str | None:

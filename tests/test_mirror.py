@@ -10,7 +10,7 @@ ELSEWHERE = {
     "data/errors.py": "tests/test_errors.py",
     "model/scan_engines.py": "tests/model/selective_scan/test_selective_scan.py",
     "model/variants.py": "tests/model/test_dass.py",  # sizes and keys of each variant
-    "model/weight_names.py": "tests/model/test_pretrained.py",  # each layout is seen through the files that have it
+    "model/weight_names.py": "tests/model/test_weights_of_dass.py",  # and _ast, _cnn6: layouts, seen through whole files
     # Each engine is held against the definition, and all of them against golden numbers, in one file.
     "model/selective_scan/mamba.py": "tests/model/selective_scan/test_selective_scan.py",
     "model/selective_scan/numba_kernels.py": "tests/model/selective_scan/test_numba_cpu.py",

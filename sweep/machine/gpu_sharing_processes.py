@@ -53,7 +53,7 @@ class Workload:
 
     @property
     def task(self) -> Task:
-        """That of the recordings; ICBHI's for noise."""
+        """The task of the recordings; for noise `icbhi`."""
         return ICBHI if self.prepared is None else task_named(self.prepared.task)
 
 

@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import huggingface_hub
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from model.weights_file import PretrainedError, checkpoint_sha256, find_checkpoint, is_hub_id
 
@@ -26,13 +28,32 @@ def test_the_checkpoint_in_a_folder_is_found(tmp_path: Path) -> None:
     assert find_checkpoint(str(tmp_path)) == tmp_path / "pytorch_model.bin"
 
 
-def test_a_file_that_is_missing_is_named() -> None:
+@pytest.mark.parametrize("source", ["missing.pth", "weights/DASS_small.pth", "DASS_small"])
+def test_a_path_without_a_file_is_not_taken_for_a_hub_id(source: str) -> None:
     with pytest.raises(
-        PretrainedError, match=r"gone\.pth: no such file; expected a checkpoint file or a hub id"
+        PretrainedError, match=f"^{source}: no such file; expected a checkpoint file or a hub id"
     ):
-        find_checkpoint("gone.pth")
+        find_checkpoint(source)
 
 
 def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     assert checkpoint_sha256(tmp_path / "empty").startswith("e3b0c44298fc1c14")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (LocalEntryNotFoundError("no route to host"), "the Hugging Face hub cannot be reached"),
+        (RuntimeError("401 Client Error.\n\nRepository Not Found"), "the hub refused it: 401 Client Error.$"),
+    ],
+)
+def test_a_hub_that_gives_nothing_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def download(hub_id: str, name: str) -> str:
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    with pytest.raises(PretrainedError, match=f"author/name: no such local file, and {said}"):
+        find_checkpoint("author/name")
