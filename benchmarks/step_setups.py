@@ -77,7 +77,7 @@ class Ours:
             name="dass",
             variant=setup.variant,  # pyright: ignore[reportArgumentType]
             drop_path_rate=setup.drop_path_rate,
-            stem_norm="layer",
+            stem="layer_norm",
         )
         self.model = build_backbone(backbone, SmoothingConfig(), CLASSES, (setup.frames, MELS)).to(
             setup.device

@@ -9,8 +9,8 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
+from model.conv_block import ConvBlock
 from model.recipe_parts import Attention
 
 KEY_SHARE = 8
@@ -62,8 +62,6 @@ class CNNTSA(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels[-1], num_classes)
         self.apply(_draw_weights)
-        # A training step of the tiny network takes two thirds of the time in this layout, on a CPU.
-        self.to(memory_format=torch.channels_last)
 
     @property
     def feature_dim(self) -> int:
@@ -132,20 +130,6 @@ class CNNTSA(nn.Module):
             return x
         tokens = self.attention(rearrange(x, "b c t f -> b t (c f)"))
         return rearrange(tokens, "b t (c f) -> b c t f", c=x.shape[1])
-
-
-class ConvBlock(nn.Module):
-    """Convolution 5 x 5, batch norm, ReLU, and the mean of each 2 x 2 cells; an odd last row or column is left out."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 5, padding=2, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-
-    def forward(
-        self, x: Float[Tensor, "batch inputs time frequency"]
-    ) -> Float[Tensor, "batch outputs half_time half_frequency"]:
-        return functional.avg_pool2d(functional.relu(self.bn1(self.conv1(x))), 2)
 
 
 class TemporalAttention(nn.Module):

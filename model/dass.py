@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from einops.layers.torch import Rearrange
 from jaxtyping import Float
@@ -10,12 +10,15 @@ from torch import Tensor, nn
 
 from data.settings import ConfigError
 from model.batch_norm import ChannelsLastBatchNorm
+from model.conv_block import ConvBlock
 from model.pointwise import Pointwise
 from model.recipe_parts import Pooling, SmoothingConfig
-from model.variants import StemNorm
+from model.variants import Stem
 from model.vss_block import VSSBlock
 
 STEM_STRIDE = 4
+
+Norm = type[nn.LayerNorm] | type[ChannelsLastBatchNorm]
 
 
 class DASS(nn.Module):
@@ -24,9 +27,11 @@ class DASS(nn.Module):
     Height is frequency, width is time; maps inside are (batch, height, width, channels). The drop-path rate
     rises linearly over the blocks to `drop_path_rate`. Attribute names are the keys of the published weights.
 
-    The published network has `stem_norm` layer and `pooling` mean. From random weights a narrow one learns better with
-    batch: a layer norm over a few channels takes away how loud each cell is. `mean_max` adds the maximum over the last
-    map's cells to their mean, for sounds that fill a small part of a cycle.
+    The published network has stem `layer_norm` and `pooling` mean. From random weights a narrow one learns better with
+    `conv_blocks` (`ConvStem`, which fits inputs of `mels` bands alone): strided convolutions drop what changes from
+    cell to cell before anything non-linear has seen it, and a layer norm over a few channels takes away how loud each
+    cell is. `batch_norm` cures the latter alone. `mean_max` adds the maximum over the last map's cells to their mean,
+    for sounds that fill a small part of a cycle.
 
     Raises ConfigError when `smoothing` names a stage that this network lacks.
 
@@ -41,7 +46,8 @@ class DASS(nn.Module):
         drop_path_rate: float = 0.0,
         smoothing: SmoothingConfig | None = None,
         scan_engine: str = "auto",
-        stem_norm: StemNorm = "layer",
+        stem: Stem = "layer_norm",
+        mels: int = 128,
         pooling: Pooling = "mean",
     ) -> None:
         super().__init__()
@@ -49,12 +55,11 @@ class DASS(nn.Module):
             raise ConfigError(
                 f"smoothing.stage: this DASS has stages 0 to {len(depths) - 1}, got {smoothing.stage}"
             )
-        self.patch_embed = nn.Sequential(
-            *_halving(1, dims[0] // 2, stem_norm),
-            _channels_first(),
-            nn.GELU(),
-            *_halving(dims[0] // 2, dims[0], stem_norm),
-        )
+        if stem == "conv_blocks":
+            self.patch_embed = ConvStem(dims[0], mels)
+        else:
+            norm = nn.LayerNorm if stem == "layer_norm" else ChannelsLastBatchNorm
+            self.patch_embed = _strided_stem(dims[0], norm)
         rates = [drop_path_rate * i / max(1, sum(depths) - 1) for i in range(sum(depths))]
         self.layers = nn.ModuleList()
         for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):
@@ -85,11 +90,16 @@ class DASS(nn.Module):
         return len(self.depths)
 
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
-        """Count the (frequency, time) cells of the stem's output. Raises ValueError for an input below one cell."""
+        """Count the (frequency, time) cells of the stem's output.
+
+        Raises ValueError for an input below one cell, and for other mel bands than those of a `ConvStem`.
+        """
         if min(frames, mels) < STEM_STRIDE:
             raise ValueError(
                 f"DASS needs at least {STEM_STRIDE} frames and mel bins, got {frames} frames and {mels} bins"
             )
+        if isinstance(self.patch_embed, ConvStem):
+            return self.patch_embed.grid(frames, mels)
         return -(-mels // STEM_STRIDE), -(-frames // STEM_STRIDE)
 
     def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
@@ -97,7 +107,7 @@ class DASS(nn.Module):
         return self.classify(self.forward_grid(self.stem(x)))
 
     def stem(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch channels height width"]:
-        """Compute the grid on which samples are mixed. Raises ValueError for an input smaller than one cell."""
+        """Compute the grid on which samples are mixed. Raises ValueError as `grid` does."""
         self.grid(*x.shape[1:])
         x = x.transpose(1, 2).contiguous()[..., None]
         # Seen as channels-last, or the convolution answers channels-first and every norm copies.
@@ -116,6 +126,44 @@ class DASS(nn.Module):
     def classify(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         """Compute logits of pooled features."""
         return self.classifier.head(features)
+
+
+class ConvStem(nn.Module):
+    """Each of `mels` bands normalised over batch and time, then two `ConvBlock`s, the second to `dim` channels.
+
+    Takes and gives maps as the strided stems do: (batch, 1, mels, frames) to (batch, height, width, dim), where height
+    and width are a quarter of bands and frames, rounded down.
+
+    Reference: the first layers of CNN6, Kong et al., "PANNs", https://arxiv.org/abs/1912.10211
+    """
+
+    def __init__(self, dim: int, mels: int) -> None:
+        super().__init__()
+        self.mels = mels
+        self.bn0 = nn.BatchNorm1d(mels)
+        self.conv_block1 = ConvBlock(1, dim // 2)
+        self.conv_block2 = ConvBlock(dim // 2, dim)
+
+    def grid(self, frames: int, mels: int) -> tuple[int, int]:
+        """Count the (frequency, time) cells of the output. Raises ValueError for other mel bands than the stem's."""
+        if mels != self.mels:
+            raise ValueError(f"this DASS was built for {self.mels} mel bands, got {mels}")
+        return mels // STEM_STRIDE, frames // STEM_STRIDE
+
+    def forward(self, x: Float[Tensor, "batch 1 mels frames"]) -> Float[Tensor, "batch height width dim"]:
+        x = self.bn0(x[:, 0])[:, None]
+        return self.conv_block2(self.conv_block1(x)).permute(0, 2, 3, 1)
+
+
+def stem_of(keys: Iterable[str]) -> Stem | None:
+    """Which stem weights with these keys are of; None for those of no DASS."""
+    present = set(keys)
+    known: dict[str, Stem] = {
+        "patch_embed.conv_block1.conv1.weight": "conv_blocks",
+        "patch_embed.2.running_mean": "batch_norm",
+        "patch_embed.2.weight": "layer_norm",
+    }
+    return next((stem for key, stem in known.items() if key in present), None)
 
 
 class Stage(nn.Module):
@@ -143,12 +191,23 @@ class Classifier(nn.Module):
         self.head = nn.Linear(dim, num_classes)
 
 
-def _halving(channels: int, outputs: int, norm: StemNorm = "layer") -> tuple[nn.Module, nn.Module, nn.Module]:
+def _strided_stem(dim: int, norm: Norm) -> nn.Sequential:
+    return nn.Sequential(
+        *_halving(1, dim // 2, norm),
+        _channels_first(),
+        nn.GELU(),
+        *_halving(dim // 2, dim, norm),
+    )
+
+
+def _halving(
+    channels: int, outputs: int, norm: Norm = nn.LayerNorm
+) -> tuple[nn.Module, nn.Module, nn.Module]:
     """Layers from (batch, channels, height, width) to normalised (batch, height / 2, width / 2, outputs), rounded up."""
     return (
         nn.Conv2d(channels, outputs, 3, stride=2, padding=1),
         Rearrange("b c h w -> b h w c"),
-        nn.LayerNorm(outputs) if norm == "layer" else ChannelsLastBatchNorm(outputs),
+        norm(outputs),
     )
 
 

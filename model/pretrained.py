@@ -6,7 +6,7 @@ import argparse
 import errno
 import pickle
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from model.ast import AST
 from model.cnn_tsa import CNNTSA, token_widths
-from model.dass import DASS
+from model.dass import DASS, stem_of
 from model.weight_names import (
     CNN6_LAST_LAYERS,
     ast_name,
@@ -205,10 +205,10 @@ def _mismatch(
         if keys
     ]
     whose = f"the weights of {others[0]}, not of {ours}" if others else f"not the weights of {ours}"
-    if any(shape.startswith("bn0.") for shape in misshaped):
+    if any("bn0." in shape for shape in misshaped):
         whose += ", whose first norm fits one number of mel bands (features.n_mels)"
     return PretrainedError(
-        f"{path}: {whose}; {'; '.join(parts)}{_other_stem(missing, unexpected)}{_other_place(model, found)}",
+        f"{path}: {whose}; {'; '.join(parts)}{_other_stem(model, found)}{_other_place(model, found)}",
         missing,
         unexpected,
         misshaped,
@@ -233,12 +233,11 @@ def _other_place(model: nn.Module, found: Mapping[str, Tensor]) -> str:
     )
 
 
-def _other_stem(missing: Sequence[str], unexpected: Sequence[str]) -> str:
-    """What to change when stems differ in their norm: only batch norms keep running statistics."""
-    for keys, had, wanted in ((missing, "layer", "batch"), (unexpected, "batch", "layer")):
-        if any(key.startswith("patch_embed.") and key.endswith(".running_mean") for key in keys):
-            return (
-                f"; the stem of the file has {had} norms, that of the recipe {wanted} norms: "
-                f"set backbone.stem_norm to {had}"
-            )
-    return ""
+def _other_stem(model: nn.Module, found: Mapping[str, Tensor]) -> str:
+    """What to change when the weights are of a DASS with another stem."""
+    if not isinstance(model, DASS):
+        return ""
+    had, wanted = stem_of(map(dass_name, found)), stem_of(model.state_dict())
+    if had in (None, wanted):
+        return ""
+    return f"; the stem of the file is {had}, that of the recipe {wanted}: set backbone.stem to {had}"

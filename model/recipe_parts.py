@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from data.settings import Config, ConfigError
 from model.scan_engines import Engine
-from model.variants import AST_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS, StemNorm
+from model.variants import AST_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS, Stem
 
 Attention = Literal["none", "input", "block1", "block2", "block3", "block4", "post"]
 Hook = Literal["scan_input", "scan_output", "op_output", "block_output"]
@@ -23,7 +23,7 @@ VARIANTS = {"dass": tuple(DASS_VARIANTS), "ast": tuple(AST_VARIANTS), "cnn_tsa":
 ONLY = {
     "drop_path_rate": ("dass", "has no drop path"),
     "scan_engine": ("dass", "scans nothing"),
-    "stem_norm": ("dass", "has no choice of norm in its stem"),
+    "stem": ("dass", "has one stem"),
     "pooling": ("dass", "pools in a way of its own"),
     "attention": ("cnn_tsa", "has no place for it to choose"),
     "dropout": ("cnn_tsa", "has none"),
@@ -45,10 +45,12 @@ class BackboneConfig(Config):
         lt=1,
         description="of the last block, rising linearly; null: the variant's own (dass)",
     )
-    stem_norm: StemNorm | None = Field(
+    stem: Stem | None = Field(
         default=None,
-        description="dass: what normalises the maps of the stem: layer (each cell over its channels, as in published "
-        "weights) or batch (each channel over the batch); null: the variant's own, batch for tiny and layer for others",
+        description="dass: layer_norm, two strided convolutions, each normalised in every cell over its channels, as "
+        "in published weights; batch_norm, the same, each channel normalised over the batch; conv_blocks, each mel "
+        "band normalised over the batch, then two convolutional blocks of cnn_tsa; null: the variant's own, "
+        "conv_blocks for tiny and layer_norm for others",
     )
     pooling: Pooling = Field(
         default="mean",

@@ -100,6 +100,7 @@ def _build(
         drop_path_rate=drop_path_rate,
         smoothing=None if smoothing.stage is None else smoothing,
         scan_engine=config.scan_engine,
-        stem_norm=config.stem_norm or variant.stem_norm,
+        stem=config.stem or variant.stem,
+        mels=mels,
         pooling=config.pooling,
     )

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-StemNorm = Literal["layer", "batch"]
+Stem = Literal["layer_norm", "batch_norm", "conv_blocks"]
 
 
 class DASSSize(NamedTuple):
-    """Size of a DASS: blocks and channels of each stage, drop-path rate and stem norm unless a recipe says otherwise.
+    """Size of a DASS: blocks and channels of each stage, drop-path rate and stem unless a recipe says otherwise.
 
-    Published weights need layer norms in the stem. Nobody publishes any for tiny, which learns faster with batch norms.
+    Published weights need the stem with layer norms. Nobody publishes any for tiny, which learns better with another.
     """
 
     depths: tuple[int, ...]
     dims: tuple[int, ...]
     drop_path_rate: float
-    stem_norm: StemNorm
+    stem: Stem
 
 
 DASS_VARIANTS = {
-    "tiny": DASSSize((1, 1, 2, 1), (16, 32, 64, 128), 0.0, "batch"),
-    "small": DASSSize((2, 2, 8, 2), (96, 192, 384, 768), 0.2, "layer"),
-    "medium": DASSSize((2, 2, 20, 2), (96, 192, 384, 768), 0.3, "layer"),
+    "tiny": DASSSize((1, 1, 2, 1), (16, 32, 64, 128), 0.0, "conv_blocks"),
+    "small": DASSSize((2, 2, 8, 2), (96, 192, 384, 768), 0.2, "layer_norm"),
+    "medium": DASSSize((2, 2, 20, 2), (96, 192, 384, 768), 0.3, "layer_norm"),
 }
 
 

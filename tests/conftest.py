@@ -11,18 +11,20 @@ from jaxtyping import install_import_hook
 pytest_plugins = ["tests.object_store", "tests.servers"]
 
 LONGEST = (
-    "sweep/driver/test_run.py",
+    "sweep/driver/test_whole_studies.py",
+    "sweep/driver/test_stopped_studies.py",
     "model/selective_scan/test_selective_scan.py",
     "sweep/test_cli.py",
     "sweep/worker/test_trainable.py",
-    "sweep/tracking/test_tracker.py",
     "model/selective_scan/test_cross_selective_scan.py",
     "sweep/tracking/test_server.py",
+    "sweep/tracking/test_lost_requests.py",
     "scenarios/",
     "sweep/test_api.py",
     "test_python_page.py",
     "sweep/machine/test_gpu_sharing_processes.py",
     "sweep/worker/",
+    "sweep/driver/test_run.py",
     "sweep/search/test_resumed_search.py",
     "model/training/",
 )

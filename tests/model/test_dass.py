@@ -19,7 +19,7 @@ from model.batch_norm import ChannelsLastBatchNorm
 from model.dass import DASS
 from model.pointwise import Pointwise
 from model.recipe_parts import Hook, SmoothingConfig
-from model.variants import DASS_VARIANTS
+from model.variants import DASS_VARIANTS, Stem
 from model.vss_block import VSSBlock
 from tests.goldens import Golden, facts
 
@@ -33,7 +33,7 @@ def build(variant: str, num_classes: int = 4, **settings: Any) -> DASS:
 
 
 def tiny(**settings: Any) -> DASS:
-    model = build("tiny", stem_norm="layer", **settings)
+    model = build("tiny", stem="layer_norm", **settings)
     model.load_state_dict(Golden("dass/tiny_state_dict", "dass/tiny_state_dict_layer3"))
     return model.eval()
 
@@ -110,7 +110,7 @@ def test_the_gradient_of_every_parameter_is_the_published_one(io: Golden, engine
 
 def test_the_tiny_network_has_the_published_keys_and_size() -> None:
     meta = facts("dass/tiny_meta")
-    model = build("tiny", stem_norm="layer")
+    model = build("tiny", stem="layer_norm")
     assert [[key, list(value.shape)] for key, value in model.state_dict().items()] == meta["keys"]
     assert sum(weight.numel() for weight in model.parameters()) == meta["num_params"]
     assert (list(DASS_VARIANTS["tiny"].dims), list(DASS_VARIANTS["tiny"].depths)) == (
@@ -207,10 +207,12 @@ def test_a_mixed_stem_goes_on_as_the_samples_it_holds(io: Golden) -> None:
     torch.testing.assert_close(swapped, io["a.pooled"].flip(0), rtol=0, atol=1e-9)
 
 
-@given(frames=st.integers(4, 40), mels=st.integers(4, 40))
+@given(frames=st.integers(4, 40), mels=st.integers(4, 40), stem=st.sampled_from(get_args(Stem)))
 @settings(max_examples=20, deadline=None)
-def test_any_input_of_a_cell_or_more_gives_logits_on_the_promised_grid(frames: int, mels: int) -> None:
-    model = DASS((1, 1), (8, 16), num_classes=3)
+def test_any_input_of_a_cell_or_more_gives_logits_on_the_promised_grid(
+    frames: int, mels: int, stem: Stem
+) -> None:
+    model = DASS((1, 1), (8, 16), num_classes=3, stem=stem, mels=mels)
     x = torch.randn(2, frames, mels)
     assert model(x).shape == (2, 3)
     assert model.stem(x).shape == (2, 8, *model.grid(frames, mels))
@@ -222,11 +224,13 @@ def test_a_batch_of_one_keeps_its_axis() -> None:
 
 
 def stem_norms(model: DASS) -> list[nn.Module]:
-    return [layer for layer in model.patch_embed if isinstance(layer, nn.LayerNorm | nn.BatchNorm2d)]
+    return [
+        layer for layer in model.patch_embed.children() if isinstance(layer, nn.LayerNorm | nn.BatchNorm2d)
+    ]
 
 
 def test_a_batch_norm_takes_the_place_of_each_layer_norm_of_the_stem_under_the_same_keys() -> None:
-    layer, batch = build("tiny"), build("tiny", stem_norm="batch")
+    layer, batch = build("tiny"), build("tiny", stem="batch_norm")
     assert [type(norm) for norm in stem_norms(layer)] == [nn.LayerNorm] * 2
     assert [type(norm) for norm in stem_norms(batch)] == [ChannelsLastBatchNorm] * 2
     added = [key for key in batch.state_dict() if key not in layer.state_dict()]
@@ -237,13 +241,45 @@ def test_a_batch_norm_takes_the_place_of_each_layer_norm_of_the_stem_under_the_s
 def test_a_stem_of_batch_norms_tells_a_loud_cycle_from_a_quiet_one() -> None:
     x = torch.randn(2, 32, 32)
     x[1] = x[0] * 4
-    layer, batch = (build("tiny", stem_norm=norm) for norm in ("layer", "batch"))
+    layer, batch = (build("tiny", stem=stem) for stem in ("layer_norm", "batch_norm"))
     first_maps = {
-        name: model.patch_embed[:3](x.transpose(1, 2)[:, None]).square().mean((1, 2, 3))
+        name: nn.Sequential(*model.patch_embed.children())[:3](x.transpose(1, 2)[:, None])
+        .square()
+        .mean((1, 2, 3))
         for name, model in (("layer", layer), ("batch", batch))
     }
     assert first_maps["layer"][1] < 1.2 * first_maps["layer"][0]
     assert first_maps["batch"][1] > 3 * first_maps["batch"][0]
+
+
+def test_a_stem_of_conv_blocks_is_the_beginning_of_cnn6() -> None:
+    model = build("tiny", stem="conv_blocks", mels=32).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            for tensor in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
+                assert tensor is not None
+                tensor.uniform_(0.5, 1.5)
+    x = torch.randn(2, 48, 32)
+    kept = {key.removeprefix("patch_embed."): value for key, value in model.state_dict().items()}
+
+    def norm(x: Tensor, name: str) -> Tensor:
+        mean, variance, scale, shift = (
+            kept[f"{name}.{what}"][:, None, None]
+            for what in ("running_mean", "running_var", "weight", "bias")
+        )
+        return (x - mean) / (variance + 1e-5).sqrt() * scale + shift
+
+    maps = norm(x.transpose(1, 2)[..., None], "bn0")[:, None, ..., 0]
+    for block in ("conv_block1", "conv_block2"):
+        maps = functional.conv2d(maps, kept[f"{block}.conv1.weight"], padding=2)
+        maps = functional.avg_pool2d(norm(maps, f"{block}.bn1").clamp(min=0), 2)
+    torch.testing.assert_close(model.stem(x), maps)
+    assert model.grid(48, 32) == (8, 12)
+
+
+def test_a_stem_of_conv_blocks_fits_the_mel_bands_that_it_was_built_for() -> None:
+    with pytest.raises(ValueError, match=r"this DASS was built for 32 mel bands, got 64"):
+        build("tiny", stem="conv_blocks", mels=32)(torch.zeros(1, 16, 64))
 
 
 @pytest.mark.parametrize("pooling", ["mean", "mean_max"])
@@ -314,9 +350,9 @@ def test_the_same_seed_gives_the_same_network() -> None:
     assert all(torch.equal(value, first[key]) for key, value in build("tiny").state_dict().items())
 
 
-@pytest.mark.parametrize("stem_norm", ["layer", "batch"])
-def test_autocast_trains(stem_norm: Any) -> None:
-    model, x = build("tiny", stem_norm=stem_norm), torch.randn(2, 64, 32)
+@pytest.mark.parametrize("stem", get_args(Stem))
+def test_autocast_trains(stem: Any) -> None:
+    model, x = build("tiny", stem=stem, mels=32), torch.randn(2, 64, 32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(x)
     torch.testing.assert_close(logits.float(), model(x), rtol=0.1, atol=0.05)
@@ -327,9 +363,9 @@ def test_autocast_trains(stem_norm: Any) -> None:
         assert weight.grad.dtype == torch.float32
 
 
-@pytest.mark.parametrize("stem_norm", ["layer", "batch"])
-def test_maps_stay_channels_last_so_that_nothing_is_copied(stem_norm: Any) -> None:
-    model = build("tiny", stem_norm=stem_norm)
+@pytest.mark.parametrize("stem", get_args(Stem))
+def test_maps_stay_channels_last_so_that_nothing_is_copied(stem: Any) -> None:
+    model = build("tiny", stem=stem, mels=64)
     copied: list[str] = []
 
     def check(name: str) -> Any:

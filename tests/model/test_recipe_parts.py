@@ -36,8 +36,8 @@ from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, 
             "attention: cnn_tsa three_blocks has block1 to block3, got block4",
         ),
         (
-            {"name": "ast", "variant": "base", "stem_norm": "layer"},
-            "ast has no choice of norm in its stem, so stem_norm must be null, got layer",
+            {"name": "ast", "variant": "base", "stem": "layer_norm"},
+            "ast has one stem, so stem must be null, got layer_norm",
         ),
         (
             {"name": "cnn_tsa", "variant": "tiny", "pooling": "mean_max"},

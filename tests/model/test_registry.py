@@ -7,7 +7,7 @@ from data.settings import ConfigError
 from model.ast import AST
 from model.batch_norm import holds_batch_norm
 from model.cnn_tsa import CNNTSA
-from model.dass import DASS
+from model.dass import DASS, stem_of
 from model.recipe_parts import BackboneConfig, SmoothingConfig
 from model.registry import Backbone, build_backbone
 from model.ss2d import SS2D
@@ -38,19 +38,19 @@ def test_the_default_is_the_papers_dass_medium() -> None:
 @pytest.mark.parametrize(
     ("variant", "named", "built"),
     [
-        ("tiny", None, "batch"),
-        ("small", None, "layer"),
-        ("medium", None, "layer"),
-        ("tiny", "layer", "layer"),
-        ("small", "batch", "batch"),
+        ("tiny", None, "conv_blocks"),
+        ("small", None, "layer_norm"),
+        ("medium", None, "layer_norm"),
+        ("tiny", "layer_norm", "layer_norm"),
+        ("small", "batch_norm", "batch_norm"),
+        ("small", "conv_blocks", "conv_blocks"),
     ],
 )
-def test_the_stem_has_the_norm_of_the_recipe_or_else_of_the_variant(
-    variant: Any, named: Any, built: str
-) -> None:
+def test_the_stem_is_that_of_the_recipe_or_else_of_the_variant(variant: Any, named: Any, built: str) -> None:
     with torch.device("meta"):
-        backbone = build_backbone(BackboneConfig(variant=variant, stem_norm=named), PLAIN, 4, (64, 32))
-    assert holds_batch_norm(backbone.stem_layers) == (built == "batch")
+        backbone = build_backbone(BackboneConfig(variant=variant, stem=named), PLAIN, 4, (64, 32))
+    assert stem_of(backbone.state_dict()) == built
+    assert holds_batch_norm(backbone.stem_layers) == (built != "layer_norm")
     assert not holds_batch_norm(backbone, outside=backbone.stem_layers)
 
 

@@ -2,10 +2,11 @@
 
 import argparse
 import hashlib
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 
 from model.dass import DASS
 from model.pretrained import load_pretrained
-from model.variants import DASS_VARIANTS
+from model.variants import DASS_VARIANTS, Stem
 from model.weights_file import PretrainedError
 from tests.goldens import facts
 from tests.model.weights import Weights, dass, differing, tiny_weights
@@ -120,21 +121,23 @@ def test_a_stem_for_colour_is_summed_to_grey(tmp_path: Path) -> None:
     torch.testing.assert_close(model.state_dict()["patch_embed.0.weight"], tiny["patch_embed.0.weight"] * 6)
 
 
-@pytest.mark.parametrize(("of_file", "of_recipe"), [("layer", "batch"), ("batch", "layer")])
-def test_weights_of_a_stem_with_another_norm_are_refused_with_what_to_set(
+@pytest.mark.parametrize(("of_file", "of_recipe"), [*itertools.permutations(get_args(Stem), 2)])
+def test_weights_of_another_stem_are_refused_with_what_to_set(
     of_file: Any, of_recipe: Any, tmp_path: Path
 ) -> None:
     size = DASS_VARIANTS["tiny"]
-    kept = DASS(size.depths, size.dims, stem_norm=of_file)
+    kept = DASS(size.depths, size.dims, stem=of_file)
     torch.save(kept.state_dict(), tmp_path / "dass.pth")
-    said = f"the stem of the file has {of_file} norms, .* set backbone.stem_norm to {of_file}$"
+    said = (
+        f"the stem of the file is {of_file}, that of the recipe {of_recipe}: set backbone.stem to {of_file}$"
+    )
     with pytest.raises(PretrainedError, match=said):
-        load_pretrained(DASS(size.depths, size.dims, stem_norm=of_recipe), str(tmp_path / "dass.pth"))
+        load_pretrained(DASS(size.depths, size.dims, stem=of_recipe), str(tmp_path / "dass.pth"))
 
 
 def test_weights_of_a_stem_with_batch_norms_bring_their_running_statistics(tmp_path: Path) -> None:
     size = DASS_VARIANTS["tiny"]
-    kept, model = (DASS(size.depths, size.dims, stem_norm="batch") for _ in range(2))
+    kept, model = (DASS(size.depths, size.dims, stem="batch_norm") for _ in range(2))
     kept(torch.randn(3, 32, 32))
     torch.save(kept.state_dict(), tmp_path / "dass.pth")
     load_pretrained(model, str(tmp_path / "dass.pth"), head=True)

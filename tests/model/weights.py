@@ -15,7 +15,7 @@ Weights = dict[str, Tensor]
 def dass(variant: Any, num_classes: int) -> DASS:
     """A DASS for 64 x 64 log-mels, without smoothing, its stem normed as in published weights."""
     built = build_backbone(
-        BackboneConfig(variant=variant, stem_norm="layer"), SmoothingConfig(stage=None), num_classes, (64, 64)
+        BackboneConfig(variant=variant, stem="layer_norm"), SmoothingConfig(stage=None), num_classes, (64, 64)
     )
     assert isinstance(built, DASS)
     return built

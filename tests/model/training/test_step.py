@@ -21,7 +21,7 @@ from model.training.epoch_metrics import TrainingError
 from model.training.losses import ClassificationLoss
 from model.training.seeds import generator
 from model.training.step import Losses, objective
-from model.variants import DASS_VARIANTS, StemNorm
+from model.variants import DASS_VARIANTS, Stem
 from tests.goldens import Golden, facts
 
 FORMS = {"paper": ("paper", "sum"), "reference_code": ("reference", "mean")}
@@ -118,10 +118,10 @@ ALL_AXES: tuple[Axis, ...] = ("time", "frequency", "cells")
 
 
 def build(
-    name: Literal["dass", "ast"], drop_path_rate: float | None = None, stem_norm: StemNorm | None = None
+    name: Literal["dass", "ast"], drop_path_rate: float | None = None, stem: Stem | None = None
 ) -> DASS | AST:
     torch.manual_seed(1)
-    config = BackboneConfig(name=name, variant="tiny", drop_path_rate=drop_path_rate, stem_norm=stem_norm)
+    config = BackboneConfig(name=name, variant="tiny", drop_path_rate=drop_path_rate, stem=stem)
     smoothing = SmoothingConfig(stage=1 if name == "dass" else None)
     model = build_backbone(config, smoothing, 4, SHAPE).double().train()
     assert isinstance(model, (DASS, AST))
@@ -184,12 +184,14 @@ def assert_the_same(got: tuple[Losses, dict[str, Tensor]], wanted: tuple[Losses,
     torch.testing.assert_close(got[1], wanted[1], rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "stem_norm"), [("dass", "layer"), ("dass", "batch"), ("ast", None)])
+@pytest.mark.parametrize(
+    ("name", "stem"), [("dass", "layer_norm"), ("dass", "batch_norm"), ("dass", "conv_blocks"), ("ast", None)]
+)
 @pytest.mark.parametrize("axes", [(), ("time",), ("frequency",), ("cells",), ALL_AXES])
 def test_in_chunks_a_batch_has_the_same_losses_gradients_and_batch_statistics(
-    name: Literal["dass", "ast"], stem_norm: StemNorm | None, axes: tuple[Axis, ...]
+    name: Literal["dass", "ast"], stem: Stem | None, axes: tuple[Axis, ...]
 ) -> None:
-    model = build(name, 0.0 if name == "dass" else None, stem_norm)
+    model = build(name, 0.0 if name == "dass" else None, stem)
     whole = train_once(model, axes, 7, 1)
     assert any(gradient.abs().max() > 1e-3 for gradient in whole[1].values())
     for chunks in (2, 3, 100):
@@ -296,7 +298,7 @@ def test_mixed_passes_that_are_detached_keep_no_graph(form: Any) -> None:
 
 @pytest.mark.parametrize("name", ["dass", "ast"])
 def test_of_the_24_rows_of_three_passes_one_chunk_is_held_at_a_time(name: Literal["dass", "ast"]) -> None:
-    model = build(name, stem_norm="layer" if name == "dass" else None)
+    model = build(name, stem="layer_norm" if name == "dass" else None)
     inputs, labels = torch.randn(8, 96, 64, dtype=torch.float64), torch.arange(8) % 4
     drawn = generator(1, "mix")
     mixes = [draw_mix(axis, model.grid(96, 64), 8, 1.0, drawn) for axis in ("time", "frequency")]

@@ -18,13 +18,13 @@ from tests.model.training.tiny_run import FRAMES, MELS, SMALL, recipe, tones, wi
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-@pytest.mark.parametrize("stem_norm", ["layer", "batch"])
+@pytest.mark.parametrize("stem", ["layer_norm", "conv_blocks"])
 @pytest.mark.parametrize("sam_rho", [0.0, 0.05])
 def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
-    tmp_path: Path, after: int, sam_rho: float, stem_norm: str
+    tmp_path: Path, after: int, sam_rho: float, stem: str
 ) -> None:
     settings = recipe(
-        backbone={"variant": "tiny", "drop_path_rate": 0.1, "stem_norm": stem_norm},
+        backbone={"variant": "tiny", "drop_path_rate": 0.1, "stem": stem},
         epochs=2,
         optimiser={"learning_rate": 1e-3, "sam_rho": sam_rho},
         patch_mix={"axes": ["time", "frequency"]},

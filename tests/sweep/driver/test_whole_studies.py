@@ -28,14 +28,16 @@ pytestmark = pytest.mark.usefixtures("kept_ray")
 def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_path: Path) -> None:
     console = Console(record=True, width=200)
     folder = run_study(
-        study(pruner={"name": "none"}), StudyFolder.find(tmp_path, "whole"), display=ConsoleDisplay(console)
+        study(pruner={"name": "none"}, budget={"configurations": 2}),
+        StudyFolder.find(tmp_path, "whole"),
+        display=ConsoleDisplay(console),
     )
 
     board = folder.board()
-    assert [configuration.complete((1, 2)) for configuration in board.configurations] == [True] * 3
+    assert [configuration.complete((1, 2)) for configuration in board.configurations] == [True] * 2
     assert board.configurations[0].values == {"patch_mix.temperature": 0.2, "smoothing.stage": 1}
     assert all([report["epoch"] for report in unit.curve] == [1, 2, 3] for unit in board.units())
-    assert optuna_states(folder) == ["COMPLETE"] * 3
+    assert optuna_states(folder) == ["COMPLETE"] * 2
     assert not list(folder.units.glob("*"))
     assert "score %" in console.export_text()
 
@@ -55,7 +57,7 @@ def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_pa
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
     parents = [run for run in runs if "score_mean" in run.data.metrics]
-    assert (len(parents), len(runs)) == (3, 3 + 6)
+    assert (len(parents), len(runs)) == (2, 2 + 4)
     assert {run.info.status for run in runs} == {"FINISHED"}
     means = sorted(configuration.summary().mean for configuration in board.configurations)  # type: ignore[union-attr]
     assert sorted(run.data.metrics["score_mean"] for run in parents) == pytest.approx(means)
@@ -114,7 +116,7 @@ def test_values_that_contradict_each_other_fail_their_configuration_and_not_the_
 def test_a_unit_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_happened(
     tmp_path: Path, kept_ray: RayHead
 ) -> None:
-    one = study(recipe={**RECIPE, "epochs": 6}, seeds=[1], budget={"configurations": 1})
+    one = study(recipe={**RECIPE, "epochs": 4}, seeds=[1], budget={"configurations": 1})
     killed: list[int] = []
     killer = threading.Thread(target=kill_one_worker, args=(tmp_path, kept_ray, killed), daemon=True)
     killer.start()

@@ -49,11 +49,11 @@ def test_a_budget_of_units_pays_for_the_race_as_well() -> None:
     assert len(world.board.ranking()) >= 3
 
 
-def test_a_study_whose_budget_ends_before_its_seeds_says_so() -> None:
-    world = World(budget={"units": 1})
+def test_a_study_let_go_before_its_end_says_that_seeds_are_to_come() -> None:
+    world = World()
     world.start()
     world.train(0, 1, 0.5)
-    assert world.coordinator.over
+    assert not world.coordinator.over
     assert world.coordinator.stop() == "ended with seeds to come"
 
 
