@@ -3,7 +3,7 @@
 One study holds all systems as enqueued configurations, without pruning or racing; what is there already is not trained
 again, so an interrupted benchmark goes on. Scores are those of the last epoch on held-out patients of the training
 part. With --pretrain-on, each backbone is first trained on another data set (its plain objective, seed 1), and every
-system starts from those weights as well as from random ones.
+system whose network they fit starts from those weights as well as from random ones.
 
     .venv/bin/python benchmarks/real_breaths.py --data ../shared/sprsound --task icbhi
     .venv/bin/python benchmarks/real_breaths.py --data ../shared/icbhi_sample --pretrain-on ../shared/sprsound
@@ -36,11 +36,12 @@ SEEDS = (1, 2, 3, 4, 5)
 RATES = ("score", "sensitivity", "specificity", "any_abnormal_score")
 BACKBONES: Mapping[str, Mapping[str, Any]] = {
     "cnn_tsa": {"optimiser.learning_rate": 2e-3},
-    "dass": {"optimiser.learning_rate": 2e-3, "smoothing.stage": None},
+    "dass": {"optimiser.learning_rate": 2e-3, "smoothing.stage": None, "backbone.stem": None},
     "ast": {"optimiser.learning_rate": 1e-3},
 }
 CONDITIONS: Mapping[str, Any] = {
     "smoothing.stage": {"backbone.name": ["dass"]},
+    "backbone.stem": {"backbone.name": ["dass"]},
     "loss.logit_adjustment": {"sampling.name": ["shuffle"]},
 }
 PLAIN: Mapping[str, Any] = {
@@ -61,6 +62,8 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     "Patch-Mix, both axes": {"patch_mix.axes": ("time", "frequency")},
 }
 DASS_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "published stem": {"backbone.stem": "layer_norm"},
+    "published stem, batch norms": {"backbone.stem": "batch_norm"},
     "smoothing": {"smoothing.stage": 2},
     "Lung-SRAD (smoothing and Patch-Mix on both axes)": {
         "smoothing.stage": 2,
@@ -94,7 +97,8 @@ def systems(
         for objective, changes in {**OBJECTIVES, **(DASS_ONLY if backbone == "dass" else {})}.items():
             if objective not in objectives:
                 continue
-            for weights in (None, *filter(None, [pretrained.get(backbone)])):
+            fitting = [] if "backbone.stem" in changes else [pretrained.get(backbone)]
+            for weights in (None, *filter(None, fitting)):
                 start = "" if weights is None else ", pretrained"
                 found[f"{backbone}, {objective}{start}"] = {
                     "backbone.name": backbone,

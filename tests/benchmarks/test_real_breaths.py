@@ -5,11 +5,14 @@ from benchmarks import real_breaths
 
 
 def test_systems_are_every_objective_of_every_backbone_with_and_without_weights() -> None:
-    found = real_breaths.systems(["cnn_tsa", "dass"], ["mixup", "smoothing"], {"dass": Path("weights.pt")})
+    found = real_breaths.systems(
+        ["cnn_tsa", "dass"], ["mixup", "smoothing", "published stem"], {"dass": Path("weights.pt")}
+    )
     assert list(found) == [
         "cnn_tsa, mixup",
         "dass, mixup",
         "dass, mixup, pretrained",
+        "dass, published stem",
         "dass, smoothing",
         "dass, smoothing, pretrained",
     ]
@@ -22,9 +25,9 @@ def test_the_study_of_all_systems_trains_each_of_them_with_every_seed() -> None:
     points = real_breaths.systems(asked.backbones, asked.objectives, {})
     config = sweep.read_study(real_breaths.STUDY, **real_breaths.settings(points, asked))
     assert list(config.enqueue) == list(points.values())
-    assert config.budget.configurations == len(points) == 26
+    assert config.budget.configurations == len(points) == 28
     assert config.seeds == (1, 2, 3, 4, 5)
     assert (config.racing.name, config.pruner.name) == ("none", "none")
     recipes = [config.space.recipe(point) for point in config.enqueue]
-    assert len({recipe.digest() for recipe in recipes}) == 26
+    assert len({recipe.digest() for recipe in recipes}) == 28
     assert {recipe.backbone.variant for recipe in recipes} == {"tiny"}
