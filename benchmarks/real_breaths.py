@@ -3,7 +3,7 @@
 One study holds all systems as enqueued configurations, without pruning or racing; what is there already is not trained
 again, so an interrupted benchmark goes on. Scores are those of the last epoch on held-out patients of the training
 part. With --pretrain-on, each backbone is first trained on another data set (its plain objective, seed 1), and every
-system whose network they fit starts from those weights as well as from random ones.
+system with the stem of those weights starts from them as well as from random ones.
 
     .venv/bin/python benchmarks/real_breaths.py --data ../shared/sprsound --task icbhi
     .venv/bin/python benchmarks/real_breaths.py --data ../shared/icbhi_sample --pretrain-on ../shared/sprsound
@@ -62,10 +62,10 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     "Patch-Mix, both axes": {"patch_mix.axes": ("time", "frequency")},
 }
 DASS_ONLY: Mapping[str, Mapping[str, Any]] = {
-    "published stem": {"backbone.stem": "layer_norm"},
-    "published stem, batch norms": {"backbone.stem": "batch_norm"},
+    "strided stem, layer norms (as published)": {"backbone.stem": "layer_norm"},
+    "strided stem, batch norms": {"backbone.stem": "batch_norm"},
     "smoothing": {"smoothing.stage": 2},
-    "Lung-SRAD (smoothing and Patch-Mix on both axes)": {
+    "smoothing and Patch-Mix on both axes, the parts of Lung-SRAD": {
         "smoothing.stage": 2,
         "patch_mix.axes": ("time", "frequency"),
     },

@@ -18,7 +18,7 @@ class ConvBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 5, padding=2, bias=False)
-        # On a CPU, a training step of a tiny CNN-TSA takes two thirds of the time in this layout.
+        # CPUs convolve maps of few channels faster in this layout.
         nn.utils.convert_conv2d_weight_memory_format(self.conv1, torch.channels_last)
         self.bn1 = nn.BatchNorm2d(outputs)
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from einops.layers.torch import Rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from data.settings import ConfigError
-from model.batch_norm import ChannelsLastBatchNorm
-from model.conv_block import ConvBlock
+from model.dass_stem import STRIDE, build_stem, channels_first, halving
 from model.pointwise import Pointwise
 from model.recipe_parts import Pooling, SmoothingConfig
 from model.variants import Stem
 from model.vss_block import VSSBlock
-
-STEM_STRIDE = 4
-
-Norm = type[nn.LayerNorm] | type[ChannelsLastBatchNorm]
 
 
 class DASS(nn.Module):
@@ -27,11 +21,9 @@ class DASS(nn.Module):
     Height is frequency, width is time; maps inside are (batch, height, width, channels). The drop-path rate
     rises linearly over the blocks to `drop_path_rate`. Attribute names are the keys of the published weights.
 
-    The published network has stem `layer_norm` and `pooling` mean. From random weights a narrow one learns better with
-    `conv_blocks` (`ConvStem`, which fits inputs of `mels` bands alone): strided convolutions drop what changes from
-    cell to cell before anything non-linear has seen it, and a layer norm over a few channels takes away how loud each
-    cell is. `batch_norm` cures the latter alone. `mean_max` adds the maximum over the last map's cells to their mean,
-    for sounds that fill a small part of a cycle.
+    The published network has stem `layer_norm` and `pooling` mean. From random weights a tiny one learns real breaths
+    only with `conv_blocks`, which fits inputs of `mels` bands alone (docs/benchmarks.md, "Real breaths"). `mean_max`
+    adds the maximum over the last map's cells to their mean, for sounds that fill a small part of a cycle.
 
     Raises ConfigError when `smoothing` names a stage that this network lacks.
 
@@ -55,11 +47,7 @@ class DASS(nn.Module):
             raise ConfigError(
                 f"smoothing.stage: this DASS has stages 0 to {len(depths) - 1}, got {smoothing.stage}"
             )
-        if stem == "conv_blocks":
-            self.patch_embed = ConvStem(dims[0], mels)
-        else:
-            norm = nn.LayerNorm if stem == "layer_norm" else ChannelsLastBatchNorm
-            self.patch_embed = _strided_stem(dims[0], norm)
+        self.patch_embed = build_stem(stem, dims[0], mels)
         rates = [drop_path_rate * i / max(1, sum(depths) - 1) for i in range(sum(depths))]
         self.layers = nn.ModuleList()
         for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):
@@ -92,15 +80,13 @@ class DASS(nn.Module):
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
         """Count the (frequency, time) cells of the stem's output.
 
-        Raises ValueError for an input below one cell, and for other mel bands than those of a `ConvStem`.
+        Raises ValueError for an input below one cell, and for mel bands that a stem of `conv_blocks` was not built for.
         """
-        if min(frames, mels) < STEM_STRIDE:
+        if min(frames, mels) < STRIDE:
             raise ValueError(
-                f"DASS needs at least {STEM_STRIDE} frames and mel bins, got {frames} frames and {mels} bins"
+                f"DASS needs at least {STRIDE} frames and mel bins, got {frames} frames and {mels} bins"
             )
-        if isinstance(self.patch_embed, ConvStem):
-            return self.patch_embed.grid(frames, mels)
-        return -(-mels // STEM_STRIDE), -(-frames // STEM_STRIDE)
+        return self.patch_embed.grid(frames, mels)
 
     def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
         """Compute logits of normalised log-mels."""
@@ -128,44 +114,6 @@ class DASS(nn.Module):
         return self.classifier.head(features)
 
 
-class ConvStem(nn.Module):
-    """Each of `mels` bands normalised over batch and time, then two `ConvBlock`s, the second to `dim` channels.
-
-    Takes and gives maps as the strided stems do: (batch, 1, mels, frames) to (batch, height, width, dim), where height
-    and width are a quarter of bands and frames, rounded down.
-
-    Reference: the first layers of CNN6, Kong et al., "PANNs", https://arxiv.org/abs/1912.10211
-    """
-
-    def __init__(self, dim: int, mels: int) -> None:
-        super().__init__()
-        self.mels = mels
-        self.bn0 = nn.BatchNorm1d(mels)
-        self.conv_block1 = ConvBlock(1, dim // 2)
-        self.conv_block2 = ConvBlock(dim // 2, dim)
-
-    def grid(self, frames: int, mels: int) -> tuple[int, int]:
-        """Count the (frequency, time) cells of the output. Raises ValueError for other mel bands than the stem's."""
-        if mels != self.mels:
-            raise ValueError(f"this DASS was built for {self.mels} mel bands, got {mels}")
-        return mels // STEM_STRIDE, frames // STEM_STRIDE
-
-    def forward(self, x: Float[Tensor, "batch 1 mels frames"]) -> Float[Tensor, "batch height width dim"]:
-        x = self.bn0(x[:, 0])[:, None]
-        return self.conv_block2(self.conv_block1(x)).permute(0, 2, 3, 1)
-
-
-def stem_of(keys: Iterable[str]) -> Stem | None:
-    """Which stem weights with these keys are of; None for those of no DASS."""
-    present = set(keys)
-    known: dict[str, Stem] = {
-        "patch_embed.conv_block1.conv1.weight": "conv_blocks",
-        "patch_embed.2.running_mean": "batch_norm",
-        "patch_embed.2.weight": "layer_norm",
-    }
-    return next((stem for key, stem in known.items() if key in present), None)
-
-
 class Stage(nn.Module):
     """Blocks at one resolution, then a halving to the next stage's channels unless it is the last."""
 
@@ -173,7 +121,7 @@ class Stage(nn.Module):
         super().__init__()
         self.blocks = nn.Sequential(*blocks)
         self.downsample = (
-            nn.Identity() if next_dim is None else nn.Sequential(_channels_first(), *_halving(dim, next_dim))
+            nn.Identity() if next_dim is None else nn.Sequential(channels_first(), *halving(dim, next_dim))
         )
 
     def forward(
@@ -189,30 +137,6 @@ class Classifier(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, num_classes)
-
-
-def _strided_stem(dim: int, norm: Norm) -> nn.Sequential:
-    return nn.Sequential(
-        *_halving(1, dim // 2, norm),
-        _channels_first(),
-        nn.GELU(),
-        *_halving(dim // 2, dim, norm),
-    )
-
-
-def _halving(
-    channels: int, outputs: int, norm: Norm = nn.LayerNorm
-) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Layers from (batch, channels, height, width) to normalised (batch, height / 2, width / 2, outputs), rounded up."""
-    return (
-        nn.Conv2d(channels, outputs, 3, stride=2, padding=1),
-        Rearrange("b c h w -> b h w c"),
-        norm(outputs),
-    )
-
-
-def _channels_first() -> nn.Module:
-    return Rearrange("b h w c -> b c h w")
 
 
 def _draw_linear_weights(module: nn.Module) -> None:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from model.ast import AST
 from model.cnn_tsa import CNNTSA, token_widths
-from model.dass import DASS, stem_of
+from model.dass import DASS
+from model.dass_stem import stem_of
 from model.weight_names import (
     CNN6_LAST_LAYERS,
     ast_name,

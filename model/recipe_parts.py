@@ -48,8 +48,8 @@ class BackboneConfig(Config):
     stem: Stem | None = Field(
         default=None,
         description="dass: layer_norm, two strided convolutions, each normalised in every cell over its channels, as "
-        "in published weights; batch_norm, the same, each channel normalised over the batch; conv_blocks, each mel "
-        "band normalised over the batch, then two convolutional blocks of cnn_tsa; null: the variant's own, "
+        "in published weights; batch_norm, the same, each channel normalised over batch and cells; conv_blocks, each "
+        "mel band normalised over batch and time, then two convolutional blocks of cnn_tsa; null: the variant's own, "
         "conv_blocks for tiny and layer_norm for others",
     )
     pooling: Pooling = Field(

@@ -10,7 +10,7 @@ Stem = Literal["layer_norm", "batch_norm", "conv_blocks"]
 class DASSSize(NamedTuple):
     """Size of a DASS: blocks and channels of each stage, drop-path rate and stem unless a recipe says otherwise.
 
-    Published weights need the stem with layer norms. Nobody publishes any for tiny, which learns better with another.
+    Published weights need the stem with layer norms. Nobody publishes any for tiny, which must learn from scratch.
     """
 
     depths: tuple[int, ...]

@@ -23,7 +23,7 @@ from sweep.study.units import unit_id
 LINES = 8
 REFRESH_S = 1.0
 RACED_SHARE = 0.1
-"""About so many configurations get all their seeds."""
+"""Of the configurations that race, about so many get all their seeds."""
 Shown = ConfigurationDropped | UnitFinished | UnitPruned | UnitLost | UnitFailed
 
 
@@ -97,9 +97,13 @@ class Progress:
         most = {use.limit: use.allowed for use in self._budget.uses(board, now)}.get("configurations")
         if most is None or not board.ended.total():
             return None
-        further = int(board.scores.started.sum()) - len(board.configurations)
-        raced = max(RACED_SHARE * most, ALWAYS_FINISHED) * (len(board.seeds) - 1)
-        to_come = max(0.0, most - len(board.configurations)) + max(0.0, raced - further)
+        scores, seeds = board.scores, len(board.seeds)
+        to_come = max(0.0, most - len(board.configurations))
+        if self._budget.all_seeds:
+            to_come = seeds * to_come + float((seeds - scores.started[scores.open]).sum())
+        else:
+            further = int(scores.started.sum()) - len(board.configurations)
+            to_come += max(0.0, max(RACED_SHARE * most, ALWAYS_FINISHED) * (seeds - 1) - further)
         to_come += len(board.running) / 2 + len(board.waiting)
         return board.wall_seconds(now) * to_come / board.ended.total()
 

@@ -71,9 +71,12 @@ class Budget:
     """
 
     def __init__(self, config: BudgetConfig, racing: RacingConfig, *, gpus: float, slots: int) -> None:
-        """`gpus` are held by one unit; `slots` is the number of units at a time, which may change."""
+        """`gpus` are held by one unit; `slots` is the number of units at a time, which may change.
+
+        Without a race every configuration gets all seeds, and `all_seeds` is true.
+        """
         self._config = config
-        self._all_seeds = isinstance(racing, NoRacingConfig)
+        self.all_seeds = isinstance(racing, NoRacingConfig)
         self._gpus = gpus
         self.slots = slots
         self._asked: tuple[Board, int, float, int] | None = None
@@ -164,7 +167,7 @@ class Budget:
         """Count the units that the configurations on the board, and one more, are still to get."""
         seeds = len(board.seeds)
         missing = seeds - board.scores.started[board.scores.open]
-        if self._all_seeds:
+        if self.all_seeds:
             return float(missing.sum() + seeds - 1)
         further = board.started - len(board.configurations)
         # The race's share is one of the whole budget, used and left, less what further seeds have had of it. It never

@@ -6,13 +6,13 @@ from benchmarks import real_breaths
 
 def test_systems_are_every_objective_of_every_backbone_with_and_without_weights() -> None:
     found = real_breaths.systems(
-        ["cnn_tsa", "dass"], ["mixup", "smoothing", "published stem"], {"dass": Path("weights.pt")}
+        ["cnn_tsa", "dass"], ["mixup", "smoothing", "strided stem, batch norms"], {"dass": Path("weights.pt")}
     )
     assert list(found) == [
         "cnn_tsa, mixup",
         "dass, mixup",
         "dass, mixup, pretrained",
-        "dass, published stem",
+        "dass, strided stem, batch norms",
         "dass, smoothing",
         "dass, smoothing, pretrained",
     ]

@@ -223,65 +223,6 @@ def test_a_batch_of_one_keeps_its_axis() -> None:
     assert build("tiny")(torch.randn(1, 64, 32)).shape == (1, 4)
 
 
-def stem_norms(model: DASS) -> list[nn.Module]:
-    return [
-        layer for layer in model.patch_embed.children() if isinstance(layer, nn.LayerNorm | nn.BatchNorm2d)
-    ]
-
-
-def test_a_batch_norm_takes_the_place_of_each_layer_norm_of_the_stem_under_the_same_keys() -> None:
-    layer, batch = build("tiny"), build("tiny", stem="batch_norm")
-    assert [type(norm) for norm in stem_norms(layer)] == [nn.LayerNorm] * 2
-    assert [type(norm) for norm in stem_norms(batch)] == [ChannelsLastBatchNorm] * 2
-    added = [key for key in batch.state_dict() if key not in layer.state_dict()]
-    assert layer.state_dict().keys() < batch.state_dict().keys()
-    assert all(key.startswith(("patch_embed.2.", "patch_embed.7.")) for key in added)
-
-
-def test_a_stem_of_batch_norms_tells_a_loud_cycle_from_a_quiet_one() -> None:
-    x = torch.randn(2, 32, 32)
-    x[1] = x[0] * 4
-    layer, batch = (build("tiny", stem=stem) for stem in ("layer_norm", "batch_norm"))
-    first_maps = {
-        name: nn.Sequential(*model.patch_embed.children())[:3](x.transpose(1, 2)[:, None])
-        .square()
-        .mean((1, 2, 3))
-        for name, model in (("layer", layer), ("batch", batch))
-    }
-    assert first_maps["layer"][1] < 1.2 * first_maps["layer"][0]
-    assert first_maps["batch"][1] > 3 * first_maps["batch"][0]
-
-
-def test_a_stem_of_conv_blocks_is_the_beginning_of_cnn6() -> None:
-    model = build("tiny", stem="conv_blocks", mels=32).eval()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            for tensor in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
-                assert tensor is not None
-                tensor.uniform_(0.5, 1.5)
-    x = torch.randn(2, 48, 32)
-    kept = {key.removeprefix("patch_embed."): value for key, value in model.state_dict().items()}
-
-    def norm(x: Tensor, name: str) -> Tensor:
-        mean, variance, scale, shift = (
-            kept[f"{name}.{what}"][:, None, None]
-            for what in ("running_mean", "running_var", "weight", "bias")
-        )
-        return (x - mean) / (variance + 1e-5).sqrt() * scale + shift
-
-    maps = norm(x.transpose(1, 2)[..., None], "bn0")[:, None, ..., 0]
-    for block in ("conv_block1", "conv_block2"):
-        maps = functional.conv2d(maps, kept[f"{block}.conv1.weight"], padding=2)
-        maps = functional.avg_pool2d(norm(maps, f"{block}.bn1").clamp(min=0), 2)
-    torch.testing.assert_close(model.stem(x), maps)
-    assert model.grid(48, 32) == (8, 12)
-
-
-def test_a_stem_of_conv_blocks_fits_the_mel_bands_that_it_was_built_for() -> None:
-    with pytest.raises(ValueError, match=r"this DASS was built for 32 mel bands, got 64"):
-        build("tiny", stem="conv_blocks", mels=32)(torch.zeros(1, 16, 64))
-
-
 @pytest.mark.parametrize("pooling", ["mean", "mean_max"])
 def test_pooled_features_are_the_mean_of_the_last_map_or_its_sum_with_the_maximum(pooling: Any) -> None:
     model = tiny(pooling=pooling)

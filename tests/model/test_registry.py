@@ -7,7 +7,8 @@ from data.settings import ConfigError
 from model.ast import AST
 from model.batch_norm import holds_batch_norm
 from model.cnn_tsa import CNNTSA
-from model.dass import DASS, stem_of
+from model.dass import DASS
+from model.dass_stem import stem_of
 from model.recipe_parts import BackboneConfig, SmoothingConfig
 from model.registry import Backbone, build_backbone
 from model.ss2d import SS2D

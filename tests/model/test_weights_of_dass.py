@@ -1,4 +1,4 @@
-"""DASS from each layout of its weights (golden/dass/key_maps), and the two norms of its stem."""
+"""DASS from each layout of its weights (golden/dass/key_maps), and with each of its stems."""
 
 import argparse
 import hashlib
@@ -143,3 +143,14 @@ def test_weights_of_a_stem_with_batch_norms_bring_their_running_statistics(tmp_p
     load_pretrained(model, str(tmp_path / "dass.pth"), head=True)
     assert differing(model, kept.state_dict()) == []
     assert model.state_dict()["patch_embed.2.num_batches_tracked"] == 1
+
+
+def test_other_mel_bands_than_a_stem_of_convolutional_blocks_has_are_refused_by_the_field(
+    tmp_path: Path,
+) -> None:
+    size = DASS_VARIANTS["tiny"]
+    kept, model = (DASS(size.depths, size.dims, stem="conv_blocks", mels=mels) for mels in (64, 32))
+    torch.save(kept.state_dict(), tmp_path / "dass.pth")
+    said = r"one number of mel bands \(features\.n_mels\); .*bn0\.running_mean \(64,\), not \(32,\)"
+    with pytest.raises(PretrainedError, match=said):
+        load_pretrained(model, str(tmp_path / "dass.pth"))

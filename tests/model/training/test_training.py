@@ -1,7 +1,7 @@
 import threading
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,14 +14,15 @@ from model.metrics import task_score
 from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.training.epoch_metrics import TrainingError
 from model.training.training import Training
+from model.variants import Stem
 from tests.model.training.tiny_run import FRAMES, MELS, SMALL, recipe, tones, without_time
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-@pytest.mark.parametrize("stem", ["layer_norm", "conv_blocks"])
+@pytest.mark.parametrize("stem", get_args(Stem))
 @pytest.mark.parametrize("sam_rho", [0.0, 0.05])
 def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
-    tmp_path: Path, after: int, sam_rho: float, stem: str
+    tmp_path: Path, after: int, sam_rho: float, stem: Stem
 ) -> None:
     settings = recipe(
         backbone={"variant": "tiny", "drop_path_rate": 0.1, "stem": stem},

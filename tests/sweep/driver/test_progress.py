@@ -21,7 +21,7 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.study.racing import ContendersConfig
+from sweep.study.racing import ContendersConfig, NoRacingConfig, RacingConfig
 from tests.sweep import histories
 from tests.sweep.histories import reported, trained
 
@@ -38,13 +38,18 @@ def clock() -> list[float]:
 
 
 def shown(
-    events: list[Event], clock: list[float] | None = None, *, terminal: bool = False, **limits: Any
+    events: list[Event],
+    clock: list[float] | None = None,
+    *,
+    terminal: bool = False,
+    racing: RacingConfig | None = None,
+    **limits: Any,
 ) -> tuple[Progress, str]:
     """What is printed while a board of two seeds hears the events, each followed by a tick."""
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
     board = Board()
     limits = limits or {"configurations": 4}
-    budget = Budget(BudgetConfig.model_validate(limits), ContendersConfig(), gpus=0, slots=1)
+    budget = Budget(BudgetConfig.model_validate(limits), racing or ContendersConfig(), gpus=0, slots=1)
     now, ticks = clock or [NOW], itertools.count(step=2)
     progress = Progress(
         board,
@@ -125,6 +130,16 @@ def test_the_rest_is_foretold_at_the_pace_so_far(events: list[Event], left: str,
     progress, _ = shown(events, clock)
     clock[0] = NOW + 60
     assert f"elapsed 1:00  about {left} left" in progress.status()
+
+
+def test_without_a_race_the_rest_is_every_seed_of_every_configuration_that_is_not_out(
+    clock: list[float],
+) -> None:
+    pruned = [*added(1), *reported(1, 1, 0.1), UnitPruned(1, 1, "low")]
+    progress, _ = shown([*added(0), *trained(0, 1, 0.5), *pruned], clock, racing=NoRacingConfig())
+    clock[0] = NOW + 60
+    # Two units took 60 s. To come: two configurations of two seeds, and the first one's second seed.
+    assert "elapsed 1:00  about 2:30 left" in progress.status()
 
 
 def test_a_budget_in_hours_is_shown_and_foretells_nothing(clock: list[float]) -> None:
