@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.annotations import Cycle
+from data.cycle import Cycle
 from data.digests import file_digests
 from data.patients import Patient
 from data.task import Task

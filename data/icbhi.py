@@ -12,10 +12,10 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from data.annotations import PARTS, Part, annotation_path, read_annotation, read_split
 from data.audio_file import AUDIO_SUFFIXES, recording_length
 from data.dataset import DataSet, Published, Recording, census, missing_from_full
 from data.errors import DataError
+from data.icbhi_annotations import ICBHI_PARTS, Part, annotation_path, read_annotation, read_split
 from data.patients import read_patients
 from data.task import ICBHI
 
@@ -50,12 +50,14 @@ def read_icbhi(directory: Path) -> DataSet:
     split = read_split(split_path)
     named = _join(audio, split, split_path)
     recordings = tuple(_recording(path, listed, split[listed]) for path, listed in named.items())
-    in_part = {part: {_patient(name) for name, listed in split.items() if listed == part} for part in PARTS}
+    in_part = {
+        part: {_patient(name) for name, listed in split.items() if listed == part} for part in ICBHI_PARTS
+    }
     in_both = frozenset(in_part["train"] & in_part["test"])
     data = DataSet(
         directory=directory,
         task=ICBHI,
-        parts=PARTS,
+        parts=ICBHI_PARTS,
         recordings=recordings,
         patients=read_patients(folders),
         never_validate=NEVER_VALIDATE | in_both,

@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from data.annotations import Cycle
 from data.audio_file import recording_length
+from data.cycle import Cycle
 from data.dataset import DataSet, Published, Recording
 from data.errors import DataError
 from data.patients import Patient
 from data.sprsound_annotations import EVENTS, LABELS_OF, RECORDS, read_sprsound_annotation
-from data.sprsound_files import PARTS, RecordingFiles, find_recordings
+from data.sprsound_files import SPRSOUND_PARTS, RecordingFiles, find_recordings
 from data.task import Task
 
 DEVICE = "Yunting II"
@@ -41,9 +41,9 @@ def read_sprsound(directory: Path, task: Task) -> DataSet:
     is one cycle. Nobody is kept out of validation: patients of the intra test have other recordings in training by
     design, and a network is meant to know them there.
 
-    Warns of a subset. Raises DataError, in one line with the file, for: files that lie or are named otherwise than
-    SPRSound's (`data.sprsound_files.find_recordings`); a patient of the inter test who is in training; one number for
-    patients of two sexes; a broken audio file or annotation, whatever the task needs of it.
+    Warns of a subset. Raises DataError, in one line with the file, for: files in other places or under other names
+    than SPRSound's (`data.sprsound_files.find_recordings`); a patient of the inter test who is in training; one number
+    for patients of two sexes; a broken audio file or annotation, whatever the task needs of it.
     """
     directory = Path(directory)
     found = find_recordings(directory)
@@ -57,7 +57,7 @@ def read_sprsound(directory: Path, task: Task) -> DataSet:
     return DataSet(
         directory=directory,
         task=task,
-        parts=PARTS,
+        parts=SPRSOUND_PARTS,
         recordings=tuple(recording for recording in recordings if recording.cycles),
         patients=_patients(found),
         never_validate=frozenset(),
@@ -123,9 +123,9 @@ def _published(task: Task) -> Published:
             sum(count for name, count in zip(names, counts[part], strict=True) if label_of[name] == label)
             for label in range(task.num_classes)
         )
-        for part in PARTS
+        for part in SPRSOUND_PARTS
     }
     # Recordings of poor quality, the last class, have no events.
     heard = RECORDS if task.whole_recordings else RECORDS[:-1]
-    recordings = {part: sum(RECORDS_PUBLISHED[part][: len(heard)]) for part in PARTS}
+    recordings = {part: sum(RECORDS_PUBLISHED[part][: len(heard)]) for part in SPRSOUND_PARTS}
     return Published("SPRSound 2022", recordings, cycles)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.annotations import check_times
+from data.cycle import check_times
 from data.errors import DataError
 
 EVENTS = ("Normal", "Rhonchi", "Wheeze", "Stridor", "Coarse Crackle", "Fine Crackle", "Wheeze+Crackle")
@@ -53,7 +53,7 @@ def read_sprsound_annotation(path: Path, duration_s: float = math.inf) -> tuple[
 
     Times are numbers, or texts that hold one in digits alone. Raises DataError, with the event, for: a file that is not
     such JSON, or has a key twice; a class or type that is not SPRSound's; times that are negative, reversed, not
-    finite, or beyond the recording's end (`data.annotations.check_times`); an event twice; a recording without events,
+    finite, or beyond the recording's end (`data.cycle.check_times`); an event twice; a recording without events,
     unless its quality is poor, and then one with events.
     """
     content = _content(path)

@@ -14,7 +14,7 @@ from pathlib import Path
 from data.audio_file import AUDIO_SUFFIXES
 from data.errors import DataError
 
-PARTS = ("train", "inter", "intra")
+SPRSOUND_PARTS = ("train", "inter", "intra")
 INNER_FOLDER = "BioCAS2022"
 
 
@@ -119,7 +119,7 @@ def _paired(layout: _Layout) -> list[RecordingFiles]:
     }
     pairs: dict[str, RecordingFiles] = {}
     lonely = []
-    for part in PARTS:
+    for part in SPRSOUND_PARTS:
         for name, annotation in _by_name(_files(layout.annotations[part], (".json",))).items():
             if name in pairs:
                 raise DataError(
@@ -135,7 +135,7 @@ def _paired(layout: _Layout) -> list[RecordingFiles]:
             else:
                 pairs[name] = _recording_files(path, annotation, part)
     for folder, files in audio.items():
-        wanted = [str(layout.annotations[part]) for part in PARTS if layout.audio[part] == folder]
+        wanted = [str(layout.annotations[part]) for part in SPRSOUND_PARTS if layout.audio[part] == folder]
         lonely += [
             f"{path}: no annotation; expected {name}.json in {' or '.join(wanted)}"
             for name, path in files.items()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations import Part
 from data.atomic import folder_draft
 from data.breath_sounds import Breath, Device, Voice, sound_of
 from data.errors import DataError
+from data.icbhi_annotations import Part
 
 VERSION = 1
 """Raised whenever the same arguments would write other files, so that no cache mistakes one for the other."""

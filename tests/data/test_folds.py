@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from data.annotations import read_annotation, read_split
 from data.errors import DataError
 from data.folds import Folds, make_folds
 from data.icbhi import NEVER_VALIDATE
+from data.icbhi_annotations import read_annotation, read_split
 from data.recipe_parts import FoldConfig
 from data.settings import ConfigError
 from data.task import ICBHI, TASKS

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from data.annotations import read_annotation, read_split
 from data.dataset import census, missing_from_full
 from data.errors import DataError
 from data.icbhi import read_icbhi
+from data.icbhi_annotations import read_annotation, read_split
 
 WriteRecording = Callable[..., Path]
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from data.annotations import Part
 from data.audio import read_recording
 from data.dataset import DataSet, census
 from data.errors import DataError
 from data.icbhi import read_icbhi
+from data.icbhi_annotations import Part
 from data.synthetic import invented_breaths, write_breaths
 
 

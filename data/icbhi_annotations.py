@@ -1,38 +1,16 @@
-"""The cycles of a recording, and ICBHI's files of cycles and of the official split."""
+"""ICBHI's annotations, a text file of cycles for each recording, and its file of the official split."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data.cycle import Cycle, check_times
 from data.errors import DataError
 
 Part = Literal["train", "test"]
-PARTS: tuple[Part, ...] = ("train", "test")
-
-END_TOLERANCE_S = 0.05
-"""How far a cycle may reach past the end of its recording, in seconds; the cycle is clipped there.
-
-Annotations are rounded to milliseconds or less. Of 216 recordings of ICBHI 61 end before
-their last cycle does, all by at most one sample (0.25 ms). The tolerance stays inside the 62.5 ms fade-out
-that ends every recording.
-"""
-SHORTEST_CYCLE_S = 0.01
-"""Length in seconds below which a cycle is refused."""
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """One annotated breath, or a whole recording: seconds from the recording's start, and a label.
-
-    `label` is a position in the labels of the task that the data set was read for (`data.task`).
-    """
-
-    start_s: float
-    end_s: float
-    label: int
+ICBHI_PARTS: tuple[Part, ...] = ("train", "test")
 
 
 def annotation_path(audio: Path) -> Path:
@@ -44,8 +22,8 @@ def read_annotation(path: Path, duration_s: float = math.inf) -> tuple[Cycle, ..
     """Read the cycles of one recording, a line each: start, end in seconds, crackle 0/1, wheeze 0/1, tab-separated.
 
     The flags make the labels of the task `icbhi`: 0 normal, 1 crackle, 2 wheeze, 3 both. Raises DataError, with the
-    line, for anything but two times and two flags, for times that are negative, reversed, not finite or more than
-    `END_TOLERANCE_S` beyond `duration_s`, for a cycle under 10 ms, and for a file without cycles.
+    line, for anything but two times and two flags, for times that are negative, reversed, not finite, or not
+    inside a recording of `duration_s` seconds (`data.cycle.check_times`), and for a file without cycles.
     """
     cycles = tuple(_cycle(where, row, duration_s) for where, row in _rows(path))
     if not cycles:
@@ -76,28 +54,6 @@ def read_split(path: Path) -> dict[str, Part]:
             f"{path}: names no recordings; expected lines with a recording's name and train or test"
         )
     return parts
-
-
-def check_times(where: str, start_s: float, end_s: float, duration_s: float) -> None:
-    """Raise DataError, beginning with `where`, for a cycle that is not inside a recording of `duration_s` seconds.
-
-    That is one that ends before it starts, or more than `END_TOLERANCE_S` beyond the recording, or of which less than
-    10 ms are heard.
-    """
-    if end_s <= start_s:
-        raise DataError(
-            f"{where}: the cycle ends at {end_s:g} s, but starts at {start_s:g} s; expected end after start"
-        )
-    if end_s > duration_s + END_TOLERANCE_S:
-        raise DataError(
-            f"{where}: the cycle ends at {end_s:g} s, but the recording lasts {duration_s:.3f} s; "
-            "expected an end inside the recording"
-        )
-    heard_s = min(end_s, duration_s) - start_s
-    if heard_s < SHORTEST_CYCLE_S:
-        raise DataError(
-            f"{where}: a cycle of {max(heard_s, 0.0):g} s; expected at least {SHORTEST_CYCLE_S:g} s"
-        )
 
 
 def _cycle(where: str, row: list[str], duration_s: float) -> Cycle:

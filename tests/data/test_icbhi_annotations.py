@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from data.annotations import END_TOLERANCE_S, Cycle, read_annotation, read_split
+from data.cycle import Cycle
 from data.errors import DataError
+from data.icbhi_annotations import read_annotation, read_split
 from data.task import ICBHI
 
 
@@ -40,12 +41,7 @@ def test_windows_line_ends_and_a_byte_order_mark_are_nothing_special(tmp_path: P
         ("nan\t1.0\t0\t0", "read the time 'nan'; expected seconds"),
         ("0.5\tinf\t0\t0", "read the time 'inf'; expected seconds"),
         ("-0.2\t1.0\t0\t0", "read the time '-0.2'; expected seconds, 0 or more"),
-        ("1.5\t0.5\t0\t0", "ends at 0.5 s, but starts at 1.5 s; expected end after start"),
-        ("0.5\t0.5\t0\t0", "expected end after start"),
         ("0.5\t2.5\t0\t0", "ends at 2.5 s, but the recording lasts 2.000 s; expected an end inside"),
-        ("7\t8\t0\t0", "ends at 8 s, but the recording lasts 2.000 s"),
-        ("0.5\t0.505\t0\t0", "a cycle of 0.005 s; expected at least 0.01 s"),
-        ("2.01\t2.04\t0\t0", "a cycle of 0 s; expected at least 0.01 s"),
         ("0.5\t1.5\t2\t0", "expected start and end in seconds, crackle 0 or 1, wheeze 0 or 1"),
         ("0.5\t1.5\t0", "read '0.5 1.5 0'; expected start and end"),
         ("0,5\t1,5\t0\t0", "read '0 5 1 5 0 0'; expected start and end"),
@@ -60,11 +56,6 @@ def test_a_broken_line_is_named_with_what_would_be_right(tmp_path: Path, row: st
     assert message.startswith(f"{path} line 2: ")
     assert complaint in message
     assert "\n" not in message
-
-
-def test_an_end_may_lie_beyond_the_recording_by_a_rounding_error(tmp_path: Path) -> None:
-    path = written(tmp_path, f"0.5\t{2.0 + 0.9 * END_TOLERANCE_S}\t0\t0\n")
-    assert read_annotation(path, duration_s=2.0)[0].end_s > 2.0
 
 
 def test_a_file_without_cycles_is_refused(tmp_path: Path) -> None:
