@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 import optuna
-from engine_models import EPOCH_POLICIES, FIVE_SEEDS, SEED_POLICIES, WORKERS, Played, Policy, truth_of
-from engine_worlds import EPOCHS, HARSH, Case, epoch_cases, seed_cases
+from engine_cases import WORKERS, Case, Played, truth_of
+from engine_models import EPOCH_POLICIES, FIVE_SEEDS, SEED_POLICIES, Policy
+from engine_worlds import EPOCHS, HARSH, epoch_cases, seed_cases
 from racing_rules import Halving, PooledZ, Wilcoxon
 
 from sweep.config.study_config import with_settings

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from engine_cases import Case
 from engine_models import EPOCH_POLICIES, SEED_POLICIES
 from engine_policies import (
     BOTH,
@@ -28,7 +29,6 @@ from engine_policies import (
     late_studies,
     print_table,
 )
-from engine_worlds import Case
 
 from sweep.config.study_config import StudyConfig, with_settings
 from sweep.simulation.curves_file import read_curves

@@ -6,12 +6,12 @@ learners end better, the time constant has a correlation of 0.5 with the last sc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
+from engine_cases import Case
+
 from sweep.config.study_config import StudyConfig
-from sweep.simulation.made_up_curves import LearningCurves, SyntheticCurves, WorldConfig
+from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
 
 CONFIGURATIONS, SEEDS, EPOCHS = 100, (1, 2, 3, 4, 5), 20
 TAILS = {"no tail": 0.0, "bad tail": 0.2}
@@ -22,15 +22,6 @@ SPEEDS = {
     "speeds differ": {"time_constant_sd": 0.5},
     HARSH: {"time_constant_sd": 0.5, "slow_is_better": 0.5},
 }
-
-
-@dataclass(frozen=True)
-class Case:
-    """A kind of world: its curves by repeat, and what is studied in it, with the default rules."""
-
-    name: str
-    curves: Callable[[int], LearningCurves]
-    config: StudyConfig
 
 
 def seed_cases() -> list[Case]:
