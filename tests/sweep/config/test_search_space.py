@@ -245,7 +245,7 @@ def test_a_value_need_not_suit_fields_that_it_switches_off() -> None:
 def test_stem_pooling_loss_mixup_and_warm_up_can_be_searched() -> None:
     space = space_of(
         {
-            "backbone.stem": {"type": "categorical", "choices": [None, "layer_norm", "batch_norm"]},
+            "backbone.stem": {"type": "categorical", "choices": [None, "layer_norm", "conv_blocks"]},
             "backbone.pooling": {"type": "categorical", "choices": ["mean", "mean_max"]},
             "loss.class_weights": {"type": "categorical", "choices": ["none", "inverse_frequency"]},
             "loss.class_weight_power": {
@@ -263,7 +263,7 @@ def test_stem_pooling_loss_mixup_and_warm_up_can_be_searched() -> None:
     )
     recipe = space.recipe(
         {
-            "backbone.stem": "layer_norm",
+            "backbone.stem": "conv_blocks",
             "backbone.pooling": "mean_max",
             "loss.class_weights": "inverse_frequency",
             "loss.class_weight_power": 0.5,
@@ -273,7 +273,7 @@ def test_stem_pooling_loss_mixup_and_warm_up_can_be_searched() -> None:
             "optimiser.warmup_epochs": 2,
         }
     )
-    assert (recipe.backbone.stem, recipe.backbone.pooling) == ("layer_norm", "mean_max")
+    assert (recipe.backbone.stem, recipe.backbone.pooling) == ("conv_blocks", "mean_max")
     loss = recipe.loss
     assert (loss.class_weight_power, loss.logit_adjustment, loss.focal_gamma) == (0.5, 0.7, 2.0)
     assert (recipe.mixup.alpha, recipe.optimiser.warmup_epochs) == (0.3, 2)

@@ -36,12 +36,12 @@ def test_what_qmc_does_not_cover_is_drawn_anew_each_time() -> None:
 
 
 def test_a_search_that_finds_nothing_new_forgets_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A space that is not written out, and a draw for each proposal: a point that repeats an earlier one ends the search.
+    # Too many points to list, and one draw per proposal, so a repeat ends the search.
     monkeypatch.setattr("sweep.search.optuna_search.ENUMERABLE", 1)
     monkeypatch.setattr("sweep.search.optuna_search.REPEATS", 1)
     monkeypatch.setattr("sweep.search.optuna_search.RANDOM_DRAWS", 0)
     steps = {"type": "float", "low": 0.5, "high": 2.0, "step": 0.5}
     sweep = Sweep(config_of({"patch_mix.beta": steps}, sampler={"name": "qmc"}))
     assert len(sweep.go_on(4)) < 4
-    # Had it come on along the sequence, it would find the points that are left.
+    # If the failed proposal had advanced the sequence, later ones would find the remaining points.
     assert [sweep.search.propose() for _ in range(9)] == [None] * 9

@@ -1,4 +1,4 @@
-"""Which unit starts next, what the search has learnt by then, and when no unit is left to start."""
+"""Which unit starts next and from when it is charged, what the search has learnt, and when no unit is left to start."""
 
 from sweep.study.racing import ContendersConfig
 from sweep.study.units import Fate

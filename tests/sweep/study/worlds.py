@@ -10,7 +10,7 @@ from sweep.study.coordinator import Coordinator, Rules
 from sweep.study.events import ConfigurationAdded, Event
 from sweep.study.racing import NoRacingConfig, RacingConfig
 from sweep.study.units import Configuration, State
-from tests.sweep.histories import epoch
+from tests.sweep import histories
 
 
 class World:
@@ -53,7 +53,7 @@ class World:
     def train(self, number: int, seed: int, *scores: float) -> None:
         """Report an epoch with each score, and end the unit; its last epoch stands for it."""
         for place, score in enumerate(scores, 1):
-            assert not self.coordinator.report(number, seed, epoch(place, score))
+            assert not self.coordinator.report(number, seed, histories.epoch(place, score))
         self.coordinator.finished(number, seed, len(scores))
 
     def play(self, scores: dict[int, list[float]], most: int = 99) -> list[tuple[int, int]]:
