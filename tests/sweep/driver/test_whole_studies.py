@@ -19,7 +19,7 @@ from sweep.driver.run import run_study
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.units import State
 from sweep.tracking.tracker import database_uri
-from tests.servers import RayHead
+from tests.ray_heads import RayHead
 from tests.sweep.driver.small_study import RECIPE, optuna_states, study
 
 pytestmark = pytest.mark.usefixtures("kept_ray")

@@ -1,23 +1,17 @@
 """Requests get no answer, and a real server is killed: nothing is lost or there twice."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from sweep.study.units import unit_id
-from sweep.tracking.tracker import TrackingError, database_uri
+from sweep.tracking.tracker import TrackingError
+from tests.mlflow_servers import BareServer
 from tests.sweep.tracking.tracked import (
     EPOCHS,
     STUDY,
@@ -89,73 +83,20 @@ def test_a_run_that_a_hanging_server_created_after_all_is_taken_away(
     assert runs["configuration 0"].info.status == "FINISHED"
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-class Server:
-    """An `mlflow server` on a free port of the loopback interface, that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = free_port()
-        self.uri = f"http://127.0.0.1:{self._port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, if it does not run already, and wait until it answers."""
-        if self._process is not None:
-            return
-        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
-        command += ["--port", str(self._port), "--backend-store-uri", database_uri(self._folder)]
-        command += ["--default-artifact-root", str(self._folder / "artifacts")]
-        quiet = {
-            **os.environ,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        }
-        with (self._folder / "server.log").open("ab") as output:
-            # A session of its own, so that the server's workers can be killed with it.
-            self._process = subprocess.Popen(
-                command,
-                cwd=self._folder,
-                env={**os.environ, **quiet},
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        for _ in range(600):
-            assert self._process.poll() is None, (self._folder / "server.log").read_text()
-            try:
-                if requests.get(f"{self.uri}/health", timeout=5).ok:
-                    return
-            except requests.RequestException:
-                time.sleep(0.1)
-        raise AssertionError("the server did not start")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture(scope="module")
-def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareServer]:
+    server = BareServer(tmp_path_factory.mktemp("server"))
     yield server
     server.kill()
 
 
 @pytest.fixture
-def server(one_server: Server) -> Server:
+def server(one_server: BareServer) -> BareServer:
     one_server.start()
     return one_server
 
 
-def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(server: Server) -> None:
+def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(server: BareServer) -> None:
     tracking = tracker(server.uri, "server")
     for event in STUDY[:4]:
         tracking(event)
@@ -176,7 +117,7 @@ def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(server: Server)
     assert {runs[name].info.status for name in ("configuration 0", unit_id(0, 1))} == {"FINISHED"}
 
 
-def test_a_server_that_stays_away_is_told_of_at_the_end(server: Server) -> None:
+def test_a_server_that_stays_away_is_told_of_at_the_end(server: BareServer) -> None:
     tracking = tracker(server.uri, "away")
     server.kill()
     for event in STUDY:
