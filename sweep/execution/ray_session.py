@@ -40,6 +40,7 @@ ENVIRONMENT = {
 }
 """What Ray and Tune read of the environment, when they are imported or started."""
 JOIN_S = 180.0
+AUTH_MODE = "RAY_AUTH_MODE"
 _in_use = threading.Lock()
 """Held by the session that starts or has Ray in this process, where there can be one."""
 
@@ -48,13 +49,21 @@ class RaySession:
     """Runs a study's units with Ray Tune, on this machine or on a cluster."""
 
     def __init__(
-        self, resources: ResourcesConfig, slots: Slots, trainable: type[Trainable] | None = None
+        self,
+        resources: ResourcesConfig,
+        slots: Slots,
+        trainable: type[Trainable] | None = None,
+        auth_mode: str | None = None,
     ) -> None:
-        """Made by `start`. `slots`: units at a time; `trainable`: what trains a unit, by default `UnitTrainable`."""
+        """Made by `start`. `slots`: units at a time; `trainable`: what trains a unit, by default `UnitTrainable`.
+
+        `auth_mode` is what the environment said of Ray's tokens before, and says again when the session has ended.
+        """
         self.slots = slots
         self._stopped = False
         self._resources = resources
         self._trainable = trainable
+        self._auth_mode = auth_mode
 
     @classmethod
     def start(
@@ -78,6 +87,7 @@ class RaySession:
                 "another study runs in this process, which can hold one at a time; run this one after it, or in "
                 "another process"
             )
+        auth_mode = os.environ.get(AUTH_MODE)
         try:
             _check_ray_is_ours_to_start()
             say("starting Ray" if address == "local" else f"joining the Ray cluster at {address}")
@@ -88,11 +98,12 @@ class RaySession:
                 slots = await_slots(resources, address, say, join_s=join_s)
             except BaseException:
                 stop_ray()
+                _restore_auth_mode(auth_mode)
                 raise
         except BaseException:
             _in_use.release()
             raise
-        return cls(resources, slots, trainable)
+        return cls(resources, slots, trainable, auth_mode)
 
     def run(
         self, coordinator: Coordinator, unit_config: UnitConfig, folder: Path, on_tick: Callable[[], None]
@@ -110,6 +121,7 @@ class RaySession:
             self._stopped = True
             try:
                 stop_ray()
+                _restore_auth_mode(self._auth_mode)
             finally:
                 _in_use.release()
 
@@ -195,6 +207,23 @@ def stop_ray() -> None:
     finally:
         if collects:
             gc.enable()
+
+
+def _restore_auth_mode(mode: str | None) -> None:
+    """Undo that Ray turned tokens on for this whole process as it started here: a cluster joined next may have none."""
+    if os.environ.get(AUTH_MODE) == mode:
+        return
+    os.environ.pop(AUTH_MODE, None)
+    if mode is not None:
+        os.environ[AUTH_MODE] = mode
+    from ray._raylet import (  # pyright: ignore[reportMissingModuleSource]
+        AuthenticationTokenLoader,  # pyright: ignore[reportAttributeAccessIssue]
+        Config,  # pyright: ignore[reportAttributeAccessIssue]
+    )
+
+    # Ray reads mode and token once, and so does itself after it has changed them.
+    AuthenticationTokenLoader.instance().reset_cache()
+    Config.initialize("")
 
 
 def _check_ray_is_ours_to_start() -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import weakref
+from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -22,6 +24,7 @@ from sweep.execution.ray_session import (
     start_ray,
     stop_ray,
 )
+from tests.ray_heads import RayHead
 
 
 class Reference:
@@ -133,6 +136,28 @@ def test_ray_counts_here_what_was_counted_before_it_started() -> None:
     finally:
         stop_ray()
     assert counted == {name: before.get(name, 0) for name in ("CPU", "GPU")}
+
+
+@pytest.mark.slow
+def test_after_a_ray_of_its_own_a_process_can_join_a_cluster_without_tokens(
+    ray_head: RayHead, ray_folder: Path
+) -> None:
+    before = dict(os.environ)
+    RaySession.start(ResourcesConfig(), "local", print).stop()
+    changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
+    assert not {name for name in changed if "AUTH" in name}
+    session = RaySession.start(ResourcesConfig(), ray_head.address, print)
+    try:
+        # An actor's owner is called back by the cluster, which fails when only one of them asks for tokens.
+        actor: Any = ray.remote(Answer).remote()
+        assert ray.get(actor.answer.remote(), timeout=60) == 1
+    finally:
+        session.stop()
+
+
+class Answer:
+    def answer(self) -> int:
+        return 1
 
 
 @pytest.mark.parametrize(
