@@ -21,9 +21,10 @@ class DASS(nn.Module):
     Height is frequency, width is time; maps inside are (batch, height, width, channels). The drop-path rate
     rises linearly over the blocks to `drop_path_rate`. Attribute names are the keys of the published weights.
 
-    The published network has stem `layer_norm` and `pooling` mean. From random weights a tiny one learns real breaths
-    only with `conv_blocks`, which fits inputs of `mels` bands alone (docs/benchmarks.md, "Real breaths"). `mean_max`
-    adds the maximum over the last map's cells to their mean, for sounds that fill a small part of a cycle.
+    The published network has stem `layer_norm` and `pooling` mean. From random weights a tiny one ends ten
+    points higher on real breaths with `conv_blocks`, which fits inputs of `mels` bands alone (docs/benchmarks.md, "Real
+    breaths"). `mean_max` adds the maximum over the last map's cells to their mean, for sounds that fill a small part of
+    a cycle.
 
     Raises ConfigError when `smoothing` names a stage that this network lacks.
 

@@ -51,18 +51,14 @@ def test_convolutional_blocks_are_the_beginning_of_cnn6() -> None:
                 tensor.uniform_(0.5, 1.5)
     x, weights = torch.randn(2, 1, 32, 50), stem.state_dict()
 
-    def norm(x: Tensor, name: str, axis: int) -> Tensor:
-        shape = [-1 if dim == axis else 1 for dim in range(x.ndim)]
-        mean, variance, scale, shift = (
-            weights[f"{name}.{what}"].reshape(shape)
-            for what in ("running_mean", "running_var", "weight", "bias")
-        )
-        return (x - mean) / (variance + 1e-5).sqrt() * scale + shift
+    def norm(x: Tensor, name: str) -> Tensor:
+        parts = ("running_mean", "running_var", "weight", "bias")
+        return functional.batch_norm(x, *(weights[f"{name}.{part}"] for part in parts))
 
-    maps = norm(x, "bn0", axis=2)
+    maps = norm(x[:, 0], "bn0")[:, None]
     for block in ("conv_block1", "conv_block2"):
         maps = functional.conv2d(maps, weights[f"{block}.conv1.weight"], padding=2)
-        maps = functional.avg_pool2d(norm(maps, f"{block}.bn1", axis=1).clamp(min=0), 2)
+        maps = functional.avg_pool2d(norm(maps, f"{block}.bn1").clamp(min=0), 2)
     torch.testing.assert_close(stem(x), maps.permute(0, 2, 3, 1))
     assert stem(x).shape == (2, *stem.grid(50, 32), 16) == (2, 8, 12, 16)
 

@@ -1,5 +1,5 @@
-import copy
-import weakref
+"""The objective on one batch, against golden numbers, and the same in chunks, with mixup and with Patch-Mix."""
+
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -7,22 +7,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from model.ast import AST
 from model.dass import DASS
 from model.mixup import Mixup
-from model.patch_mix import Mix, draw_mix, segment
+from model.patch_mix import Mix, segment
 from model.projector import Projector
-from model.recipe_parts import Axis, BackboneConfig, PatchMixConfig, SmoothingConfig
-from model.registry import Backbone, build_backbone
-from model.training.epoch_metrics import TrainingError
+from model.recipe_parts import Axis, PatchMixConfig
 from model.training.losses import ClassificationLoss
-from model.training.seeds import generator
 from model.training.step import Losses, objective
 from model.variants import DASS_VARIANTS, Stem
 from tests.goldens import Golden, facts
+from tests.model.training.steps import ALL_AXES, LABELS, SHAPE, build, half_mixed
 
 FORMS = {"paper": ("paper", "sum"), "reference_code": ("reference", "mean")}
 
@@ -110,36 +106,6 @@ def test_the_weight_of_an_axis_scales_its_contrast(
     patch_mix = PatchMixConfig(weight_time=0.5, weight_frequency=0.0)
     losses = objective(model, projector, golden["input"].double(), golden["labels"], mixes, patch_mix)
     torch.testing.assert_close(losses.total, losses.cross_entropy + 0.5 * losses.contrast["time"])
-
-
-SHAPE = (40, 32)
-LABELS = torch.tensor([0, 1, 0, 2, 3, 0, 1])
-ALL_AXES: tuple[Axis, ...] = ("time", "frequency", "cells")
-
-
-def build(
-    name: Literal["dass", "ast"], drop_path_rate: float | None = None, stem: Stem | None = None
-) -> DASS | AST:
-    torch.manual_seed(1)
-    config = BackboneConfig(name=name, variant="tiny", drop_path_rate=drop_path_rate, stem=stem)
-    smoothing = SmoothingConfig(stage=1 if name == "dass" else None)
-    model = build_backbone(config, smoothing, 4, SHAPE).double().train()
-    assert isinstance(model, (DASS, AST))
-    return model
-
-
-def half_mixed(model: Backbone, axes: Sequence[Axis], batch: int) -> list[Mix]:
-    """Mixes that take about half of the cells from a partner, who is sample 0 itself for sample 0 of the first."""
-    height, width = grid = model.grid(*SHAPE)
-    mixes = []
-    for axis in axes:
-        if axis == "cells":
-            replaced = torch.arange(height * width).reshape(grid) % 2 == 0
-        else:
-            replaced = segment(axis, grid, 0, grid[1 if axis == "time" else 0] // 2)
-        permutation = torch.cat([torch.zeros(1, dtype=torch.long), torch.arange(1, batch).roll(1)])
-        mixes.append(Mix(axis, permutation.roll(len(mixes)), replaced))
-    return mixes
 
 
 def train_once(
@@ -249,154 +215,3 @@ def test_the_pass_that_is_repeated_drops_the_samples_that_it_dropped_before() ->
         return {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
 
     torch.testing.assert_close(gradients(repeated=True), gradients(repeated=False), rtol=1e-8, atol=1e-12)
-
-
-class PeakMemory(TorchDispatchMode):
-    """Most bytes that tensors made under it held at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alive: dict[int, int] = {}
-        self.peak = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor):
-                storage = leaf.untyped_storage()
-                if id(storage) not in self.alive:
-                    self.alive[id(storage)] = storage.nbytes()
-                    weakref.finalize(storage, self.alive.pop, id(storage))
-        self.peak = max(self.peak, sum(self.alive.values()))
-        return result
-
-
-@pytest.mark.parametrize("form", ["paper", "paper_inverse"])
-def test_mixed_passes_that_are_detached_keep_no_graph(form: Any) -> None:
-    model = build("dass")
-    saved = {}
-
-    def save(tensor: Tensor) -> Tensor:
-        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    def graph(config: PatchMixConfig, mixes: Sequence[Mix]) -> int:
-        saved.clear()
-        projector = Projector(model.feature_dim).double()
-        with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
-            losses = objective(
-                model, projector, torch.randn(6, *SHAPE, dtype=torch.float64), LABELS[:6], mixes, config
-            )
-        assert losses.total.requires_grad
-        return sum(saved.values())
-
-    mixes = half_mixed(model, ALL_AXES, 6)
-    found = graph(PatchMixConfig(axes=ALL_AXES, form=form), mixes)
-    with_graphs = graph(PatchMixConfig(axes=ALL_AXES, form="reference"), mixes)
-    assert found < 0.5 * with_graphs
-
-
-@pytest.mark.parametrize("name", ["dass", "ast"])
-def test_of_the_24_rows_of_three_passes_one_chunk_is_held_at_a_time(name: Literal["dass", "ast"]) -> None:
-    model = build(name, stem="layer_norm" if name == "dass" else None)
-    inputs, labels = torch.randn(8, 96, 64, dtype=torch.float64), torch.arange(8) % 4
-    drawn = generator(1, "mix")
-    mixes = [draw_mix(axis, model.grid(96, 64), 8, 1.0, drawn) for axis in ("time", "frequency")]
-    projector = Projector(model.feature_dim).double()
-    modules = nn.ModuleDict({"model": model, "projector": projector})
-    weights = sum(parameter.nbytes for parameter in modules.parameters())
-
-    def activations(accumulate: int) -> int:
-        """Bytes at the peak, beyond the weights and their gradients."""
-        modules.zero_grad(set_to_none=False)
-        with PeakMemory() as memory:
-            losses = objective(
-                model, projector, inputs, labels, mixes, PatchMixConfig(), accumulate=accumulate
-            )
-            losses.total.backward()
-        return memory.peak - 2 * weights
-
-    activations(1)  # Makes the gradients.
-    whole = activations(1)
-    assert activations(2) < 0.3 * whole  # 4 rows: 0.17, and the stems of their partners
-    assert activations(4) < 0.2 * whole  # 2 rows: 0.08, likewise
-
-
-class NormalisesBatches(nn.Module):
-    """A backbone with batch norm in its stem and after it."""
-
-    feature_dim = 3
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem_layers = nn.Sequential(nn.Conv2d(1, 2, 4, stride=4), nn.BatchNorm2d(2))
-        self.body = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU())
-        self.head = nn.Linear(3, 4)
-
-    def grid(self, frames: int, mels: int) -> tuple[int, int]:
-        return mels // 4, frames // 4
-
-    def stem(self, x: Tensor) -> Tensor:
-        return self.stem_layers(x.transpose(1, 2)[:, None])
-
-    def forward_grid(self, grid: Tensor) -> Tensor:
-        return self.body(grid).mean((2, 3))
-
-    def classify(self, features: Tensor) -> Tensor:
-        return self.head(features)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.forward_grid(self.stem(x)))
-
-
-@pytest.fixture
-def normalises_batches() -> NormalisesBatches:
-    torch.manual_seed(4)
-    return NormalisesBatches().double().train()
-
-
-@pytest.mark.parametrize("form", ["reference", "paper", "paper_inverse"])
-def test_with_batch_norm_after_the_stem_the_clean_pass_alone_makes_the_running_statistics(
-    form: str, normalises_batches: NormalisesBatches
-) -> None:
-    plain = copy.deepcopy(normalises_batches)
-    inputs = torch.randn(5, *SHAPE, dtype=torch.float64)
-    losses = objective(plain, None, inputs, LABELS[:5], [], PatchMixConfig(axes=()))
-    projector = Projector(3).double()
-    mixes = half_mixed(normalises_batches, ALL_AXES, 5)
-    config = PatchMixConfig(axes=ALL_AXES, form=form)  # pyright: ignore[reportArgumentType]
-    mixed = objective(normalises_batches, projector, inputs, LABELS[:5], mixes, config)
-    torch.testing.assert_close(mixed.cross_entropy, losses.cross_entropy, rtol=1e-12, atol=0)
-    expected = dict(plain.named_buffers())
-    assert expected["body.1.num_batches_tracked"] == 1
-    for key, value in normalises_batches.named_buffers():
-        assert torch.equal(value, expected[key]), key
-
-
-def test_with_batch_norm_after_the_stem_each_mixed_pass_has_its_own_statistics(
-    normalises_batches: NormalisesBatches,
-) -> None:
-    inputs = torch.randn(5, *SHAPE, dtype=torch.float64)
-    seen: list[Tensor] = []
-    normalises_batches.body[1].register_forward_hook(lambda *called: seen.append(called[-1]))
-    mixes = half_mixed(normalises_batches, ALL_AXES, 5)
-    objective(
-        normalises_batches,
-        Projector(3).double(),
-        inputs,
-        LABELS[:5],
-        mixes,
-        PatchMixConfig(axes=ALL_AXES),
-    ).total.backward()
-    assert len(seen) == 4
-    for normalised in seen:
-        channels = normalised.transpose(0, 1).flatten(1)
-        torch.testing.assert_close(channels.mean(1), torch.zeros(3).double(), rtol=0, atol=1e-12)
-        torch.testing.assert_close(channels.var(1, correction=0), torch.ones(3).double(), rtol=0, atol=1e-3)
-
-
-def test_batch_norm_after_the_stem_refuses_chunks(normalises_batches: NormalisesBatches) -> None:
-    inputs = torch.randn(6, *SHAPE, dtype=torch.float64)
-    said = "in 3 chunks: NormalisesBatches has batch norm after its stem, .* take a smaller batch_size"
-    with pytest.raises(TrainingError, match=said):
-        objective(normalises_batches, None, inputs, LABELS[:6], [], PatchMixConfig(axes=()), accumulate=3)
