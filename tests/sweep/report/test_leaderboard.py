@@ -1,3 +1,4 @@
+import itertools
 import re
 from pathlib import Path
 
@@ -162,11 +163,16 @@ def test_one_configuration_is_counted_as_one() -> None:
     assert str(leaderboard(BOARD, ICBHI).caption).startswith("6 configurations, 1 dropped")
 
 
-def test_the_readme_shows_the_columns_and_numbers_that_are_printed() -> None:
-    config = read_study(ROOT / "search_spaces" / "quickstart.yaml")
+@pytest.mark.parametrize("space", ["quickstart", "sprsound_quick"])
+def test_the_readme_shows_the_columns_and_numbers_that_are_printed(space: str) -> None:
+    config = read_study(ROOT / "search_spaces" / f"{space}.yaml")
     table = leaderboard(Board(config.seeds, [ConfigurationAdded(0, config.enqueue[0])]), ICBHI)
     header = re.sub(r"\n", "", " | ".join(str(column.header) for column in table.columns))
-    rows = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
-    assert rows[0] == f"| {header} |"
-    (first,) = ([cell.strip() for cell in row.split("|")[1:-1]] for row in rows if row.startswith("| | 0 |"))
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    printed = lines[lines.index(f"| {header} |") + 2 :]
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:-1]]
+        for row in itertools.takewhile(lambda line: line.startswith("|"), printed)
+    ]
+    (first,) = (cells for cells in rows if cells[1] == "0")
     assert first[6:-1] == [str(next(iter(column.cells))) for column in table.columns][6:-1]
