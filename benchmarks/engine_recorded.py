@@ -20,13 +20,11 @@ import optuna
 from engine_cases import Case
 from engine_models import EPOCH_POLICIES, SEED_POLICIES
 from engine_policies import (
-    BOTH,
-    DEFAULT_PRUNER,
     DEFAULT_RACING,
+    EPOCH_STUDIES,
     NO_PRUNER,
     NO_RACING,
     OTHER_RULES,
-    late_studies,
     print_table,
 )
 
@@ -56,13 +54,12 @@ def main(files: Sequence[Path], repeats: int, processes: int) -> int:
     rows = []
     for file in files:
         curves = read_curves(file)
+        _check_whole(curves, file)
         studies = {
             DEFAULT_RACING: NO_PRUNER,
             **dict.fromkeys(OTHER_RULES, NO_PRUNER),
-            DEFAULT_PRUNER: NO_RACING,
             **{name: {"pruner": pruner, **NO_RACING} for name, pruner in PRUNERS.items()},
-            BOTH: {},
-            **late_studies(_epochs(curves, file)),
+            **EPOCH_STUDIES,
         }
         rows.append((recorded_case(curves), studies, {**SEED_POLICIES, **EPOCH_POLICIES}))
     print_table(rows, repeats, processes)
@@ -85,7 +82,11 @@ class WholeCurves(RecordedCurves):
 def recorded_case(curves: StudyCurves) -> Case:
     """Build a study of all recorded configurations, with the default pruner and race."""
     # The recorded study's own rules were those that stop nothing.
-    settings = {"sampler": {"name": "random"}, "pruner": {"name": "median"}, "racing": {"name": "contenders"}}
+    settings = {
+        "sampler": {"name": "random"},
+        "pruner": {"name": "forecast"},
+        "racing": {"name": "contenders"},
+    }
     budget = {"configurations": curves.configurations}
     config = with_settings(curves.config, {**settings, "budget": budget}, curves.name)
     recording = RecordedStudy(curves)
@@ -93,8 +94,8 @@ def recorded_case(curves: StudyCurves) -> Case:
     return Case(f"recorded: {curves.name}", made, config)
 
 
-def _epochs(curves: StudyCurves, file: Path) -> int:
-    """Epochs of each configuration. Raises SystemExit for a study in which they differ or units are missing."""
+def _check_whole(curves: StudyCurves, file: Path) -> None:
+    """Raise SystemExit for a study in which lengths of curves differ or units are missing."""
     lengths = {curves.config.space.recipe(unit.values).epochs for unit in curves.units}
     whole = sum(unit.finished for unit in curves.units)
     if len(lengths) > 1 or whole < curves.configurations * len(curves.config.seeds):
@@ -102,4 +103,3 @@ def _epochs(curves: StudyCurves, file: Path) -> int:
             f"{file}: {whole} finished units of {curves.configurations} configurations with epochs {sorted(lengths)}; "
             "the table needs every seed of each, and as many epochs for all"
         )
-    return lengths.pop()

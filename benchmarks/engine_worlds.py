@@ -15,12 +15,11 @@ from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
 
 CONFIGURATIONS, SEEDS, EPOCHS = 100, (1, 2, 3, 4, 5), 20
 TAILS = {"no tail": 0.0, "bad tail": 0.2}
-HARSH = "slow ends better"
-"""A world in which a warm-up of a third is known to be too short: shown, and held to no bar."""
+ONE_SPEED, SLOW = "one speed", "slow ends better"
 SPEEDS = {
-    "one speed": {},
+    ONE_SPEED: {},
     "speeds differ": {"time_constant_sd": 0.5},
-    HARSH: {"time_constant_sd": 0.5, "slow_is_better": 0.5},
+    SLOW: {"time_constant_sd": 0.5, "slow_is_better": 0.5},
 }
 
 
@@ -40,7 +39,7 @@ def epoch_cases() -> list[Case]:
         for tail in TAILS
         for seed_sd in (0.8, 1.5)
         for speed in SPEEDS
-        if tail == "bad tail" or speed != HARSH
+        if tail == "bad tail" or speed != SLOW
     ]
 
 

@@ -43,19 +43,27 @@ class SamplerConfig(Config):
 
 
 class PrunerConfig(Config):
-    """Which of Optuna's pruners stops a configuration on its first seed's curve; a step is an epoch.
+    """Which pruner stops a configuration on its first seed's curve, by name; a step is an epoch.
 
-    With two objectives the pruner looks at the score, and spares a configuration that no finished one
-    beats in both.
+    `forecast` is our own (`sweep.search.forecast_pruner`): it stops a curve that will hardly end among the best, as far
+    as curves that ended tell, with the arguments `p`, `share` and `at_least`. The others are Optuna's, with Optuna's
+    arguments. Without `n_warmup_steps` in them the median and percentile pruners spare the first third of the epochs.
+    `patient` wraps another pruner, its argument `wrapped_pruner: {name, arguments}`: median unless given, patience alone
+    when null.
 
-    Without `n_warmup_steps` in its arguments the median and percentile pruners spare the first third of the
-    epochs. `patient` wraps another pruner, its argument `wrapped_pruner: {name, arguments}`: median unless
-    given, patience alone when null.
+    With two objectives the pruner looks at the score, and spares a configuration that no finished one beats in both.
     """
 
     name: Literal[
-        "median", "percentile", "hyperband", "successive_halving", "threshold", "patient", "none"
-    ] = "median"
+        "forecast",
+        "median",
+        "percentile",
+        "hyperband",
+        "successive_halving",
+        "threshold",
+        "patient",
+        "none",
+    ] = "forecast"
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 

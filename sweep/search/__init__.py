@@ -5,7 +5,8 @@ samplers            Optuna's samplers by name, each built for one proposal
 replaceable_trials  a study of Optuna's in memory whose trials may be replaced
 trials              a configuration as a trial: as samplers are to see it, and as people are
 values              values of searched fields as Optuna takes and gives them
-epoch_pruner        stops a first seed on its curve, by one of Optuna's pruners
-pruners             Optuna's pruners by name, each built for curves of a given length
+epoch_pruner        stops a first seed on its curve, by one of the pruners
+pruners             the pruners by name, each built for curves of a given length
+forecast_pruner     the default: forecasts where a curve ends, and learns how well
 optuna_export       writes `optuna.journal`, for optuna-dashboard
 """

@@ -1,4 +1,4 @@
-"""A study of first seeds for one of Optuna's pruners to judge: a step is an epoch."""
+"""A study of first seeds for a pruner of Optuna's kind to judge: a step is an epoch."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sweep.study.units import Configuration, State
 
 
 class EpochPruner:
-    """Stops a configuration on its first seed's curve where Optuna's pruner would in a plain `study.optimize`.
+    """Stops a configuration on its first seed's curve where the pruner would in a plain `study.optimize`.
 
     The pruner has an Optuna study of its own, in memory, with one objective: a configuration is the trial of its
     number, and is told when its first seed ends. `epochs` gives the length of the curve at a point of the search space.
     `past` are the events before this driver, in order: successive halving and hyperband judge by who came first.
 
-    Raises ConfigError when Optuna refuses the pruner's arguments.
+    Raises ConfigError when the pruner refuses its arguments.
     """
 
     def __init__(

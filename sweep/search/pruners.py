@@ -1,4 +1,4 @@
-"""Optuna's pruners by name, each built for curves of a given length."""
+"""The pruners by name, Optuna's and our own, each built for curves of a given length."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from data.settings import ConfigError, parse
 from sweep.config.study_config import PrunerConfig
+from sweep.search.forecast_pruner import ForecastPruner
 
 
 class HyperbandPruner(optuna.pruners.HyperbandPruner):
@@ -34,7 +35,7 @@ class HyperbandPruner(optuna.pruners.HyperbandPruner):
 def build_pruner(config: PrunerConfig, epochs: int) -> BasePruner:
     """Build the pruner of a study whose units train `epochs` epochs.
 
-    Raises ConfigError when Optuna refuses the arguments.
+    Raises ConfigError when the pruner refuses the arguments.
     """
     arguments: dict[str, Any] = dict(config.arguments)
     if config.name in ("median", "percentile"):
@@ -46,11 +47,16 @@ def build_pruner(config: PrunerConfig, epochs: int) -> BasePruner:
         arguments.setdefault("max_resource", epochs)
     if config.name == "patient":
         arguments.setdefault("patience", max(1, epochs // 5))
-        wrapped = arguments.get("wrapped_pruner", {})
+        wrapped = arguments.get("wrapped_pruner", {"name": "median"})
         if wrapped is not None:
             settings = parse(PrunerConfig, wrapped, "pruner.arguments.wrapped_pruner")
             arguments["wrapped_pruner"] = build_pruner(settings, epochs)
+    if config.name == "forecast":
+        if "epochs" in arguments:
+            raise ConfigError("pruner.arguments: epochs are those of the recipe; leave them out")
+        arguments["epochs"] = epochs
     kind = {
+        "forecast": ForecastPruner,
         "median": optuna.pruners.MedianPruner,
         "percentile": optuna.pruners.PercentilePruner,
         "hyperband": HyperbandPruner,
@@ -65,7 +71,8 @@ def build_pruner(config: PrunerConfig, epochs: int) -> BasePruner:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return kind(**arguments)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"pruner.arguments: Optuna's {kind.__name__} refuses them: {error}") from error
+        whose = "" if kind is ForecastPruner else "Optuna's "
+        raise ConfigError(f"pruner.arguments: {whose}{kind.__name__} refuses them: {error}") from error
 
 
 def goes_by_order(config: PrunerConfig) -> bool:

@@ -28,7 +28,8 @@ def test_each_policy_has_a_row_and_training_everything_costs_all_and_regrets_not
     assert {row[0] for row in rows} == {"recorded: first"}
     assert cells["five seeds each"] == ["24", "0.0", "100.0", "100.0", "0.000 ± 0.000", "+0.000 ± 0.000"]
     assert cells["random search, one seed each"][:2] == ["8", "66.7"]
-    for policy in ("**default racing (contenders)**", "**default epoch pruner (median)**", "hyperband"):
+    assert {"**default epoch pruner (forecast)**", "**default racing and epoch pruner**"} < cells.keys()
+    for policy in ("**default racing (contenders)**", "median pruner", "hyperband"):
         assert float(cells[policy][2]) < 100
         assert float(cells[policy][4].split()[0]) >= 0
 

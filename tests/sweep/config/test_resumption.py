@@ -30,7 +30,7 @@ def test_budget_seeds_pruner_and_race_may_change_and_are_told() -> None:
     told = changes(study(), after, "one")
     assert "budget.configurations: 20 -> 40" in told
     assert "seeds: [1, 2] -> [1, 2, 3]" in told
-    assert "pruner.name: median -> none" in told
+    assert "pruner.name: forecast -> none" in told
     assert "racing.name: contenders -> none" in told
 
 

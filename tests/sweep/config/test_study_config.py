@@ -73,7 +73,7 @@ def test_the_little_that_a_study_must_say(path: Path) -> None:
     config = read_study(path)
     assert config.data is None
     assert config.sampler.name == "tpe"
-    assert config.pruner.name == "median"
+    assert config.pruner.name == "forecast"
     assert config.space.recipe({"patch_mix.beta": 0.5}).patch_mix.beta == 0.5
 
 

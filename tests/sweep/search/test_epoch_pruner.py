@@ -16,6 +16,7 @@ from optuna.trial import Trial, TrialState
 from data.settings import ConfigError, parse
 from sweep.config.study_config import PrunerConfig
 from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.forecast_pruner import ForecastPruner
 from sweep.study.board import Board
 from sweep.study.events import (
     ConfigurationAdded,
@@ -160,6 +161,10 @@ SAME: list[tuple[dict[str, Any], Callable[[], BasePruner]]] = [
     (
         {"name": "percentile", "arguments": {"percentile": 40.0, "n_startup_trials": 3}},
         lambda: optuna.pruners.PercentilePruner(40.0, n_startup_trials=3, n_warmup_steps=4),
+    ),
+    (
+        {"name": "forecast", "arguments": {"p": 0.2, "at_least": 3}},
+        lambda: ForecastPruner(EPOCHS, p=0.2, at_least=3),
     ),
     ({"name": "hyperband"}, lambda: optuna.pruners.HyperbandPruner(max_resource=EPOCHS)),
     ({"name": "successive_halving"}, optuna.pruners.SuccessiveHalvingPruner),

@@ -28,6 +28,18 @@ def test_the_patient_pruner_comes_without_a_warning_for_developers() -> None:
             r"pruner.arguments: Optuna's PercentilePruner refuses them: .*300",
         ),
         (
+            {"name": "forecast", "arguments": {"p": 0.7}},
+            r"pruner.arguments: ForecastPruner refuses them: p must lie between 0 and 0.5, got 0.7",
+        ),
+        (
+            {"name": "forecast", "arguments": {"warmup": 3}},
+            r"pruner.arguments: ForecastPruner refuses them: .*warmup",
+        ),
+        (
+            {"name": "forecast", "arguments": {"epochs": 3}},
+            r"pruner.arguments: epochs are those of the recipe",
+        ),
+        (
             {"name": "patient", "arguments": {"wrapped_pruner": {"nmae": "median"}}},
             r"pruner.arguments.wrapped_pruner: nmae: no such field; did you mean name\?",
         ),
@@ -37,7 +49,7 @@ def test_the_patient_pruner_comes_without_a_warning_for_developers() -> None:
         ),
     ],
 )
-def test_arguments_that_optuna_refuses_are_told(config: dict[str, Any], complaint: str) -> None:
+def test_arguments_that_the_pruner_refuses_are_told(config: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         build_pruner(parse(PrunerConfig, config, "pruner"), 9)
 
@@ -45,6 +57,7 @@ def test_arguments_that_optuna_refuses_are_told(config: dict[str, Any], complain
 @pytest.mark.parametrize(
     ("config", "by_order"),
     [
+        ({"name": "forecast"}, False),
         ({"name": "median"}, False),
         ({"name": "hyperband"}, True),
         ({"name": "successive_halving"}, True),
