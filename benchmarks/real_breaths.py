@@ -136,7 +136,8 @@ def _pretrain(backbone: str, asked: argparse.Namespace) -> Path:
     (point,) = systems([backbone], ["cross-entropy, weighted sampling"], {}).values()
     config = sweep.read_study(STUDY, **settings({"": point}, asked))
     recipe = config.space.recipe(point)
-    preparation = DataPreparation(asked.pretrain_on, task=asked.task)
+    task = DataPreparation(asked.data, task=asked.task).task.name
+    preparation = DataPreparation(asked.pretrain_on, task=task)
     train, validation = load_examples(preparation.prepare(recipe), recipe.folds.fold)
     path = Path(asked.studies) / "pretrained" / f"{backbone}-{recipe.digest()[:12]}.pt"
     history = list(fit(recipe, 1, train, validation, task=preparation.task, checkpoint=path))
