@@ -33,6 +33,7 @@ from sweep.worker.prepared_data import DataPreparation, load_examples
 
 STUDY = Path(__file__).with_name("real_breaths.yaml")
 SEEDS = (1, 2, 3, 4, 5)
+PRETRAINED = ", pretrained"
 RATES = ("score", "sensitivity", "specificity", "any_abnormal_score")
 BACKBONES: Mapping[str, Mapping[str, Any]] = {
     "cnn_tsa": {"optimiser.learning_rate": 2e-3},
@@ -51,8 +52,9 @@ PLAIN: Mapping[str, Any] = {
     "sampling.name": "weighted",
     "loss.focal_gamma": 0.0,
 }
+PLAIN_OBJECTIVE = "cross-entropy, weighted sampling"
 OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
-    "cross-entropy, weighted sampling": {},
+    PLAIN_OBJECTIVE: {},
     "cross-entropy, every cycle once": {"sampling.name": "shuffle", "loss.logit_adjustment": 0.0},
     "logit adjustment": {"sampling.name": "shuffle", "loss.logit_adjustment": 0.5},
     "focal loss": {"loss.focal_gamma": 2.0},
@@ -83,8 +85,8 @@ def main(words: Sequence[str] | None = None) -> int:
     config = sweep.read_study(STUDY, data=str(asked.data), task=asked.task, **settings(points, asked))
     study = sweep.run(config, asked.name or asked.data.name, studies=asked.studies)
     rows = [*_plain_rows(study.config), *_rows(study, points)]
-    head = ("system", "parameters", "s a seed", "score %", "95 %", "sensitivity %", "specificity %")
-    print_table((*head, "any abnormal %"), rows)
+    head = ("system", "parameters", "s a seed", "score %", "95 %", "against plain, points (95 %)")
+    print_table((*head, "sensitivity %", "specificity %", "any abnormal %"), rows)
     return 0
 
 
@@ -99,7 +101,7 @@ def systems(
                 continue
             fitting = [] if "backbone.stem" in changes else [pretrained.get(backbone)]
             for weights in (None, *filter(None, fitting)):
-                start = "" if weights is None else ", pretrained"
+                start = "" if weights is None else PRETRAINED
                 found[f"{backbone}, {objective}{start}"] = {
                     "backbone.name": backbone,
                     "backbone.pretrained": None if weights is None else str(weights),
@@ -133,12 +135,13 @@ def settings(points: Mapping[str, Mapping[str, Any]], asked: argparse.Namespace)
 
 def _pretrain(backbone: str, asked: argparse.Namespace) -> Path:
     """Find the checkpoint of a backbone trained with its plain objective on the other data set, or train it."""
-    (point,) = systems([backbone], ["cross-entropy, weighted sampling"], {}).values()
+    (point,) = systems([backbone], [PLAIN_OBJECTIVE], {}).values()
     config = sweep.read_study(STUDY, **settings({"": point}, asked))
     recipe = config.space.recipe(point)
     task = DataPreparation(asked.data, task=asked.task).task.name
     preparation = DataPreparation(asked.pretrain_on, task=task)
     train, validation = load_examples(preparation.prepare(recipe), recipe.folds.fold)
+    torch.set_num_threads(1)  # as a unit is trained
     path = Path(asked.studies) / "pretrained" / f"{backbone}-{recipe.digest()[:12]}.pt"
     history = list(fit(recipe, 1, train, validation, task=preparation.task, checkpoint=path))
     print(f"{backbone} on {asked.pretrain_on.name}: score {100 * history[-1].score:.1f} %", flush=True)
@@ -149,16 +152,25 @@ def _rows(study: sweep.Study, points: Mapping[str, Mapping[str, Any]]) -> list[t
     epochs = study.curves()
     seconds = epochs.groupby(["configuration", "seed"])["seconds"].sum().groupby("configuration").median()
     last = epochs.sort_values("epoch").groupby(["configuration", "seed"]).last()
+    numbers = {name: number for number, name in enumerate(points)}
     rows = []
-    for number, name in enumerate(points):
+    for name, number in numbers.items():
         recipe = study.configuration(number).recipe
         scratch = recipe.backbone.model_copy(update={"pretrained": None})
         classes = task_named(study.config.task or "icbhi").num_classes
         network = build_backbone(scratch, recipe.smoothing, classes, recipe.features.input_shape)
         parameters = sum(weights.numel() for weights in network.parameters())
         rates = {rate: last.loc[number][rate].tolist() for rate in RATES}
-        rows.append((name, f"{parameters:,}", f"{seconds[number]:.0f}", *_cells(rates)))
+        plain = numbers.get(plain_of(name), number)
+        gains = [] if plain == number else (last.loc[number]["score"] - last.loc[plain]["score"]).tolist()
+        rows.append((name, f"{parameters:,}", f"{seconds[number]:.0f}", *_cells(rates, gains)))
     return rows
+
+
+def plain_of(system: str) -> str:
+    """Name the system with the plain objective that has the same backbone and begins from the same weights."""
+    backbone, *_ = system.split(", ")
+    return f"{backbone}, {PLAIN_OBJECTIVE}" + (PRETRAINED if system.endswith(PRETRAINED) else "")
 
 
 def _plain_rows(config: StudyConfig) -> list[tuple[str, ...]]:
@@ -186,16 +198,22 @@ def _rates(task: Task, confusion: np.ndarray) -> dict[str, float]:
     return {name: rate for name, rate in rates.items() if rate is not None}
 
 
-def _cells(rates: Mapping[str, Sequence[float]]) -> list[str]:
-    """Mean and deviation of each rate in percent, and after the score the interval of its mean."""
+def _cells(rates: Mapping[str, Sequence[float]], gains: Sequence[float] = ()) -> list[str]:
+    """Mean and deviation of each rate in percent; after the score the interval of its mean, and of that of `gains`."""
     summaries = {name: Summary.of([100 * value for value in values]) for name, values in rates.items()}
     cells = {
         name: f"{summary.mean:.1f}" + (f" ± {summary.sd:.1f}" if summary.sd else "")
         for name, summary in summaries.items()
     }
-    interval = summaries["score"].interval()
-    between = "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
-    return [cells["score"], between, *(cells[name] for name in RATES[1:])]
+    gain = Summary.of([100 * value for value in gains]) if gains else None
+    against = "" if gain is None else f"{gain.mean:+.1f} ({_between(gain, '+.1f')})".replace(" ()", "")
+    score = [cells["score"], _between(summaries["score"], ".1f"), against]
+    return [*score, *(cells[name] for name in RATES[1:])]
+
+
+def _between(summary: Summary, form: str) -> str:
+    interval = summary.interval()
+    return "" if interval is None else f"{interval[0]:{form}} to {interval[1]:{form}}"
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:

@@ -31,3 +31,13 @@ def test_the_study_of_all_systems_trains_each_of_them_with_every_seed() -> None:
     recipes = [config.space.recipe(point) for point in config.enqueue]
     assert len({recipe.digest() for recipe in recipes}) == 28
     assert {recipe.backbone.variant for recipe in recipes} == {"tiny"}
+
+
+def test_a_system_is_compared_with_the_plain_objective_from_the_same_weights() -> None:
+    found = real_breaths.systems(["cnn_tsa", "dass"], real_breaths.OBJECTIVES, {"dass": Path("weights.pt")})
+    assert real_breaths.plain_of("cnn_tsa, mixup") == "cnn_tsa, cross-entropy, weighted sampling"
+    assert (
+        real_breaths.plain_of("dass, Patch-Mix, cells, pretrained")
+        == "dass, cross-entropy, weighted sampling, pretrained"
+    )
+    assert {real_breaths.plain_of(name) for name in found} < set(found)
