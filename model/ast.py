@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-PATCH = 16
+from model.variants import AST_PATCH
+
 STRIDE = 10
 TABLE_GRID = (12, 101)
 """Frequency x time patches of the 128 x 1024 input that the published weights were made for."""
@@ -26,7 +27,7 @@ class AST(nn.Module):
     def __init__(self, dim: int, depth: int, heads: int, mlp_dim: int, num_classes: int = 4) -> None:
         super().__init__()
         self.feature_dim = dim
-        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(1, dim, PATCH, STRIDE)})
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(1, dim, AST_PATCH, STRIDE)})
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.dist_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 2 + TABLE_GRID[0] * TABLE_GRID[1], dim))
@@ -82,11 +83,11 @@ class AST(nn.Module):
 
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
         """Count the patches of a log-mel along frequency and along time. Raises ValueError when none fits."""
-        if min(frames, mels) < PATCH:
+        if min(frames, mels) < AST_PATCH:
             raise ValueError(
-                f"ast needs at least {PATCH} frames and {PATCH} mel bands, got {frames} x {mels}"
+                f"ast needs at least {AST_PATCH} frames and {AST_PATCH} mel bands, got {frames} x {mels}"
             )
-        return (mels - PATCH) // STRIDE + 1, (frames - PATCH) // STRIDE + 1
+        return (mels - AST_PATCH) // STRIDE + 1, (frames - AST_PATCH) // STRIDE + 1
 
 
 def fit_positions(

@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from data.settings import ConfigError
-from model.dass_stem import STRIDE, build_stem, channels_first, halving
+from model.dass_stem import build_stem, channels_first, halving
 from model.pointwise import Pointwise
 from model.recipe_parts import Pooling, SmoothingConfig
-from model.variants import Stem
+from model.variants import DASS_STRIDE, Stem
 from model.vss_block import VSSBlock
 
 
@@ -83,9 +83,9 @@ class DASS(nn.Module):
 
         Raises ValueError for an input below one cell, and for mel bands that a stem of `conv_blocks` was not built for.
         """
-        if min(frames, mels) < STRIDE:
+        if min(frames, mels) < DASS_STRIDE:
             raise ValueError(
-                f"DASS needs at least {STRIDE} frames and mel bins, got {frames} frames and {mels} bins"
+                f"DASS needs at least {DASS_STRIDE} frames and mel bins, got {frames} frames and {mels} bins"
             )
         return self.patch_embed.grid(frames, mels)
 

@@ -10,10 +10,7 @@ from torch import Tensor, nn
 
 from model.batch_norm import ChannelsLastBatchNorm
 from model.conv_block import ConvBlock
-from model.variants import Stem
-
-STRIDE = 4
-"""How many mel bands, and how many frames, make one cell of a stem's output."""
+from model.variants import DASS_STRIDE, Stem
 
 Norm = type[nn.LayerNorm] | type[ChannelsLastBatchNorm]
 
@@ -40,7 +37,7 @@ class StridedStem(nn.Sequential):
 
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
         """Count the (frequency, time) cells of the output."""
-        return -(-mels // STRIDE), -(-frames // STRIDE)
+        return -(-mels // DASS_STRIDE), -(-frames // DASS_STRIDE)
 
 
 class ConvStem(nn.Module):
@@ -63,7 +60,7 @@ class ConvStem(nn.Module):
         """Count the (frequency, time) cells of the output. Raises ValueError for other mel bands than the stem's."""
         if mels != self.mels:
             raise ValueError(f"this DASS was built for {self.mels} mel bands, got {mels}")
-        return mels // STRIDE, frames // STRIDE
+        return mels // DASS_STRIDE, frames // DASS_STRIDE
 
     def forward(self, x: Float[Tensor, "batch 1 mels frames"]) -> Float[Tensor, "batch height width dim"]:
         x = self.bn0(x[:, 0])[:, None]

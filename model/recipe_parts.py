@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from data.settings import Config, ConfigError
 from model.scan_engines import Engine
-from model.variants import AST_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS, Stem
+from model.variants import AST_PATCH, AST_VARIANTS, CNN_TSA_VARIANTS, DASS_STRIDE, DASS_VARIANTS, Stem
 
 Attention = Literal["none", "input", "block1", "block2", "block3", "block4", "post"]
 Hook = Literal["scan_input", "scan_output", "op_output", "block_output"]
@@ -155,15 +155,16 @@ def check_smoothing(backbone: BackboneConfig, smoothing: SmoothingConfig) -> Non
         )
 
 
-def check_bands(backbone: BackboneConfig, mels: int) -> None:
-    """Raise ConfigError when there are fewer mel bands than a cnn_tsa can halve once in each block."""
-    if backbone.name != "cnn_tsa":
-        return
-    blocks = len(CNN_TSA_VARIANTS[backbone.variant].channels)
-    if mels < 2**blocks:
+def check_input(backbone: BackboneConfig, frames: int, mels: int) -> None:
+    """Raise ConfigError when log-mels of `frames` times `mels` are smaller than the least cell of a network."""
+    if backbone.name == "cnn_tsa":
+        least = 2 ** len(CNN_TSA_VARIANTS[backbone.variant].channels)
+    else:
+        least = DASS_STRIDE if backbone.name == "dass" else AST_PATCH
+    if min(frames, mels) < least:
         raise ConfigError(
-            f"features.n_mels: cnn_tsa {backbone.variant} halves the bands {blocks} times, so it needs at least "
-            f"{2**blocks}, got {mels}"
+            f"features: {backbone.name} {backbone.variant} needs at least {least} frames and {least} mel bands, "
+            f"got {frames} and {mels}"
         )
 
 

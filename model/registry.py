@@ -8,12 +8,11 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from data.settings import ConfigError
 from model.ast import AST
 from model.cnn_tsa import CNNTSA
 from model.dass import DASS
 from model.pretrained import load_pretrained
-from model.recipe_parts import BackboneConfig, SmoothingConfig, check_bands, check_smoothing
+from model.recipe_parts import BackboneConfig, SmoothingConfig, check_input, check_smoothing
 from model.variants import AST_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS
 
 log = logging.getLogger(__name__)
@@ -69,12 +68,8 @@ def build_backbone(
     Raises ConfigError when smoothing or input do not fit the network, PretrainedError when weights do not.
     """
     check_smoothing(config, smoothing)
-    check_bands(config, input_shape[1])
+    check_input(config, *input_shape)
     backbone = _build(config, smoothing, num_classes, input_shape[1])
-    try:
-        backbone.grid(*input_shape)
-    except ValueError as error:
-        raise ConfigError(f"features: {error}") from error
     if config.pretrained is not None:
         report = load_pretrained(backbone, config.pretrained)
         log.info("%s  layout %s  SHA-256 %s", report.path, report.layout, report.sha256)

@@ -6,6 +6,11 @@ from typing import Literal, NamedTuple
 
 Stem = Literal["layer_norm", "batch_norm", "conv_blocks"]
 
+DASS_STRIDE = 4
+"""How many frames, and how many mel bands, make one cell of the output of a DASS's stem."""
+AST_PATCH = 16
+"""Frames, and mel bands, of one token of an AST."""
+
 
 class DASSSize(NamedTuple):
     """Size of a DASS: blocks and channels of each stage, drop-path rate and stem unless a recipe says otherwise.

@@ -16,7 +16,7 @@ from model.recipe_parts import (
     MixupConfig,
     PatchMixConfig,
     SmoothingConfig,
-    check_bands,
+    check_input,
     check_smoothing,
 )
 
@@ -131,7 +131,7 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Recipe:
         check_smoothing(self.backbone, self.smoothing)
-        check_bands(self.backbone, self.features.n_mels)
+        check_input(self.backbone, *self.features.input_shape)
         if self.sampling.name == "weighted" and self.loss.class_weights != "none":
             raise ValueError(
                 "sampling.name weighted and loss.class_weights inverse_frequency both correct the class balance; "

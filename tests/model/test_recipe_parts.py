@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from data.settings import ConfigError, parse
-from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, check_bands, check_smoothing
+from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, check_input, check_smoothing
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,22 @@ def test_a_cnn_tsa_is_not_smoothed() -> None:
         check_smoothing(backbone, SmoothingConfig())
 
 
-def test_only_a_cnn_tsa_wants_a_number_of_mel_bands() -> None:
-    check_bands(BackboneConfig(), 4)
-    check_bands(BackboneConfig(name="cnn_tsa", variant="three_blocks"), 8)
-    with pytest.raises(ConfigError, match=r"features\.n_mels: cnn_tsa tiny halves the bands . times"):
-        check_bands(BackboneConfig(name="cnn_tsa", variant="tiny"), 7)
+@pytest.mark.parametrize(
+    ("name", "variant", "least"),
+    [
+        ("dass", "tiny", 4),
+        ("ast", "tiny", 16),
+        ("cnn_tsa", "three_blocks", 8),
+        ("cnn_tsa", "four_blocks", 16),
+    ],
+)
+def test_a_network_wants_a_least_number_of_frames_and_mel_bands(name: Any, variant: Any, least: int) -> None:
+    backbone = BackboneConfig(name=name, variant=variant)
+    check_input(backbone, least, least)
+    for frames, mels in ((least - 1, 128), (128, least - 1)):
+        said = rf"features: {name} {variant} needs at least {least} frames .*, got {frames} and {mels}"
+        with pytest.raises(ConfigError, match=said):
+            check_input(backbone, frames, mels)
 
 
 def test_a_kernel_of_even_size_is_refused() -> None:
