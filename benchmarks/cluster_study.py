@@ -29,7 +29,7 @@ from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_export import OptunaExport
 from sweep.search.optuna_search import OptunaSearch
 from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
-from sweep.simulation.simulated_study import recipe_of, selected_epoch
+from sweep.simulation.simulated_study import selected_epoch
 from sweep.study.board import Board
 from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Listener, Rules
@@ -138,7 +138,10 @@ class Driver:
         budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=workers)
         listeners: list[Listener] = [
             watch.over("journal", self._journal.write),
-            watch.over("progress", Progress(self._board, budget, ConsoleDisplay(self._console))),
+            watch.over(
+                "progress",
+                Progress(self._board, budget, ConsoleDisplay(self._console), task=config.scored_task),
+            ),
         ]
         self._tracking = None
         if tracked:
@@ -207,8 +210,7 @@ class Driver:
             return False
         self._watch.count("start")
         configuration, seed = started
-        recipe = recipe_of(self._config, configuration)
-        assert recipe is not None
+        recipe = self._config.space.recipe(configuration.values)
         curve = self._curves.curve(configuration.values, seed, recipe.epochs)
         seconds = self._curves.seconds(configuration.values)
         self._idle -= 1

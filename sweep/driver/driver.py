@@ -119,6 +119,7 @@ class Driver:
         self._close_s = close_s
         self._close_soon_s = close_soon_s
         self._waits_for_nodes = False
+        self._told_skipped: str | None = None
         self._checkpoints = CheckpointRemoval(study.folder.units, mirror)
         self._budget = Budget(
             config.budget, config.racing, gpus=resources.gpu, slots=max(1, executor.slots.here)
@@ -173,6 +174,7 @@ class Driver:
                 if failure is None:
                     raise
                 log.debug("after the study was halted: %s", error, exc_info=True)
+        self._say_what_was_skipped()
         if coordinator.interrupted:
             raise InterruptedStudyError(
                 f"{folder.place}: {reason} after {len(coordinator.board.ranking())} complete configurations; "
@@ -241,6 +243,14 @@ class Driver:
             f"{slots.here} units at a time{more}"
             + "".join(f"\n  changed: {line}" for line in self._study.changes)
         )
+        self._say_what_was_skipped()
+
+    def _say_what_was_skipped(self) -> None:
+        """Tell of points that make no recipe: at the beginning of those in a list, at the end of those drawn."""
+        skipped = self._study.search.skipped
+        if skipped is not None and skipped != self._told_skipped:
+            self._display.say(skipped)
+            self._told_skipped = skipped
 
     def _say_what_came_out(self, reason: str) -> None:
         board = self._study.board

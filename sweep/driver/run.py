@@ -46,8 +46,8 @@ def run_study(
     Raises ConfigError, DataError, PretrainedError, ExecutorError, TrackingError, FolderError, JournalError,
     LockedError, StorageError, DataPreparationError or WeightsError, each with one clear line and before anything has
     run; then a new study leaves no folder and an old one is as it was. Raises InterruptedStudyError when it was stopped
-    (Ctrl-C, a full disk, weights of one configuration that are missing) and ExportError when no configuration
-    completed; then the folder holds what there is.
+    (Ctrl-C, a full disk, weights of one configuration that are missing), after `best.yaml` was written if any
+    configuration is complete, and ExportError when a study is over and none is; then the folder holds what there is.
     """
     display = display or NoDisplay()
     fresh, begun = not folder.exists, False
@@ -69,7 +69,11 @@ def run_study(
                 closing.callback(executor.stop)
                 driver = _driver(study, executor, tracker, lock, mirror, address, display, closing)
                 begun = True
-                driver.run()
+                try:
+                    driver.run()
+                except InterruptedStudyError:
+                    _export_so_far(folder, display)
+                    raise
             export(folder)
     except BaseException as error:
         # The study of a driver that was faster than we were is not ours to remove.
@@ -97,6 +101,16 @@ def _tracker(study: CheckedStudy, display: Display) -> BackgroundListener:
     if tracker.away is not None:
         display.warn(f"{tracker.away}; what it lacks is sent when it is back")
     return tracker
+
+
+def _export_so_far(folder: StudyFolder, display: Display) -> None:
+    """Write `best.yaml` of a study that was halted, if any configuration is complete."""
+    if folder.board().best() is None:
+        return
+    try:
+        display.say(f"best complete configuration so far: {export(folder)}")
+    except UserError as error:
+        display.warn(str(error))
 
 
 def _close_at_once(tracker: BackgroundListener) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState, create_trial
 
+from data.quantities import counted
+from data.settings import ConfigError
 from sweep.config.study_config import SamplerConfig, StudyConfig
 from sweep.search.replaceable_trials import STUDY_NAME, ReplaceableTrials
 from sweep.search.samplers import build_sampler, check_sampler, proposal_seed
@@ -20,7 +22,13 @@ from sweep.study.events import ConfigurationAdded
 from sweep.study.units import Configuration
 
 REPEATS = 5
+"""So many known points may a sampler draw, one after the other, before chance draws."""
+CONTRADICTIONS = 20
+"""So many points that make no recipe may a sampler draw before chance draws."""
 RANDOM_DRAWS = 50
+"""So many known points may chance draw."""
+RANDOM_CONTRADICTIONS = 2_000
+"""So many points that make no recipe may chance draw."""
 ENUMERABLE = 10_000
 
 Key = tuple[tuple[str, Any], ...]
@@ -41,18 +49,40 @@ class OptunaSearch:
         self._space = config.space
         self._sampler = config.sampler
         check_sampler(config)
+        self._contradicting: dict[Key, str] = {}
+        """Points that make no recipe, each with the reason."""
         enqueued = [self._canonical(config.space.active(point)) for point in config.enqueue]
         enumerated = _enumerated(config)
         self._planned = self._by_key(enqueued + (enumerated or []))
-        points = _all_points(config) if enumerated is None else self._planned.values()
-        self._left = None if points is None else self._by_key(points)
+        if enumerated is not None:
+            self._left = dict(self._planned)
+        else:
+            points = _all_points(config)
+            self._left = None if points is None else self._by_key(points)
         self.points = None if self._left is None else len(self._left)
-        """How many points there are to find; None when there is no end of them."""
+        """How many points there are to find, without those that make no recipe; None when there is no end of them."""
         self._known: set[Key] = set()
         self._proposed = 0
         self._builder = TrialBuilder(config.space, config.objectives)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._trials = ReplaceableTrials(len(config.objectives))
+
+    @property
+    def skipped(self) -> str | None:
+        """Say how many points met so far make no recipe, and why the first of them does not; None when all do.
+
+        Where all points can be written out, all of them have been met from the beginning.
+        """
+        if not self._contradicting:
+            return None
+        key, reason = next(iter(self._contradicting.items()))
+        first = ", ".join(f"{path}={value}" for path, value in key)
+        count = len(self._contradicting)
+        which = "this one" if count == 1 else "the first"
+        return (
+            f"skipped {counted(count, 'point')} whose values contradict each other; {which}: {first} "
+            f"({'; '.join(reason.splitlines())})"
+        )
 
     def propose(self) -> ConfigurationAdded | None:
         """Propose the next configuration, at a point that is not on the board; None when no such point is found."""
@@ -87,13 +117,18 @@ class OptunaSearch:
         if self._planned:
             return dict(next(iter(self._planned.values())))
         # Samplers that learn come back to what they found good. Then chance says where to look instead.
-        for attempt in range(REPEATS + RANDOM_DRAWS):
-            seed = proposal_seed(self._sampler.seed, number, attempt)
-            if attempt >= REPEATS and self._left:
+        repeats = contradictions = 0
+        while repeats < REPEATS + RANDOM_DRAWS and contradictions < CONTRADICTIONS + RANDOM_CONTRADICTIONS:
+            seed = proposal_seed(self._sampler.seed, number, repeats + contradictions)
+            by_chance = repeats >= REPEATS or contradictions >= CONTRADICTIONS
+            if by_chance and self._left:
                 return dict(random.Random(seed).choice(list(self._left.values())))
-            settings = self._sampler if attempt < REPEATS else SamplerConfig(name="random")
-            values = self._draw(settings, seed)
-            if self._key(values) not in self._known:
+            values = self._draw(SamplerConfig(name="random") if by_chance else self._sampler, seed)
+            if self._key(values) in self._known:
+                repeats += 1
+            elif not self._makes_recipe(values):
+                contradictions += 1
+            else:
                 return values
             self._trials.put(number, create_trial(state=TrialState.RUNNING))
         return None
@@ -116,10 +151,20 @@ class OptunaSearch:
         self.learn(configuration)
 
     def _by_key(self, points: Iterable[Mapping[str, Any]]) -> dict[Key, dict[str, Any]]:
+        """Collect the points that make recipes, each once."""
         by_key: dict[Key, dict[str, Any]] = {}
         for point in points:
-            by_key.setdefault(self._key(point), dict(point))
+            if self._makes_recipe(point):
+                by_key.setdefault(self._key(point), dict(point))
         return by_key
+
+    def _makes_recipe(self, values: Mapping[str, Any]) -> bool:
+        try:
+            self._space.recipe(values)
+        except ConfigError as error:
+            self._contradicting.setdefault(self._key(values), str(error))
+            return False
+        return True
 
     def _key(self, values: Mapping[str, Any]) -> Key:
         values = self._canonical(values)

@@ -17,7 +17,7 @@ from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.config.study_config import PrunerConfig, StudyConfig
 from sweep.simulation.made_up_curves import LearningCurves
-from sweep.simulation.simulated_study import SCORE, SimulatedStudy, recipe_of, selected_epoch, simulate_study
+from sweep.simulation.simulated_study import SCORE, SimulatedStudy, selected_epoch, simulate_study
 from sweep.study.board import Board
 from sweep.study.racing import NoRacingConfig
 
@@ -66,8 +66,8 @@ def outcome_of(simulated: SimulatedStudy, curves: LearningCurves) -> Outcome:
     """Measure what a study cost and found against the truth of its curves."""
     config, board = simulated.config, simulated.board
     truth = [curves.quality(configuration.values) for configuration in board.configurations]
-    recipes = [recipe_of(config, configuration) for configuration in board.configurations]
-    every_epoch = len(config.seeds) * sum(recipe.epochs for recipe in recipes if recipe is not None)
+    recipes = [config.space.recipe(configuration.values) for configuration in board.configurations]
+    every_epoch = len(config.seeds) * sum(recipe.epochs for recipe in recipes)
     epochs = sum(len(unit.curve) for unit in board.units())
     best = board.best()
     return Outcome(
@@ -157,14 +157,11 @@ def _play_once(
 
 
 def _winner_of_all(
-    board: Board, seeds: Sequence[int], recipes: Sequence[Recipe | None], curves: LearningCurves
+    board: Board, seeds: Sequence[int], recipes: Sequence[Recipe], curves: LearningCurves
 ) -> int:
     """Find the configuration that would win if every seed of every configuration were trained."""
-    means = np.full(len(recipes), -np.inf)
+    means = []
     for configuration, recipe in zip(board.configurations, recipes, strict=True):
-        if recipe is not None:
-            units = [curves.curve(configuration.values, seed, recipe.epochs) for seed in seeds]
-            means[configuration.number] = np.mean(
-                [curve[selected_epoch(curve, recipe) - 1, SCORE] for curve in units]
-            )
-    return int(means.argmax())
+        units = [curves.curve(configuration.values, seed, recipe.epochs) for seed in seeds]
+        means.append(np.mean([curve[selected_epoch(curve, recipe) - 1, SCORE] for curve in units]))
+    return int(np.argmax(means))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.config.study_config import StudyConfig
 from sweep.search.epoch_pruner import EpochPruner
@@ -22,7 +21,6 @@ from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Rules
 from sweep.study.events import Event
 from sweep.study.score_table import METRICS
-from sweep.study.units import Configuration
 
 SCORE, SENSITIVITY = METRICS.index("score"), METRICS.index("sensitivity")
 INSTANTS = 10_000
@@ -123,10 +121,7 @@ class _Driver:
     def _start_units(self) -> None:
         while self._idle and (started := self._coordinator.next_unit()) is not None:
             configuration, seed = started
-            recipe = recipe_of(self._config, configuration)
-            if recipe is None:
-                self._coordinator.failed(configuration.number, seed, "its values contradict each other")
-                continue
+            recipe = self._config.space.recipe(configuration.values)
             curve = self._curves.curve(configuration.values, seed, recipe.epochs)
             seconds = self._curves.seconds(configuration.values)
             done = len(configuration.units[seed].curve)
@@ -199,14 +194,6 @@ def _of_repeat(config: StudyConfig, curves: LearningCurves, repeat: int) -> Stud
         update["enqueue"] = tuple(curves.points[place] for place in order)
         update["budget"] = config.budget.model_copy(update={"configurations": most})
     return config.model_copy(update=update)
-
-
-def recipe_of(config: StudyConfig, configuration: Configuration) -> Recipe | None:
-    """Build the recipe of a point; None when its values contradict each other."""
-    try:
-        return config.space.recipe(configuration.values)
-    except ConfigError:
-        return None
 
 
 def selected_epoch(curve: np.ndarray, recipe: Recipe) -> int:

@@ -83,6 +83,32 @@ def test_a_study_runs_to_its_end_and_lets_go_of_everything(folder: StudyFolder) 
     assert display.shown == 1
 
 
+@pytest.mark.parametrize("sampler", ["grid", "random"])
+def test_points_that_make_no_recipe_are_told_once_and_take_no_part_of_the_budget(
+    folder: StudyFolder, sampler: str
+) -> None:
+    balance = {
+        "loss.class_weights": {"type": "categorical", "choices": ["none", "inverse_frequency"]},
+        "sampling.name": {"type": "categorical", "choices": ["shuffle", "weighted"]},
+        "patch_mix.beta": {"type": "float", "low": 0.5, "high": 9.5, "step": 1.0},
+    }
+    if sampler == "random":
+        balance["patch_mix.beta"].pop("step")
+    settings = {"search": balance, "enqueue": [], "sampler": {"name": sampler}, "seeds": [1]}
+    config = StudyConfig.model_validate(tiny_study(2, budget={"configurations": 30}, **settings))
+    display = Spoken()
+    drive(config, folder, ScoresOnly(), display=display)
+    board = folder.board()
+    assert board.ended == {State.FINISHED: 30}
+    assert board.stopped == "over"
+    said = [line for line in display.lines if "contradict each other" in line]
+    assert len(said) == 1
+    if sampler == "grid":
+        assert said[0].startswith("skipped 10 points whose values contradict each other; the first: ")
+        assert display.lines.index(said[0]) == 2
+    assert "sampling.name weighted and loss.class_weights inverse_frequency both correct" in said[0]
+
+
 def test_a_signal_halts_the_study_which_goes_on_where_it_was(folder: StudyFolder) -> None:
     signals = iter([True])
     interrupt = ScoresOnly(lambda: os.kill(os.getpid(), signal.SIGINT) if next(signals, False) else None)

@@ -1,11 +1,15 @@
 """What `run_study` takes up again, and what it refuses before anything has run; nothing is trained here."""
 
+import errno
+import itertools
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
 from data.errors import UserError
@@ -37,6 +41,51 @@ def test_a_study_that_is_over_takes_more_budget_and_more_seeds(tmp_path: Path) -
     ] * 2
     assert "changed: budget.configurations: 1 -> 2" in console.export_text()
     assert folder.config().seeds == (1, 2, 3)
+
+
+def halted_after(epochs: int) -> ScoresOnly:
+    """An executor that is told to stop when so many epochs have been reported."""
+    left = itertools.count(epochs - 1, -1)
+
+    def count() -> None:
+        if next(left) == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return ScoresOnly(count)
+
+
+def test_a_halt_leaves_the_best_of_the_complete_configurations_as_a_file(tmp_path: Path) -> None:
+    console = Console(record=True, width=200)
+
+    def run(executor: ScoresOnly) -> StudyFolder:
+        display, folder = ConsoleDisplay(console), StudyFolder.find(tmp_path, "halted")
+        return run_study(study(), folder, display=display, start_executor=lambda *_: executor)
+
+    # Of three configurations later ones score higher. Each unit has two epochs, and all first seeds come first; the
+    # third of them, halted before it had ended, reports both epochs to the second driver again.
+    folder = StudyFolder.find(tmp_path, "halted")
+    with pytest.raises(InterruptedStudyError, match="after 0 complete configurations"):
+        run(halted_after(6))
+    assert not folder.best.exists()
+    with pytest.raises(InterruptedStudyError, match="after 1 complete configurations"):
+        run(halted_after(5))
+    assert yaml.safe_load(folder.best.read_text())["provenance"]["configuration"] == 0
+    assert f"best complete configuration so far: {folder.best}" in console.export_text()
+    run(ScoresOnly())
+    assert yaml.safe_load(folder.best.read_text())["provenance"]["configuration"] == 2
+
+
+def test_a_best_one_that_cannot_be_written_does_not_hide_why_a_study_was_halted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sweep.driver.export.write_whole", full)
+    display, folder = ConsoleDisplay(Console(record=True, width=200)), StudyFolder.find(tmp_path, "full")
+    with pytest.raises(InterruptedStudyError, match="after 1 complete configurations"):
+        run_study(study(), folder, display=display, start_executor=lambda *_: halted_after(9))
+    assert "best.yaml: cannot be written: No space left on device" in display._console.export_text()
 
 
 def test_another_search_space_is_refused_and_the_study_left_as_it_was(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from sweep.study.units import Configuration
 class Nothing:
     """A search that proposes none."""
 
+    skipped = None
+
     def propose(self) -> None:
         return None
 

@@ -93,26 +93,6 @@ def test_a_unit_that_fails_ends_its_configuration_and_not_the_study(tmp_path: Pa
     assert [line["event"] for line in lines if line.get("configuration") == 0][-1] == "UnitFailed"
 
 
-def test_values_that_contradict_each_other_fail_their_configuration_and_not_the_study(tmp_path: Path) -> None:
-    classes = {"type": "categorical", "choices": ["none", "inverse_frequency"]}
-    contradicting = study(
-        recipe={**RECIPE, "epochs": 1},
-        search={
-            "sampling.name": {"type": "categorical", "choices": ["shuffle", "weighted"]},
-            "loss.class_weights": classes,
-        },
-        enqueue=[],
-        seeds=[1],
-        sampler={"name": "grid"},
-        pruner={"name": "none"},
-        budget={"configurations": 4},
-    )
-    folder = run_study(contradicting, StudyFolder.find(tmp_path, "contradicting"))
-    states = {tuple(c.values.values()): c.units[1].state for c in folder.board().configurations}
-    assert states.pop(("weighted", "inverse_frequency")) is State.FAILED
-    assert set(states.values()) == {State.FINISHED}
-
-
 def test_a_unit_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_happened(
     tmp_path: Path, kept_ray: RayHead
 ) -> None:

@@ -21,6 +21,8 @@ from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, St
 
 
 class OneConfiguration:
+    skipped = None
+
     def __init__(self) -> None:
         self.disk_is_full = False
         self._proposed = 0

@@ -70,6 +70,8 @@ class World:
 class ListedSearch:
     """Proposes 1, 2, 3 and so on for `patch_mix.beta`, `betas` points in all, and notes what it is told."""
 
+    skipped = None
+
     def __init__(self, betas: int) -> None:
         self._betas = betas
         self._next = 0
