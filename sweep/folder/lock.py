@@ -8,7 +8,7 @@ import socket
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
@@ -21,9 +21,10 @@ class LockedError(UserError):
 
 
 class StudyLock:
-    """Lock of a study folder, taken by `with`; the file `driver.json` beside it names its holder.
+    """Lock of a study folder, taken by `with`; the file `driver.json` beside it names its holder from then on.
 
-    The time of that file is the holder's last sign of life.
+    Once the holder has signed, the time of that file is the holder's last sign of life. Until then the file keeps the
+    last sign of life of the holder before.
 
     The lock is the operating system's (flock, by filelock), which on NFS needs version 4.
     """
@@ -42,6 +43,11 @@ class StudyLock:
                 f"{self._place}: in use by {self._holder()}; wait for its end, stop it there, "
                 "or begin a study of another name"
             ) from None
+        try:
+            self._write_card(last_sign=StudyLock.last_sign(self))
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
@@ -50,10 +56,8 @@ class StudyLock:
         self._lock.release()
 
     def sign(self) -> None:
-        """Write down that this process holds the lock and is alive."""
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
-        card = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
-        write_whole(self._card, json.dumps(card) + "\n")
+        """Write down that this process, which holds the lock, has begun to run the study and is alive."""
+        self._write_card()
 
     def beat(self) -> None:
         """Give a sign of life: set the time of `driver.json` to now."""
@@ -61,7 +65,10 @@ class StudyLock:
 
     def last_sign(self) -> float | None:
         """Last sign of life of the current or last holder, in seconds since 1970; None if nobody signed."""
-        return self._card.stat().st_mtime if self._card.exists() else None
+        if not self._card.exists():
+            return None
+        card = self._read_card()
+        return card["last_sign"] if "last_sign" in card else self._card.stat().st_mtime
 
     def held_by(self) -> str | None:
         """Process, host and start of the lock's holder, in words; None when nobody holds the lock."""
@@ -80,9 +87,21 @@ class StudyLock:
         """Name the driver that took the study over: None, as a file lock cannot be taken over."""
         return None
 
-    def _holder(self) -> str:
+    def _write_card(self, **more: Any) -> None:
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        card = {"host": socket.gethostname(), "pid": os.getpid(), "since": since, **more}
+        write_whole(self._card, json.dumps(card) + "\n")
+
+    def _read_card(self) -> dict[str, Any]:
+        """Read what the card says; nothing where there is none, or another file in its place."""
         try:
             card = json.loads(self._card.read_text())
-            return f"process {card['pid']} on {card['host']}, since {card['since']}"
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError):
+            return {}
+        return card if isinstance(card, dict) else {}
+
+    def _holder(self) -> str:
+        card = self._read_card()
+        if not {"pid", "host", "since"} <= card.keys():
             return "another process"
+        return f"process {card['pid']} on {card['host']}, since {card['since']}"

@@ -180,6 +180,8 @@ class Board:
 
     @staticmethod
     def _report(unit: Unit, report: Mapping[str, Any], at: float) -> None:
+        if (refusal := unit.refusal(report)) is not None:
+            raise ValueError(f"{unit.id}: {refusal}")
         if "note" in report:
             unit.notes.append(report["note"])
         # A unit that lost its worker reports its past epochs again.

@@ -157,13 +157,19 @@ class Coordinator:
         return not self.board.running and self._candidate() is None
 
     def report(self, number: int, seed: int, report: Mapping[str, Any]) -> bool:
-        """Take note of an epoch; True when the unit is to stop. An epoch heard before changes nothing."""
+        """Take note of an epoch; True when the unit is to stop. An epoch heard before changes nothing.
+
+        A unit that skips an epoch, or reports a number that is not finite, fails.
+        """
         unit = self.board.unit(number, seed)
         if unit.state is not State.RUNNING:
             return True
         if self.board.fate(number) is Fate.FAILED:
             self._record(UnitFailed(number, seed, "given up, as another seed failed"))
             self._ended(number, seed)
+            return True
+        if (refusal := unit.refusal(report)) is not None:
+            self.failed(number, seed, refusal)
             return True
         if report["epoch"] == len(unit.curve) + 1 or "note" in report:
             self._machine_failures = 0
@@ -180,7 +186,11 @@ class Coordinator:
         return True
 
     def finished(self, number: int, seed: int, epoch: int) -> None:
-        """Note that a unit trained to its end, and that `epoch` stands for it."""
+        """Note that a unit trained to its end, and that `epoch` stands for it; without such an epoch the unit fails."""
+        reported = len(self.board.unit(number, seed).curve)
+        if not 1 <= epoch <= reported:
+            self.failed(number, seed, f"ended, and chose epoch {epoch} of the {reported} that it reported")
+            return
         self._unit_failures = 0
         self._record(UnitFinished(number, seed, epoch))
         self._ended(number, seed)

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,6 @@ import sys, time
 from pathlib import Path
 from sweep.folder.lock import StudyLock
 with StudyLock(Path(sys.argv[1])) as lock:
-    lock.sign()
     print("held", flush=True)
     time.sleep(600)
 """
@@ -34,13 +34,14 @@ def test_a_study_has_one_driver_and_a_dead_one_holds_nothing(tmp_path: Path) -> 
     holder.communicate()
     assert lock.held_by() is None
     with lock:
-        assert "another" not in (StudyLock(tmp_path).held_by() or "another")
+        # From the moment on in which it is taken, and not only when its holder has looked at the study and begun.
+        assert f"process {os.getpid()}" in (StudyLock(tmp_path).held_by() or "")
 
 
 def test_a_lock_that_was_let_go_can_be_taken_again(tmp_path: Path) -> None:
     for _ in range(2):
         with StudyLock(tmp_path):
-            assert StudyLock(tmp_path).held_by() == "another process"
+            assert f"process {os.getpid()} on " in (StudyLock(tmp_path).held_by() or "")
     assert StudyLock(tmp_path).held_by() is None
 
 
@@ -52,3 +53,38 @@ def test_the_last_sign_of_life_is_the_last_beat(tmp_path: Path) -> None:
     assert lock.last_sign() == 1.0
     lock.beat()
     assert (lock.last_sign() or 0) > 1.0
+
+
+def test_a_holder_that_has_not_signed_keeps_the_last_sign_of_the_one_before(tmp_path: Path) -> None:
+    with StudyLock(tmp_path) as lock:
+        # Nobody signed: this one may still be refused by what it finds.
+        assert lock.last_sign() is None
+        lock.sign()
+    os.utime(tmp_path / "driver.json", (1.0, 1.0))
+    for _ in range(2):
+        with StudyLock(tmp_path) as lock:
+            assert lock.last_sign() == StudyLock(tmp_path).last_sign() == 1.0
+    with StudyLock(tmp_path) as lock:
+        lock.sign()
+        assert (lock.last_sign() or 0) > 1.0
+
+
+def test_a_lock_whose_card_cannot_be_written_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "driver.json")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sweep.folder.lock.write_whole", full)
+        with pytest.raises(OSError, match="No space left"):
+            StudyLock(tmp_path).__enter__()
+    assert StudyLock(tmp_path).held_by() is None
+
+
+def test_a_card_that_is_something_else_names_nobody(tmp_path: Path) -> None:
+    with StudyLock(tmp_path):
+        for content in ("", "[]", '{"pid": 1}'):
+            (tmp_path / "driver.json").write_text(content)
+            assert StudyLock(tmp_path).held_by() == "another process"
+            assert StudyLock(tmp_path).last_sign() is not None

@@ -1,6 +1,15 @@
 """What a report of an epoch changes, and when it ends the unit."""
 
-from sweep.study.units import State
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sweep.study.board import Board
+from sweep.study.events import EpochReported, UnitFailed
+from sweep.study.units import Fate, State
 from tests.sweep.histories import epoch
 from tests.sweep.study.worlds import World
 
@@ -23,6 +32,58 @@ def test_a_note_is_kept_though_its_epoch_was_heard_before() -> None:
     world.coordinator.report(0, 1, epoch(1, 0.5, note="the checkpoint was damaged"))
     assert world.board.unit(0, 1).notes == ["the checkpoint was damaged"]
     assert len(world.board.unit(0, 1).curve) == 1
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        (epoch(3, 0.5), "epoch 3 was reported, and epoch 2 is the next one"),
+        (epoch(3, 0.5, note="a checkpoint was damaged"), "epoch 3 was reported, and epoch 2 is the next one"),
+        (epoch(0, 0.5), "epoch 0 was reported, and epoch 2 is the next one"),
+        (epoch(2, math.nan), "epoch 2 was reported with score: nan; every number has to be finite"),
+        (epoch(2, 0.5, train_loss=math.inf), "epoch 2 was reported with train_loss: inf; every number"),
+        (epoch(2, 0.5, loss=np.float32("nan")), "epoch 2 was reported with loss: nan; every number"),
+        (epoch(2, 0.5, shares=[[0.5], [-math.inf]]), "epoch 2 was reported with shares: "),
+        (epoch(2, 0.5, losses={"time": math.nan}), "epoch 2 was reported with losses: "),
+    ],
+)
+def test_a_unit_whose_report_cannot_be_fails_and_the_board_is_as_it_was(
+    report: dict[str, Any], reason: str
+) -> None:
+    world = World(bar=0.3)
+    world.start()
+    world.coordinator.report(0, 1, epoch(1, 0.4))
+    with pytest.raises(ValueError, match=re.escape(f"0000-seed1: {reason}")):
+        world.board.apply(EpochReported(0, 1, report))
+    unit = world.board.unit(0, 1)
+    assert (unit.state, unit.curve, unit.notes) == (State.RUNNING, [epoch(1, 0.4)], [])
+
+    assert world.coordinator.report(0, 1, report)
+    assert (unit.state, unit.curve, unit.notes) == (State.FAILED, [epoch(1, 0.4)], [])
+    assert (unit.reason or "").startswith(reason)
+    assert isinstance(world.heard[-1], UnitFailed)
+    assert Board(events=world.heard).fate(0) is Fate.FAILED
+    # The study goes on.
+    assert world.start() == (1, 1)
+
+
+def test_a_report_of_large_whole_numbers_and_words_is_taken() -> None:
+    world = World()
+    world.start()
+    report = epoch(1, 0.5, confusion=[[10**400]], note="words", kept=True, weights=None)
+    assert not world.coordinator.report(0, 1, report)
+    assert world.board.unit(0, 1).curve == [report]
+
+
+@pytest.mark.parametrize("chosen", [0, 2])
+def test_a_unit_that_ends_with_an_epoch_it_never_reported_fails(chosen: int) -> None:
+    world = World()
+    world.start()
+    world.coordinator.report(0, 1, epoch(1, 0.5))
+    world.coordinator.finished(0, 1, chosen)
+    unit = world.board.unit(0, 1)
+    assert unit.state is State.FAILED
+    assert unit.reason == f"ended, and chose epoch {chosen} of the 1 that it reported"
 
 
 def test_a_pruned_unit_stops_and_says_why() -> None:

@@ -14,12 +14,14 @@ from mlflow import MlflowClient
 from sweep.study.events import ConfigurationAdded, EpochReported, Event, UnitStarted
 from sweep.study.units import unit_id
 from sweep.tracking.tracker import Tracker, TrackingError, database_uri
+from tests.disks import disk_of
 from tests.sweep.histories import timed
 from tests.sweep.tracking.tracked import (
     STARTED,
     STUDY,
     curve_of,
     epoch,
+    follow,
     runs_of,
     tracker,
     trained,
@@ -203,6 +205,24 @@ def test_what_a_broken_database_refuses_is_one_line_at_the_end(
     with pytest.raises(TrackingError, match=r"MLflow misses some results \(.*no such table: runs"):
         tracking.close(timeout_s=0)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_full_disk_is_one_line_at_the_end_however_often_it_was_met(
+    tmp_path: Path, empty_tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(empty_tables, tmp_path)
+    tracking = tracker(database_uri(tmp_path), "full")
+    with disk_of(0):
+        for event in STUDY:
+            tracking(event)
+        wait_for_trouble(tracking, "disk")
+        # Long enough to ask again several times.
+        time.sleep(0.5)
+        with pytest.raises(TrackingError, match=r"^MLflow misses some results \(disk I/O error\); .*$"):
+            tracking.close(0.2)
+    assert capsys.readouterr() == ("", "")
+    follow(database_uri(tmp_path), "full", STUDY, [])
+    assert len(runs_of(database_uri(tmp_path), "full")) == 7
 
 
 def test_a_deleted_experiment_is_refused_by_name(database: str) -> None:
