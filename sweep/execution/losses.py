@@ -17,6 +17,9 @@ from sweep.worker.machine_errors import MACHINE_ERRORS
 
 _NODE_DIED = re.compile(r"\bnode\b[^.]*\b(died|dead|terminated)\b", re.IGNORECASE)
 
+_NOT_IMPORTED = "failed to import on the worker"
+"""Ray's words, in a plain RuntimeError, for a worker that could not import our code."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -49,7 +52,8 @@ def _cause(error: Any) -> Cause:
     if isinstance(error, RayTaskError):
         if isinstance(error.cause, NodeDrainedError):
             return "notice"
-        return "machine" if isinstance(error.cause, MACHINE_ERRORS) else "worker"
+        lacks = isinstance(error.cause, MACHINE_ERRORS) or _NOT_IMPORTED in str(error.cause)
+        return "machine" if lacks else "worker"
     if isinstance(error, RayActorError) and error.preempted:
         return "notice"
     # The connection broke and Ray does not yet know why; of a worker that died alone its node tells at once.

@@ -22,6 +22,7 @@ from sweep.execution.room import no_room, units_on
 from sweep.study.coordinator import Coordinator, UnitConfig
 
 if TYPE_CHECKING:
+    from ray.job_config import JobConfig
     from ray.tune import Trainable
 
     from sweep.execution.slots import Slots
@@ -177,6 +178,7 @@ def start_ray(address: str) -> None:
             include_dashboard=False if address == "local" else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
+            job_config=_job_config(),
         )
     except AuthenticationError as error:
         raise ExecutorError(
@@ -188,6 +190,21 @@ def start_ray(address: str) -> None:
             f"address {address}: no Ray cluster answers there, or not to the token that is here "
             "(~/.ray/auth_token); start one with `ray start --head`, or leave the address out to run on this machine"
         ) from error
+
+
+def _job_config() -> JobConfig:
+    """Let workers look for modules where ours are, and not in the working directory nor in the folder of the script.
+
+    Ray puts both first on the workers' path, where a user's data.py or model.py would be imported in place of ours.
+    """
+    from ray.job_config import JobConfig
+
+    class OwnCode(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            # Only a job that says so is spared the two folders.
+            return True
+
+    return OwnCode(_py_driver_sys_path=[str(Path(__file__).resolve().parents[2])])
 
 
 def stop_ray() -> None:

@@ -6,5 +6,5 @@ from sweep.storage.storage import StorageError
 from sweep.worker.prepared_data import DataPreparationError
 from sweep.worker.weights import WeightsError
 
-MACHINE_ERRORS = DataPreparationError, WeightsError, StorageError
-"""Raised for a unit whose machine lacks what every unit needs; another machine may have it."""
+MACHINE_ERRORS = DataPreparationError, WeightsError, StorageError, ImportError
+"""Raised for a unit whose machine lacks what every unit needs, our own code among it; another machine may have it."""

@@ -44,6 +44,13 @@ def died(message: str, *, preempted: bool = False) -> ActorDiedError:
         ),
         (of_task(DataPreparationError("no such features in /cache")), "machine"),
         (of_task(StorageError("s3://lab: no credentials")), "machine"),
+        (of_task(ModuleNotFoundError("No module named 'data.batches'; 'data' is not a package")), "machine"),
+        (
+            of_task(
+                RuntimeError("The actor with name Unit failed to import on the worker. This may be because")
+            ),
+            "machine",
+        ),
         (of_task(RuntimeError("CUDA error: an illegal memory access")), "worker"),
     ],
 )

@@ -126,6 +126,44 @@ def test_a_machine_is_looked_at_without_starting_ray(monkeypatch: pytest.MonkeyP
     assert not ray.is_initialized()
 
 
+def test_workers_are_told_where_our_code_lies_and_of_no_other_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(ray, "init", lambda **settings: told.update(settings))
+    monkeypatch.chdir(tmp_path)
+    start_ray("local")
+    config = told["job_config"]
+    assert config._py_driver_sys_path == [str(Path(ray_session.__file__).parents[2])]
+    # Ray asks this before it adds the working directory and the script's folder.
+    assert config._runtime_env_has_working_dir()
+
+
+@pytest.mark.slow
+def test_workers_import_our_code_also_where_the_driver_is_among_files_of_the_same_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("data", "model", "sweep"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('a file of the user')")
+    monkeypatch.chdir(tmp_path)
+
+    def look() -> tuple[list[str], list[str | None]]:
+        import data.errors
+        import model
+        import sweep
+
+        return sys.path, [module.__file__ for module in (data, model, sweep)]
+
+    start_ray("local")
+    try:
+        path, files = ray.get(ray.remote(look).remote(), timeout=120)
+    finally:
+        stop_ray()
+    root = Path(ray_session.__file__).parents[2]
+    assert files == [str(root / name / "__init__.py") for name in ("data", "model", "sweep")]
+    assert str(tmp_path) not in path
+
+
 @pytest.mark.slow
 def test_ray_counts_here_what_was_counted_before_it_started() -> None:
     before = machine_resources()
