@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import statistics
+import sys
 import tempfile
 import time
 import uuid
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ray import tune
+from ray import cloudpickle, tune
 
 from sweep.config.study_config import ResourcesConfig, StudyConfig
 from sweep.execution.ray_session import start_ray, stop_ray
@@ -131,6 +132,8 @@ def study_in(
 def units_per_second(units: int) -> dict[str, float]:
     """Ray Tune alone, Ray Tune with its Optuna and MLflow, and the engine; two units at a time."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    # Workers look for our packages and in no folder of a script, so the unit goes to them as it is.
+    cloudpickle.register_pickle_by_value(sys.modules[OnlyReports.__module__])
     start_ray("local")
     try:
         return {
