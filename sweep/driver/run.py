@@ -105,10 +105,9 @@ def _tracker(study: CheckedStudy, display: Display) -> BackgroundListener:
 
 def _export_so_far(folder: StudyFolder, display: Display) -> None:
     """Write `best.yaml` of a study that was halted, if any configuration is complete."""
-    if folder.board().best() is None:
-        return
     try:
-        display.say(f"best complete configuration so far: {export(folder)}")
+        if folder.board().best() is not None:
+            display.say(f"best complete configuration so far: {export(folder)}")
     except UserError as error:
         display.warn(str(error))
 

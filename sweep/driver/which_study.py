@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data.settings import ConfigError
+from data.settings import ConfigError, read_yaml
 from sweep.config.resumption import changes
 from sweep.config.study_config import StudyConfig, read_study
 from sweep.folder.study_folder import StudyFolder
+from sweep.study.board import Board
 from sweep.study.journal import JournalError
 
 
@@ -55,6 +56,20 @@ def _goes_on(last: StudyFolder, config: StudyConfig) -> bool:
         changes(before, config, last.name)
     except (ConfigError, JournalError):
         return False
-    # A driver that died after the last unit has not written the best one down.
-    exported = last.best.exists() or board.best() is None
-    return before.resolved().data == config.resolved().data and not (board.stopped == "over" and exported)
+    # A driver that died after the last unit has not written the best one down, and one that was halted before may have
+    # written another one.
+    return before.resolved().data == config.resolved().data and not (
+        board.stopped == "over" and _exported(last, board)
+    )
+
+
+def _exported(folder: StudyFolder, board: Board) -> bool:
+    """Whether `best.yaml` holds the best configuration with all its seeds, or there is none to hold."""
+    best = board.best()
+    if best is None:
+        return True
+    try:
+        provenance = read_yaml(folder.best).get("provenance") or {}
+    except ConfigError:
+        return False
+    return (provenance.get("configuration"), provenance.get("seeds")) == (best.number, list(board.seeds))
