@@ -5,6 +5,7 @@ options        options that several commands have
 console        where commands print
 run            search: train configurations, export the best
 status         how a study stands
+retry          has failed units tried again
 leaderboard    its configurations, best first
 export         its best configuration as a recipe
 simulate       a study played on made-up or recorded learning curves

@@ -11,6 +11,7 @@ from sweep.commands.data import data
 from sweep.commands.doctor import doctor
 from sweep.commands.export import export
 from sweep.commands.leaderboard import leaderboard
+from sweep.commands.retry import retry
 from sweep.commands.run import run
 from sweep.commands.simulate import simulate
 from sweep.commands.status import status
@@ -23,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, status, simulate, train, data, synth, leaderboard, export, ui, doctor):
+for command in (run, status, retry, simulate, train, data, synth, leaderboard, export, ui, doctor):
     app.command()(command)
 cluster = typer.Typer(help="Clusters: the files that describe them.", no_args_is_help=True)
 for command in (check, watch, drain):

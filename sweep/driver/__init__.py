@@ -12,5 +12,6 @@ display             where lines, tables and warnings for a person go
 progress            how far a study is, as a live table or a line for each decision
 provenance          what the numbers of a study rest on
 plan                what a study would cost before it runs
+retry               has failed units tried again by the next driver
 export              writes a configuration as a recipe that trains again
 """

@@ -14,9 +14,19 @@ from data.quantities import counted, duration
 from data.task import Task
 from sweep.driver.display import Display
 from sweep.report.leaderboard import leaderboard, written
+from sweep.report.status import aside
 from sweep.study.board import Board
 from sweep.study.budget import Budget
-from sweep.study.events import ConfigurationDropped, Event, UnitFailed, UnitFinished, UnitLost, UnitPruned
+from sweep.study.events import (
+    ConfigurationDropped,
+    Event,
+    NodeAccused,
+    UnitFailed,
+    UnitFinished,
+    UnitLost,
+    UnitPruned,
+)
+from sweep.study.nodes import shown
 from sweep.study.racing import ALWAYS_FINISHED
 from sweep.study.units import unit_id
 
@@ -70,7 +80,10 @@ class Progress:
             self._live.update(Group(table, Text(self.status())), refresh=True)
 
     def __call__(self, event: Event) -> None:
-        if self._live is None and isinstance(event, Shown):
+        if isinstance(event, NodeAccused):
+            # Above a live table too: somebody should look at that machine.
+            self._display.warn(f"node {shown(event.node)} {aside(self._board.nodes[event.node])}")
+        elif self._live is None and isinstance(event, Shown):
             self._display.say(f"{_line(self._board, event)}  [{self.status()}]")
 
     def status(self) -> str:
@@ -83,6 +96,8 @@ class Progress:
             f"best {best.summary()} (no. {best.number})" if best else "best: none complete yet",
             f"elapsed {duration(board.wall_seconds(now))}",
         ]
+        if accused := [shown(name) for name, node in board.nodes.items() if node.accused is not None]:
+            parts.append(f"no units on {', '.join(accused)}")
         left = self._seconds_left(now)
         if left is not None:
             parts.append(f"about {duration(left)} left")

@@ -57,7 +57,7 @@ def run_study(
         with (
             warning_by(display.warn),
             folder.lock() as lock,
-            _mirrored(folder, lock, display) as mirror,
+            mirrored(folder, lock, display) as mirror,
         ):
             study = preflight(config, folder, display, address)
             for line in study.warnings:
@@ -161,7 +161,7 @@ def _shared_place(folder: StudyFolder, address: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _mirrored(
+def mirrored(
     folder: StudyFolder,
     lock: StudyLock,
     display: Display,

@@ -5,6 +5,7 @@ tuner        the loop of a study: one Tune trial is one unit
 searcher     hands out units as trials, and tells the study how each ended
 scheduler    tells the study of each epoch, and stops units that the study gives up
 losses       why the worker of a unit is gone
+nodes        Ray's nodes by name: which are there, where an actor runs, how a unit is kept off some
 room         whether a machine has room for a unit, and what to set where it has none
 slots        how many units fit on the nodes, as nodes come and go
 drain        tells Ray that this node is about to go

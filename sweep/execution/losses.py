@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ from typing import Any
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
+from sweep.execution.nodes import died_with_its_node, node_of
 from sweep.study.events import Cause
 from sweep.worker.drain_notice import NodeDrainedError
 from sweep.worker.machine_errors import MACHINE_ERRORS
-
-_NODE_DIED = re.compile(r"\bnode\b[^.]*\b(died|dead|terminated)\b", re.IGNORECASE)
 
 _NOT_IMPORTED = "failed to import on the worker"
 """Ray's words, in a plain RuntimeError, for a worker that could not import our code."""
@@ -23,10 +21,14 @@ _NOT_IMPORTED = "failed to import on the worker"
 
 @dataclass(frozen=True)
 class Loss:
-    """How a unit lost its worker. `reason`: a line, then the traceback. `cause`: what is gone, or gave notice."""
+    """How a unit lost its worker. `reason`: a line, then the traceback. `cause`: what is gone, or gave notice.
+
+    `node`: where the worker was (`sweep.execution.nodes`), if the error that Ray raised tells; empty otherwise.
+    """
 
     reason: str
     cause: Cause
+    node: str = ""
 
 
 def loss_of(trial: Trial) -> Loss:
@@ -34,7 +36,8 @@ def loss_of(trial: Trial) -> Loss:
     trace = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
     lines = [line.strip() for line in trace.splitlines() if line.strip()]
     error = _error(trial)
-    return Loss(f"{lines[-1]}\n{trace}" if lines else "no cause given", _cause(error))
+    node = node_of(error.actor_id) if isinstance(error, RayActorError) else ""
+    return Loss(f"{lines[-1]}\n{trace}" if lines else "no cause given", _cause(error), node)
 
 
 def _error(trial: Trial) -> Any:
@@ -59,6 +62,6 @@ def _cause(error: Any) -> Cause:
     # The connection broke and Ray does not yet know why; of a worker that died alone its node tells at once.
     if isinstance(error, ActorUnavailableError):
         return "node"
-    if isinstance(error, ActorDiedError) and _NODE_DIED.search(str(error)):
+    if isinstance(error, ActorDiedError) and died_with_its_node(error.actor_id):
         return "node"
     return "worker"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ from ray.tune.search import Searcher
 
 from data.settings import ConfigError
 from sweep.execution.losses import Loss
+from sweep.execution.slots import Slots
 from sweep.study.coordinator import Coordinator, UnitConfig
-from sweep.study.units import State
+from sweep.study.units import Configuration, State
 from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, StepResult
+
+AVOID = "avoid"
+"""Key of a trial's config: the names of the nodes that its unit must not come to."""
 
 
 class BoardSearcher(Searcher):
@@ -28,14 +33,14 @@ class BoardSearcher(Searcher):
         coordinator: Coordinator,
         unit_config: UnitConfig,
         losses: Mapping[str, Loss],
-        slots: Callable[[], int],
+        slots: Slots,
         on_wait: Callable[[], None],
     ) -> None:
         """Take what the searcher asks and tells while Tune runs.
 
         `unit_config`: what a worker is told of a unit. `losses`: why the worker of a trial is gone, by trial id; filled
-        by the scheduler. `slots`: units at a time. `on_wait`: called when there is nothing to hand out now, as Tune may
-        then ask for minutes without doing anything else.
+        by the scheduler. `slots`: units at a time, and the nodes. `on_wait`: called when there is nothing to hand out
+        now, as Tune may then ask for minutes without doing anything else.
         """
         super().__init__()
         self._coordinator = coordinator
@@ -46,8 +51,9 @@ class BoardSearcher(Searcher):
         self._units: dict[str, tuple[int, int]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Hand a unit out, as what its worker is told; under `AVOID` the nodes that it must not come to, if any."""
         with self._coordinator.halting_on_full_disk():
-            while self._has_room() and (started := self._coordinator.next_unit(placed=False)) is not None:
+            while self._has_room() and (started := self._next_unit()) is not None:
                 configuration, seed = started
                 try:
                     config = self._unit_config(configuration, seed)
@@ -56,14 +62,26 @@ class BoardSearcher(Searcher):
                     self._coordinator.failed(configuration.number, seed, str(error))
                     continue
                 self._units[trial_id] = configuration.number, seed
-                return config
+                avoided = self._coordinator.avoided(configuration.number, seed, self._slots.nodes)
+                return {**config, AVOID: sorted(avoided)} if avoided else config
         if self._coordinator.over:
             return Searcher.FINISHED
         self._on_wait()
         return None
 
     def _has_room(self) -> bool:
-        return len(self._coordinator.board.running) < self._slots()
+        busy = self._busy()
+        barred = {name: busy[name] for name in self._coordinator.barred(self._slots.nodes)}
+        return len(self._coordinator.board.running) < self._slots(barred)
+
+    def _next_unit(self) -> tuple[Configuration, int] | None:
+        busy = self._busy()
+        free = {name: places - busy[name] for name, places in self._slots.nodes.items()}
+        return self._coordinator.next_unit(placed=False, free=free)
+
+    def _busy(self) -> Counter[str]:
+        """Count the units that run on each node, by its name."""
+        return Counter(unit.node for unit in self._coordinator.board.running.values())
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -92,7 +110,7 @@ class BoardSearcher(Searcher):
                 loss = self._losses.get(trial_id, Loss("no cause given", "worker"))
                 if last is not None:
                     loss = Loss("stopped from outside before its last epoch", "worker")
-                coordinator.lost(number, seed, loss.reason, cause=loss.cause)
+                coordinator.lost(number, seed, loss.reason, cause=loss.cause, node=loss.node)
             case None:
                 # What a halt tears down is no failure of the unit, which waits to be taken up again.
                 pass

@@ -1,4 +1,4 @@
-"""The nodes of the cluster as they come and go: how many units they hold at a time."""
+"""How many units run at a time, as nodes come and go."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import ray
 import yaml
-from ray._private.state import state as cluster_state
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution.errors import ExecutorError
+from sweep.execution.nodes import nodes
 from sweep.execution.room import bundle, described, no_room, units_on
 
 LOOK_EVERY_S = 2.0
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")
 """Where `ray up` puts the cluster's file on the head."""
+NONE_BARRED: Mapping[str, int] = {}
 
 
 class Slots:
@@ -37,22 +37,33 @@ class Slots:
         self._resources = resources
         self._clock = clock
         self._looked = -LOOK_EVERY_S
-        self._here = 0
+        self._nodes: dict[str, int] = {}
         self._to_come = 0
         if address != "local":
             self._to_come = resources.concurrent or units_on_cluster(_cluster_file(), resources)
 
-    def __call__(self) -> int:
-        """Say how many units to hand out at a time, by a look at the nodes at most two seconds old."""
-        return min(self._resources.concurrent or max(self.here, self._to_come), max(self.here, self._to_come))
+    def __call__(self, barred: Mapping[str, int] = NONE_BARRED) -> int:
+        """Say how many units to hand out at a time, by a look at the nodes at most two seconds old.
+
+        `barred`: nodes that get no unit now, with the number of units that still run on each.
+        """
+        here = sum(barred.get(name, places) for name, places in self.nodes.items())
+        most = max(here, self._to_come)
+        return min(self._resources.concurrent or most, most)
 
     @property
     def here(self) -> int:
         """Number of units that fit on the nodes that are there now."""
+        return sum(self.nodes.values())
+
+    @property
+    def nodes(self) -> Mapping[str, int]:
+        """Number of units that fit on each node that is there now, by its name."""
         if self._clock() - self._looked >= LOOK_EVERY_S:
-            self._here = sum(units_on(node, self._resources) for node in nodes())
+            fit = {name: units_on(node, self._resources) for name, node in nodes().items()}
+            self._nodes = {name: units for name, units in fit.items() if units}
             self._looked = self._clock()
-        return self._here
+        return self._nodes
 
 
 def await_slots(
@@ -67,7 +78,9 @@ def await_slots(
     told = False
     while not slots():
         if time.monotonic() >= deadline:
-            largest = max(nodes(), key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)), default={})
+            largest = max(
+                nodes().values(), key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)), default={}
+            )
             hint = "; or, where an autoscaler adds nodes, set resources.concurrent" * (address != "local")
             raise ExecutorError(no_room(resources, largest, "the largest here") + hint)
         if not told:
@@ -75,12 +88,6 @@ def await_slots(
             told = True
         _pause()
     return slots
-
-
-def nodes() -> list[Mapping[str, float]]:
-    """List the resources of each node that is there to stay."""
-    leaving = cluster_state.get_draining_nodes() or {}
-    return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving]
 
 
 def units_on_cluster(cluster: Mapping[str, Any], resources: ResourcesConfig) -> int:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
 from sweep.config.study_config import ResourcesConfig
+from sweep.execution.nodes import kept_off, node_of
 from sweep.execution.room import bundle
 from sweep.execution.scheduler import EpochPruning
-from sweep.execution.searcher import BoardSearcher
+from sweep.execution.searcher import AVOID, BoardSearcher
+from sweep.execution.slots import Slots
 from sweep.study.coordinator import Coordinator, UnitConfig
 
 
@@ -23,9 +26,9 @@ def run_units(
     folder: Path,
     on_tick: Callable[[], None],
     trainable: type[tune.Trainable],
-    slots: Callable[[], int],
+    slots: Slots,
 ) -> None:
-    """Run units, at most `slots` at a time, until the study is over or halted; Ray must have been started.
+    """Run units, as many at a time as `slots` says, until the study is over or halted; Ray must have been started.
 
     `on_tick` is called between Ray's events, several times a second. An error in `on_tick` or in `unit_config` is raised
     from here and ends the run, but for a ConfigError of `unit_config`, which fails the configuration. A unit that loses
@@ -34,7 +37,7 @@ def run_units(
     """
     scheduler = EpochPruning(coordinator)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, tune.PlacementGroupFactory([bundle(resources)])),
+        tune.with_resources(trainable, partial(_place, resources)),
         tune_config=tune.TuneConfig(
             search_alg=BoardSearcher(coordinator, unit_config, scheduler.losses, slots, on_tick),
             scheduler=scheduler,
@@ -55,6 +58,11 @@ def run_units(
     # Failures are on the board, with their reason.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tuner.fit()
+
+
+def _place(resources: ResourcesConfig, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """Ask Ray for a place for one unit, by the config of its trial. Workers are used again where units ask alike."""
+    return tune.PlacementGroupFactory([bundle(resources)], **kept_off(config.get(AVOID, ())))
 
 
 class _Halt(tune.Stopper):
@@ -80,7 +88,8 @@ class _Ticker(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._coordinator.halting_on_full_disk():
-            self._coordinator.place(trial.config["configuration"], trial.config["seed"])
+            node = node_of(trial.temporary_state.ray_actor._actor_id.hex())
+            self._coordinator.place(trial.config["configuration"], trial.config["seed"], node)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._on_tick()

@@ -14,8 +14,10 @@ from data.quantities import duration
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import device_times, totals
+from sweep.study.blame import RETRY_AFTER_S
 from sweep.study.board import Board
 from sweep.study.budget import Budget
+from sweep.study.nodes import Node, shown
 from sweep.study.units import State
 
 
@@ -60,6 +62,19 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     best = board.best()
     yield f"best: {f'configuration {best.number}, {best.summary()}' if best else 'none complete yet'}"
     yield f"run for {duration(board.wall_seconds(now))}, times started: {len(board.drivers)}"
+    for name, node in board.nodes.items():
+        if held and node.accused is not None:
+            yield f"node {shown(name)} {aside(node)}"
+
+
+def aside(node: Node) -> str:
+    """Say for how long an accused node gets no units, since when, and why."""
+    if node.accusations > 1:
+        until = "the study is taken up again"
+    else:
+        assert node.accused is not None
+        until = f"{_moment(node.accused + RETRY_AFTER_S)}, and then one"
+    return f"gets no units until {until}: {node.reason}"
 
 
 def _totals(board: Board, config: StudyConfig, now: float) -> Group:

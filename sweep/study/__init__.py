@@ -4,6 +4,8 @@ events        what can happen in a study
 journal       events as lines of a file
 board         the state of a study, by replaying events
 units         what a board holds: configurations, their units, what became of both
+nodes         what a board holds of nodes: which units died there since one last came on
+blame         whose fault a death is; which nodes get no units
 score_table   metrics of all finished units as one array
 racing        which configurations deserve a further seed, and which are given up
 racing_rules  the statistics of that race

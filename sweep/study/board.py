@@ -15,15 +15,18 @@ from sweep.study.events import (
     ConfigurationDropped,
     EpochReported,
     Event,
+    NodeAccused,
     StudyStarted,
     StudyStopped,
     UnitFailed,
     UnitFinished,
+    UnitForgiven,
     UnitLost,
     UnitPlaced,
     UnitPruned,
     UnitStarted,
 )
+from sweep.study.nodes import Node
 from sweep.study.score_table import ScoreTable
 from sweep.study.units import Configuration, Fate, Span, State, Unit, unit_id
 
@@ -38,6 +41,8 @@ class Board:
         self.waiting: dict[tuple[int, int], Unit] = {}
         """Units without a worker whose configuration is open, in the order in which they lost it."""
         self.scores = ScoreTable(len(self.seeds))
+        self.nodes: dict[str, Node] = {}
+        """Nodes on which a unit of the present, or last, driver ended an epoch or died, by name."""
         self.drivers: list[Span] = []
         self.stopped: str | None = None
         """Why the last driver let go; None while one holds the study."""
@@ -70,8 +75,8 @@ class Board:
                 self._drop(number, reason)
             case UnitStarted(number, seed, placed, at=at):
                 self._start_unit(number, seed, at, placed=placed)
-            case UnitPlaced(number, seed, at=at):
-                self._running(number, seed).attempts.append(Span(at, at, gpus=self._gpus))
+            case UnitPlaced(number, seed, node, at=at):
+                self._running(number, seed).attempts.append(Span(at, at, gpus=self._gpus, node=node))
             case EpochReported(number, seed, report, at=at):
                 self._report(self._running(number, seed), report, at)
                 return
@@ -79,17 +84,17 @@ class Board:
                 self._finish(number, seed, epoch, at)
             case UnitPruned(number, seed, reason, at=at):
                 self._end(self._running(number, seed), State.PRUNED, at, reason)
-            case UnitLost(number, seed, reason, counts, out_of_memory, cause, at=at):
-                unit = self._release(self._running(number, seed), State.WAITING, at, reason)
-                unit.nodes_in_vain = unit.nodes_in_vain + 1 if cause == "node" and not unit.came_on else 0
-                unit.failures += counts
-                unit.out_of_memory = unit.out_of_memory or out_of_memory
-                self.waiting[number, seed] = unit
+            case UnitLost():
+                self._lose(event)
             case UnitFailed(number, seed, reason, at=at):
                 unit = self.unit(number, seed)
                 if unit.over:
                     raise ValueError(f"{unit.id} is {unit.state}, so it cannot fail")
                 self._end(unit, State.FAILED, at, reason)
+            case UnitForgiven(number, seed):
+                self._forgive(number, seed)
+            case NodeAccused(node, reason, at=at):
+                self.nodes.setdefault(node, Node()).note_accusation(at, reason)
         self.decisions += 1
 
     def unit(self, configuration: int, seed: int) -> Unit:
@@ -152,6 +157,8 @@ class Board:
         self.scores.widen(len(seeds))
         self.drivers.append(Span(at, at))
         self.stopped = None
+        # What was wrong with a node may have been mended meanwhile.
+        self.nodes = {}
 
     def _drop(self, number: int, reason: str) -> None:
         configuration = self._configuration(number)
@@ -178,8 +185,7 @@ class Board:
             unit.attempts.append(Span(at, at, gpus=self._gpus))
         self.running[number, seed] = unit
 
-    @staticmethod
-    def _report(unit: Unit, report: Mapping[str, Any], at: float) -> None:
+    def _report(self, unit: Unit, report: Mapping[str, Any], at: float) -> None:
         if (refusal := unit.refusal(report)) is not None:
             raise ValueError(f"{unit.id}: {refusal}")
         if "note" in report:
@@ -187,8 +193,25 @@ class Board:
         # A unit that lost its worker reports its past epochs again.
         if report["epoch"] == len(unit.curve) + 1:
             unit.curve.append(dict(report))
+            unit.failures, unit.died_on = 0, []
             for attempt in unit.attempts[-1:]:
                 attempt.heard = at
+                if attempt.node:
+                    self.nodes.setdefault(attempt.node, Node()).note_epoch(attempt.started, at)
+
+    def _lose(self, event: UnitLost) -> None:
+        unit = self._running(event.configuration, event.seed)
+        if event.cause == "notice" or (event.cause == "node" and unit.came_on):
+            unit.died_on = []
+        elif event.cause != "driver" and not event.out_of_memory:
+            unit.died_on.append(event.node)
+            if event.node and event.cause != "node":
+                node = self.nodes.setdefault(event.node, Node())
+                node.note_death((unit.configuration, unit.seed), event.at, unit.held(event.at))
+        self._release(unit, State.WAITING, event.at, event.reason)
+        unit.failures += event.counts
+        unit.out_of_memory = unit.out_of_memory or event.out_of_memory
+        self.waiting[unit.configuration, unit.seed] = unit
 
     def _finish(self, number: int, seed: int, epoch: int, at: float) -> None:
         unit = self._running(number, seed)
@@ -208,7 +231,22 @@ class Board:
         if state is not State.FINISHED:
             self.scores.close(unit.configuration)
 
-    def _release(self, unit: Unit, state: State, at: float, reason: str | None) -> Unit:
+    def _forgive(self, number: int, seed: int) -> None:
+        unit = self.unit(number, seed)
+        if unit.state is not State.FAILED:
+            raise ValueError(f"{unit.id} is {unit.state}, so there is nothing to forgive")
+        self.ended -= Counter([State.FAILED])
+        # Every attempt has ended, so that the time does not matter.
+        self.device_seconds[State.FAILED] -= unit.seconds(0.0)
+        self._gpu_seconds -= unit.gpu_seconds(0.0)
+        unit.state, unit.failures, unit.died_on, unit.out_of_memory = State.WAITING, 0, [], False
+        self.waiting[number, seed] = unit
+        if self.fate(number) is Fate.OPEN:
+            self.scores.reopen(number)
+        if self.stopped is not None:
+            self.stopped = "a failed unit is to be tried again"
+
+    def _release(self, unit: Unit, state: State, at: float, reason: str | None) -> None:
         """Note that a unit holds no device any more."""
         key = unit.configuration, unit.seed
         self.running.pop(key, None)
@@ -216,4 +254,3 @@ class Board:
         for attempt in unit.attempts[-1:]:
             attempt.ended = at if attempt.ended is None else attempt.ended
         unit.state, unit.reason = state, reason
-        return unit

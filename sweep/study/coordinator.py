@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from sweep.study.blame import accusation, avoided, barred, death_counts, next_waiting, outlived
 from sweep.study.board import Board
 from sweep.study.budget import Budget
 from sweep.study.events import (
@@ -17,6 +18,7 @@ from sweep.study.events import (
     ConfigurationDropped,
     EpochReported,
     Event,
+    NodeAccused,
     StudyStarted,
     StudyStopped,
     UnitFailed,
@@ -31,6 +33,8 @@ from sweep.study.units import Configuration, Fate, Span, State, Unit
 
 FAILURES_IN_A_ROW = 10
 """After so many failures it is not the configurations that are wrong: a broken GPU, say, or a disk that is away."""
+ANYWHERE: Mapping[str, int] = {}
+"""Free places by node where nothing is known of nodes."""
 Listener = Callable[[Event], None]
 UnitConfig = Callable[[Configuration, int], dict[str, Any]]
 """Gives what a worker is told of a unit, by its configuration and seed."""
@@ -101,10 +105,12 @@ class Coordinator:
         self._listeners = listeners
         self._clock = clock
         self._exhausted = False
-        self._unit_failures = 0
-        """Units that failed since the last one that finished."""
-        self._machine_failures = 0
-        """Times that a machine could not run a unit since the last epoch that was reported."""
+        self._failed = 0
+        """Units that failed since the last one that finished or was pruned."""
+        self._failed_before: dict[tuple[int, int], int] = {}
+        """How many of these failed before the last epoch of each unit that has not failed."""
+        self._lifetimes: list[float] = []
+        """How long units had lived that died since the last epoch was ended."""
         self._verdict: tuple[int, Verdict] | None = None
 
     def start(
@@ -127,17 +133,20 @@ class Coordinator:
         self._search.restore(board)
         self._drop_hopeless()
 
-    def next_unit(self, *, placed: bool = True) -> tuple[Configuration, int] | None:
+    def next_unit(
+        self, *, placed: bool = True, free: Mapping[str, int] = ANYWHERE
+    ) -> tuple[Configuration, int] | None:
         """Start the next unit; returns its configuration and seed, or None when nothing may start now (see `over`).
 
-        A unit that is not `placed` waits for its device until `place` is called.
+        A unit that is not `placed` waits for its device until `place` is called. `free`: places that are free on each
+        node that is here, also where there is none; empty when that is not known.
         """
-        candidate = self._candidate()
+        candidate = self._candidate(free)
         if candidate == "new":
             added = self._search.propose()
             if added is None:
                 self._exhausted = True
-                return self.next_unit(placed=placed)
+                return self.next_unit(placed=placed, free=free)
             self._record(added)
             candidate = added.configuration, self.board.seeds[0]
         if candidate is None:
@@ -146,15 +155,23 @@ class Coordinator:
         self._record(UnitStarted(number, seed, placed))
         return self.board.configurations[number], seed
 
-    def place(self, number: int, seed: int) -> None:
-        """Note that a unit has come to its device."""
+    def place(self, number: int, seed: int, node: str = "") -> None:
+        """Note that a unit has come to its device, on a node whose name is empty where it is not known."""
         if self.board.unit(number, seed).state is State.RUNNING:
-            self._record(UnitPlaced(number, seed))
+            self._record(UnitPlaced(number, seed, node))
+
+    def barred(self, here: Collection[str]) -> frozenset[str]:
+        """Find the nodes that get no unit now, given the names of those that are here."""
+        return barred(self.board, self._clock(), here)
+
+    def avoided(self, number: int, seed: int, here: Collection[str]) -> frozenset[str]:
+        """Find the nodes on which a unit is not to run now, given the names of those that are here."""
+        return avoided(self.board, (number, seed), self._clock(), here)
 
     @property
     def over(self) -> bool:
         """Whether nothing runs and nothing is left to start."""
-        return not self.board.running and self._candidate() is None
+        return not self.board.running and self._candidate(ANYWHERE) is None
 
     def report(self, number: int, seed: int, report: Mapping[str, Any]) -> bool:
         """Take note of an epoch; True when the unit is to stop. An epoch heard before changes nothing.
@@ -172,7 +189,8 @@ class Coordinator:
             self.failed(number, seed, refusal)
             return True
         if report["epoch"] == len(unit.curve) + 1 or "note" in report:
-            self._machine_failures = 0
+            self._failed_before[number, seed] = self._failed
+            self._lifetimes.clear()
             self._record(EpochReported(number, seed, report))
         if report["epoch"] < len(unit.curve):
             return False
@@ -182,6 +200,7 @@ class Coordinator:
         best = max(past["score"] for past in unit.curve)
         reason = f"pruned at epoch {report['epoch']}: score {report['score']:.3f}, its best {best:.3f}"
         self._record(UnitPruned(number, seed, reason))
+        self._begin_to_count_failures()
         self._ended(number, seed)
         return True
 
@@ -191,8 +210,8 @@ class Coordinator:
         if not 1 <= epoch <= reported:
             self.failed(number, seed, f"ended, and chose epoch {epoch} of the {reported} that it reported")
             return
-        self._unit_failures = 0
         self._record(UnitFinished(number, seed, epoch))
+        self._begin_to_count_failures()
         self._ended(number, seed)
         self._drop_hopeless()
 
@@ -204,34 +223,32 @@ class Coordinator:
         *,
         cause: Cause = "worker",
         out_of_memory: bool = False,
+        node: str = "",
     ) -> None:
         """Note that a unit lost its worker. The unit goes on from its checkpoint, unless it did so often enough.
 
-        A node that was taken back with notice is no failure of the unit; nor is one that died, unless the node before it
-        did too and the unit had ended no epoch on either: it may be what kills them. Machines that lack what units need
-        halt the study, when there is nothing else for a while.
+        Whether it did, or its node is to blame, is decided by `sweep.study.blame`. `node`: where the worker was, for a
+        unit that died before `place` could be called. Deaths of whatever unit halt the study when there is nothing else
+        for a while.
         """
         unit = self.board.unit(number, seed)
-        in_vain = cause == "node" and not unit.came_on and unit.nodes_in_vain > 0
-        counts = cause == "worker" or in_vain
+        node, lived = unit.node or node, unit.held(self._clock())
+        counts = death_counts(self.board, unit, cause, node, self._clock())
         if out_of_memory and unit.out_of_memory:
             self.failed(number, seed, f"out of memory, with accumulated gradients too: {reason}")
         elif self.board.fate(number) is not Fate.OPEN:
             self.failed(number, seed, f"lost its worker after its configuration was given up: {reason}")
         elif out_of_memory:
-            self._record(UnitLost(number, seed, reason, counts=False, out_of_memory=True))
+            self._record(UnitLost(number, seed, reason, counts=False, out_of_memory=True, node=node))
         elif counts and unit.failures >= self._rules.max_failures:
             self.failed(
                 number, seed, f"lost its worker more often than resources.max_failures allows: {reason}"
             )
         else:
-            self._record(UnitLost(number, seed, reason, counts=counts, cause=cause))
-        if cause == "machine":
-            self._machine_failures += 1
-            if self._machine_failures == FAILURES_IN_A_ROW:
-                self.halt(
-                    f"{FAILURES_IN_A_ROW} times a machine could not run a unit: {reason.splitlines()[0]}"
-                )
+            self._record(UnitLost(number, seed, reason, counts=counts, cause=cause, node=node))
+            if cause in ("worker", "machine"):
+                self._blame_node(node)
+                self._halt_when_all_die(lived, reason)
 
     def failed(self, number: int, seed: int, reason: str) -> None:
         """Note that a unit cannot be finished; no further seed of its configuration starts."""
@@ -239,11 +256,11 @@ class Coordinator:
         for unit in self.board.configurations[number].units_in(State.WAITING):
             self._record(UnitFailed(number, unit.seed, f"given up, as seed {seed} failed"))
         self._ended(number, seed)
-        self._unit_failures += 1
-        if self._unit_failures == FAILURES_IN_A_ROW:
-            self.halt(
-                f"{FAILURES_IN_A_ROW} units failed one after the other, at last: {reason.splitlines()[0]}"
-            )
+        self._failed += 1
+        self._failed_before.pop((number, seed), None)
+        in_a_row = self._failed - max(self._failed_before.values(), default=0)
+        if in_a_row >= FAILURES_IN_A_ROW:
+            self.halt(f"{in_a_row} units failed one after the other, at last: {reason.splitlines()[0]}")
 
     @contextlib.contextmanager
     def halting_on_full_disk(self) -> Iterator[None]:
@@ -271,16 +288,24 @@ class Coordinator:
         self._record_stop(reason, self._clock())
         return reason
 
-    def _candidate(self) -> Candidate:
+    def _candidate(self, free: Mapping[str, int]) -> Candidate:
         """Choose the unit to start next; `new` means the first unit of a new configuration."""
         board, now = self.board, self._clock()
         if self.halted is not None or self._budget.spent(board, now):
             return None
         # First what an earlier driver or worker left: waiting units, and a configuration that was proposed and not
-        # started. Then new points, unless the schedule is sequential: the more rows, the better the one that gets a
-        # further seed. Finalists come after contenders: while a row deserves a seed, the best three are not settled.
-        if board.waiting:
-            return next(iter(board.waiting))
+        # started. A unit that died waits for another node, though, and meanwhile others start where it died.
+        return (
+            next_waiting(board, now, free, last=False)
+            or self._not_begun(now)
+            or next_waiting(board, now, free, last=True)
+        )
+
+    def _not_begun(self, now: float) -> Candidate:
+        """Choose among the units that were never started."""
+        board = self.board
+        # New points come first, unless the schedule is sequential: the more rows, the better the one that gets a further
+        # seed. Finalists come after contenders: while a row deserves a seed, the best three are not settled.
         if board.configurations and not board.configurations[-1].units:
             return len(board.configurations) - 1, board.seeds[0]
         race = self._race()
@@ -335,6 +360,27 @@ class Coordinator:
         """Whether a finished configuration is better in every objective than this curve ever was."""
         bests = [max(report[name] for report in unit.curve) for name in self._rules.objectives]
         return self.board.scores.dominates(self._rules.objectives, bests)
+
+    def _begin_to_count_failures(self) -> None:
+        self._failed = 0
+        self._failed_before.clear()
+
+    def _blame_node(self, node: str) -> None:
+        """Accuse the node on which a unit has just died, if it is to blame."""
+        reason = accusation(self.board, node, self._clock()) if node else None
+        if reason is not None:
+            self._record(NodeAccused(node, reason))
+
+    def _halt_when_all_die(self, lived: float, reason: str) -> None:
+        """Halt the study after a number of deaths, unless an epoch was ended meanwhile, or some unit comes on."""
+        self._lifetimes.append(lived)
+        if len(self._lifetimes) < FAILURES_IN_A_ROW:
+            return
+        if not outlived(self.board.running.values(), max(self._lifetimes), self._clock()):
+            self.halt(
+                f"{len(self._lifetimes)} times a unit died, and no epoch was ended meanwhile; at last: "
+                f"{reason.splitlines()[0]}"
+            )
 
     def _drop_hopeless(self) -> None:
         dropped = {

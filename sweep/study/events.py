@@ -71,10 +71,11 @@ class UnitStarted(_Happened):
 
 @dataclass(frozen=True)
 class UnitPlaced(_Happened):
-    """A unit that was handed out has come to a worker."""
+    """A unit that was handed out has come to a worker on `node`: its address and Ray's id, `ADDRESS/ID`."""
 
     configuration: int
     seed: int
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class UnitPruned(_Happened):
 class UnitLost(_Happened):
     """A unit lost its worker and waits to go on from its checkpoint.
 
-    `counts`: whether this is one of the failures that a unit may have; not when the driver itself stopped.
+    `counts`: whether this is one of the failures that a unit may have (`sweep.study.blame.death_counts`). `node`: where
+    the worker was, as in `UnitPlaced`; empty where that is not known.
     """
 
     configuration: int
@@ -117,6 +119,7 @@ class UnitLost(_Happened):
     counts: bool = True
     out_of_memory: bool = False
     cause: Cause = "worker"
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,22 @@ class UnitFailed(_Happened):
 
     configuration: int
     seed: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class UnitForgiven(_Happened):
+    """A person wants a unit that failed to be tried again (`respsweep retry`); it waits, and its failures are undone."""
+
+    configuration: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class NodeAccused(_Happened):
+    """A node kills units, and gets none for a while (`sweep.study.blame`). `node` as in `UnitPlaced`."""
+
+    node: str
     reason: str
 
 
@@ -140,6 +159,8 @@ Event = (
     | UnitPruned
     | UnitLost
     | UnitFailed
+    | UnitForgiven
+    | NodeAccused
 )
 UnitEnded = UnitFinished | UnitPruned | UnitFailed
 """After one of these a unit holds no device any more, and never will."""

@@ -93,3 +93,7 @@ class ScoreTable:
     def close(self, row: int) -> None:
         """Close a row: no further seed of it starts."""
         self._open[row] = False
+
+    def reopen(self, row: int) -> None:
+        """Open a row that was closed."""
+        self._open[row] = True

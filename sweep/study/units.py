@@ -37,13 +37,14 @@ class Fate(StrEnum):
 class Span:
     """A stretch of time, in seconds; `heard` is when its last news came. `ended` is None while the span lasts.
 
-    `gpus`: GPUs, or the share of a GPU, held meanwhile.
+    `gpus`: GPUs, or the share of a GPU, held meanwhile. `node`: where; empty where that is not known.
     """
 
     started: float
     heard: float
     ended: float | None = None
     gpus: float = 0.0
+    node: str = ""
 
     def seconds(self, now: float) -> float:
         return max(0.0, (now if self.ended is None else self.ended) - self.started)
@@ -61,9 +62,10 @@ class Unit:
     reason: str | None = None
     attempts: list[Span] = field(default_factory=list)
     failures: int = 0
+    """Deaths since the last ended epoch that count against this unit (`sweep.study.blame.death_counts`)."""
     out_of_memory: bool = False
-    nodes_in_vain: int = 0
-    """Nodes that died under this unit one after the other, before the unit had ended an epoch there."""
+    died_on: list[str] = field(default_factory=list)
+    """Nodes on which this unit died, or that died under it, since it last ended an epoch or was given notice."""
     notes: list[str] = field(default_factory=list)
     """What a person should know of how this unit was trained."""
 
@@ -91,6 +93,15 @@ class Unit:
             if not all(map(math.isfinite, _fractions(value))):
                 return f"epoch {epoch} was reported with {name}: {value}; every number has to be finite"
         return None
+
+    @property
+    def node(self) -> str:
+        """Where this unit is running; empty when it is not, or where that is not known."""
+        return self.attempts[-1].node if self.attempts and self.attempts[-1].ended is None else ""
+
+    def held(self, now: float) -> float:
+        """Seconds for which this unit has held the device that it holds; 0 when it holds none."""
+        return self.attempts[-1].seconds(now) if self.attempts and self.attempts[-1].ended is None else 0.0
 
     def seconds(self, now: float) -> float:
         """Seconds for which this unit has held a device."""

@@ -21,10 +21,12 @@ from sweep.study.events import (
     ConfigurationDropped,
     EpochReported,
     Event,
+    NodeAccused,
     StudyStarted,
     StudyStopped,
     UnitFailed,
     UnitFinished,
+    UnitForgiven,
     UnitLost,
     UnitPruned,
     UnitStarted,
@@ -103,7 +105,7 @@ class RunUpdates:
         )
         board.apply(event)
         match event:
-            case StudyStarted():
+            case StudyStarted() | NodeAccused():
                 pass
             case StudyStopped():
                 self._rest(when)
@@ -130,6 +132,9 @@ class RunUpdates:
                 failures = board.unit(number, seed).failures
                 lost = f"{_first_line(reason)} (failures so far: {failures})"
                 self._unit(number, seed, when).tags["respsweep.lost"] = lost
+            case UnitForgiven(number, seed):
+                for run in (self._unit(number, seed, when), self._configuration(number, when)):
+                    run.tags["respsweep.reason"] = "failed, and is tried again"
             case UnitPruned(number, seed, reason) | UnitFailed(number, seed, reason):
                 self._unit(number, seed, when).tags["respsweep.reason"] = _shortened(reason)
                 self._configuration(number, when).tags["respsweep.reason"] = _first_line(reason)

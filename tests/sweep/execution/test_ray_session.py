@@ -74,7 +74,7 @@ def test_of_two_studies_in_one_process_the_later_is_refused_and_the_first_keeps_
 
     monkeypatch.setattr(ray_session, "start_ray", start)
     monkeypatch.setattr(ray_session, "stop_ray", lambda: ended.append("ended"))
-    monkeypatch.setattr(slots, "nodes", lambda: [{"CPU": 1.0}])
+    monkeypatch.setattr(slots, "nodes", lambda: {"node": {"CPU": 1.0}})
     config = ResourcesConfig(cpu=1, gpu=0)
     first = threading.Thread(target=lambda: sessions.append(RaySession.start(config, "local", print)))
     first.start()
@@ -98,7 +98,7 @@ def test_of_two_studies_in_one_process_the_later_is_refused_and_the_first_keeps_
 def test_a_start_that_was_refused_leaves_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_session, "start_ray", lambda address: None)
     monkeypatch.setattr(ray_session, "stop_ray", lambda: None)
-    monkeypatch.setattr(slots, "nodes", list)
+    monkeypatch.setattr(slots, "nodes", dict)
     for _ in range(2):
         with pytest.raises(ExecutorError, match="a unit needs"):
             RaySession.start(ResourcesConfig(), "local", print)

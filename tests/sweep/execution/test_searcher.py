@@ -1,15 +1,17 @@
 """What Ray Tune's searcher tells the study of how a trial ended, with a study whose search is a list of one."""
 
 import errno
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data.settings import ConfigError
-from sweep.config.study_config import PrunerConfig
+from sweep.config.study_config import PrunerConfig, ResourcesConfig
 from sweep.execution.losses import Loss
 from sweep.execution.searcher import BoardSearcher
+from sweep.execution.slots import NONE_BARRED, Slots
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.study.board import Board
 from sweep.study.budget import Budget, BudgetConfig
@@ -57,8 +59,24 @@ def config_of(configuration: Configuration, seed: int) -> dict[str, Any]:
     return {"configuration": configuration.number, "seed": seed}
 
 
+class Room(Slots):
+    """Nodes with a number of places each, or a number of units at a time that changes."""
+
+    def __init__(self, nodes: Mapping[str, int] = NONE_BARRED, most: Callable[[], int] = lambda: 8) -> None:
+        super().__init__(ResourcesConfig())
+        self._given = nodes
+        self._most = most
+
+    @property
+    def nodes(self) -> Mapping[str, int]:
+        return self._given
+
+    def __call__(self, barred: Mapping[str, int] = NONE_BARRED) -> int:
+        return super().__call__(barred) if self._given else self._most()
+
+
 def searcher_of(coordinator: Coordinator, losses: dict[str, Loss] | None = None) -> BoardSearcher:
-    return BoardSearcher(coordinator, config_of, losses or {}, lambda: 8, lambda: None)
+    return BoardSearcher(coordinator, config_of, losses or {}, Room(), lambda: None)
 
 
 def test_a_trial_is_a_unit_and_its_end_the_units(coordinator: Coordinator) -> None:
@@ -114,10 +132,48 @@ def test_as_many_units_run_as_there_is_room_for_when_asked() -> None:
     coordinator = Coordinator(Board(), OneConfiguration(), pruner, budget, Rules(racing))
     coordinator.start((1,))
     waited = []
-    searcher = BoardSearcher(coordinator, config_of, {}, lambda: next(slots), lambda: waited.append(1))
+    searcher = BoardSearcher(
+        coordinator, config_of, {}, Room(most=lambda: next(slots)), lambda: waited.append(1)
+    )
     asked = [searcher.suggest(name) for name in "abcd"]
     assert asked == [None, {"configuration": 0, "seed": 1}, None, {"configuration": 1, "seed": 1}]
     assert len(waited) == 2
+
+
+def test_a_unit_is_kept_off_the_node_on_which_it_died() -> None:
+    racing = NoRacingConfig()
+    budget = Budget(BudgetConfig(configurations=3), racing, gpus=0, slots=2)
+    pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
+    now = [0.0]
+    coordinator = Coordinator(
+        Board(), OneConfiguration(), pruner, budget, Rules(racing), clock=lambda: now[0]
+    )
+    coordinator.start((1,))
+    losses = {name: Loss("killed by signal 11", "worker") for name in "abcd"}
+    searcher = BoardSearcher(coordinator, config_of, losses, Room({"x/1": 1, "x/2": 1}), lambda: None)
+    for name, node in [("a", "x/1"), ("b", "x/2")]:
+        config = searcher.suggest(name)
+        assert isinstance(config, dict)
+        coordinator.place(config["configuration"], 1, node)
+    now[0] = 20.0
+    searcher.on_trial_complete("a", error=True)
+    # Only the node on which it died has room, so another unit comes there.
+    assert searcher.suggest("c") == {"configuration": 2, "seed": 1}
+    coordinator.place(2, 1, "x/1")
+    now[0] = 40.0
+    searcher.on_trial_complete("c", error=True)
+    assert searcher.suggest("d") is None, "the node is accused"
+    coordinator.report(1, 1, {"epoch": 1, "score": 0.5})
+    searcher.on_trial_complete("b", StepResult(ending=Finished(1)).as_tune())
+    assert searcher.suggest("d") == {"configuration": 0, "seed": 1, "avoid": ["x/1"]}
+    assert searcher.suggest("e") is None
+
+
+def test_a_unit_that_died_before_it_was_placed_died_where_ray_says(coordinator: Coordinator) -> None:
+    searcher = searcher_of(coordinator, {"a": Loss("killed by signal 11", "worker", "10.0.0.7/1f2e")})
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", error=True)
+    assert coordinator.board.unit(0, 1).died_on == ["10.0.0.7/1f2e"]
 
 
 def test_what_a_halt_tears_down_is_no_failure(coordinator: Coordinator) -> None:
@@ -154,7 +210,7 @@ def test_values_that_make_no_recipe_fail_their_configuration(coordinator: Coordi
     def contradict(configuration: Configuration, seed: int) -> dict[str, Any]:
         raise ConfigError("weighted and inverse_frequency both correct the class balance")
 
-    searcher = BoardSearcher(coordinator, contradict, {}, lambda: 8, lambda: None)
+    searcher = BoardSearcher(coordinator, contradict, {}, Room(), lambda: None)
     assert searcher.suggest("a") == "FINISHED"
     assert coordinator.board.fate(0) is Fate.FAILED
 
@@ -164,7 +220,7 @@ def test_a_programming_error_is_no_failure_of_a_configuration(coordinator: Coord
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match=r"a bug"):
-        BoardSearcher(coordinator, stumble, {}, lambda: 8, lambda: None).suggest("a")
+        BoardSearcher(coordinator, stumble, {}, Room(), lambda: None).suggest("a")
     assert coordinator.board.unit(0, 1).state is State.RUNNING
 
 

@@ -1,4 +1,4 @@
-"""How many units fit on nodes as they come and go; real nodes are in test_node_death and tests/cluster."""
+"""How many units run at a time, as nodes come and go; real nodes are in tests/scenarios."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from sweep.config.study_config import ResourcesConfig
-from sweep.execution import slots as executor_nodes
+from sweep.execution import nodes
+from sweep.execution import slots as executor_slots
 from sweep.execution.errors import ExecutorError
 from sweep.execution.slots import Slots, await_slots, units_on_cluster
 
@@ -25,7 +26,12 @@ class Cluster:
 
     def table(self) -> list[dict[str, Any]]:
         return [
-            {"NodeID": name, "Alive": name not in self.dead, "Resources": resources}
+            {
+                "NodeID": name,
+                "NodeManagerAddress": "10.0.0.1",
+                "Alive": name not in self.dead,
+                "Resources": resources,
+            }
             for name, resources in self.nodes.items()
         ]
 
@@ -33,9 +39,9 @@ class Cluster:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cluster:
     cluster = Cluster()
-    monkeypatch.setattr(executor_nodes, "cluster_state", cluster)
-    monkeypatch.setattr(executor_nodes.ray, "nodes", cluster.table)
-    monkeypatch.setattr(executor_nodes, "CLUSTER_FILE", tmp_path / "ray_bootstrap_config.yaml")
+    monkeypatch.setattr(nodes, "cluster_state", cluster)
+    monkeypatch.setattr(nodes.ray, "nodes", cluster.table)
+    monkeypatch.setattr(executor_slots, "CLUSTER_FILE", tmp_path / "ray_bootstrap_config.yaml")
     return cluster
 
 
@@ -52,6 +58,14 @@ def test_nodes_that_join_bring_slots_and_those_that_go_take_them(cluster: Cluste
         assert slots() == slots.here == expected
 
 
+def test_a_barred_node_has_room_for_no_more_than_what_runs_there(cluster: Cluster) -> None:
+    cluster.nodes = {"one": {"CPU": 4.0}, "two": {"CPU": 4.0}, "small": {"CPU": 0.5}}
+    slots = Slots(ResourcesConfig(cpu=1), "auto")
+    assert slots.nodes == {"10.0.0.1/one": 4, "10.0.0.1/two": 4}
+    assert slots({"10.0.0.1/one": 2}) == 6
+    assert Slots(ResourcesConfig(cpu=1, concurrent=5), "local")({"10.0.0.1/one": 0}) == 4
+
+
 @pytest.mark.parametrize(
     ("resources", "units"),
     [
@@ -66,7 +80,7 @@ def test_on_aws_units_are_handed_out_before_there_is_a_gpu(
 ) -> None:
     shipped = Path(__file__).parents[3] / "cluster.yaml"
     assert units_on_cluster(yaml.safe_load(shipped.read_text()), resources) == units
-    executor_nodes.CLUSTER_FILE.write_text(shipped.read_text())
+    executor_slots.CLUSTER_FILE.write_text(shipped.read_text())
     slots = Slots(resources, "auto")
     assert (slots(), slots.here) == (units, 0)
     assert Slots(resources, "local")() == 0

@@ -46,6 +46,35 @@ def test_units_that_fail_one_after_the_other_halt_the_study() -> None:
     )
 
 
+def test_units_that_end_an_epoch_and_then_fail_halt_the_study_too() -> None:
+    world = World(budget={"gpu_hours": 1})
+    for number in range(FAILURES_IN_A_ROW):
+        assert world.coordinator.halted is None
+        world.start()
+        world.coordinator.report(number, 1, epoch(1, 0.5))
+        world.coordinator.failed(number, 1, "the loss is NaN")
+    assert world.coordinator.halted == "10 units failed one after the other, at last: the loss is NaN"
+
+
+@pytest.mark.parametrize("sign", ["epoch", "pruned", "finished"])
+def test_failures_are_not_in_a_row_when_another_unit_comes_on_between(sign: str) -> None:
+    world = World(seeds=(1,), budget={"configurations": 99}, bar=0.3, slots=2)
+    for number in range(2):
+        assert world.start() == (number, 1)
+    for number in range(1, 3 * FAILURES_IN_A_ROW):
+        if number % 9 == 0:
+            if sign == "epoch":
+                world.coordinator.report(0, 1, epoch(len(world.board.unit(0, 1).curve) + 1, 0.5))
+            elif sign == "pruned":
+                assert world.coordinator.report(number, 1, epoch(1, 0.1))
+            else:
+                world.train(number, 1, 0.5)
+        if sign == "epoch" or number % 9:
+            world.coordinator.failed(number, 1, "the loss is NaN")
+        assert world.start() == (number + 1, 1)
+    assert world.coordinator.halted is None
+
+
 def test_machines_that_lack_what_units_need_halt_the_study_and_fail_nothing() -> None:
     world = World(max_failures=0)
     world.start()
@@ -56,17 +85,17 @@ def test_machines_that_lack_what_units_need_halt_the_study_and_fail_nothing() ->
     assert world.start() is None
     assert (
         world.coordinator.halted
-        == "10 times a machine could not run a unit: DataPreparationError: no such features"
+        == "10 times a unit died, and no epoch was ended meanwhile; at last: DataPreparationError: no such features"
     )
     assert world.board.unit(0, 1).failures == 0
 
 
-def test_one_machine_that_lacks_something_does_not_halt_a_study_that_comes_on_elsewhere() -> None:
+def test_deaths_do_not_halt_a_study_in_which_a_unit_is_in_a_long_first_epoch() -> None:
     world = World(slots=2)
     world.start()
     world.start()
-    for number in range(1, 31):
-        world.coordinator.report(0, 1, epoch(number, 0.5))
+    for _ in range(30):
+        world.clock.now += 5
         world.coordinator.lost(1, 1, "DataPreparationError: no such features", cause="machine")
         assert world.start() == (1, 1)
     assert world.coordinator.halted is None

@@ -1,6 +1,7 @@
 import json
 import math
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,15 +10,19 @@ from hypothesis import strategies as st
 
 from sweep.study.board import Board
 from sweep.study.events import (
+    Cause,
     ConfigurationAdded,
     ConfigurationDropped,
     EpochReported,
     Event,
+    NodeAccused,
     StudyStarted,
     StudyStopped,
     UnitFailed,
     UnitFinished,
+    UnitForgiven,
     UnitLost,
+    UnitPlaced,
     UnitPruned,
     UnitStarted,
 )
@@ -36,6 +41,7 @@ VALUES = st.one_of(
 )
 
 
+NODES = st.sampled_from(["", "10.0.0.7/1f2e", "10.0.0.8/3d4c"])
 STATES = st.dictionaries(
     st.sampled_from(["trial", "study"]),
     st.dictionaries(st.text(), st.one_of(st.integers(), st.text(), st.lists(st.integers())), max_size=2),
@@ -66,9 +72,15 @@ def possible(draw: st.DrawFn, board: Board) -> list[Event]:
     for configuration in board.configurations:
         number = configuration.number
         if (seed := configuration.next_seed(board.seeds)) is not None and board.scores.open[number]:
-            events.append(UnitStarted(number, seed, at=at))
+            events.append(UnitStarted(number, seed, draw(st.booleans()), at=at))
             if not configuration.units_in(State.RUNNING, State.WAITING):
                 events.append(ConfigurationDropped(number, draw(st.text()), at=at))
+    events += [
+        UnitForgiven(unit.configuration, unit.seed, at=at)
+        for unit in board.units()
+        if unit.state is State.FAILED
+    ]
+    events += [NodeAccused(name, draw(st.text()), at=at) for name in board.nodes]
     for number, seed in board.waiting:
         events += [UnitStarted(number, seed, at=at), UnitFailed(number, seed, draw(st.text()), at=at)]
     for (number, seed), unit in board.running.items():
@@ -78,8 +90,15 @@ def possible(draw: st.DrawFn, board: Board) -> list[Event]:
             EpochReported(number, seed, report, at=at),
             UnitPruned(number, seed, draw(st.text()), at=at),
             UnitFailed(number, seed, draw(st.text()), at=at),
-            UnitLost(number, seed, draw(st.text()), draw(st.booleans()), draw(st.booleans()), at=at),
+            UnitLost(
+                *(number, seed, draw(st.text()), draw(st.booleans()), draw(st.booleans())),
+                cause=draw(st.sampled_from(get_args(Cause))),
+                node=draw(NODES),
+                at=at,
+            ),
         ]
+        if not unit.attempts or unit.attempts[-1].ended is not None:
+            events.append(UnitPlaced(number, seed, draw(NODES), at=at))
         if epochs:
             events.append(UnitFinished(number, seed, draw(st.integers(1, epochs)), at=at))
     return events
@@ -92,7 +111,7 @@ def contents(board: Board) -> tuple[object, ...]:
     return (
         board.configurations,
         (board.seeds, board.drivers, board.stopped, board.decisions),
-        (list(board.running), list(board.waiting)),
+        (list(board.running), list(board.waiting), board.nodes),
         (dict(board.ended), dict(board.device_seconds)),
         (table, board.scores.started.tolist(), board.scores.open.tolist()),
         [configuration.number for configuration in board.ranking()],
@@ -259,3 +278,13 @@ def test_a_journal_on_a_disk_that_stays_full_is_read_up_to_there_and_goes_on(tmp
     write_more.write(added[2])
     write_more.close()
     assert list(read_journal(path)) == [added[0], added[2]]
+
+
+def test_the_events_of_a_version_that_knew_no_nodes_are_read(path: Path) -> None:
+    lines = [
+        {"journal": "respsweep", "format": 2},
+        {"event": "UnitPlaced", "at": 1.0, "configuration": 0, "seed": 1},
+        {"event": "UnitLost", "at": 2.0, "configuration": 0, "seed": 1, "reason": "gone", "counts": True},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert list(read_journal(path)) == [UnitPlaced(0, 1, at=1.0), UnitLost(0, 1, "gone", at=2.0)]
