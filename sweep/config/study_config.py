@@ -82,7 +82,7 @@ class ResourcesConfig(Config):
     max_failures: int = Field(
         default=2,
         ge=0,
-        description="how often a unit that lost its worker goes on from its checkpoint; nodes taken back do not count",
+        description="deaths that count against a unit since its last ended epoch (docs/engine.md); one more fails it",
     )
 
 

@@ -208,6 +208,16 @@ def test_the_status_of_a_study_is_shown(
     assert "0000-seed2" in printed
 
 
+def test_a_study_without_failures_has_nothing_to_retry(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    assert respsweep(monkeypatch, "retry", "done", "--configuration", 0) == 1
+    assert capfd.readouterr().err == (
+        "error: studies/done: no unit has failed, so there is nothing to try again\n"
+    )
+
+
 def test_a_study_is_simulated_on_made_up_and_on_recorded_curves(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

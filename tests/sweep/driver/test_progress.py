@@ -14,6 +14,7 @@ from sweep.study.budget import Budget, BudgetConfig
 from sweep.study.events import (
     ConfigurationDropped,
     Event,
+    NodeAccused,
     StudyStarted,
     UnitFailed,
     UnitFinished,
@@ -87,6 +88,18 @@ def test_without_a_terminal_there_is_a_line_for_each_unit_that_ends() -> None:
         f"0003-seed1  score 0.100  configuration 0.100 (1 seed)  {values}",
         f"configuration 3  dropped after seed 1: 0.100 against 0.550  {values}",
     ]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_node_that_gets_no_more_units_is_told_in_a_line_and_in_the_status(terminal: bool) -> None:
+    accused = NodeAccused("10.0.0.7/1f2e3d4c5b6a", "2 units died there", at=NOW)
+    progress, text = shown([accused], terminal=terminal)
+    begins, _, rest = text.partition("warning: node 10.0.0.7 (1f2e3d4c) gets no units until ")[2].partition(
+        ", "
+    )
+    assert begins[:2] in ("19", "20")
+    assert rest.startswith("and then one: 2 units died there")
+    assert "no units on 10.0.0.7 (1f2e3d4c)" in progress.status()
 
 
 def test_the_status_says_how_far_the_study_is() -> None:

@@ -13,6 +13,7 @@ from sweep.study.events import (
     ConfigurationAdded,
     EpochReported,
     Event,
+    NodeAccused,
     StudyStarted,
     StudyStopped,
     UnitFinished,
@@ -109,3 +110,16 @@ def test_what_the_hours_are_is_said_in_one_line(folder: StudyFolder) -> None:
     assert "GPU-hours (time for which units held one):" in [
         line.strip() for line in status_of(folder).splitlines()
     ]
+
+
+def test_a_running_study_says_which_node_gets_no_units_and_why(folder: StudyFolder) -> None:
+    accused = NodeAccused("10.0.0.7/1f2e3d4c5b6a", "2 units died there", at=HOUR)
+    with StudyLock(folder.path) as lock:
+        lock.sign()
+        once = status_of(folder, accused)
+        assert "node 10.0.0.7 (1f2e3d4c) gets no units until 1970-01-01 " in once
+        assert ", and then one: 2 units died there" in once
+        folder.journal.unlink()
+        twice = status_of(folder, accused, accused)
+    assert "gets no units until the study is taken up again: 2 units died there" in twice
+    assert "10.0.0.7" not in printed(folder)

@@ -1,5 +1,6 @@
 """Studies that a test plays by hand: a coordinator whose search is a plain list and whose pruner is a bar."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,8 +28,10 @@ class World:
         past: list[Event] | None = None,
         last_sign: float | None = None,
         slots: int = 1,
+        clock: Callable[[], float] | None = None,
         **rules: Any,
     ) -> None:
+        """Take the study's settings; without `clock` the time stands still until a test sets `self.clock.now`."""
         self.search, self.pruner, self.clock = ListedSearch(betas), Bar(bar), Clock()
         self.heard: list[Event] = list(past or [])
         racing = racing or NoRacingConfig()
@@ -41,7 +44,7 @@ class World:
             limits,
             Rules(racing=racing, gpus=1.0, **rules),
             [self.heard.append],
-            self.clock,
+            clock or self.clock,
         )
         self.coordinator.start(seeds, last_sign=last_sign)
 

@@ -11,6 +11,7 @@ from sweep.study.events import (
     StudyStopped,
     UnitFailed,
     UnitFinished,
+    UnitForgiven,
     UnitLost,
     UnitPruned,
     UnitStarted,
@@ -104,6 +105,13 @@ def test_a_unit_without_a_worker_is_scheduled_until_it_goes_on() -> None:
     assert updates_of(again)["0000-seed1"].status == "RUNNING"
     twice = updates_of([*again, UnitLost(0, 1, "interrupted", counts=False, at=7)])["0000-seed1"]
     assert twice.tags["respsweep.lost"] == "interrupted (failures so far: 1)"
+
+
+def test_a_unit_that_is_tried_again_is_scheduled_and_its_configuration_goes_on() -> None:
+    again: list[Event] = [UnitFailed(0, 1, "the loss is NaN", at=5), UnitForgiven(0, 1, at=6)]
+    updates = updates_of([*RUNS, *again])
+    assert [updates[name].status for name in BOTH] == ["RUNNING", "SCHEDULED"]
+    assert updates["0000-seed1"].tags["respsweep.reason"] == "failed, and is tried again"
 
 
 def test_epochs_that_a_unit_reports_again_are_not_drawn_again() -> None:
