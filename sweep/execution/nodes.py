@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 from ray._private.state import state as cluster_state
 from ray.core.generated import common_pb2
+from ray.tune import PlacementGroupFactory
 
+AVOID = "avoid"
+"""Key of a trial's config: the names of the nodes that its unit must not come to."""
 NODE_DIED = common_pb2.ActorDiedErrorContext.NODE_DIED  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -37,10 +40,17 @@ def died_with_its_node(actor: str | None) -> bool:
     return cause is not None and cause.actor_died_error_context.reason == NODE_DIED
 
 
-def kept_off(names: Collection[str]) -> dict[str, Any]:
-    """Say to a placement group of one bundle, by its arguments, that it must not come to nodes of these names."""
-    ids = ",".join(sorted(name.partition("/")[2] for name in names))
-    return {"bundle_label_selector": [{"ray.io/node-id": f"!in({ids})"}]} if ids else {}
+def place_for(bundle: Mapping[str, float], config: Mapping[str, Any]) -> PlacementGroupFactory:
+    """Ask Ray for a place for one unit, off the nodes that `AVOID` names in the config of its trial.
+
+    Workers are used again for units that ask alike. Workers read this function with the class that they run, so that
+    it stands in a module that brings nothing but Ray.
+    """
+    ids = ",".join(sorted(name.partition("/")[2] for name in config.get(AVOID, ())))
+    if not ids:
+        return PlacementGroupFactory([dict(bundle)])
+    selector = {"ray.io/node-id": f"!in({ids})"}
+    return PlacementGroupFactory([dict(bundle)], bundle_label_selector=[selector])
 
 
 # Asked for each unit, and most units come to an actor that ran others before.

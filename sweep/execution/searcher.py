@@ -12,13 +12,11 @@ from ray.tune.search import Searcher
 
 from data.settings import ConfigError
 from sweep.execution.losses import Loss
+from sweep.execution.nodes import AVOID
 from sweep.execution.slots import Slots
 from sweep.study.coordinator import Coordinator, UnitConfig
 from sweep.study.units import Configuration, State
 from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, StepResult
-
-AVOID = "avoid"
-"""Key of a trial's config: the names of the nodes that its unit must not come to."""
 
 
 class BoardSearcher(Searcher):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 from ray import tune
 
 from sweep.config.study_config import ResourcesConfig
-from sweep.execution.nodes import kept_off, node_of
+from sweep.execution.nodes import node_of, place_for
 from sweep.execution.room import bundle
 from sweep.execution.scheduler import EpochPruning
-from sweep.execution.searcher import AVOID, BoardSearcher
+from sweep.execution.searcher import BoardSearcher
 from sweep.execution.slots import Slots
 from sweep.study.coordinator import Coordinator, UnitConfig
 
@@ -37,7 +37,7 @@ def run_units(
     """
     scheduler = EpochPruning(coordinator)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, partial(_place, resources)),
+        tune.with_resources(trainable, partial(place_for, bundle(resources))),
         tune_config=tune.TuneConfig(
             search_alg=BoardSearcher(coordinator, unit_config, scheduler.losses, slots, on_tick),
             scheduler=scheduler,
@@ -58,11 +58,6 @@ def run_units(
     # Failures are on the board, with their reason.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tuner.fit()
-
-
-def _place(resources: ResourcesConfig, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-    """Ask Ray for a place for one unit, by the config of its trial. Workers are used again where units ask alike."""
-    return tune.PlacementGroupFactory([bundle(resources)], **kept_off(config.get(AVOID, ())))
 
 
 class _Halt(tune.Stopper):

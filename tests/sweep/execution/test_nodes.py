@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ray.core.generated import common_pb2
+from ray.tune import PlacementGroupFactory
 
 from sweep.execution import nodes
 
@@ -52,7 +53,10 @@ def test_a_head_that_is_away_knows_nothing(head: Head) -> None:
 
 
 def test_a_unit_is_kept_off_nodes_by_the_label_that_ray_gives_each() -> None:
-    assert nodes.kept_off([]) == {}
-    assert nodes.kept_off(["10.0.0.8/3d", "10.0.0.7/1f"]) == {
-        "bundle_label_selector": [{"ray.io/node-id": "!in(1f,3d)"}]
-    }
+    bundle = {"CPU": 2.0, "GPU": 0.5}
+    anywhere = nodes.place_for(bundle, {"configuration": 0})
+    assert anywhere == PlacementGroupFactory([bundle])
+    kept_off = nodes.place_for(bundle, {nodes.AVOID: ["10.0.0.8/3d", "10.0.0.7/1f"]})
+    selector = [{"ray.io/node-id": "!in(1f,3d)"}]
+    assert kept_off == PlacementGroupFactory([bundle], bundle_label_selector=selector)
+    assert kept_off != anywhere
