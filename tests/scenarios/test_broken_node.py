@@ -15,6 +15,7 @@ import pytest
 from ray import tune
 
 from sweep.config.study_config import ResourcesConfig
+from sweep.execution.ray_session import prepare_ray
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units
 from sweep.study.events import NodeAccused, UnitLost, UnitPlaced
@@ -29,6 +30,7 @@ EPOCHS = 10
 @pytest.fixture
 def cluster(ray_folder: Path) -> Iterator[Any]:
     """A head that runs nothing, and two nodes that take two units each."""
+    prepare_ray()
     import ray
     from ray.cluster_utils import Cluster
 
