@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -176,9 +177,11 @@ class _Training:
     def news(self) -> Iterator[dict[str, Any]]:
         """Reports of the epochs that this worker has not reported yet."""
         for epoch in range(self.told + 1, self.done + 1):
+            rates = self.curve[epoch - 1].tolist()
+            # Recorded curves hold NaN for a rate that the task does not have.
             yield {
                 "epoch": epoch,
-                **dict(zip(METRICS, self.curve[epoch - 1].tolist(), strict=True)),
+                **{name: rate for name, rate in zip(METRICS, rates, strict=True) if not math.isnan(rate)},
                 "seconds": self.seconds,
             }
         self.told = self.done

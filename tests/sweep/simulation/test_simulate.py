@@ -88,6 +88,18 @@ def test_four_units_of_three_epochs_of_ten_seconds_take_their_time(workers: int,
     assert study.board.stopped == "over"
 
 
+def test_a_rate_that_the_task_does_not_have_is_not_reported() -> None:
+    class OfTwoClasses(ListedCurves):
+        def curve(self, values: Mapping[str, Any], seed: int, epochs: int) -> np.ndarray:
+            curve = super().curve(values, seed, epochs)
+            curve[:, METRICS.index("any_abnormal_score")] = np.nan
+            return curve
+
+    study = simulate_study(config_of(1), OfTwoClasses({2: [0.4, 0.5, 0.6]}), 1)
+    assert study.board.stopped == "over"
+    assert all("any_abnormal_score" not in report for unit in study.board.units() for report in unit.curve)
+
+
 def test_an_outcome_counts_what_was_spent_and_what_was_missed() -> None:
     # All seeds of 3 say 0.6, while endless ones would say 0.45.
     curves = ListedCurves({2: [0.4, 0.5, 0.5], 3: [0.5, 0.5, 0.6]}, quality={2: 0.5, 3: 0.45})

@@ -61,7 +61,7 @@ def test_the_first_epoch_holds_what_is_in_no_epoch(reports: dict[str, Any], held
 
 
 def test_metrics_have_six_decimals_and_none_that_was_not_reported() -> None:
-    curves = curves_of(*added(0), *trained(0, 1, 2 / 3, any_abnormal_score=math.nan))
+    curves = curves_of(*added(0), *trained(0, 1, 2 / 3, any_abnormal_score=None))
     assert curves.units[0].metrics[0, SCORE] == 0.666667
     assert math.isnan(curves.units[0].metrics[0, METRICS.index("any_abnormal_score")])
 
