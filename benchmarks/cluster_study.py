@@ -135,7 +135,9 @@ class Driver:
         self._board = Board()
         self._journal = Journal(folder / JOURNAL)
         self._console = Console(file=Path(os.devnull).open("w"))  # noqa: SIM115
-        budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=workers)
+        budget = Budget(
+            config.budget, config.racing, gpus=config.resources.gpu, slots=workers, epochs=config.space.epochs
+        )
         listeners: list[Listener] = [
             watch.over("journal", self._journal.write),
             watch.over(
@@ -151,7 +153,7 @@ class Driver:
         export = OptunaExport(folder / OPTUNA_FILE, NAME, config, self._board)
         listeners.append(watch.over("Optuna's file", export))
         search = OptunaSearch(config)
-        pruner = EpochPruner(config.pruner, lambda values: config.space.recipe(values).epochs, NAME)
+        pruner = EpochPruner(config.pruner, config.space.epochs, NAME)
         for part, of, methods in (
             ("proposals", search, ["propose"]),
             ("scores to Optuna", search, ["learn"]),
@@ -265,7 +267,9 @@ def resume(config: StudyConfig, workers: int, folder: Path) -> tuple[float, floa
     board = Board(events=events)
     replayed = time.perf_counter() - started
     search = OptunaSearch(config)
-    pruner = EpochPruner(config.pruner, lambda values: config.space.recipe(values).epochs, NAME, events)
-    budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=workers)
+    pruner = EpochPruner(config.pruner, config.space.epochs, NAME, events)
+    budget = Budget(
+        config.budget, config.racing, gpus=config.resources.gpu, slots=workers, epochs=config.space.epochs
+    )
     Coordinator(board, search, pruner, budget, Rules(config.racing)).start(config.seeds)
     return replayed, time.perf_counter() - started

@@ -71,7 +71,7 @@ def _run(units: int, workers: int, reports: int) -> list[Mark]:
             Board(),
             OptunaSearch(config),
             EpochPruner(config.pruner, lambda values: reports, "trials"),
-            Budget(config.budget, config.racing, gpus=0, slots=workers),
+            Budget(config.budget, config.racing, gpus=0, slots=workers, epochs=lambda values: reports),
             Rules(config.racing),
             [journal.write],
         )

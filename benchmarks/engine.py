@@ -4,6 +4,7 @@
     .venv/bin/python benchmarks/engine.py policies seeds     what racing saves and costs, simulated
     .venv/bin/python benchmarks/engine.py policies epochs    what the epoch pruner, and both, save and cost
     .venv/bin/python benchmarks/engine.py policies recorded  the same on the recorded curves in benchmarks/curves
+    .venv/bin/python benchmarks/engine.py budget             how studies end that a budget of hours ends, simulated
     .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or more
 
 Each exits with 1 when a bar is missed.
@@ -57,6 +58,17 @@ def policies(
     if curves:
         raise typer.BadParameter("--curves goes with the table recorded")
     raise typer.Exit(engine_policies.main(table, repeats, processes))
+
+
+@app.command()
+def budget(
+    studies: Annotated[int, typer.Option(help="Simulated studies for each row.")] = 400,
+    processes: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
+) -> None:
+    """How many studies end with a winner, and what they leave unspent, when hours end them."""
+    import engine_budget
+
+    raise typer.Exit(engine_budget.main(studies, processes))
 
 
 @app.command()

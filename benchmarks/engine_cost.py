@@ -121,7 +121,7 @@ def study_in(
         board,
         OptunaSearch(config),
         EpochPruner(config.pruner, lambda values: epochs, "cost"),
-        Budget(config.budget, config.racing, gpus=0, slots=2),
+        Budget(config.budget, config.racing, gpus=0, slots=2, epochs=lambda values: epochs),
         Rules(config.racing, config.schedule),
         listeners,
     )

@@ -83,6 +83,10 @@ class SearchSpace:
             target[last] = value
         return parse(Recipe, content, "recipe")
 
+    def epochs(self, values: Mapping[str, Any]) -> int:
+        """Number of epochs at a point. Raises ConfigError when the values contradict each other."""
+        return self.recipe(values).epochs
+
     def check_point(self, values: Mapping[str, Any]) -> None:
         """Raise ConfigError unless the search may come to `values`."""
         for path in values:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +15,7 @@ from sweep.driver.display import Display
 from sweep.driver.preflight import CheckedStudy
 from sweep.driver.progress import Progress
 from sweep.driver.signals import halting_on_signals
+from sweep.driver.steady_clock import SteadyClock
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror
 from sweep.report.leaderboard import failures, leaderboard
@@ -92,7 +92,7 @@ class Driver:
         mirror: Mirror | None = None,
         listeners: Sequence[Listener] = (),
         nodes_come_back: bool = True,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         close_s: float = 60.0,
         close_soon_s: float = 5.0,
     ) -> None:
@@ -100,8 +100,9 @@ class Driver:
 
         `lock` is held by the caller. `listeners` hear each event after journal, tracker and display. `mirror`: sends
         the study to its object store. `nodes_come_back`: whether to wait for nodes when none is left, as on a cluster;
-        otherwise the study is halted then. `close_s`: seconds in which the tracker may send what is left when the study
-        is over; `close_soon_s` when it was halted. After a second Ctrl-C nothing is waited for.
+        otherwise the study is halted then. `clock`: stamps events and signs of life, a `SteadyClock` unless given.
+        `close_s`: seconds in which the tracker may send what is left when the study is over; `close_soon_s` when it was
+        halted. After a second Ctrl-C nothing is waited for.
         """
         config, board = study.config, study.board
         resources = config.resources
@@ -115,14 +116,18 @@ class Driver:
         self._resume_command = resume_command
         self._mirror = mirror
         self._nodes_come_back = nodes_come_back
-        self._clock = clock
+        self._clock = clock = clock or SteadyClock()
         self._close_s = close_s
         self._close_soon_s = close_soon_s
         self._waits_for_nodes = False
         self._told_skipped: str | None = None
         self._checkpoints = CheckpointRemoval(study.folder.units, mirror)
         self._budget = Budget(
-            config.budget, config.racing, gpus=resources.gpu, slots=max(1, executor.slots.here)
+            config.budget,
+            config.racing,
+            gpus=resources.gpu,
+            slots=max(1, executor.slots.here),
+            epochs=config.space.epochs,
         )
         self._progress = Progress(board, self._budget, display, task=study.config.scored_task, clock=clock)
         rules = Rules(
@@ -188,6 +193,7 @@ class Driver:
         self._coordinator.start(study.config.seeds, study.changes, self._lock.last_sign())
         # Only now: if this start fails, the next one must find what the last driver left.
         self._lock.sign()
+        self._lock.beat(self._clock())
         study.folder.write_config(study.config)
         if self._mirror is not None:
             self._mirror.start()
@@ -202,7 +208,7 @@ class Driver:
         self._waits_for_nodes = here == 0
         self._budget.slots = max(1, here)
         self._coordinator.keep_to_budget()
-        self._lock.beat()
+        self._lock.beat(self._clock())
         if (holder := self._lock.taken_by) is not None and self._coordinator.halted is None:
             self._coordinator.halt(f"taken over by {holder}")
         self._progress.tick()

@@ -93,9 +93,9 @@ class LeasedLock(StudyLock):
         with contextlib.suppress(OSError):
             self.renew()
 
-    def beat(self) -> None:
-        super().beat()
-        self._signed = time.time()
+    def beat(self, at: float) -> None:
+        super().beat(at)
+        self._signed = at
 
     def last_sign(self) -> float | None:
         """Time of the last sign of life: of the current holder, or, once the lease is ours, of the holder before us."""

@@ -59,9 +59,9 @@ class StudyLock:
         """Write down that this process, which holds the lock, has begun to run the study and is alive."""
         self._write_card()
 
-    def beat(self) -> None:
-        """Give a sign of life: set the time of `driver.json` to now."""
-        os.utime(self._card)
+    def beat(self, at: float) -> None:
+        """Give a sign of life: set the time of `driver.json` to `at`, seconds since 1970 by the driver's own clock."""
+        os.utime(self._card, (at, at))
 
     def last_sign(self) -> float | None:
         """Last sign of life of the current or last holder, in seconds since 1970; None if nobody signed."""

@@ -25,7 +25,8 @@ def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
     """Show state, budget and device time of a study; with `units` the device time of each unit as well."""
     config, board, lock = folder.config(), folder.board(), folder.lock()
     holder, last_sign = lock.held_by(), lock.last_sign()
-    now = time.time() if holder is not None or last_sign is None else last_sign
+    # By the driver's own clock, which may differ from this machine's.
+    now = time.time() if last_sign is None else last_sign
     lines = [_state(folder, board, holder, last_sign), *_counts(board, config, now, held=holder is not None)]
     parts: list[RenderableType] = [Text("\n".join(lines)), _totals(board, config, now)]
     if units:
@@ -57,7 +58,9 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     yield f"task: {config.scored_task.name}"
     yield f"configurations: {_listed(fates)}"
     yield f"units: {_listed(states)}"
-    budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=1)
+    budget = Budget(
+        config.budget, config.racing, gpus=config.resources.gpu, slots=1, epochs=config.space.epochs
+    )
     yield f"budget: {', '.join(str(use) for use in budget.uses(board, now)) or 'until it stops improving'}"
     best = board.best()
     yield f"best: {f'configuration {best.number}, {best.summary()}' if best else 'none complete yet'}"

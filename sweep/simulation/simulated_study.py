@@ -87,15 +87,13 @@ class _Driver:
         self.board = Board(events=events)
         # Asking is slow, and only a limit of time can be reached between two events.
         self._timed = config.budget.gpu_hours is not None or config.budget.wall_clock is not None
-        self._budget = Budget(config.budget, config.racing, gpus=config.resources.gpu, slots=workers)
-        resources = config.resources
+        resources, epochs = config.resources, config.space.epochs
+        self._budget = Budget(config.budget, config.racing, gpus=resources.gpu, slots=workers, epochs=epochs)
         rules = Rules(
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
         )
         search = OptunaSearch(config)
-        pruner = EpochPruner(
-            config.pruner, lambda values: config.space.recipe(values).epochs, name, tuple(events)
-        )
+        pruner = EpochPruner(config.pruner, epochs, name, tuple(events))
         self._coordinator = Coordinator(
             self.board, search, pruner, self._budget, rules, [self._hear], clock=lambda: self._now
         )

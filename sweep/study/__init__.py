@@ -7,8 +7,10 @@ units         what a board holds: configurations, their units, what became of bo
 nodes         what a board holds of nodes: which units died there since one last came on
 blame         whose fault a death is; which nodes get no units
 score_table   metrics of all finished units as one array
+epoch_times   how long the epochs of each configuration take
 racing        which configurations deserve a further seed, and which are given up
 racing_rules  the statistics of that race
-budget        what a study may use, what it has used, and what still fits
+budget        what a study may use, and what it has used
+plan          what a budget will finish, and what fits beside that
 coordinator   hands out units, hears their reports, and takes all decisions
 """

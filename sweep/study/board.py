@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sweep.study.epoch_times import EpochTimes
 from sweep.study.events import (
     ConfigurationAdded,
     ConfigurationDropped,
@@ -43,6 +44,7 @@ class Board:
         self.scores = ScoreTable(len(self.seeds))
         self.nodes: dict[str, Node] = {}
         """Nodes on which a unit of the present, or last, driver ended an epoch or died, by name."""
+        self.epoch_times = EpochTimes()
         self.drivers: list[Span] = []
         self.stopped: str | None = None
         """Why the last driver let go; None while one holds the study."""
@@ -71,6 +73,7 @@ class Board:
                     )
                 self.configurations.append(Configuration(number, dict(values), sampler_state))
                 self.scores.add()
+                self.epoch_times.add()
             case ConfigurationDropped(number, reason):
                 self._drop(number, reason)
             case UnitStarted(number, seed, placed, at=at):
@@ -195,6 +198,7 @@ class Board:
             unit.curve.append(dict(report))
             unit.failures, unit.died_on = 0, []
             for attempt in unit.attempts[-1:]:
+                self.epoch_times.count_epoch(unit.configuration, at - attempt.heard)
                 attempt.heard = at
                 if attempt.node:
                     self.nodes.setdefault(attempt.node, Node()).note_epoch(attempt.started, at)
@@ -221,6 +225,8 @@ class Board:
             )
         unit.selected = unit.curve[epoch - 1]
         self.scores.fill(number, self.seeds.index(seed), unit.selected)
+        for attempt in unit.attempts[-1:]:
+            self.epoch_times.count_end(number, at - attempt.heard)
         self._end(unit, State.FINISHED, at, None)
 
     def _end(self, unit: Unit, state: State, at: float, reason: str | None) -> None:

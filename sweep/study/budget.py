@@ -1,9 +1,11 @@
-"""What a study may still spend: a pure function of its limits, its board and the time."""
+"""What a study may spend, and what it has spent: a pure function of its limits, its board and the time."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,8 @@ from pydantic import Field, model_validator
 
 from data.settings import Config
 from sweep.study.board import Board
-from sweep.study.racing import ALWAYS_FINISHED, NoRacingConfig, RacingConfig
-from sweep.study.units import State
-
-RACE_SHARE = 1 / 3
-"""Part of a budget of units or hours that is kept for further seeds."""
+from sweep.study.plan import Durations, Plan, Room, durations_of
+from sweep.study.racing import NoRacingConfig, RacingConfig
 
 
 class UntilConfig(Config):
@@ -66,21 +65,30 @@ class Use:
 class Budget:
     """Holds a study to its limits.
 
-    Limits are hard: a unit starts only when a unit as long as those before it fits, and what still runs at a limit
-    is stopped there. A new configuration starts only when the race over the seeds can be paid for as well.
+    Limits are hard: a unit starts only when it is expected to end within them, and what still runs at a limit is stopped
+    there. What is left is planned (`sweep.study.plan`), so that it ends with configurations that have all their seeds.
     """
 
-    def __init__(self, config: BudgetConfig, racing: RacingConfig, *, gpus: float, slots: int) -> None:
+    def __init__(
+        self,
+        config: BudgetConfig,
+        racing: RacingConfig,
+        *,
+        gpus: float,
+        slots: int,
+        epochs: Callable[[Mapping[str, Any]], int],
+    ) -> None:
         """`gpus` are held by one unit; `slots` is the number of units at a time, which may change.
 
-        Without a race every configuration gets all seeds, and `all_seeds` is true.
+        `epochs`: the number of epochs of a point of the search space. Without a race every configuration gets all seeds,
+        and `all_seeds` is true.
         """
         self._config = config
         self.all_seeds = isinstance(racing, NoRacingConfig)
         self._gpus = gpus
         self.slots = slots
-        self._asked: tuple[Board, int, float, int] | None = None
-        self._answer = math.inf
+        self._epochs_at = epochs
+        self._epochs: dict[int, int] = {}
 
     def uses(self, board: Board, now: float) -> list[Use]:
         """Say of each limit that is set how much of it is used."""
@@ -88,7 +96,7 @@ class Budget:
         limits = {
             "configurations": (len(board.configurations), config.configurations),
             "units": (board.started, config.units),
-            "gpu_hours": (self._gpu_hours(board, now), config.gpu_hours),
+            "gpu_hours": (board.gpu_seconds(now) / 3600, config.gpu_hours),
             "wall_clock": (board.wall_seconds(now) / 3600, config.wall_clock),
         }
         return [Use(name, used, allowed) for name, (used, allowed) in limits.items() if allowed is not None]
@@ -100,88 +108,37 @@ class Budget:
                 return f"budget spent: {use}"
         return None
 
-    def allows_seed(self, board: Board, now: float, number: int) -> bool:
-        """Whether a further seed of a configuration fits, and leaves what finalists need.
+    def proposes(self, board: Board) -> bool:
+        """Whether the number of configurations, and their scores, allow one more to be proposed."""
+        most = self._config.configurations
+        return (most is None or len(board.configurations) < most) and not self._stale(board)
 
-        A seed of a configuration that leads at present must leave the units that the three nearest to their end lack;
-        a seed of any other configuration must leave the most units that the leaders may come to lack.
-        """
-        room = self._room(board, now) - 1
-        if room == math.inf:
-            return True
-        missing = len(board.seeds) - board.scores.started[board.scores.open]
-        own = len(board.seeds) - int(board.scores.started[number])
-        least = np.sort(missing)[:ALWAYS_FINISHED]
-        # The seed asked about is one of the units that the nearest three lack, if this row is among them.
-        needed = max(0, int(least.sum()) - int(own <= least[-1]))
-        if number in board.scores.leaders(ALWAYS_FINISHED):
-            return room >= needed
-        return room >= max(needed, self._to_finish(board, own - 1))
-
-    def allows_all_seeds(self, board: Board, now: float, number: int) -> bool:
-        """Whether all units that a configuration lacks fit."""
-        return self._room(board, now) >= len(board.seeds) - int(board.scores.started[number])
-
-    def allows_configuration(self, board: Board, now: float, *, race: bool = True) -> bool:
-        """Whether one more configuration fits, with what the finalists lack and, if `race`, the share of the race."""
+    def plan(self, board: Board, now: float) -> Plan:
+        """Plan what is left: which configurations will be finished, and what fits beside them."""
         config = self._config
-        if config.configurations is not None and len(board.configurations) >= config.configurations:
-            return False
-        if self._stale(board):
-            return False
-        room = self._room(board, now)
-        return room == math.inf or room >= 1 + self._kept_back(board, room, race)
 
-    def _gpu_hours(self, board: Board, now: float) -> float:
-        return board.gpu_seconds(now) / 3600
-
-    def _room(self, board: Board, now: float) -> float:
-        """Count how many more units fit, each as long as a mean finished unit."""
-        # Asked about each of a thousand configurations at one moment, the room is counted once.
-        asked = board, board.decisions, now, self.slots
-        if asked != self._asked:
-            self._asked, self._answer = asked, self._count_room(board, now)
-        return self._answer
-
-    def _count_room(self, board: Board, now: float) -> float:
-        config = self._config
-        room = math.inf if config.units is None else float(config.units - board.started)
+        units = math.inf if config.units is None else float(config.units - board.started)
         if config.gpu_hours is None and config.wall_clock is None:
-            return room
-        if self.spent(board, now):
-            return 0.0
-        finished = board.ended[State.FINISHED]
-        if not finished:
-            return room
-        each = board.device_seconds[State.FINISHED] / finished
-        promised = sum(max(0.0, each - unit.seconds(now)) for unit in board.running.values())
+            durations = Durations.alike(len(board.configurations))
+            return Plan(board, Room(units), durations, all_seeds=self.all_seeds)
+        device_seconds = seconds = math.inf
         if config.gpu_hours is not None:
-            left = 3600 * config.gpu_hours - board.gpu_seconds(now)
-            room = min(room, (left / self._gpus - promised) / each)
+            device_seconds = (3600 * config.gpu_hours - board.gpu_seconds(now)) / self._gpus
         if config.wall_clock is not None:
-            left = 3600 * config.wall_clock - board.wall_seconds(now)
-            room = min(room, (self.slots * left - promised) / each if left >= each else 0.0)
-        return room
+            seconds = 3600 * config.wall_clock - board.wall_seconds(now)
+        # Where hours on devices are limited, waiting for news costs nothing.
+        careful = config.gpu_hours is not None
+        durations = durations_of(board, now, partial(self._epochs_of, board), careful=careful)
+        room = Room.beside(
+            durations, units=units, device_seconds=device_seconds, seconds=seconds, slots=self.slots
+        )
+        return Plan(board, room, durations, all_seeds=self.all_seeds)
 
-    def _kept_back(self, board: Board, room: float, race: bool) -> float:
-        """Count the units that the configurations on the board, and one more, are still to get."""
-        seeds = len(board.seeds)
-        missing = seeds - board.scores.started[board.scores.open]
-        if self.all_seeds:
-            return float(missing.sum() + seeds - 1)
-        further = board.started - len(board.configurations)
-        # The race's share is one of the whole budget, used and left, less what further seeds have had of it. It never
-        # falls below what finalists lack: a study that cannot finish three configurations has no winner.
-        share = RACE_SHARE * (board.started + room) - further if race else 0.0
-        return max(self._to_finish(board, seeds - 1), share)
-
-    def _to_finish(self, board: Board, missing: int) -> float:
-        """Count the most units that finalists may lack if one that lacks `missing`, or has no score, comes to lead."""
-        scores = board.scores
-        lacking = len(board.seeds) - scores.started
-        leaders = scores.leaders(ALWAYS_FINISHED)
-        unscored = np.isnan(scores.metric("score")).all(axis=1) & scores.open
-        return float(np.sort([*lacking[leaders], *lacking[unscored], missing])[-ALWAYS_FINISHED:].sum())
+    def _epochs_of(self, board: Board, number: int) -> int:
+        """Number of epochs of a configuration, looked up once."""
+        if number not in self._epochs:
+            self._epochs[number] = self._epochs_at(board.configurations[number].values)
+        return self._epochs[number]
 
     def _stale(self, board: Board) -> bool:
         """Whether the best first score has not risen for as many configurations as `until` says."""

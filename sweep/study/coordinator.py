@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -28,6 +28,7 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
+from sweep.study.plan import Plan
 from sweep.study.racing import ContendersConfig, Race, RacingConfig, Verdict, verdict
 from sweep.study.units import Configuration, Fate, Span, State, Unit
 
@@ -304,37 +305,41 @@ class Coordinator:
     def _not_begun(self, now: float) -> Candidate:
         """Choose among the units that were never started."""
         board = self.board
-        # New points come first, unless the schedule is sequential: the more rows, the better the one that gets a further
-        # seed. Finalists come after contenders: while a row deserves a seed, the best three are not settled.
         if board.configurations and not board.configurations[-1].units:
             return len(board.configurations) - 1, board.seeds[0]
-        race = self._race()
-        contender, finalist = self._next_of(race.order, now), self._next_of(race.finalists, now)
+        wanted = self._wanted(self._race(), self._budget.plan(board, now))
+        return next((candidate for candidate in wanted if candidate is not None), None)
+
+    def _wanted(self, race: Verdict, plan: Plan) -> Iterator[Candidate]:
+        """Yield what may start, the most wanted first."""
+        proposes = not self._exhausted and self._budget.proposes(self.board)
+        # New points come first, unless the schedule is sequential: the more rows, the better the one that gets a further
+        # seed. Finalists come after contenders: while a row deserves a seed, the best three are not settled.
+        if proposes and self._rules.schedule == "breadth":
+            if plan.learns:
+                return
+            if plan.allows_configuration(race=True):
+                yield "new"
+        yield self._next_of(race.order, plan.allows_seed)
         # What was kept for the race and not needed goes to further configurations.
-        new, spare = (self._new(now, race=True), self._new(now, race=False))
-        if self._rules.schedule == "sequential":
-            return contender or spare or finalist or self._nearest_end(race, now)
-        return new or contender or spare or finalist or self._nearest_end(race, now)
+        if proposes and plan.allows_configuration(race=False):
+            yield "new"
+        yield self._next_of(race.finalists, plan.allows_seed)
+        # The budget ends: first what it finishes, though the race would rather have others; then what is left over.
+        if race.order or race.finalists:
+            yield self._next_of(plan.finished, plan.allows_seed)
+        spare = proposes and plan.spares_configuration()
+        # Where nothing can be finished, only a configuration that turns out to be faster can.
+        if spare and not plan.finished:
+            yield "new"
+        yield self._next_of((*race.order, *race.finalists), plan.spares_seed)
+        if spare:
+            yield "new"
 
-    def _new(self, now: float, *, race: bool) -> Candidate:
-        allowed = not self._exhausted and self._budget.allows_configuration(self.board, now, race=race)
-        return "new" if allowed else None
-
-    def _nearest_end(self, race: Verdict, now: float) -> Candidate:
-        """Choose for the end of a budget: the best of the configurations that lack fewest units, if those fit."""
-        if not (race.order or race.finalists):
-            return None
-        scores = self.board.scores
-        for row in sorted(scores.leaders(len(scores.open)), key=lambda row: -scores.started[row]):
-            seed = self.board.configurations[row].next_seed(self.board.seeds)
-            if seed is not None and self._budget.allows_all_seeds(self.board, now, row):
-                return row, seed
-        return None
-
-    def _next_of(self, rows: Sequence[int], now: float) -> tuple[int, int] | None:
+    def _next_of(self, rows: Iterable[int], allows: Callable[[int], bool]) -> tuple[int, int] | None:
         for row in rows:
             seed = self.board.configurations[row].next_seed(self.board.seeds)
-            if seed is not None and self._budget.allows_seed(self.board, now, row):
+            if seed is not None and allows(row):
                 return row, seed
         return None
 

@@ -50,7 +50,13 @@ def shown(
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
     board = Board()
     limits = limits or {"configurations": 4}
-    budget = Budget(BudgetConfig.model_validate(limits), racing or ContendersConfig(), gpus=0, slots=1)
+    budget = Budget(
+        BudgetConfig.model_validate(limits),
+        racing or ContendersConfig(),
+        gpus=0,
+        slots=1,
+        epochs=lambda values: 1,
+    )
     now, ticks = clock or [NOW], itertools.count(step=2)
     progress = Progress(
         board,

@@ -40,7 +40,7 @@ def _hangups_are_heard() -> Iterator[None]:
 @pytest.fixture
 def coordinator() -> Coordinator:
     racing = NoRacingConfig()
-    budget = Budget(BudgetConfig(configurations=1), racing, gpus=0, slots=1)
+    budget = Budget(BudgetConfig(configurations=1), racing, gpus=0, slots=1, epochs=lambda values: 9)
     pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
     return Coordinator(Board(), Nothing(), pruner, budget, Rules(racing))
 

@@ -48,7 +48,7 @@ def search() -> OneConfiguration:
 @pytest.fixture
 def coordinator(search: OneConfiguration) -> Coordinator:
     racing = NoRacingConfig()
-    budget = Budget(BudgetConfig(configurations=1), racing, gpus=0, slots=1)
+    budget = Budget(BudgetConfig(configurations=1), racing, gpus=0, slots=1, epochs=lambda values: 9)
     pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
     coordinator = Coordinator(Board(), search, pruner, budget, Rules(racing, max_failures=1))
     coordinator.start((1, 2))
@@ -127,7 +127,7 @@ def test_a_node_that_was_taken_back_is_no_failure_of_its_units(coordinator: Coor
 def test_as_many_units_run_as_there_is_room_for_when_asked() -> None:
     slots = iter([0, 1, 1, 2])
     racing = NoRacingConfig()
-    budget = Budget(BudgetConfig(configurations=2), racing, gpus=0, slots=1)
+    budget = Budget(BudgetConfig(configurations=2), racing, gpus=0, slots=1, epochs=lambda values: 9)
     pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
     coordinator = Coordinator(Board(), OneConfiguration(), pruner, budget, Rules(racing))
     coordinator.start((1,))

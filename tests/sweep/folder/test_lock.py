@@ -49,10 +49,8 @@ def test_the_last_sign_of_life_is_the_last_beat(tmp_path: Path) -> None:
     lock = StudyLock(tmp_path)
     assert lock.last_sign() is None
     lock.sign()
-    os.utime(tmp_path / "driver.json", (1.0, 1.0))
+    lock.beat(1.0)
     assert lock.last_sign() == 1.0
-    lock.beat()
-    assert (lock.last_sign() or 0) > 1.0
 
 
 def test_a_holder_that_has_not_signed_keeps_the_last_sign_of_the_one_before(tmp_path: Path) -> None:

@@ -87,11 +87,11 @@ def test_further_seeds_open_a_finished_study_again() -> None:
 
 def test_hours_are_a_hard_limit_and_are_counted_over_sessions() -> None:
     scores = {number: [0.5] for number in range(9)}
-    first = World(seeds=(1,), budget={"gpu_hours": 5})
+    first = World(seeds=(1,), budget={"gpu_hours": 5.2})
     first.play(scores, most=2)
     first.coordinator.halt("interrupted")
     first.coordinator.stop()
-    second = World(seeds=(1,), budget={"gpu_hours": 5}, past=first.heard)
+    second = World(seeds=(1,), budget={"gpu_hours": 5.2}, past=first.heard)
     second.clock.now = first.clock.now + 7200
     assert len(second.play(scores)) == 3
     assert second.board.gpu_seconds(second.clock.now) == 5 * 3600

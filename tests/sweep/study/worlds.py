@@ -36,7 +36,9 @@ class World:
         self.heard: list[Event] = list(past or [])
         racing = racing or NoRacingConfig()
         self.board = Board(events=self.heard)
-        limits = Budget(BudgetConfig.model_validate(budget or {}), racing, gpus=1, slots=slots)
+        limits = Budget(
+            BudgetConfig.model_validate(budget or {}), racing, gpus=1, slots=slots, epochs=lambda values: 1
+        )
         self.coordinator = Coordinator(
             self.board,
             self.search,
