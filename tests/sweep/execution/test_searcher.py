@@ -142,7 +142,7 @@ def test_as_many_units_run_as_there_is_room_for_when_asked() -> None:
 
 def test_a_unit_is_kept_off_the_node_on_which_it_died() -> None:
     racing = NoRacingConfig()
-    budget = Budget(BudgetConfig(configurations=3), racing, gpus=0, slots=2)
+    budget = Budget(BudgetConfig(configurations=3), racing, gpus=0, slots=2, epochs=lambda values: 9)
     pruner = EpochPruner(PrunerConfig(name="none"), lambda values: 9, "test")
     now = [0.0]
     coordinator = Coordinator(
