@@ -8,7 +8,7 @@ import pytest
 
 from sweep.driver.display import NoDisplay
 from sweep.driver.driver import InterruptedStudyError
-from sweep.driver.run import CLOSE_S, CLOSE_SOON_S, _mirrored
+from sweep.driver.run import CLOSE_S, CLOSE_SOON_S, mirrored
 from sweep.folder.mirror import Mirror
 from sweep.folder.study_folder import StudyFolder
 
@@ -31,7 +31,7 @@ def test_a_study_that_is_to_stop_at_once_waits_for_nothing(
     monkeypatch.setattr(Mirror, "close", lambda mirror, timeout_s: waited.append(timeout_s))
     folder = StudyFolder.at(s3.place("lab"), "one")
     raised = contextlib.nullcontext() if end is None else pytest.raises(type(end))
-    with raised, folder.lock() as lock, _mirrored(folder, lock, NoDisplay()):
+    with raised, folder.lock() as lock, mirrored(folder, lock, NoDisplay()):
         if end is not None:
             raise end
     assert waited == [waits_s]
