@@ -34,6 +34,7 @@ class UserError(Exception):
         ├── GpuSharingError                a recipe of which no unit fits on a device
         ├── NoConfigurationError           a configuration that a study does not have
         ├── ExportError                    a study with nothing to export
+        ├── RetryError                     a study in which nothing failed that could be tried again
         └── InterruptedStudyError          a study that was stopped, and can go on
     """
 

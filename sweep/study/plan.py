@@ -205,19 +205,39 @@ class Plan:
     def _promise(self) -> None:
         scores = self._board.scores
         if self._all_seeds:
-            rows, most = np.flatnonzero(scores.open).tolist(), math.inf
-        else:
-            rows, most = self._ranked, ALWAYS_FINISHED
-        for row in rows:
-            if len(self.finished) >= most:
+            for row in np.flatnonzero(scores.open).tolist():
+                self._promise_if_it_fits(row, beside=[])
+            return
+        # As many as can be finished, up to three, and of those sets the one with the best.
+        cheapest = sorted(self._ranked, key=lambda row: (sum(self._lacks(row)), self._missing(row)))
+        most = 0
+        while most < min(ALWAYS_FINISHED, len(cheapest)):
+            units = itertools.chain.from_iterable(map(self._lacks, cheapest[: most + 1]))
+            if self._room.after(list(units)) is None:
                 break
-            units = [float(self._durations.units[row])] * self._missing(row)
-            if not units:
-                self.finished.append(row)
-            elif (beside := self._beside.after(units)) is not None:
-                self.finished.append(row)
-                self._promised.append(units)
-                self._beside = beside
+            most += 1
+        for row in self._ranked:
+            if len(self.finished) == most:
+                break
+            others = (other for other in cheapest if other != row and other not in self.finished)
+            still = itertools.islice(others, most - len(self.finished) - 1)
+            self._promise_if_it_fits(row, beside=list(itertools.chain.from_iterable(map(self._lacks, still))))
+
+    def _promise_if_it_fits(self, row: int, beside: list[float]) -> None:
+        """Promise a configuration its missing seeds if they fit, with units of these durations beside them."""
+        units = self._lacks(row)
+        if self._beside.after([*units, *beside]) is None:
+            return
+        self.finished.append(row)
+        if units:
+            self._promised.append(units)
+            left = self._beside.after(units)
+            assert left is not None
+            self._beside = left
+
+    def _lacks(self, row: int) -> list[float]:
+        """How long the units last that a configuration lacks."""
+        return [float(self._durations.units[row])] * self._missing(row)
 
     @cached_property
     def _ranked(self) -> list[int]:
@@ -231,7 +251,7 @@ class Plan:
         unscored = np.isnan(scores.metric("score")).all(axis=1) & scores.open
         rivals = []
         for row in np.flatnonzero(unscored).tolist():
-            units = [float(durations.units[row])] * self._missing(row)
+            units = self._lacks(row)
             first = durations.left.get((row, self._board.seeds[0]), 0.0)
             in_time = first + max(units, default=0.0) <= room.seconds
             if in_time and len(units) <= room.units and sum(units) <= room.device_seconds:

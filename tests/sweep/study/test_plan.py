@@ -49,6 +49,15 @@ def test_a_unit_starts_only_when_one_like_those_of_its_configuration_fits() -> N
     assert not plan(board, gpu_hours=4.0).allows_seed(1)
 
 
+def test_as_many_as_three_are_finished_rather_than_a_better_one() -> None:
+    # The best lacks four units of six that are left, the others two each.
+    board = board_of([[0.9], [0.7, 0.7, 0.7], [0.6, 0.6, 0.6], [0.5, 0.5, 0.5]], seeds=(1, 2, 3, 4, 5))
+    assert plan(board, units=16).finished == [1, 2, 3]
+    assert plan(board, units=18).finished == [0, 1, 2]
+    # With room for two, those that can be, the better ones first.
+    assert plan(board, units=14).finished == [1, 2]
+
+
 def test_a_wall_clock_is_planned_device_by_device() -> None:
     board = board_of_hours([1.0], seeds=(1, 2, 3, 4, 5))
     # Four seeds of an hour: on four devices in an hour, on two in two.
