@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 # The deviation of a forecast that is believed before there are any, as a fraction, and how many degrees of freedom that
 # is worth: five networks that learned nothing must not make the forecast for a sixth a certainty.
-_DEVIATION, _BELIEF = 0.03, 2
+_DEVIATION, _BELIEF = 0.01, 1
 
 # The least number of trials to which one slope can be fitted with something left to judge it by.
 _FEWEST = 4
