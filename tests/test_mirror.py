@@ -37,6 +37,9 @@ ELSEWHERE = {
     "sweep/execution/scheduler.py": "tests/sweep/driver/test_whole_studies.py",
     "sweep/execution/tuner.py": "tests/sweep/driver/test_stopped_studies.py",
     "sweep/worker/drain_notice.py": "tests/sweep/worker/test_trainable.py",
+    # Parts of the coordinator, whose rules are seen in studies that it holds.
+    "sweep/study/choice.py": "tests/sweep/study/test_coordinator.py",
+    "sweep/study/failures.py": "tests/sweep/study/test_halted_study.py",
     # One class or tuple, which is what the tests of its users raise or expect.
     "sweep/execution/errors.py": "tests/sweep/execution/test_slots.py",
     "sweep/worker/unit_config.py": "tests/sweep/worker/test_trainable.py",

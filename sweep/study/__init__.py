@@ -12,5 +12,7 @@ racing        which configurations deserve a further seed, and which are given u
 racing_rules  the statistics of that race
 budget        what a study may use, and what it has used
 plan          what a budget will finish, and what fits beside that
+choice        which unit that was never started starts next
+failures      when failures of units halt the study
 coordinator   hands out units, hears their reports, and takes all decisions
 """

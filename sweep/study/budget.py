@@ -116,7 +116,6 @@ class Budget:
     def plan(self, board: Board, now: float) -> Plan:
         """Plan what is left: which configurations will be finished, and what fits beside them."""
         config = self._config
-
         units = math.inf if config.units is None else float(config.units - board.started)
         if config.gpu_hours is None and config.wall_clock is None:
             durations = Durations.alike(len(board.configurations))

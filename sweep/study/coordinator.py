@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from sweep.study.blame import accusation, avoided, barred, death_counts, next_waiting, outlived
+from sweep.study.blame import accusation, avoided, barred, death_counts, next_waiting
 from sweep.study.board import Board
 from sweep.study.budget import Budget
+from sweep.study.choice import Candidate, next_not_begun
 from sweep.study.events import (
     Cause,
     ConfigurationAdded,
@@ -28,18 +29,15 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.study.plan import Plan
+from sweep.study.failures import FailuresInARow
 from sweep.study.racing import ContendersConfig, Race, RacingConfig, Verdict, verdict
 from sweep.study.units import Configuration, Fate, Span, State, Unit
 
-FAILURES_IN_A_ROW = 10
-"""After so many failures it is not the configurations that are wrong: a broken GPU, say, or a disk that is away."""
 ANYWHERE: Mapping[str, int] = {}
 """Free places by node where nothing is known of nodes."""
 Listener = Callable[[Event], None]
 UnitConfig = Callable[[Configuration, int], dict[str, Any]]
 """Gives what a worker is told of a unit, by its configuration and seed."""
-Candidate = tuple[int, int] | Literal["new"] | None
 
 
 class Search(Protocol):
@@ -106,12 +104,7 @@ class Coordinator:
         self._listeners = listeners
         self._clock = clock
         self._exhausted = False
-        self._failed = 0
-        """Units that failed since the last one that finished or was pruned."""
-        self._failed_before: dict[tuple[int, int], int] = {}
-        """How many of these failed before the last epoch of each unit that has not failed."""
-        self._lifetimes: list[float] = []
-        """How long units had lived that died since the last epoch was ended."""
+        self._failures = FailuresInARow()
         self._verdict: tuple[int, Verdict] | None = None
 
     def start(
@@ -190,8 +183,7 @@ class Coordinator:
             self.failed(number, seed, refusal)
             return True
         if report["epoch"] == len(unit.curve) + 1 or "note" in report:
-            self._failed_before[number, seed] = self._failed
-            self._lifetimes.clear()
+            self._failures.note_epoch((number, seed))
             self._record(EpochReported(number, seed, report))
         if report["epoch"] < len(unit.curve):
             return False
@@ -201,7 +193,7 @@ class Coordinator:
         best = max(past["score"] for past in unit.curve)
         reason = f"pruned at epoch {report['epoch']}: score {report['score']:.3f}, its best {best:.3f}"
         self._record(UnitPruned(number, seed, reason))
-        self._begin_to_count_failures()
+        self._failures.note_end()
         self._ended(number, seed)
         return True
 
@@ -212,7 +204,7 @@ class Coordinator:
             self.failed(number, seed, f"ended, and chose epoch {epoch} of the {reported} that it reported")
             return
         self._record(UnitFinished(number, seed, epoch))
-        self._begin_to_count_failures()
+        self._failures.note_end()
         self._ended(number, seed)
         self._drop_hopeless()
 
@@ -249,7 +241,7 @@ class Coordinator:
             self._record(UnitLost(number, seed, reason, counts=counts, cause=cause, node=node))
             if cause in ("worker", "machine"):
                 self._blame_node(node)
-                self._halt_when_all_die(lived, reason)
+                self._halt_if(self._failures.note_death(self.board, lived, reason, self._clock()))
 
     def failed(self, number: int, seed: int, reason: str) -> None:
         """Note that a unit cannot be finished; no further seed of its configuration starts."""
@@ -257,11 +249,7 @@ class Coordinator:
         for unit in self.board.configurations[number].units_in(State.WAITING):
             self._record(UnitFailed(number, unit.seed, f"given up, as seed {seed} failed"))
         self._ended(number, seed)
-        self._failed += 1
-        self._failed_before.pop((number, seed), None)
-        in_a_row = self._failed - max(self._failed_before.values(), default=0)
-        if in_a_row >= FAILURES_IN_A_ROW:
-            self.halt(f"{in_a_row} units failed one after the other, at last: {reason.splitlines()[0]}")
+        self._halt_if(self._failures.note_failure((number, seed), reason))
 
     @contextlib.contextmanager
     def halting_on_full_disk(self) -> Iterator[None]:
@@ -294,8 +282,7 @@ class Coordinator:
         board, now = self.board, self._clock()
         if self.halted is not None or self._budget.spent(board, now):
             return None
-        # First what an earlier driver or worker left: waiting units, and a configuration that was proposed and not
-        # started. A unit that died waits for another node, though, and meanwhile others start where it died.
+        # First what waits; but a unit that died waits for another node, and meanwhile others start where it died.
         return (
             next_waiting(board, now, free, last=False)
             or self._not_begun(now)
@@ -303,45 +290,13 @@ class Coordinator:
         )
 
     def _not_begun(self, now: float) -> Candidate:
-        """Choose among the units that were never started."""
-        board = self.board
-        if board.configurations and not board.configurations[-1].units:
-            return len(board.configurations) - 1, board.seeds[0]
-        wanted = self._wanted(self._race(), self._budget.plan(board, now))
-        return next((candidate for candidate in wanted if candidate is not None), None)
-
-    def _wanted(self, race: Verdict, plan: Plan) -> Iterator[Candidate]:
-        """Yield what may start, the most wanted first."""
-        proposes = not self._exhausted and self._budget.proposes(self.board)
-        # New points come first, unless the schedule is sequential: the more rows, the better the one that gets a further
-        # seed. Finalists come after contenders: while a row deserves a seed, the best three are not settled.
-        if proposes and self._rules.schedule == "breadth":
-            if plan.learns:
-                return
-            if plan.allows_configuration(race=True):
-                yield "new"
-        yield self._next_of(race.order, plan.allows_seed)
-        # What was kept for the race and not needed goes to further configurations.
-        if proposes and plan.allows_configuration(race=False):
-            yield "new"
-        yield self._next_of(race.finalists, plan.allows_seed)
-        # The budget ends: first what it finishes, though the race would rather have others; then what is left over.
-        if race.order or race.finalists:
-            yield self._next_of(plan.finished, plan.allows_seed)
-        spare = proposes and plan.spares_configuration()
-        # Where nothing can be finished, only a configuration that turns out to be faster can.
-        if spare and not plan.finished:
-            yield "new"
-        yield self._next_of((*race.order, *race.finalists), plan.spares_seed)
-        if spare:
-            yield "new"
-
-    def _next_of(self, rows: Iterable[int], allows: Callable[[int], bool]) -> tuple[int, int] | None:
-        for row in rows:
-            seed = self.board.configurations[row].next_seed(self.board.seeds)
-            if seed is not None and allows(row):
-                return row, seed
-        return None
+        return next_not_begun(
+            self.board,
+            self._race(),
+            self._budget.plan(self.board, now),
+            proposes=not self._exhausted and self._budget.proposes(self.board),
+            breadth=self._rules.schedule == "breadth",
+        )
 
     def _race(self) -> Verdict:
         """Ask the rule of the race about the board as it is."""
@@ -366,26 +321,15 @@ class Coordinator:
         bests = [max(report[name] for report in unit.curve) for name in self._rules.objectives]
         return self.board.scores.dominates(self._rules.objectives, bests)
 
-    def _begin_to_count_failures(self) -> None:
-        self._failed = 0
-        self._failed_before.clear()
-
     def _blame_node(self, node: str) -> None:
         """Accuse the node on which a unit has just died, if it is to blame."""
         reason = accusation(self.board, node, self._clock()) if node else None
         if reason is not None:
             self._record(NodeAccused(node, reason))
 
-    def _halt_when_all_die(self, lived: float, reason: str) -> None:
-        """Halt the study after a number of deaths, unless an epoch was ended meanwhile, or some unit comes on."""
-        self._lifetimes.append(lived)
-        if len(self._lifetimes) < FAILURES_IN_A_ROW:
-            return
-        if not outlived(self.board.running.values(), max(self._lifetimes), self._clock()):
-            self.halt(
-                f"{len(self._lifetimes)} times a unit died, and no epoch was ended meanwhile; at last: "
-                f"{reason.splitlines()[0]}"
-            )
+    def _halt_if(self, reason: str | None) -> None:
+        if reason is not None:
+            self.halt(reason)
 
     def _drop_hopeless(self) -> None:
         dropped = {

@@ -142,7 +142,8 @@ class Room:
 class Plan:
     """Which configurations will be finished with all their seeds, and whether one more unit fits beside them.
 
-    With a race these are the best three, so far, of those whose missing seeds fit; without one, all that fit.
+    With a race these are three, or as many as can be finished, and of all such sets the one with the best configurations
+    so far; without one, all whose missing seeds fit.
     """
 
     def __init__(self, board: Board, room: Room, durations: Durations, *, all_seeds: bool) -> None:
@@ -208,8 +209,9 @@ class Plan:
             for row in np.flatnonzero(scores.open).tolist():
                 self._promise_if_it_fits(row, beside=[])
             return
-        # As many as can be finished, up to three, and of those sets the one with the best.
-        cheapest = sorted(self._ranked, key=lambda row: (sum(self._lacks(row)), self._missing(row)))
+        ranked = np.array(self._ranked, dtype=np.int64)
+        missing = len(self._board.seeds) - scores.started[ranked]
+        cheapest = ranked[np.lexsort((missing, missing * self._durations.units[ranked]))].tolist()
         most = 0
         while most < min(ALWAYS_FINISHED, len(cheapest)):
             units = itertools.chain.from_iterable(map(self._lacks, cheapest[: most + 1]))

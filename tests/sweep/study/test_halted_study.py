@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from sweep.study.coordinator import FAILURES_IN_A_ROW
+from sweep.study.failures import FAILURES_IN_A_ROW
 from sweep.study.units import State
 from tests.sweep.histories import epoch
 from tests.sweep.study.worlds import World
