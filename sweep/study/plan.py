@@ -73,8 +73,13 @@ def durations_of(board: Board, now: float, epochs: Callable[[int], int], *, care
     for unit, silence in zip(under_way, silences, strict=True):
         row = unit.configuration
         needed = float((planned[row] - len(unit.curve)) * seconds_an_epoch[row]) - silence
-        # What is late, or may be, is expected to take as long again: the slowest still have most of their time to come.
-        left[row, unit.seed] = needed if timed[row] and needed > 0 else max(needed, silence)
+        # What is late is expected to take as long again: the slowest still have most of their time to come. What may be
+        # late is as well, if `careful`, and otherwise half as long again.
+        if needed <= 0 or (careful and not timed[row]):
+            needed = max(needed, silence)
+        elif not timed[row]:
+            needed = max(needed, silence / 2)
+        left[row, unit.seed] = needed
     new = (1 + MARGIN) * mean * (float(planned[rows].mean()) if len(rows) else 0.0)
     return Durations(seconds_an_epoch * planned, new, left, int(timed.sum()), len(untimed))
 

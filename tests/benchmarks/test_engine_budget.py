@@ -7,7 +7,8 @@ from benchmarks.engine_budget import Cell, Ending, below_bars, play
 
 @pytest.mark.parametrize("workers", [1, 8, 32])
 @pytest.mark.parametrize(
-    ("limit", "deviation"), [("gpu_hours", 0.0), ("gpu_hours", 0.5), ("wall_clock", 0.5)]
+    ("limit", "deviation"),
+    [("gpu_hours", 0.0), ("gpu_hours", 0.5), ("wall_clock", 0.0), ("wall_clock", 0.5)],
 )
 def test_a_budget_of_three_configurations_ends_with_a_winner(
     limit: str, workers: int, deviation: float

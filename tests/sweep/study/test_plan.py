@@ -66,6 +66,17 @@ def test_a_wall_clock_is_planned_device_by_device() -> None:
     assert plan(board, HOUR, slots=2, wall_clock=3.2).finished == [0]
 
 
+def test_units_that_may_end_in_time_are_waited_for_before_another_configuration_starts() -> None:
+    # Eight began together; the first has reported, and the wall clock has room for one more round of eight.
+    board = Board(events=[StudyStarted((1, 2, 3, 4, 5), gpus=1)])
+    for number in range(8):
+        board.apply(ConfigurationAdded(number, {}))
+        board.apply(UnitStarted(number, 1))
+    board.apply(EpochReported(0, 1, epoch(1, 0.6), at=HOUR))
+    board.apply(UnitFinished(0, 1, 1, at=HOUR))
+    assert not plan(board, HOUR, slots=8, wall_clock=3.0).spares_configuration()
+
+
 def test_what_runs_is_paid_for_before_more_is_started() -> None:
     board = board_of([[0.5, 0.5], [0.4]])
     board.apply(UnitStarted(1, 2, at=3 * HOUR))
