@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class UserError(Exception):
     """What a user can mend: the message says where, what was read, and what would be right.
 
-    The command line prints the message and exits with status 1. Every other exception is a fault of respsweep and keeps
-    its traceback.
+    The command line prints the message and exits with `exit_status`. Every other exception is a fault of respsweep and
+    keeps its traceback, with status 1.
 
         UserError
         ├── ConfigError                    a study file, a recipe, an option
@@ -35,8 +37,10 @@ class UserError(Exception):
         ├── NoConfigurationError           a configuration that a study does not have
         ├── ExportError                    a study with nothing to export
         ├── RetryError                     a study in which nothing failed that could be tried again
-        └── InterruptedStudyError          a study that was stopped, and can go on
+        └── InterruptedStudyError          a study that was stopped, and can go on (status 75)
     """
+
+    exit_status: ClassVar[int] = 1
 
 
 class DataError(UserError):

@@ -11,7 +11,8 @@ from data.errors import UserError
 def main() -> None:
     """Run the command in `sys.argv`.
 
-    What a user can mend becomes one line on stderr and exit status 1; every other exception keeps its traceback.
+    What a user can mend becomes one line on stderr; every other exception keeps its traceback. The exit status is 75 of
+    a study that was stopped and can be taken up again, and 1 of all else that went wrong.
     """
     warnings.showwarning = _show_warning
     try:
@@ -29,7 +30,7 @@ def main() -> None:
         raise SystemExit(1) from None
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(error.exit_status) from None
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 class InterruptedStudyError(UserError):
     """The study was stopped before it was over, and can be taken up again; `at_once`: nothing more is waited for."""
+
+    exit_status = os.EX_TEMPFAIL
+    """What schedulers and scripts read as: the same command again may succeed."""
 
     def __init__(self, message: str, *, at_once: bool = False) -> None:
         super().__init__(message)
@@ -91,7 +95,6 @@ class Driver:
         *,
         mirror: Mirror | None = None,
         listeners: Sequence[Listener] = (),
-        nodes_come_back: bool = True,
         clock: Callable[[], float] | None = None,
         close_s: float = 60.0,
         close_soon_s: float = 5.0,
@@ -99,8 +102,7 @@ class Driver:
         """Put the study's parts together; nothing happens before `run`.
 
         `lock` is held by the caller. `listeners` hear each event after journal, tracker and display. `mirror`: sends
-        the study to its object store. `nodes_come_back`: whether to wait for nodes when none is left, as on a cluster;
-        otherwise the study is halted then. `clock`: stamps events and signs of life, a `SteadyClock` unless given.
+        the study to its object store. `clock`: stamps events and signs of life, a `SteadyClock` unless given.
         `close_s`: seconds in which the tracker may send what is left when the study is over; `close_soon_s` when it was
         halted. After a second Ctrl-C nothing is waited for.
         """
@@ -115,7 +117,6 @@ class Driver:
         self._display = display
         self._resume_command = resume_command
         self._mirror = mirror
-        self._nodes_come_back = nodes_come_back
         self._clock = clock = clock or SteadyClock()
         self._close_s = close_s
         self._close_soon_s = close_soon_s
@@ -201,9 +202,7 @@ class Driver:
 
     def _tick(self) -> None:
         here = self._executor.slots.here
-        if here == 0 and not self._nodes_come_back and self._coordinator.halted is None:
-            self._coordinator.halt("Ray died on this machine")
-        elif here == 0 and not self._waits_for_nodes:
+        if here == 0 and not self._waits_for_nodes:
             self._display.say("no node is there that can take a unit; waiting for one")
         self._waits_for_nodes = here == 0
         self._budget.slots = max(1, here)

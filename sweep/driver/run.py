@@ -149,7 +149,6 @@ def _driver(
         resume,
         mirror=mirror,
         listeners=[optuna_export],
-        nodes_come_back=address != "local",
     )
 
 

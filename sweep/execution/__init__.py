@@ -1,6 +1,8 @@
 """Ray on the driver's side: trains the units that the study starts, on this machine or on a cluster.
 
 ray_session  Ray as one driver uses it: started or connected to, used, and left
+ray_watch    whether Ray's head and this machine's node are still there
+tune_thread  runs the loop in a thread that can be left behind
 tuner        the loop of a study: one Tune trial is one unit
 searcher     hands out units as trials, and tells the study how each ended
 scheduler    tells the study of each epoch, and stops units that the study gives up

@@ -5,6 +5,7 @@ Ray is imported, and its environment set, when a session starts and not before.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import logging
@@ -14,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution.errors import ExecutorError
@@ -22,6 +23,7 @@ from sweep.execution.room import no_room, units_on
 from sweep.study.coordinator import Coordinator, UnitConfig
 
 if TYPE_CHECKING:
+    from ray._private.node import Node
     from ray.job_config import JobConfig
     from ray.tune import Trainable
 
@@ -37,6 +39,8 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_V2_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray would end this process when its head has been away for a minute, in C++ and without a word to Python.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 """What Ray and Tune read of the environment, when they are imported or started."""
@@ -53,15 +57,19 @@ class RaySession:
         self,
         resources: ResourcesConfig,
         slots: Slots,
+        say: Callable[[str], None],
         trainable: type[Trainable] | None = None,
         auth_mode: str | None = None,
     ) -> None:
         """Made by `start`. `slots`: units at a time; `trainable`: what trains a unit, by default `UnitTrainable`.
 
-        `auth_mode` is what the environment said of Ray's tokens before, and says again when the session has ended.
+        `say` hears when Ray's head is away. `auth_mode` is what the environment said of Ray's tokens before, and says
+        again when the session has ended.
         """
         self.slots = slots
+        self._say = say
         self._stopped = False
+        self._ray_is_gone = False
         self._resources = resources
         self._trainable = trainable
         self._auth_mode = auth_mode
@@ -85,8 +93,8 @@ class RaySession:
         """
         if not _in_use.acquire(blocking=False):
             raise ExecutorError(
-                "another study runs in this process, which can hold one at a time; run this one after it, or in "
-                "another process"
+                "another study runs in this process, which can hold one at a time, or lost its Ray here; run this one "
+                "after it, or in another process"
             )
         auth_mode = os.environ.get(AUTH_MODE)
         try:
@@ -104,27 +112,48 @@ class RaySession:
         except BaseException:
             _in_use.release()
             raise
-        return cls(resources, slots, trainable, auth_mode)
+        return cls(resources, slots, say, trainable, auth_mode)
 
     def run(
         self, coordinator: Coordinator, unit_config: UnitConfig, folder: Path, on_tick: Callable[[], None]
     ) -> None:
-        """Run units until the study is over or halted, see `sweep.execution.tuner.run_units`."""
+        """Run units until the study is over or halted, see `sweep.execution.tuner.run_units`.
+
+        When Ray dies, on this machine or with its head, the study is halted with that reason.
+        """
+        from sweep.execution.ray_watch import RayWatch
+        from sweep.execution.tune_thread import TuneThread
         from sweep.execution.tuner import run_units
         from sweep.worker.trainable import UnitTrainable
 
-        trainable = self._trainable or UnitTrainable
-        run_units(coordinator, self._resources, unit_config, folder, on_tick, trainable, self.slots)
+        def loop(tick: Callable[[], None]) -> None:
+            trainable = self._trainable or UnitTrainable
+            run_units(coordinator, self._resources, unit_config, folder, tick, trainable, self.slots)
+
+        thread = TuneThread(loop, on_tick)
+        watch = RayWatch(self._say).start()
+        try:
+            thread.run(watch.trouble, coordinator.halt)
+        finally:
+            answers = watch.close()
+            self._ray_is_gone = thread.left_behind or not answers
 
     def stop(self) -> None:
-        """Leave the cluster; a Ray that was started here ends. May be called again, which does nothing."""
-        if not self._stopped:
-            self._stopped = True
-            try:
-                stop_ray()
-                _restore_auth_mode(self._auth_mode)
-            finally:
-                _in_use.release()
+        """Leave the cluster; a Ray that was started here ends. May be called again, which does nothing.
+
+        A Ray that is gone cannot be left in order: what was started here is killed, and this process can start no other.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._ray_is_gone:
+            abandon_ray()
+            return
+        try:
+            stop_ray()
+            _restore_auth_mode(self._auth_mode)
+        finally:
+            _in_use.release()
 
 
 def prepare_ray() -> None:
@@ -224,6 +253,42 @@ def stop_ray() -> None:
     finally:
         if collects:
             gc.enable()
+
+
+def abandon_ray() -> None:
+    """Kill what of Ray was started here, and see to it that this process can end, with status 75.
+
+    At the end of a process Ray takes leave of its head and its node, and waits for an answer that would never come.
+    """
+    # Ray brings it along.
+    import psutil  # pyright: ignore[reportMissingModuleSource]
+    from ray._private import worker
+
+    # What is registered last is run first.
+    atexit.register(_end_this_process)
+    node = cast("Node | None", worker._global_node)
+    if node is None:
+        return
+    started = [info.process.pid for infos in node.all_processes.values() for info in infos]
+    family = [
+        process
+        for pid in started
+        if psutil.pid_exists(pid)
+        for process in psutil.Process(pid).children(recursive=True)
+    ]
+    node.kill_all_processes(check_alive=False, allow_graceful=True)
+    # Agents whose node was killed wait a minute for the head.
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _end_this_process() -> None:
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(os.EX_TEMPFAIL)
 
 
 def _restore_auth_mode(mode: str | None) -> None:

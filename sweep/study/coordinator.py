@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -79,7 +80,7 @@ class Coordinator:
     A configuration starts with its first seed; the pruner watches that seed's validation curve, and the search learns
     its score when it ends. Further seeds go to those that the race holds for contenders. Every change is an event,
     stamped with `clock` and heard by all `listeners` in order, after the board. It runs in the driver alone, in one
-    thread.
+    thread at a time; only `halt` may be called from another.
     """
 
     def __init__(
@@ -106,6 +107,8 @@ class Coordinator:
         self._exhausted = False
         self._failures = FailuresInARow()
         self._verdict: tuple[int, Verdict] | None = None
+        self._recording = threading.Lock()
+        self._let_go = False
 
     def start(
         self, seeds: Sequence[int], changes: Sequence[str] = (), last_sign: float | None = None
@@ -272,9 +275,16 @@ class Coordinator:
             self.halted = self._budget.spent(self.board, self._clock())
 
     def stop(self) -> str:
-        """Let go of the study, over or not; returns why. Units that run wait to be taken up again."""
+        """Let go of the study, over or not; returns why. Units that run wait to be taken up again.
+
+        Nothing is recorded any more: a loop that was left behind in another thread finds RuntimeError if it comes back.
+        """
         reason = self.halted or self._conclude()
-        self._record_stop(reason, self._clock())
+        try:
+            self._record_stop(reason, self._clock())
+        finally:
+            with self._recording:
+                self._let_go = True
         return reason
 
     def _candidate(self, free: Mapping[str, int]) -> Candidate:
@@ -367,6 +377,9 @@ class Coordinator:
 
     def _record(self, event: Event, at: float | None = None) -> None:
         event = replace(event, at=self._clock() if at is None else at)
-        self.board.apply(event)
-        for listener in self._listeners:
-            listener(event)
+        with self._recording:
+            if self._let_go:
+                raise RuntimeError(f"the study was let go before {type(event).__name__}")
+            self.board.apply(event)
+            for listener in self._listeners:
+                listener(event)

@@ -11,9 +11,12 @@ from types import ModuleType
 import pytest
 import yaml
 
+from data.errors import UserError
+from data.settings import ConfigError
 from data.synthetic import write_breaths
 from sweep.cli import main
 from sweep.config.study_config import StudyConfig
+from sweep.driver.driver import InterruptedStudyError
 from sweep.driver.provenance import provenance_of
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
@@ -73,6 +76,23 @@ def test_ctrl_c_while_the_libraries_are_read_is_told_in_one_line(
         main()
     assert stopped.value.code == 1
     assert capsys.readouterr().err == "error: stopped before it began; nothing has run\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(InterruptedStudyError("one: interrupted"), 75), (ConfigError("one: no such field"), 1)],
+)
+def test_a_stopped_study_ends_with_a_status_that_says_try_again_and_a_refusal_does_not(
+    error: UserError, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app() -> None:
+        raise error
+
+    monkeypatch.setattr("sweep.commands.app.app", app)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == status
+    assert capsys.readouterr().err == f"error: {error}\n"
 
 
 def test_the_command_line_reads_its_libraries_where_ctrl_c_is_caught() -> None:

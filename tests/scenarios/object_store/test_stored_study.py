@@ -201,7 +201,7 @@ def test_a_driver_whose_study_was_taken_halts_and_sends_nothing_more(
     lease = json.loads(storage.read("driver.json")) | {"id": "another", "host": "elsewhere", "pid": 7}
     storage.write("driver.json", json.dumps(lease).ljust(1023).encode() + b"\n")
     output, errors = driver.communicate(timeout=300)
-    assert driver.returncode == 1, output
+    assert driver.returncode == 75, output
     assert "one: taken over by process 7 on elsewhere" in errors
     assert "one: taken over by process 7 on elsewhere" in output
     assert json.loads(storage.read("driver.json"))["id"] == "another"
@@ -218,7 +218,7 @@ def test_a_driver_ends_though_its_store_has_stopped_answering(
     with s3.silent():
         driver.send_signal(signal.SIGINT)
         output, errors = driver.communicate(timeout=300)
-    assert driver.returncode == 1
+    assert driver.returncode == 75
     assert "the store lacks the last results" in output
     assert errors.splitlines()[-1].startswith("error: s3://bucket/lab/one: interrupted after")
     gone_on = machine.run("run", "--resume", "one")

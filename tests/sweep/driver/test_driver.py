@@ -239,20 +239,6 @@ def test_a_driver_whose_machines_are_gone_says_once_that_it_waits(folder: StudyF
     assert display.lines.count("no node is there that can take a unit; waiting for one") == 2
 
 
-def test_a_driver_whose_own_machine_lost_its_ray_halts_in_one_line_and_can_go_on(folder: StudyFolder) -> None:
-    here, display, executor = iter([1, 1, 1, 0, 0]), Spoken(), ScoresOnly(here=lambda: next(here, 0))
-    with pytest.raises(
-        InterruptedStudyError,
-        match=r"one: Ray died on this machine after 0 complete configurations; go on with: respsweep run --resume one",
-    ):
-        drive(CONFIG, folder, executor, display=display, nodes_come_back=False)
-    assert executor.stopped == 1
-    assert not [line for line in display.lines if "waiting" in line]
-    assert folder.board().stopped == "Ray died on this machine"
-    drive(CONFIG, folder, ScoresOnly(), nodes_come_back=False)
-    assert folder.board().stopped == "over"
-
-
 def test_a_refusal_when_the_study_begins_is_no_interruption(folder: StudyFolder) -> None:
     drive(CONFIG, folder, ScoresOnly())
     wider = StudyConfig.model_validate(tiny_study(3))

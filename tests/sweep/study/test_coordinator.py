@@ -1,5 +1,7 @@
 """Which unit starts next and from when it is charged, what the search has learnt, and when no unit is left to start."""
 
+import pytest
+
 from sweep.study.racing import ContendersConfig
 from sweep.study.units import Fate
 from tests.sweep.study.worlds import World
@@ -55,6 +57,17 @@ def test_a_study_let_go_before_its_end_says_that_seeds_are_to_come() -> None:
     world.train(0, 1, 0.5)
     assert not world.coordinator.over
     assert world.coordinator.stop() == "ended with seeds to come"
+
+
+def test_nothing_is_recorded_of_a_study_that_was_let_go() -> None:
+    world = World()
+    world.start()
+    world.coordinator.halt("Ray died on this machine")
+    world.coordinator.stop()
+    before = world.board.decisions, list(world.board.waiting)
+    with pytest.raises(RuntimeError, match="the study was let go before UnitFailed"):
+        world.coordinator.failed(0, 1, "a loop came back that was left behind")
+    assert (world.board.decisions, list(world.board.waiting)) == before
 
 
 def test_the_search_learns_from_the_first_seed_on() -> None:
