@@ -23,7 +23,15 @@ FLOORS = [
 ]
 """A package imports from floors above it in this list, never from its own or one below."""
 ROOMS_WITH_FEW_NEIGHBOURS = {
-    "sweep.study": {"data.settings", "data.errors", "numpy", "scipy", "pydantic", *sys.stdlib_module_names}
+    "sweep.study": {
+        "data.settings",
+        "data.errors",
+        "data.quantities",
+        "numpy",
+        "scipy",
+        "pydantic",
+        *sys.stdlib_module_names,
+    }
 }
 """Packages that know these modules and libraries alone."""
 ROOMS_WITH_ONE_VISITOR = {"sweep.cluster": "sweep.commands"}

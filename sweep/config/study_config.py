@@ -21,6 +21,7 @@ from sweep.config.search_space import SearchSpace
 from sweep.storage.credentials import holds_secret
 from sweep.study.budget import BudgetConfig
 from sweep.study.racing import ContendersConfig, RacingConfig
+from sweep.study.silence import Patience
 
 
 class SyntheticConfig(Config):
@@ -83,6 +84,11 @@ class ResourcesConfig(Config):
         default=2,
         ge=0,
         description="deaths that count against a unit since its last ended epoch (docs/engine.md); one more fails it",
+    )
+    patience: Patience = Field(
+        default="auto",
+        description="hours without news after which a unit's worker is killed (docs/engine.md); auto: 10 times the "
+        "longest epoch, at least 10 minutes, or an hour while no epoch was ended; null: never",
     )
 
 

@@ -130,9 +130,21 @@ class Driver:
             slots=max(1, executor.slots.here),
             epochs=config.space.epochs,
         )
-        self._progress = Progress(board, self._budget, display, task=study.config.scored_task, clock=clock)
+        self._progress = Progress(
+            board,
+            self._budget,
+            display,
+            task=study.config.scored_task,
+            silences=lambda: self._coordinator.silences(),
+            clock=clock,
+        )
         rules = Rules(
-            config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
+            config.racing,
+            config.schedule,
+            config.objectives,
+            resources.max_failures,
+            resources.gpu,
+            resources.patience,
         )
         self._coordinator = Coordinator(
             board,

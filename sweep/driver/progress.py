@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -26,8 +26,9 @@ from sweep.study.events import (
     UnitLost,
     UnitPruned,
 )
-from sweep.study.nodes import shown
+from sweep.study.nodes import UnitKey, shown
 from sweep.study.racing import ALWAYS_FINISHED
+from sweep.study.silence import Silence
 from sweep.study.units import unit_id
 
 LINES = 8
@@ -47,10 +48,14 @@ class Progress:
         display: Display,
         *,
         task: Task,
+        silences: Callable[[], Sequence[Silence]],
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock`: seconds since 1970, as in events; `timer`: seconds that never jump, for how often to draw."""
+        """`silences`: finds the units of which nothing is heard (`sweep.study.coordinator.Coordinator.silences`).
+
+        `clock`: seconds since 1970, as in events; `timer`: seconds that never jump, for how often to draw.
+        """
         self._board = board
         self._budget = budget
         self._display = display
@@ -59,6 +64,9 @@ class Progress:
         self._clock = clock
         self._timer = timer
         self._drawn = timer()
+        self._silences = silences
+        self._told: set[tuple[UnitKey, float]] = set()
+        """Silences that a line has told of: the unit, and since when."""
 
     def __enter__(self) -> Self:
         if self._live:
@@ -73,11 +81,20 @@ class Progress:
             self._live.stop()
 
     def tick(self) -> None:
-        """Draw the live table anew if the last drawing is older than `REFRESH_S`."""
-        if self._live and self._timer() - self._drawn > REFRESH_S:
-            self._drawn = self._timer()
+        """Draw the live table anew, or tell of units that have fallen silent, once in `REFRESH_S`."""
+        if self._timer() - self._drawn <= REFRESH_S:
+            return
+        self._drawn = self._timer()
+        silences = self._silences()
+        if self._live:
             table = leaderboard(self._board, self._task, rows=LINES)
-            self._live.update(Group(table, Text(self.status())), refresh=True)
+            below = "\n".join([self.status(), *map(str, silences[:LINES])])
+            self._live.update(Group(table, Text(below)), refresh=True)
+        else:
+            for silence in silences:
+                if (silence.unit, silence.since) not in self._told:
+                    self._display.warn(str(silence))
+            self._told = {(silence.unit, silence.since) for silence in silences}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, NodeAccused):

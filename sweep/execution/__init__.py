@@ -6,6 +6,7 @@ tune_thread  runs the loop in a thread that can be left behind
 tuner        the loop of a study: one Tune trial is one unit
 searcher     hands out units as trials, and tells the study how each ended
 scheduler    tells the study of each epoch, and stops units that the study gives up
+unit_actors  the Ray actors of units: where each is set up, and which is killed as it gives no news
 losses       why the worker of a unit is gone
 nodes        Ray's nodes by name: which are there, where an actor runs, how a unit is kept off some
 room         whether a machine has room for a unit, and what to set where it has none

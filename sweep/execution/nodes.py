@@ -57,7 +57,8 @@ def place_for(bundle: Mapping[str, float], config: Mapping[str, Any]) -> Placeme
 @functools.lru_cache(maxsize=1024)
 def _node_of(actor: str | None) -> str:
     address = _actor(actor).get("Address", {})
-    if not address.get("NodeID"):
+    # While Ray looks for a worker it tells the node alone.
+    if not address.get("NodeID") or not address.get("IPAddress"):
         raise LookupError(actor)
     return _name(address["IPAddress"], address["NodeID"])
 

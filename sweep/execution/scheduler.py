@@ -8,6 +8,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from sweep.execution.losses import Loss, loss_of
+from sweep.execution.unit_actors import UnitActors
 from sweep.study.coordinator import Coordinator
 from sweep.worker.step_result import StepResult
 
@@ -19,20 +20,29 @@ class EpochPruning(FIFOScheduler):
     once more at the end; an epoch that the study has heard before changes nothing.
     """
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator, actors: UnitActors) -> None:
         super().__init__()
         self._coordinator = coordinator
+        self._actors = actors
         self.losses: dict[str, Loss] = {}
         """Why the worker of a trial is gone, by trial id."""
 
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self._actors.add(tune_controller, trial)
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        return TrialScheduler.STOP if self._take(trial, result) else TrialScheduler.CONTINUE
+        if not self._take(trial, result):
+            return TrialScheduler.CONTINUE
+        self._actors.remove(trial)
+        return TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         self._take(trial, result)
+        self._actors.remove(trial)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        self.losses[trial.trial_id] = loss_of(trial)
+        self.losses[trial.trial_id] = self._actors.loss_of(trial) or loss_of(trial)
+        self._actors.remove(trial)
 
     def _take(self, trial: Trial, result: dict[str, Any]) -> bool:
         number, seed = trial.config["configuration"], trial.config["seed"]

@@ -11,11 +11,12 @@ from typing import Any
 from ray import tune
 
 from sweep.config.study_config import ResourcesConfig
-from sweep.execution.nodes import node_of, place_for
+from sweep.execution.nodes import place_for
 from sweep.execution.room import bundle
 from sweep.execution.scheduler import EpochPruning
 from sweep.execution.searcher import BoardSearcher
 from sweep.execution.slots import Slots
+from sweep.execution.unit_actors import UnitActors
 from sweep.study.coordinator import Coordinator, UnitConfig
 
 
@@ -35,7 +36,8 @@ def run_units(
     its worker comes back through the study, not through Tune's own retries, so that it makes no difference whether the
     worker died or the driver. `folder` takes Ray Tune's own bookkeeping, which respsweep does not read back.
     """
-    scheduler = EpochPruning(coordinator)
+    actors = UnitActors(coordinator)
+    scheduler = EpochPruning(coordinator, actors)
     tuner = tune.Tuner(
         tune.with_resources(trainable, partial(place_for, bundle(resources))),
         tune_config=tune.TuneConfig(
@@ -51,7 +53,7 @@ def run_units(
             storage_path=str(folder.absolute()),
             stop=_Halt(coordinator),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[_Ticker(coordinator, on_tick)],
+            callbacks=[_Ticker(actors, on_tick)],
             verbose=0,
         ),
     )
@@ -77,16 +79,15 @@ class _Halt(tune.Stopper):
 
 
 class _Ticker(tune.Callback):
-    def __init__(self, coordinator: Coordinator, on_tick: Callable[[], None]) -> None:
-        self._coordinator = coordinator
+    def __init__(self, actors: UnitActors, on_tick: Callable[[], None]) -> None:
+        self._actors = actors
         self._on_tick = on_tick
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        with self._coordinator.halting_on_full_disk():
-            node = node_of(trial.temporary_state.ray_actor._actor_id.hex())
-            self._coordinator.place(trial.config["configuration"], trial.config["seed"], node)
+        self._actors.began(trial)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._actors.look()
         self._on_tick()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sweep.study.blame import RETRY_AFTER_S
 from sweep.study.board import Board
 from sweep.study.budget import Budget
 from sweep.study.nodes import Node, shown
+from sweep.study.silence import silences
 from sweep.study.units import State
 
 
@@ -68,6 +69,8 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     for name, node in board.nodes.items():
         if held and node.accused is not None:
             yield f"node {shown(name)} {aside(node)}"
+    if held:
+        yield from map(str, silences(board, config.resources.patience, now))
 
 
 def aside(node: Node) -> str:

@@ -6,6 +6,7 @@ board         the state of a study, by replaying events
 units         what a board holds: configurations, their units, what became of both
 nodes         what a board holds of nodes: which units died there since one last came on
 blame         whose fault a death is; which nodes get no units
+silence       which units give no news, and when their workers are killed
 score_table   metrics of all finished units as one array
 epoch_times   how long the epochs of each configuration take
 racing        which configurations deserve a further seed, and which are given up

@@ -34,7 +34,7 @@ def death_counts(board: Board, unit: Unit, cause: Cause, node: str, now: float) 
     if cause == "node":
         return bool(unit.died_on) and not unit.came_on
     if not node:
-        return cause == "worker"
+        return cause in ("worker", "silence")
     place = board.nodes.get(node, Node())
     own = Deaths(now, now, unit.held(now))
     others = [deaths for key, deaths in place.deaths.items() if key != (unit.configuration, unit.seed)]

@@ -45,6 +45,8 @@ class Board:
         self.nodes: dict[str, Node] = {}
         """Nodes on which a unit of the present, or last, driver ended an epoch or died, by name."""
         self.epoch_times = EpochTimes()
+        self.silences = 0
+        """How many workers the present driver killed for their silence since any unit last ended an epoch."""
         self.drivers: list[Span] = []
         self.stopped: str | None = None
         """Why the last driver let go; None while one holds the study."""
@@ -162,6 +164,8 @@ class Board:
         self.stopped = None
         # What was wrong with a node may have been mended meanwhile.
         self.nodes = {}
+        self.silences = 0
+        self.epoch_times.begin()
 
     def _drop(self, number: int, reason: str) -> None:
         configuration = self._configuration(number)
@@ -196,7 +200,8 @@ class Board:
         # A unit that lost its worker reports its past epochs again.
         if report["epoch"] == len(unit.curve) + 1:
             unit.curve.append(dict(report))
-            unit.failures, unit.died_on = 0, []
+            unit.failures, unit.silences, unit.died_on = 0, 0, []
+            self.silences = 0
             for attempt in unit.attempts[-1:]:
                 self.epoch_times.count_epoch(unit.configuration, at - attempt.heard)
                 attempt.heard = at
@@ -214,6 +219,9 @@ class Board:
                 node.note_death((unit.configuration, unit.seed), event.at, unit.held(event.at))
         self._release(unit, State.WAITING, event.at, event.reason)
         unit.failures += event.counts
+        if event.cause == "silence":
+            unit.silences += 1
+            self.silences += 1
         unit.out_of_memory = unit.out_of_memory or event.out_of_memory
         self.waiting[unit.configuration, unit.seed] = unit
 
@@ -245,7 +253,8 @@ class Board:
         # Every attempt has ended, so that the time does not matter.
         self.device_seconds[State.FAILED] -= unit.seconds(0.0)
         self._gpu_seconds -= unit.gpu_seconds(0.0)
-        unit.state, unit.failures, unit.died_on, unit.out_of_memory = State.WAITING, 0, [], False
+        unit.state, unit.failures, unit.silences = State.WAITING, 0, 0
+        unit.died_on, unit.out_of_memory = [], False
         self.waiting[number, seed] = unit
         if self.fate(number) is Fate.OPEN:
             self.scores.reopen(number)

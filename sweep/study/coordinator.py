@@ -32,6 +32,7 @@ from sweep.study.events import (
 )
 from sweep.study.failures import FailuresInARow
 from sweep.study.racing import ContendersConfig, Race, RacingConfig, Verdict, verdict
+from sweep.study.silence import Attention, Patience, Silence, hung, silences
 from sweep.study.units import Configuration, Fate, Span, State, Unit
 
 ANYWHERE: Mapping[str, int] = {}
@@ -72,6 +73,7 @@ class Rules:
     max_failures: int = 2
     gpus: float = 0.0
     """GPUs held by one unit."""
+    patience: Patience = "auto"
 
 
 class Coordinator:
@@ -106,6 +108,7 @@ class Coordinator:
         self._clock = clock
         self._exhausted = False
         self._failures = FailuresInARow()
+        self._attention = Attention()
         self._verdict: tuple[int, Verdict] | None = None
         self._recording = threading.Lock()
         self._let_go = False
@@ -153,8 +156,12 @@ class Coordinator:
         return self.board.configurations[number], seed
 
     def place(self, number: int, seed: int, node: str = "") -> None:
-        """Note that a unit has come to its device, on a node whose name is empty where it is not known."""
-        if self.board.unit(number, seed).state is State.RUNNING:
+        """Note that a unit has come to its device, on a node whose name is empty where it is not known.
+
+        Changes nothing for a unit that holds its device already.
+        """
+        unit = self.board.unit(number, seed)
+        if unit.state is State.RUNNING and not unit.placed:
             self._record(UnitPlaced(number, seed, node))
 
     def barred(self, here: Collection[str]) -> frozenset[str]:
@@ -164,6 +171,21 @@ class Coordinator:
     def avoided(self, number: int, seed: int, here: Collection[str]) -> frozenset[str]:
         """Find the nodes on which a unit is not to run now, given the names of those that are here."""
         return avoided(self.board, (number, seed), self._clock(), here)
+
+    def silences(self) -> list[Silence]:
+        """Find the units of which nothing was heard for notably longer than their epochs take."""
+        return silences(self.board, self._rules.patience, self._clock(), self._attention.away)
+
+    def hung(self) -> Silence | None:
+        """Find the unit whose worker is to be killed now, as nothing was heard of it for too long; None when none is.
+
+        To be called several times a second when reports are heard: while it is not, no unit is held to be silent. The
+        same unit is found until it is told to be lost, with the cause `silence`.
+        """
+        now = self._clock()
+        self._attention.listen(now)
+        self._attention.forget(min((attempt.heard for attempt in self._attempts()), default=now))
+        return hung(self.board, self._rules.patience, now, self._attention.away)
 
     @property
     def over(self) -> bool:
@@ -242,7 +264,7 @@ class Coordinator:
             )
         else:
             self._record(UnitLost(number, seed, reason, counts=counts, cause=cause, node=node))
-            if cause in ("worker", "machine"):
+            if cause in ("worker", "machine", "silence"):
                 self._blame_node(node)
                 self._halt_if(self._failures.note_death(self.board, lived, reason, self._clock()))
 

@@ -16,6 +16,8 @@ class EpochTimes:
         self._rows = 0
         self._seconds = np.zeros(16)
         self._epochs = np.zeros(16, dtype=np.int64)
+        self.longest = 0.0
+        """Seconds of the longest epoch since the present driver began; 0 while it has heard of none."""
 
     @property
     def seconds(self) -> np.ndarray:
@@ -26,6 +28,10 @@ class EpochTimes:
     def epochs(self) -> np.ndarray:
         """Number of epochs reported, over all seeds, (configurations,)."""
         return self._epochs[: self._rows]
+
+    def begin(self) -> None:
+        """Take note that a driver takes the study up, perhaps on other machines."""
+        self.longest = 0.0
 
     def add(self) -> None:
         """Add a configuration that has no epochs yet."""
@@ -38,6 +44,7 @@ class EpochTimes:
         """Count an epoch that took so many seconds."""
         self._seconds[row] += max(0.0, seconds)
         self._epochs[row] += 1
+        self.longest = max(self.longest, seconds)
 
     def count_end(self, row: int, seconds: float) -> None:
         """Count the seconds between a unit's last epoch and its end."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Cause = Literal["worker", "node", "notice", "machine", "driver"]
+Cause = Literal["worker", "node", "notice", "machine", "silence", "driver"]
 """What a unit lost: its worker; its node; a node that gave notice; a worker on a machine that lacks what units need;
-or the driver."""
+a worker that was killed because nothing was heard of it for too long; or the driver."""
 
 
 @dataclass(frozen=True)

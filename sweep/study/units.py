@@ -63,6 +63,8 @@ class Unit:
     attempts: list[Span] = field(default_factory=list)
     failures: int = 0
     """Deaths since the last ended epoch that count against this unit (`sweep.study.blame.death_counts`)."""
+    silences: int = 0
+    """How many workers of this unit were killed for their silence since it last ended an epoch."""
     out_of_memory: bool = False
     died_on: list[str] = field(default_factory=list)
     """Nodes on which this unit died, or that died under it, since it last ended an epoch or was given notice."""
@@ -82,6 +84,11 @@ class Unit:
         """Whether the present, or last, attempt has ended an epoch."""
         return bool(self.attempts) and self.attempts[-1].heard > self.attempts[-1].started
 
+    @property
+    def placed(self) -> bool:
+        """Whether this unit holds a device."""
+        return bool(self.attempts) and self.attempts[-1].ended is None
+
     def refusal(self, report: Mapping[str, Any]) -> str | None:
         """Say why this unit cannot have reported an epoch so; None for the next epoch, and for one heard before."""
         epoch, due = report["epoch"], len(self.curve) + 1
@@ -97,11 +104,11 @@ class Unit:
     @property
     def node(self) -> str:
         """Where this unit is running; empty when it is not, or where that is not known."""
-        return self.attempts[-1].node if self.attempts and self.attempts[-1].ended is None else ""
+        return self.attempts[-1].node if self.placed else ""
 
     def held(self, now: float) -> float:
         """Seconds for which this unit has held the device that it holds; 0 when it holds none."""
-        return self.attempts[-1].seconds(now) if self.attempts and self.attempts[-1].ended is None else 0.0
+        return self.attempts[-1].seconds(now) if self.placed else 0.0
 
     def seconds(self, now: float) -> float:
         """Seconds for which this unit has held a device."""

@@ -295,3 +295,21 @@ def test_a_scan_engine_of_another_device_is_refused_before_a_study_starts(engine
     with pytest.raises(ConfigError, match=f"recipe.backbone.scan_engine: {engine} runs on .* use auto"):
         parse(StudyConfig, content, "study")
     parse(StudyConfig, content | {"resources": {"gpu": 0 if gpu else 1}}, "study")
+
+
+@pytest.mark.parametrize("patience", ["auto", 0.5, None])
+def test_patience_is_automatic_in_hours_or_endless(patience: float | str | None) -> None:
+    content = {"search": {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}}}
+    assert parse(StudyConfig, content, "study").resources.patience == "auto"
+    config = parse(StudyConfig, content | {"resources": {"patience": patience}}, "study")
+    assert config.resources.patience == patience
+
+
+@pytest.mark.parametrize("patience", [0, -1, "10 minutes", float("inf")])
+def test_another_patience_is_refused(patience: float | str) -> None:
+    content = {
+        "search": {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}},
+        "resources": {"patience": patience},
+    }
+    with pytest.raises(ConfigError, match=r"resources\.patience.*"):
+        parse(StudyConfig, content, "study")

@@ -1,5 +1,6 @@
 import io
 import itertools
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.racing import ContendersConfig, NoRacingConfig, RacingConfig
+from sweep.study.silence import Silence
 from tests.sweep import histories
 from tests.sweep.histories import reported, trained
 
@@ -44,9 +46,13 @@ def shown(
     *,
     terminal: bool = False,
     racing: RacingConfig | None = None,
+    silent: Sequence[Silence] = (),
     **limits: Any,
 ) -> tuple[Progress, str]:
-    """What is printed while a board of two seeds hears the events, each followed by a tick."""
+    """What is printed while a board of two seeds hears the events, each followed by a tick.
+
+    `silent`: the units of which nothing is heard meanwhile.
+    """
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
     board = Board()
     limits = limits or {"configurations": 4}
@@ -63,6 +69,7 @@ def shown(
         budget,
         ConsoleDisplay(console),
         task=ICBHI,
+        silences=lambda: silent,
         clock=lambda: now[0],
         timer=lambda: float(next(ticks)),
     )
@@ -106,6 +113,26 @@ def test_a_node_that_gets_no_more_units_is_told_in_a_line_and_in_the_status(term
     assert begins[:2] in ("19", "20")
     assert rest.startswith("and then one: 2 units died there")
     assert "no units on 10.0.0.7 (1f2e3d4c)" in progress.status()
+
+
+SILENT = [
+    Silence((3, 1), NOW - 63, seconds=63.0, epoch=4.0, longest=9.0, patience=600.0),
+    Silence((3, 2), NOW - 50, seconds=50.0, epoch=4.0, longest=9.0, patience=600.0),
+]
+
+
+def test_a_unit_that_falls_silent_is_told_of_once_in_a_line() -> None:
+    text = shown([*added(0), *trained(0, 1, 0.5)], silent=SILENT)[1]
+    assert [line for line in text.splitlines() if "no news" in line] == [
+        "warning: 0003-seed1: no news for 1:03 (an epoch takes 0:04)",
+        "warning: 0003-seed2: no news for 0:50 (an epoch takes 0:04)",
+    ]
+
+
+def test_a_live_table_shows_silent_units_below() -> None:
+    text = shown([*added(0)], silent=SILENT, terminal=True)[1]
+    assert "0003-seed1: no news for 1:03 (an epoch takes 0:04)" in text
+    assert "warning" not in text
 
 
 def test_the_status_says_how_far_the_study_is() -> None:

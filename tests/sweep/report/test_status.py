@@ -112,6 +112,18 @@ def test_what_the_hours_are_is_said_in_one_line(folder: StudyFolder) -> None:
     ]
 
 
+def test_a_running_study_says_of_which_unit_there_is_no_news(folder: StudyFolder) -> None:
+    more = [EpochReported(0, 2, epoch(1), at=HOUR + 4.0)]
+    with StudyLock(folder.path) as lock:
+        lock.sign()
+        lock.beat(1.5 * HOUR)
+        assert "no news" not in status_of(folder, *more)
+        # By the driver's own last sign of life.
+        lock.beat(2.7 * HOUR)
+        assert "0000-seed2: no news for 1:41:56 (an epoch takes 30:02)" in printed(folder)
+    assert "no news" not in printed(folder)
+
+
 def test_a_running_study_says_which_node_gets_no_units_and_why(folder: StudyFolder) -> None:
     accused = NodeAccused("10.0.0.7/1f2e3d4c5b6a", "2 units died there", at=HOUR)
     with StudyLock(folder.path) as lock:

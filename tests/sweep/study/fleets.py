@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.study.events import Cause, NodeAccused, UnitFailed, UnitLost, UnitPlaced
+from sweep.study.units import Span, Unit
 from tests.sweep.histories import epoch
 from tests.sweep.study.worlds import World
+
+LOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,14 @@ class Kills:
     cause: Cause = "worker"
 
 
-Fault = Callable[[str, tuple[int, int], float], Kills | None]
+@dataclass(frozen=True)
+class Stops:
+    """What stops units: after how many seconds. Nothing more is heard of them."""
+
+    after_s: float
+
+
+Fault = Callable[[str, tuple[int, int], float], Kills | Stops | None]
 """What befalls a unit that comes to a node at a time: given the node's name, the unit and the time."""
 
 
@@ -30,6 +40,7 @@ class Fleet(World):
     """A study whose units take `epochs` epochs of `epoch_s` seconds each on `nodes`, places by name.
 
     `until`: seconds after which the study is left as it stands; a study that never ends would go on for ever.
+    `watched`: units that hang are looked for every `LOOK_EVERY_S` seconds.
     """
 
     def __init__(
@@ -40,6 +51,7 @@ class Fleet(World):
         epochs: int = 10,
         epoch_s: float = 60.0,
         until: float = 1e6,
+        watched: bool = False,
         **world: Any,
     ) -> None:
         super().__init__(slots=sum(nodes.values()), **world)
@@ -50,6 +62,8 @@ class Fleet(World):
         self._news: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._until = until
+        if watched:
+            self._watch()
 
     def play_out(self) -> str:
         """Run units until the study is over or halted; returns why it stopped."""
@@ -108,18 +122,31 @@ class Fleet(World):
 
     def _begin(self, number: int, seed: int, node: str) -> None:
         self.coordinator.place(number, seed, node)
-        kills = self._fault(node, (number, seed), self.clock.now)
-        done = len(self.board.unit(number, seed).curve)
+        fault = self._fault(node, (number, seed), self.clock.now)
+        unit = self.board.unit(number, seed)
+        attempt, done = unit.attempts[-1], len(unit.curve)
         for place in range(self._epochs - done):
             seconds = self._epoch_s * (place + 1)
-            if kills is not None and kills.after_s < seconds:
+            if fault is not None and fault.after_s < seconds:
                 break
-            self._expect(seconds, lambda e=done + place + 1: self._report(number, seed, e))
+            self._expect(seconds, lambda e=done + place + 1: self._report(unit, attempt, e))
         else:
             return
-        self._expect(kills.after_s, lambda: self._lose(number, seed, kills.cause))
+        if isinstance(fault, Kills):
+            self._expect(fault.after_s, lambda: self._lose(number, seed, fault.cause))
 
-    def _report(self, number: int, seed: int, place: int) -> None:
+    def _watch(self) -> None:
+        silence = self.coordinator.hung()
+        if silence is not None:
+            self.coordinator.lost(*silence.unit, silence.reason, cause="silence")
+        if self.board.running or not self.coordinator.over:
+            self._expect(LOOK_EVERY_S, self._watch)
+
+    def _report(self, unit: Unit, attempt: Span, place: int) -> None:
+        number, seed = unit.configuration, unit.seed
+        # A worker that was killed reports no more.
+        if attempt.ended is not None:
+            return
         if not self.coordinator.report(number, seed, epoch(place, 0.5)) and place == self._epochs:
             self.coordinator.finished(number, seed, place)
 

@@ -27,6 +27,15 @@ def test_what_was_lost_and_told_again_is_not_timed() -> None:
     assert board.epoch_times.seconds.tolist() == [60.0 + 65.0]
 
 
+def test_the_longest_epoch_is_the_present_drivers() -> None:
+    reports = [EpochReported(0, 1, epoch(1), at=70.0), EpochReported(0, 1, epoch(2), at=130.0)]
+    board = Board(events=[*STARTED, *reports, EpochReported(0, 1, epoch(3), at=135.0)])
+    assert board.epoch_times.longest == 70.0
+    board.drivers[-1].ended = 140.0
+    board.apply(StudyStarted((1, 2), at=150.0))
+    assert board.epoch_times.longest == 0.0
+
+
 def test_there_is_room_for_any_number_of_configurations() -> None:
     board = Board(events=[StudyStarted((1,)), *added(*range(40)), UnitStarted(39, 1)])
     board.apply(EpochReported(39, 1, epoch(1), at=5.0))
