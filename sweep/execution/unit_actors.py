@@ -21,7 +21,7 @@ class UnitActors:
     """Tells the study when units come to their devices, and kills the workers of units that hang.
 
     Ray Tune itself tells that a unit is placed when its set-up is over. Set-up may hang too, so Ray's head is asked
-    before.
+    before. Until set-up is over Tune may move a unit to a worker that has become free, perhaps on another node.
     """
 
     def __init__(self, coordinator: Coordinator, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +31,7 @@ class UnitActors:
         self._trials: dict[UnitKey, tuple[Any, Trial]] = {}
         """Tune's controller and trial of each unit that is handed out and has not ended."""
         self._beginning: set[UnitKey] = set()
-        """Those of them that Tune has not told to be placed."""
+        """Those of them whose set-up is not over."""
         self._killed: dict[str, str] = {}
         """Why workers were killed, by trial id."""
 
@@ -49,6 +49,7 @@ class UnitActors:
 
     def began(self, trial: Trial) -> None:
         """Take note that the set-up of a trial's unit is over."""
+        self._beginning.discard(_unit(trial))
         self._place(_unit(trial), begun=True)
 
     def loss_of(self, trial: Trial) -> Loss | None:
@@ -73,7 +74,6 @@ class UnitActors:
         actor = self._actor(unit)
         node = node_of(actor._actor_id.hex()) if actor is not None else ""
         if begun or node:
-            self._beginning.discard(unit)
             with self._coordinator.halting_on_full_disk():
                 self._coordinator.place(*unit, node)
 

@@ -81,7 +81,7 @@ class Board:
             case UnitStarted(number, seed, placed, at=at):
                 self._start_unit(number, seed, at, placed=placed)
             case UnitPlaced(number, seed, node, at=at):
-                self._running(number, seed).attempts.append(Span(at, at, gpus=self._gpus, node=node))
+                self._place(self._running(number, seed), node, at)
             case EpochReported(number, seed, report, at=at):
                 self._report(self._running(number, seed), report, at)
                 return
@@ -191,6 +191,11 @@ class Board:
         if placed:
             unit.attempts.append(Span(at, at, gpus=self._gpus))
         self.running[number, seed] = unit
+
+    def _place(self, unit: Unit, node: str, at: float) -> None:
+        if unit.placed:
+            unit.attempts[-1].ended = at
+        unit.attempts.append(Span(at, at, gpus=self._gpus, node=node))
 
     def _report(self, unit: Unit, report: Mapping[str, Any], at: float) -> None:
         if (refusal := unit.refusal(report)) is not None:

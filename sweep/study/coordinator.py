@@ -158,10 +158,10 @@ class Coordinator:
     def place(self, number: int, seed: int, node: str = "") -> None:
         """Note that a unit has come to its device, on a node whose name is empty where it is not known.
 
-        Changes nothing for a unit that holds its device already.
+        Changes nothing for a unit that holds a device of this node, or of whatever node, already.
         """
         unit = self.board.unit(number, seed)
-        if unit.state is State.RUNNING and not unit.placed:
+        if unit.state is State.RUNNING and not (unit.placed and node in ("", unit.node)):
             self._record(UnitPlaced(number, seed, node))
 
     def barred(self, here: Collection[str]) -> frozenset[str]:
@@ -245,12 +245,12 @@ class Coordinator:
     ) -> None:
         """Note that a unit lost its worker. The unit goes on from its checkpoint, unless it did so often enough.
 
-        Whether it did, or its node is to blame, is decided by `sweep.study.blame`. `node`: where the worker was, for a
-        unit that died before `place` could be called. Deaths of whatever unit halt the study when there is nothing else
-        for a while.
+        Whether it did, or its node is to blame, is decided by `sweep.study.blame`. `node`: where the worker was, if
+        that is known; otherwise where `place` put the unit. Deaths of whatever unit halt the study when there is nothing
+        else for a while.
         """
         unit = self.board.unit(number, seed)
-        node, lived = unit.node or node, unit.held(self._clock())
+        node, lived = node or unit.node, unit.held(self._clock())
         counts = death_counts(self.board, unit, cause, node, self._clock())
         if out_of_memory and unit.out_of_memory:
             self.failed(number, seed, f"out of memory, with accumulated gradients too: {reason}")

@@ -71,7 +71,10 @@ class UnitStarted(_Happened):
 
 @dataclass(frozen=True)
 class UnitPlaced(_Happened):
-    """A unit that was handed out has come to a worker on `node`: its address and Ray's id, `ADDRESS/ID`."""
+    """A unit that was handed out has come to a worker on `node`: its address and Ray's id, `ADDRESS/ID`.
+
+    Again when the unit comes to a worker on another node before its set-up is over.
+    """
 
     configuration: int
     seed: int

@@ -96,6 +96,20 @@ def test_a_unit_is_placed_when_ray_has_a_worker_for_its_set_up(execution: Execut
     assert len(execution.placed) == 1
 
 
+def test_a_unit_that_tune_moves_to_a_free_worker_is_placed_again(execution: Execution) -> None:
+    trial = execution.hand_out()
+    for actor, node in (("a1", "1f2e"), ("a2", "3d4c")):
+        execution.ray.at[actor] = {"NodeID": node, "IPAddress": "10.0.0.7"}
+    execution.ray.start(trial, "a1")
+    execution.look(4)
+    execution.ray.start(trial, "a2")
+    execution.look(4)
+    assert execution.placed == [(2.0, 0, "10.0.0.7/1f2e"), (6.0, 0, "10.0.0.7/3d4c")]
+    unit = execution.world.board.unit(0, 1)
+    assert unit.node == "10.0.0.7/3d4c"
+    assert unit.seconds(10.0) == 8.0
+
+
 def test_a_unit_whose_set_up_is_over_is_placed_though_ray_does_not_tell_where(execution: Execution) -> None:
     trial = execution.hand_out()
     execution.ray.start(trial, "a1")
