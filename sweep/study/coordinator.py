@@ -74,6 +74,7 @@ class Rules:
     gpus: float = 0.0
     """GPUs held by one unit."""
     patience: Patience = "auto"
+    """After how long without news the worker of a unit is killed."""
 
 
 class Coordinator:
