@@ -2,6 +2,7 @@
 
     .venv/bin/python benchmarks/engine.py cost               units per second on real Ray, driver time as a study grows
     .venv/bin/python benchmarks/engine.py policies seeds     what racing saves and costs, simulated
+    .venv/bin/python benchmarks/engine.py policies sizes     what racing saves by number of configurations and seeds
     .venv/bin/python benchmarks/engine.py policies epochs    what the epoch pruner, and both, save and cost
     .venv/bin/python benchmarks/engine.py policies recorded  the same on the recorded curves in benchmarks/curves
     .venv/bin/python benchmarks/engine.py budget             how studies end that a budget of hours ends, simulated
@@ -37,9 +38,9 @@ def cost(
 @app.command()
 def policies(
     table: Annotated[
-        Literal["seeds", "epochs", "recorded"],
+        Literal["seeds", "sizes", "epochs", "recorded"],
         typer.Argument(
-            help="What stops: seeds, or epochs too, in made-up worlds; or both on recorded curves."
+            help="What stops: seeds, also by size, or epochs too, in made-up worlds; or both on recorded curves."
         ),
     ],
     curves: Annotated[
@@ -52,11 +53,14 @@ def policies(
     """Seed runs, epochs and regret of the default rules, beside other policies."""
     import engine_policies
     import engine_recorded
+    import engine_sizes
 
     if table == "recorded":
         raise typer.Exit(engine_recorded.main(curves or [], repeats, processes))
     if curves:
         raise typer.BadParameter("--curves goes with the table recorded")
+    if table == "sizes":
+        raise typer.Exit(engine_sizes.main(repeats, processes))
     raise typer.Exit(engine_policies.main(table, repeats, processes))
 
 

@@ -27,7 +27,7 @@ from sweep.study.events import (
     UnitPruned,
 )
 from sweep.study.nodes import UnitKey, shown
-from sweep.study.racing import ALWAYS_FINISHED
+from sweep.study.plan import PROMISED
 from sweep.study.silence import Silence
 from sweep.study.units import unit_id
 
@@ -135,7 +135,7 @@ class Progress:
             to_come = seeds * to_come + float((seeds - scores.started[scores.open]).sum())
         else:
             further = int(scores.started.sum()) - len(board.configurations)
-            to_come += max(0.0, max(RACED_SHARE * most, ALWAYS_FINISHED) * (seeds - 1) - further)
+            to_come += max(0.0, max(RACED_SHARE * most, PROMISED) * (seeds - 1) - further)
         to_come += len(board.running) / 2 + len(board.waiting)
         return board.wall_seconds(now) * to_come / board.ended.total()
 

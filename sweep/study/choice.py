@@ -28,7 +28,7 @@ def next_not_begun(board: Board, race: Verdict, plan: Plan, *, proposes: bool, b
 def _wanted(board: Board, race: Verdict, plan: Plan, proposes: bool, breadth: bool) -> Iterator[Candidate]:
     """Yield what may start, the most wanted first."""
     # New points come first, unless the schedule is sequential: the more rows, the better the one that gets a further
-    # seed. Finalists come after contenders: while a row deserves a seed, the best three are not settled.
+    # seed. Finalists come after contenders: while a row deserves a seed, the best are not settled.
     if proposes and breadth:
         if plan.learns:
             return
@@ -39,8 +39,8 @@ def _wanted(board: Board, race: Verdict, plan: Plan, proposes: bool, breadth: bo
     if proposes and plan.allows_configuration(race=False):
         yield "new"
     yield _next_seed(board, race.finalists, plan.allows_seed)
-    # The budget ends: first what it finishes, though the race would rather have others; then what is left over.
-    if race.order or race.finalists:
+    # The budget ends: first what it finishes, though the race would have others, or no more; then what is left over.
+    if race.order or race.finalists or proposes:
         yield _next_seed(board, plan.finished, plan.allows_seed)
     spare = proposes and plan.spares_configuration()
     # Where nothing can be finished, only a configuration that turns out to be faster can.

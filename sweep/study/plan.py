@@ -15,9 +15,10 @@ from functools import cached_property
 import numpy as np
 
 from sweep.study.board import Board
-from sweep.study.racing import ALWAYS_FINISHED
 from sweep.study.units import Unit
 
+PROMISED = 3
+"""How many configurations a plan finishes if it can: one more than a race is sure to, as either may fall back."""
 RACE_SHARE = 1 / 3
 """Part of a budget of units or hours that is kept for further seeds."""
 MARGIN = 0.05
@@ -170,7 +171,7 @@ class Plan:
         Waiting for those under way to report costs no device time.
         """
         durations = self._durations
-        most = ALWAYS_FINISHED + durations.timed
+        most = PROMISED + durations.timed
         return self._room.device_seconds < math.inf and durations.untimed >= most
 
     def allows_seed(self, row: int) -> bool:
@@ -218,7 +219,7 @@ class Plan:
         missing = len(self._board.seeds) - scores.started[ranked]
         cheapest = ranked[np.lexsort((missing, missing * self._durations.units[ranked]))].tolist()
         most = 0
-        while most < min(ALWAYS_FINISHED, len(cheapest)):
+        while most < min(PROMISED, len(cheapest)):
             units = itertools.chain.from_iterable(map(self._lacks, cheapest[: most + 1]))
             if self._room.after(list(units)) is None:
                 break
@@ -277,5 +278,5 @@ class Plan:
         if self._all_seeds:
             return self._beside.after([duration] * missing) is not None
         rivals = [*self._promised, *self._rivals, [duration] * (missing - 1)]
-        most = heapq.nlargest(ALWAYS_FINISHED, rivals, key=lambda units: (sum(units), len(units)))
+        most = heapq.nlargest(PROMISED, rivals, key=lambda units: (sum(units), len(units)))
         return self._room.after([duration, *itertools.chain.from_iterable(most)]) is not None

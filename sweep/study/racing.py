@@ -16,7 +16,7 @@ from data.settings import Config
 from sweep.study import racing_rules
 from sweep.study.racing_rules import Reasons, RuleResult, Standings
 
-ALWAYS_FINISHED = 3
+ALWAYS_FINISHED = 2
 """How many of the best rows end with all their seeds, whatever the rule says of them."""
 
 # Of two objectives: a row is spared, or at least not given up for good, until a member of the Pareto front is better
@@ -32,15 +32,18 @@ class Rule(Protocol):
 
 
 class ContendersConfig(Config):
-    """Seeds go to rows that may be better than the present best and are among the best few, fewest seeds first."""
+    """Seeds go to rows that may end ahead of the present best and are among the best few, fewest seeds first."""
 
     name: Literal["contenders"] = "contenders"
     p: float = Field(
-        default=0.05, gt=0, lt=0.5, description="deserves a seed when P(better than the best) is above"
+        default=0.07,
+        gt=0,
+        lt=0.5,
+        description="deserves a seed when P(ahead of the best with all seeds) is above",
     )
-    p_drop: float = Field(default=0.01, ge=0, lt=0.5, description="given up for good when P(better) is below")
-    share: float = Field(default=0.35, gt=0, le=1, description="of the configurations, at most, at each seed")
-    at_least: int = Field(default=5, ge=1, description="configurations that `share` leaves in any case")
+    p_drop: float = Field(default=0.001, ge=0, lt=0.5, description="given up for good when P(ahead) is below")
+    share: float = Field(default=0.45, gt=0, le=1, description="of the configurations, at most, at each seed")
+    at_least: int = Field(default=4, ge=1, description="configurations that `share` leaves in any case")
 
     def judge(self, standings: Standings) -> RuleResult:
         return racing_rules.contenders(
@@ -107,7 +110,7 @@ def verdict(rule: Rule, race: Race) -> Verdict:
     """Decide who gets a seed and who gets none, with reasons.
 
     A row is judged once it has a finished seed, and only while it is open and has a seed not started. Under every
-    rule the best three get their missing seeds (finalists), and with two objectives who may be on the Pareto front.
+    rule the best two get their missing seeds (finalists), and with two objectives who may be on the Pareto front.
     """
     standings = Standings.of(race.scores, race.started, race.open)
     result = rule.judge(standings)

@@ -95,22 +95,22 @@ class Reasons(Mapping[int, str]):
 
 
 def contenders(standings: Standings, *, p: float, p_drop: float, share: float, at_least: int) -> RuleResult:
-    """Give seeds to rows that may be better than the best; nothing is believed of a row before its first score.
+    """Give seeds to rows that may end ahead of the best; nothing is believed of a row before its first score.
 
-    For row i and best row b, with n seeds each and the seed deviation s pooled over all rows,
+    The race is over the K seeds of the study, so what is asked of row i is whether its mean over all K will be above
+    that of the best row b. With n seeds finished of each and the seed deviation s pooled over all rows,
 
-        P(better) = Phi((mean_i - mean_b) / (s sqrt(1/n_i + 1/n_b))).
+        P(ahead) = Phi((mean_i - mean_b) / (s sqrt((1/n_i - 1/K) + (1/n_b - 1/K)))).
 
     A row with k seeds must also be among the best `share`^k of all. This holds back a crowd of near-equals, among
     whom a wrong choice costs little; P alone decides where few are near the best.
     """
     between_seeds, freedom = seed_variance(standings.scores)
-    better = np.ones(len(standings.mean))
+    ahead = np.ones(len(standings.mean))
     if standings.best is not None:
-        variance = between_seeds / np.maximum(standings.finished, 1)
-        better = ndtr(
-            (standings.mean - standings.mean[standings.best]) / np.sqrt(variance + variance[standings.best])
-        )
+        variance = between_seeds * seeds_to_come(standings)
+        deviation = np.sqrt(np.maximum(variance + variance[standings.best], np.finfo(float).tiny))
+        ahead = ndtr((standings.mean - standings.mean[standings.best]) / deviation)
     scored = int((standings.finished > 0).sum())
     places = np.maximum(at_least, scored * share**standings.started)
     sure = scored >= _ENOUGH_ROWS and freedom >= _ENOUGH_FREEDOM
@@ -118,12 +118,12 @@ def contenders(standings: Standings, *, p: float, p_drop: float, share: float, a
 
     def reason(row: int) -> str:
         crowd = f", rank {standings.rank[row] + 1} of {scored} where {places[row]:.0f} go on"
-        return f"{text(row)}, P(better) {_probability(better[row])}{crowd if better[row] > p else ''}"
+        return f"{text(row)}, P(ahead) {_probability(ahead[row])}{crowd if ahead[row] > p else ''}"
 
     return RuleResult(
         turn=standings.started,
-        deserving=(better > p) & (standings.rank < places),
-        lost=(better < p_drop) & sure,
+        deserving=(ahead > p) & (standings.rank < places),
+        lost=(ahead < p_drop) & sure,
         reason=reason,
     )
 
@@ -136,15 +136,15 @@ def none(standings: Standings) -> RuleResult:
 
 
 def beaten_by_front(objectives: np.ndarray, standings: Standings) -> np.ndarray:
-    """For each row, the highest probability with which some member of the Pareto front is better in both objectives.
+    """For each row, the highest probability with which a member of the Pareto front ends ahead in both objectives.
 
-    `objectives` is (rows, seeds, 2); the front is that of the means. For a member of the front the probability is
-    below 0.5, as no other member has both means above its own.
+    `objectives` is (rows, seeds, 2); the front is that of the means so far, and ahead are means over all seeds. For a
+    member of the front the probability is below 0.5, as no other member has both means above its own.
     """
     front = np.zeros(len(objectives), dtype=bool)
     beaten = np.zeros(len(objectives))
-    per_seed = 1 / np.maximum(standings.finished, 1)
-    mean = np.nansum(objectives, 1) * per_seed[:, None]
+    mean = np.nansum(objectives, 1) / np.maximum(standings.finished, 1)[:, None]
+    to_come = seeds_to_come(standings)
     variance = [seed_variance(objectives[:, :, objective])[0] for objective in range(2)]
     falling = np.lexsort((-mean[:, 1], -mean[:, 0]))
     falling = falling[standings.running[falling]]
@@ -152,11 +152,20 @@ def beaten_by_front(objectives: np.ndarray, standings: Standings) -> np.ndarray:
     highest = np.maximum.accumulate(np.append(-np.inf, mean[falling, 1]))
     front[falling[mean[falling, 1] > highest[:-1]]] = True
     for member in np.flatnonzero(front):
-        deviation = np.sqrt(np.outer(per_seed + per_seed[member], variance))
+        deviation = np.sqrt(np.maximum(np.outer(to_come + to_come[member], variance), np.finfo(float).tiny))
         equal = (mean == mean[member]).all(1)
         equal[member] = False
         beaten = np.maximum(beaten, np.where(equal, 1.0, ndtr((mean[member] - mean) / deviation).prod(1)))
     return beaten
+
+
+def seeds_to_come(standings: Standings) -> np.ndarray:
+    """For each row, how far its mean over all seeds may be from its mean so far.
+
+    That is the variance of the difference, as a multiple of the variance between seeds: 1/n - 1/K with n of K seeds
+    finished, 0 with all.
+    """
+    return 1 / np.maximum(standings.finished, 1) - 1 / standings.scores.shape[1]
 
 
 def seed_variance(scores: np.ndarray) -> tuple[float, int]:

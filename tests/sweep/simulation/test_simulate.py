@@ -276,7 +276,7 @@ def _finished(board: Board) -> list[Unit]:
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_a_tight_budget_still_ends_with_a_winner_and_mostly_with_three(workers: int) -> None:
+def test_a_tight_budget_still_ends_with_a_winner_and_mostly_with_two(workers: int) -> None:
     complete = []
     for repeat in range(12):
         config = StudyConfig.model_validate(
@@ -285,7 +285,7 @@ def test_a_tight_budget_still_ends_with_a_winner_and_mostly_with_three(workers: 
         curves = SyntheticCurves(WorldConfig(), config.space, repeat)
         complete.append(len(simulate_study(config, curves, workers, repeat=repeat).board.ranking()))
     assert min(complete) >= 1
-    assert sum(number >= 3 for number in complete) >= 10
+    assert sum(number >= 2 for number in complete) >= 10
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -32,23 +32,35 @@ def test_a_contender_gets_seeds_and_a_hopeless_configuration_does_not() -> None:
     assert world.coordinator.stop() == "over"
     hopeless = world.board.configurations[11]
     assert (hopeless.dropped or "").startswith(
-        "dropped after seed 1: 0.300 against 0.700 on the same seeds, P(better)"
+        "dropped after seed 1: 0.300 against 0.700 on the same seeds, P(ahead)"
     )
     assert {world.board.fate(number) for number in range(4, 12)} == {Fate.DROPPED}
 
 
-def test_the_best_three_end_with_all_their_seeds() -> None:
+def test_the_best_two_end_with_all_their_seeds() -> None:
     scores = {number: [0.9 - 0.2 * number] * 3 for number in range(4)}
     world = World(seeds=(1, 2, 3), racing=ContendersConfig(), budget={"configurations": 4})
     world.play(scores)
-    assert [configuration.number for configuration in world.board.ranking()] == [0, 1, 2]
+    assert [configuration.number for configuration in world.board.ranking()] == [0, 1]
 
 
 def test_a_budget_of_units_pays_for_the_race_as_well() -> None:
     scores = {number: [0.5 + 0.01 * number] * 3 for number in range(20)}
     world = World(seeds=(1, 2, 3), budget={"units": 20}, racing=ContendersConfig())
     assert len(world.play(scores)) in (19, 20)
-    assert len(world.board.ranking()) >= 3
+    assert len(world.board.ranking()) >= 2
+
+
+def test_what_a_budget_still_pays_for_finishes_a_third_whom_the_race_gave_up() -> None:
+    scores = {number: [0.9 - 0.2 * number] * 3 for number in range(4)}
+    units = {"units": 10}
+    world = World(seeds=(1, 2, 3), racing=ContendersConfig(), budget=units)
+    world.play({**scores, **{number: [0.1] * 3 for number in range(4, 20)}})
+    assert world.board.started == 10
+    assert [configuration.number for configuration in world.board.ranking()] == [0, 1, 2]
+    spared = World(seeds=(1, 2, 3), racing=ContendersConfig(), budget={**units, "configurations": 4})
+    spared.play(scores)
+    assert spared.board.started == 8
 
 
 def test_a_study_let_go_before_its_end_says_that_seeds_are_to_come() -> None:
