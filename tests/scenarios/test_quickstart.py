@@ -27,5 +27,5 @@ def test_the_quickstart_finds_a_better_configuration_than_the_papers(
     assert scores[best.number] >= 0.7
     assert scores[best.number] - min(scores.values()) >= 0.1
     assert scores[best.number] > scores[0] + 0.1, "the paper's point was not beaten"
-    assert len(board.ranking()) >= 3
+    assert len(board.ranking()) >= 2
     assert any(board.fate(number) is Fate.PRUNED for number in range(len(board.configurations)))
