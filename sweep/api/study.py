@@ -138,6 +138,18 @@ class Study:
 
         return export(self.folder, None if path is None else Path(path), configuration)
 
+    def retry(self, configuration: int | None = None) -> list[str]:
+        """Have failed units tried again by the next `run`, all or those of one configuration; return their names.
+
+        Raises RetryError when no such unit has failed, LockedError while the study runs, ConfigError for what is no
+        number.
+        """
+        if configuration is not None:
+            require_whole("configuration", configuration, 0)
+        from sweep.driver.retry import retry
+
+        return retry(self.folder, configuration)
+
     def export_curves(self, path: Path | str) -> Path:
         """Write the learning curves so far as one small file of numbers, for `simulate(curves=...)`; return the file.
 

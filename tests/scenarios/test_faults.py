@@ -37,7 +37,7 @@ SEEDS = range(int(os.environ.get("RESPSWEEP_FAULT_STUDIES", "1")))
 TABLE = os.environ.get("RESPSWEEP_FAULT_TABLE")
 """A file that takes a line of JSON for each fault, for `benchmarks/faults.py`."""
 INTERRUPTED = 75
-EPOCHS = 40
+EPOCHS = 30
 DISK_MB = 96
 STUDY = tiny_study(
     EPOCHS,
@@ -192,8 +192,10 @@ ENDS: dict[str, tuple[Callable[[Lab], None], int]] = {
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    # Ray gives workers the lowest priority but four, and they would starve beside other tests.
+    own = {"RESPSWEEP_CACHE": str(tmp_path_factory.mktemp("cache")), "RAY_worker_niceness": "0"}
+    return {**os.environ, **own}
 
 
 @pytest.fixture
@@ -209,15 +211,15 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, disk: Path, cache: Path, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab(tmp_path: Path, disk: Path, environment: dict[str, str]) -> Iterator[Lab]:
     space = tmp_path / "space.yaml"
     space.write_text(yaml.safe_dump(STUDY))
     (tmp_path / "server").mkdir()
     server = BareServer(tmp_path / "server")
     server.start()
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as ray_folder:
-        environment = {**os.environ, "RESPSWEEP_CACHE": str(cache), "RAY_TMPDIR": ray_folder}
-        made = Lab(space, StudyFolder(disk / "one"), server, environment, random.Random())
+        marked = {**environment, "RAY_TMPDIR": ray_folder}
+        made = Lab(space, StudyFolder(disk / "one"), server, marked, random.Random())
         yield made
         for process in made.processes():
             os.kill(process, signal.SIGKILL)
@@ -225,7 +227,7 @@ def lab(tmp_path: Path, disk: Path, cache: Path, request: pytest.FixtureRequest)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Board:
+def whole(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Board:
     """The same study, undisturbed."""
     place = tmp_path_factory.mktemp("whole")
     space = place / "space.yaml"
@@ -233,7 +235,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Board:
     respsweep = Path(sys.executable).with_name("respsweep")
     done = subprocess.run(
         [str(respsweep), "run", str(space), "--name", "one", "--studies", str(place)],
-        env={**os.environ, "RESPSWEEP_CACHE": str(cache)},
+        env=environment,
         capture_output=True,
         text=True,
     )

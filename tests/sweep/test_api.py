@@ -16,8 +16,9 @@ from data.errors import UserError
 from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.api.study import NoConfigurationError
+from sweep.driver.retry import RetryError
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.events import Event, StudyStarted, StudyStopped
+from sweep.study.events import Event, StudyStarted, StudyStopped, UnitFailed, UnitStarted
 from sweep.study.journal import Journal
 from tests.studies import tiny_study
 from tests.sweep.histories import added, reported, trained
@@ -148,6 +149,18 @@ def test_a_number_that_is_none_is_told_from_a_configuration_that_is_not_there(st
             write(3)
     assert not Path("x.yaml").exists()
     assert study.configuration(np.int64(0)).number == 0
+
+
+def test_what_failed_is_tried_again(study_file: Path) -> None:
+    study = with_history(
+        study_file, StudyStarted((1, 2)), *added(0), UnitStarted(0, 1), UnitFailed(0, 1, "the loss is NaN")
+    )
+    with pytest.raises(RetryError, match="no unit of configuration 1 has failed"):
+        study.retry(1)
+    assert study.retry(configuration=0) == ["0000-seed1"]
+    assert list(study.units()["state"]) == ["waiting"]
+    with pytest.raises(ConfigError, match="configuration: must be a whole number"):
+        study.retry("all")  # type: ignore[arg-type]
 
 
 def test_an_unfinished_study_has_nothing_to_export_yet(study_file: Path) -> None:
