@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from data.errors import UserError
-from sweep.study.events import EpochReported, Event
+from sweep.study.events import ConfigurationAdded, ConfigurationDropped, EpochReported, Event, UnitPlaced
 
 FORMAT = 2
+AT_LEISURE = ConfigurationAdded, ConfigurationDropped, EpochReported, UnitPlaced
+"""Events after which nobody waits for the disk."""
 _EVENTS = {event.__name__: event for event in get_args(Event)}
 
 
@@ -24,8 +26,9 @@ class Journal:
     """Append-only file of events with one writer.
 
     Once `write` returns, an event outlives the death of this process, and a decision that of the machine. Reports are
-    no decisions: the checkpoint of the unit holds them as well. An event that `write` could not write, on a full disk
-    say, is kept, and stands in the file before the next one.
+    no decisions: the checkpoint of the unit holds them as well. Nor is the place that a unit came to. That a
+    configuration was added or dropped is on disk at the latest with the next unit that starts. An event that `write`
+    could not write, on a full disk say, is kept, and stands in the file before the next one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +46,7 @@ class Journal:
         # Most samplers have none, and lines are read by people.
         if not content.get("sampler_state", True):
             del content["sampler_state"]
-        self._append(content, to_disk=not isinstance(event, EpochReported))
+        self._append(content, to_disk=not isinstance(event, AT_LEISURE))
 
     def close(self) -> None:
         self._file.close()
