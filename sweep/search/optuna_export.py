@@ -17,7 +17,7 @@ from data.atomic import write_whole
 from sweep.config.study_config import StudyConfig
 from sweep.search.trials import TrialBuilder
 from sweep.study.board import Board
-from sweep.study.events import Event, StudyStarted, StudyStopped, UnitEnded
+from sweep.study.events import Event, NodeAccused, StudyStarted, StudyStopped, UnitEnded
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,18 @@ class OptunaExport:
         self._builder = TrialBuilder(config.space, config.objectives)
         self._board = board
         self._next = 0
+        self._trials: dict[int, str] = {}
+        """Lines of the configurations that are as they were at an earlier export, by number."""
 
     def __call__(self, event: Event) -> None:
+        match event:
+            case StudyStarted():
+                # With other seeds another configuration may be complete.
+                self._trials.clear()
+            case StudyStopped() | NodeAccused():
+                pass
+            case _:
+                self._trials.pop(event.configuration, None)
         ended = self._board.ended.total()
         if isinstance(event, StudyStarted | StudyStopped) or (
             isinstance(event, UnitEnded) and ended >= self._next
@@ -60,20 +70,31 @@ class OptunaExport:
             storage=JournalStorage(lines),
             directions=[StudyDirection.MAXIMIZE] * self._objectives,
         )
+        text = [lines.take()]
         for configuration in self._board.configurations:
-            fate = self._board.fate(configuration.number)
-            study.add_trial(self._builder.for_people(configuration, fate))
-        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in lines.written))
+            number = configuration.number
+            if number not in self._trials:
+                study.add_trial(self._builder.for_people(configuration, self._board.fate(number)))
+                self._trials[number] = lines.take()
+            text.append(self._trials[number])
+        # A file that is lost with the machine is written anew when the study is taken up.
+        write_whole(self._path, "".join(text), to_disk=False)
 
 
 class _Lines(BaseJournalBackend):
     """Lines of Optuna's journal, in memory."""
 
     def __init__(self) -> None:
-        self.written: list[dict[str, Any]] = []
+        self._written: list[dict[str, Any]] = []
+        self._taken = 0
+
+    def take(self) -> str:
+        """The lines since the last call, as text."""
+        lines, self._taken = self._written[self._taken :], len(self._written)
+        return "".join(json.dumps(line) + "\n" for line in lines)
 
     def read_logs(self, log_number_from: int) -> Sequence[dict[str, Any]]:
-        return self.written[log_number_from:]
+        return self._written[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        self.written += logs
+        self._written += logs
