@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.air._internal import usage
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution.nodes import place_for
@@ -57,9 +58,15 @@ def run_units(
             verbose=0,
         ),
     )
+    # To count callbacks for statistics of use, which are off, Ray would import MLflow and others into the driver.
+    usage.tag_callbacks = _count_no_callbacks
     # Failures are on the board, with their reason.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tuner.fit()
+
+
+def _count_no_callbacks(callbacks: object) -> bool:
+    return False
 
 
 class _Halt(tune.Stopper):
