@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +22,13 @@ def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied_tables(empty_tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow, in this process, copies `empty_tables` where it would make a database by all its migrations."""
-    from mlflow.store.db import utils
+    """A new study gets a copy of `empty_tables`, where MLflow would make a database by all its migrations."""
+    from sweep.driver import run
+    from sweep.tracking.tracker import database_uri
 
-    def copy(engine: Engine) -> None:
-        assert engine.url.database is not None
-        with (
-            contextlib.closing(sqlite3.connect(empty_tables)) as kept,
-            contextlib.closing(sqlite3.connect(engine.url.database)) as new,
-        ):
-            kept.backup(new)
+    def with_tables(study_folder: Path) -> str:
+        if not (study_folder / "mlflow.db").exists():
+            shutil.copy(empty_tables, study_folder)
+        return database_uri(study_folder)
 
-    monkeypatch.setattr(utils, "_initialize_tables", copy)
+    monkeypatch.setattr(run, "database_uri", with_tables)

@@ -40,6 +40,10 @@ ELSEWHERE = {
     # Parts of the coordinator, whose rules are seen in studies that it holds.
     "sweep/study/choice.py": "tests/sweep/study/test_coordinator.py",
     "sweep/study/failures.py": "tests/sweep/study/test_halted_study.py",
+    # What two processes tell each other, and the two sides of the pipe.
+    "sweep/tracking/messages.py": "tests/sweep/tracking/test_tracker.py",
+    "sweep/tracking/writer_main.py": "tests/sweep/tracking/test_tracker.py",
+    "sweep/tracking/writer_process.py": "tests/sweep/tracking/test_tracker.py",
     # One class or tuple, which is what the tests of its users raise or expect.
     "sweep/execution/errors.py": "tests/sweep/execution/test_slots.py",
     "sweep/worker/unit_config.py": "tests/sweep/worker/test_trainable.py",

@@ -22,6 +22,8 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.search.optuna_export import OptunaExport
 from sweep.storage.open_storage import below
 from sweep.study.journal import Journal
+from sweep.tracking.tracker import Tracker, database_uri
+from sweep.tracking.writer_process import WriterProcess
 
 CLOSE_S = 300.0
 CLOSE_SOON_S = 30.0
@@ -58,12 +60,14 @@ def run_study(
             warning_by(display.warn),
             folder.lock() as lock,
             mirrored(folder, lock, display) as mirror,
+            # It imports MLflow while the study is looked at.
+            WriterProcess() as writer,
         ):
             study = preflight(config, folder, display, address)
             for line in study.warnings:
                 display.warn(line)
             with contextlib.ExitStack() as closing:
-                tracker = _tracker(study, display)
+                tracker = _tracker(study, writer, display)
                 closing.callback(_close_at_once, tracker)
                 executor = start_executor(config.resources, address, display.say)
                 closing.callback(executor.stop)
@@ -87,17 +91,14 @@ def run_study(
     return folder
 
 
-def _tracker(study: CheckedStudy, display: Display) -> BackgroundListener:
+def _tracker(study: CheckedStudy, writer: WriterProcess, display: Display) -> BackgroundListener:
     """Connect to MLflow, which may refuse."""
-    # Importing MLflow sets its environment.
-    from sweep.tracking.tracker import Tracker, database_uri
-
     folder, provenance = study.folder, study.provenance
     uri, artifacts = study.config.tracking_uri, None
     if uri is None:
         uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
     tags = {f"respsweep.{key}": str(provenance[key]) for key in ("task", "data_hash", "fold_hash", "commit")}
-    tracker = Tracker(uri, folder.name, artifacts, provenance["study_id"], study.past, tags)
+    tracker = Tracker(uri, folder.name, artifacts, provenance["study_id"], study.past, tags, process=writer)
     if tracker.away is not None:
         display.warn(f"{tracker.away}; what it lacks is sent when it is back")
     return tracker

@@ -1,7 +1,12 @@
 """A study's runs in MLflow: sending them from the driver, and serving them.
 
-tracker          writes the events of a study to MLflow, in the background
+tracker          the driver's side: sends the events of a study to the writer
+messages         what driver and writer tell each other
+writer_process   starts the process of the writer, and ends it
+writer_main      that process: hears the driver, and ends with the driver
+writer           writes the events to MLflow in batches, and asks again while a server is away
 runs             what each run shows, and the runs on the server
+one_transaction  many requests as one transaction of a study's own database
 server           starts an MLflow server, for one study or for many
 server_address   where a server listens, and the names to which it answers
 server_database  where a server keeps its runs

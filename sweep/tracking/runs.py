@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,9 @@ from sweep.study.events import (
 )
 from sweep.study.score_table import METRICS
 from sweep.study.units import Fate, State
+from sweep.tracking.one_transaction import one_transaction
+
+log = logging.getLogger(__name__)
 
 CURVES = (*METRICS, "train_loss", "cross_entropy", "learning_rate", "seconds")
 LONGEST_TAG = 5000
@@ -223,12 +227,34 @@ class Runs:
             return False
         return run.deleted or (run.status, run.ended) == (update.status, update.changed)
 
+    def write_together(self, updates: Iterable[RunUpdate]) -> bool:
+        """Bring runs up to date in one transaction, where MLflow is a database of this machine.
+
+        False when that cannot be done, or went wrong: then nothing is written, and `write` says what is wrong.
+        """
+        updates = tuple(updates)
+        before = {one.name: replace(self._runs[one.name]) for one in updates if one.name in self._runs}
+        try:
+            with one_transaction(self._client):
+                for update in updates:
+                    self.write(update)
+        except Exception as error:
+            log.debug("not written together: %s", error)
+            for update in updates:
+                self._runs.pop(update.name, None)
+            self._runs |= before
+            return False
+        return True
+
     def write(self, update: RunUpdate) -> None:
         """Bring a run on the server up to date, and create it if need be."""
+        known = update.name in self._runs
         run = self._find_or_create(update)
-        tags = [RunTag(key, value) for key, value in update.tags.items()]
+        # A run is created with its tags.
+        tags = [RunTag(key, value) for key, value in update.tags.items() if known]
         params = [Param(key, value) for key, value in update.params.items()]
-        self._client.log_batch(run.id, metrics=update.metrics, params=params, tags=tags)
+        if tags or params or update.metrics:
+            self._client.log_batch(run.id, metrics=update.metrics, params=params, tags=tags)
         # The end is written last, so that `shows` can rely on it.
         if update.status in OVER:
             self._client.set_terminated(run.id, update.status, update.changed)
@@ -275,6 +301,7 @@ class Runs:
     def _create(self, update: RunUpdate) -> _Run:
         tags = {
             **self._tags,
+            **update.tags,
             MLFLOW_RUN_NAME: update.name,
             STUDY: self._study_id,
             KEY: self._key(update.name),

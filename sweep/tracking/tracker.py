@@ -1,77 +1,42 @@
-"""Writes a study's events to MLflow in the background, so that the sweep never waits for a server.
-
-A study is an experiment there, a configuration a parent run, a unit a child run. The driver queues events, and one
-thread writes them in batches. Times in MLflow are those of the events, so that an event written twice is there once.
-"""
+"""Sends a study's events to a process of its own that writes them to MLflow, so that the sweep never waits for it."""
 
 from __future__ import annotations
 
-import logging
-import math
-import os
 import queue
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from http import HTTPStatus
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from data.errors import UserError
 from sweep.study.events import Event
+from sweep.tracking.messages import (
+    GATHER_S,
+    RETRY_AFTER_S,
+    Close,
+    Connected,
+    Refused,
+    Target,
+    TrackingError,
+    incomplete,
+)
+from sweep.tracking.writer_process import WriterEndedError, WriterProcess
 
-# MLflow reads these at each request, telemetry when it is imported. By default it waits for minutes before it gives up.
-# It must not repeat a request by itself: a run might be created twice without our knowing.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
-from mlflow import MlflowClient
-from mlflow.entities import LifecycleStage
-from mlflow.exceptions import MlflowException
-from mlflow.tracking._tracking_service.utils import _tracking_store_registry
-
-from sweep.tracking.runs import Runs, RunUpdate, RunUpdates
-
-# MLflow logs each failed request with its traceback; `close` says in one line what came of them.
-logging.getLogger("mlflow").setLevel(logging.CRITICAL)
-logging.getLogger("alembic").setLevel(logging.ERROR)
-log = logging.getLogger(__name__)
-
-GATHER_S = 0.5
-RETRY_AFTER_S = 2.0
-REFUSALS = {
-    "BAD_REQUEST",
-    "INVALID_PARAMETER_VALUE",
-    "INVALID_STATE",
-    "MALFORMED_REQUEST",
-    "RESOURCE_DOES_NOT_EXIST",
-}
-"""Error codes that a server would answer again, however often it is asked."""
-DENIALS = {"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"}
-"""Error codes of 401 and 403, worth asking again: an administrator may mend the password meanwhile."""
-
-Answer = TypeVar("Answer")
-
-
-class TrackingError(UserError):
-    """The tracking server cannot be used."""
+MOST_AT_ONCE = 1000
+ANSWER_S = 2.0
+"""How much longer than the writer itself the driver waits for the writer's last answer, in seconds."""
 
 
 class Tracker:
-    """Listener that mirrors a study's events into MLflow.
+    """Listener that mirrors a study's events into MLflow, from a process of its own.
 
-    MLflow knows the study by `study_id`, whatever its name; `past` are the events before this driver. Those that
-    MLflow lacks are written first: a driver may have died at any moment, or a server been away until the driver ended.
+    MLflow takes several times the processor time of the driver, and would hold up the driver's decisions in the same
+    process. That process takes only time that others leave, and ends with this one however that ends. See
+    `sweep.tracking.messages.Target` for what the arguments mean. `process`: one that was started before, so that it has
+    imported MLflow meanwhile; by default one is started.
 
     Raises TrackingError at once when the server at `uri` refuses, or does not answer for a study without past. A server
     that goes away later, or is away when the study is taken up again (`away` says why), costs nothing: events wait, and
     are written when the server is back, or reported as missing by `close`.
-
-    Events that come within `gather_s` seconds of one another are written together. A request that got no answer is
-    repeated after `retry_after_s` seconds.
     """
 
     def __init__(
@@ -83,171 +48,72 @@ class Tracker:
         past: Iterable[Event],
         tags: Mapping[str, str],
         *,
+        process: WriterProcess | None = None,
         gather_s: float = GATHER_S,
         retry_after_s: float = RETRY_AFTER_S,
     ) -> None:
-        self._gather_s = gather_s
-        self._retry_after_s = retry_after_s
-        self._queue: queue.Queue[Event | None] = queue.Queue()
-        self._closing = threading.Event()
-        self._deadline = math.inf
-        self._trouble: Exception | None = None
-        self._problem: Exception | None = None
-        self.away: str | None = None
-
-        def connect() -> Runs:
-            client = MlflowClient(tracking_uri=uri)
-            if uri.startswith("sqlite:"):
-                _open_anew(client)
-            return Runs(client, _find_or_create(client, experiment, artifacts), study_id, tags)
-
-        past = tuple(past)
-        runs = None
-        try:
-            runs = connect()
-        except TrackingError:
-            raise
-        except Exception as error:
-            if (denial := _denial(error)) is not None:
-                raise TrackingError(f"tracking server {uri}: {denial}") from error
-            if not past or _refused(error):
-                raise TrackingError(
-                    f"tracking server {uri}: no answer ({_reason(error)}); start it, name another one with "
-                    "--tracking-uri, or keep the runs in the study folder: --set tracking_uri=null"
-                ) from error
-            self.away = f"tracking server {uri}: no answer ({_reason(error)})"
-        # The thread shares nothing with the driver but the queue.
-        self._thread = threading.Thread(
-            target=self._write_all, args=(runs, connect, past), name="tracking", daemon=True
+        target = Target(
+            uri, experiment, artifacts, study_id, tuple(past), dict(tags), gather_s, retry_after_s
         )
-        self._thread.start()
+        self._process = process or WriterProcess()
+        try:
+            self._process.send(target)
+            answer = self._process.receive()
+        except WriterEndedError as error:
+            self._process.end()
+            raise TrackingError(f"tracking server {uri}: {error}") from error
+        except BaseException:
+            self._process.end()
+            raise
+        if isinstance(answer, Refused):
+            self._process.end()
+            raise TrackingError(answer.message)
+        assert isinstance(answer, Connected)
+        self.away = answer.away
+        self._closed = False
+        self._queue: queue.SimpleQueue[Event | Close] = queue.SimpleQueue()
+        # A process that is stopped or swapped out takes nothing, and the sweep must not wait for that either.
+        threading.Thread(target=self._send_all, name="tracking", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process that writes."""
+        return self._process.pid
 
     def __call__(self, event: Event) -> None:
         self._queue.put(event)
 
     def close(self, timeout_s: float = 60.0) -> None:
-        """Write what is queued, within about `timeout_s`. Raises TrackingError when something could not be written."""
-        self._deadline = time.monotonic() + timeout_s
-        self._closing.set()
-        self._queue.put(None)
-        # A request under way may hang for longer than anybody waits here.
-        self._thread.join(timeout_s + 1)
-        problem = self._problem
-        if problem is None and self._thread.is_alive():
-            problem = self._trouble or TimeoutError("no answer")
-        if problem is not None:
-            raise TrackingError(
-                f"MLflow misses some results ({_reason(problem)}); the study folder has them all, and resuming "
-                "the study sends them"
-            )
+        """Write what is queued, within about `timeout_s`, and end the process; a second call does nothing.
 
-    def _write_all(self, runs: Runs | None, connect: Callable[[], Runs], past: Sequence[Event]) -> None:
+        Raises TrackingError when something could not be written.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(Close(timeout_s))
         try:
-            runs = runs or self._insist(connect)
-            updates = RunUpdates(past)
-            if past:
-                self._insist(runs.recall)
-            self._persist(runs, [update for update in updates.take() if not runs.shows(update)])
-            ended = False
-            while not ended:
-                ended = self._gather(updates)
-                self._persist(runs, updates.take())
-            self._insist(runs.settle)
-        except Exception as error:
-            self._problem = error
+            answer = self._process.receive(timeout_s + ANSWER_S)
+        except TimeoutError:
+            raise incomplete("no answer") from None
+        except WriterEndedError as error:
+            raise incomplete(str(error)) from error
+        finally:
+            self._process.end()
+        if isinstance(answer, Refused):
+            raise TrackingError(answer.message)
 
-    def _gather(self, updates: RunUpdates) -> bool:
-        """Wait for an event, and take those that come soon after; True when there will be no more."""
-        event = self._queue.get()
-        if event is not None:
-            self._closing.wait(self._gather_s)
-        while event is not None:
-            updates.hear(event)
-            if self._queue.empty():
-                return False
-            event = self._queue.get()
-        return True
-
-    def _persist(self, runs: Runs, updates: Iterable[RunUpdate]) -> None:
-        for update in updates:
-            try:
-                self._insist(partial(runs.write, update))
-            except Exception as error:
-                if not _refused(error):
-                    raise
-                # One run that somebody deleted must not keep back the others.
-                self._problem = error
-
-    def _insist(self, request: Callable[[], Answer]) -> Answer:
-        """Repeat a request while the server is away. Raises when the server refuses, or `close` waits no longer."""
-        while True:
-            if time.monotonic() > self._deadline:
-                raise self._trouble or TimeoutError("too slow")
-            try:
-                answer = request()
-            except Exception as error:
-                if isinstance(error, TrackingError) or _refused(error):
-                    raise
-                self._trouble = error
-                log.debug("MLflow does not answer, trying again: %s", error)
-                pause = time.sleep if self._closing.is_set() else self._closing.wait
-                pause(self._retry_after_s)
-            else:
-                self._trouble = None
-                return answer
-
-
-def _open_anew(client: MlflowClient) -> None:
-    """Let go of the database file that this process has open under the client's URI.
-
-    MLflow keeps a store and its connections for each URI. Since they were made, the file may have been removed with its
-    study's folder, or replaced by one from an object store; MLflow would go on with the file that is no longer there.
-    """
-    client._tracking_client.store.engine.dispose()
-    _tracking_store_registry._get_store_with_resolved_uri.cache_clear()
-
-
-def _find_or_create(client: MlflowClient, name: str, artifacts: Path | None) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        return client.create_experiment(name, artifact_location=artifacts.as_uri() if artifacts else None)
-    if found.lifecycle_stage != LifecycleStage.ACTIVE:
-        raise TrackingError(
-            f"the MLflow experiment {name} was deleted; restore it, or give the study another name"
-        )
-    return found.experiment_id
-
-
-def _refused(error: Exception) -> bool:
-    return isinstance(error, MlflowException) and error.error_code in REFUSALS
-
-
-def _denial(error: BaseException | None) -> str | None:
-    """What a user must do about a 401 or 403; None for another error."""
-    if not isinstance(error, MlflowException) or error.error_code not in DENIALS:
-        return None
-    if "Invalid Host header" in str(error):
-        return "403, it does not answer to this name; add it to MLFLOW_SERVER_ALLOWED_HOSTS there"
-    status = error.get_http_status_code()
-    what = "not logged in" if status == HTTPStatus.UNAUTHORIZED else "not permitted"
-    return f"{status}, {what}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    def _send_all(self) -> None:
+        closing = False
+        while not closing:
+            messages: list[Any] = [self._queue.get()]
+            while len(messages) < MOST_AT_ONCE and not self._queue.empty():
+                messages.append(self._queue.get())
+            closing = isinstance(messages[-1], Close)
+            # Of a process that has ended `close` tells.
+            self._process.send(*messages)
 
 
 def database_uri(study_folder: Path) -> str:
     """MLflow's URI of the database inside a study folder."""
     return f"sqlite:///{(study_folder / 'mlflow.db').absolute()}"
-
-
-def _reason(error: BaseException | None) -> str:
-    """The cause at the bottom of an error, `Connection refused` say; without such a cause, the error's first line."""
-    if (denial := _denial(error)) is not None:
-        return denial
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    while error is not None:
-        if isinstance(error, OSError) and error.strerror:
-            return error.strerror
-        # SQLAlchemy keeps what the database said, and puts it behind words of its own.
-        if isinstance(said := getattr(error, "orig", None), Exception):
-            return str(said).partition("\n")[0][:200]
-        error = error.__cause__ or error.__context__
-    return reason

@@ -19,7 +19,8 @@ from mlflow import MlflowClient
 
 from sweep.study.events import Event, StudyStarted
 from sweep.study.units import unit_id
-from sweep.tracking.tracker import Tracker
+from sweep.tracking.messages import Target
+from sweep.tracking.writer import Writer
 from tests.sweep.histories import added, timed, trained
 
 pytestmark = pytest.mark.slow
@@ -160,7 +161,7 @@ def test_a_study_goes_into_postgresql_and_comes_out_again_also_when_that_was_awa
         monkeypatch.setenv(name, value)
 
     events = study(epochs=20)
-    tracking = Tracker(served.uri, "lab", None, "lab", [], {}, retry_after_s=0.2)
+    tracking = Writer(Target(served.uri, "lab", None, "lab", (), {}, retry_after_s=0.2))
     for event in events[:12]:
         tracking(event)
     client = MlflowClient(served.uri)

@@ -10,7 +10,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from sweep.study.units import unit_id
-from sweep.tracking.tracker import TrackingError
+from sweep.tracking.messages import TrackingError
 from tests.mlflow_servers import BareServer
 from tests.sweep.tracking.tracked import (
     EPOCHS,
@@ -18,8 +18,8 @@ from tests.sweep.tracking.tracked import (
     curve_of,
     follow,
     runs_of,
-    tracker,
     wait_for_trouble,
+    writer,
 )
 
 
@@ -44,7 +44,7 @@ def test_a_request_that_got_no_answer_is_not_done_twice(
 
     for name in ("create_run", "log_batch", "set_terminated"):
         monkeypatch.setattr(MlflowClient, name, breaks_once(name))
-    tracking = tracker(database, "broken")
+    tracking = writer(database, "broken")
     for event in STUDY:
         tracking(event)
     tracking.close()
@@ -97,7 +97,7 @@ def server(one_server: BareServer) -> BareServer:
 
 
 def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(server: BareServer) -> None:
-    tracking = tracker(server.uri, "server")
+    tracking = writer(server.uri, "server")
     for event in STUDY[:4]:
         tracking(event)
     while "configuration 0" not in runs_of(server.uri, "server"):
@@ -118,7 +118,7 @@ def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(server: BareSer
 
 
 def test_a_server_that_stays_away_is_told_of_at_the_end(server: BareServer) -> None:
-    tracking = tracker(server.uri, "away")
+    tracking = writer(server.uri, "away")
     server.kill()
     for event in STUDY:
         tracking(event)

@@ -19,9 +19,9 @@ from mlflow import MlflowClient
 from sweep.cli import main
 from sweep.study.events import ConfigurationAdded, StudyStarted
 from sweep.tracking import server as tracking_server
+from sweep.tracking.messages import TrackingError
 from sweep.tracking.server import ServerStorage, TrackingServerError, serve_study
-from sweep.tracking.tracker import TrackingError
-from tests.sweep.tracking.tracked import tracker, wait_for_trouble
+from tests.sweep.tracking.tracked import wait_for_trouble, writer
 
 Serve = Callable[..., Any]
 PASSWORD = "correct-horse-battery"
@@ -133,14 +133,14 @@ def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
         assert served.get(path, auth=("ann", PASSWORD)).status_code == 200, path
 
     with pytest.raises(TrackingError) as denial:
-        tracker(served.uri, "locked")
+        writer(served.uri, "locked")
     assert str(denial.value) == (
         f"tracking server {served.uri}: 401, not logged in; set MLFLOW_TRACKING_USERNAME and "
         "MLFLOW_TRACKING_PASSWORD"
     )
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
-    tracking = tracker(served.uri, "locked")
+    tracking = writer(served.uri, "locked")
     for event in STUDY:
         tracking(event)
     tracking.close()
@@ -162,7 +162,7 @@ def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "bob")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", user["password"])
     with pytest.raises(TrackingError, match=r": 403, not permitted; set MLFLOW_TRACKING_USERNAME and"):
-        tracker(served.uri, "locked")
+        writer(served.uri, "locked")
 
     # In sight of other users of this machine: neither arguments nor files.
     for session in served.sessions():
@@ -194,7 +194,7 @@ def test_a_password_that_no_longer_holds_costs_nothing_once_it_is_mended(
     served = serve("--auth", MLFLOW_TRACKING_PASSWORD=PASSWORD)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
-    tracking = tracker(served.uri, "lab")
+    tracking = writer(served.uri, "lab")
     # MLflow's client looks at each request.
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
     tracking(STUDY[0])
@@ -203,7 +203,7 @@ def test_a_password_that_no_longer_holds_costs_nothing_once_it_is_mended(
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     tracking.close()
 
-    tracking = tracker(served.uri, "lab", STUDY)
+    tracking = writer(served.uri, "lab", STUDY)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
     tracking(ConfigurationAdded(1, {"patch_mix.beta": 1.0}, at=1.7e9 + 2))
     wait_for_trouble(tracking)

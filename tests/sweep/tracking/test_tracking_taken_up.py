@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 import sweep.tracking.runs
-import sweep.tracking.tracker
+import sweep.tracking.writer
 from sweep.study.events import (
     ConfigurationAdded,
     ConfigurationDropped,
@@ -21,7 +21,7 @@ from sweep.study.events import (
 )
 from sweep.study.units import unit_id
 from tests.sweep.histories import timed
-from tests.sweep.tracking.tracked import STARTED, STUDY, epoch, follow, runs_of, tracker, trained
+from tests.sweep.tracking.tracked import STARTED, STUDY, epoch, follow, runs_of, trained, writer
 
 TAKEN_UP_TWICE = timed(
     *[STARTED, ConfigurationAdded(0, {"patch_mix.temperature": 0.2}), *trained(0, 1, 0.5)],
@@ -124,7 +124,7 @@ def test_a_driver_that_is_killed_after_any_request_leaves_no_run_twice_and_none_
 def test_a_study_goes_on_although_its_server_is_away_and_sends_everything_when_it_is_back(
     database: str, undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find, refused = sweep.tracking.tracker._find_or_create, []
+    find, refused = sweep.tracking.writer._find_or_create, []
 
     def away_at_first(*arguments: Any) -> str:
         if len(refused) < 3:
@@ -132,9 +132,9 @@ def test_a_study_goes_on_although_its_server_is_away_and_sends_everything_when_i
             raise ConnectionRefusedError(111, "Connection refused")
         return find(*arguments)
 
-    monkeypatch.setattr(sweep.tracking.tracker, "_find_or_create", away_at_first)
+    monkeypatch.setattr(sweep.tracking.writer, "_find_or_create", away_at_first)
     half = len(TAKEN_UP_TWICE) // 2
-    tracking = tracker(database, "away", TAKEN_UP_TWICE[:half])
+    tracking = writer(database, "away", TAKEN_UP_TWICE[:half])
     assert tracking.away == f"tracking server {database}: no answer (Connection refused)"
     for event in TAKEN_UP_TWICE[half:]:
         tracking(event)

@@ -18,7 +18,8 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.tracking.tracker import Tracker
+from sweep.tracking.messages import Target
+from sweep.tracking.writer import Writer
 from tests.sweep import histories
 from tests.sweep.histories import timed
 
@@ -50,13 +51,17 @@ STUDY = timed(
 )
 
 
-def tracker(uri: str, experiment: str, past: Sequence[Event] = ()) -> Tracker:
-    """A tracker that is not kept waiting, neither for further events nor before it asks again."""
-    return Tracker(uri, experiment, None, experiment, past, {}, gather_s=0.05, retry_after_s=0.05)
+def target(uri: str, experiment: str, past: Sequence[Event] = ()) -> Target:
+    """A target whose writer is not kept waiting, neither for further events nor before it asks again."""
+    return Target(uri, experiment, None, experiment, tuple(past), {}, gather_s=0.05, retry_after_s=0.05)
+
+
+def writer(uri: str, experiment: str, past: Sequence[Event] = ()) -> Writer:
+    return Writer(target(uri, experiment, past))
 
 
 def follow(uri: str, experiment: str, past: list[Event], events: list[Event]) -> None:
-    tracking = tracker(uri, experiment, past)
+    tracking = writer(uri, experiment, past)
     for event in events:
         tracking(event)
     tracking.close()
@@ -79,8 +84,8 @@ def curve_of(uri: str, run: Run, metric: str) -> list[tuple[int, Any]]:
     ]
 
 
-def wait_for_trouble(tracking: Tracker, reason: str = "") -> None:
-    """Return once a request of the tracker has failed, with an error that names `reason`."""
+def wait_for_trouble(tracking: Writer, reason: str = "") -> None:
+    """Return once a request of the writer has failed, with an error that names `reason`."""
     deadline = time.monotonic() + 60
     while (trouble := tracking._trouble) is None or reason not in str(trouble):
         assert time.monotonic() < deadline

@@ -1,0 +1,69 @@
+"""What the driver and the process that writes to MLflow tell each other. Free of MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import UserError
+from sweep.study.events import Event
+
+GATHER_S = 0.5
+RETRY_AFTER_S = 2.0
+
+
+class TrackingError(UserError):
+    """The tracking server cannot be used."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the runs of a study go: the experiment of the study's name on the MLflow server at `uri`.
+
+    `artifacts`: where a new experiment keeps files; None where the server says. `study_id`: how MLflow knows the study,
+    whatever its name. `past`: the events before this driver. `tags` are given to every run. `gather_s`: seconds in which
+    events are gathered before they are written. `retry_after_s`: seconds before a request without answer is repeated.
+    """
+
+    uri: str
+    experiment: str
+    artifacts: Path | None
+    study_id: str
+    past: tuple[Event, ...]
+    tags: Mapping[str, str]
+    gather_s: float = GATHER_S
+    retry_after_s: float = RETRY_AFTER_S
+
+
+@dataclass(frozen=True)
+class Close:
+    """To the writer: there will be no more events; write what is left within `timeout_s` seconds."""
+
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Connected:
+    """From the writer, in answer to a `Target`. `away`: why the server gave no answer so far."""
+
+    away: str | None = None
+
+
+@dataclass(frozen=True)
+class Closed:
+    """From the writer, in answer to `Close`: everything is written."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """From the writer, in answer to a `Target` or `Close`: what a TrackingError is to say."""
+
+    message: str
+
+
+def incomplete(reason: str) -> TrackingError:
+    """Make the error that says that MLflow lacks results, and what follows from that."""
+    return TrackingError(
+        f"MLflow misses some results ({reason}); the study folder has them all, and resuming the study sends them"
+    )
