@@ -9,7 +9,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from sweep.search.optuna_export import OptunaExport
-from sweep.study.events import ConfigurationDropped, EpochReported, StudyStopped, UnitPruned, UnitStarted
+from sweep.study.events import (
+    ConfigurationDropped,
+    EpochReported,
+    StudyStarted,
+    StudyStopped,
+    UnitPruned,
+    UnitStarted,
+)
 from tests.sweep.histories import epoch
 from tests.sweep.search.sweeps import BOTH, WIDE, Sweep, config_of
 
@@ -101,6 +108,43 @@ def test_exports_become_rarer_as_a_study_grows_and_the_end_is_always_there(path:
     sweep.record(StudyStopped("over"))
     assert written[-2:] == [60, 60]
     assert len(read(path).trials) == 30
+
+
+def test_an_export_that_goes_on_shows_what_a_new_one_shows(tmp_path: Path) -> None:
+    """After any event: lines of configurations that are as they were are kept, others are not."""
+
+    def shown(path: Path) -> list[Any]:
+        # A trial whose unit has no device yet is dated by the export.
+        names = "state", "values", "params", "user_attrs", "intermediate_values", "datetime_complete"
+        return [[getattr(trial, name) for name in names] for trial in read(path).trials]
+
+    sweep = Sweep(config_of(WIDE, sampler={"name": "random"}))
+    going_on = OptunaExport(tmp_path / "old", "first", config_of(WIDE), sweep.board)
+    record = sweep.record
+
+    def record_and_compare(event: Any) -> None:
+        record(event)
+        going_on(event)
+        going_on.write()
+        OptunaExport(tmp_path / "new", "first", config_of(WIDE), sweep.board).write()
+        assert shown(tmp_path / "old") == shown(tmp_path / "new"), event
+
+    sweep.record = record_and_compare  # type: ignore[method-assign]
+    sweep.go_on(2)
+    sweep.add()
+    sweep.train(2, 1, 0.1, 0.2)
+    sweep.record(ConfigurationDropped(2, "hopeless"))
+    sweep.add()
+    sweep.record(UnitStarted(3, 1))
+    sweep.record(EpochReported(3, 1, epoch(1, 0.3)))
+    sweep.end(UnitPruned(3, 1, "slow"))
+    sweep.record(StudyStopped("interrupted"))
+    # A further seed makes what was complete incomplete.
+    sweep.record(StudyStarted((1, 2, 3)))
+    assert [trial.user_attrs["state"] for trial in read(tmp_path / "old").trials] == [
+        *["open", "open"],
+        *["dropped", "pruned"],
+    ]
 
 
 def test_an_export_that_cannot_be_written_is_told_and_disturbs_nothing(

@@ -200,6 +200,33 @@ def test_an_event_is_on_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_what_is_acted_on_is_on_disk_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, on_disk = tmp_path / "journal.jsonl", [0]
+    monkeypatch.setattr(
+        "sweep.study.journal.os.fsync", lambda _: on_disk.append(len(list(read_journal(path))))
+    )
+    journal = Journal(path)
+    events: list[tuple[Event, int]] = [
+        (StudyStarted(SEEDS), 1),
+        # A point and a verdict are acted on by the next unit that starts.
+        (ConfigurationAdded(0, {}), 1),
+        (UnitStarted(0, 1, placed=False), 3),
+        (UnitPlaced(0, 1, "10.0.0.7/1f2e"), 3),
+        (EpochReported(0, 1, {"epoch": 1, "score": 0.5}), 3),
+        # The checkpoint of a unit is removed when it has ended.
+        (UnitFinished(0, 1, 1), 6),
+        (ConfigurationDropped(0, "hopeless"), 6),
+        (ConfigurationAdded(1, {}), 6),
+        (UnitStarted(1, 1), 9),
+        (UnitLost(1, 1, "the node died"), 10),
+        (StudyStopped("interrupted"), 11),
+    ]
+    for event, safe in events:
+        journal.write(event)
+        assert on_disk[-1] == safe, event
+    journal.close()
+
+
 def test_every_line_is_an_object_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write(path, [ConfigurationAdded(0, {"smoothing.blocks": (2, 3)}), UnitFailed(0, 1, "two\nlines")])
