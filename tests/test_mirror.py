@@ -35,7 +35,6 @@ ELSEWHERE = {
     # These talk to Ray alone, and are tested with one.
     "sweep/execution/drain.py": "tests/scenarios/cluster/test_ray_up.py",
     "sweep/execution/scheduler.py": "tests/sweep/driver/test_whole_studies.py",
-    "sweep/execution/tuner.py": "tests/sweep/driver/test_stopped_studies.py",
     "sweep/worker/drain_notice.py": "tests/sweep/worker/test_trainable.py",
     # Parts of the coordinator, whose rules are seen in studies that it holds.
     "sweep/study/choice.py": "tests/sweep/study/test_coordinator.py",

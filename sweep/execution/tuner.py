@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.air._internal import usage
+from ray.tune.registry import _global_registry
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution.nodes import place_for
@@ -62,7 +64,29 @@ def run_units(
     usage.tag_callbacks = _count_no_callbacks
     # Failures are on the board, with their reason.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    tuner.fit()
+    with _remembering_trainables():
+        tuner.fit()
+
+
+@contextlib.contextmanager
+def _remembering_trainables() -> Iterator[None]:
+    """Keep what Tune's registry holds at hand: for each trial Tune asks the head of the cluster five times for it."""
+    registry, tunes = _global_registry, type(_global_registry)
+    held: dict[tuple[str, str], Any] = {}
+
+    def get(category: str, key: str) -> Any:
+        if (category, key) not in held:
+            held[category, key] = tunes.get(registry, category, key)
+        return held[category, key]
+
+    def contains(category: str, key: str) -> bool:
+        return (category, key) in held or tunes.contains(registry, category, key)
+
+    registry.get, registry.contains = get, contains
+    try:
+        yield
+    finally:
+        del registry.get, registry.contains
 
 
 def _count_no_callbacks(callbacks: object) -> bool:
