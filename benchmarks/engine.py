@@ -6,6 +6,7 @@
     .venv/bin/python benchmarks/engine.py policies epochs    what the epoch pruner, and both, save and cost
     .venv/bin/python benchmarks/engine.py policies recorded  the same on the recorded curves in benchmarks/curves
     .venv/bin/python benchmarks/engine.py budget             how studies end that a budget of hours ends, simulated
+    .venv/bin/python benchmarks/engine.py leaks              memory and file handles while a study grows
     .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or more
 
 Each exits with 1 when a bar is missed.
@@ -33,6 +34,14 @@ def cost(
     import engine_cost
 
     raise typer.Exit(engine_cost.main(units, configurations))
+
+
+@app.command()
+def leaks(units: Annotated[int, typer.Option(help="Units on real Ray, at least 200.")] = 2000) -> None:
+    """Memory and file handles of driver, writer and workers, as a study of tiny units grows."""
+    import engine_leaks
+
+    raise typer.Exit(engine_leaks.main(units))
 
 
 @app.command()
