@@ -47,6 +47,7 @@ SEARCH = {
 
 ENGINE = "respsweep: journal, pruner, race, Optuna, MLflow"
 LEAST_RATE, MOST_REPORT_MS = 30.0, 2.0
+LOOK_EVERY = 8
 PARTS: tuple[str, ...] = ("driver", "MLflow", "Ray", "workers")
 
 
@@ -152,18 +153,18 @@ class Meter:
         self.ends: list[float] = []
         self.writer: int | None = None
         """Number of the process that writes to MLflow, if it is one of its own."""
-        self._before: Mapping[str, float] = {}
+        self._used_by: list[tuple[int, Mapping[str, float]]] = []
 
     def end_unit(self) -> None:
         self.ends.append(time.perf_counter())
-        if len(self.ends) == 1:
-            self._before = self._used()
+        if len(self.ends) % LOOK_EVERY == 1:
+            self._used_by.append((len(self.ends), self._used()))
 
     def pace(self) -> Pace:
-        used, units = self._used(), len(self.ends) - 1
-        # A process that ends meanwhile takes its count along.
-        spent = {part: 1e3 * max(0.0, used[part] - self._before[part]) / units for part in PARTS}
-        return Pace(units / (self.ends[-1] - self.ends[0]), spent)
+        # Workers may be gone by now.
+        (first, before), (last, after) = self._used_by[0], self._used_by[-1]
+        spent = {part: 1e3 * (after[part] - before[part]) / max(1, last - first) for part in PARTS}
+        return Pace((len(self.ends) - 1) / (self.ends[-1] - self.ends[0]), spent)
 
     def _used(self) -> Mapping[str, float]:
         seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)

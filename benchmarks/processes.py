@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+ENDED = "Z"
+"""State of a process that has ended, and that nobody has asked about."""
+
 
 @dataclass(frozen=True)
 class Use:
@@ -40,7 +43,7 @@ def _descends(pid: int, parents: dict[int, int]) -> bool:
 def _use(pid: int) -> Use | None:
     path = Path(f"/proc/{pid}")
     fields = _fields(path)
-    if fields is None:
+    if fields is None or fields[1] == ENDED:
         return None
     try:
         handles = len(list((path / "fd").iterdir()))
