@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,28 +54,24 @@ class Tracker:
         gather_s: float = GATHER_S,
         retry_after_s: float = RETRY_AFTER_S,
     ) -> None:
-        target = Target(
+        self._target = Target(
             uri, experiment, artifacts, study_id, tuple(past), dict(tags), gather_s, retry_after_s
         )
+        self._heard: list[Event] = []
         self._process = process or WriterProcess()
         try:
-            self._process.send(target)
-            answer = self._process.receive()
+            self._process.send(self._target)
+            self.away = _connected(self._process.receive()).away
         except WriterEndedError as error:
             self._process.end()
             raise TrackingError(f"tracking server {uri}: {error}") from error
         except BaseException:
             self._process.end()
             raise
-        if isinstance(answer, Refused):
-            self._process.end()
-            raise TrackingError(answer.message)
-        assert isinstance(answer, Connected)
-        self.away = answer.away
         self._closed = False
         self._queue: queue.SimpleQueue[Event | Close] = queue.SimpleQueue()
         # A process that is stopped or swapped out takes nothing, and the sweep must not wait for that either.
-        threading.Thread(target=self._send_all, name="tracking", daemon=True).start()
+        threading.Thread(target=self._send_all, args=(self._process,), name="tracking", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -81,19 +79,22 @@ class Tracker:
         return self._process.pid
 
     def __call__(self, event: Event) -> None:
+        self._heard.append(event)
         self._queue.put(event)
 
     def close(self, timeout_s: float = 60.0) -> None:
         """Write what is queued, within about `timeout_s`, and end the process; a second call does nothing.
 
-        Raises TrackingError when something could not be written.
+        If the process was killed, another one writes what MLflow lacks. Raises TrackingError when something could not be
+        written.
         """
         if self._closed:
             return
         self._closed = True
         self._queue.put(Close(timeout_s))
+        deadline = time.monotonic() + timeout_s + ANSWER_S
         try:
-            answer = self._process.receive(timeout_s + ANSWER_S)
+            answer = self._last_answer(timeout_s, deadline)
         except TimeoutError:
             raise incomplete("no answer") from None
         except WriterEndedError as error:
@@ -103,15 +104,36 @@ class Tracker:
         if isinstance(answer, Refused):
             raise TrackingError(answer.message)
 
-    def _send_all(self) -> None:
+    def _last_answer(self, timeout_s: float, deadline: float) -> Any:
+        """Wait for the process to write what is left; for a new one, if it has ended before it was told to."""
+        try:
+            return self._process.receive(timeout_s + ANSWER_S)
+        except WriterEndedError:
+            if time.monotonic() > deadline - ANSWER_S:
+                raise
+        self._process.end()
+        self._process = WriterProcess()
+        self._process.send(replace(self._target, past=(*self._target.past, *self._heard)))
+        _connected(self._process.receive(deadline - time.monotonic()))
+        self._process.send(Close(max(0.0, deadline - ANSWER_S - time.monotonic())))
+        return self._process.receive(deadline - time.monotonic())
+
+    def _send_all(self, process: WriterProcess) -> None:
         closing = False
         while not closing:
             messages: list[Any] = [self._queue.get()]
             while len(messages) < MOST_AT_ONCE and not self._queue.empty():
                 messages.append(self._queue.get())
             closing = isinstance(messages[-1], Close)
-            # Of a process that has ended `close` tells.
-            self._process.send(*messages)
+            # After a process that has ended `close` looks.
+            process.send(*messages)
+
+
+def _connected(answer: Any) -> Connected:
+    if isinstance(answer, Refused):
+        raise TrackingError(answer.message)
+    assert isinstance(answer, Connected)
+    return answer
 
 
 def database_uri(study_folder: Path) -> str:

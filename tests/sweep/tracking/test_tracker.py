@@ -137,7 +137,20 @@ def test_neither_the_sweep_nor_its_end_waits_for_a_process_that_is_stopped(datab
     assert not is_there(tracking.pid)
 
 
-def test_a_process_that_was_killed_is_told_of_and_the_next_driver_sends_what_is_missing(
+def test_what_a_process_that_was_killed_has_not_written_another_one_writes(database: str) -> None:
+    tracking = tracker(database, "killed")
+    for event in STUDY[:5]:
+        tracking(event)
+    wait_until(lambda: bool(runs_of(database, "killed")))
+    os.kill(tracking.pid, signal.SIGKILL)
+    for event in STUDY[5:]:
+        tracking(event)
+    tracking.close()
+    assert not is_there(tracking.pid)
+    assert len(runs_of(database, "killed")) == 7
+
+
+def test_where_nobody_waits_a_process_that_was_killed_is_told_of_and_the_next_driver_sends_the_rest(
     database: str,
 ) -> None:
     tracking = tracker(database, "killed")
@@ -147,7 +160,7 @@ def test_a_process_that_was_killed_is_told_of_and_the_next_driver_sends_what_is_
     with pytest.raises(
         TrackingError, match=r"\(the process that writes to MLflow ended, status -9\); the study"
     ):
-        tracking.close()
+        tracking.close(0)
     Tracker(database, "killed", None, "killed", STUDY, {}).close()
     assert len(runs_of(database, "killed")) == 7
 
