@@ -7,16 +7,12 @@
     .venv/bin/python benchmarks/engine.py policies recorded  the same on the recorded curves in benchmarks/curves
     .venv/bin/python benchmarks/engine.py budget             how studies end that a budget of hours ends, simulated
     .venv/bin/python benchmarks/engine.py leaks              memory and file handles while a study grows
-    .venv/bin/python benchmarks/engine.py kills              studies whose driver is killed 20 times, or more
 
 Each exits with 1 when a bar is missed.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,14 +78,6 @@ def budget(
     import engine_budget
 
     raise typer.Exit(engine_budget.main(studies, processes))
-
-
-@app.command()
-def kills(times: Annotated[int, typer.Option(help="A multiple of 10 kills.")] = 2) -> None:
-    """A small real study with each sampler, its driver killed at random moments: nothing lost, nothing doubled."""
-    test = Path(__file__).parents[1] / "tests" / "scenarios" / "test_killed_driver.py"
-    command = [sys.executable, "-m", "pytest", "-q", "-s", str(test)]
-    raise typer.Exit(subprocess.run(command, env={**os.environ, "RESPSWEEP_KILLS": str(times)}).returncode)
 
 
 if __name__ == "__main__":

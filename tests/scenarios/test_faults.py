@@ -180,15 +180,21 @@ GOES_ON: dict[str, Callable[[Lab], None]] = {
     "driver, SIGSTOP and SIGCONT": stop_driver_for_a_while,
 }
 """Faults through which the driver lives."""
-ENDS: dict[str, tuple[Callable[[Lab], None], int]] = {
-    "driver, SIGKILL": (kill_driver, -signal.SIGKILL),
-    "driver, SIGINT": (interrupt(signal.SIGINT), INTERRUPTED),
-    "driver, SIGTERM": (interrupt(signal.SIGTERM), INTERRUPTED),
-    "Ray's node, SIGKILL": (lambda lab: send(lab, RAYLET, signal.SIGKILL), INTERRUPTED),
-    "Ray's head, SIGKILL": (lambda lab: send(lab, HEAD, signal.SIGKILL), INTERRUPTED),
-    "full disk": (fill_disk, INTERRUPTED),
+ENDS: dict[str, tuple[Callable[[Lab], None], str]] = {
+    "driver, SIGKILL": (kill_driver, ""),
+    "driver, SIGINT": (interrupt(signal.SIGINT), "interrupted"),
+    "driver, SIGTERM": (interrupt(signal.SIGTERM), "interrupted"),
+    "Ray's node, SIGKILL": (
+        lambda lab: send(lab, RAYLET, signal.SIGKILL),
+        "Ray died on this machine (raylet)",
+    ),
+    "Ray's head, SIGKILL": (
+        lambda lab: send(lab, HEAD, signal.SIGKILL),
+        "Ray died on this machine (gcs_server)",
+    ),
+    "full disk": (fill_disk, "No space left on device"),
 }
-"""Faults that end the driver, and with which status."""
+"""Faults that end the driver, and the reason that it gives; none where it cannot speak."""
 
 
 @pytest.fixture(scope="module")
@@ -311,9 +317,14 @@ def test_a_study_that_meets_every_fault_ends_as_one_that_met_none(lab: Lab, whol
             GOES_ON[name](lab)
             lab.wait_for_epochs(3)
         else:
-            strike, status = ENDS[name]
+            strike, reason = ENDS[name]
             strike(lab)
-            assert lab.driver.wait(600) == status, (name, lab.output.read_text())
+            status = lab.driver.wait(600)
+            said = lab.output.read_text()
+            assert status == (INTERRUPTED if reason else -signal.SIGKILL), (name, said)
+            if reason:
+                assert reason in said.splitlines()[-1]
+                assert "; go on with: respsweep run --resume one" in said.splitlines()[-1]
             (lab.folder.path.parent / "filler").unlink(missing_ok=True)
             check_let_go(lab)
             lab.start()

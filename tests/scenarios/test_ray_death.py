@@ -1,11 +1,10 @@
-"""Ray dies under a driver, of which nothing would come out by itself: the study is let go in order, and goes on.
+"""The Ray of a cluster dies under a driver, of which nothing would come out by itself: the study is let go in order.
 
-The driver is a process of its own, on a Ray that it starts, or on a head and a node that the test started.
+The driver is a process of its own, head and node are the test's. `test_faults.py` kills the Ray that a driver started.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -18,7 +17,6 @@ import yaml
 
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import StudyStopped
-from sweep.study.units import State
 from tests.studies import tiny_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -86,47 +84,6 @@ def check_let_go(driver: subprocess.Popen[str], folder: StudyFolder, reason: str
     assert len(stops) == 1
     assert stops[0].reason in errors
     assert not folder.board().running
-
-
-def check_ends_undisturbed(space: Path, folder: StudyFolder) -> None:
-    """The study goes on, and comes to the scores of one whose Ray never died."""
-    curves = []
-    for studies in (folder.path.parent, folder.path.parent.with_name("whole")):
-        driver = start(space, studies)
-        _, errors = driver.communicate(timeout=600)
-        assert driver.returncode == 0, errors
-        board = StudyFolder.open(studies, "one").board()
-        assert [unit.state for unit in board.units()] == [State.FINISHED] * 2
-        assert all(unit.failures == 0 for unit in board.units())
-        curves.append([[report["score"] for report in unit.curve] for unit in board.units()])
-    assert curves[0] == curves[1]
-
-
-@pytest.mark.parametrize("victim", ["gcs_server", "raylet"])
-def test_a_study_whose_own_ray_dies_is_let_go_and_leaves_no_process(
-    space: Path, tmp_path: Path, ray_folder: Path, victim: str
-) -> None:
-    def processes() -> dict[int, str]:
-        """Name the processes of the driver's Ray, which alone have its folder in their environment, but for us."""
-        found = {}
-        for place in Path("/proc").glob("[0-9]*"):
-            try:
-                named = f"RAY_TMPDIR={ray_folder}\0".encode() in (place / "environ").read_bytes()
-                name = (place / "cmdline").read_bytes().split(b"\0")[0].decode()
-            except OSError:
-                continue
-            if named and name and int(place.name) != os.getpid():
-                found[int(place.name)] = name
-        return found
-
-    folder = StudyFolder(tmp_path / "cut" / "one")
-    driver = start(space, folder.path.parent)
-    wait_for_epochs(driver, folder)
-    (process,) = (pid for pid, name in processes().items() if Path(name).name == victim)
-    os.kill(process, 9)
-    check_let_go(driver, folder, f"Ray died on this machine ({victim})")
-    wait_for(f"end of {processes()}", lambda: not processes())
-    check_ends_undisturbed(space, folder)
 
 
 def test_a_study_on_a_cluster_whose_head_dies_is_let_go_after_a_minute(
