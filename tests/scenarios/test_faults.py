@@ -156,6 +156,14 @@ def interrupt(number: int) -> Callable[[Lab], None]:
     return fault
 
 
+def stop_worker(lab: Lab) -> None:
+    """Stop a worker for good, and wait until somebody has ended it."""
+    process = lab.one_of(WORKER)
+    if process is not None:
+        os.kill(process, signal.SIGSTOP)
+        wait_for("end of a worker that gives no news", lambda: process not in lab.processes())
+
+
 def restart_server(lab: Lab) -> None:
     lab.server.kill()
     time.sleep(lab.chance.uniform(0, 3))
@@ -171,10 +179,15 @@ def fill_disk(lab: Lab) -> None:
             return
 
 
-WORKER, RAYLET, HEAD, WRITER = "ray::", "/raylet/raylet ", "/gcs_server ", "sweep.tracking.writer"
+WORKER, RAYLET, HEAD, WRITER = (
+    "ray::ResourceTrainable",
+    "/raylet/raylet ",
+    "/gcs_server ",
+    "sweep.tracking.writer",
+)
 GOES_ON: dict[str, Callable[[Lab], None]] = {
     "worker, SIGKILL": lambda lab: send(lab, WORKER, signal.SIGKILL),
-    "worker, SIGSTOP": lambda lab: send(lab, WORKER, signal.SIGSTOP),
+    "worker, SIGSTOP": stop_worker,
     "MLflow's server, SIGKILL": restart_server,
     "MLflow's writer, SIGKILL": lambda lab: send(lab, WRITER, signal.SIGKILL),
     "driver, SIGSTOP and SIGCONT": stop_driver_for_a_while,
