@@ -167,7 +167,7 @@ def test_a_study_on_a_head_without_gpus_makes_the_autoscaler_add_the_nodes_that_
         assert found == ["Adding 8 node(s) of type g6"]
         assert driver.poll() is None
         driver.send_signal(signal.SIGINT)
-        assert driver.wait(60) == 1
+        assert driver.wait(60) == 75
     finally:
         end(driver)
     printed = (home / "driver.log").read_text()

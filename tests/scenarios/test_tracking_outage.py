@@ -142,7 +142,7 @@ def test_a_sweep_goes_on_without_its_server_and_all_is_there_in_the_end(
             served.start()
         assert runs()
         study.send_signal(signal.SIGINT)
-        assert study.wait(120) == 1
+        assert study.wait(120) == 75
     finally:
         if study.poll() is None:
             study.kill()
