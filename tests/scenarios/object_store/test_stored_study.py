@@ -245,6 +245,11 @@ def test_what_cannot_be_reached_or_must_not_be_written_down_is_one_line(
     assert "hunter2" not in secret.stderr
     missing = machines("first").run("leaderboard", "none")
     assert missing.stderr == "error: no study 'none' in s3://bucket/lab/; there is none yet\n"
+    refused = Machine(tmp_path / "first", "s3://nobody-has-this/lab").run("run", space)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: s3://nobody-has-this/lab/one: ")
+    assert "NoSuchBucket" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
     with s3.away():
         away = machines("first").run("run", space)
     assert away.returncode == 1

@@ -14,8 +14,8 @@ from sweep.driver.preflight import CheckedStudy, preflight
 from sweep.execution import ray_session
 from sweep.execution.errors import ExecutorError
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.events import StudyStarted
-from sweep.study.journal import Journal
+from sweep.study.events import StudyStarted, StudyStopped
+from sweep.study.journal import Journal, JournalError
 from tests.studies import tiny_study
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -121,6 +121,19 @@ def test_other_recordings_are_refused(tmp_path: Path) -> None:
     folder.write_provenance(dict(checked(folder, study()).provenance))
     with pytest.raises(ConfigError, match=r"its scores so far rest on other recordings \(data_hash "):
         checked(folder, study(data={"patients": 13, "seed": 0}))
+
+
+def test_a_damaged_journal_is_refused_with_the_number_of_its_line(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "one").create(study())
+    journal = Journal(folder.journal)
+    journal.write(StudyStarted((1, 2)))
+    journal.write(StudyStopped("interrupted"))
+    journal.close()
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    lines[1] = bytes(len(lines[1]) - 1) + b"\n"
+    folder.journal.write_bytes(b"".join(lines))
+    with pytest.raises(JournalError, match=r"one/journal\.jsonl:2: not an event of this version: "):
+        checked(folder, study())
 
 
 def test_a_network_that_starts_from_random_weights_is_a_warning(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A study as its events give it to the driver that comes next."""
 
+import pytest
+
 from sweep.study.board import Board
 from sweep.study.events import (
     ConfigurationAdded,
@@ -85,13 +87,14 @@ def test_further_seeds_open_a_finished_study_again() -> None:
     assert second.start() == (0, 2)
 
 
-def test_hours_are_a_hard_limit_and_are_counted_over_sessions() -> None:
+@pytest.mark.parametrize("later_s", [7200, -3600], ids=["later", "by a clock that was set back"])
+def test_hours_are_a_hard_limit_and_are_counted_over_sessions(later_s: int) -> None:
     scores = {number: [0.5] for number in range(9)}
     first = World(seeds=(1,), budget={"gpu_hours": 5.2})
     first.play(scores, most=2)
     first.coordinator.halt("interrupted")
     first.coordinator.stop()
     second = World(seeds=(1,), budget={"gpu_hours": 5.2}, past=first.heard)
-    second.clock.now = first.clock.now + 7200
+    second.clock.now = first.clock.now + later_s
     assert len(second.play(scores)) == 3
     assert second.board.gpu_seconds(second.clock.now) == 5 * 3600

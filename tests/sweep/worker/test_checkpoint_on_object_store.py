@@ -2,6 +2,7 @@ import errno
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,6 +97,26 @@ def test_training_does_not_wait_for_a_store_that_is_away(machines: Machines, s3:
     assert machines.epoch("a") == (2, None)
     saved(machines.on("a"), 3)
     assert machines.epoch("b") == (3, None)
+
+
+def test_a_store_that_takes_no_checkpoint_costs_at_most_a_tenth_of_the_time(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, tries = [0.0], []
+    checkpoint = saved(machines.on("a"), 1)
+
+    def no_answer(*_: object) -> None:
+        tries.append(now[0])
+        now[0] += 30.0
+        raise OSError("no answer")
+
+    monkeypatch.setattr(unit_checkpoint, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(checkpoint._storage, "upload", no_answer)
+    for epoch in range(2, 42):
+        now[0] += 60.0
+        checkpoint.save(state(epoch))
+    assert len(tries) > 5
+    assert 30.0 * len(tries) <= 0.1 * now[0]
 
 
 def test_a_unit_waits_for_a_store_that_may_have_its_checkpoint(machines: Machines, s3: Any) -> None:

@@ -12,6 +12,7 @@ from data.synthetic import write_breaths
 from model.training.checkpoint import load_checkpoint
 from model.training.recipe import Recipe
 from sweep.config.study_config import ResourcesConfig
+from sweep.storage.storage import RefusedError
 from sweep.study.score_table import METRICS
 from sweep.worker.drain_notice import NodeDrainedError
 from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
@@ -237,14 +238,17 @@ def test_a_full_disk_is_the_studys_matter(
     assert ending == FullDisk(f"No space left on device: {tmp_path / '0000-seed1'}")
 
 
-def test_a_disk_that_does_not_answer_is_the_workers_death(
-    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "Input/output error"), RefusedError("403 Forbidden: AccessDenied")]
+)
+def test_a_disk_that_does_not_answer_or_a_store_that_refuses_is_the_workers_death(
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
     def broken(*_: object) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+        raise error
 
     monkeypatch.setattr("sweep.worker.checkpoint.save_checkpoint", broken)
-    with pytest.raises(OSError, match=r"Input/output error"):
+    with pytest.raises(OSError, match=r"Input/output error|403 Forbidden: AccessDenied"):
         UnitTrainable(config(prepared, tmp_path)).train()
 
 
