@@ -35,10 +35,23 @@ def paths_named(document: Path) -> set[str]:
     words = f"{' '.join(re.findall(r'`([^`]+)`', prose))} {code}".split()
     words = [word.strip("\"'(),;:") for word in words]
     return {
-        word.split("#")[0]
+        re.split("#|::", word)[0]
         for word in words
         if (word.split("/")[0] in FOLDERS and "/" in word) or AT_THE_TOP.fullmatch(word)
     }
+
+
+def functions_named(document: Path) -> set[str]:
+    """Test functions in a document's text, as `path::name`, without the ids of their parameters."""
+    return set(re.findall(r"tests/[\w/]+\.py::\w+", document.read_text(encoding="utf-8")))
+
+
+def rows_with_tests(document: Path) -> list[str]:
+    """Rows of those tables of a document whose last column is headed `tests`."""
+    tables = re.findall(
+        r"^\|.* tests \|\n\|[-|]+\n((?:\|.*\n)+)", document.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return [row for table in tables for row in table.splitlines()]
 
 
 def anchors(document: Path) -> set[str]:
@@ -122,3 +135,15 @@ def test_commands_of_the_readme_are_written_as_the_program_prints_them() -> None
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert ".venv/bin/respsweep" not in text
     assert text.index(". .venv/bin/activate") < text.index("\nrespsweep ")
+
+
+def test_every_promise_about_faults_has_tests_that_exist_or_says_that_it_is_not_tested() -> None:
+    document = ROOT / "docs" / "reliability.md"
+    rows = rows_with_tests(document)
+    assert [row for row in rows if "::test_" not in row and "not tested" not in row.lower()] == []
+    named, there = functions_named(document), set[str]()
+    assert len(named) > len(rows) > 0
+    for path in {name.partition("::")[0] for name in named}:
+        parts = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+        there |= {f"{path}::{part.name}" for part in parts if isinstance(part, ast.FunctionDef)}
+    assert sorted(named - there) == []
