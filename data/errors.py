@@ -26,6 +26,7 @@ class UserError(Exception):
         ├── MirrorError                    a study whose object store lacks results
         ├── DataPreparationError           features and folds on a machine
         ├── WeightsError                   pretrained weights on a machine
+        ├── FullCacheError                 a machine whose cache has no room left
         ├── ExecutorError                  machines that cannot run the study
         ├── NoticeError                    a machine whose cloud announces nothing
         ├── TrackingError                  an MLflow server that runs are sent to

@@ -48,6 +48,11 @@ class UnitCheckpoint:
         self.path = units / short_hash(storage.place) / unit / "checkpoint.pt"
         _remove_leftovers(units)
 
+    @property
+    def in_cache(self) -> bool:
+        """Whether `path` lies in this machine's cache, and the study on an object store."""
+        return self._storage is not None
+
     def load(self) -> tuple[dict[str, Any] | None, str | None]:
         """Load the newest readable state, with a note on damaged files that were skipped; None each if there is none.
 

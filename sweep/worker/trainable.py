@@ -17,10 +17,11 @@ from model.training.checkpoint import CheckpointError
 from model.training.epoch_metrics import EpochMetrics, select_epoch
 from model.training.recipe import Recipe
 from model.training.training import Training
+from sweep.storage.cache_folder import cache_folder
 from sweep.study.units import unit_id
 from sweep.worker.checkpoint import UnitCheckpoint
 from sweep.worker.drain_notice import NodeDrainedError, drain_notice
-from sweep.worker.machine_errors import MACHINE_ERRORS
+from sweep.worker.machine_errors import MACHINE_ERRORS, FullCacheError
 from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.prepared_data import PreparedData, load_examples
 from sweep.worker.step_result import Ending, Failed, Finished, FullDisk, OutOfMemory, StepResult
@@ -36,9 +37,9 @@ class UnitTrainable(tune.Trainable):
     A result holds the epochs not yet reported by this process, so that a unit that lost its worker after a checkpoint
     but before its report tells that epoch again. An error of the training itself ends the unit (`Failed`): it would
     come again on any machine. So does a full memory (`OutOfMemory`): the study starts the unit again, in smaller
-    chunks; and a full disk (`FullDisk`), which halts the study. An error of the device, and any other of the disk, is
-    the worker's death, as is a machine that lacks what units need. When its node is about to be taken back the unit
-    saves where it is, in the middle of an epoch too, and leaves (NodeDrainedError).
+    chunks; and a full disk of the studies (`FullDisk`), which halts the study. An error of the device, and any other of
+    the disk, is the worker's death, as is a machine that lacks what units need, or room in its cache. When its node is
+    about to be taken back the unit saves where it is, in the middle of an epoch too, and leaves (NodeDrainedError).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -133,7 +134,11 @@ class UnitTrainable(tune.Trainable):
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise
-            self._ending = FullDisk(f"{error.strerror}: {self._checkpoint.path.parent}")
+            # Before there is a training, features and weights are copied to the cache of this machine.
+            if self._training is None or self._checkpoint.in_cache:
+                self._machine_error = FullCacheError(f"{cache_folder()}: {error.strerror}")
+            else:
+                self._ending = FullDisk(f"{error.strerror}: {self._checkpoint.path.parent}")
         except Exception as error:
             if is_out_of_memory(error):
                 self._ending = OutOfMemory(_explain(error))

@@ -15,6 +15,7 @@ from sweep.execution import nodes
 from sweep.execution.losses import loss_of
 from sweep.storage.storage import StorageError
 from sweep.worker.drain_notice import NodeDrainedError
+from sweep.worker.machine_errors import FullCacheError
 from sweep.worker.prepared_data import DataPreparationError
 
 
@@ -68,6 +69,7 @@ def _head(monkeypatch: pytest.MonkeyPatch) -> None:
         (died("no word of this actor", actor=b"9"), "worker"),
         (of_task(DataPreparationError("no such features in /cache")), "machine"),
         (of_task(StorageError("s3://lab: no credentials")), "machine"),
+        (of_task(FullCacheError("/cache: No space left on device")), "machine"),
         (of_task(ModuleNotFoundError("No module named 'data.batches'; 'data' is not a package")), "machine"),
         (
             of_task(

@@ -14,7 +14,9 @@ from model.training.recipe import Recipe
 from sweep.config.study_config import ResourcesConfig
 from sweep.storage.storage import RefusedError
 from sweep.study.score_table import METRICS
+from sweep.worker.checkpoint import UnitCheckpoint
 from sweep.worker.drain_notice import NodeDrainedError
+from sweep.worker.machine_errors import FullCacheError
 from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
 from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, StepResult
 from sweep.worker.trainable import UnitTrainable
@@ -236,6 +238,37 @@ def test_a_full_disk_is_the_studys_matter(
     monkeypatch.setattr("sweep.worker.checkpoint.save_checkpoint", full)
     ending = step(UnitTrainable(config(prepared, tmp_path))).ending
     assert ending == FullDisk(f"No space left on device: {tmp_path / '0000-seed1'}")
+
+
+@pytest.mark.parametrize("writes", ["load_examples", "local_weights"])
+def test_a_full_cache_is_a_fault_of_the_machine(
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(f"sweep.worker.trainable.{writes}", full)
+    settings = unit_config(
+        *(0, 1, parse(Recipe, RECIPE, "test"), prepared, tmp_path, ResourcesConfig()),
+        weights=Weights("weights.pth", "0" * 64),
+    )
+    unit = UnitTrainable(settings)
+    with pytest.raises(FullCacheError, match=r"/cache: No space left on device$"):
+        unit.train()
+
+
+def test_of_a_study_on_an_object_store_a_checkpoint_fills_the_cache(
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    unit = UnitTrainable(config(prepared, tmp_path))
+    monkeypatch.setattr("sweep.worker.checkpoint.save_checkpoint", full)
+    monkeypatch.setattr(UnitCheckpoint, "in_cache", True)
+    with pytest.raises(FullCacheError, match=r": No space left on device$"):
+        unit.train()
 
 
 @pytest.mark.parametrize(
