@@ -129,7 +129,8 @@ class BareServer:
                 stderr=output,
                 start_new_session=True,
             )
-        for _ in range(600):
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
             assert self._process.poll() is None, (self._folder / "server.log").read_text()
             try:
                 if requests.get(f"{self.uri}/health", timeout=5).ok:
