@@ -1,15 +1,29 @@
-"""Files and folders that appear whole or not at all; in `data`, as this package and all that import it write them."""
+"""Files and folders that appear whole or not at all, for their user alone; in `data`, whose importers write them too."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
+
+
+def make_folder(folder: Path, *, exist_ok: bool = True) -> None:
+    """Make a folder that only its user can enter (mode 0700), and so those above it that are missing.
+
+    A folder that is there stays as it is, opened to a group say; without `exist_ok` it raises FileExistsError, as a file
+    does. Raises another OSError when nothing can be made there.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=exist_ok)
+    except FileNotFoundError:
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=exist_ok)
 
 
 def write_whole(
@@ -26,10 +40,14 @@ def file_draft(path: Path, *, to_disk: bool = True, keep_as: Path | None = None)
 
     With `to_disk` the draft's bytes are on the disk before its name changes, so that a power cut leaves a whole file
     too; without, a power cut may leave a torn one, for files that can be made again. The file that was at `path`
-    becomes `keep_as`, if that is given. Raises OSError, for a full disk say, with `path` as the file's name.
+    becomes `keep_as`, if that is given. A new file is readable by its user alone (mode 0600); one that was there keeps
+    its mode. Raises OSError, for a full disk say, with `path` as the file's name.
     """
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
+        draft.touch(mode=0o600)
+        with contextlib.suppress(FileNotFoundError):
+            draft.chmod(stat.S_IMODE(path.stat().st_mode))
         yield draft
         if to_disk:
             with draft.open("rb") as file:
@@ -50,9 +68,12 @@ def file_draft(path: Path, *, to_disk: bool = True, keep_as: Path | None = None)
 
 @contextlib.contextmanager
 def folder_draft(folder: Path) -> Iterator[Path]:
-    """Make an empty draft, which becomes `folder`, new or empty, when the block ends well, and else is removed."""
+    """Make an empty draft, which becomes `folder`, new or empty, when the block ends well, and else is removed.
+
+    Only its user can enter the folder (mode 0700).
+    """
     draft = folder.with_name(f".draft-{folder.name}-{uuid.uuid4().hex}")
-    draft.mkdir()
+    draft.mkdir(mode=0o700)
     try:
         yield draft
         draft.rename(folder)
@@ -68,7 +89,7 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> None:
     """
     if folder.exists():
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with FileLock(folder.parent / ".lock"):
         if folder.exists():
             return

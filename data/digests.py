@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from data.atomic import write_whole
+from data.atomic import make_folder, write_whole
 
 MEMORY = "digests.json"
 
@@ -45,5 +45,5 @@ def _recall(cache: Path | None) -> dict[str, Entry]:
 
 
 def _remember(cache: Path, entries: dict[str, Entry]) -> None:
-    cache.mkdir(parents=True, exist_ok=True)
+    make_folder(cache)
     write_whole(cache / MEMORY, json.dumps(entries), to_disk=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from data.atomic import write_whole
+from data.atomic import make_folder, write_whole
 from data.errors import UserError
 
 FORMAT = 2
@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
     A crash at any point leaves a whole file that `latest_checkpoint` finds.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     # torch.save tells of a full disk in words of its own; an OSError says what it is.
     content = BytesIO()
     torch.save({"format": FORMAT, **state}, content)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from data.atomic import write_whole
+from data.atomic import make_folder, write_whole
 from sweep.folder.lock import LockedError, StudyLock
 from sweep.storage.conditional_writes import ChangedError, ConditionalStorage, Stored, Version, probe
 from sweep.storage.storage import StorageError
@@ -66,7 +66,7 @@ class LeasedLock(StudyLock):
         self._one_at_a_time = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._copy.mkdir(parents=True, exist_ok=True)
+        make_folder(self._copy)
         super().__enter__()
         try:
             self._take()

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from data.atomic import write_whole
+from data.atomic import make_folder, write_whole
 from data.errors import UserError
 from data.settings import parse, read_yaml
 from sweep.config.study_config import StudyConfig
@@ -131,7 +131,7 @@ class StudyFolder:
         was_there = self.path.exists()
         try:
             # A working copy is this machine's own, and its lock may be left of an earlier study.
-            self.path.mkdir(parents=True, exist_ok=self.uri is not None)
+            make_folder(self.path, exist_ok=self.uri is not None)
             try:
                 self.write_config(config)
             finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from data.atomic import file_draft, write_whole
+from data.atomic import file_draft, make_folder, write_whole
 from sweep.folder.lock import StudyLock
 from sweep.storage.storage import Storage, StorageError
 
@@ -39,7 +39,7 @@ def pull(copy: Path, storage: Storage, *, runs: bool = False, held: bool = False
     caller is that driver (`held`). With `runs` MLflow's database comes too, if there is one. Raises StorageError when
     the store does not answer.
     """
-    copy.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(copy.parent)
     with FileLock(copy.parent / f".{copy.name}.pull"):
         if not held and copy.is_dir() and StudyLock(copy).is_held():
             return
@@ -69,7 +69,7 @@ def _catch_up(copy: Path, storage: Storage, runs: bool) -> None:
         _move_aside(
             copy, f"{storage.place}: another driver has gone on there without the last events of this machine"
         )
-    copy.mkdir(exist_ok=True)
+    make_folder(copy)
     _remove_runs(copy)
     # The journal last: until it is there, the next pull does all of this again.
     for name in (STUDY, PROVENANCE, BEST, OPTUNA, JOURNAL):
@@ -105,7 +105,7 @@ def _fetch_runs(copy: Path, storage: Storage) -> None:
         storage.download(DATABASE, draft)
         for name in storage.sizes(ARTIFACTS):
             target = copy / ARTIFACTS / name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             storage.download(f"{ARTIFACTS}/{name}", target)
 
 
@@ -119,7 +119,7 @@ def _move_aside(copy: Path, why: str) -> None:
     number = 1
     while (aside := copy.with_name(f"{copy.name}.aside-{number}")).exists():
         number += 1
-    aside.mkdir()
+    make_folder(aside)
     for path in copy.iterdir():
         # A lock that is held stays where others look for it.
         if path.name not in STAYS:

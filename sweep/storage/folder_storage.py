@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.atomic import file_draft
+from data.atomic import file_draft, make_folder
 
 
 class FolderStorage:
@@ -55,6 +55,6 @@ class FolderStorage:
     @contextlib.contextmanager
     def _draft(self, name: str) -> Iterator[Path]:
         path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with file_draft(path) as draft:
             yield draft

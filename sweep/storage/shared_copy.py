@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from data.atomic import build_once
+from data.atomic import build_once, make_folder
 from sweep.storage.patience import patiently
 from sweep.storage.storage import Storage
 
@@ -48,7 +48,7 @@ def fetch_folder(storage: Storage, name: str, place: Path, last: str) -> bool:
 def _download(storage: Storage, name: str, draft: Path, files: dict[str, int]) -> None:
     for file, size in files.items():
         path = draft / file
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         patiently(functools.partial(storage.download, f"{name}/{file}", path))
         if path.stat().st_size != size:
             raise OSError(f"{storage.place}: {name}/{file}: {path.stat().st_size} of {size} bytes came")

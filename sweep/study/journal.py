@@ -33,7 +33,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.touch()
+        path.touch(mode=0o600)
         self._file = path.open("r+b", buffering=0)
         # A line without its end was torn by a crash, and must not begin the next line.
         self._end = self._file.truncate(self._file.read().rfind(b"\n") + 1)

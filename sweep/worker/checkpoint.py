@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from data.atomic import file_draft, write_whole
+from data.atomic import file_draft, make_folder, write_whole
 from model.training.checkpoint import LostCheckpointError, latest_checkpoint, load_checkpoint, save_checkpoint
 from sweep.storage.cache_folder import cache_folder, short_hash
 from sweep.storage.open_storage import is_uri, open_storage
@@ -136,7 +136,7 @@ class UnitCheckpoint:
         """
         storage = self._storage
         assert storage is not None
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         try:
             with file_draft(self.path, to_disk=False) as draft:
                 patiently(lambda: storage.download(name, draft))

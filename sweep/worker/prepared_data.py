@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from data.atomic import build_once, write_whole
+from data.atomic import build_once, make_folder, write_whole
 from data.batches import Examples
 from data.errors import UserError
 from data.folds import Folds, make_folds
@@ -123,7 +123,7 @@ class DataPreparation:
         )
         path = self._cache / "folds" / prepared.folds
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             folds.save(path)
         return self._copied(prepared)
 
@@ -204,7 +204,7 @@ def _fetched(storage: Storage, prepared: PreparedData, cache: Path) -> bool:
         return False
     if not fetch_folder(storage, features, cache / features, last=INDEX):
         return False
-    folds.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folds.parent)
     write_whole(folds, content)
     return True
 

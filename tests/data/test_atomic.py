@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data.atomic import build_once, file_draft, folder_draft, write_whole
+from data.atomic import build_once, file_draft, folder_draft, make_folder, write_whole
 
 
 def crash(*_: object) -> None:
@@ -97,3 +97,39 @@ def test_of_processes_that_need_a_folder_one_builds_it(tmp_path: Path) -> None:
         thread.join()
     assert len(built) == 1
     assert {path.name for path in folder.parent.iterdir()} == {"features", ".lock"}
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_what_is_made_is_for_its_user_alone_and_what_a_lab_has_opened_stays_open(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        make_folder(tmp_path / "studies" / "one")
+        build_once(tmp_path / "cache" / "store", lambda draft: (draft / "index.json").touch())
+        path = tmp_path / "studies" / "best.yaml"
+        write_whole(path, "a")
+    finally:
+        os.umask(before)
+    for folder in ("studies", "studies/one", "cache", "cache/store"):
+        assert mode(tmp_path / folder) == 0o700, folder
+    assert mode(tmp_path) == 0o755
+    assert mode(path) == 0o600
+    path.chmod(0o640)
+    (tmp_path / "studies").chmod(0o750)
+    write_whole(path, "b")
+    make_folder(tmp_path / "studies")
+    assert (mode(path), mode(tmp_path / "studies")) == (0o640, 0o750)
+
+
+def test_a_folder_is_made_once_where_it_must_be_new_and_never_over_a_file(tmp_path: Path) -> None:
+    make_folder(tmp_path / "one", exist_ok=False)
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "one", exist_ok=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "file")
+    with pytest.raises(NotADirectoryError):
+        make_folder(tmp_path / "file" / "below")
