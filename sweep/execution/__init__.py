@@ -1,6 +1,7 @@
 """Ray on the driver's side: trains the units that the study starts, on this machine or on a cluster.
 
 ray_session  Ray as one driver uses it: started or connected to, used, and left
+ray_doors    who gets into that Ray: loopback, a token, a private folder
 ray_watch    whether Ray's head and this machine's node are still there
 tune_thread  runs the loop in a thread that can be left behind
 tuner        the loop of a study: one Tune trial is one unit

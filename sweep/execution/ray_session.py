@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution.errors import ExecutorError
+from sweep.execution.ray_doors import RayDoors, check_token_is_wanted, ray_folder
 from sweep.execution.room import no_room, units_on
 from sweep.study.coordinator import Coordinator, UnitConfig
 
@@ -45,9 +46,10 @@ ENVIRONMENT = {
 }
 """What Ray and Tune read of the environment, when they are imported or started."""
 JOIN_S = 180.0
-AUTH_MODE = "RAY_AUTH_MODE"
 _in_use = threading.Lock()
 """Held by the session that starts or has Ray in this process, where there can be one."""
+_doors: RayDoors | None = None
+"""What `start_ray` changed, and `stop_ray` changes back."""
 
 
 class RaySession:
@@ -59,12 +61,10 @@ class RaySession:
         slots: Slots,
         say: Callable[[str], None],
         trainable: type[Trainable] | None = None,
-        auth_mode: str | None = None,
     ) -> None:
         """Made by `start`. `slots`: units at a time; `trainable`: what trains a unit, by default `UnitTrainable`.
 
-        `say` hears when Ray's head is away. `auth_mode` is what the environment said of Ray's tokens before, and says
-        again when the session has ended.
+        `say` hears when Ray's head is away.
         """
         self.slots = slots
         self._say = say
@@ -72,7 +72,6 @@ class RaySession:
         self._ray_is_gone = False
         self._resources = resources
         self._trainable = trainable
-        self._auth_mode = auth_mode
 
     @classmethod
     def start(
@@ -96,7 +95,6 @@ class RaySession:
                 "another study runs in this process, which can hold one at a time, or lost its Ray here; run this one "
                 "after it, or in another process"
             )
-        auth_mode = os.environ.get(AUTH_MODE)
         try:
             _check_ray_is_ours_to_start()
             say("starting Ray" if address == "local" else f"joining the Ray cluster at {address}")
@@ -107,12 +105,11 @@ class RaySession:
                 slots = await_slots(resources, address, say, join_s=join_s)
             except BaseException:
                 stop_ray()
-                _restore_auth_mode(auth_mode)
                 raise
         except BaseException:
             _in_use.release()
             raise
-        return cls(resources, slots, say, trainable, auth_mode)
+        return cls(resources, slots, say, trainable)
 
     def run(
         self, coordinator: Coordinator, unit_config: UnitConfig, folder: Path, on_tick: Callable[[], None]
@@ -151,7 +148,6 @@ class RaySession:
             return
         try:
             stop_ray()
-            _restore_auth_mode(self._auth_mode)
         finally:
             _in_use.release()
 
@@ -181,33 +177,45 @@ def machine_resources() -> Mapping[str, float]:
     prepare_ray()
     from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 
-    counted = ResourceAndLabelSpec().resolve(is_head=True, node_ip_address="127.0.0.1")
+    counted = ResourceAndLabelSpec(num_cpus=_processors()).resolve(is_head=True, node_ip_address="127.0.0.1")
     resources: dict[str, Any] = counted.to_resource_dict()
     return resources
+
+
+def _processors() -> int:
+    """Count the processors that this process may use: Ray itself counts all of the machine's, or its container's."""
+    from ray._private.utils import get_num_cpus
+
+    return min(int(get_num_cpus()), len(os.sched_getaffinity(0)))
 
 
 def start_ray(address: str) -> None:
     """Connect to the cluster at `address` (`auto`: the one this machine belongs to), or start Ray here (`local`).
 
-    Raises ExecutorError when there is no cluster at the address.
+    A Ray that is started here listens on the loopback interface alone and lets nobody else in, see
+    `sweep.execution.ray_doors`. Raises ExecutorError when there is no cluster at the address, or one without tokens.
     """
+    global _doors
     if address.startswith("ray://"):
         raise ExecutorError(
             f"address {address}: a study holds its state in the driver, so it cannot run through Ray Client; "
             "run it on a node of the cluster with address auto"
         )
+    if address != "local":
+        check_token_is_wanted(address)
     prepare_ray()
     import ray
     from ray.exceptions import AuthenticationError
 
+    _doors = RayDoors()
+    own: dict[str, Any] = {}
+    if address == "local":
+        own = {"include_dashboard": False, "num_cpus": _processors(), "_temp_dir": ray_folder()}
+        _doors.shut()
     try:
         _check_someone_listens(address)
         ray.init(
-            address=address,
-            include_dashboard=False if address == "local" else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            job_config=_job_config(),
+            address=address, log_to_driver=False, logging_level=logging.ERROR, job_config=_job_config(), **own
         )
     except AuthenticationError as error:
         raise ExecutorError(
@@ -215,6 +223,9 @@ def start_ray(address: str) -> None:
             "~/.ray/auth_token to this user's"
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
+        if address == "local":
+            reason = str(error).partition("\n")[0]
+            raise ExecutorError(f"Ray does not start on this machine: {reason}") from error
         raise ExecutorError(
             f"address {address}: no Ray cluster answers there, or not to the token that is here "
             "(~/.ray/auth_token); start one with `ray start --head`, or leave the address out to run on this machine"
@@ -237,11 +248,12 @@ def _job_config() -> JobConfig:
 
 
 def stop_ray() -> None:
-    """Leave the cluster; a Ray that `start_ray` started here ends.
+    """Leave the cluster; a Ray that `start_ray` started here ends. What it reads of the environment is as before.
 
     Ray ends this process when a reference to an object or actor is let go while its core worker is taken down, and the
     garbage of Tune holds such. Another thread may collect it at any moment, so it is collected here before.
     """
+    global _doors
     import ray
 
     collects = gc.isenabled()
@@ -253,6 +265,9 @@ def stop_ray() -> None:
     finally:
         if collects:
             gc.enable()
+        if _doors is not None:
+            _doors.restore()
+            _doors = None
 
 
 def abandon_ray() -> None:
@@ -289,23 +304,6 @@ def _end_this_process() -> None:
         with contextlib.suppress(OSError):
             stream.flush()
     os._exit(os.EX_TEMPFAIL)
-
-
-def _restore_auth_mode(mode: str | None) -> None:
-    """Undo that Ray turned tokens on for this whole process as it started here: a cluster joined next may have none."""
-    if os.environ.get(AUTH_MODE) == mode:
-        return
-    os.environ.pop(AUTH_MODE, None)
-    if mode is not None:
-        os.environ[AUTH_MODE] = mode
-    from ray._raylet import (  # pyright: ignore[reportMissingModuleSource]
-        AuthenticationTokenLoader,  # pyright: ignore[reportAttributeAccessIssue]
-        Config,  # pyright: ignore[reportAttributeAccessIssue]
-    )
-
-    # Ray reads mode and token once, and so does itself after it has changed them.
-    AuthenticationTokenLoader.instance().reset_cache()
-    Config.initialize("")
 
 
 def _check_ray_is_ours_to_start() -> None:

@@ -1,0 +1,113 @@
+"""Who gets into a Ray that is started here; that nobody else does is tried in tests/scenarios/test_other_users.py."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from ray._private import ray_constants, services
+
+from sweep.config.study_config import ResourcesConfig
+from sweep.execution import ray_doors, ray_session
+from sweep.execution.errors import ExecutorError
+from sweep.execution.ray_doors import LONGEST_FOLDER, NO_METRICS, RayDoors, ray_folder
+from sweep.execution.ray_session import RaySession, machine_resources, start_ray
+
+
+def test_doors_are_shut_for_one_session_and_as_they_were_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "of-a-cluster")
+    before = dict(os.environ)
+    tokens = set()
+    for _ in range(2):
+        doors = RayDoors()
+        doors.shut()
+        try:
+            assert services.get_node_ip_address() == "127.0.0.1"
+            assert os.environ["RAY_AUTH_MODE"] == "token"
+            assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+            assert {name: os.environ[name] for name in NO_METRICS} == NO_METRICS
+            tokens.add(os.environ["RAY_AUTH_TOKEN"])
+        finally:
+            doors.restore()
+        assert dict(os.environ) == before
+        assert ray_constants.ENABLE_RAY_CLUSTER
+    assert len(tokens) == 2
+
+
+def test_a_start_that_fails_leaves_the_environment_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import ray
+
+    def init(**options: object) -> None:
+        raise OSError("AF_UNIX path length cannot exceed 107 bytes")
+
+    machine_resources()
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setattr(ray_doors, "LONGEST_FOLDER", 1000)
+    monkeypatch.setattr(ray, "init", init)
+    before = dict(os.environ)
+    with pytest.raises(ExecutorError, match=r"^Ray does not start on this machine: AF_UNIX path length"):
+        RaySession.start(ResourcesConfig(), "local", print)
+    assert dict(os.environ) == before
+    assert ray_constants.ENABLE_RAY_CLUSTER
+
+
+def test_a_cluster_without_tokens_is_refused_before_it_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "init", lambda **options: pytest.fail("joined"))
+    monkeypatch.setenv("RAY_AUTH_MODE", "Disabled")
+    with pytest.raises(ExecutorError, match=r"^address auto: RAY_AUTH_MODE=disabled, .*=token, and unset it"):
+        start_ray("auto")
+
+
+def test_rays_files_are_in_a_folder_that_only_its_user_enters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(ray_doors, "LONGEST_FOLDER", 1000)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    folder = tmp_path / f"ray-{os.getuid()}"
+    assert ray_folder() == str(folder / "ray")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    ray_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_another_user_has_made_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(ray_doors, "LONGEST_FOLDER", 1000)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    theirs = tmp_path / f"ray-{os.getuid()}"
+    (tmp_path / "elsewhere").mkdir()
+    theirs.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ExecutorError, match=r"made by another user.*set RAY_TMPDIR to a folder of your own"):
+        ray_folder()
+    theirs.unlink()
+    theirs.write_text("")
+    with pytest.raises(ExecutorError, match=r"cannot be kept there: File exists"):
+        ray_folder()
+
+
+def test_a_long_tmpdir_gives_way_to_tmp_and_a_long_ray_tmpdir_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    long = "/" + "x" * LONGEST_FOLDER
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", long)
+    assert ray_folder() == f"/tmp/ray-{os.getuid()}/ray"
+    monkeypatch.setenv("RAY_TMPDIR", long)
+    with pytest.raises(ExecutorError, match=rf"too long for .* sockets; expected at most {LONGEST_FOLDER}"):
+        ray_folder()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux says which processors a process may use")
+def test_processors_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_OVERRIDE_RESOURCES", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
+    monkeypatch.setattr("ray._private.utils.get_num_cpus", lambda: 8)
+    assert machine_resources()["CPU"] == 1
+    assert ray_session._processors() == 1
