@@ -70,4 +70,5 @@ def ui(
     from sweep.tracking.tracker import database_uri
 
     folder = StudyFolder.open(studies, name, runs=True)
-    serve_study(folder.config().tracking_uri, database_uri(folder.path), port)
+    uri, database = folder.config().tracking_uri, database_uri(folder.path)
+    serve_study(uri, database, port, say, terminal=console().is_terminal)

@@ -40,6 +40,8 @@ from sweep.tracking.server_users import (
 )
 
 LOOPBACK = "127.0.0.1"
+QUIET = "--uvicorn-opts", "--log-level warning"
+LOG_IN = "--app-name", "basic-auth"
 CLIENTS_OWN = USERNAME, PASSWORD, "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 """Variables for MLflow's clients, which a server must not see."""
 STARTED_WITHIN_S = 300
@@ -92,17 +94,32 @@ class ServerStorage:
         return cls(backend, artifacts or below(_for_mlflow("--studies", studies), ".mlflow", "artifacts"))
 
 
-def serve_study(tracking_uri: str | None, database: str, port: int) -> None:
-    """Serve the runs in a study's own database on the loopback interface, until interrupted.
+def serve_study(
+    tracking_uri: str | None, database: str, port: int, say: Callable[[str], None], *, terminal: bool
+) -> None:
+    """Serve the runs in a study's own database on the loopback interface, until interrupted, to who logs in.
 
-    Raises TrackingServerError when the study's runs are on a server (`tracking_uri`), or this one does not start.
+    The log-in is made for this server and gone with it: every user of this machine reaches the loopback interface, and
+    MLflow writes files as the user who started it. `say` tells the address and the log-in; `terminal`: only a person
+    reads that, so that a new password may be told.
+
+    Raises TrackingServerError when the study's runs are on a server (`tracking_uri`), or this one does not start, and
+    TrackingAuthError when there is no terminal for a password, nor one in the environment.
     """
     if tracking_uri is not None:
         raise TrackingServerError(f"the runs of this study are on {tracking_uri}; open it there")
     check_port_is_free(LOOPBACK, port)
     environment = host_environment(LOOPBACK, port, os.environ)
-    with _running(["--backend-store-uri", database, "--workers", "1"], LOOPBACK, port, environment) as server:
-        _wait_for_the_end(server)
+    options = ["--backend-store-uri", database, "--workers", "1", *QUIET, *LOG_IN]
+    with tempfile.TemporaryDirectory(prefix="respsweep-mlflow-") as folder:
+        users = f"sqlite:///{folder}/users.db"
+        admin = administrator(users, os.environ, terminal)
+        environment |= auth_environment(admin, users, Path(folder))
+        with _running(options, LOOPBACK, port, environment) as server:
+            _wait_for_an_answer(server, LOOPBACK, port)
+            password = f"password {admin.password}" if admin.made_up else f"the password in {PASSWORD}"
+            say(f"runs and curves: http://{LOOPBACK}:{port}; log in as {admin.name} with {password}")
+            _wait_for_the_end(server)
 
 
 def serve(
@@ -136,14 +153,14 @@ def serve(
     backend = backend_for_mlflow(storage.backend)
     url = f"http://{in_url(address)}:{port}"
     options = ["--backend-store-uri", backend, "--artifacts-destination", storage.artifacts]
-    options += ["--workers", str(serving_processes(backend)), "--uvicorn-opts", "--log-level warning"]
+    options += ["--workers", str(serving_processes(backend)), *QUIET]
     environment = host_environment(address, port, os.environ)
     with tempfile.TemporaryDirectory(prefix="respsweep-mlflow-") as folder:
         users, admin = users_database(backend), None
         if auth:
             admin = administrator(users, os.environ, terminal)
             environment |= auth_environment(admin, users, Path(folder))
-            options += ["--app-name", "basic-auth"]
+            options += LOG_IN
         with _running(options, address, port, environment) as server:
             _wait_for_an_answer(server, address, port)
             if admin is not None:
@@ -202,6 +219,8 @@ def _running(
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PYTHONWARNINGS": "ignore",
+        # An experiment with a place of its own, which anybody may name, would let files be written there as this user.
+        "MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH": "0",
         **environment,
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", address, "--port", str(port), *options]

@@ -53,7 +53,7 @@ def administrator(database: str, environment: Mapping[str, str], terminal: bool)
         return Administrator(name)
     if not terminal:
         raise TrackingAuthError(
-            f"--auth: {name} has no password yet, and a made-up one would stay in a log; set {PASSWORD}"
+            f"{name} has no password yet, and a made-up one would stay in a log; set {PASSWORD}"
         )
     return Administrator(name, secrets.token_urlsafe(18), made_up=True)
 

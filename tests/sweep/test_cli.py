@@ -1,5 +1,7 @@
 """The command as people type it: what it prints, what it refuses in one line, what it leaves behind."""
 
+import base64
+import os
 import socket
 import subprocess
 import sys
@@ -344,12 +346,16 @@ def test_the_mlflow_ui_opens_on_a_study() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-c", "from sweep.cli import main; main()", "ui", "done", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    password = "correct-horse-battery"
+    environment = {**os.environ, "MLFLOW_TRACKING_PASSWORD": password, "MLFLOW_TRACKING_USERNAME": "ann"}
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    log_in = base64.b64encode(f"ann:{password}".encode()).decode()
+    page = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Authorization": f"Basic {log_in}"})
     try:
         for _ in range(240):
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
-                    assert b"MLflow" in page.read()
+                with urllib.request.urlopen(page, timeout=5) as answer:
+                    assert b"MLflow" in answer.read()
                 break
             except OSError:
                 assert server.poll() is None, "the UI ended"

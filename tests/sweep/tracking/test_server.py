@@ -21,6 +21,8 @@ from sweep.study.events import ConfigurationAdded, StudyStarted
 from sweep.tracking import server as tracking_server
 from sweep.tracking.messages import TrackingError
 from sweep.tracking.server import ServerStorage, TrackingServerError, serve_study
+from sweep.tracking.server_users import TrackingAuthError
+from tests.mlflow_servers import free_port
 from tests.sweep.tracking.tracked import wait_for_trouble, writer
 
 Serve = Callable[..., Any]
@@ -112,6 +114,27 @@ def test_files_of_runs_go_through_the_server(
     (stored,) = tmp_path.glob("files/**/note.txt")
     assert stored.read_text() == "a breath"
     assert served.stop() == 0
+
+
+def test_files_of_runs_go_nowhere_but_into_the_folder_of_the_server(serve: Serve, tmp_path: Path) -> None:
+    served = serve()
+    create = f"{served.uri}/api/2.0/mlflow/experiments/create"
+    for field in ("artifact_location", "artifactLocation"):
+        for place in (str(tmp_path), tmp_path.as_uri(), "s3://bucket/theirs"):
+            refused = requests.post(create, json={"name": "theirs", field: place}, timeout=60)
+            assert refused.status_code == 400, (field, place)
+            assert "Invalid artifact path length" in refused.json()["message"]
+    assert requests.post(create, json={"name": "ours"}, timeout=60).status_code == 200
+    found = MlflowClient(served.uri).get_experiment_by_name("ours")
+    assert found is not None
+    assert found.artifact_location.startswith("mlflow-artifacts:")
+
+
+def test_the_ui_of_a_study_wants_a_password_that_somebody_can_see(tmp_path: Path) -> None:
+    with pytest.raises(
+        TrackingAuthError, match=r"^admin has no password yet, .*; set MLFLOW_TRACKING_PASSWORD"
+    ):
+        serve_study(None, f"sqlite:///{tmp_path}/mlflow.db", free_port(), print, terminal=False)
 
 
 def test_a_server_that_is_killed_ends_its_command_with_one_line(serve: Serve) -> None:
@@ -226,7 +249,7 @@ def test_a_password_that_no_longer_holds_costs_nothing_once_it_is_mended(
 def test_a_made_up_password_is_told_once_on_a_terminal_and_works(serve: Serve, tmp_path: Path) -> None:
     log = serve("--auth", wait=False, MLFLOW_TRACKING_PASSWORD="", folder=tmp_path / "log")
     assert log.ended() == 1
-    assert "error: --auth: admin has no password yet, and a made-up one would stay in a log" in log.printed()
+    assert "error: admin has no password yet, and a made-up one would stay in a log" in log.printed()
 
     served = log.__class__(tmp_path / "terminal", ("--auth",), {"MLFLOW_TRACKING_PASSWORD": ""})
     theirs, ours = pty.openpty()
@@ -311,7 +334,7 @@ def test_the_ui_of_a_study_on_a_server_is_there() -> None:
     with pytest.raises(
         TrackingServerError, match="the runs of this study are on http://tracking; open it there"
     ):
-        serve_study("http://tracking", "sqlite:///study/mlflow.db", 5000)
+        serve_study("http://tracking", "sqlite:///study/mlflow.db", 5000, print, terminal=False)
 
 
 def test_a_server_of_studies_in_an_object_store_needs_a_disk_for_its_database() -> None:
