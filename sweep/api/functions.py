@@ -49,7 +49,8 @@ def run(
     `config`: a study, or its file. A study that is there already under this name goes on where it stopped. Ctrl-C halts
     it: what was reported is kept, and the epochs under way are trained again when the study goes on. `studies`: a
     folder, or a place on an object store (`s3://bucket/lab`). `address`: `local` trains on this machine, `auto` on the
-    Ray cluster that it belongs to. `progress` prints what the command line prints; without it warnings go to logging.
+    Ray cluster that it belongs to. Of MLflow servers only that in `MLFLOW_TRACKING_URI` is sent name and password.
+    `progress` prints what the command line prints; without it warnings go to logging.
 
     Raises ConfigError, DataError or another UserError, before anything has run, for what cannot run;
     InterruptedStudyError when the study was stopped, and ExportError when no configuration finished all its seeds.

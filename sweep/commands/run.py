@@ -45,12 +45,13 @@ def run(
     changes |= {"task": task} if task is not None else {}
     changes |= {"budget.configurations": configurations} if configurations is not None else {}
     changes |= {"tracking_uri": tracking_uri} if tracking_uri is not None else {}
+    named = changes.get("tracking_uri")
     folder, config = choose_study(studies, space, name, resume, changes)
 
     from sweep.driver.display import ConsoleDisplay
     from sweep.driver.run import run_study
 
-    run_study(config, folder, address, ConsoleDisplay(console()))
+    run_study(config, folder, address, ConsoleDisplay(console()), tracking_server=named)
     runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
     say(
         f"best configuration: {folder.place}/{folder.best.name}\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -22,6 +24,7 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.search.optuna_export import OptunaExport
 from sweep.storage.open_storage import below
 from sweep.study.journal import Journal
+from sweep.tracking.client_log_in import log_in_warnings, may_log_in
 from sweep.tracking.tracker import Tracker, database_uri
 from sweep.tracking.writer_process import WriterProcess
 
@@ -36,6 +39,7 @@ def run_study(
     address: str = "local",
     display: Display | None = None,
     *,
+    tracking_server: str | None = None,
     start_executor: StartExecutor = RaySession.start,
 ) -> StudyFolder:
     """Run a study from its settings to its leaderboard and `best.yaml`, from where it stands; returns its folder.
@@ -43,6 +47,8 @@ def run_study(
     `folder`: the study's place, as `sweep.driver.which_study.choose_study` or `StudyFolder.find` give it; a new study
     is begun where there is none. `address`: `local` runs units on this machine, `auto` on the Ray cluster that this
     machine belongs to, `HOST:PORT` on another one. `display`: shows a person how the study goes; None shows nothing.
+    `tracking_server`: an MLflow server that the user names beside the study's settings; like that in MLFLOW_TRACKING_URI
+    it is sent the user's name and password, which a server that only the settings name is not.
     `start_executor`: starts what trains the units, given their resources, the address, and where to tell of waiting.
 
     Raises ConfigError, DataError, PretrainedError, ExecutorError, TrackingError, FolderError, JournalError,
@@ -67,11 +73,13 @@ def run_study(
             for line in study.warnings:
                 display.warn(line)
             with contextlib.ExitStack() as closing:
-                tracker = _tracker(study, writer, display)
+                tracker = _tracker(study, writer, tracking_server, display)
                 closing.callback(_close_at_once, tracker)
                 executor = start_executor(config.resources, address, display.say)
                 closing.callback(executor.stop)
-                driver = _driver(study, executor, tracker, lock, mirror, address, display, closing)
+                driver = _driver(
+                    study, executor, tracker, lock, mirror, address, tracking_server, display, closing
+                )
                 begun = True
                 try:
                     driver.run()
@@ -91,14 +99,20 @@ def run_study(
     return folder
 
 
-def _tracker(study: CheckedStudy, writer: WriterProcess, display: Display) -> BackgroundListener:
-    """Connect to MLflow, which may refuse."""
+def _tracker(
+    study: CheckedStudy, writer: WriterProcess, named: str | None, display: Display
+) -> BackgroundListener:
+    """Connect to MLflow, which may refuse; `named`: the server that is sent name and password, see `run_study`."""
     folder, provenance = study.folder, study.provenance
     uri, artifacts = study.config.tracking_uri, None
+    log_in = may_log_in(uri, named, os.environ)
+    for line in log_in_warnings(uri, named, os.environ):
+        display.warn(line)
     if uri is None:
         uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
     tags = {f"respsweep.{key}": str(provenance[key]) for key in ("task", "data_hash", "fold_hash", "commit")}
-    tracker = Tracker(uri, folder.name, artifacts, provenance["study_id"], study.past, tags, process=writer)
+    study_id = provenance["study_id"]
+    tracker = Tracker(uri, folder.name, artifacts, study_id, study.past, tags, process=writer, log_in=log_in)
     if tracker.away is not None:
         display.warn(f"{tracker.away}; what it lacks is sent when it is back")
     return tracker
@@ -126,6 +140,7 @@ def _driver(
     lock: StudyLock,
     mirror: Mirror | None,
     address: str,
+    tracking_server: str | None,
     display: Display,
     closing: contextlib.ExitStack,
 ) -> Driver:
@@ -138,6 +153,8 @@ def _driver(
     resume = f"respsweep run --resume {folder.arguments}"
     if address != "local":
         resume = f"{resume} --address {address}"
+    if tracking_server is not None:
+        resume = f"{resume} --tracking-uri {shlex.quote(tracking_server)}"
     optuna_export = OptunaExport(folder.path / "optuna.journal", folder.name, config, study.board)
     return Driver(
         study,

@@ -24,6 +24,7 @@ class Target:
     `artifacts`: where a new experiment keeps files; None where the server says. `study_id`: how MLflow knows the study,
     whatever its name. `past`: the events before this driver. `tags` are given to every run. `gather_s`: seconds in which
     events are gathered before they are written. `retry_after_s`: seconds before a request without answer is repeated.
+    `log_in`: whether the server is sent the user's name and password (`sweep.tracking.client_log_in`).
     """
 
     uri: str
@@ -34,6 +35,7 @@ class Target:
     tags: Mapping[str, str]
     gather_s: float = GATHER_S
     retry_after_s: float = RETRY_AFTER_S
+    log_in: bool = True
 
 
 @dataclass(frozen=True)

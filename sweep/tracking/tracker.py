@@ -53,9 +53,10 @@ class Tracker:
         process: WriterProcess | None = None,
         gather_s: float = GATHER_S,
         retry_after_s: float = RETRY_AFTER_S,
+        log_in: bool = True,
     ) -> None:
         self._target = Target(
-            uri, experiment, artifacts, study_id, tuple(past), dict(tags), gather_s, retry_after_s
+            uri, experiment, artifacts, study_id, tuple(past), dict(tags), gather_s, retry_after_s, log_in
         )
         self._heard: list[Event] = []
         self._process = process or WriterProcess()

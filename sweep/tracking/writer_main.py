@@ -9,6 +9,7 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
+from sweep.tracking.client_log_in import withhold_log_in
 from sweep.tracking.messages import Close, Closed, Connected, Refused, Target, TrackingError
 
 NICENESS = 10
@@ -21,6 +22,8 @@ def main(descriptor: int) -> None:
     for stopping in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stopping, signal.SIG_IGN)
     os.nice(NICENESS)
+    # Its database holds patients' numbers.
+    os.umask(0o077)
     pipe = Connection(descriptor)
     heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_write, args=(pipe, heard), daemon=True).start()
@@ -40,6 +43,8 @@ def _write(pipe: Connection, heard: queue.SimpleQueue[Any]) -> None:
 
         target = heard.get()
         assert isinstance(target, Target)
+        if not target.log_in:
+            withhold_log_in(os.environ)
         writer = Writer(target)
         pipe.send(Connected(writer.away))
         while not isinstance(message := heard.get(), Close):

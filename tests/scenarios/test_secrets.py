@@ -94,9 +94,10 @@ def test_a_study_on_a_server_tells_no_secret(
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
     served = serve("--auth")
     space, studies = tmp_path / "space.yaml", tmp_path / "studies"
-    space.write_text(yaml.safe_dump({**STUDY, "tracking_uri": served.uri}))
+    space.write_text(yaml.safe_dump(STUDY))
     respsweep = Path(sys.executable).with_name("respsweep")
-    named = ["--name", "one", "--studies", str(studies)]
+    # Only so is the password sent.
+    named = ["--name", "one", "--studies", str(studies), "--tracking-uri", served.uri]
     with (tmp_path / "study.log").open("wb") as output:
         study = subprocess.Popen([respsweep, "run", str(space), *named], stdout=output, stderr=output)
         leaks = list(told_by_arguments(lambda: study.poll() is not None))
@@ -119,7 +120,7 @@ def test_a_study_on_a_server_tells_no_secret(
 
     assert served.stop() == 0
     leaks += told_by_files(tmp_path) + told_by_databases(tmp_path)
-    assert list(ray_folder.glob("ray/session_2*/logs/*"))
+    assert list(ray_folder.glob("ray-*/ray/session_2*/logs/*"))
     leaks += told_by_files(ray_folder)
     assert not leaks
 
