@@ -193,7 +193,8 @@ def start_ray(address: str) -> None:
     """Connect to the cluster at `address` (`auto`: the one this machine belongs to), or start Ray here (`local`).
 
     A Ray that is started here listens on the loopback interface alone and lets nobody else in, see
-    `sweep.execution.ray_doors`. Raises ExecutorError when there is no cluster at the address, or one without tokens.
+    `sweep.execution.ray_doors`. Raises ExecutorError when there is no cluster at the address, or one is to be joined
+    without a token (RAY_AUTH_MODE=disabled).
     """
     global _doors
     if address.startswith("ray://"):
