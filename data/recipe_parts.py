@@ -13,6 +13,9 @@ FrontEnd = Literal["kaldi", "stft_db"]
 Norm = Literal["per_sample", "audioset", "min_max"]
 ClipPadding = Literal["repeat", "zeros"]
 
+MOST_CELLS = 2**26
+"""Numbers that stand in memory at once for one cycle, 256 MiB in float32."""
+
 
 class FeatureConfig(Config):
     """From a cycle to the spectrogram that the model sees; defaults as in the published DASS runs."""
@@ -41,9 +44,9 @@ class FeatureConfig(Config):
         le=60_000,
         description="ms; from one frame to the next, at most the longest duration_s",
     )
-    low_hz: float = Field(default=20.0, ge=0, description="Hz; lower edge of the lowest mel bin")
+    low_hz: float = Field(default=20.0, ge=0, le=192_000, description="Hz; lower edge of the lowest mel bin")
     high_hz: float | None = Field(
-        default=None, gt=0, description="Hz; upper edge of the highest mel bin; none: Nyquist"
+        default=None, gt=0, le=192_000, description="Hz; upper edge of the highest mel bin; none: Nyquist"
     )
     norm: Norm = Field(
         default="per_sample",
@@ -77,6 +80,17 @@ class FeatureConfig(Config):
         if self.samples < self.window_samples:
             raise ValueError(
                 f"duration_s must hold a frame of {self.frame_length_ms:g} ms, got {self.duration_s:g}"
+            )
+        if max(self.frames, self.n_mels) * self.fft_samples > MOST_CELLS:
+            raise ValueError(
+                f"{self.frames} frames of {self.fft_samples} samples in {self.n_mels} mel bins are more than a machine "
+                f"should hold for a cycle; expected frames times samples, and bins times samples, up to {MOST_CELLS:,}"
+            )
+        cells = self.n_mels * max(self.frames, self.target_frames or 0)
+        if cells > MOST_CELLS:
+            raise ValueError(
+                f"a spectrogram of {cells:,} cells (n_mels times frames or target_frames) is more than a machine "
+                f"should hold for a cycle; expected up to {MOST_CELLS:,}"
             )
         line_hz = self.sample_rate / self.fft_samples
         if (math.floor(self.low_hz / line_hz) + 1) * line_hz >= (top or nyquist):
@@ -150,8 +164,8 @@ class SpecAugmentConfig(Config):
 class FoldConfig(Config):
     """Which patients of the training part are held out for validation."""
 
-    folds: int = Field(default=5, ge=2, description="number of folds")
-    fold: int = Field(default=0, ge=0, description="the one that validates, counted from 0")
+    folds: int = Field(default=5, ge=2, le=1000, description="number of folds")
+    fold: int = Field(default=0, ge=0, lt=1000, description="the one that validates, counted from 0")
     seed: int = Field(
         default=0, ge=0, le=2**31, description="first random state that is tried; a state is a 32-bit number"
     )

@@ -38,7 +38,27 @@ def wanted(annotation: Any, problem: Mapping[str, Any]) -> str:
         bound, limit = ("least", "min_length") if kind == "too_short" else ("most", "max_length")
         entries = "entry" if context[limit] == 1 else "entries"
         return f"must have at {bound} {context[limit]} {entries}"
-    return _NUMBERS.get(kind, re.sub("^Input should be", "must be", problem["msg"]))
+    must = _NUMBERS.get(kind, re.sub("^Input should be", "must be", problem["msg"]))
+    return f"{must} or null" if kind in _NUMBERS and _admits_null(annotation) and "null" not in must else must
+
+
+def advice(annotation: Any, value: Any) -> str:
+    """What to write where a `value` was meant that YAML reads otherwise; opens with a semicolon, empty for others."""
+    if _admits_null(annotation) and (value is False or str(value).lower() in _NOTHING):
+        return "; write null for none"
+    found = _BASE_60.fullmatch(value) if isinstance(value, str) else None
+    if found and {int, float} & {*members(annotation)}:
+        value_in_units = int(found[1]) + int(found[2]) / 60 + int(found[3] or 0) / 3600
+        return f"; write {value_in_units:g} for {value}"
+    return ""
+
+
+_NOTHING = ("off", "no", "none", "false", "nothing", "nil")
+_BASE_60 = re.compile(r"(\d{1,9}):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
+
+
+def _admits_null(annotation: Any) -> bool:
+    return type(None) in typing.get_args(annotation)
 
 
 def _list(annotation: Any) -> str:

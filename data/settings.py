@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 
 from data.errors import UserError
 from data.fields import Place, place_of
-from data.setting_words import wanted
+from data.plain_numbers import refuse_truth_values
+from data.setting_words import advice, wanted
+from data.yaml_loader import LARGEST, CoreLoader, OlderLoader
 
 _QUOTE = "'"
 
@@ -22,20 +23,26 @@ class ConfigError(UserError, ValueError):
 
 
 class Config(BaseModel):
-    """Base of all settings: frozen, hashable by content, and strict about names."""
+    """Base of all settings: frozen, hashable by content, and strict about names; true and false are no numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        schema = handler(source)
+        refuse_truth_values(cast(dict[str, Any], handler.resolve_ref_schema(schema)))
+        return schema
 
 
 ConfigType = TypeVar("ConfigType", bound=Config)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read the mapping at the top of a YAML file.
+    """Read the mapping at the top of a YAML file, by the core schema of YAML 1.2 (`data.yaml_loader`).
 
     Raises ConfigError when the file is missing, is not YAML, repeats a key, or holds no mapping.
     """
-    content = _load(path, yaml.load)
+    content = _load(path, CoreLoader, yaml.load)
     if not isinstance(content, dict):
         found = "nothing" if content is None else type(content).__name__
         raise ConfigError(f"{path}: expected settings as `key: value`, found {found}")
@@ -43,27 +50,41 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_yaml_documents(path: Path) -> list[Any]:
-    """Documents of a YAML file, separated in it by `---`; empty ones are left out.
+    """Documents of a file that other programs read as YAML 1.1, separated in it by `---`; empty ones are left out.
 
     Raises ConfigError when the file is missing, is not YAML, or repeats a key.
     """
-    documents = _load(path, lambda text, Loader: list(yaml.load_all(text, Loader)))
+    documents = _load(path, OlderLoader, lambda text, loader: list(yaml.load_all(text, loader)))
     return [document for document in documents if document is not None]
 
 
-def _load(path: Path, load: Callable[..., Any]) -> Any:
+def read_yaml_value(text: str, where: str) -> Any:
+    """Read a value in YAML, as `read_yaml` does. Raises ConfigError, opened by `where`, for other text."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return yaml.load(text, CoreLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: no YAML value: {_problem(error)}") from error
+
+
+def _load(path: Path, loader: type[OlderLoader], load: Callable[[str, Any], Any]) -> Any:
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(text) > LARGEST:
+        raise ConfigError(f"{path}: more than {LARGEST:,} characters; expected a file of settings")
     try:
-        return load(text, Loader=_StrictLoader)
-    except ValueError as error:
-        raise ConfigError(f"{path}: a value that cannot be: {error}") from error
+        return load(text, loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}:{where} not valid YAML: {getattr(error, 'problem', error)}") from error
+        raise ConfigError(f"{path}:{where} not valid YAML: {_problem(error)}") from error
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """What a YAML error says, on one line."""
+    return " ".join(str(getattr(error, "problem", None) or error).split())
 
 
 def parse(settings: type[ConfigType], content: Any, where: str) -> ConfigType:
@@ -116,41 +137,11 @@ def _complaint(settings: type[BaseModel], place: Place, problem: Any) -> tuple[s
             tag_place = f"{place.path}.{context['discriminator'].strip(_QUOTE)}"
             return tag_place, f"must be one of {context['expected_tags']}", repr(context["tag"])
         case _:
-            received = repr(problem["input"])
-            return (
-                place.path,
-                wanted(place.annotation, problem),
-                received if len(received) <= 80 else received[:77] + "...",
-            )
+            value = problem["input"]
+            received = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+            shown = received if len(received) <= 80 else received[:77] + "..."
+            return place.path, wanted(place.annotation, problem), shown + advice(place.annotation, value)
 
 
 def _either(whats: Sequence[str]) -> str:
     return " or ".join(dict.fromkeys(whats)).replace(" or must be ", " or ")
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key written twice, where the plain loader keeps the last; 1e-3 is a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            # The base class has the words for a key that cannot be one.
-            if not isinstance(key, Hashable):
-                continue
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is written twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1, which the plain loader follows, wants 1.0e-3; everybody writes 1e-3.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -104,15 +104,15 @@ class SmoothingConfig(Config):
     """Gaussian low-pass on the feature maps of one DASS stage, always on (Lung-SRAD, section 3.4)."""
 
     stage: int | None = Field(
-        default=2, ge=0, description="which stage; 0 is nearest the spectrogram; null: no smoothing"
+        default=2, ge=0, le=100, description="which stage; 0 is nearest the spectrogram; null: no smoothing"
     )
-    blocks: tuple[int, ...] | None = Field(
+    blocks: tuple[Annotated[int, Field(ge=0, le=1000)], ...] | None = Field(
         default=(2, 3),
         description="which blocks of the stage, from 0; those it lacks are passed over; all its blocks when "
         "none is left, and for null",
     )
-    kernel_size: int = Field(default=5, ge=1, description="taps, in feature-map cells; odd")
-    sigma: float = Field(default=3.0, gt=0, description="standard deviation, in feature-map cells")
+    kernel_size: int = Field(default=5, ge=1, le=255, description="taps, in feature-map cells; odd")
+    sigma: float = Field(default=3.0, gt=0, le=1000, description="standard deviation, in feature-map cells")
     hook: Hook = Field(
         default="scan_output",
         description="what is smoothed: scan_output, the merged scan before its norm; scan_input, the map "
@@ -126,13 +126,6 @@ class SmoothingConfig(Config):
         if kernel_size % 2 == 0:
             raise ValueError(f"must be odd to have a centre, got {kernel_size}")
         return kernel_size
-
-    @field_validator("blocks")
-    @classmethod
-    def _counts_from_zero(cls, blocks: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if blocks and min(blocks) < 0:
-            raise ValueError(f"blocks count from 0, got {min(blocks)}")
-        return blocks
 
     def smooths(self, stage: int, block: int, depth: int) -> bool:
         """Whether block `block` of stage `stage`, which has `depth` blocks, is smoothed."""
@@ -174,6 +167,7 @@ class MixupConfig(Config):
     alpha: float = Field(
         default=0.0,
         ge=0,
+        le=1000,
         description="share of itself that a cycle keeps ~ Beta(alpha, alpha), drawn for each batch; 0: off",
     )
 
@@ -184,18 +178,25 @@ class PatchMixConfig(Config):
     axes: tuple[Axis, ...] = Field(
         default=("time", "frequency"), description="one mixed pass each; empty: plain cross-entropy"
     )
-    temperature: float = Field(default=0.2, gt=0, description="divides the cosine similarities")
+    temperature: float = Field(default=0.2, gt=0, le=1000, description="divides the cosine similarities")
     beta: float = Field(
-        default=1.0, description="share kept ~ Beta(beta, beta); 0 or less: everything is kept"
+        default=1.0,
+        ge=-1000,
+        le=1000,
+        description="share kept ~ Beta(beta, beta); 0 or less: everything is kept",
     )
     form: Form = Field(default="reference", description="what is contrasted with what; see patch_mix_loss")
     reduction: Reduction = Field(default="mean", description="over the batch")
     negatives: Negatives = Field(default="all", description="which other samples the denominator holds")
-    weight_time: float = Field(default=1.0, ge=0, description="weight of the time pass beside cross-entropy")
-    weight_frequency: float = Field(
-        default=1.0, ge=0, description="weight of the frequency pass beside cross-entropy"
+    weight_time: float = Field(
+        default=1.0, ge=0, le=1000, description="weight of the time pass beside cross-entropy"
     )
-    weight_cells: float = Field(default=1.0, ge=0, description="weight of the pass with single cells mixed")
+    weight_frequency: float = Field(
+        default=1.0, ge=0, le=1000, description="weight of the frequency pass beside cross-entropy"
+    )
+    weight_cells: float = Field(
+        default=1.0, ge=0, le=1000, description="weight of the pass with single cells mixed"
+    )
     train_projector: bool = Field(default=True, description="false: the projector stays a fixed random map")
 
     @field_validator("axes")

@@ -25,13 +25,17 @@ class OptimiserConfig(Config):
     """How weights move. The defaults are those of Lung-SRAD's published runs."""
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = Field(default=5e-5, gt=0, description="before the schedule")
-    weight_decay: float = Field(default=1e-6, ge=0, description="decoupled for adamw, L2 for the others")
+    learning_rate: float = Field(default=5e-5, gt=0, le=1000, description="before the schedule")
+    weight_decay: float = Field(
+        default=1e-6, ge=0, le=1000, description="decoupled for adamw, L2 for the others"
+    )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd only")
     clip_norm: float | None = Field(
-        default=None, gt=0, description="largest global gradient norm; null: no clipping"
+        default=None, gt=0, le=1e6, description="largest global gradient norm; null: no clipping"
     )
-    sam_rho: float = Field(default=0.0, ge=0, description="radius of sharpness-aware minimisation; 0: off")
+    sam_rho: float = Field(
+        default=0.0, ge=0, le=1000, description="radius of sharpness-aware minimisation; 0: off"
+    )
     sam_adaptive: bool = Field(
         default=False, description="scale the radius by the weights; wants a rho about ten times larger"
     )
@@ -41,6 +45,7 @@ class OptimiserConfig(Config):
     warmup_epochs: int = Field(
         default=0,
         ge=0,
+        le=1_000_000,
         description="first epochs in which the rate rises by equal steps towards learning_rate; 0: none",
     )
     schedule: Literal["cosine", "constant"] = Field(
@@ -62,17 +67,20 @@ class LossConfig(Config):
     class_weight_power: float = Field(
         default=1.0,
         ge=0,
+        le=10,
         description="inverse_frequency: 1, every class weighs alike in all; 0, every cycle does",
     )
     logit_adjustment: float = Field(
         default=0.0,
         ge=0,
+        le=100,
         description="log shares of the classes times this are added to the logits in training; 1 aims at the mean "
         "over classes of their accuracies, 0: off (arXiv 2007.07314)",
     )
     focal_gamma: float = Field(
         default=0.0,
         ge=0,
+        le=100,
         description="a cycle's loss is scaled by (1 - probability of its class)^gamma; 0: off (arXiv 1708.02002)",
     )
     label_smoothing: float = Field(

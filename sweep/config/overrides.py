@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 import numpy as np
-import yaml
 from pydantic import BaseModel
 
-from data.settings import ConfigError
+from data.settings import ConfigError, read_yaml_value
 
 
 def overrides(assignments: Sequence[str]) -> dict[str, Any]:
@@ -20,10 +18,7 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
         field, equals, value = assignment.partition("=")
         if not equals or not field:
             raise ConfigError(f"--set {assignment}: write FIELD=VALUE, e.g. budget.gpu_hours=8")
-        try:
-            found[field] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {assignment}: {value} is no YAML value") from error
+        found[field] = read_yaml_value(value, f"--set {assignment}")
     return found
 
 
@@ -54,6 +49,6 @@ def _plain(value: Any, field: str) -> Any:
             return {_plain(key, field): _plain(inner, field) for key, inner in value.items()}
         case list() | tuple():
             return [_plain(inner, field) for inner in value]
-        case None | bool() | int() | float() | str() | date() | BaseModel():
+        case None | bool() | int() | float() | str() | BaseModel():
             return value
     raise ConfigError(f"{field}: must be a value that YAML has, got {value!r}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -13,6 +14,10 @@ Value = float | int | str | bool | None | tuple[Any, ...]
 
 
 LONGEST_GRID = 10_000
+"""Values of one field, and points of a whole grid, that may be meant one by one."""
+MOST_STEPS = 1_000_000
+"""Steps of a range; some of Optuna's samplers write them all out."""
+MOST_CHOICES = 1_000
 
 
 class _Parameter(Config):
@@ -45,8 +50,7 @@ class FloatParameter(_Parameter):
         if self.step is not None:
             if self.log:
                 raise ValueError("step and log exclude each other")
-            low, high, step = map(_exact, (self.low, self.high, self.step))
-            _check_steps(low, high, step)
+            _check_steps(self.low, self.high, self.step)
         return self
 
     def probes(self) -> list[Value]:
@@ -64,11 +68,11 @@ class FloatParameter(_Parameter):
         return self.step is None or (_exact(value) - _exact(self.low)) % _exact(self.step) == 0
 
     def grid(self) -> list[Value] | None:
-        """List all values; None for a continuous range."""
+        """List all values; None for a continuous range, and where too many to be meant one by one."""
         if self.step is None:
             return None
-        steps = (_exact(self.high) - _exact(self.low)) / _exact(self.step)
-        return [self._at(index) for index in range(int(steps) + 1)]
+        steps = int((_exact(self.high) - _exact(self.low)) / _exact(self.step))
+        return None if steps >= LONGEST_GRID else [self._at(index) for index in range(steps + 1)]
 
     def nearest(self, value: float) -> float:
         """Find the grid value that is nearest to a value which rounding moved off the grid."""
@@ -92,7 +96,7 @@ class IntParameter(_Parameter):
         _check_range(self.low, self.high, self.log)
         if self.log and self.step != 1:
             raise ValueError("step and log exclude each other")
-        _check_steps(Decimal(self.low), Decimal(self.high), Decimal(self.step))
+        _check_steps(self.low, self.high, self.step)
         return self
 
     def probes(self) -> list[Value]:
@@ -119,12 +123,12 @@ class CategoricalParameter(_Parameter):
     """One of some values, in no order. null stands for `none of it` where the field admits it."""
 
     type: Literal["categorical"]
-    choices: tuple[Value, ...] = Field(min_length=1)
+    choices: tuple[Value, ...] = Field(min_length=1, max_length=MOST_CHOICES)
 
     @field_validator("choices")
     @classmethod
     def _differ(cls, choices: tuple[Value, ...]) -> tuple[Value, ...]:
-        repeated = [choice for index, choice in enumerate(choices) if choice in choices[:index]]
+        repeated = [choice for index, choice in enumerate(choices) if includes(choices[:index], choice)]
         if repeated:
             raise ValueError(f"the same choice twice: {repeated[0]!r}")
         return choices
@@ -135,7 +139,7 @@ class CategoricalParameter(_Parameter):
 
     def admits(self, value: Any) -> bool:
         """Whether the search may come to `value`."""
-        return value in self.choices
+        return includes(self.choices, value)
 
     def grid(self) -> list[Value] | None:
         """List all values."""
@@ -146,6 +150,11 @@ AnyParameter = FloatParameter | IntParameter | CategoricalParameter
 Parameter = Annotated[AnyParameter, Field(discriminator="type")]
 
 
+def includes(values: Sequence[Value], value: Any) -> bool:
+    """Whether `value` is one of `values`; true and false are no numbers, and so not 1 and 0."""
+    return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in values)
+
+
 def _check_range(low: float, high: float, log: bool) -> None:
     if low > high:
         raise ValueError(f"low {low} is above high {high}")
@@ -153,12 +162,18 @@ def _check_range(low: float, high: float, log: bool) -> None:
         raise ValueError(f"a log range must start above 0, got low {low}")
 
 
-def _check_steps(low: Decimal, high: Decimal, step: Decimal) -> None:
-    if (high - low) % step:
-        last = high - (high - low) % step
+def _check_steps(low: float, high: float, step: float) -> None:
+    span, exact_step = _exact(high) - _exact(low), _exact(step)
+    if span / exact_step > MOST_STEPS:
+        raise ValueError(
+            f"step {step} makes more than {MOST_STEPS:,} steps from low {low} to high {high}; take a longer one, or a "
+            "range without steps"
+        )
+    if span % exact_step:
+        last = type(high)(_exact(high) - span % exact_step)
         raise ValueError(f"high {high} is not low {low} plus whole steps of {step}; use {last}")
 
 
-def _exact(value: float) -> Decimal:
-    """Turn a number into the decimal that its writer wrote, so that 0.1 + 2 * 0.1 is 0.3."""
-    return Decimal(str(value))
+def _exact(value: float) -> Fraction:
+    """Turn a number into the fraction that its writer wrote, so that 0.1 + 2 * 0.1 is 0.3."""
+    return Fraction(str(value))

@@ -12,7 +12,7 @@ from typing import Any
 from data.fields import field_paths, hint
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
-from sweep.config.parameters import AnyParameter, Value
+from sweep.config.parameters import LONGEST_GRID, AnyParameter, Value, includes
 
 SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
 """Recipe fields that decide how a run is scored. A search must not vary them: the best value is the easiest exam."""
@@ -102,17 +102,22 @@ class SearchSpace:
         self.recipe(self.active(values))
 
     def grid_points(self) -> list[dict[str, Any]]:
-        """List every combination of values that the conditions admit. Raises ConfigError for a continuous parameter."""
+        """List every combination of values that the conditions admit.
+
+        Raises ConfigError for a continuous parameter, and for more than `LONGEST_GRID` combinations.
+        """
         points: list[dict[str, Any]] = [{}]
         for path in self.order():
             grid = self._grid(path)
+            _check_length(sum(len(grid) if self._holds(path, point) else 1 for point in points), path)
             points = [extended for point in points for extended in self._extended(point, path, grid)]
         return points
 
     def axis_points(self) -> list[dict[str, Any]]:
         """List points that take one field at a time through its values, the others as in the fixed recipe, as papers do.
 
-        The first point is the fixed recipe itself. Raises ConfigError for a continuous parameter.
+        The first point is the fixed recipe itself. Raises ConfigError for a continuous parameter, and for more than
+        `LONGEST_GRID` points.
         """
         recipe = self.recipe({}).model_dump()
         centre = {path: _lookup(recipe, path) for path in self.parameters}
@@ -124,7 +129,9 @@ class SearchSpace:
                 )
         points = [self.active(centre)]
         for path in self.order():
-            moved = [self.active({**centre, path: value}) for value in self._grid(path)]
+            grid = self._grid(path)
+            _check_length(len(points) + len(grid), path)
+            moved = [self.active({**centre, path: value}) for value in grid]
             points += [point for point in moved if point not in points]
         return points
 
@@ -135,7 +142,7 @@ class SearchSpace:
         values = self.parameters[path].grid()
         if values is None:
             raise ConfigError(
-                f"search.{path}: a grid needs a step or a list of choices, and this range has neither"
+                f"search.{path}: a grid needs a step or a list of choices, and not more than {LONGEST_GRID:,} values"
             )
         return values
 
@@ -192,8 +199,16 @@ class SearchSpace:
         return reached
 
 
+def _check_length(points: int, path: str) -> None:
+    if points > LONGEST_GRID:
+        raise ConfigError(
+            f"search.{path}: makes a grid of {points:,} points or more; at most {LONGEST_GRID:,} are gone through, so "
+            "search fewer values, or take another sampler with a budget"
+        )
+
+
 def _allows(allowed: tuple[Value, ...] | None, value: Value) -> bool:
-    return value is not None if allowed is None else value in allowed
+    return value is not None if allowed is None else includes(allowed, value)
 
 
 def _lookup(content: Mapping[str, Any], path: str) -> Any:

@@ -27,8 +27,8 @@ from sweep.study.silence import Patience
 class SyntheticConfig(Config):
     """Breaths made up by `data.synthetic`, for a study without recordings."""
 
-    patients: int = Field(default=24, ge=8, description="official training and test part together")
-    seed: int = Field(default=0, ge=0)
+    patients: int = Field(default=24, ge=8, le=10_000, description="official training and test part together")
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
 
 class SamplerConfig(Config):
@@ -39,7 +39,7 @@ class SamplerConfig(Config):
     """
 
     name: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", "one_at_a_time"] = "tpe"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -71,18 +71,22 @@ class PrunerConfig(Config):
 class ResourcesConfig(Config):
     """What one unit takes on its machine."""
 
-    cpu: float = Field(default=1, gt=0)
-    gpu: float = Field(default=0, ge=0, description="a fraction shares a GPU")
-    custom: dict[str, Annotated[float, Field(gt=0)]] = Field(
+    cpu: float = Field(default=1, gt=0, le=100_000)
+    gpu: float = Field(default=0, ge=0, le=100_000, description="a fraction shares a GPU")
+    custom: dict[str, Annotated[float, Field(gt=0, le=1e15)]] = Field(
         default_factory=dict,
         description='others of Ray\'s resources, e.g. {"accelerator_type:A10G": 0.001} for nodes with such a GPU',
     )
     concurrent: int | None = Field(
-        default=None, ge=1, description="units at a time; null: as many as fit, also while nodes come and go"
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="units at a time; null: as many as fit, also while nodes come and go",
     )
     max_failures: int = Field(
         default=2,
         ge=0,
+        le=1_000_000,
         description="deaths that count against a unit since its last ended epoch (docs/engine.md); one more fails it",
     )
     patience: Patience = Field(
@@ -105,12 +109,12 @@ class StudyConfig(Config):
     recipe: Annotated[dict[str, Any], FieldsOf(Recipe)] = Field(
         default_factory=dict, description="recipe fields that differ from the defaults"
     )
-    search: dict[str, Parameter] = Field(min_length=1)
+    search: dict[str, Parameter] = Field(min_length=1, max_length=1000)
     enqueue: tuple[dict[str, Value], ...] = Field(
-        (), description="known points, tried first: {dotted field: value}"
+        (), max_length=10_000, description="known points, tried first: {dotted field: value}"
     )
-    seeds: tuple[int, ...] = Field(
-        (1, 2, 3, 4, 5), min_length=1, description="the same for every configuration"
+    seeds: tuple[Annotated[int, Field(ge=-(2**63), lt=2**63)], ...] = Field(
+        (1, 2, 3, 4, 5), min_length=1, max_length=1000, description="the same for every configuration"
     )
     objective: Literal["score"] | tuple[Literal["sensitivity"], Literal["specificity"]] = Field(
         default="score", description="what the sampler maximises; two: their Pareto front"

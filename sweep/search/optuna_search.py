@@ -12,6 +12,7 @@ from optuna.trial import TrialState, create_trial
 
 from data.quantities import counted
 from data.settings import ConfigError
+from sweep.config.parameters import LONGEST_GRID
 from sweep.config.study_config import SamplerConfig, StudyConfig
 from sweep.search.replaceable_trials import STUDY_NAME, ReplaceableTrials
 from sweep.search.samplers import build_sampler, check_sampler, proposal_seed
@@ -29,7 +30,6 @@ RANDOM_DRAWS = 50
 """So many known points may chance draw."""
 RANDOM_CONTRADICTIONS = 2_000
 """So many points that make no recipe may chance draw."""
-ENUMERABLE = 10_000
 
 Key = tuple[tuple[str, Any], ...]
 
@@ -190,6 +190,6 @@ def _enumerated(config: StudyConfig) -> list[dict[str, Any]] | None:
 def _all_points(config: StudyConfig) -> list[dict[str, Any]] | None:
     """List every point of a search space of lists and steps; None if it is endless or too large to write out."""
     grids = [parameter.grid() for parameter in config.space.parameters.values()]
-    if None in grids or math.prod(len(grid or ()) for grid in grids) > ENUMERABLE:
+    if None in grids or math.prod(len(grid or ()) for grid in grids) > LONGEST_GRID:
         return None
     return config.space.grid_points()

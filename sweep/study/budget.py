@@ -23,7 +23,9 @@ class UntilConfig(Config):
     no_improvement_of: float = Field(
         default=0.0, ge=0, lt=1, description="a rise that counts, as a fraction of 1: 0.002 is 0.2 points"
     )
-    for_configurations: int = Field(ge=1, description="so many configurations without such a rise")
+    for_configurations: int = Field(
+        ge=1, le=1_000_000, description="so many configurations without such a rise"
+    )
 
 
 class BudgetConfig(Config):
@@ -33,13 +35,21 @@ class BudgetConfig(Config):
     """
 
     configurations: int | None = Field(
-        default=None, ge=1, description="points of the search space; 20 when nothing else bounds the study"
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="points of the search space; 20 when nothing else bounds the study",
     )
-    units: int | None = Field(default=None, ge=1, description="configurations times seeds started")
+    units: int | None = Field(
+        default=None, ge=1, le=1_000_000_000, description="configurations times seeds started"
+    )
     gpu_hours: float | None = Field(
-        default=None, gt=0, description="time for which units hold a GPU, times the share that they hold"
+        default=None,
+        gt=0,
+        le=1e9,
+        description="time for which units hold a GPU, times the share that they hold",
     )
-    wall_clock: float | None = Field(default=None, gt=0, description="hours in which the study runs")
+    wall_clock: float | None = Field(default=None, gt=0, le=1e6, description="hours in which the study runs")
     until: UntilConfig | None = None
 
     @model_validator(mode="before")

@@ -43,7 +43,9 @@ class ContendersConfig(Config):
     )
     p_drop: float = Field(default=0.001, ge=0, lt=0.5, description="given up for good when P(ahead) is below")
     share: float = Field(default=0.45, gt=0, le=1, description="of the configurations, at most, at each seed")
-    at_least: int = Field(default=4, ge=1, description="configurations that `share` leaves in any case")
+    at_least: int = Field(
+        default=4, ge=1, le=1_000_000, description="configurations that `share` leaves in any case"
+    )
 
     def judge(self, standings: Standings) -> RuleResult:
         return racing_rules.contenders(

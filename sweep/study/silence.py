@@ -18,7 +18,7 @@ from sweep.study.board import Board
 from sweep.study.nodes import UnitKey
 from sweep.study.units import Unit, unit_id
 
-Patience = Literal["auto"] | Annotated[float, Field(gt=0)] | None
+Patience = Literal["auto"] | Annotated[float, Field(gt=0, le=1e6)] | None
 """Hours without news after which a worker is killed, see `patience_s`; None: never."""
 AUTO_EPOCHS, AUTO_LEAST_S = 10, 600.0
 """Under `auto` a worker may be silent for so many times the longest epoch, and for so many seconds at least."""

@@ -72,3 +72,24 @@ def test_a_value_of_another_kind_is_told_what_it_must_be(content: dict[str, Any]
     with pytest.raises(ConfigError) as caught:
         parse(Settings, content, "space.yaml")
     assert str(caught.value) == f"space.yaml: {said}"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ({"units": "off"}, "must be a whole number or null, got 'off'; write null for none"),
+        ({"units": False}, "must be a whole number or null, got false; write null for none"),
+        ({"units": "none"}, "must be a whole number or null, got 'none'; write null for none"),
+        ({"units": True}, "must be a whole number or null, got true"),
+        ({"hours": "1:30"}, "must be a number or null, got '1:30'; write 1.5 for 1:30"),
+        ({"hours": "1:30:36"}, "must be a number or null, got '1:30:36'; write 1.51 for 1:30:36"),
+        ({"rest": "off"}, "must be a whole number, got 'off'"),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_it_was_meant_is_told(
+    content: dict[str, object], complaint: str
+) -> None:
+    (field,) = content
+    with pytest.raises(ConfigError) as caught:
+        parse(Settings, {"budget": content}, "f")
+    assert str(caught.value) == f"f: budget.{field}: {complaint}"

@@ -156,7 +156,7 @@ def test_powers_of_ten_are_numbers_however_they_are_written(tmp_path: Path, text
         ("- 1\n- 2\n", "expected settings as `key: value`, found list"),
         ("", "expected settings as `key: value`, found nothing"),
         ("? [1]\n: 2\n", "not valid YAML"),
-        ("day: 2026-13-45", "a value that cannot be: month must be in 1..12"),
+        ("day: !!timestamp 2026-13-45", "could not determine a constructor for the tag"),
     ],
 )
 def test_a_file_that_holds_no_settings_is_refused(tmp_path: Path, text: str, message: str) -> None:

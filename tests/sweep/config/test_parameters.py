@@ -71,6 +71,9 @@ def test_choices_may_be_lists_and_null() -> None:
             "high 0.55 is not low 0.1 plus whole steps of 0.1; use 0.5",
         ),
         ({"low": 0.1, "high": 0.5, "step": 0.0}, "greater than 0"),
+        ({"low": 1e-9, "high": 1.0, "step": 1e-9}, "step 1e-09 makes more than 1,000,000 steps"),
+        ({"low": 1e-9, "high": 1.0, "step": 1e-40}, "step 1e-40 makes more than 1,000,000 steps"),
+        ({"low": -1e308, "high": 1e308, "step": 5e-324}, "makes more than 1,000,000 steps"),
     ],
 )
 def test_a_float_range_that_is_none_is_refused(settings: dict[str, float], complaint: str) -> None:
@@ -85,6 +88,9 @@ def test_a_float_range_that_is_none_is_refused(settings: dict[str, float], compl
         ({"low": 3, "high": 8, "step": 2}, "high 8 is not low 3 plus whole steps of 2; use 7"),
         ({"low": 1, "high": 9, "step": 2, "log": True}, "step and log exclude each other"),
         ({"low": 1.5, "high": 9}, "valid integer"),
+        ({"low": 1, "high": 10**12}, "step 1 makes more than 1,000,000 steps"),
+        ({"low": 1, "high": 10**400}, "step 1 makes more than 1,000,000 steps"),
+        ({"low": True, "high": 9}, "valid integer"),
     ],
 )
 def test_an_integer_range_that_is_none_is_refused(settings: dict[str, float], complaint: str) -> None:
@@ -98,3 +104,18 @@ def test_an_integer_range_that_is_none_is_refused(settings: dict[str, float], co
 def test_choices_must_be_some_and_differ(choices: list[int], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         CategoricalParameter.model_validate({"type": "categorical", "choices": choices})
+
+
+def test_more_values_than_are_meant_one_by_one_are_no_grid() -> None:
+    assert FloatParameter(type="float", low=0.0, high=1.0, step=1e-5).grid() is None
+    assert IntParameter(type="int", low=1, high=100_000).grid() is None
+    assert len(FloatParameter(type="float", low=0.0, high=1.0, step=1e-3).grid() or ()) == 1001
+
+
+def test_truth_values_are_other_choices_than_numbers() -> None:
+    parameter = CategoricalParameter(type="categorical", choices=(False, 0, 1))
+    assert parameter.admits(False)
+    assert not parameter.admits(True)
+    assert not CategoricalParameter(type="categorical", choices=(0, 1)).admits(True)
+    with pytest.raises(ValueError, match="the same choice twice: 1"):
+        CategoricalParameter(type="categorical", choices=(1, 1.0))

@@ -277,3 +277,36 @@ def test_stem_pooling_loss_mixup_and_warm_up_can_be_searched() -> None:
     loss = recipe.loss
     assert (loss.class_weight_power, loss.logit_adjustment, loss.focal_gamma) == (0.5, 0.7, 2.0)
     assert (recipe.mixup.alpha, recipe.optimiser.warmup_epochs) == (0.3, 2)
+
+
+def test_a_grid_that_cannot_be_gone_through_is_refused_before_it_is_written_out() -> None:
+    space = space_of(
+        {
+            "epochs": {"type": "int", "low": 1, "high": 10_000},
+            "batch_size": {"type": "int", "low": 2, "high": 10_000},
+        }
+    )
+    with pytest.raises(ConfigError, match=r"search\.batch_size: makes a grid of 99,990,000 points or more"):
+        space.grid_points()
+    with pytest.raises(ConfigError, match=r"makes a grid of .* points or more"):
+        space.axis_points()
+
+
+def test_conditions_count_in_the_length_of_a_grid() -> None:
+    space = space_of(
+        {
+            "smoothing.stage": {"type": "categorical", "choices": [None, 1]},
+            "epochs": {"type": "int", "low": 1, "high": 9_000, "when": "smoothing.stage"},
+        }
+    )
+    assert len(space.grid_points()) == 9_001
+
+
+def test_a_condition_on_true_is_none_on_one() -> None:
+    with pytest.raises(ConfigError, match=r"waits for epochs = True, which is not among the values"):
+        space_of(
+            {
+                "epochs": {"type": "categorical", "choices": [1, 2]},
+                "batch_size": {"type": "int", "low": 2, "high": 4, "when": {"epochs": [True]}},
+            }
+        )

@@ -1,12 +1,13 @@
 """Study files: what is read, and what a mistake in one is answered with."""
 
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from data.settings import ConfigError, parse, read_yaml
+from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import TASKS
 from model.training.recipe import Recipe
 from sweep.config.study_config import StudyConfig, SyntheticConfig, read_study
@@ -313,3 +314,37 @@ def test_another_patience_is_refused(patience: float | str) -> None:
     }
     with pytest.raises(ConfigError, match=r"resources\.patience.*"):
         parse(StudyConfig, content, "study")
+
+
+def test_every_number_of_a_study_has_bounds() -> None:
+    numbers = [*_numbers(StudyConfig), *_numbers(Recipe)]
+    assert len(numbers) > 60
+    assert [path for path, schema in numbers if not _bounded(schema)] == []
+
+
+def _numbers(settings: type[Config]) -> Iterator[tuple[str, dict[str, Any]]]:
+    schema = settings.model_json_schema()
+    # Values of searched fields are bounded by the recipe.
+    ranges = ("FloatParameter", "IntParameter", "CategoricalParameter")
+    for name, held in {settings.__name__: schema, **schema["$defs"]}.items():
+        if name not in ranges:
+            for field, inner in held.get("properties", {}).items():
+                if field != "enqueue":
+                    yield from _leaves(f"{name}.{field}", inner)
+
+
+def _leaves(path: str, schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(schema, list):
+        for inner in schema:
+            yield from _leaves(path, inner)
+    elif isinstance(schema, dict):
+        if schema.get("type") in ("integer", "number"):
+            yield path, schema
+        for key in ("anyOf", "items", "prefixItems", "additionalProperties"):
+            yield from _leaves(path, schema.get(key))
+
+
+def _bounded(schema: dict[str, Any]) -> bool:
+    return any(word in schema for word in ("minimum", "exclusiveMinimum")) and any(
+        word in schema for word in ("maximum", "exclusiveMaximum")
+    )
