@@ -7,54 +7,63 @@ resampled and faded, then each cycle is cut out of it and repeated until it fill
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 
+import numpy as np
 import torch
 import torchaudio.transforms
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from data.audio_file import opened
+from data.audio_file import HEADER_WITHOUT_LENGTH, blocks, opened
 from data.errors import DataError
 from data.recipe_parts import ClipPadding
 
 FADE_S = 0.0625
 """Length of every fade, in seconds; 1000 samples at 16 kHz."""
+LOUDEST = 8.0
+"""Floating samples above 1 are clipped breaths; those above this are of another scale."""
+MOST_TAPS = 1 << 22
+"""Numbers in the filter that brings one rate to another, about; 44100 to 16000 Hz has 70,560."""
 
 
 def read_recording(path: Path) -> tuple[Float[Tensor, "1 samples"], int]:
     """Read all samples of a mono WAV or FLAC file, in [-1, 1] as float32, and its sample rate in Hz.
 
     Integers are divided by their full scale (16 bit: 32768); nothing is filtered and no mean removed. Raises
-    DataError for all that `recording_length` refuses, and when fewer samples decode than the header says, or
-    a sample is not a number.
+    DataError for all that `recording_length` refuses, and when other than the samples that the header promises decode,
+    a sample is not a number, or samples are of another scale than [-1, 1].
     """
-    import soundfile
-
     with opened(path) as file:
-        sample_rate, frames = file.samplerate, file.frames
-        try:
-            samples = file.read(dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            reason = error.error_string.rstrip(". ")
-            raise DataError(f"{path}: damaged or truncated audio ({reason}); copy the file again") from error
-    if len(samples) != frames:
-        raise DataError(
-            f"{path}: truncated: {len(samples)} samples, where the header says {frames}; copy the file again"
-        )
-    wave = torch.from_numpy(samples).T.contiguous()
-    if not torch.isfinite(wave).all():
-        raise DataError(f"{path}: holds samples that are not finite numbers; expected values in [-1, 1]")
-    return wave, sample_rate
+        samples = np.concatenate([*blocks(path, file, "float32")] or [np.zeros(0, np.float32)])
+        if len(samples) != file.frames and (file.frames < HEADER_WITHOUT_LENGTH or not len(samples)):
+            raise DataError(
+                f"{path}: truncated: {len(samples)} samples, where the header says {file.frames}; copy the file again"
+            )
+        if not np.isfinite(samples).all():
+            raise DataError(f"{path}: holds samples that are not finite numbers; expected values in [-1, 1]")
+        if file.subtype in ("FLOAT", "DOUBLE"):
+            _check_scale(path, samples)
+        return torch.from_numpy(samples[None]), file.samplerate
 
 
 def resample(
     wave: Float[Tensor, "1 samples"], source_hz: int, target_hz: int
 ) -> Float[Tensor, "1 resampled"]:
-    """Bring a recording to another rate: windowed sinc, Hann window over 6 zero crossings, roll-off 0.99."""
+    """Bring a recording to another rate: windowed sinc, Hann window over 6 zero crossings, roll-off 0.99.
+
+    Raises ValueError when the rates have so little in common that the filter would hold more than `MOST_TAPS` numbers.
+    """
     if source_hz == target_hz:
         return wave
+    common = math.gcd(source_hz, target_hz)
+    if source_hz * target_hz // common**2 > MOST_TAPS:
+        raise ValueError(
+            f"a sample rate of {source_hz} Hz cannot be brought to {target_hz} Hz without a huge filter; expected a "
+            "rate that recorders have, such as 44100 Hz"
+        )
     return _resampler(source_hz, target_hz, wave.dtype)(wave)
 
 
@@ -98,10 +107,20 @@ def pad_cycle(
     return _fade_in_place(repeated, sample_rate, start=False)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16)
 def _resampler(source_hz: int, target_hz: int, dtype: torch.dtype) -> torchaudio.transforms.Resample:
     # Its kernel is computed here, once for all recordings of a rate; without a dtype it would be in float64.
     return torchaudio.transforms.Resample(source_hz, target_hz, dtype=dtype)
+
+
+def _check_scale(path: Path, samples: Float[np.ndarray, " samples"]) -> None:
+    """Raise DataError for floating samples that look like integers written as they are."""
+    peak = np.abs(samples).max()
+    if peak > LOUDEST or (peak > 1 and (samples == np.rint(samples)).all()):
+        raise DataError(
+            f"{path}: floating samples up to {peak:g}, which are those of integers; expected values in [-1, 1], so "
+            "divide by the full scale (16 bit: 32768)"
+        )
 
 
 def _fade_in_place(wave: Tensor, sample_rate: int, *, start: bool) -> Tensor:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from data.audio_file import AUDIO_SUFFIXES, recording_length
 from data.dataset import DataSet, Published, Recording, census, missing_from_full
+from data.doubles import warn_of_doubles
 from data.errors import DataError
 from data.icbhi_annotations import ICBHI_PARTS, Part, annotation_path, read_annotation, read_split
 from data.patients import read_patients
@@ -37,7 +38,8 @@ def read_icbhi(directory: Path) -> DataSet:
 
     Files are joined to the split by name, or else by the first four name fields: 91 names carry another
     device in some releases. Warns of a subset (recordings that the split names but the folder lacks) and of
-    patients whom the split has in both parts: they never validate, as 156 and 218 of ICBHI never do. Raises
+    patients whom the split has in both parts: they never validate, as 156 and 218 of ICBHI never do; of equal
+    audio under two patients, and of cycles that are annotated twice. Raises
     DataError, in one line with the file, for: a folder that is missing, empty, or without a split; audio
     without annotation and the reverse; a broken audio file or annotation; a recording that the split does not
     name; all 920 ICBHI recordings with other than its 6898 cycles.
@@ -64,6 +66,7 @@ def read_icbhi(directory: Path) -> DataSet:
         published=FULL if any(recording.patient in PATIENTS for recording in recordings) else None,
     )
     _check_whole(data)
+    warn_of_doubles(recordings)
     if len(recordings) < len(split):
         warnings.warn(
             f"{directory}: a subset: {len(recordings)} of the {len(split)} recordings in {split_path.name}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -23,13 +24,23 @@ def read_annotation(path: Path, duration_s: float = math.inf) -> tuple[Cycle, ..
 
     The flags make the labels of the task `icbhi`: 0 normal, 1 crackle, 2 wheeze, 3 both. Raises DataError, with the
     line, for anything but two times and two flags, for times that are negative, reversed, not finite, or not
-    inside a recording of `duration_s` seconds (`data.cycle.check_times`), and for a file without cycles.
+    inside a recording of `duration_s` seconds (`data.cycle.check_times`), and for a file without cycles. Warns of a
+    cycle that is there twice.
     """
-    cycles = tuple(_cycle(where, row, duration_s) for where, row in _rows(path))
+    rows = _rows(path)
+    cycles = tuple(_cycle(where, row, duration_s) for where, row in rows)
     if not cycles:
         raise DataError(
             f"{path}: no cycles; expected a line for each breath: start, end, crackle 0/1, wheeze 0/1"
         )
+    first: dict[tuple[float, float], str] = {}
+    for (where, _), cycle in zip(rows, cycles, strict=True):
+        earlier = first.setdefault((cycle.start_s, cycle.end_s), where)
+        if earlier is not where:
+            warnings.warn(
+                f"{where}: the same times as {earlier.removeprefix(f'{path} ')}; the breath counts twice",
+                stacklevel=2,
+            )
     return cycles
 
 

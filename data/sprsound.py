@@ -13,6 +13,7 @@ from pathlib import Path
 from data.audio_file import recording_length
 from data.cycle import Cycle
 from data.dataset import DataSet, Published, Recording
+from data.doubles import warn_of_doubles
 from data.errors import DataError
 from data.patients import Patient
 from data.sprsound_annotations import EVENTS, LABELS_OF, RECORDS, read_sprsound_annotation
@@ -41,14 +42,16 @@ def read_sprsound(directory: Path, task: Task) -> DataSet:
     is one cycle. Nobody is kept out of validation: patients of the intra test have other recordings in training by
     design, and a network is meant to know them there.
 
-    Warns of a subset. Raises DataError, in one line with the file, for: files in other places or under other names
-    than SPRSound's (`data.sprsound_files.find_recordings`); a patient of the inter test who is in training; one number
-    for patients of two sexes; a broken audio file or annotation, whatever the task needs of it.
+    Warns of a subset, and of equal audio under two patients. Raises DataError, in one line with the file, for: files
+    in other places or under other names than SPRSound's (`data.sprsound_files.find_recordings`); a patient of the
+    inter test who is in training; one number for patients of two sexes; a broken audio file or annotation, whatever
+    the task needs of it.
     """
     directory = Path(directory)
     found = find_recordings(directory)
     _check_patients(found)
     recordings = [_recording(files, task) for files in found]
+    warn_of_doubles(recordings)
     total = sum(map(sum, RECORDS_PUBLISHED.values()))
     if len(found) < total:
         warnings.warn(

@@ -136,7 +136,10 @@ def recording_features(recording: Recording, config: FeatureConfig) -> Iterator[
     """Yield the normalised log-mels of a recording's cycles; the recording is decoded, resampled and faded once."""
     wave, native_rate = read_recording(recording.path)
     rate = config.sample_rate
-    wave = fade(resample(wave, native_rate, rate), rate)
+    try:
+        wave = fade(resample(wave, native_rate, rate), rate)
+    except ValueError as error:
+        raise DataError(f"{recording.path}: {error}") from error
     for cycle in recording.cycles:
         cut = cut_cycle(wave, rate, cycle.start_s, cycle.end_s)
         clip = pad_cycle(cut, rate, config.duration_s, config.padding)

@@ -31,7 +31,7 @@ def write_recording() -> Callable[..., Path]:
         suffix: str = ".wav",
     ) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(len(name)).uniform(-0.5, 0.5, round(rate * seconds))
+        noise = np.random.default_rng([*name.encode()]).uniform(-0.5, 0.5, round(rate * seconds))
         soundfile.write(folder / f"{name}{suffix}", noise, rate, subtype="PCM_16")
         (folder / f"{name}.txt").write_text(rows)
         return folder / f"{name}{suffix}"
@@ -73,7 +73,7 @@ def write_child(
     annotations = annotations if part == "train" else annotations / f"{part}_test_json"
     for folder in (audio, annotations):
         folder.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(len(name)).uniform(-0.5, 0.5, 16000)
+    noise = np.random.default_rng([*name.encode()]).uniform(-0.5, 0.5, 16000)
     soundfile.write(audio / f"{name}.wav", noise, 8000, subtype="PCM_16")
     content = {"record_annotation": record, "event_annotation": events}
     (annotations / f"{name}.json").write_text(json.dumps(content))

@@ -160,3 +160,34 @@ def test_a_cycle_among_zeros_lies_in_their_middle_unfaded(target: int, clip: lis
 def test_a_cycle_without_samples_cannot_be_padded() -> None:
     with pytest.raises(ValueError, match="without samples"):
         pad_cycle(torch.zeros(1, 0), 16000, 8.0)
+
+
+@pytest.mark.parametrize("samples", [[100.0, -32768.0, 7.5], [3.0, -2.0, 0.0]])
+def test_floating_samples_at_the_scale_of_integers_are_refused(tmp_path: Path, samples: list[float]) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.array(samples), 4000, subtype="FLOAT")
+    with pytest.raises(DataError, match=r"a\.wav: floating samples up to .*expected values in \[-1, 1\]"):
+        read_recording(path)
+
+
+def test_floating_samples_that_are_a_little_too_loud_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.array([1.25, -0.5]), 4000, subtype="FLOAT")
+    assert read_recording(path)[0].tolist() == [[1.25, -0.5]]
+
+
+def test_a_flac_without_a_length_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.arange(5000) / 2**15, 4000, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    wave, rate = read_recording(path)
+    assert (rate, wave.shape) == (4000, (1, 5000))
+    assert torch.equal(wave[0], torch.arange(5000) / 2**15)
+
+
+def test_rates_that_have_nothing_in_common_are_refused_before_a_filter_is_made() -> None:
+    with pytest.raises(ValueError, match="a sample rate of 44101 Hz cannot be brought to 16000 Hz"):
+        resample(torch.zeros(1, 100), 44101, 16000)

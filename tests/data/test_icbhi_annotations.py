@@ -92,3 +92,10 @@ def test_splits_come_with_tabs_commas_or_spaces(tmp_path: Path, text: str) -> No
 def test_a_broken_split_is_named_with_what_would_be_right(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
         read_split(written(tmp_path, text))
+
+
+def test_a_cycle_that_is_there_twice_is_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("0.1\t0.5\t0\t0\n0.5\t0.9\t1\t0\n0.1\t0.5\t0\t1\n")
+    with pytest.warns(UserWarning, match=r"a\.txt line 3: the same times as line 1; the breath counts twice"):
+        assert len(read_annotation(path)) == 3

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from data.errors import UserError
+from data.audio import read_recording
+from data.audio_file import recording_length
+from data.dataset import Recording
+from data.errors import DataError, UserError
+from data.icbhi import read_icbhi
+from data.recipe_parts import FeatureConfig
 from data.settings import ConfigError
+from data.store import recording_features
 from model.training.recipe import read_recipe
 from sweep.cluster.check import read_cluster_file
 from sweep.config.overrides import overrides
@@ -63,6 +69,39 @@ def test_a_file_that_cannot_be_used_gets_one_line_at_once(cases: Path, case: str
     assert time.process_time() - began < 5
     assert str(caught.value).startswith(f"{path}:")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("case", "complaint"),
+    [
+        ("13_flac_2_36_samples", "truncated: its header promises 68719476735 samples"),
+        ("14_truncated_AIFF", "a file of the format AIFF"),
+        ("14_truncated_RF64", "truncated"),
+        ("15_rate_2147483647", "a sample rate of 2147483647 Hz, which no recorder has"),
+        ("15_rate_44101", "a sample rate of 44101 Hz cannot be brought to 16000 Hz"),
+    ],
+)
+def test_a_recording_that_cannot_be_used_is_named(cases: Path, case: str, complaint: str) -> None:
+    (path,) = (found for found in (cases / "hostile" / case).iterdir() if found.name != "README")
+    recording = Recording(path.stem, path, path, 101, "Al", "sc", "Meditron", "train", 4000, 4000, ())
+    with pytest.raises(DataError, match=complaint) as caught:
+        next(recording_features(recording, FeatureConfig()), None)
+    assert str(caught.value).startswith(f"{path}:")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_streamed_flac_is_read_and_a_wav_of_open_length_warned_of(cases: Path) -> None:
+    (flac,) = (cases / "hostile" / "12_flac_streamed").glob("*.flac")
+    assert recording_length(flac) == (4000, 4000)
+    assert read_recording(flac)[0].shape == (1, 4000)
+    (wav,) = (cases / "hostile" / "14_wav_length_unset").glob("*.wav")
+    with pytest.warns(UserWarning, match="left the length open"):
+        recording_length(wav)
+
+
+def test_equal_audio_of_two_patients_is_warned_of(cases: Path) -> None:
+    with pytest.warns(UserWarning, match=r"301_1b1_Al_sc_Meditron\.wav .*302_1b1_Al_sc_Meditron\.wav"):
+        read_icbhi(cases / "use" / "14_same_audio_two_patients" / "data")
 
 
 @pytest.mark.parametrize("case", ["19_set_bool_x", "19_set_int_x"])

@@ -37,7 +37,7 @@ def test_what_qmc_does_not_cover_is_drawn_anew_each_time() -> None:
 
 def test_a_search_that_finds_nothing_new_forgets_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     # Too many points to list, and one draw per proposal, so a repeat ends the search.
-    monkeypatch.setattr("sweep.search.optuna_search.ENUMERABLE", 1)
+    monkeypatch.setattr("sweep.search.optuna_search.LONGEST_GRID", 1)
     monkeypatch.setattr("sweep.search.optuna_search.REPEATS", 1)
     monkeypatch.setattr("sweep.search.optuna_search.RANDOM_DRAWS", 0)
     steps = {"type": "float", "low": 0.5, "high": 2.0, "step": 0.5}
