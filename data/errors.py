@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def escaped(text: str) -> str:
+    r"""Show control characters other than line breaks as Python writes them (`\x1b`): a terminal would obey them."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
+        for character in text
+    )
+
+
 class UserError(Exception):
     """What a user can mend: the message says where, what was read, and what would be right.
 
@@ -42,6 +50,10 @@ class UserError(Exception):
     """
 
     exit_status: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        """The message, with control characters of names and values escaped."""
+        return escaped(super().__str__())
 
 
 class DataError(UserError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 
-from data.errors import UserError
+from data.errors import UserError, escaped
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(escaped(f"error: {error.filename}: {error.strerror}"), file=sys.stderr)
         raise SystemExit(1) from None
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -36,4 +36,4 @@ def main() -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
     """Print a warning of ours in one line; libraries warn in other categories, and are not for users."""
     if category is UserWarning:
-        print(f"warning: {message}", file=sys.stderr)
+        print(escaped(f"warning: {message}"), file=sys.stderr)

@@ -7,7 +7,7 @@ import re
 import data
 import model
 import sweep
-from data.errors import UserError
+from data.errors import DataError, UserError
 
 
 def drawn() -> set[tuple[str, str]]:
@@ -37,3 +37,10 @@ def test_the_tree_shows_the_errors_that_there_are() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     assert drawn() == below(UserError)
+
+
+def test_control_characters_of_names_are_shown_and_not_obeyed() -> None:
+    assert (
+        str(DataError("2_\x1b[31mDEV.wav: broken\nb\u202e\r"))
+        == r"2_\x1b[31mDEV.wav: broken" + "\n" + r"b\u202e\r"
+    )
