@@ -56,7 +56,7 @@ class DataSet:
 
     `parts` are the official parts, of which the first is for training. Patients of `never_validate` are trained on and
     never validated on, as the reader of the data set explains. `published` counts the whole database; None for
-    recordings that are none of a published one.
+    recordings that are none of a published one. `read` says in a line each which folders and files were read.
     """
 
     directory: Path
@@ -66,6 +66,7 @@ class DataSet:
     patients: Mapping[int, Patient]
     never_validate: frozenset[int]
     published: Published | None
+    read: tuple[str, ...] = ()
 
     def part(self, part: str) -> tuple[Recording, ...]:
         """Select the recordings of an official part."""
@@ -86,7 +87,10 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Census:
-    """Counts of a data set, by official part; cycles are counted in the order of the task's labels."""
+    """Counts of a data set, by official part; cycles are counted in the order of the task's labels.
+
+    `read` says in a line each which folders and files were read.
+    """
 
     task: Task
     published: Published | None
@@ -94,6 +98,7 @@ class Census:
     recordings: Mapping[str, int]
     patients: Mapping[str, int]
     devices: Mapping[str, Mapping[str, int]]
+    read: tuple[str, ...] = ()
 
 
 def census(data: DataSet) -> Census:
@@ -107,6 +112,7 @@ def census(data: DataSet) -> Census:
         recordings={part: len(held) for part, held in parts.items()},
         patients={part: len({r.patient for r in held}) for part, held in parts.items()},
         devices={part: dict(Counter(r.device for r in held).most_common()) for part, held in parts.items()},
+        read=data.read,
     )
 
 

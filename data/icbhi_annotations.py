@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import math
+import re
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -14,11 +16,6 @@ Part = Literal["train", "test"]
 ICBHI_PARTS: tuple[Part, ...] = ("train", "test")
 
 
-def annotation_path(audio: Path) -> Path:
-    """The text file beside an ICBHI recording that lists the recording's cycles."""
-    return audio.with_suffix(".txt")
-
-
 def read_annotation(path: Path, duration_s: float = math.inf) -> tuple[Cycle, ...]:
     """Read the cycles of one recording, a line each: start, end in seconds, crackle 0/1, wheeze 0/1, tab-separated.
 
@@ -28,13 +25,13 @@ def read_annotation(path: Path, duration_s: float = math.inf) -> tuple[Cycle, ..
     cycle that is there twice.
     """
     rows = _rows(path)
-    cycles = tuple(_cycle(where, row, duration_s) for where, row in rows)
+    cycles = tuple(_cycle(where, line, row, duration_s) for where, line, row in rows)
     if not cycles:
         raise DataError(
             f"{path}: no cycles; expected a line for each breath: start, end, crackle 0/1, wheeze 0/1"
         )
     first: dict[tuple[float, float], str] = {}
-    for (where, _), cycle in zip(rows, cycles, strict=True):
+    for (where, *_), cycle in zip(rows, cycles, strict=True):
         earlier = first.setdefault((cycle.start_s, cycle.end_s), where)
         if earlier is not where:
             warnings.warn(
@@ -51,11 +48,11 @@ def read_split(path: Path) -> dict[str, Part]:
     DataError for any other line, for a recording in both parts, and for a file without recordings.
     """
     parts: dict[str, Part] = {}
-    for where, row in _rows(path):
+    for where, line, row in _rows(path):
         name, part = (row[0], row[1].lower()) if len(row) == 2 else ("", "")
-        name = name.removesuffix(".wav").removesuffix(".flac")
+        name = re.sub(r"\.(wav|flac)$", "", name, flags=re.IGNORECASE)
         if part not in ("train", "test"):
-            raise DataError(f"{where}: read {_quote(row)}; expected a recording's name and train or test")
+            raise DataError(f"{where}: read {_quote(line)}; expected a recording's name and train or test")
         if parts.setdefault(name, part) != part:
             raise DataError(
                 f"{where}: {name} is in {part}, but was in {parts[name]} above; expected one part each"
@@ -67,10 +64,11 @@ def read_split(path: Path) -> dict[str, Part]:
     return parts
 
 
-def _cycle(where: str, row: list[str], duration_s: float) -> Cycle:
+def _cycle(where: str, line: str, row: list[str], duration_s: float) -> Cycle:
     if len(row) != 4 or row[2] not in ("0", "1") or row[3] not in ("0", "1"):
+        point = "; decimals need a point, as 0.5" if re.search(r"\d,\d", line) and len(row) > 4 else ""
         raise DataError(
-            f"{where}: read {_quote(row)}; expected start and end in seconds, crackle 0 or 1, wheeze 0 or 1"
+            f"{where}: read {_quote(line)}; expected start and end in seconds, crackle 0 or 1, wheeze 0 or 1{point}"
         )
     start_s, end_s = (_time(where, text) for text in row[:2])
     check_times(where, start_s, end_s, duration_s)
@@ -87,20 +85,25 @@ def _time(where: str, text: str) -> float:
     return seconds
 
 
-def _rows(path: Path) -> list[tuple[str, list[str]]]:
+def _rows(path: Path) -> list[tuple[str, str, list[str]]]:
+    """Lines of a text file that are not empty: where each is, what it says, and its fields."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}; expected a text file") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path}: text in UTF-16; expected UTF-8, so save it again as that")
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not text (byte {error.start}); expected a text file") from error
+        raise DataError(f"{path}: not text (byte {error.start}); expected a text file in UTF-8") from error
     return [
-        (f"{path} line {number}", line.replace(",", " ").split())
+        (f"{path} line {number}", line, line.replace(",", " ").split())
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
 
 
-def _quote(row: list[str]) -> str:
-    text = " ".join(row)
+def _quote(line: str) -> str:
+    text = " ".join(line.split())
     return repr(text if len(text) <= 60 else text[:57] + "...")

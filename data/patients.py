@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.errors import DataError
+from data.any_case import file_named
 
 DEMOGRAPHICS = ("demographic_info.txt", "ICBHI_Challenge_demographic_information.txt")
 DIAGNOSES = ("patient_diagnosis.csv", "ICBHI_Challenge_diagnosis.txt")
@@ -22,39 +24,75 @@ class Patient:
     diagnosis: str | None = None
 
 
+def patient_files(folders: Iterable[Path]) -> list[Path]:
+    """Find the demographic and the diagnosis file, each the first in `folders`; what is not there is left out."""
+    folders = list(folders)
+    return [path for names in (DEMOGRAPHICS, DIAGNOSES) if (path := file_named(folders, names))]
+
+
 def read_patients(folders: Iterable[Path]) -> dict[int, Patient]:
     """Read patients by number, from the demographic and the diagnosis file found first in `folders`.
 
-    Raises DataError for a line that does not start with a patient's number, has too few fields, or an age
-    that is no number. Returns no patients when there are no such files.
+    Nothing that is trained rests on these files. So a file that cannot be read, and a line that does not start with a
+    patient's number, has too few fields, an age that is no number, or a sex other than F and M, is left out with a
+    warning, one a file. Fields are divided by tabs, spaces, commas or semicolons. Returns no patients when there are no
+    such files.
     """
     folders = list(folders)
-    patients: dict[int, Patient] = {}
-    for where, number, fields in _rows(folders, DEMOGRAPHICS, fields=2):
-        sex = None if fields[1] == "NA" else fields[1]
-        patients[number] = Patient(age_years=_age(where, fields[0]), sex=sex)
-    for _, number, fields in _rows(folders, DIAGNOSES, fields=1):
-        patients[number] = replace(patients.get(number, Patient()), diagnosis=fields[0])
+    patients = _patients_in(file_named(folders, DEMOGRAPHICS), _demographics)
+    for number, said in _patients_in(file_named(folders, DIAGNOSES), _diagnosis).items():
+        patients[number] = replace(patients.get(number, Patient()), diagnosis=said.diagnosis)
     return patients
 
 
-def _rows(folders: list[Path], names: tuple[str, ...], fields: int) -> Iterable[tuple[str, int, list[str]]]:
-    path = next((found for folder in folders for name in names if (found := folder / name).is_file()), None)
+def _patients_in(path: Path | None, patient_of: Callable[[list[str]], Patient]) -> dict[int, Patient]:
+    """Patients by number as one file says; what of it cannot be understood is warned of."""
     if path is None:
-        return
-    for position, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
-        row = line.replace(",", " ").split()
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"not UTF-8 text (byte {error.start})"
+        warnings.warn(f"{path}: left out, as it cannot be read: {why}; no training needs it", stacklevel=4)
+        return {}
+    found: dict[int, Patient] = {}
+    strange: list[str] = []
+    for position, line in enumerate(lines, 1):
+        row = re.split(r"[\s,;]+", line.strip(" \t,;"))
         # Some copies of the diagnosis file open with column names.
-        if not row or (position == 1 and not row[0].isdecimal()):
+        if row == [""] or (position == 1 and not row[0].isdecimal()):
             continue
-        if not row[0].isdecimal() or len(row) < 1 + fields:
-            raise DataError(
-                f"{path} line {position}: read {line[:60]!r}; expected a patient's number and {fields} fields"
-            )
-        yield f"{path} line {position}", int(row[0]), row[1:]
+        try:
+            found[_number(row[0])] = patient_of(row[1:])
+        except ValueError as error:
+            strange.append(f"{path} line {position}: read {line[:60]!r}; expected {error}")
+    if strange:
+        more = f" (and {len(strange) - 1} more like it)" if len(strange) > 1 else ""
+        warnings.warn(f"{strange[0]}; left out{more}, no training needs it", stacklevel=4)
+    return found
 
 
-def _age(where: str, text: str) -> float | None:
+def _number(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise ValueError("a patient's number first")
+    return int(text)
+
+
+def _demographics(fields: list[str]) -> Patient:
+    if len(fields) < 2:
+        raise ValueError("a patient's number, age and sex")
+    if fields[1] not in ("F", "M", "NA"):
+        raise ValueError("a sex F, M or NA")
+    return Patient(age_years=_age(fields[0]), sex=None if fields[1] == "NA" else fields[1])
+
+
+def _diagnosis(fields: list[str]) -> Patient:
+    if not fields:
+        raise ValueError("a patient's number and diagnosis")
+    return Patient(diagnosis=fields[0])
+
+
+def _age(text: str) -> float | None:
     if text == "NA":
         return None
     try:
@@ -62,5 +100,5 @@ def _age(where: str, text: str) -> float | None:
     except ValueError:
         age = math.nan
     if not math.isfinite(age) or age < 0:
-        raise DataError(f"{where}: read the age {text!r}; expected years, 0 or more, or NA")
+        raise ValueError("an age in years, 0 or more, or NA")
     return age

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.dataset import DataSet
-from data.icbhi import icbhi_audio_folder, read_icbhi
+from data.icbhi import read_icbhi
+from data.icbhi_files import icbhi_audio_folder
 from data.settings import ConfigError
 from data.sprsound import read_sprsound
 from data.sprsound_files import is_sprsound

@@ -65,6 +65,13 @@ def read_sprsound(directory: Path, task: Task) -> DataSet:
         patients=_patients(found),
         never_validate=frozenset(),
         published=_published(task),
+        read=(
+            *(f"recordings: {folder}" for folder in dict.fromkeys(files.audio.parent for files in found)),
+            *(
+                f"annotations: {folder}"
+                for folder in dict.fromkeys(files.annotation.parent for files in found)
+            ),
+        ),
     )
 
 

@@ -66,6 +66,15 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases(shared: Path) -> Path:
+    """The folder with small inputs that users met, the right outcome of each in its README."""
+    folder = shared / "cases" / "use"
+    if not folder.is_dir():
+        pytest.skip(f"no cases at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def sprsound(shared: Path) -> Path:
     """The folder with all of SPRSound 2022; tests that need it are skipped without it."""
     folder = shared / "sprsound"

@@ -10,7 +10,10 @@ from data.dataset import Census, missing_from_full
 
 
 def dataset_table(census: Census) -> Group:
-    """Make a table with a row for each official part; below, devices and what the full published database has more."""
+    """Make a table with a row for each official part.
+
+    Below it stand what was read, the devices, and what the full published database has more.
+    """
     table = Table(header_style="bold")
     for column in ("part", "recordings", "patients", "cycles", *census.task.labels):
         table.add_column(column, justify="left" if column == "part" else "right")
@@ -22,7 +25,7 @@ def dataset_table(census: Census) -> Group:
         for part, by_device in census.devices.items()
     ]
     missing = [f"missing: {line}" for line in missing_from_full(census)]
-    return Group(table, Text("\n".join([*devices, *(missing or [_whole(census)])])))
+    return Group(table, Text("\n".join([*census.read, *devices, *(missing or [_whole(census)])])))
 
 
 def _whole(census: Census) -> str:

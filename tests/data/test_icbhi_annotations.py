@@ -44,7 +44,10 @@ def test_windows_line_ends_and_a_byte_order_mark_are_nothing_special(tmp_path: P
         ("0.5\t2.5\t0\t0", "ends at 2.5 s, but the recording lasts 2.000 s; expected an end inside"),
         ("0.5\t1.5\t2\t0", "expected start and end in seconds, crackle 0 or 1, wheeze 0 or 1"),
         ("0.5\t1.5\t0", "read '0.5 1.5 0'; expected start and end"),
-        ("0,5\t1,5\t0\t0", "read '0 5 1 5 0 0'; expected start and end"),
+        (
+            "0,5\t1,5\t0\t0",
+            "read '0,5 1,5 0 0'; expected start and end in seconds, crackle 0 or 1, wheeze 0 or 1; decimals need",
+        ),
         ("normal breath", "read 'normal breath'; expected start and end"),
     ],
 )
@@ -61,6 +64,14 @@ def test_a_broken_line_is_named_with_what_would_be_right(tmp_path: Path, row: st
 def test_a_file_without_cycles_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no cycles; expected a line for each breath"):
         read_annotation(written(tmp_path, "\n"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_text_in_utf_16_is_said_to_be_that(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "301_1b1_Al_sc_Meditron.txt"
+    path.write_bytes("\ufeff0.1\t0.6\t0\t0\n".encode(encoding))
+    with pytest.raises(DataError, match=r"Meditron\.txt: text in UTF-16; expected UTF-8, so save it again"):
+        read_annotation(path)
 
 
 def test_an_annotation_that_is_not_text_is_refused(tmp_path: Path) -> None:
