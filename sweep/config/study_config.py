@@ -15,6 +15,7 @@ from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import ICBHI, TASKS, Task, task_named
 from model.scan_engines import DEVICES
 from model.training.recipe import Recipe
+from sweep.config.other_words import in_our_words
 from sweep.config.overrides import override
 from sweep.config.parameters import Parameter, Value
 from sweep.config.search_space import SearchSpace
@@ -22,6 +23,9 @@ from sweep.storage.credentials import holds_secret
 from sweep.study.budget import BudgetConfig
 from sweep.study.racing import ContendersConfig, RacingConfig
 from sweep.study.silence import Patience
+
+ENUMERATED = ("grid", "one_at_a_time")
+"""Samplers that come to an end by themselves."""
 
 
 class SyntheticConfig(Config):
@@ -35,7 +39,8 @@ class SamplerConfig(Config):
     """Where new configurations come from: one of Optuna's samplers, or an enumeration of the search space.
 
     `grid` goes through every combination, `one_at_a_time` through the values of one field after the other
-    with the rest as in `recipe`; both end when they are through. `arguments` go to Optuna's class unchanged.
+    with the rest as in `recipe`; both end when they are through, without a budget too. `arguments` go to Optuna's
+    class unchanged.
     """
 
     name: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", "one_at_a_time"] = "tpe"
@@ -132,6 +137,18 @@ class StudyConfig(Config):
     tracking_uri: str | None = Field(
         default=None, description="MLflow server; null: a database in the study folder"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_our_words(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        content = in_our_words(content)
+        sampler = content.get("sampler")
+        name = sampler.get("name") if isinstance(sampler, Mapping) else getattr(sampler, "name", None)
+        if name in ENUMERATED and BudgetConfig.is_unbounded(content.get("budget", {})):
+            content["budget"] = BudgetConfig.endless()
+        return content
 
     @field_validator("task")
     @classmethod

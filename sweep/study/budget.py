@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -38,7 +38,7 @@ class BudgetConfig(Config):
         default=None,
         ge=1,
         le=1_000_000,
-        description="points of the search space; 20 when nothing else bounds the study",
+        description="points of the search space; when nothing else bounds the study 20, or all of a grid",
     )
     units: int | None = Field(
         default=None, ge=1, le=1_000_000_000, description="configurations times seeds started"
@@ -55,9 +55,17 @@ class BudgetConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _has_a_bound(cls, content: Any) -> Any:
-        if isinstance(content, dict) and all(content.get(name) is None for name in cls.model_fields):
-            return {**content, "configurations": 20}
-        return content
+        return {**content, "configurations": 20} if cls.is_unbounded(content) else content
+
+    @classmethod
+    def is_unbounded(cls, content: Any) -> bool:
+        """Whether settings of a budget, as a file holds them, set no limit."""
+        return isinstance(content, dict) and all(content.get(name) is None for name in cls.model_fields)
+
+    @classmethod
+    def endless(cls) -> Self:
+        """A budget without any limit, for a sampler that comes to an end by itself."""
+        return cls.model_construct()
 
 
 @dataclass(frozen=True)
