@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 from data.errors import UserError
 
@@ -53,6 +54,16 @@ def is_hub_id(source: str) -> bool:
     path = Path(source).expanduser()
     named_like_a_file = path.suffix in {".pth", ".pt", ".bin", ".ckpt", ".safetensors"}
     return HUB_ID.fullmatch(source) is not None and not named_like_a_file and not path.exists()
+
+
+def absolute_source(source: Any) -> Any:
+    """Make the path of a checkpoint absolute, so that it means the same file in every folder.
+
+    A hub id, and what names no file (None), stays as it is.
+    """
+    if not isinstance(source, str) or is_hub_id(source):
+        return source
+    return str(Path(source).expanduser().absolute())
 
 
 def checkpoint_sha256(path: Path) -> str:

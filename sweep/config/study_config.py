@@ -15,6 +15,7 @@ from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import ICBHI, TASKS, Task, task_named
 from model.scan_engines import DEVICES
 from model.training.recipe import Recipe
+from model.weights_file import absolute_source
 from sweep.config.other_words import in_our_words
 from sweep.config.overrides import override
 from sweep.config.parameters import Parameter, Value
@@ -26,6 +27,8 @@ from sweep.study.silence import Patience
 
 ENUMERATED = ("grid", "one_at_a_time")
 """Samplers that come to an end by themselves."""
+WEIGHTS = "backbone.pretrained"
+"""The recipe field that names a file."""
 
 
 class SyntheticConfig(Config):
@@ -223,17 +226,18 @@ class StudyConfig(Config):
         return (self.objective,) if isinstance(self.objective, str) else self.objective
 
     def resolved(self) -> StudyConfig:
-        """Write out every setting of the recipe, and the absolute place of the recordings.
+        """Write out every setting of the recipe, and the absolute places of the recordings and of pretrained weights.
 
         So neither later defaults nor another working directory change the study.
         """
-        update: dict[str, Any] = {}
+        content = self.model_dump(mode="json")
         if isinstance(self.data, str):
-            update["data"] = str(Path(self.data).absolute())
+            content["data"] = str(Path(self.data).absolute())
         # The fixed settings may be a recipe only together with searched ones.
         with contextlib.suppress(ConfigError):
-            update["recipe"] = self.space.recipe({}).model_dump(mode="json")
-        return self.model_copy(update=update)
+            content["recipe"] = self.space.recipe({}).model_dump(mode="json")
+        _make_weights_absolute(content)
+        return StudyConfig.model_validate(content)
 
     def any_recipe(self) -> Recipe:
         """Choose a recipe that shows on what the study rests: the fixed settings, or else the first enqueued point's.
@@ -250,6 +254,22 @@ class StudyConfig(Config):
     @cached_property
     def space(self) -> SearchSpace:
         return SearchSpace(self.search, self.recipe)
+
+
+def _make_weights_absolute(content: dict[str, Any]) -> None:
+    """Make the paths of pretrained weights absolute, wherever a study names some."""
+    backbone = content["recipe"].get("backbone")
+    if isinstance(backbone, dict) and "pretrained" in backbone:
+        backbone["pretrained"] = absolute_source(backbone["pretrained"])
+    searched = content["search"].get(WEIGHTS, {})
+    if "choices" in searched:
+        searched["choices"] = [absolute_source(choice) for choice in searched["choices"]]
+    for parameter in content["search"].values():
+        if isinstance(parameter["when"], dict) and WEIGHTS in parameter["when"]:
+            parameter["when"][WEIGHTS] = [absolute_source(value) for value in parameter["when"][WEIGHTS]]
+    for point in content["enqueue"]:
+        if WEIGHTS in point:
+            point[WEIGHTS] = absolute_source(point[WEIGHTS])
 
 
 def read_study(path: Path | None, settings: Mapping[str, Any] | None = None) -> StudyConfig:

@@ -58,6 +58,8 @@ def run_study(
     configuration is complete, and ExportError when a study is over and none is; then the folder holds what there is.
     """
     display = display or NoDisplay()
+    # The values of the journal, and those that a later driver reads in the study's folder, are then the same.
+    config = config.resolved()
     fresh, begun = not folder.exists, False
     if fresh:
         folder.create(config)

@@ -38,6 +38,7 @@ from sweep.tracking.server_users import (
     auth_environment,
     check_password,
 )
+from sweep.tracking.sqlite_uri import sqlite_uri
 
 LOOPBACK = "127.0.0.1"
 QUIET = "--uvicorn-opts", "--log-level warning"
@@ -85,7 +86,7 @@ class ServerStorage:
         if not is_uri(studies):
             home = Path(studies).absolute() / ".mlflow"
             needed = home if backend is None or artifacts is None else None
-            return cls(backend or f"sqlite:///{home}/mlflow.db", artifacts or f"{home}/artifacts", needed)
+            return cls(backend or sqlite_uri(home / "mlflow.db"), artifacts or f"{home}/artifacts", needed)
         studies = checked_uri(studies)
         if backend is None:
             raise TrackingServerError(

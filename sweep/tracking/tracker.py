@@ -21,6 +21,7 @@ from sweep.tracking.messages import (
     TrackingError,
     incomplete,
 )
+from sweep.tracking.sqlite_uri import sqlite_uri
 from sweep.tracking.writer_process import WriterEndedError, WriterProcess
 
 MOST_AT_ONCE = 1000
@@ -139,4 +140,4 @@ def _connected(answer: Any) -> Connected:
 
 def database_uri(study_folder: Path) -> str:
     """MLflow's URI of the database inside a study folder."""
-    return f"sqlite:///{(study_folder / 'mlflow.db').absolute()}"
+    return sqlite_uri(study_folder / "mlflow.db")

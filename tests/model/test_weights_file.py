@@ -4,7 +4,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from model.weights_file import PretrainedError, checkpoint_sha256, find_checkpoint, is_hub_id
+from model.weights_file import PretrainedError, absolute_source, checkpoint_sha256, find_checkpoint, is_hub_id
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,12 @@ def test_a_hub_that_gives_nothing_is_one_clear_line(
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     with pytest.raises(PretrainedError, match=f"author/name: no such local file, and {said}"):
         find_checkpoint("author/name")
+
+
+def test_a_path_is_made_absolute_and_a_hub_id_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_source("weights/DASS_small.pth") == str(tmp_path / "weights" / "DASS_small.pth")
+    assert absolute_source("author/name") == "author/name"
+    assert absolute_source(None) is None
+    (tmp_path / "author" / "name").mkdir(parents=True)
+    assert absolute_source("author/name") == str(tmp_path / "author" / "name")

@@ -348,3 +348,32 @@ def _bounded(schema: dict[str, Any]) -> bool:
     return any(word in schema for word in ("minimum", "exclusiveMinimum")) and any(
         word in schema for word in ("maximum", "exclusiveMaximum")
     )
+
+
+def test_relative_weights_mean_the_same_file_in_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = "backbone.pretrained"
+    config = StudyConfig.model_validate(
+        {
+            "recipe": {"backbone": {"pretrained": "weights/fixed.pth"}},
+            "search": {
+                weights: {"type": "categorical", "choices": [None, "weights/a.pth", "author/name"]},
+                "patch_mix.beta": {
+                    "type": "float",
+                    "low": 1.0,
+                    "high": 2.0,
+                    "when": {weights: ["weights/a.pth"]},
+                },
+            },
+            "enqueue": [{weights: "weights/a.pth", "patch_mix.beta": 1.5}, {weights: None}],
+        }
+    ).resolved()
+    there = str(tmp_path / "weights" / "a.pth")
+    assert config.recipe["backbone"]["pretrained"] == str(tmp_path / "weights" / "fixed.pth")
+    assert config.search[weights].probes() == [None, there, "author/name"]
+    assert config.search["patch_mix.beta"].conditions == {weights: (there,)}
+    assert [point[weights] for point in config.enqueue] == [there, None]
+    monkeypatch.chdir("/")
+    assert config.resolved() == config
