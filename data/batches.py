@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -33,6 +34,15 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the cycles, in their order: features in the number format of the table, and labels."""
+        found = hashlib.sha256(f"{self.features.dtype} {tuple(self.features.shape[1:])}".encode())
+        rows = torch.arange(len(self)) if self.rows is None else self.rows
+        for some in rows.split(64):
+            found.update(self.features[some].contiguous().view(torch.uint8).numpy())
+        found.update(self.labels.contiguous().view(torch.uint8).numpy())
+        return found.hexdigest()
 
     def take(self, cycles: Int[Tensor, " taken"]) -> Examples:
         """Select some of these examples, in the order of `cycles`."""

@@ -6,6 +6,7 @@ import argparse
 import errno
 import pickle
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from model.ast import AST
 from model.cnn_tsa import CNNTSA, token_widths
 from model.dass import DASS
 from model.dass_stem import stem_of
+from model.tensor_archive import check_archive, is_dense
 from model.weight_names import (
     CNN6_LAST_LAYERS,
     ast_name,
@@ -29,6 +31,7 @@ from model.weight_names import (
 from model.weights_file import PretrainedError, checkpoint_sha256, find_checkpoint
 
 SHOWN = 12
+INTEGERS = torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8
 
 
 class Network(NamedTuple):
@@ -108,15 +111,20 @@ def load_pretrained(model: DASS | AST | CNNTSA, source: str, *, head: bool = Fal
 
 def _read(path: Path) -> Any:
     """Read a checkpoint file without running any code that may be in it."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         # Fine-tuned files of the reference keep their command line beside the weights.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file, torch.serialization.safe_globals([argparse.Namespace]):
+            # Files of before PyTorch 1.6 are no archives.
+            if zipfile.is_zipfile(file):
+                check_archive(file)
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except zipfile.BadZipFile as error:
+        raise PretrainedError(f"{path}: not a checkpoint, or a truncated one: {error}") from error
     except pickle.UnpicklingError as error:
         needed = re.search(r"GLOBAL (\S+)", str(error))
         if needed is None:
@@ -124,13 +132,16 @@ def _read(path: Path) -> Any:
         raise PretrainedError(
             f"{path}: refused, for it needs {needed[1]} to be run; expected tensors and plain values only"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise PretrainedError(f"{path}: not a checkpoint, or a truncated one") from error
     except OSError as error:
         # The reader of zip archives seeks to before the beginning of one that was cut.
         if error.errno == errno.EINVAL:
             raise PretrainedError(f"{path}: not a checkpoint, or a truncated one") from error
         raise PretrainedError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise PretrainedError(f"{path}: cannot be read: it asks for more memory than there is") from error
+    except Exception as error:
+        # Readers of damaged files fail in every way there is.
+        raise PretrainedError(f"{path}: not a checkpoint, or a truncated one") from error
 
 
 def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
@@ -160,16 +171,21 @@ def _named(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _check_numbers(found: Mapping[str, Tensor], path: Path) -> None:
-    weights = {key: value for key, value in found.items() if not key.endswith("num_batches_tracked")}
-    for what, wrong in (
-        ("not in floating point", lambda value: not value.is_floating_point()),
-        ("not finite", lambda value: not bool(value.isfinite().all())),
-    ):
-        keys = [key for key, value in weights.items() if wrong(value)]
+    counts = {key: value for key, value in found.items() if key.endswith("num_batches_tracked")}
+    weights = {key: value for key, value in found.items() if key not in counts}
+    checks: tuple[tuple[str, Mapping[str, Tensor], Callable[[Tensor], bool]], ...] = (
+        ("not plain numbers in memory", found, is_dense),
+        ("not in floating point", weights, Tensor.is_floating_point),
+        ("not whole numbers", counts, lambda value: value.dtype in INTEGERS),
+        # As float32, in which the network takes them.
+        ("not finite", weights, lambda value: bool(value.float().isfinite().all())),
+    )
+    for what, among, right in checks:
+        keys = [key for key, value in among.items() if not right(value)]
         if keys:
             more = " ..." if len(keys) > SHOWN else ""
             raise PretrainedError(
-                f"{path}: {len(keys)} of {len(weights)} tensors are {what}: {', '.join(keys[:SHOWN])}{more}; expected "
+                f"{path}: {len(keys)} of {len(among)} tensors are {what}: {', '.join(keys[:SHOWN])}{more}; expected "
                 "weights that training can go on from"
             )
 

@@ -86,8 +86,9 @@ def fuse_attention(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
         parts = [
             found.get(f"{block}.attention.attention.{name}.{kind}") for name in ("query", "key", "value")
         ]
-        if which == "query" and all(other is not None for other in parts):
-            fused[f"{block}.attn.qkv.{kind}"] = torch.cat([other for other in parts if other is not None])
+        there = [other for other in parts if other is not None and other.shape == value.shape != ()]
+        if which == "query" and len(there) == len(parts):
+            fused[f"{block}.attn.qkv.{kind}"] = torch.cat(there)
     return fused
 
 

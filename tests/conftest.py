@@ -67,10 +67,10 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def cases(shared: Path) -> Path:
-    """The folder with small inputs that users met, the right outcome of each in its README."""
-    folder = shared / "cases" / "use"
+    """The folder with inputs that went wrong, `use` and `hostile`, the right outcome of each in its README."""
+    folder = shared / "cases"
     if not folder.is_dir():
-        pytest.skip(f"no cases at {folder}")
+        pytest.skip(f"no inputs at {folder}; set RESPSWEEP_SHARED to the folder that holds cases")
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from data.atomic import make_folder, write_whole
 from data.errors import UserError
+from model.tensor_archive import check_archive
 
 FORMAT = 2
 """Version of what a checkpoint holds: since 2, an epoch may be saved in its middle."""
@@ -76,7 +76,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise LostCheckpointError(f"{path}: no such checkpoint") from None
     try:
-        _check_sums(content)
+        check_archive(content)
         state = torch.load(content, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
@@ -104,12 +104,3 @@ def _never_was_one(path: Path) -> bool:
     with path.open("rb") as file:
         beginning = file.read(4)
     return beginning not in (b"PK\3\4", bytes(len(beginning)))
-
-
-def _check_sums(content: BytesIO) -> None:
-    # torch.load takes a zip archive's bytes as they are: a flipped bit would become a weight.
-    with zipfile.ZipFile(content) as archive:
-        broken = archive.testzip()
-    if broken is not None:
-        raise zipfile.BadZipFile(f"{broken} has changed since it was written")
-    content.seek(0)

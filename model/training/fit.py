@@ -25,24 +25,38 @@ def fit(
     task: Task,
     device: str | torch.device | None = None,
     checkpoint: Path | None = None,
+    data: str | None = None,
 ) -> Iterator[EpochMetrics]:
     """Train to the last epoch, yielding each epoch's metrics; `task` says what the labels of the cycles are.
 
     With `checkpoint`, every epoch is saved there before it is yielded, and a run found there is continued: its
     past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU. A
     damaged file gives a warning, and the run goes on from the checkpoint before it, or else begins anew.
+    `data` is any text that stands for the cycles, such as their hashes; by default their digest is computed.
     Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored, and
-    CheckpointError for a checkpoint of another recipe, seed or task, a file that is none, and a folder.
+    CheckpointError for a checkpoint of another recipe, seed, task or of other data, one whose tensors are not those
+    of this run, a file that is none, and a folder.
     """
-    training = Training(recipe, seed, train, validation, task=task, device=device)
     if checkpoint is not None:
         if checkpoint.is_dir():
             raise CheckpointError(f"{checkpoint}: a folder; expected the name of a file to save the run in")
+        data = data or f"{train.digest()}/{validation.digest()}"
+    training = Training(recipe, seed, train, validation, task=task, device=device, data=data)
+    if checkpoint is not None:
         state, note = latest_checkpoint(checkpoint)
         if note is not None:
             warnings.warn(note, stacklevel=2)
         if state is not None:
-            training.load_state_dict(state)
+            if state.get("data") is None:
+                warnings.warn(
+                    f"{checkpoint}: saved by an earlier version, which did not write down what data it was trained on; "
+                    "that it is this data is not checked",
+                    stacklevel=2,
+                )
+            try:
+                training.load_state_dict(state)
+            except CheckpointError as error:
+                raise CheckpointError(f"{checkpoint}: {error}") from error
             yield from training.history
     while not training.done:
         metrics = training.run_epoch()

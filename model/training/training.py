@@ -26,6 +26,7 @@ from model.projector import Projector
 from model.registry import build_backbone
 from model.selective_scan import choose_engine
 from model.training.checkpoint import CheckpointError
+from model.training.checkpoint_contents import checked_state
 from model.training.epoch_metrics import EpochMetrics, TrainingError
 from model.training.losses import build_loss
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
@@ -46,7 +47,8 @@ class Training:
     The gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
     one value can be continued with another. Batch norm after the stem allows one chunk only. A state belongs to this
     run if it has the run's task and `identity`, by default the digest of `recipe`: give it where the recipe names a
-    file of weights, which may lie elsewhere another day.
+    file of weights, which may lie elsewhere another day. With `data`, any text that stands for the training and
+    validation cycles, a state that was saved with another such text is refused too.
 
     Raises TrainingError when the data cannot be trained on or scored, or the network not in chunks, and ConfigError
     when the recipe's scan engine does not work on `device` (None: CUDA if there is any).
@@ -63,6 +65,7 @@ class Training:
         device: str | torch.device | None = None,
         accumulate: int = 1,
         identity: str | None = None,
+        data: str | None = None,
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"accumulate: a batch is trained in 1 chunk or more, got {accumulate}")
@@ -74,6 +77,7 @@ class Training:
         self.seed = seed
         self.accumulate = accumulate
         self.identity = identity or recipe.digest()
+        self.data = data
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.train = train.to(self.device)
         self.validation = validation.to(self.device)
@@ -154,6 +158,7 @@ class Training:
         return {
             "recipe": self.identity,
             "task": self.task.name,
+            "data": self.data,
             "seed": self.seed,
             "history": [asdict(metrics) for metrics in self.history],
             "modules": self.modules.state_dict(),
@@ -162,10 +167,14 @@ class Training:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue the run that `state` was taken from. Raises CheckpointError when it is another run's."""
-        if state["recipe"] != self.identity or state["seed"] != self.seed:
+        """Continue the run that `state` was taken from.
+
+        Raises CheckpointError, and changes nothing, when it is another run's, or does not hold what one of this run
+        holds.
+        """
+        if state.get("recipe") != self.identity or state.get("seed") != self.seed:
             raise CheckpointError(
-                f"the checkpoint belongs to recipe {state['recipe'][:12]} with seed {state['seed']}; "
+                f"the checkpoint belongs to recipe {_shown(state.get('recipe'))} with seed {state.get('seed')!r}; "
                 f"this run is recipe {self.identity[:12]} with seed {self.seed}"
             )
         # States of before there were tasks are of ICBHI's.
@@ -173,11 +182,17 @@ class Training:
             raise CheckpointError(
                 f"the checkpoint was trained on task {task}; this run is of task {self.task.name}"
             )
-        self.modules.load_state_dict(state["modules"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
-        begun = state.get("begun")
-        self._begun = None if begun is None else _BegunEpoch(**begun)
+        # States of before data counted do not say what they were trained on.
+        if None not in (of := state.get("data"), self.data) and of != self.data:
+            raise CheckpointError(
+                f"the checkpoint was trained on other recordings or folds ({_shown(of)}) than this run "
+                f"({_shown(self.data)})"
+            )
+        saved = checked_state(state, self.modules, self.optimiser, self.task)
+        self.modules.load_state_dict(saved.modules)
+        self.optimiser.load_state_dict(saved.optimiser)
+        self.history = saved.history
+        self._begun = None if saved.begun is None else _BegunEpoch(**saved.begun)
 
     def _begin(self, epoch: int) -> _BegunEpoch:
         """The state of the epoch to train: as a pause left it, or fresh."""
@@ -302,6 +317,11 @@ def _set_draws(states: Sequence[Tensor], device: torch.device) -> None:
     torch.set_rng_state(states[0])
     if device.type == "cuda" and len(states) > 1:
         torch.cuda.set_rng_state(states[1], device)
+
+
+def _shown(identity: object) -> str:
+    """The beginnings of the hashes in an identity, as read from a file."""
+    return "/".join(part[:12] for part in str(identity)[:200].split("/"))
 
 
 def _what_may_help(recipe: Recipe) -> str:

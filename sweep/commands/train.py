@@ -33,7 +33,16 @@ def train(
     training, validation = load_examples(prepared, settings.folds.fold)
     say(f"{len(training)} training and {len(validation)} validation cycles")
     history = []
-    for metrics in fit(settings, seed, training, validation, task=preparation.task, checkpoint=checkpoint):
+    epochs = fit(
+        settings,
+        seed,
+        training,
+        validation,
+        task=preparation.task,
+        checkpoint=checkpoint,
+        data=prepared.identity,
+    )
+    for metrics in epochs:
         history.append(metrics)
         say(
             f"epoch {metrics.epoch}/{settings.epochs}  loss {metrics.train_loss:.4f}  score {metrics.score:.3f}  "

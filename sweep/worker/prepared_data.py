@@ -56,6 +56,11 @@ class PreparedData:
     def folds(self) -> str:
         return f"{self.fold_hash}.json"
 
+    @property
+    def identity(self) -> str:
+        """What a checkpoint keeps of the data that its run was trained on: hashes of recordings and folds."""
+        return f"{self.data_hash}/{self.fold_hash}"
+
 
 class DataPreparation:
     """The official training part of a data set. The test part is never opened here."""

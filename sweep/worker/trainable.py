@@ -93,6 +93,7 @@ class UnitTrainable(tune.Trainable):
             device=config["device"],
             accumulate=config["accumulate"],
             identity=config["identity"],
+            data=prepared.identity,
         )
         state, self._note = self._checkpoint.load()
         if state is not None:

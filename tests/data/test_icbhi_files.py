@@ -129,7 +129,7 @@ def test_a_missing_split_is_said_with_the_folders_that_were_looked_into(
 )
 @pytest.mark.filterwarnings("ignore:.*(recordings are read from|no training needs it)")
 def test_layouts_that_users_had_are_read(cases: Path, given: str, files: int) -> None:
-    data = read_recordings(cases / given)
+    data = read_recordings(cases / "use" / given)
     assert (len(data.recordings), len(data.read)) == (2, files)
 
 
@@ -144,4 +144,4 @@ def test_annotations_that_users_had_are_refused_with_what_to_do(
     cases: Path, given: str, complaint: str
 ) -> None:
     with pytest.raises(DataError, match=complaint):
-        read_recordings(cases / "15_text_messages" / given)
+        read_recordings(cases / "use" / "15_text_messages" / given)

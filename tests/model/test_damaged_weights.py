@@ -1,5 +1,7 @@
 """Files that are no checkpoint, or a broken or hostile one, are refused in one line."""
 
+import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,12 +65,17 @@ def test_a_file_without_named_tensors_is_refused(tmp_path: Path, content: Any) -
         load_pretrained(dass("tiny", 4), str(tmp_path / "dass.pth"))
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
         (lambda value: value * float("nan"), "not finite"),
         (lambda value: value.to(torch.int32), "not in floating point"),
         (lambda value: value.to(torch.complex64), "not in floating point"),
+        (lambda value: value.double().fill_(1e300), "not finite"),
+        (lambda value: value.to("meta"), "not plain numbers in memory"),
+        (lambda value: value.to_sparse(), "not plain numbers in memory"),
+        (lambda value: value[:1, :1].expand(10**4, 10**4), "not plain numbers in memory"),
     ],
 )
 def test_weights_that_are_no_finite_real_numbers_are_refused(
@@ -79,3 +86,48 @@ def test_weights_that_are_no_finite_real_numbers_are_refused(
     torch.save({**tiny, name: spoil(tiny[name])}, tmp_path / "dass.pth")
     with pytest.raises(PretrainedError, match=rf"dass\.pth: 1 of \d+ tensors are {what}: {name}; expected"):
         load_pretrained(dass("tiny", 4), str(tmp_path / "dass.pth"))
+
+
+def test_a_flipped_bit_is_found_and_the_model_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "dass.pth"
+    torch.save(tiny_weights(), path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    model = dass("tiny", 4)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(PretrainedError, match=r"truncated one: .* has changed since it was written$"):
+        load_pretrained(model, str(path))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_compressed_file_is_refused(tmp_path: Path) -> None:
+    torch.save(tiny_weights(), tmp_path / "whole.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.pth") as whole,
+        zipfile.ZipFile(tmp_path / "dass.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in whole.infolist():
+            packed.writestr(entry.filename, whole.read(entry))
+    with pytest.raises(PretrainedError, match=r"is compressed, which torch\.save never does"):
+        load_pretrained(dass("tiny", 4), str(tmp_path / "dass.pth"))
+
+
+@pytest.mark.parametrize("error", [AttributeError, struct.error, IndexError, AssertionError, TypeError])
+def test_however_the_reader_of_a_damaged_file_fails_it_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise error("of the reader")
+
+    (tmp_path / "dass.pth").write_bytes(b"anything")
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(PretrainedError, match=r"dass\.pth: not a checkpoint, or a truncated one$"):
+        load_pretrained(dass("tiny", 4), str(tmp_path / "dass.pth"))
+
+
+@pytest.mark.parametrize("case", ["09_weights_flipped_bit", "09_weights_nan", "10_weights_half_loaded_meta"])
+def test_known_hostile_weights_are_refused(cases: Path, case: str) -> None:
+    with pytest.raises(PretrainedError, match=r"w\.pth: "):
+        load_pretrained(dass("tiny", 4), str(cases / "hostile" / case / "w.pth"))

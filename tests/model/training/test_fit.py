@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data.task import ICBHI
-from model.training.checkpoint import CheckpointError, load_checkpoint
+from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.training.epoch_metrics import TrainingError
 from model.training.fit import fit
 from model.training.training import Training
@@ -162,3 +162,36 @@ def test_training_leaves_the_stored_features_alone() -> None:
 def test_training_on_a_gpu_learns_too() -> None:
     history = list(fit(recipe(epochs=6), 1, tones(48, 0), tones(16, 1), device="cuda", task=ICBHI))
     assert history[-1].score > 0.8
+
+
+def test_a_run_on_other_data_is_never_taken_for_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    settings = recipe(epochs=1)
+    list(fit(settings, 1, tones(16, 0), tones(8, 1), checkpoint=path, task=ICBHI))
+    for data in ((tones(16, 2), tones(8, 1)), (tones(16, 0), tones(8, 2)), (tones(16, 0), tones(4, 1))):
+        before = path.read_bytes()
+        with pytest.raises(
+            CheckpointError, match=r"checkpoint\.pt: the checkpoint was trained on other recordings"
+        ):
+            next(fit(settings, 1, *data, checkpoint=path, task=ICBHI))
+        assert path.read_bytes() == before
+
+
+def test_what_the_caller_calls_the_data_counts(tmp_path: Path) -> None:
+    path, data, settings = tmp_path / "checkpoint.pt", (tones(16, 0), tones(8, 1)), recipe(epochs=1)
+    once = list(fit(settings, 1, *data, checkpoint=path, data="recordings/folds", task=ICBHI))
+    assert list(fit(settings, 1, *data, checkpoint=path, data="recordings/folds", task=ICBHI)) == once
+    with pytest.raises(
+        CheckpointError, match=r"other recordings or folds \(recordings/folds\) than this run"
+    ):
+        next(fit(settings, 1, *data, checkpoint=path, data="recordings/others", task=ICBHI))
+
+
+def test_a_checkpoint_that_does_not_say_its_data_goes_on_with_a_warning(tmp_path: Path) -> None:
+    path, data, settings = tmp_path / "checkpoint.pt", (tones(16, 0), tones(8, 1)), recipe(epochs=1)
+    once = list(fit(settings, 1, *data, checkpoint=path, task=ICBHI))
+    state = load_checkpoint(path)
+    del state["data"]
+    save_checkpoint(path, state)
+    with pytest.warns(UserWarning, match="saved by an earlier version"):
+        assert list(fit(settings, 1, *data, checkpoint=path, task=ICBHI)) == once

@@ -146,7 +146,7 @@ def test_a_grid_with_a_budget_keeps_to_it_and_other_samplers_have_one() -> None:
 def test_study_files_that_users_had_are_read_or_asked_back(
     cases: Path, name: str, outcome: str | None
 ) -> None:
-    path = cases / "17_messages_of_the_study_file" / f"{name}.yaml"
+    path = cases / "use" / "17_messages_of_the_study_file" / f"{name}.yaml"
     if outcome is not None:
         assert [*read_study(path).search] == [outcome]
     else:
