@@ -18,7 +18,6 @@ from sweep.cluster.check import read_cluster_file
 from sweep.config.overrides import overrides
 from sweep.config.study_config import read_study
 
-
 READERS: dict[str, Callable[[Path], object]] = {
     "recipe.yaml": read_recipe,
     "study.yaml": read_study,
