@@ -273,7 +273,7 @@ def stand_in_for_all(shared: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.filterwarnings("ignore:.*in both train and test")
+@pytest.mark.filterwarnings("ignore:.*in both train and test", "ignore:.*equal audio")
 def test_all_920_recordings_are_the_full_database_also_under_their_old_names(stand_in_for_all: Path) -> None:
     meditron = sorted({path.stem for path in stand_in_for_all.glob("*_Meditron.wav")})[:91]
     for position, name in enumerate(meditron):
