@@ -97,3 +97,18 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> None:
             shutil.rmtree(left_by_a_killed_build)
         with folder_draft(folder) as draft:
             build(draft)
+
+
+def remove_built(folder: Path, is_damaged: Callable[[Path], bool]) -> None:
+    """Remove a folder that `build_once` built, if it is damaged still: another process may have built it anew.
+
+    What a process has mapped of the folder's files stays as it is for that process.
+    """
+    if not folder.exists():
+        return
+    with FileLock(folder.parent / ".lock"):
+        if not folder.exists() or not is_damaged(folder):
+            return
+        doomed = folder.with_name(f".draft-{folder.name}-{uuid.uuid4().hex}")
+        folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)

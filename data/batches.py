@@ -40,8 +40,8 @@ class Examples:
         found = hashlib.sha256(f"{self.features.dtype} {tuple(self.features.shape[1:])}".encode())
         rows = torch.arange(len(self)) if self.rows is None else self.rows
         for some in rows.split(64):
-            found.update(self.features[some].contiguous().view(torch.uint8).numpy())
-        found.update(self.labels.contiguous().view(torch.uint8).numpy())
+            found.update(self.features[some].contiguous().view(torch.uint8).numpy().tobytes())
+        found.update(self.labels.contiguous().view(torch.uint8).numpy().tobytes())
         return found.hexdigest()
 
     def take(self, cycles: Int[Tensor, " taken"]) -> Examples:

@@ -1,14 +1,19 @@
-"""SHA-256 of files, remembered by path, size and time of change so that asking again is cheap."""
+"""SHA-256 of files, remembered by path, size and time of change so that asking again is cheap.
+
+The memory carries a check sum: one that was changed, or is of an earlier version, is forgotten with a warning.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from data.atomic import make_folder, write_whole
+from data.json_text import check_sum, parse_json
 
 MEMORY = "digests.json"
 
@@ -39,11 +44,18 @@ def _recall(cache: Path | None) -> dict[str, Entry]:
     if cache is None:
         return {}
     try:
-        return json.loads((cache / MEMORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        memory = parse_json((cache / MEMORY).read_bytes())
+        if not isinstance(memory, dict) or memory.get("check_sum") != check_sum(memory.get("files")):
+            raise ValueError("not what was written")
+        return memory["files"]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        warnings.warn(f"{cache / MEMORY}: {error}; the files are read again", stacklevel=4)
         return {}
 
 
 def _remember(cache: Path, entries: dict[str, Entry]) -> None:
     make_folder(cache)
-    write_whole(cache / MEMORY, json.dumps(entries), to_disk=False)
+    memory = {"check_sum": check_sum(entries), "files": entries}
+    write_whole(cache / MEMORY, json.dumps(memory), to_disk=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +21,7 @@ from jaxtyping import Int
 
 from data.atomic import write_whole
 from data.errors import DataError
+from data.json_text import parse_json
 from data.recipe_parts import FoldConfig
 from data.settings import ConfigError
 from data.task import Task
@@ -72,19 +74,26 @@ class Folds:
 
     @classmethod
     def load(cls, path: Path) -> Folds:
-        """Read folds from a file that `save` wrote. Raises DataError when the file is missing or holds anything else."""
+        """Read folds from a file that `save` wrote.
+
+        Raises DataError when the file is missing or holds anything else, and when its name is a hash, of 64 hexadecimal
+        digits, that is not the hash of these folds.
+        """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
+            content = parse_json(path.read_bytes())
+            folds = cls(
                 assignment={int(patient): int(fold) for patient, fold in content["assignment"].items()},
                 never_validate=frozenset(map(int, content["never_validate"])),
                 folds=int(content["folds"]),
                 random_state=int(content["random_state"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if re.fullmatch("[0-9a-f]{64}", path.stem) and folds.hash() != path.stem:
+                raise ValueError(f"a patient has moved: the hash of these folds is {folds.hash()[:12]}")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"{path}: not a file of folds ({error!r}); expected one that this program saved"
             ) from error
+        return folds
 
     def _content(self) -> dict[str, Any]:
         return {

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -24,19 +25,22 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from data.atomic import build_once
+from data.atomic import build_once, remove_built
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
 from data.batches import Examples
 from data.dataset import DataSet, Recording
 from data.errors import DataError
 from data.features import log_mel, normalise
+from data.json_text import check_sum, parse_json
 from data.recipe_parts import FeatureConfig
-from data.task import ICBHI, Task
+from data.task import ICBHI
 
 FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
 LATER_SETTINGS = ("padding", "front_end")
 """Settings that came after FORMAT 1: they count only where they differ from what stores had before."""
+CHECK_SUMS = "check_sums"
+"""Key of an index under which the check sums of the rest of the index and of the features stand."""
 FLUSH_BYTES = 32 * 2**20
 """Bytes written to a store before the disk is told to keep them, while the rest is computed."""
 
@@ -87,30 +91,46 @@ def build_store(
 
     `config.target_frames` plays no role. `workers` defaults to the processors at hand and does not change the
     numbers. Raises DataError when the part has no recordings or audio turns out to be damaged; nothing is
-    left behind then.
+    left behind then. A store that is damaged is computed again, with a warning.
     """
     recordings = data.part(part)
     if not recordings:
         raise DataError(f"{data.directory}: no {part} recordings; expected some of that part")
     settings = _settings(config)
     data_hash = data.content_hash(cache)
-    settings_hash = _settings_hash(settings, data.task)
-    place = cache / f"{part}-{data_hash[:16]}-{settings_hash[:16]}"
+    place = cache / _name(part, data_hash, settings, data.task.name)
 
     def build(draft: Path) -> None:
         _compute(recordings, config, draft / "features.npy", workers or _processors(), progress)
-        _write_index(draft / "index.json", data, part, data_hash, settings)
+        _write_index(draft, data, part, data_hash, settings)
 
+    build_once(place, build)
+    try:
+        return open_store(place)
+    except DataError as error:
+        warnings.warn(f"{error}; it is computed again", stacklevel=2)
+    remove_built(place, is_damaged)
     build_once(place, build)
     return open_store(place)
 
 
 def open_store(directory: Path) -> FeatureStore:
-    """Open the store in `directory`; features stay on disk. Raises DataError when it is not a whole store."""
+    """Open the store in `directory`; features stay on disk.
+
+    Raises DataError when it is not a whole store, of the content that its name says, as it was written: its features
+    are read once to compare their check sum, which takes about a second a gigabyte.
+    """
     try:
-        index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
+        index = parse_json((directory / "index.json").read_bytes())
         if index["format"] != FORMAT:
             raise ValueError(f"format {index['format']}, not {FORMAT}")
+        sums = index.pop(CHECK_SUMS, None)
+        if sums is None:
+            raise ValueError("no check sums, so of an earlier version")
+        if sums != {"index": check_sum(index), "features": _digest(directory / "features.npy")}:
+            raise ValueError("not what was written")
+        if directory.name != _name(index["part"], index["data_hash"], index["settings"], index["task"]):
+            raise ValueError("of other content than its name says")
         features = np.load(directory / "features.npy", mmap_mode="c")
         if len(features) != len(index["labels"]):
             raise ValueError(f"{len(features)} spectrograms for {len(index['labels'])} labels")
@@ -123,13 +143,20 @@ def open_store(directory: Path) -> FeatureStore:
             devices=tuple(index["devices"]),
             part=index["part"],
             data_hash=index["data_hash"],
-            task=index.get("task", ICBHI.name),
+            task=index["task"],
             settings=index["settings"],
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{directory}: not a feature store ({error}); delete it, and it is computed again"
-        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError) as error:
+        raise DataError(f"{directory}: not a whole feature store ({error})") from error
+
+
+def is_damaged(directory: Path) -> bool:
+    """Whether a folder is anything but a whole feature store as it was written."""
+    try:
+        open_store(directory)
+    except DataError:
+        return True
+    return False
 
 
 def recording_features(recording: Recording, config: FeatureConfig) -> Iterator[Float[Tensor, "frames mels"]]:
@@ -152,11 +179,11 @@ def _settings(config: FeatureConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"target_frames", *as_before})
 
 
-def _settings_hash(settings: dict[str, Any], task: Task) -> str:
+def _name(part: str, data_hash: str, settings: dict[str, Any], task: str) -> str:
+    """Name the folder of a store after what is in it."""
     # Stores for ICBHI's four labels keep the names that they had before there were tasks.
-    task_names = [] if task == ICBHI else [task.name]
-    content = json.dumps([FORMAT, settings, *task_names], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+    content = json.dumps([FORMAT, settings, *([] if task == ICBHI.name else [task])], sort_keys=True)
+    return f"{part}-{data_hash[:16]}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def _processors() -> int:
@@ -220,7 +247,12 @@ def _write_at(file: int, content: np.ndarray, place: int) -> None:
         left, place = left[written:], place + written
 
 
-def _write_index(path: Path, data: DataSet, part: str, data_hash: str, settings: dict[str, Any]) -> None:
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_index(directory: Path, data: DataSet, part: str, data_hash: str, settings: dict[str, Any]) -> None:
     cycles = [(recording, cycle) for recording in data.part(part) for cycle in recording.cycles]
     index = {
         "format": FORMAT,
@@ -233,4 +265,5 @@ def _write_index(path: Path, data: DataSet, part: str, data_hash: str, settings:
         "recordings": [recording.name for recording, _ in cycles],
         "devices": [recording.device for recording, _ in cycles],
     }
-    path.write_text(json.dumps(index), encoding="utf-8")
+    sums = {"index": check_sum(index), "features": _digest(directory / "features.npy")}
+    (directory / "index.json").write_text(json.dumps({**index, CHECK_SUMS: sums}), encoding="utf-8")

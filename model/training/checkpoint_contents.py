@@ -56,7 +56,7 @@ def _weights(found: Mapping[Any, Any], modules: nn.Module) -> Mapping[str, Tenso
             f"the checkpoint holds other weights than this network; the first is {name[:80]}"
         )
     for name, ours in expected.items():
-        _check_like(found[name], ours, name)
+        _like(found[name], ours, name)
     return found
 
 
@@ -85,16 +85,16 @@ def _moment(value: Any, parameter: Tensor, name: str) -> Tensor | None:
     if value is None and name.startswith("momentum_buffer"):
         return None
     if name.startswith("step"):
-        _check_like(value, torch.zeros(()), name)
-        if not math.isfinite(float(value)) or float(value) < 0:
-            raise CheckpointError(f"the checkpoint's {name} is {float(value)}; expected a number of steps")
-        return value
-    _check_like(value, parameter, name)
+        steps = _like(value, torch.zeros(()), name)
+        if not math.isfinite(float(steps)) or float(steps) < 0:
+            raise CheckpointError(f"the checkpoint's {name} is {float(steps)}; expected a number of steps")
+        return steps
+    moment = _like(value, parameter, name)
     # Fused steps walk through both by one index, so their numbers must lie in one order, whatever the file says.
-    return torch.zeros_like(parameter, requires_grad=False).copy_(value)
+    return torch.zeros_like(parameter, requires_grad=False).copy_(moment)
 
 
-def _check_like(value: Any, ours: Tensor, name: str) -> None:
+def _like(value: Any, ours: Tensor, name: str) -> Tensor:
     if not isinstance(value, Tensor) or not is_dense(value):
         raise CheckpointError(f"the checkpoint's {name} is no plain tensor")
     if value.shape != ours.shape or value.dtype != ours.dtype:
@@ -102,6 +102,7 @@ def _check_like(value: Any, ours: Tensor, name: str) -> None:
             f"the checkpoint's {name} is {value.dtype} of shape {tuple(value.shape)}; expected {ours.dtype} of shape "
             f"{tuple(ours.shape)}"
         )
+    return value
 
 
 def _history(found: Any, task: Task) -> list[EpochMetrics]:

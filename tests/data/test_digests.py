@@ -1,6 +1,9 @@
 import hashlib
 import os
+import shutil
 from pathlib import Path
+
+import pytest
 
 from data.digests import file_digests
 
@@ -42,8 +45,21 @@ def test_a_damaged_memory_is_forgotten(tmp_path: Path) -> None:
     file, cache = tmp_path / "a", tmp_path / "cache"
     file.write_bytes(b"breath")
     before = file_digests([file], cache)
-    (cache / "digests.json").write_text('{"half')
-    assert file_digests([file], cache) == before
+    memory = cache / "digests.json"
+    written = memory.read_text()
+    for damaged in (
+        '{"half',
+        "[]",
+        "3",
+        "{}",
+        '{"files": {}}',
+        "[" * 10**5,
+        written.replace(before[0][:4], "0000"),
+    ):
+        memory.write_text(damaged)
+        with pytest.warns(UserWarning, match=r"digests\.json: .*; the files are read again"):
+            assert file_digests([file], cache) == before
+        assert memory.read_text() == written
     assert [path.name for path in cache.iterdir()] == ["digests.json"]
 
 
@@ -54,3 +70,11 @@ def test_two_names_of_one_file_have_one_digest_each(tmp_path: Path) -> None:
     other.write_text("other")
     first, second, third = file_digests([file, link, other])
     assert first == second != third
+
+
+def test_known_hostile_digests_are_computed_anew(hostile: Path, tmp_path: Path) -> None:
+    for name in ("a.wav", "digests.json"):
+        shutil.copy(hostile / "24_digests_list" / name, tmp_path / name)
+    with pytest.warns(UserWarning, match=r"digests\.json"):
+        (found,) = file_digests([tmp_path / "a.wav"], tmp_path)
+    assert found == hashlib.sha256((tmp_path / "a.wav").read_bytes()).hexdigest()

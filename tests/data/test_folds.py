@@ -70,7 +70,36 @@ def test_folds_read_back_as_they_were_saved(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folds.json"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"assignment": {"a": 0}}', '{"assignment": 3}'])
+def test_folds_are_those_of_the_hash_that_is_their_name(tmp_path: Path) -> None:
+    folds = Folds({1: 0, 2: 1, 3: 0}, frozenset({156}), 2, random_state=0)
+    path = tmp_path / f"{folds.hash()}.json"
+    folds.save(path)
+    assert Folds.load(path) == folds
+    path.write_text(path.read_text().replace('"3": 0', '"3": 1'))
+    with pytest.raises(
+        DataError, match=r"not a file of folds .*a patient has moved: the hash of these folds is"
+    ):
+        Folds.load(path)
+
+
+def test_known_changed_folds_are_refused(hostile: Path) -> None:
+    (path,) = (hostile / "07_folds_changed").glob("*.json")
+    with pytest.raises(DataError, match="a patient has moved"):
+        Folds.load(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"assignment": {"a": 0}}',
+        '{"assignment": 3}',
+        "[" * 10**5,
+        '{"assignment": {"1": 0}, "never_validate": [], "folds": 1e999, "random_state": 0}',
+    ],
+)
 def test_a_file_that_holds_no_folds_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "folds.json"
     path.write_text(content)

@@ -1,10 +1,11 @@
 import dataclasses
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,14 +154,6 @@ def test_each_task_has_a_store_of_its_own_and_icbhis_keep_the_name_they_had(
     assert other.directory != first.directory
 
 
-def test_a_store_of_before_there_were_tasks_is_of_icbhis(data: DataSet, cache: Path) -> None:
-    place = build(data, cache).directory
-    index = json.loads((place / "index.json").read_text())
-    del index["task"]
-    (place / "index.json").write_text(json.dumps(index))
-    assert open_store(place).task == "icbhi"
-
-
 def test_half_precision_halves_the_store_and_reads_as_float32(data: DataSet, cache: Path) -> None:
     full = build(data, cache)
     half = build(data, cache, SMALL.model_copy(update={"storage": "float16"}))
@@ -231,20 +224,60 @@ def test_a_full_disk_leaves_no_store(data: DataSet, cache: Path, monkeypatch: py
     assert stores(cache) == []
 
 
-@pytest.mark.parametrize("damage", ["no index", "half an index", "half the features", "another format"])
-def test_a_damaged_store_is_refused_with_what_to_do(data: DataSet, cache: Path, damage: str) -> None:
-    directory = build(data, cache).directory
-    index, features = directory / "index.json", directory / "features.npy"
-    if damage == "no index":
-        index.unlink()
-    elif damage == "half an index":
-        index.write_text(index.read_text()[:50])
-    elif damage == "half the features":
-        os.truncate(features, features.stat().st_size // 2)
-    else:
-        index.write_text(index.read_text().replace('"format": ', '"format": 9'))
-    with pytest.raises(DataError, match=r"not a feature store .*delete it, and it is computed again"):
-        open_store(directory)
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    path.write_text(change(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda store: (store / "index.json").unlink(),
+        lambda store: edit(store / "index.json", lambda text: text[:50]),
+        lambda store: edit(store / "index.json", lambda text: "[" * 10**5),
+        lambda store: edit(store / "index.json", lambda text: "[]"),
+        lambda store: edit(store / "index.json", lambda text: text.replace('"format": ', '"format": 9')),
+        lambda store: edit(store / "index.json", lambda text: text.replace("301", "302")),
+        lambda store: edit(store / "index.json", lambda text: text.replace("[0, 1, 2", "[1, 1, 2")),
+        lambda store: edit(
+            store / "index.json", lambda text: text.replace('"data_hash": "', '"data_hash": "0')
+        ),
+        lambda store: edit(store / "index.json", lambda text: text.replace("check_sums", "sums")),
+        lambda store: os.truncate(store / "features.npy", 500),
+        lambda store: flip_a_bit(store / "features.npy"),
+        lambda store: (store / "features.npy").unlink(),
+    ],
+)
+def test_a_damaged_store_is_refused_and_computed_again(
+    data: DataSet, cache: Path, damage: Callable[[Path], None]
+) -> None:
+    store = build(data, cache)
+    features, labels = features_of(store), store.labels
+    damage(store.directory)
+    with pytest.raises(DataError, match=r"not a whole feature store \("):
+        open_store(store.directory)
+    with pytest.warns(UserWarning, match=r"not a whole feature store \(.*\); it is computed again"):
+        again = build(data, cache)
+    assert torch.equal(features_of(again), features)
+    assert again.labels.tolist() == labels.tolist()
+    assert stores(cache) == [store.directory.name]
+
+
+def test_a_whole_store_under_the_name_of_another_is_refused(data: DataSet, cache: Path) -> None:
+    one, other = build(data, cache).directory, build(data, cache, replace_mels(24)).directory
+    shutil.rmtree(other)
+    shutil.copytree(one, other)
+    with pytest.raises(DataError, match="of other content than its name says"):
+        open_store(other)
+
+
+def replace_mels(n_mels: int) -> FeatureConfig:
+    return SMALL.model_copy(update={"n_mels": n_mels})
 
 
 BUILD_THEN_HANG = """
