@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from data.atomic import build_once, make_folder, write_whole
+from data.atomic import build_once, make_folder, remove_built, write_whole
 from data.batches import Examples
-from data.errors import UserError
+from data.errors import DataError, UserError
 from data.folds import Folds, make_folds
 from data.recipe_parts import FeatureConfig, FoldConfig
 from data.recordings import read_recordings
 from data.settings import parse
-from data.store import FeatureStore, build_store, open_store
+from data.store import FeatureStore, build_store, is_damaged, open_store
 from data.synthetic import VERSION, write_breaths
 from data.task import Task
 from model.training.recipe import Recipe
@@ -127,7 +128,7 @@ class DataPreparation:
             settings={"features": features.model_dump(mode="json"), "folds": asked.model_dump(mode="json")},
         )
         path = self._cache / "folds" / prepared.folds
-        if not path.exists():
+        if _whole_folds(path) is None:
             make_folder(path.parent)
             folds.save(path)
         return self._copied(prepared)
@@ -158,14 +159,13 @@ class DataPreparation:
 def load_examples(prepared: PreparedData, fold: int) -> tuple[Examples, Examples]:
     """Training and validation cycles of a fold.
 
-    Features and folds are opened in this machine's cache. If they are not there, they are copied from the shared place;
-    or opened in the driver's cache, if this machine sees that folder; or made from the recordings. Raises
+    Features and folds are opened in this machine's cache. If they are not there, or damaged, they are copied from the
+    shared place; or opened in the driver's cache, if this machine sees that folder; or made from the recordings. Raises
     DataPreparationError when none of this can be done, and OSError when the shared place refuses, or stays away for
     minutes. A process keeps the feature store that it opened last, and so the copy that its examples left on a device.
     """
-    cache = _local_cache(prepared)
-    store = _open_store(str(cache / "features" / prepared.store))
-    train, validation = Folds.load(cache / "folds" / prepared.folds).split(store.patients, fold)
+    store, folds = _local(prepared)
+    train, validation = folds.split(store.patients, fold)
     return store.examples(train), store.examples(validation)
 
 
@@ -177,19 +177,25 @@ def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> P
     return directory
 
 
-def _local_cache(prepared: PreparedData) -> Path:
-    """The cache folder that holds the prepared data, which is fetched or made where no folder does."""
+def _local(prepared: PreparedData) -> tuple[FeatureStore, Folds]:
+    """The prepared data in a folder that this machine sees, fetched or made where no folder holds them whole."""
     cache = cache_folder()
-    if _holds(cache, prepared):
-        return cache
+    if (found := _opened(cache, prepared)) is not None:
+        return found
     shared = prepared.shared
-    if shared is not None and _fetched(patiently(lambda: open_storage(shared)), prepared, cache):
-        return cache
-    if _holds(Path(prepared.cache), prepared):
-        return Path(prepared.cache)
+    if shared is not None:
+        remove_built(cache / "features" / prepared.store, is_damaged)
+        if _fetched(patiently(lambda: open_storage(shared)), prepared, cache) and (
+            found := _opened(cache, prepared)
+        ):
+            return found
+    drivers = Path(prepared.cache)
+    if drivers != cache.absolute() and (found := _opened(drivers, prepared)) is not None:
+        return found
     if Path(prepared.recordings).is_dir():
         _make_again(prepared, cache)
-        return cache
+        if (found := _opened(cache, prepared)) is not None:
+            return found
     looked = [f"{cache}/features", *([below(shared, "features")] if shared else [])]
     raise DataPreparationError(
         f"{prepared.store}: no such features in {', '.join([*looked, f'{prepared.cache}/features'])}, and no recordings "
@@ -197,8 +203,28 @@ def _local_cache(prepared: PreparedData) -> Path:
     )
 
 
-def _holds(cache: Path, prepared: PreparedData) -> bool:
-    return (cache / "features" / prepared.store).is_dir() and (cache / "folds" / prepared.folds).is_file()
+def _opened(cache: Path, prepared: PreparedData) -> tuple[FeatureStore, Folds] | None:
+    """Features and folds in a cache folder; None when either is missing or, with a warning, damaged."""
+    place = cache / "features" / prepared.store
+    folds = _whole_folds(cache / "folds" / prepared.folds)
+    if folds is None or not place.is_dir():
+        return None
+    try:
+        return _open_store(str(place)), folds
+    except DataError as error:
+        warnings.warn(f"{error}; it is replaced", stacklevel=2)
+        return None
+
+
+def _whole_folds(path: Path) -> Folds | None:
+    """The folds in a file; None when the file is missing or, with a warning, when it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        return Folds.load(path)
+    except DataError as error:
+        warnings.warn(f"{error}; it is written anew", stacklevel=2)
+        return None
 
 
 def _fetched(storage: Storage, prepared: PreparedData, cache: Path) -> bool:

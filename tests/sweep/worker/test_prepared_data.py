@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,48 @@ def test_what_was_made_before_is_shared_too(breaths: Path, driver: Path, node: P
     preparation.share(str(tmp_path / "shared"))
     load_examples(unseen(preparation.prepare(RECIPE)), 0)
     assert list(node.glob("features/train-*"))
+
+
+def spoil_features(cache: Path, prepared: PreparedData) -> None:
+    path = cache / "features" / prepared.store / "features.npy"
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+
+
+def spoil_folds(cache: Path, prepared: PreparedData) -> None:
+    path = cache / "folds" / prepared.folds
+    path.write_text(path.read_text().replace(": 0", ": 1", 1))
+
+
+@pytest.mark.parametrize("spoil", [spoil_features, spoil_folds])
+def test_what_is_damaged_on_a_node_is_fetched_again(
+    shared: PreparedData, prepared: PreparedData, node: Path, spoil: Callable[[Path, PreparedData], None]
+) -> None:
+    assert equal(shared, prepared)
+    spoil(node, shared)
+    recordings._open_store.cache_clear()
+    with pytest.warns(UserWarning, match=r"not a (whole feature store|file of folds)"):
+        load_examples(shared, 0)
+    recordings._open_store.cache_clear()
+    assert equal(shared, prepared)
+
+
+@pytest.mark.parametrize("spoil", [spoil_features, spoil_folds])
+def test_what_is_damaged_in_the_only_cache_is_made_again(
+    breaths: Path, node: Path, spoil: Callable[[Path, PreparedData], None]
+) -> None:
+    prepared = DataPreparation(breaths, node, progress=False).prepare(RECIPE)
+    before = load_examples(prepared, 0)
+    for again in (
+        lambda: DataPreparation(breaths, node, progress=False).prepare(RECIPE),
+        lambda: load_examples(prepared, 0),
+    ):
+        spoil(node, prepared)
+        recordings._open_store.cache_clear()
+        with pytest.warns(UserWarning, match=r"not a (whole feature store|file of folds)"):
+            again()
+        recordings._open_store.cache_clear()
+        for one, other in zip(load_examples(prepared, 0), before, strict=True):
+            assert torch.equal(one.features, other.features)
+            assert torch.equal(one.labels, other.labels)
