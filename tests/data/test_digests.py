@@ -72,9 +72,9 @@ def test_two_names_of_one_file_have_one_digest_each(tmp_path: Path) -> None:
     assert first == second != third
 
 
-def test_known_hostile_digests_are_computed_anew(hostile: Path, tmp_path: Path) -> None:
+def test_known_hostile_digests_are_computed_anew(cases: Path, tmp_path: Path) -> None:
     for name in ("a.wav", "digests.json"):
-        shutil.copy(hostile / "24_digests_list" / name, tmp_path / name)
+        shutil.copy(cases / "hostile" / "24_digests_list" / name, tmp_path / name)
     with pytest.warns(UserWarning, match=r"digests\.json"):
         (found,) = file_digests([tmp_path / "a.wav"], tmp_path)
     assert found == hashlib.sha256((tmp_path / "a.wav").read_bytes()).hexdigest()

@@ -82,8 +82,8 @@ def test_folds_are_those_of_the_hash_that_is_their_name(tmp_path: Path) -> None:
         Folds.load(path)
 
 
-def test_known_changed_folds_are_refused(hostile: Path) -> None:
-    (path,) = (hostile / "07_folds_changed").glob("*.json")
+def test_known_changed_folds_are_refused(cases: Path) -> None:
+    (path,) = (cases / "hostile" / "07_folds_changed").glob("*.json")
     with pytest.raises(DataError, match="a patient has moved"):
         Folds.load(path)
 
