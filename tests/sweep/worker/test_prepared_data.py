@@ -230,7 +230,7 @@ def spoil_features(cache: Path, prepared: PreparedData) -> None:
 
 def spoil_folds(cache: Path, prepared: PreparedData) -> None:
     path = cache / "folds" / prepared.folds
-    path.write_text(path.read_text().replace(": 0", ": 1", 1))
+    path.write_text(path.read_text().replace('"assignment": {', '"assignment": {"9999": 0,'))
 
 
 @pytest.mark.parametrize("spoil", [spoil_features, spoil_folds])
