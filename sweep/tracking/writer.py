@@ -10,12 +10,12 @@ import logging
 import math
 import os
 import queue
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import TypeVar
 
 from sweep.study.events import Event
@@ -29,10 +29,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow import MlflowClient
-from mlflow.entities import LifecycleStage
+from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 
-from sweep.tracking.runs import Runs, RunUpdate, RunUpdates
+from sweep.tracking.runs import STUDY, Runs, RunUpdate, RunUpdates
 
 # MLflow logs each failed request with its traceback; `close` says in one line what came of them.
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)
@@ -84,7 +84,7 @@ class Writer:
 
         def connect() -> Runs:
             client = MlflowClient(tracking_uri=uri)
-            experiment = _find_or_create(client, target.experiment, target.artifacts)
+            experiment = _find_or_create(client, target)
             return Runs(client, experiment, target.study_id, target.tags)
 
         runs = None
@@ -185,15 +185,38 @@ class Writer:
                 return answer
 
 
-def _find_or_create(client: MlflowClient, name: str, artifacts: Path | None) -> str:
+def _find_or_create(client: MlflowClient, target: Target) -> str:
+    name = target.experiment
     found = client.get_experiment_by_name(name)
+    if found is None and target.past:
+        found = _under_another_name(client, target.study_id)
+        # On a server other studies of the earlier name may share the experiment.
+        if found is not None and target.artifacts is not None:
+            client.rename_experiment(found.experiment_id, name)
     if found is None:
-        return client.create_experiment(name, artifact_location=artifacts.as_uri() if artifacts else None)
+        artifacts = target.artifacts.as_uri() if target.artifacts else None
+        return client.create_experiment(name, artifact_location=artifacts)
     if found.lifecycle_stage != LifecycleStage.ACTIVE:
         raise TrackingError(
-            f"the MLflow experiment {name} was deleted; restore it, or give the study another name"
+            f"the MLflow experiment {name} was deleted; restore it, `MLFLOW_TRACKING_URI={shlex.quote(target.uri)} "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}`, or begin a study of another name"
         )
     return found.experiment_id
+
+
+def _under_another_name(client: MlflowClient, study_id: str) -> Experiment | None:
+    """Find the experiment with a study's runs that was called as the study was before its folder was renamed."""
+    token = None
+    while True:
+        page = client.search_experiments(page_token=token)
+        for experiment in page:
+            if client.search_runs(
+                [experiment.experiment_id], f"tags.`{STUDY}` = '{study_id}'", max_results=1
+            ):
+                return experiment
+        token = page.token
+        if not token:
+            return None
 
 
 def _refused(error: Exception) -> bool:

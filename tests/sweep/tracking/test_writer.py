@@ -213,14 +213,35 @@ def test_a_full_disk_is_one_line_at_the_end_however_often_it_was_met(
     assert len(runs_of(database_uri(tmp_path), "full")) == 7
 
 
-def test_a_deleted_experiment_is_refused_by_name(database: str) -> None:
+def test_a_deleted_experiment_is_refused_with_the_command_that_restores_it(database: str) -> None:
     client = MlflowClient(database)
-    client.delete_experiment(client.create_experiment("gone"))
-    with pytest.raises(
-        TrackingError,
-        match="the MLflow experiment gone was deleted; restore it, or give the study another name",
-    ):
-        writer(database, "gone")
+    follow(database, "gone", [], STUDY)
+    found = client.get_experiment_by_name("gone")
+    assert found is not None
+    client.delete_experiment(found.experiment_id)
+    with pytest.raises(TrackingError) as refusal:
+        writer(database, "gone", STUDY)
+    command = (
+        f"`MLFLOW_TRACKING_URI={database} mlflow experiments restore --experiment-id {found.experiment_id}`"
+    )
+    assert str(refusal.value) == (
+        f"the MLflow experiment gone was deleted; restore it, {command}, or begin a study of another name"
+    )
+    client.restore_experiment(found.experiment_id)
+    follow(database, "gone", STUDY, [])
+    assert len(runs_of(database, "gone")) == 7
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_renamed_study_goes_on_with_the_runs_it_has(database: str, tmp_path: Path, own: bool) -> None:
+    before, after = f"before-{own}", f"after-{own}"
+    follow(database, "another", [], STUDY)
+    follow(database, before, [], STUDY)
+    renamed = Target(database, after, tmp_path / "artifacts" if own else None, before, tuple(STUDY), {})
+    Writer(renamed).close()
+    names = {experiment.name for experiment in MlflowClient(database).search_experiments()}
+    assert names & {before, after} == {after if own else before}
+    assert len(runs_of(database, after if own else before)) == 7
 
 
 def test_a_server_that_is_not_there_is_refused_at_once_in_one_line() -> None:
