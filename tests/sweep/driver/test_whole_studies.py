@@ -76,11 +76,11 @@ def test_a_pruned_configuration_gets_no_further_seed(tmp_path: Path) -> None:
 
 
 def test_a_unit_that_fails_ends_its_configuration_and_not_the_study(tmp_path: Path) -> None:
-    rates = {"type": "categorical", "choices": [1e-3, 1e30]}
+    rates = {"type": "categorical", "choices": [1e-3, 1e3]}
     mixed = study(
         recipe={**RECIPE, "optimiser": {"name": "sgd", "weight_blend": 0.0}, "epochs": 1},
         search={"optimiser.learning_rate": rates},
-        enqueue=[{"optimiser.learning_rate": 1e30}, {"optimiser.learning_rate": 1e-3}],
+        enqueue=[{"optimiser.learning_rate": 1e3}, {"optimiser.learning_rate": 1e-3}],
         budget={"configurations": 2},
     )
     folder = run_study(mixed, StudyFolder.find(tmp_path, "mixed"))

@@ -286,7 +286,7 @@ def test_a_disk_that_does_not_answer_or_a_store_that_refuses_is_the_workers_deat
 
 
 def test_an_error_is_the_units_result(prepared: PreparedData, tmp_path: Path) -> None:
-    diverging = {"name": "sgd", "learning_rate": 1e30, "weight_blend": 0.0}
+    diverging = {"name": "sgd", "learning_rate": 1e3, "weight_blend": 0.0}
     ending = step(UnitTrainable(config(prepared, tmp_path, optimiser=diverging))).ending
     assert isinstance(ending, Failed)
     assert ending.reason.startswith("TrainingError: the training loss is")
