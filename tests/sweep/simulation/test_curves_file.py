@@ -185,7 +185,7 @@ def changed(line: int, **fields: Any) -> Callable[[list[str]], list[str]]:
         (lambda lines: ["x", *lines], r"jsonl:1: expected the study's name and settings .* found 'x'"),
         (lambda lines: [*lines, lines[1]], r"jsonl:4: configuration 0 has seed 1 already"),
         (lambda lines: [*lines[:2], '{"a":' * 100_000], r"jsonl:3: expected a unit as one object of JSON"),
-        (changed(3, seed=True), r"jsonl:3: seed: must be a whole number, got True"),
+        (changed(3, seed=True), r"jsonl:3: seed: must be a whole number, got true"),
         (changed(3, finished="yes"), r"jsonl:3: finished: must be true or false, got 'yes'"),
         (
             changed(3, score=[0.7, 1.0], sensitivity=[0.6, 0.0], specificity=[0.8, 0.0]),
