@@ -32,8 +32,9 @@ from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
 from sweep.simulation.simulated_study import selected_epoch
 from sweep.study.board import Board
 from sweep.study.budget import Budget
-from sweep.study.coordinator import Coordinator, Listener, Rules
+from sweep.study.coordinator import Coordinator, Rules
 from sweep.study.journal import Journal, read_journal
+from sweep.study.record import Listener
 from sweep.study.score_table import METRICS
 from sweep.tracking.tracker import Tracker, database_uri
 

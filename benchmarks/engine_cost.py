@@ -30,9 +30,10 @@ from sweep.search.optuna_export import OptunaExport
 from sweep.search.optuna_search import OptunaSearch
 from sweep.study.board import Board
 from sweep.study.budget import Budget
-from sweep.study.coordinator import Coordinator, Listener, Rules
+from sweep.study.coordinator import Coordinator, Rules
 from sweep.study.events import Event, UnitEnded
 from sweep.study.journal import Journal
+from sweep.study.record import Listener
 from sweep.study.units import Configuration
 from sweep.tracking.tracker import Tracker, database_uri
 from sweep.worker.step_result import Finished, StepResult

@@ -17,7 +17,7 @@ LONGEST = (
     "sweep/test_cli.py",
     "sweep/worker/test_trainable.py",
     "model/selective_scan/test_cross_selective_scan.py",
-    "sweep/tracking/test_server.py",
+    "sweep/tracking/test_server",
     "sweep/tracking/test_lost_requests.py",
     "scenarios/",
     "sweep/test_api.py",

@@ -150,3 +150,16 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+def processes_of(session: int) -> list[str]:
+    """Command lines of what still runs in a session."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, of_session, *_ = process.joinpath("stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(of_session) == session and state != "Z":
+            found.append(process.joinpath("cmdline").read_text())
+    return found

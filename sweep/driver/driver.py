@@ -21,9 +21,10 @@ from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror
 from sweep.report.leaderboard import failures, leaderboard
 from sweep.study.budget import Budget
-from sweep.study.coordinator import Coordinator, Listener, Rules, UnitConfig
+from sweep.study.coordinator import Coordinator, Rules, UnitConfig
 from sweep.study.events import Event
 from sweep.study.journal import Journal
+from sweep.study.record import Listener
 
 log = logging.getLogger(__name__)
 

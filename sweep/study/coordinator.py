@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from sweep.study.blame import accusation, avoided, barred, death_counts, next_waiting
@@ -19,7 +18,6 @@ from sweep.study.events import (
     ConfigurationAdded,
     ConfigurationDropped,
     EpochReported,
-    Event,
     NodeAccused,
     StudyStarted,
     StudyStopped,
@@ -32,12 +30,12 @@ from sweep.study.events import (
 )
 from sweep.study.failures import FailuresInARow
 from sweep.study.racing import ContendersConfig, Race, RacingConfig, Verdict, verdict
+from sweep.study.record import Listener, Record
 from sweep.study.silence import Attention, Patience, Silence, hung, silences
 from sweep.study.units import Configuration, Fate, Span, State, Unit
 
 ANYWHERE: Mapping[str, int] = {}
 """Free places by node where nothing is known of nodes."""
-Listener = Callable[[Event], None]
 UnitConfig = Callable[[Configuration, int], dict[str, Any]]
 """Gives what a worker is told of a unit, by its configuration and seed."""
 
@@ -105,14 +103,12 @@ class Coordinator:
         self._pruner = pruner
         self._budget = budget
         self._rules = rules
-        self._listeners = listeners
         self._clock = clock
+        self._record = Record(board, listeners, clock)
         self._exhausted = False
         self._failures = FailuresInARow()
         self._attention = Attention()
         self._verdict: tuple[int, Verdict] | None = None
-        self._recording = threading.Lock()
-        self._let_go = False
 
     def start(
         self, seeds: Sequence[int], changes: Sequence[str] = (), last_sign: float | None = None
@@ -300,14 +296,13 @@ class Coordinator:
     def stop(self) -> str:
         """Let go of the study, over or not; returns why. Units that run wait to be taken up again.
 
-        Nothing is recorded any more: a loop that was left behind in another thread finds RuntimeError if it comes back.
+        Nothing is recorded any more (`sweep.study.record.Record.close`).
         """
         reason = self.halted or self._conclude()
         try:
             self._record_stop(reason, self._clock())
         finally:
-            with self._recording:
-                self._let_go = True
+            self._record.close()
         return reason
 
     def _candidate(self, free: Mapping[str, int]) -> Candidate:
@@ -397,12 +392,3 @@ class Coordinator:
         if seed == self.board.seeds[0]:
             self._pruner.end(self.board.configurations[number])
         self._search.learn(self.board.configurations[number])
-
-    def _record(self, event: Event, at: float | None = None) -> None:
-        event = replace(event, at=self._clock() if at is None else at)
-        with self._recording:
-            if self._let_go:
-                raise RuntimeError(f"the study was let go before {type(event).__name__}")
-            self.board.apply(event)
-            for listener in self._listeners:
-                listener(event)

@@ -21,7 +21,7 @@ from sweep.study.units import State
 from sweep.tracking.tracker import database_uri
 from tests.studies import tiny_study
 
-STUDY = tiny_study(epochs=24, sampler={"name": "random"}, seeds=[1], budget={"configurations": 2})
+STUDY = tiny_study(epochs=12, sampler={"name": "random"}, seeds=[1], budget={"configurations": 2})
 # Nobody wants to wait a minute for the lease of a dead driver.
 RESPSWEEP = """
 from sweep import cli
