@@ -1,14 +1,10 @@
-"""What this process and its descendants use: processor time, memory, file handles; read from Linux's /proc."""
+"""What this process and its descendants use: processor time, memory, file handles."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-
-ENDED = "Z"
-"""State of a process that has ended, and that nobody has asked about."""
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,42 +19,23 @@ class Use:
 
 
 def family() -> list[Use]:
-    """List this process and all that descend from it, as they are now."""
-    parents = {int(path.name): parent for path, parent in _parents()}
-    return [use for pid in parents if _descends(pid, parents) and (use := _use(pid)) is not None]
+    """List this process and all that descend from it, as they are now, without those that have ended.
+
+    Ray must have been imported, which brings psutil along.
+    """
+    import psutil
+
+    own = psutil.Process()
+    return [use for process in (own, *own.children(recursive=True)) for use in _use(process)]
 
 
-def _parents() -> Iterator[tuple[Path, int]]:
-    for path in Path("/proc").iterdir():
-        if path.name.isdigit() and (fields := _fields(path)) is not None:
-            yield path, int(fields[2])
+def _use(process: Any) -> Iterator[Use]:
+    import psutil
 
-
-def _descends(pid: int, parents: dict[int, int]) -> bool:
-    while pid != os.getpid() and pid in parents:
-        pid = parents[pid]
-    return pid == os.getpid()
-
-
-def _use(pid: int) -> Use | None:
-    path = Path(f"/proc/{pid}")
-    fields = _fields(path)
-    if fields is None or fields[1] == ENDED:
-        return None
     try:
-        handles = len(list((path / "fd").iterdir()))
-    except OSError:
-        return None
-    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-    return Use(
-        pid, fields[0], (int(fields[12]) + int(fields[13])) / ticks, int(fields[22]) * page / 1e6, handles
-    )
-
-
-def _fields(path: Path) -> list[str] | None:
-    """Read `stat` of a process: its name, and all that follows; None when the process is gone."""
-    try:
-        name, _, rest = (path / "stat").read_text().partition("(")[2].rpartition(")")
-    except OSError:
-        return None
-    return [name, *rest.split()]
+        with process.oneshot():
+            times, memory = process.cpu_times(), process.memory_info().rss
+            name = " ".join(process.cmdline()[:1]) or process.name()
+            yield Use(process.pid, name, times.user + times.system, memory / 1e6, process.num_fds())
+    except psutil.NoSuchProcess:
+        return
