@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sweep.study.board import Board
+
 TINY_RECIPE: dict[str, Any] = {
     "backbone": {"name": "dass", "variant": "tiny"},
     "features": {"n_mels": 32, "frame_length_ms": 64, "frame_shift_ms": 64, "target_frames": 32},
@@ -26,4 +28,16 @@ def tiny_study(epochs: int, **other: object) -> dict[str, Any]:
         "pruner": {"name": "none"},
         "racing": {"name": "none"},
         **other,
+    }
+
+
+def curves(board: Board) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """Every report of every unit but for its duration and notes, by the values and the seed: what a study came to."""
+    return {
+        (*configuration.values.values(), seed): [
+            {name: value for name, value in report.items() if name not in ("seconds", "note")}
+            for report in unit.curve
+        ]
+        for configuration in board.configurations
+        for seed, unit in configuration.units.items()
     }

@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pytest
@@ -30,7 +29,7 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
 from sweep.study.units import State
 from tests.mlflow_servers import BareServer
-from tests.studies import tiny_study
+from tests.studies import curves, tiny_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SEEDS = range(int(os.environ.get("RESPSWEEP_FAULT_STUDIES", "1")))
@@ -263,20 +262,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
     )
     assert done.returncode == 0, done.stderr
     return StudyFolder.open(place, "one").board()
-
-
-def curves(board: Board) -> list[tuple[Any, ...]]:
-    """Every report of every unit but for its duration, and what the unit came to."""
-    return [
-        (
-            unit.configuration,
-            unit.seed,
-            unit.state,
-            unit.selected and unit.selected["epoch"],
-            *(json.dumps({**report, "seconds": 0, "note": ""}, sort_keys=True) for report in unit.curve),
-        )
-        for unit in board.units()
-    ]
 
 
 def check_let_go(lab: Lab) -> None:

@@ -17,12 +17,11 @@ from sweep.config.study_config import StudyConfig
 from sweep.driver.run import run_study
 from sweep.execution.ray_session import RaySession
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.board import Board
 from sweep.study.events import UnitLost
 from sweep.study.units import State
 from sweep.worker.trainable import UnitTrainable
 from tests.ray_heads import RayHead
-from tests.studies import tiny_study
+from tests.studies import curves, tiny_study
 
 EPOCHS = 4
 STUDY = tiny_study(
@@ -68,15 +67,6 @@ def is_gone(process: int) -> bool:
     while Path("/proc", str(process)).exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     return not Path("/proc", str(process)).exists()
-
-
-def curves(board: Board) -> dict[tuple[Any, ...], list[Any]]:
-    """Every report of every unit but for its duration, by configuration and seed."""
-    return {
-        (*configuration.values.values(), seed): [{**report, "seconds": 0} for report in unit.curve]
-        for configuration in board.configurations
-        for seed, unit in configuration.units.items()
-    }
 
 
 @pytest.mark.slow

@@ -17,12 +17,11 @@ from sweep.config.study_config import StudyConfig
 from sweep.driver.run import run_study
 from sweep.execution.ray_session import RaySession
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.board import Board
 from sweep.study.events import UnitLost
 from sweep.study.units import State
 from sweep.worker.step_result import StepResult
 from sweep.worker.trainable import UnitTrainable
-from tests.studies import tiny_study
+from tests.studies import curves, tiny_study
 
 EPOCHS = 6
 HELD = 3
@@ -92,15 +91,6 @@ def remove_one_that_trains(cluster: Any, log: Path, gone: Path, over: threading.
                 cluster.remove_node(node, allow_graceful=False)
                 (gone / node.node_id).touch()
                 return
-
-
-def curves(board: Board) -> dict[tuple[Any, ...], list[Any]]:
-    """Every report of every unit but for its duration, by configuration and seed."""
-    return {
-        (*configuration.values.values(), seed): [{**report, "seconds": 0} for report in unit.curve]
-        for configuration in board.configurations
-        for seed, unit in configuration.units.items()
-    }
 
 
 @pytest.mark.slow

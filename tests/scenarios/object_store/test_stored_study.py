@@ -16,10 +16,9 @@ import yaml
 
 from sweep.folder.study_folder import StudyFolder
 from sweep.storage.open_storage import open_storage
-from sweep.study.board import Board
 from sweep.study.units import State
 from sweep.tracking.tracker import database_uri
-from tests.studies import tiny_study
+from tests.studies import curves, tiny_study
 
 STUDY = tiny_study(epochs=12, sampler={"name": "random"}, seeds=[1], budget={"configurations": 2})
 # Nobody wants to wait a minute for the lease of a dead driver.
@@ -70,14 +69,6 @@ def space(tmp_path: Path) -> str:
 @pytest.fixture
 def machines(s3: Any, tmp_path: Path) -> Callable[[str], Machine]:
     return lambda name: Machine(tmp_path / name, s3.place("lab"))
-
-
-def curves(board: Board) -> dict[tuple[float, int], list[float]]:
-    return {
-        (configuration.values["patch_mix.temperature"], seed): [report["score"] for report in unit.curve]
-        for configuration in board.configurations
-        for seed, unit in configuration.units.items()
-    }
 
 
 def stored_lines(s3: Any) -> list[dict[str, Any]]:
