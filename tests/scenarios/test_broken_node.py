@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,13 @@ def cluster(ray_folder: Path) -> Iterator[Any]:
 
 
 class Epochs(tune.Trainable):
-    """Reports epochs of half a second each; on the broken node its process ends at once instead."""
+    """Reports epochs on a whole node, and ends its process on the broken one.
+
+    Each side waits for the other through files in `config["seen"]`, so that a slow machine tries the same thing as a
+    fast one. On the broken node two processes die when the driver has heard an epoch, and the others when it has heard
+    one since: three of two units. The whole node goes on after its first epoch when two processes have died, and after
+    its second when three have.
+    """
 
     def setup(self, config: dict[str, Any]) -> None:
         self._told = 0
@@ -58,12 +65,30 @@ class Epochs(tune.Trainable):
     def step(self) -> dict[str, Any]:
         import ray
 
+        seen = Path(self.config["seen"])
         if ray.get_runtime_context().get_node_id() == self.config["broken"]:
+            wait_for(seen, "epoch-*", 1 if count(seen, "death-*") < 2 else 3)
+            (seen / f"death-{uuid.uuid4()}").touch()
             os._exit(3)
+        # Tune asks for a step when it has heard of the one before.
+        if self._told:
+            (seen / f"epoch-{uuid.uuid4()}").touch()
+            wait_for(seen, "death-*", min(1 + self._told, 3))
         time.sleep(0.5)
         self._told += 1
         ending = Finished(EPOCHS) if self._told == EPOCHS else None
         return StepResult((epoch(self._told, 0.5),), ending).as_tune()
+
+
+def count(folder: Path, pattern: str) -> int:
+    return len(list(folder.glob(pattern)))
+
+
+def wait_for(folder: Path, pattern: str, wanted: int) -> None:
+    """Wait until the folder holds so many files of a pattern, or half a minute has passed."""
+    deadline = time.monotonic() + 30
+    while count(folder, pattern) < wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -72,7 +97,7 @@ def test_units_are_kept_off_a_node_that_kills_them(cluster: Any, tmp_path: Path)
     world = World(seeds=(1,), budget={"configurations": 8}, slots=4, clock=time.time)
 
     def unit_config(configuration: Configuration, seed: int) -> dict[str, Any]:
-        return {"configuration": configuration.number, "seed": seed, "broken": broken}
+        return {"configuration": configuration.number, "seed": seed, "broken": broken, "seen": str(tmp_path)}
 
     resources = ResourcesConfig(cpu=1)
     slots = Slots(resources, cluster.address)
