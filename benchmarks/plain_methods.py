@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from data.batches import Examples
-from model.metrics import confusion_matrix
+from evidence.scores import confusion_matrix
 
 METHODS: Mapping[str, Callable[[int], Any]] = {
     "always normal": lambda seed: None,
@@ -41,8 +41,8 @@ def confusion(
 ) -> Int[np.ndarray, "classes classes"]:
     """Fit the method of that name to the training cycles, and count its answers on the validation cycles."""
     method = METHODS[name](seed)
+    truth = validation.labels.numpy()
     if method is None:
-        return confusion_matrix(validation.labels, torch.zeros_like(validation.labels), classes)
+        return confusion_matrix(truth, np.zeros_like(truth), classes)
     method.fit(statistics(train), train.labels.numpy())
-    predicted = torch.from_numpy(method.predict(statistics(validation)))
-    return confusion_matrix(validation.labels, predicted, classes)
+    return confusion_matrix(truth, method.predict(statistics(validation)), classes)

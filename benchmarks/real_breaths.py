@@ -24,7 +24,7 @@ from bench import print_machine, print_table
 
 import sweep
 from data.task import Task, task_named
-from model.metrics import sensitivity, specificity, task_score
+from evidence.scores import score, sensitivity, specificity
 from model.registry import build_backbone
 from model.training.fit import fit
 from sweep.config.study_config import StudyConfig
@@ -190,10 +190,10 @@ def _plain_rows(config: StudyConfig) -> list[tuple[str, ...]]:
 
 def _rates(task: Task, confusion: np.ndarray) -> dict[str, float]:
     rates = {
-        "score": task_score(task, confusion),
+        "score": score(confusion, task.score),
         "sensitivity": sensitivity(confusion),
         "specificity": specificity(confusion),
-        "any_abnormal_score": task_score(task, confusion, any_abnormal=True),
+        "any_abnormal_score": score(confusion, task.score, any_abnormal=True),
     }
     return {name: rate for name, rate in rates.items() if rate is not None}
 

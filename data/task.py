@@ -6,28 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from data.settings import ConfigError
-
-
-def average_score(specificity: float, sensitivity: float) -> float:
-    """Arithmetic mean of the two rates: the ICBHI Score, and AS of the BioCAS challenges."""
-    return (specificity + sensitivity) / 2
-
-
-def harmonic_score(specificity: float, sensitivity: float) -> float:
-    """Harmonic mean of the two rates, HS of the BioCAS challenges; 0 when both are 0."""
-    both = specificity + sensitivity
-    return 2 * specificity * sensitivity / both if both else 0.0
-
-
-def challenge_score(specificity: float, sensitivity: float) -> float:
-    """Score of the BioCAS challenges: (AS + HS) / 2.
-
-    Reference: Zhang et al., "Grand Challenge on Respiratory Sound Classification", IEEE BioCAS 2022.
-    """
-    return (average_score(specificity, sensitivity) + harmonic_score(specificity, sensitivity)) / 2
-
-
-SCORES = {"average": average_score, "challenge": challenge_score}
+from evidence.scores import SCORES
 
 
 @dataclass(frozen=True)

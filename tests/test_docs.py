@@ -12,9 +12,9 @@ from tests.test_layers import FLOORS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-FOLDERS = ("benchmarks", "data", "docs", "examples", "model", "search_spaces", "sweep", "tests")
+FOLDERS = ("benchmarks", "data", "docs", "evidence", "examples", "model", "search_spaces", "sweep", "tests")
 AT_THE_TOP = re.compile(r"Makefile|cluster\.yaml|pyproject\.toml|requirements[\w-]*\.lock")
-LISTED_BY_FILE = ("data", "model", "model/selective_scan", "model/training")
+LISTED_BY_FILE = ("evidence", "data", "model", "model/selective_scan", "model/training")
 
 documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
@@ -96,12 +96,14 @@ def test_the_readme_lists_each_file_of_data_and_model_and_each_package_of_sweep(
         expected |= {f"{folder}/{path.name}" for path in (ROOT / folder).glob("*.py")}
     expected |= {f"sweep/{path.parent.name}/" for path in (ROOT / "sweep").glob("*/__init__.py")}
     expected -= {path for path in expected if path.endswith("__init__.py")}
-    assert {name for name in listed if name.split("/")[0] in ("data", "model", "sweep")} == expected
+    assert {
+        name for name in listed if name.split("/")[0] in ("evidence", "data", "model", "sweep")
+    } == expected
 
 
 def test_the_picture_of_floors_is_what_the_layer_test_holds() -> None:
     picture = (ROOT / "docs" / "code.md").read_text(encoding="utf-8").split("## Floors")[1].split("```")[1]
-    name = re.compile(r"(?:^| {3})((?:data|model|sweep)[.\w]*)(?= {3}|$)")
+    name = re.compile(r"(?:^| {3})((?:evidence|data|model|sweep)[.\w]*)(?= {3}|$)")
     rows = [set(name.findall(line)) for line in picture.splitlines()]
     assert [row for row in rows if row] == FLOORS
 

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
+    {"evidence"},
     {"data"},
     {"model"},
     {"model.training"},
@@ -23,7 +24,9 @@ FLOORS = [
 ]
 """A package imports from floors above it in this list, never from its own or one below."""
 ROOMS_WITH_FEW_NEIGHBOURS = {
+    "evidence": {"numpy", *sys.stdlib_module_names},
     "sweep.study": {
+        "evidence",
         "data.settings",
         "data.errors",
         "data.quantities",
@@ -31,7 +34,7 @@ ROOMS_WITH_FEW_NEIGHBOURS = {
         "scipy",
         "pydantic",
         *sys.stdlib_module_names,
-    }
+    },
 }
 """Packages that know these modules and libraries alone."""
 ROOMS_WITH_ONE_VISITOR = {"sweep.cluster": "sweep.commands"}
@@ -52,7 +55,7 @@ DOORS = {
 
 def modules() -> dict[str, str]:
     """Source of every module by its dotted name."""
-    paths = [path for top in ("data", "model", "sweep") for path in (ROOT / top).rglob("*.py")]
+    paths = [path for top in ("evidence", "data", "model", "sweep") for path in (ROOT / top).rglob("*.py")]
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path.read_text(
             encoding="utf-8"

@@ -55,7 +55,7 @@ ELSEWHERE = {
 }
 MODULES = [
     path.relative_to(ROOT).as_posix()
-    for package in ("data", "model", "sweep")
+    for package in ("evidence", "data", "model", "sweep")
     for path in sorted((ROOT / package).rglob("*.py"))
     if path.name != "__init__.py"
 ]

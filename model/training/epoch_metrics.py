@@ -9,7 +9,7 @@ import numpy as np
 
 from data.errors import UserError
 from data.task import ICBHI, task_named
-from model.metrics import sensitivity, specificity, task_score
+from evidence.scores import score, sensitivity, specificity
 from model.training.recipe import Recipe
 
 
@@ -47,12 +47,12 @@ class EpochMetrics:
     @property
     def score(self) -> float:
         """The task's score, strictly: an abnormal cycle counts only under its own class."""
-        return _defined(task_score(task_named(self.task), np.array(self.confusion)))
+        return _defined(score(np.array(self.confusion), task_named(self.task).score))
 
     @property
     def any_abnormal_score(self) -> float:
         """The task's score in which an abnormal cycle counts under any abnormal class (the papers' 2-class row)."""
-        return _defined(task_score(task_named(self.task), np.array(self.confusion), any_abnormal=True))
+        return _defined(score(np.array(self.confusion), task_named(self.task).score, any_abnormal=True))
 
 
 def select_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> EpochMetrics:

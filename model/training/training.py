@@ -19,7 +19,7 @@ from data.batches import Examples, epoch_batches
 from data.features import model_input
 from data.settings import ConfigError
 from data.task import ICBHI, Task
-from model.metrics import confusion_matrix
+from evidence.scores import confusion_matrix
 from model.mixup import Mixup, draw_mixup
 from model.patch_mix import Mix, draw_mix
 from model.projector import Projector
@@ -270,7 +270,9 @@ class Training:
             predicted.append(logits.argmax(dim=1))
         if not torch.stack(finite).all():
             raise TrainingError(f"the network's answers are no longer finite; {_what_may_help(self.recipe)}")
-        return confusion_matrix(examples.labels, torch.cat(predicted).cpu(), self.task.num_classes)
+        return confusion_matrix(
+            examples.labels.cpu().numpy(), torch.cat(predicted).cpu().numpy(), self.task.num_classes
+        )
 
     def _autocast(self) -> AbstractContextManager[Any]:
         wanted = self.recipe.precision

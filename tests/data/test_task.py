@@ -1,7 +1,7 @@
 import pytest
 
 from data.settings import ConfigError
-from data.task import ICBHI, TASKS, average_score, challenge_score, harmonic_score, task_named
+from data.task import ICBHI, TASKS, task_named
 
 
 def test_icbhis_four_classes_begin_with_normal() -> None:
@@ -19,13 +19,6 @@ def test_sprsounds_tasks_have_two_seven_three_and_five_classes() -> None:
     ]
     assert {TASKS[name].score for name in ("1-1", "1-2", "2-1", "2-2")} == {"challenge"}
     assert {task.labels[0] for task in TASKS.values()} == {"normal"}
-
-
-def test_scores_are_means_of_two_rates() -> None:
-    assert average_score(0.8, 0.5) == pytest.approx(0.65)
-    assert harmonic_score(0.8, 0.5) == pytest.approx(0.8 / 1.3)
-    assert challenge_score(0.8, 0.5) == pytest.approx((0.65 + 0.8 / 1.3) / 2)
-    assert harmonic_score(0.0, 0.0) == challenge_score(0.0, 0.0) == 0.0
 
 
 def test_always_answering_normal_scores_a_half_by_icbhis_score_and_a_quarter_by_the_challenges() -> None:

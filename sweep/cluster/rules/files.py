@@ -14,7 +14,7 @@ NEVER = {
     ".venv": "this machine's environment, 8 GB, which every machine builds for itself",
 }
 """Folders that must stay here, and what they are."""
-PARTS = "its parts by name, as in cluster.yaml: data, model, sweep, search_spaces and four files"
+PARTS = "its parts by name, as in cluster.yaml: data, evidence, model, sweep, search_spaces and four files"
 PRIVATE = "~/.aws", "~/.ssh", "~/.config/gcloud", "~/.kube", "~/.pgpass", "~/.netrc"
 
 

@@ -10,7 +10,7 @@ import torch
 from data.batches import Examples
 from data.settings import ConfigError
 from data.task import ICBHI, TASKS
-from model.metrics import task_score
+from evidence.scores import score
 from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.training.epoch_metrics import TrainingError
 from model.training.training import Training
@@ -308,7 +308,7 @@ def test_a_task_of_two_classes_has_two_answers() -> None:
     metrics = training.run_epoch()
     assert metrics.task == "1-1"
     assert np.array(metrics.confusion).shape == (2, 2)
-    assert metrics.score == task_score(TASKS["1-1"], np.array(metrics.confusion))
+    assert metrics.score == score(np.array(metrics.confusion), "challenge")
 
 
 def test_a_state_of_another_task_is_refused_and_one_without_is_icbhis() -> None:

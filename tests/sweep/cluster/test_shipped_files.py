@@ -161,7 +161,16 @@ def test_a_shell_can_read_every_command(name: str) -> None:
 def test_what_the_project_needs_is_synced_and_nothing_else(name: str) -> None:
     mounts = _content(name)["file_mounts"]
     sources = {source for source in mounts.values() if not source.startswith("~")}
-    needed = {"data", "model", "sweep", "search_spaces", "Makefile", "README.md", "pyproject.toml"}
+    needed = {
+        "data",
+        "evidence",
+        "model",
+        "sweep",
+        "search_spaces",
+        "Makefile",
+        "README.md",
+        "pyproject.toml",
+    }
     locks = re.findall(r"make \.venv/(\S*)ready", str(_content(name)["setup_commands"] + _head_setup(name)))
     assert sources == needed | {f"requirements{'-' + lock[:-1] if lock else ''}.lock" for lock in locks}
     assert all(remote == f"~/respsweep/{source}" for remote, source in mounts.items() if source in sources)

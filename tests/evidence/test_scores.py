@@ -6,17 +6,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.task import ICBHI, TASKS, Task
-from model.metrics import confusion_matrix, recall_per_class, sensitivity, specificity, task_score
+from data.task import TASKS, Task
+from evidence.scores import (
+    average_score,
+    challenge_score,
+    confusion_matrix,
+    harmonic_score,
+    recall_per_class,
+    score,
+    sensitivity,
+    specificity,
+)
 from tests.goldens import facts
 
 
 def icbhi_score(confusion: np.ndarray, any_abnormal: bool = False) -> float | None:
-    return task_score(ICBHI, confusion, any_abnormal)
+    return score(confusion, "average", any_abnormal)
 
 
 MEASURED = {
@@ -57,7 +65,7 @@ def test_macro_averages_are_not_the_score(golden: dict[str, Any]) -> None:
 
 def test_rows_are_truth_and_columns_prediction(golden: dict[str, Any]) -> None:
     case = golden["labels_case"]
-    confusion = confusion_matrix(torch.tensor(case["y_true"]), torch.tensor(case["y_pred"]), classes=4)
+    confusion = confusion_matrix(np.array(case["y_true"]), np.array(case["y_pred"]), classes=4)
     assert confusion.tolist() == case["confusion_matrix"]
 
 
@@ -81,7 +89,7 @@ def test_three_published_rows_do_not_add_up(golden: dict[str, Any]) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
 def test_strict_never_exceeds_any_abnormal(pairs: list[tuple[int, int]]) -> None:
-    truth, predicted = torch.tensor(pairs).T
+    truth, predicted = np.array(pairs).T
     confusion = confusion_matrix(truth, predicted, classes=4)
     assert confusion.sum() == len(pairs)
     strict, any_abnormal = sensitivity(confusion), sensitivity(confusion, any_abnormal=True)
@@ -93,46 +101,52 @@ def test_strict_never_exceeds_any_abnormal(pairs: list[tuple[int, int]]) -> None
 
 def test_a_label_beyond_the_classes_is_refused() -> None:
     with pytest.raises(ValueError, match=r"predicted: labels run from 0 to 4; .* 0\.\.3"):
-        confusion_matrix(torch.tensor([0, 1]), torch.tensor([0, 4]), classes=4)
+        confusion_matrix(np.array([0, 1]), np.array([0, 4]), classes=4)
 
 
 def test_a_wheeze_called_crackle_is_found_by_any_abnormal_alone() -> None:
-    confusion = confusion_matrix(torch.tensor([0, 2]), torch.tensor([0, 1]), classes=4)
+    confusion = confusion_matrix(np.array([0, 2]), np.array([0, 1]), classes=4)
     assert (specificity(confusion), sensitivity(confusion), icbhi_score(confusion)) == (1.0, 0.0, 0.5)
     assert sensitivity(confusion, any_abnormal=True) == icbhi_score(confusion, any_abnormal=True) == 1.0
 
 
 def test_nothing_scored_leaves_everything_undefined() -> None:
-    empty = torch.tensor([], dtype=torch.long)
+    empty = np.array([], dtype=np.int64)
     confusion = confusion_matrix(empty, empty, classes=4)
     assert specificity(confusion) is sensitivity(confusion) is icbhi_score(confusion) is None
-    assert task_score(TASKS["1-1"], confusion) is None
+    assert score(confusion, "challenge") is None
 
 
 def test_the_challenges_tasks_are_scored_by_the_mean_of_arithmetic_and_harmonic_mean() -> None:
     # SP 8/10, SE 3/6, any abnormal 5/6: AS 0.65, HS 0.8/1.3, and with any abnormal AS 49/60, HS 40/49.
     confusion = np.array([[8, 1, 1], [0, 2, 1], [1, 1, 1]])
-    task = TASKS["2-1"]
-    assert task_score(task, confusion) == pytest.approx((0.65 + 0.8 / 1.3) / 2)
-    assert task_score(task, confusion, any_abnormal=True) == pytest.approx((49 / 60 + 40 / 49) / 2)
+    assert score(confusion, "challenge") == pytest.approx((0.65 + 0.8 / 1.3) / 2)
+    assert score(confusion, "challenge", any_abnormal=True) == pytest.approx((49 / 60 + 40 / 49) / 2)
 
 
 def test_icbhis_task_is_scored_by_the_arithmetic_mean() -> None:
     confusion = np.diag([4, 3, 2, 1])
     confusion[1, 2] = 4
-    assert task_score(ICBHI, confusion) == pytest.approx((1 + 0.6) / 2)
-    assert task_score(ICBHI, confusion, any_abnormal=True) == 1.0
+    assert icbhi_score(confusion) == pytest.approx((1 + 0.6) / 2)
+    assert icbhi_score(confusion, any_abnormal=True) == 1.0
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_nothing_right_scores_nothing(task: Task) -> None:
     confusion = np.zeros((task.num_classes, task.num_classes), dtype=int)
     confusion[0, 1] = confusion[1, 0] = 4
-    assert task_score(task, confusion) == 0.0
+    assert score(confusion, task.score) == 0.0
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_always_answering_normal_scores_what_the_task_says(task: Task) -> None:
     confusion = np.zeros((task.num_classes, task.num_classes), dtype=int)
     confusion[:, 0] = 3
-    assert task_score(task, confusion) == task.always_normal_score
+    assert score(confusion, task.score) == task.always_normal_score
+
+
+def test_scores_are_means_of_two_rates() -> None:
+    assert average_score(0.8, 0.5) == pytest.approx(0.65)
+    assert harmonic_score(0.8, 0.5) == pytest.approx(0.8 / 1.3)
+    assert challenge_score(0.8, 0.5) == pytest.approx((0.65 + 0.8 / 1.3) / 2)
+    assert harmonic_score(0.0, 0.0) == challenge_score(0.0, 0.0) == 0.0
