@@ -34,6 +34,7 @@ class UserError(Exception):
         ├── MirrorError                    a study whose object store lacks results
         ├── DataPreparationError           features and folds on a machine
         ├── WeightsError                   pretrained weights on a machine
+        ├── UnitResultError                weights or predictions that a unit left
         ├── FullCacheError                 a machine whose cache has no room left
         ├── ExecutorError                  machines that cannot run the study
         ├── NoticeError                    a machine whose cloud announces nothing

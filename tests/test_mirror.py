@@ -30,7 +30,6 @@ ELSEWHERE = {
     "sweep/commands/doctor.py": "tests/sweep/machine/test_doctor.py",
     "sweep/commands/simulate.py": "tests/sweep/simulation/test_simulate.py",
     "sweep/commands/ui.py": "tests/sweep/tracking/test_server.py",
-    "sweep/driver/checkpoint_removal.py": "tests/sweep/driver/test_whole_studies.py",
     "sweep/driver/unit_preparation.py": "tests/sweep/driver/test_driver.py",
     # These talk to Ray alone, and are tested with one.
     "sweep/execution/drain.py": "tests/scenarios/cluster/test_ray_up.py",

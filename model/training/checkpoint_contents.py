@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from data.task import Task
+from evidence.predictions import check_probabilities
 from model.tensor_archive import is_dense
 from model.training.checkpoint import CheckpointError
 from model.training.epoch_metrics import EpochMetrics
@@ -28,23 +29,27 @@ _HISTORY = TypeAdapter(list[EpochMetrics])
 class Contents:
     """A state that fits a run.
 
-    `modules` and `optimiser` are as their `load_state_dict` takes them, `history` has all epochs so far, and `begun`
-    what is known of an epoch that was paused.
+    `modules` and `optimiser` are as their `load_state_dict` takes them, `history` has all epochs so far, `begun` what is
+    known of an epoch that was paused, and `probabilities` those of the validation cycles, if they were kept.
     """
 
     modules: Mapping[str, Tensor]
     optimiser: dict[str, Any]
     history: list[EpochMetrics]
     begun: dict[str, Any] | None
+    probabilities: Tensor | None
 
 
-def checked_state(state: Mapping[str, Any], modules: nn.Module, optimiser: Optimizer, task: Task) -> Contents:
+def checked_state(
+    state: Mapping[str, Any], modules: nn.Module, optimiser: Optimizer, task: Task, validation_cycles: int
+) -> Contents:
     """Compare a state that was read from a file with the run that is to take it. Raises CheckpointError."""
     return Contents(
         modules=_weights(_mapping(state, "modules"), modules),
         optimiser=_optimiser(_mapping(state, "optimiser"), optimiser),
         history=_history(state.get("history"), task),
         begun=_begun(state["begun"]) if state.get("begun") is not None else None,
+        probabilities=_probabilities(state.get("probabilities"), validation_cycles, task),
     )
 
 
@@ -149,6 +154,19 @@ def _begun(found: Any) -> dict[str, Any]:
         if not fits(found[name]):
             raise CheckpointError(f"the checkpoint's begun epoch has {name} that cannot be continued")
     return dict(found)
+
+
+def _probabilities(found: Any, cycles: int, task: Task) -> Tensor | None:
+    """Probabilities of the validation cycles; states of before these were kept have none."""
+    if found is None:
+        return None
+    if not isinstance(found, Tensor) or not is_dense(found):
+        raise CheckpointError("the checkpoint's probabilities are no plain tensor")
+    try:
+        check_probabilities(found.numpy(), cycles, task.num_classes)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"the checkpoint's probabilities cannot be of this run: {error}") from error
+    return found
 
 
 def _is_generator_state(value: Any) -> bool:

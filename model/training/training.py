@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data.augment import spec_augment
@@ -19,6 +20,7 @@ from data.batches import Examples, epoch_batches
 from data.features import model_input
 from data.settings import ConfigError
 from data.task import ICBHI, Task
+from evidence.predictions import rounded
 from evidence.scores import confusion_matrix
 from model.mixup import Mixup, draw_mixup
 from model.patch_mix import Mix, draw_mix
@@ -27,7 +29,7 @@ from model.registry import build_backbone
 from model.selective_scan import choose_engine
 from model.training.checkpoint import CheckpointError
 from model.training.checkpoint_contents import checked_state
-from model.training.epoch_metrics import EpochMetrics, TrainingError
+from model.training.epoch_metrics import EpochMetrics, TrainingError, select_epoch
 from model.training.losses import build_loss
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
 from model.training.recipe import Recipe
@@ -82,6 +84,11 @@ class Training:
         self.train = train.to(self.device)
         self.validation = validation.to(self.device)
         self.history: list[EpochMetrics] = []
+        self.probabilities: Tensor | None = None
+        """Of the validation cycles, (cycles, classes), float16, in the epoch that stands for the run so far.
+
+        None before the first epoch, and in a run that was saved before these were kept.
+        """
         self._begun: _BegunEpoch | None = None
 
         torch.manual_seed(derive_seed(seed, "initial weights"))
@@ -138,7 +145,8 @@ class Training:
             raise TrainingError(
                 f"the training loss is {losses['total']} in epoch {epoch}; {_what_may_help(self.recipe)}"
             )
-        confusion = self._confusion(self.validation)
+        probabilities, answers = self.predict(self.validation)
+        labels = self.validation.labels.cpu().numpy()
         metrics = EpochMetrics(
             epoch=epoch,
             train_loss=losses.pop("total"),
@@ -147,11 +155,36 @@ class Training:
             learning_rate=rate,
             skipped_steps=skipped,
             seconds=begun.seconds + time.perf_counter() - started,
-            confusion=confusion.tolist(),
+            confusion=confusion_matrix(labels, answers, self.task.num_classes).tolist(),
             task=self.task.name,
         )
         self.history.append(metrics)
+        if select_epoch(self.history, self.recipe) is metrics:
+            self.probabilities = torch.from_numpy(rounded(probabilities, answers))
         return metrics
+
+    @torch.no_grad()
+    def predict(
+        self, examples: Examples
+    ) -> tuple[Float[np.ndarray, "cycles classes"], Int[np.ndarray, " cycles"]]:
+        """Compute the probabilities of the task's labels for cycles as they are, and the label that is answered.
+
+        Raises TrainingError when the network's answers are not finite.
+        """
+        self.modules.eval()
+        examples = examples.to(self.device)
+        probabilities, answers = [], []
+        size = max(1, 4 * self.recipe.batch_size // self.accumulate)
+        for features, _ in examples.batches(torch.arange(len(examples)).split(size)):
+            inputs = model_input(features, self.recipe.features.target_frames)
+            with self._autocast():
+                logits = self.model(inputs)
+            probabilities.append(logits.float().softmax(dim=1))
+            answers.append(logits.argmax(dim=1))
+        found = torch.cat(probabilities).cpu()
+        if not torch.isfinite(found).all():
+            raise TrainingError(f"the network's answers are no longer finite; {_what_may_help(self.recipe)}")
+        return found.numpy(), torch.cat(answers).cpu().numpy()
 
     def state_dict(self) -> dict[str, Any]:
         """Collect all that `load_state_dict` needs to continue this run bit for bit."""
@@ -164,6 +197,7 @@ class Training:
             "modules": self.modules.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "begun": None if self._begun is None else vars(self._begun),
+            "probabilities": self.probabilities,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -188,10 +222,11 @@ class Training:
                 f"the checkpoint was trained on other recordings or folds ({_shown(of)}) than this run "
                 f"({_shown(self.data)})"
             )
-        saved = checked_state(state, self.modules, self.optimiser, self.task)
+        saved = checked_state(state, self.modules, self.optimiser, self.task, len(self.validation))
         self.modules.load_state_dict(saved.modules)
         self.optimiser.load_state_dict(saved.optimiser)
         self.history = saved.history
+        self.probabilities = saved.probabilities
         self._begun = None if saved.begun is None else _BegunEpoch(**saved.begun)
 
     def _begin(self, epoch: int) -> _BegunEpoch:
@@ -256,23 +291,6 @@ class Training:
             )
         losses.total.backward()
         return losses
-
-    @torch.no_grad()
-    def _confusion(self, examples: Examples) -> np.ndarray:
-        self.modules.eval()
-        predicted, finite = [], []
-        size = max(1, 4 * self.recipe.batch_size // self.accumulate)
-        for features, _ in examples.batches(torch.arange(len(examples)).split(size)):
-            inputs = model_input(features, self.recipe.features.target_frames)
-            with self._autocast():
-                logits = self.model(inputs)
-            finite.append(torch.isfinite(logits).all())
-            predicted.append(logits.argmax(dim=1))
-        if not torch.stack(finite).all():
-            raise TrainingError(f"the network's answers are no longer finite; {_what_may_help(self.recipe)}")
-        return confusion_matrix(
-            examples.labels.cpu().numpy(), torch.cat(predicted).cpu().numpy(), self.task.num_classes
-        )
 
     def _autocast(self) -> AbstractContextManager[Any]:
         wanted = self.recipe.precision

@@ -6,13 +6,13 @@ preflight           looks at all that can be refused, and starts nothing
 driver              runs a study that passed its preflight, and lets go of it in good order
 unit_preparation    features and weights of a unit, ready before it is handed out
 warning_by          warnings of ours, told as lines instead of printed with the place in the source
-checkpoint_removal  frees the disk of units that are over
 steady_clock        time that a study is charged for, whatever is done to the machine's clock
 signals             halts a study on Ctrl-C, SIGTERM or a lost connection
 display             where lines, tables and warnings for a person go
 progress            how far a study is, as a live table or a line for each decision
 provenance          what the numbers of a study rest on
 plan                what a study would cost before it runs
+unit_removal        frees the disk of units that are over, and keeps the weights of the best
 retry               has failed units tried again by the next driver
 export              writes a configuration as a recipe that trains again
 """

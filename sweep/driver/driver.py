@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from data.errors import UserError
-from sweep.driver.checkpoint_removal import CheckpointRemoval
 from sweep.driver.display import Display
 from sweep.driver.preflight import CheckedStudy
 from sweep.driver.progress import Progress
 from sweep.driver.signals import halting_on_signals
 from sweep.driver.steady_clock import SteadyClock
+from sweep.driver.unit_removal import UnitRemoval
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror
 from sweep.report.leaderboard import failures, leaderboard
@@ -123,7 +123,7 @@ class Driver:
         self._close_soon_s = close_soon_s
         self._waits_for_nodes = False
         self._told_skipped: str | None = None
-        self._checkpoints = CheckpointRemoval(study.folder.units, mirror)
+        self._removal = UnitRemoval(board, study.folder.units, mirror)
         self._budget = Budget(
             config.budget,
             config.racing,
@@ -153,7 +153,7 @@ class Driver:
             study.pruner,
             self._budget,
             rules,
-            [journal.write, tracker, self._progress, self._checkpoints, *listeners],
+            [journal.write, tracker, self._progress, self._removal, *listeners],
             clock,
         )
 
@@ -211,7 +211,7 @@ class Driver:
         study.folder.write_config(study.config)
         if self._mirror is not None:
             self._mirror.start()
-        self._checkpoints.remove_leftovers(study.board)
+        self._removal.remove_leftovers()
 
     def _tick(self) -> None:
         here = self._executor.slots.here
@@ -236,7 +236,7 @@ class Driver:
             ending.callback(self._close_tracker, close_s)
             ending.callback(self._close_journal)
             ending.callback(shutil.rmtree, self._study.folder.path / "tune", ignore_errors=True)
-            ending.callback(self._checkpoints.remove_again)
+            ending.callback(self._removal.remove_again)
             ending.callback(self._executor.stop)
             with contextlib.suppress(OSError):
                 reason = coordinator.stop()

@@ -149,7 +149,9 @@ def _driver(
     """Put a driver together. What is still refused here: a place that cannot take what other machines need."""
     config, folder, provenance = study.config, study.folder, study.provenance
     shared = _shared_place(folder, address)
-    unit_preparation = UnitPreparation(config, study.preparation, folder.checkpoints, shared)
+    unit_preparation = UnitPreparation(
+        config, study.preparation, folder.checkpoints, folder.predictions, shared
+    )
     journal = closing.enter_context(contextlib.closing(Journal(folder.journal)))
     folder.write_provenance(dict(provenance))
     resume = f"respsweep run --resume {folder.arguments}"

@@ -19,9 +19,14 @@ class UnitPreparation:
     """
 
     def __init__(
-        self, config: StudyConfig, preparation: DataPreparation, checkpoints: str, shared: str | None
+        self,
+        config: StudyConfig,
+        preparation: DataPreparation,
+        checkpoints: str,
+        predictions: str,
+        shared: str | None,
     ) -> None:
-        """`checkpoints`: path or URI of the units' checkpoints, for all machines.
+        """`checkpoints` and `predictions`: paths or URIs of what units leave, for all machines.
 
         `shared`: where features and weights are put for machines that do not see this one's; None when no other
         machine takes part. Raises DataPreparationError when the features cannot be put there.
@@ -29,6 +34,7 @@ class UnitPreparation:
         self._config = config
         self._preparation = preparation
         self._checkpoints = checkpoints
+        self._predictions = predictions
         self._shared = shared
         self._shared_weights: dict[Weights, Weights] = {}
         if shared is not None:
@@ -48,6 +54,7 @@ class UnitPreparation:
             self._preparation.prepare(recipe),
             self._checkpoints,
             self._config.resources,
+            predictions=self._predictions,
             weights=self._weights(recipe),
             whole_batches=not configuration.units[seed].out_of_memory,
         )

@@ -59,8 +59,8 @@ class Mirror:
         self._sent: dict[str, tuple[int, int]] = {}
         self._stored_journal: Version | None = None
         self._started = False
-        self._over: set[str] = set()
-        self._removed: set[str] = set()
+        self._over: dict[str, str | None] = {}
+        self._removed: dict[str, str | None] = {}
         self._closing = threading.Event()
         self._deadline = math.inf
         self._trouble: Exception | None = None
@@ -71,9 +71,9 @@ class Mirror:
         self._started = True
         self._thread.start()
 
-    def remove_checkpoints(self, unit: str) -> None:
-        """Remove the stored checkpoints of a unit that has ended, once the stored journal says that it has."""
-        self._over.add(unit)
+    def remove_unit(self, unit: str, *, keep: str | None = None) -> None:
+        """Remove the stored files of a unit that has ended, but one, once the stored journal says that it has."""
+        self._over[unit] = keep
 
     def close(self, timeout_s: float) -> None:
         """Send the rest, MLflow's database too. Raises MirrorError when the store lacks some of it after `timeout_s`."""
@@ -125,18 +125,19 @@ class Mirror:
 
     def _push(self) -> None:
         # Before the journal is read, which then tells that these units have ended.
-        over = set(self._over)
+        over = dict(self._over)
         for name in (STUDY, PROVENANCE, BEST, OPTUNA):
             self._send(name, self._news(name))
         self._send_journal(self._news(JOURNAL))
         (self._copy / MARK).touch()
         # At the end all of them once more: a worker may have saved while its unit was stopped.
-        if over - self._removed or (over and self._closing.is_set()):
-            stored = {name.partition("/")[0] for name in self._storage.sizes(UNITS)}
-            for unit in stored & over:
-                self._ask_lease()
-                self._storage.remove(f"{UNITS}/{unit}")
-            self._removed |= over
+        if over.items() - self._removed.items() or (over and self._closing.is_set()):
+            for name in self._storage.sizes(UNITS):
+                unit, _, file = name.partition("/")
+                if unit in over and file != over[unit]:
+                    self._ask_lease()
+                    self._storage.remove(f"{UNITS}/{name}")
+            self._removed.update(over)
 
     def _push_runs(self) -> None:
         if not (self._copy / DATABASE).exists():

@@ -90,13 +90,25 @@ class StudyFolder:
 
     @property
     def units(self) -> Path:
-        """The folder with the checkpoints of running units; on an object store, see `checkpoints`."""
+        """The folder with the checkpoints and weights of units; on an object store, see `checkpoints`."""
         return self.path / "units"
 
     @property
     def checkpoints(self) -> str:
-        """Path or URI of the place with the checkpoints of running units, as every machine can reach it."""
+        """Path or URI of the place with the checkpoints of running units, and the weights of the best ones.
+
+        As every machine can reach it.
+        """
         return str(self.units.absolute()) if self.uri is None else below(self.uri, "units")
+
+    @property
+    def predictions(self) -> str:
+        """Path or URI of the answers of finished units on their validation cycles, as every machine can reach it."""
+        return (
+            str((self.path / "predictions").absolute())
+            if self.uri is None
+            else below(self.uri, "predictions")
+        )
 
     @property
     def artifacts(self) -> Path:

@@ -25,6 +25,7 @@ from sweep.worker.machine_errors import MACHINE_ERRORS, FullCacheError
 from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.prepared_data import PreparedData, load_examples
 from sweep.worker.step_result import Ending, Failed, Finished, FullDisk, OutOfMemory, StepResult
+from sweep.worker.unit_results import keep_results
 from sweep.worker.weights import Weights, local_weights
 
 Result = TypeVar("Result")
@@ -75,7 +76,9 @@ class UnitTrainable(tune.Trainable):
         self._training: Training | None = None
         if hasattr(self, "_checkpoint"):
             self._checkpoint.close()
-        self._checkpoint = UnitCheckpoint(config["folder"], unit_id(config["configuration"], config["seed"]))
+        self._unit = unit_id(config["configuration"], config["seed"])
+        self._units, self._predictions = config["folder"], config["predictions"]
+        self._checkpoint = UnitCheckpoint(self._units, self._unit)
         self._guard(lambda: self._build(config))
 
     def _build(self, config: dict[str, Any]) -> None:
@@ -121,8 +124,10 @@ class UnitTrainable(tune.Trainable):
         if self._note is not None:
             news[-1]["note"], self._note = self._note, None
         self._reported = training.epoch
-        ending = Finished(select_epoch(training.history, self._recipe).epoch) if training.done else None
-        return StepResult(tuple(news), ending)
+        if not training.done:
+            return StepResult(tuple(news))
+        keep_results(training, self._unit, self._units, self._predictions)
+        return StepResult(tuple(news), Finished(select_epoch(training.history, self._recipe).epoch))
 
     def _guard(self, action: Callable[[], Result]) -> Result | None:
         """Return what `action` does; None when it went wrong: then `_ending` or `_machine_error` holds what happened."""

@@ -24,12 +24,14 @@ def unit_config(
     folder: Path | str,
     resources: ResourcesConfig,
     *,
+    predictions: str | None = None,
     weights: Weights | None = None,
     whole_batches: bool = True,
 ) -> dict[str, Any]:
     """Write down what `sweep.worker.trainable.UnitTrainable` needs to train one unit.
 
-    `folder`: where checkpoints are saved, see `sweep.worker.checkpoint.UnitCheckpoint`. `weights`: the recipe's
+    `folder`: where checkpoints are saved, see `sweep.worker.checkpoint.UnitCheckpoint`, and `predictions` where answers
+    are kept, see `sweep.worker.unit_results`; None where they are not. `weights`: the recipe's
     pretrained ones, as a worker starts in another folder. Recipe, prepared data and weights travel as JSON, as Tune
     copies every key of a config into every result.
     """
@@ -41,6 +43,7 @@ def unit_config(
         "prepared": json.dumps(asdict(prepared)),
         "weights": weights and json.dumps(asdict(weights)),
         "folder": str(folder),
+        "predictions": predictions,
         "threads": max(1, int(resources.cpu)),
         "device": "cuda" if resources.gpu else "cpu",
         "share": min(1.0, resources.gpu or 1.0),

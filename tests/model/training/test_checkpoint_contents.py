@@ -77,6 +77,12 @@ FOREIGN: list[tuple[Callable[[State], Any], str]] = [
     (first_weight(lambda value: value[:1]), "expected torch.float32 of shape"),
     (first_weight(lambda value: value.to("meta")), "is no plain tensor"),
     (lambda state: state.pop("history"), "history is none"),
+    (lambda state: state.update(probabilities=[0.5]), "probabilities are no plain tensor"),
+    (
+        lambda state: state.update(probabilities=state["probabilities"][:3]),
+        r"cannot be of this run: .*\(3, 4\)",
+    ),
+    (lambda state: state.update(probabilities=state["probabilities"].bfloat16()), "cannot be of this run"),
     (set_epoch(confusion=[[1]]), "epoch 1 cannot be one of this run"),
     (set_epoch(confusion=[[2, 0, 0, 0], [0, -1, 0, 0], [0, 0, 9, 0], [0, 0, 0, 1]]), "epoch 1 cannot be"),
     (set_epoch(epoch=7), "epoch 1 cannot be"),

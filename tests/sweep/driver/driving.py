@@ -110,7 +110,8 @@ def drive(
             tracker or NoTracker(),
             journal or Journal(folder.journal),
             lock,
-            unit_config or UnitPreparation(config, study.preparation, folder.checkpoints, None),
+            unit_config
+            or UnitPreparation(config, study.preparation, folder.checkpoints, folder.predictions, None),
             display,
             f"respsweep run --resume {folder.arguments}",
             listeners=listeners,

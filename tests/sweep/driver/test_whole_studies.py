@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
 import yaml
 from rich.console import Console
@@ -19,6 +20,7 @@ from sweep.driver.run import run_study
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.units import State
 from sweep.tracking.tracker import database_uri
+from sweep.worker.unit_results import read_predictions
 from tests.ray_heads import RayHead
 from tests.sweep.driver.small_study import RECIPE, optuna_states, study
 
@@ -38,11 +40,17 @@ def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_pa
     assert board.configurations[0].values == {"patch_mix.temperature": 0.2, "smoothing.stage": 1}
     assert all([report["epoch"] for report in unit.curve] == [1, 2, 3] for unit in board.units())
     assert optuna_states(folder) == ["COMPLETE"] * 2
-    assert not list(folder.units.glob("*"))
     assert "score %" in console.export_text()
 
     best = board.best()
     assert best is not None
+    kept = {str(path.relative_to(folder.units)) for path in folder.units.rglob("*.*")}
+    assert kept == {f"{unit.id}/weights.safetensors" for unit in best.units.values()}
+    for unit in board.units():
+        answers = read_predictions(folder.predictions, unit.configuration, unit.seed)
+        assert answers is not None
+        assert unit.selected is not None
+        assert len(answers) == np.array(unit.selected["confusion"]).sum()
     exported = yaml.safe_load(folder.best.read_text())
     assert exported["provenance"]["configuration"] == best.number
     summary = best.summary()

@@ -129,8 +129,10 @@ def test_at_every_moment_the_store_has_whole_events(
 def test_a_checkpoint_goes_when_the_stored_journal_says_that_its_unit_is_over(
     copy: Path, storage: ObjectStore, lock: LeasedLock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for unit in ("0000-seed1", "0001-seed1"):
+    weights = "0002-seed1/weights.safetensors"
+    for unit in ("0000-seed1", "0001-seed1", "0002-seed1"):
         storage.write(f"units/{unit}/checkpoint-00000001.pt", b"state")
+    storage.write(f"units/{weights}", b"weights")
     replace = storage.replace
 
     def no_journal(name: str, *given: Any) -> Version:
@@ -143,19 +145,21 @@ def test_a_checkpoint_goes_when_the_stored_journal_says_that_its_unit_is_over(
     tried = threading.Event()
     monkeypatch.setattr(storage, "replace", no_journal)
     append(copy / "journal.jsonl", "0000-seed1 is over\n")
-    sent.remove_checkpoints("0000-seed1")
+    sent.remove_unit("0000-seed1")
+    sent.remove_unit("0002-seed1", keep="weights.safetensors")
     sent.start()
     eventually(tried.is_set)
     tried.clear()
     eventually(tried.is_set)
-    assert len(storage.sizes("units")) == 2
+    assert len(storage.sizes("units")) == 4
     monkeypatch.setattr(storage, "replace", replace)
-    eventually(lambda: list(storage.sizes("units")) == ["0001-seed1/checkpoint-00000001.pt"])
+    left = {"0001-seed1/checkpoint-00000001.pt", weights}
+    eventually(lambda: set(storage.sizes("units")) == left)
     assert read(storage, "journal.jsonl") == b"0000-seed1 is over\n"
     # Its worker saved once more while it was stopped.
     storage.write("units/0000-seed1/checkpoint-00000002.pt", b"state")
     sent.close(60)
-    assert list(storage.sizes("units")) == ["0001-seed1/checkpoint-00000001.pt"]
+    assert set(storage.sizes("units")) == left
 
 
 def test_a_store_that_is_away_gets_everything_later(
