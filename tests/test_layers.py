@@ -29,6 +29,7 @@ ROOMS_WITH_FEW_NEIGHBOURS = {
         "evidence",
         "data.settings",
         "data.errors",
+        "data.json_text",
         "data.quantities",
         "numpy",
         "scipy",

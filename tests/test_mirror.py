@@ -49,6 +49,7 @@ ELSEWHERE = {
     "sweep/report/dataset_table.py": "tests/sweep/test_cli.py",
     "sweep/simulation/simulated_study.py": "tests/sweep/simulation/test_simulate.py",
     "sweep/storage/storage.py": "tests/sweep/storage/test_open_storage.py",
+    "sweep/study/epoch_report.py": "tests/sweep/study/test_epoch_reports.py",  # as boards and journals ask of it
     "sweep/study/events.py": "tests/sweep/study/test_journal.py",  # each event, written and read back
     "sweep/study/racing_rules.py": "tests/sweep/study/test_racing.py",
 }

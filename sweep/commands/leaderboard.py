@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from sweep.commands.console import console
 from sweep.commands.options import STUDIES, StudiesOption
 
@@ -16,3 +18,5 @@ def leaderboard(name: str, studies: StudiesOption = STUDIES) -> None:
     config, board = folder.config(), folder.board()
     table = leaderboard_table(board, config.scored_task, objectives=config.objectives)
     console().print(table, *failures(board), sep="\n", markup=False)
+    if (warning := folder.journal_warning()) is not None:
+        warnings.warn(warning, stacklevel=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def export(folder: StudyFolder, path: Path | None = None, number: int | None = N
 
     The file is `path`, by default `best.yaml`, or `configuration-NUMBER.yaml`, in the study's folder. Raises ExportError
     when there is no configuration of that number, when it, or none at all, has finished all its seeds, or when the file
-    cannot be written.
+    cannot be written. Warns of a journal that something else than respsweep has changed.
     """
     config, board = folder.config(), folder.board()
     best = board.best()
@@ -54,6 +55,8 @@ def export(folder: StudyFolder, path: Path | None = None, number: int | None = N
         provenance["weights_hash"] = weights_hash(recipe)
     provenance["task"] = config.scored_task.name
     export_configuration(target, folder.name, board, best, recipe, provenance)
+    if (warning := folder.journal_warning()) is not None:
+        warnings.warn(warning, stacklevel=2)
     return target
 
 

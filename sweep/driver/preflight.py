@@ -79,8 +79,13 @@ def preflight(
         preparation=preparation,
         search=search,
         pruner=pruner,
-        warnings=_missing_weights(recipe),
+        warnings=[*_missing_weights(recipe), *_changed_journal(folder)],
     )
+
+
+def _changed_journal(folder: StudyFolder) -> list[str]:
+    warning = folder.journal_warning()
+    return [] if warning is None else [warning]
 
 
 def given_data(config: StudyConfig) -> SyntheticConfig | str:

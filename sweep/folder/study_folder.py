@@ -24,6 +24,7 @@ from sweep.storage.cache_folder import cache_folder, short_hash
 from sweep.storage.open_storage import above, below, checked_uri, is_uri, open_object_store, open_storage
 from sweep.storage.storage import Storage, StorageError
 from sweep.study.board import Board
+from sweep.study.chain import ChainCheck, check_chain
 from sweep.study.events import Event
 from sweep.study.journal import JournalError, read_journal
 
@@ -203,11 +204,11 @@ class StudyFolder:
     def events(self) -> list[Event]:
         """All events of the journal; none for a study that never ran.
 
-        Raises JournalError for a journal that cannot be read, and for one that is not there, or empty, although the
-        study has results.
+        Raises JournalError for a journal that cannot be read, one whose scores are not those of the study's task, and
+        one that is not there, or empty, although the study has results.
         """
         if self.journal.exists() and self.journal.stat().st_size:
-            return list(read_journal(self.journal))
+            return list(read_journal(self.journal, self.config().scored_task.score_of))
         for result in (self.best, self.path / OPTUNA, *self.units.glob("*")):
             if result.exists():
                 raise JournalError(
@@ -220,12 +221,27 @@ class StudyFolder:
     def board(self, events: Iterable[Event] | None = None) -> Board:
         """The board after all events of the journal, or after `events`. Raises JournalError for impossible ones."""
         board = Board()
-        for event in self.events() if events is None else events:
+        # The first line is the header.
+        for line, event in enumerate(self.events() if events is None else events, start=2):
             try:
                 board.apply(event)
             except ValueError as error:
-                raise JournalError(f"{self.journal}: {error}") from error
+                raise JournalError(f"{self.journal}:{line}: {error}") from error
         return board
+
+    def chain(self) -> ChainCheck:
+        """Hold the check sums of the journal against its lines. Raises JournalError when it cannot be read."""
+        if not self.journal.exists():
+            return ChainCheck((), chained=False)
+        try:
+            return check_chain(self.journal)
+        except OSError as error:
+            raise JournalError(f"{self.journal}: cannot be read: {error.strerror}") from error
+
+    def journal_warning(self) -> str | None:
+        """Warn of a journal that something else than respsweep has changed; None for one that nothing has."""
+        warning = self.chain().warning
+        return None if warning is None else f"{self.journal}: {warning}"
 
     def provenance(self) -> dict[str, Any]:
         return read_yaml(self.provenance_file)

@@ -28,7 +28,11 @@ def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
     holder, last_sign = lock.held_by(), lock.last_sign()
     # By the driver's own clock, which may differ from this machine's.
     now = time.time() if last_sign is None else last_sign
-    lines = [_state(folder, board, holder, last_sign), *_counts(board, config, now, held=holder is not None)]
+    lines = [
+        _state(folder, board, holder, last_sign),
+        *_journal(folder, board),
+        *_counts(board, config, now, held=holder is not None),
+    ]
     parts: list[RenderableType] = [Text("\n".join(lines)), _totals(board, config, now)]
     if units:
         parts.append(_accounts(board, now))
@@ -50,6 +54,15 @@ def _state(folder: StudyFolder, board: Board, holder: str | None, last_sign: flo
         return stopped
     spent = board.stopped.startswith(("budget spent", "ended with seeds"))
     return f"{stopped}; {resume}" + (" --set budget.LIMIT=VALUE" if spent else "")
+
+
+def _journal(folder: StudyFolder, board: Board) -> Iterator[str]:
+    """Warn of a journal that was changed, or whose changes would not be seen."""
+    chain = folder.chain()
+    if chain.warning is not None:
+        yield f"warning: {folder.journal}: {chain.warning}"
+    elif board.drivers and not chain.chained:
+        yield "journal: written before its lines had check sums, so that changes in it would not be seen"
 
 
 def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Iterator[str]:

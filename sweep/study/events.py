@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
 Cause = Literal["worker", "node", "notice", "machine", "silence", "driver"]
 """What a unit lost: its worker; its node; a node that gave notice; a worker on a machine that lacks what units need;
 a worker that was killed because nothing was heard of it for too long; or the driver."""
+Moment = Annotated[StrictFloat, Field(ge=0, le=253_402_300_799)]
+"""Seconds since 1970, or of a simulation's own clock; at most those of the year 9999."""
+Scalar = None | StrictBool | StrictInt | StrictFloat | str
+Seeds = Annotated[tuple[StrictInt, ...], Field(min_length=1, max_length=10_000)]
 
 
 @dataclass(frozen=True)
 class _Happened:
-    at: float = field(default=0.0, kw_only=True)
-    """Seconds since 1970, or of a simulation's own clock."""
+    # What may stand in a line of a journal (`sweep.study.journal`).
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    at: Moment = field(default=0.0, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -24,9 +32,9 @@ class StudyStarted(_Happened):
     `gpus`: GPUs, or the share of a GPU, that a unit holds from now on.
     """
 
-    seeds: tuple[int, ...]
+    seeds: Seeds
     changes: tuple[str, ...] = ()
-    gpus: float = 0.0
+    gpus: Annotated[StrictFloat, Field(ge=0)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -44,16 +52,16 @@ class ConfigurationAdded(_Happened):
     a sampler that needs nothing but points and scores.
     """
 
-    configuration: int
-    values: Mapping[str, Any]
-    sampler_state: Mapping[str, Any] = field(default_factory=dict)
+    configuration: StrictInt
+    values: Mapping[str, Scalar | tuple[Scalar, ...]]
+    sampler_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ConfigurationDropped(_Happened):
     """The race over the seeds gave a configuration up: it gets no further seed."""
 
-    configuration: int
+    configuration: StrictInt
     reason: str
 
 
@@ -64,9 +72,9 @@ class UnitStarted(_Happened):
     `placed`: the unit holds a device from now on; otherwise from its `UnitPlaced` on.
     """
 
-    configuration: int
-    seed: int
-    placed: bool = True
+    configuration: StrictInt
+    seed: StrictInt
+    placed: StrictBool = True
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,8 @@ class UnitPlaced(_Happened):
     Again when the unit comes to a worker on another node before its set-up is over.
     """
 
-    configuration: int
-    seed: int
+    configuration: StrictInt
+    seed: StrictInt
     node: str = ""
 
 
@@ -85,8 +93,8 @@ class UnitPlaced(_Happened):
 class EpochReported(_Happened):
     """One epoch of a unit: `report` holds `epoch` (from 1), the rates (fractions) and whatever else is logged."""
 
-    configuration: int
-    seed: int
+    configuration: StrictInt
+    seed: StrictInt
     report: Mapping[str, Any]
 
 
@@ -94,17 +102,17 @@ class EpochReported(_Happened):
 class UnitFinished(_Happened):
     """A unit trained to its end; `epoch` is the one whose validation rates stand for it."""
 
-    configuration: int
-    seed: int
-    epoch: int
+    configuration: StrictInt
+    seed: StrictInt
+    epoch: StrictInt
 
 
 @dataclass(frozen=True)
 class UnitPruned(_Happened):
     """The pruner stopped a unit on its curve, and its configuration with it."""
 
-    configuration: int
-    seed: int
+    configuration: StrictInt
+    seed: StrictInt
     reason: str
 
 
@@ -116,11 +124,11 @@ class UnitLost(_Happened):
     the worker was, as in `UnitPlaced`; empty where that is not known.
     """
 
-    configuration: int
-    seed: int
+    configuration: StrictInt
+    seed: StrictInt
     reason: str
-    counts: bool = True
-    out_of_memory: bool = False
+    counts: StrictBool = True
+    out_of_memory: StrictBool = False
     cause: Cause = "worker"
     node: str = ""
 
@@ -129,8 +137,8 @@ class UnitLost(_Happened):
 class UnitFailed(_Happened):
     """A unit cannot be finished, and its configuration is out."""
 
-    configuration: int
-    seed: int
+    configuration: StrictInt
+    seed: StrictInt
     reason: str
 
 
@@ -138,8 +146,8 @@ class UnitFailed(_Happened):
 class UnitForgiven(_Happened):
     """A person wants a unit that failed to be tried again (`respsweep retry`); it waits, and its failures are undone."""
 
-    configuration: int
-    seed: int
+    configuration: StrictInt
+    seed: StrictInt
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import TypeAdapter, ValidationError
+
 from data.errors import UserError
+from data.json_text import parse_json
+from sweep.study.chain import CHAIN, Chain
+from sweep.study.epoch_report import content_fault, shape_fault
 from sweep.study.events import ConfigurationAdded, ConfigurationDropped, EpochReported, Event, UnitPlaced
 
 FORMAT = 2
 AT_LEISURE = ConfigurationAdded, ConfigurationDropped, EpochReported, UnitPlaced
 """Events after which nobody waits for the disk."""
-_EVENTS = {event.__name__: event for event in get_args(Event)}
+ROUNDING = 1e-6
+"""Largest distance of a score from what its two rates make."""
+Score = Callable[[float, float], float]
+"""Makes a score of specificity and sensitivity."""
+_EVENTS: dict[str, TypeAdapter[Event]] = {event.__name__: TypeAdapter(event) for event in get_args(Event)}
 
 
 class JournalError(UserError):
@@ -29,14 +38,21 @@ class Journal:
     no decisions: the checkpoint of the unit holds them as well. Nor is the place that a unit came to. That a
     configuration was added or dropped is on disk at the latest with the next unit that starts. An event that `write`
     could not write, on a full disk say, is kept, and stands in the file before the next one.
+
+    Each line ends in a check sum of itself and of all lines before (`sweep.study.chain`), so that a journal which
+    somebody has changed is seen.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         path.touch(mode=0o600)
         self._file = path.open("r+b", buffering=0)
+        self._chain = Chain()
+        *lines, torn = (content := self._file.read()).split(b"\n")
+        for line in lines:
+            self._chain.follows(line)
         # A line without its end was torn by a crash, and must not begin the next line.
-        self._end = self._file.truncate(self._file.read().rfind(b"\n") + 1)
+        self._end = self._file.truncate(len(content) - len(torn))
         self._unwritten = b""
         if not self._end:
             self._append({"journal": "respsweep", "format": FORMAT}, to_disk=True)
@@ -52,7 +68,7 @@ class Journal:
         self._file.close()
 
     def _append(self, line: dict[str, Any], *, to_disk: bool) -> None:
-        self._unwritten += json.dumps(line, allow_nan=False).encode() + b"\n"
+        self._unwritten += self._chain.seal(json.dumps(line, allow_nan=False).encode()) + b"\n"
         try:
             # What an earlier try left of a line after `_end` is the beginning of what is written over it.
             self._file.seek(self._end)
@@ -66,45 +82,74 @@ class Journal:
         self._end, self._unwritten = self._end + len(self._unwritten), b""
 
 
-def read_journal(path: Path) -> Iterator[Event]:
+def read_journal(path: Path, score_of: Score | None = None) -> Iterator[Event]:
     """Read events in the order they happened.
 
-    A torn last line, left by a crash in the middle of a write, is skipped. Raises JournalError for any other
-    line that cannot be read, with its number.
+    A torn last line, left by a crash in the middle of a write, is skipped. `score_of` makes the study's score of
+    specificity and sensitivity; with it, each report's score is held against its rates. Raises JournalError for a line
+    that cannot be read, with its number and what is wrong with it. The check sums are left to `sweep.study.chain`.
     """
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise JournalError(f"{path}: cannot be read: {error.strerror}") from error
-    for number, line in enumerate(lines, start=1):
-        # Every whole line ends in a newline, so what follows the last one is empty, or torn.
-        if number == len(lines):
-            return
+    # Every whole line ends in a newline, so what follows the last one is empty, or torn.
+    for number, line in enumerate(lines[:-1], start=1):
         try:
-            content = json.loads(line)
             if number == 1:
-                _check_header(path, content)
+                _check_header(parse_json(line))
                 continue
-            event = _event(content)
-        except (ValueError, KeyError, TypeError) as error:
+            event = _event(parse_json(line))
+            if isinstance(event, EpochReported):
+                _check_report(event.report, score_of)
+        except _ImpossibleError as error:
+            raise JournalError(f"{path}:{number}: {error}") from None
+        except ValueError as error:
             shown = line[:80].decode(errors="replace")
-            raise JournalError(f"{path}:{number}: not an event of this version: {shown}") from error
+            raise JournalError(
+                f"{path}:{number}: not an event of this version{_place(error)}: {shown}"
+            ) from None
         yield event
 
 
-def _event(content: dict[str, Any]) -> Event:
-    kind = _EVENTS[content["event"]]
-    fields = {key: value for key, value in content.items() if key != "event"}
-    # JSON has no tuples; no searched value is a list.
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-    if "values" in fields:
-        fields["values"] = {
-            path: tuple(value) if isinstance(value, list) else value
-            for path, value in fields["values"].items()
-        }
-    return kind(**fields)
+class _ImpossibleError(Exception):
+    """A line that says what cannot be."""
 
 
-def _check_header(path: Path, content: dict[str, Any]) -> None:
+def _check_header(content: Any) -> None:
+    if not isinstance(content, dict) or "format" not in content:
+        raise ValueError
     if content["format"] != FORMAT:
-        raise JournalError(f"{path}: journal format {content['format']!r}, this version reads {FORMAT}")
+        raise _ImpossibleError(f"journal format {content['format']!r}, this version reads {FORMAT}")
+
+
+def _event(content: Any) -> Event:
+    """Make the event of a line. Raises ValueError for a line of another kind."""
+    kind = content.get("event") if isinstance(content, dict) else None
+    if not (isinstance(kind, str) and kind in _EVENTS):
+        raise ValueError
+    return _EVENTS[kind].validate_python(
+        {key: value for key, value in content.items() if key not in ("event", CHAIN)}
+    )
+
+
+def _check_report(report: Mapping[str, Any], score_of: Score | None) -> None:
+    if (fault := shape_fault(report) or content_fault(report)) is not None:
+        raise _ImpossibleError(fault)
+    if score_of is None or not {"sensitivity", "specificity"} <= report.keys():
+        return
+    right = score_of(report["specificity"], report["sensitivity"])
+    if abs(report["score"] - right) > ROUNDING:
+        raise _ImpossibleError(
+            f"epoch {report['epoch']} was reported with score {report['score']:g}, but sensitivity "
+            f"{report['sensitivity']:g} and specificity {report['specificity']:g} make {right:.6f}"
+        )
+
+
+def _place(error: ValueError) -> str:
+    """Name the field that is wrong, and what it must be; empty for a line that is no such event at all."""
+    if not isinstance(error, ValidationError):
+        return ""
+    problem = error.errors()[0]
+    place = ".".join(map(str, problem["loc"]))
+    return f" ({place}: {problem['msg'].replace('Input should be', 'must be')})"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from numbers import Integral, Real
 from typing import Any
 
 from scipy.special import stdtrit
+
+from sweep.study.epoch_report import content_fault, shape_fault
 
 
 class State(StrEnum):
@@ -91,15 +91,12 @@ class Unit:
 
     def refusal(self, report: Mapping[str, Any]) -> str | None:
         """Say why this unit cannot have reported an epoch so; None for the next epoch, and for one heard before."""
+        if (fault := shape_fault(report)) is not None:
+            return fault
         epoch, due = report["epoch"], len(self.curve) + 1
         if not 1 <= epoch <= due:
             return f"epoch {epoch} was reported, and epoch {due} is the next one"
-        if epoch < due:
-            return None
-        for name, value in report.items():
-            if not all(map(math.isfinite, _fractions(value))):
-                return f"epoch {epoch} was reported with {name}: {value}; every number has to be finite"
-        return None
+        return content_fault(report) if epoch == due else None
 
     @property
     def node(self) -> str:
@@ -187,17 +184,6 @@ class Summary:
 
     def __str__(self) -> str:
         return f"{self.mean:.3f}" if self.sd is None else f"{self.mean:.3f} ± {self.sd:.3f}"
-
-
-def _fractions(value: Any) -> Iterator[Real]:
-    """Find the numbers in a value, its lists and mappings that are no integers."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _fractions(item)
-    elif isinstance(value, Real) and not isinstance(value, Integral):
-        yield value
 
 
 def unit_id(configuration: int, seed: int) -> str:

@@ -17,6 +17,7 @@ from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from sweep.study.board import Board
+from sweep.study.epoch_report import drawn
 from sweep.study.events import (
     ConfigurationAdded,
     ConfigurationDropped,
@@ -38,7 +39,6 @@ from sweep.tracking.one_transaction import one_transaction
 
 log = logging.getLogger(__name__)
 
-CURVES = (*METRICS, "train_loss", "cross_entropy", "learning_rate", "seconds")
 LONGEST_TAG = 5000
 PAGE = 500
 STUDY = "respsweep.study"
@@ -316,7 +316,7 @@ def _metrics(report: Mapping[str, Any], when: int) -> list[Metric]:
     return [
         Metric(name, float(value), when, int(report["epoch"]))
         for name, value in report.items()
-        if name in CURVES or name.startswith("contrast_")
+        if drawn(name)
     ]
 
 

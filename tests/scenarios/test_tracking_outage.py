@@ -18,6 +18,7 @@ import yaml
 
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
+from sweep.study.epoch_report import drawn
 from sweep.study.events import (
     ConfigurationAdded,
     EpochReported,
@@ -26,7 +27,6 @@ from sweep.study.events import (
     UnitFinished,
     UnitStarted,
 )
-from sweep.tracking.runs import CURVES
 from sweep.tracking.tracker import Tracker
 from tests.studies import tiny_study
 
@@ -66,7 +66,7 @@ def expected_curves(board: Board) -> Counter[Row]:
         for unit in board.units()
         for report in unit.curve
         for name, value in report.items()
-        if name in CURVES or name.startswith("contrast_")
+        if drawn(name)
     )
 
 

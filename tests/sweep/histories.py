@@ -7,13 +7,14 @@ from sweep.study.events import ConfigurationAdded, EpochReported, Event, UnitFin
 
 
 def epoch(number: int, score: float = 0.6, **other: Any) -> dict[str, Any]:
-    """The report of an epoch whose four rates differ by a tenth each; `other`: further fields, or other rates."""
+    """The report of an epoch whose rates differ by a tenth each, within 0 to 1; `other`: further fields or rates."""
+    apart = min(0.1, score, 1 - score)
     return {
         "epoch": number,
         "score": score,
-        "sensitivity": score - 0.1,
-        "specificity": score + 0.1,
-        "any_abnormal_score": score + 0.2,
+        "sensitivity": score - apart,
+        "specificity": score + apart,
+        "any_abnormal_score": min(1.0, score + 0.2),
         **other,
     }
 

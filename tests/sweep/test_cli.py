@@ -230,6 +230,28 @@ def test_the_status_of_a_study_is_shown(
     assert "0000-seed2" in printed
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_a_study_in_whose_journal_a_score_was_changed_is_shown_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    journal = finished_study().journal
+    # The average of the rates stays the score.
+    changed = journal.read_text().replace(
+        '"score": 0.6, "sensitivity": 0.5', '"score": 0.8, "sensitivity": 0.9'
+    )
+    journal.write_text(changed)
+    warning = "warning: studies/done/journal.jsonl: lines 5, 8 do not follow from the lines before"
+    for command in ("leaderboard", "export"):
+        assert respsweep(monkeypatch, command, "done") == 0
+        assert capfd.readouterr().err.startswith(warning)
+    journal.write_text(changed.replace('"sensitivity": 0.9', '"sensitivity": 0.5'))
+    assert respsweep(monkeypatch, "leaderboard", "done") == 1
+    assert capfd.readouterr().err == (
+        "error: studies/done/journal.jsonl:5: epoch 1 was reported with score 0.8, but sensitivity 0.5 and specificity "
+        "0.7 make 0.600000\n"
+    )
+
+
 def test_a_study_without_failures_has_nothing_to_retry(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -136,6 +136,17 @@ def test_a_damaged_journal_is_refused_with_the_number_of_its_line(tmp_path: Path
         checked(folder, study())
 
 
+def test_a_journal_that_somebody_changed_goes_on_with_a_warning(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "one").create(study())
+    journal = Journal(folder.journal)
+    journal.write(StudyStarted((1, 2)))
+    journal.write(StudyStopped("interrupted"))
+    journal.close()
+    folder.journal.write_text(folder.journal.read_text().replace("interrupted", "over"))
+    (warning,) = checked(folder, study()).warnings
+    assert warning.startswith(f"{folder.journal}: line 3 does not follow from the lines before")
+
+
 def test_a_network_that_starts_from_random_weights_is_a_warning(tmp_path: Path) -> None:
     config = study(recipe={**tiny_study(1)["recipe"], "backbone": {"name": "dass", "variant": "small"}})
     (warning,) = checked(StudyFolder.at(tmp_path, "one").create(config), config).warnings

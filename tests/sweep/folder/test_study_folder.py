@@ -196,7 +196,7 @@ def test_the_board_is_what_the_journal_tells(tmp_path: Path) -> None:
     assert folder.board().configurations[0].values == {"patch_mix.axes": ("time",)}
     journal.write(UnitFinished(0, 3, 7))
     journal.close()
-    with pytest.raises(JournalError, match=r"journal\.jsonl: 0000-seed3 reported 0 epochs"):
+    with pytest.raises(JournalError, match=r"journal\.jsonl:5: 0000-seed3 reported 0 epochs"):
         folder.board()
 
 

@@ -1,4 +1,5 @@
 import io
+import json
 import os
 from pathlib import Path
 
@@ -135,3 +136,27 @@ def test_a_running_study_says_which_node_gets_no_units_and_why(folder: StudyFold
         twice = status_of(folder, accused, accused)
     assert "gets no units until the study is taken up again: 2 units died there" in twice
     assert "10.0.0.7" not in printed(folder)
+
+
+def test_a_journal_in_which_a_score_was_changed_is_read_with_a_warning_that_names_the_line(
+    folder: StudyFolder,
+) -> None:
+    assert "journal.jsonl" not in status_of(folder)
+    content = folder.journal.read_text()
+    folder.journal.write_text(content.replace('"any_abnormal_score": 0.8', '"any_abnormal_score": 0.9'))
+    status = " ".join(printed(folder).split())
+    assert (
+        f"warning: {folder.journal}: line 5 does not follow from the lines before; the file was changed"
+        in status
+    )
+    assert "scores may have been edited" in status
+    assert "configurations: 1 open" in status
+
+
+def test_a_journal_of_a_version_without_check_sums_is_said_to_have_none(folder: StudyFolder) -> None:
+    status_of(folder)
+    lines = [json.loads(line) for line in folder.journal.read_text().splitlines()]
+    folder.journal.write_text(
+        "".join(json.dumps({key: line[key] for key in line if key != "chain"}) + "\n" for line in lines)
+    )
+    assert "journal: written before its lines had check sums, so that changes" in printed(folder)

@@ -247,7 +247,10 @@ def test_a_name_may_hold_what_unicode_calls_a_line_separator(tmp_path: Path) -> 
 
 
 def test_the_score_of_a_challenge_is_made_of_both_means(tmp_path: Path) -> None:
-    file = export_curves(recorded_in(tmp_path, EVENTS, task="2-1"), tmp_path / "curves.jsonl")
+    equal = {"sensitivity": 0.5, "specificity": 0.5}
+    events = [StudyStarted((1, 2)), *added(0, **POINT)]
+    events += [event for seed in (1, 2) for event in trained(0, seed, 0.5, 0.5, **equal)]
+    file = export_curves(recorded_in(tmp_path, events, task="2-1"), tmp_path / "curves.jsonl")
     lines = file.read_text().splitlines()
     rates = {"sensitivity": [0.5, 0.0], "specificity": [1.0, 1.0]}
     for number in (2, 3):

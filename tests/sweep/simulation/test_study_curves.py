@@ -9,7 +9,15 @@ from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
 from sweep.simulation.study_curves import StudyCurves, curves_of_board
 from sweep.study.board import Board
-from sweep.study.events import Event, StudyStarted, UnitFailed, UnitPruned, UnitStarted
+from sweep.study.events import (
+    EpochReported,
+    Event,
+    StudyStarted,
+    UnitFailed,
+    UnitFinished,
+    UnitPruned,
+    UnitStarted,
+)
 from sweep.study.score_table import METRICS
 from tests.sweep.histories import added, reported, timed, trained
 
@@ -61,7 +69,8 @@ def test_the_first_epoch_holds_what_is_in_no_epoch(reports: dict[str, Any], held
 
 
 def test_metrics_have_six_decimals_and_none_that_was_not_reported() -> None:
-    curves = curves_of(*added(0), *trained(0, 1, 2 / 3, any_abnormal_score=None))
+    report = {"epoch": 1, "score": 2 / 3, "sensitivity": 2 / 3, "specificity": 2 / 3}
+    curves = curves_of(*added(0), UnitStarted(0, 1), EpochReported(0, 1, report), UnitFinished(0, 1, 1))
     assert curves.units[0].metrics[0, SCORE] == 0.666667
     assert math.isnan(curves.units[0].metrics[0, METRICS.index("any_abnormal_score")])
 

@@ -45,6 +45,12 @@ def test_a_note_is_kept_though_its_epoch_was_heard_before() -> None:
         (epoch(2, 0.5, loss=np.float32("nan")), "epoch 2 was reported with loss: nan; every number"),
         (epoch(2, 0.5, shares=[[0.5], [-math.inf]]), "epoch 2 was reported with shares: "),
         (epoch(2, 0.5, losses={"time": math.nan}), "epoch 2 was reported with losses: "),
+        (epoch(2, 1.5), "epoch 2 was reported with score: 1.5; rates lie in 0 to 1"),
+        (epoch(2, 0.5, specificity=-0.1), "epoch 2 was reported with specificity: -0.1; rates lie in 0 to 1"),
+        (epoch(2, 0.5, seconds="9"), "epoch 2 was reported with seconds: '9'; expected a number"),
+        ({"epoch": 2}, "epoch 2 was reported without a score"),
+        ({"score": 0.5}, "a report whose epoch is None; expected a whole number"),
+        (epoch(2, 0.5, note=["words"]), "epoch 2 was reported with note: ['words']; expected text"),
     ],
 )
 def test_a_unit_whose_report_cannot_be_fails_and_the_board_is_as_it_was(

@@ -1,0 +1,80 @@
+"""What the report of an epoch must hold before anything is decided by it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from sweep.study.score_table import METRICS
+
+CURVES = (*METRICS, "train_loss", "cross_entropy", "learning_rate", "seconds")
+"""Numbers of a report that are drawn over the epochs, beside those of `drawn`."""
+_LONGEST = 60
+
+
+def drawn(name: str) -> bool:
+    """Whether a field of a report is a number that is drawn over the epochs."""
+    return name in CURVES or name.startswith("contrast_")
+
+
+def shape_fault(report: Mapping[str, Any]) -> str | None:
+    """Say why a report, also of an epoch that was heard before, says nothing; None when it names its epoch."""
+    epoch = report.get("epoch")
+    if isinstance(epoch, bool) or not isinstance(epoch, int):
+        return f"a report whose epoch is {_shown(epoch)}; expected a whole number"
+    if not isinstance(report.get("note", ""), str):
+        return f"epoch {epoch} was reported with note: {_shown(report['note'])}; expected text"
+    return None
+
+
+def content_fault(report: Mapping[str, Any]) -> str | None:
+    """Say what a report holds that cannot be: numbers that are not finite, rates outside 0 to 1, no score."""
+    for name, value in report.items():
+        if not _is_finite(value):
+            problem = "every number has to be finite"
+        elif drawn(name) and not _is_number(value):
+            problem = "expected a number"
+        elif name in METRICS and not 0 <= value <= 1:
+            problem = "rates lie in 0 to 1"
+        else:
+            continue
+        return f"epoch {report['epoch']} was reported with {name}: {_shown(value)}; {problem}"
+    return None if "score" in report else f"epoch {report['epoch']} was reported without a score"
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no number in a value, its lists and mappings is infinite or NaN, however deep."""
+    left = [value]
+    while left:
+        one = left.pop()
+        kind = type(one)
+        # Nearly all that there is; asking for the kind of a number takes longer.
+        if kind is int or kind is str or (kind is float and math.isfinite(one)):
+            continue
+        if kind is list or kind is tuple:
+            left += one
+        elif isinstance(one, Mapping):
+            left += one.values()
+        elif isinstance(one, Real) and not isinstance(one, Integral) and not math.isfinite(one):
+            return False
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that a float can hold."""
+    if type(value) is float:
+        return True
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
