@@ -16,6 +16,7 @@ import yaml
 from data.atomic import make_folder, write_whole
 from data.errors import UserError
 from data.settings import parse, read_yaml
+from evidence.chain import ChainCheck, check_chain
 from sweep.config.study_config import StudyConfig
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
@@ -24,7 +25,6 @@ from sweep.storage.cache_folder import cache_folder, short_hash
 from sweep.storage.open_storage import above, below, checked_uri, is_uri, open_object_store, open_storage
 from sweep.storage.storage import Storage, StorageError
 from sweep.study.board import Board
-from sweep.study.chain import ChainCheck, check_chain
 from sweep.study.events import Event
 from sweep.study.journal import JournalError, read_journal
 

@@ -3,7 +3,6 @@
 events        what can happen in a study
 epoch_report  what the report of an epoch must hold
 journal       events as lines of a file
-chain         check sums by which a changed line of that file is seen
 board         the state of a study, by replaying events
 units         what a board holds: configurations, their units, what became of both
 nodes         what a board holds of nodes: which units died there since one last came on

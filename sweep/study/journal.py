@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from data.errors import UserError
 from data.json_text import parse_json
-from sweep.study.chain import CHAIN, Chain
+from evidence.chain import CHAIN, Chain
 from sweep.study.epoch_report import content_fault, shape_fault
 from sweep.study.events import ConfigurationAdded, ConfigurationDropped, EpochReported, Event, UnitPlaced
 
@@ -39,7 +39,7 @@ class Journal:
     configuration was added or dropped is on disk at the latest with the next unit that starts. An event that `write`
     could not write, on a full disk say, is kept, and stands in the file before the next one.
 
-    Each line ends in a check sum of itself and of all lines before (`sweep.study.chain`), so that a journal which
+    Each line ends in a check sum of itself and of all lines before (`evidence.chain`), so that a journal which
     somebody has changed is seen.
     """
 
@@ -87,7 +87,7 @@ def read_journal(path: Path, score_of: Score | None = None) -> Iterator[Event]:
 
     A torn last line, left by a crash in the middle of a write, is skipped. `score_of` makes the study's score of
     specificity and sensitivity; with it, each report's score is held against its rates. Raises JournalError for a line
-    that cannot be read, with its number and what is wrong with it. The check sums are left to `sweep.study.chain`.
+    that cannot be read, with its number and what is wrong with it. The check sums are left to `evidence.chain`.
     """
     try:
         lines = path.read_bytes().split(b"\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.study.chain import Chain, ChainCheck, check_chain
+from evidence.chain import Chain, ChainCheck, check_chain
 from sweep.study.events import (
     ConfigurationAdded,
     EpochReported,

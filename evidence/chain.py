@@ -1,4 +1,4 @@
-"""The chain over the lines of a journal: each line ends in a check sum of itself and of all lines before it.
+"""A chain over the lines of a file: each line ends in a check sum of itself and of all lines before it.
 
 Whoever changes, removes or inserts a line has to write all check sums anew from there on. They need no secret: a chain
 shows slips and quiet edits, and does not stop somebody who computes it again, nor one who cuts lines off the end.
