@@ -1,0 +1,122 @@
+"""Who read the official test part of a data set, when, with what, and what came out: a file of chained lines.
+
+A reading has two lines: `sealed`, before the recordings of the test part are opened, and `read`, with the numbers. So a
+reading of which nobody likes the numbers still shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from evidence.chain import Chain
+
+Kind = Literal["sealed", "read"]
+SEALED: tuple[str, ...] = (
+    "study",
+    "study_id",
+    "task",
+    "data_hash",
+    "protocol",
+    "recipe",
+    "recipe_digest",
+    "seeds",
+    "weights",
+    "thresholds",
+)
+"""What a seal fixes before the test part is opened; `weights`: the SHA-256 (hex) of each seed's."""
+
+
+class LedgerError(ValueError):
+    """A ledger that is none, or does not take the next line; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a ledger: its number from 1, its kind, when it was written, and what it says."""
+
+    number: int
+    kind: Kind
+    at: str
+    content: Mapping[str, Any]
+
+    @property
+    def reading(self) -> int:
+        """Number of the reading in this ledger, from 1, as the line itself says."""
+        return int(self.content["reading"])
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The lines of a ledger, and the numbers of those that do not follow from the ones before."""
+
+    entries: tuple[Entry, ...]
+    altered: tuple[int, ...]
+
+    def readings(self, kind: Kind = "read") -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.kind == kind)
+
+    def faults(self) -> list[str]:
+        """Say what is wrong with this ledger, a line each; empty when nothing is.
+
+        A line that was altered, a number that comes twice or is left out, and a reading without its seal are wrong. A
+        seal without its reading is not: the reading was broken off.
+        """
+        found = [f"line {number} does not follow from the lines before: altered" for number in self.altered]
+        sealed: set[int] = set()
+        for entry in self.entries:
+            if entry.kind == "sealed":
+                if entry.reading != len(sealed) + 1:
+                    found.append(f"line {entry.number}: reading {entry.reading} where {len(sealed) + 1} is due")
+                sealed.add(entry.reading)
+            elif entry.reading not in sealed:
+                found.append(f"line {entry.number}: reading {entry.reading} was not sealed before")
+        return found
+
+
+def read_ledger(path: Path) -> Ledger:
+    """Read a ledger; one without lines where there is no file.
+
+    A torn last line, left by a crash, is passed over. Raises LedgerError for lines that are no entries.
+    """
+    return parse_ledger(path.read_bytes() if path.exists() else b"", str(path))
+
+
+def parse_ledger(content: bytes, name: str) -> Ledger:
+    """Read the content of a ledger, called `name` in messages. Raises LedgerError for lines that are no entries."""
+    chain, entries, altered = Chain(), [], []
+    *lines, _ = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not chain.follows(line):
+            altered.append(number)
+        try:
+            told = json.loads(line)
+            kind, at = told.pop("entry"), str(told.pop("at"))
+            told.pop("chain", None)
+            if kind not in ("sealed", "read"):
+                raise ValueError(f"entry {kind!r}")
+            entry = Entry(number, kind, at, told)
+            assert entry.reading > 0
+        except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+            shown = line[:80].decode(errors="replace")
+            raise LedgerError(f"{name}:{number}: no line of a ledger: {shown!r}") from error
+        entries.append(entry)
+    return Ledger(tuple(entries), tuple(altered))
+
+
+def appended(content: bytes, kind: Kind, at: str, told: Mapping[str, Any]) -> bytes:
+    """Return the content of a ledger with one line more; a torn last line goes."""
+    whole = content[: content.rfind(b"\n") + 1]
+    chain = Chain()
+    for line in whole.split(b"\n")[:-1]:
+        chain.follows(line)
+    line = json.dumps({"entry": kind, "at": at, **told}, allow_nan=False).encode()
+    return whole + chain.seal(line) + b"\n"
+
+
+def missing_from_seal(told: Mapping[str, Any]) -> Sequence[str]:
+    """Name what a seal has to fix and this one does not."""
+    return [name for name in SEALED if name not in told]
