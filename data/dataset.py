@@ -10,8 +10,25 @@ from pathlib import Path
 
 from data.cycle import Cycle
 from data.digests import file_digests
+from data.errors import DataError
 from data.patients import Patient
 from data.task import Task
+from evidence.ledger import Seal
+
+TRAINING_PART = "train"
+"""The official part that everything but a sealed reading sees."""
+
+
+class SealedPartError(DataError):
+    """The official test part, asked for by something else than a reading that was sealed."""
+
+
+def check_part(part: str, data_hash: str, seal: Seal | None) -> None:
+    """Let the training part pass, and others with a seal of the same data. Raises SealedPartError."""
+    if part != TRAINING_PART and (seal is None or seal.data_hash != data_hash):
+        raise SealedPartError(
+            f"the {part} part of these recordings is read by `respsweep test` alone, which writes down that it was"
+        )
 
 
 @dataclass(frozen=True)

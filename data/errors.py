@@ -22,6 +22,7 @@ class UserError(Exception):
         UserError
         ├── ConfigError                    a study file, a recipe, an option
         ├── DataError                      recordings and their annotations
+        │   └── SealedPartError            the official test part, asked for by anything but a sealed reading
         ├── PretrainedError                weights to start from
         ├── CheckpointError                a checkpoint of a training run
         │   └── LostCheckpointError        a checkpoint that is missing or damaged
@@ -46,6 +47,9 @@ class UserError(Exception):
         ├── GpuSharingError                a recipe of which no unit fits on a device
         ├── NoConfigurationError           a configuration that a study does not have
         ├── ExportError                    a study with nothing to export
+        ├── BundleExportError              a study of which no bundle can be made
+        ├── FinishError                    a study that cannot be finished
+        ├── ReadingError                   a test part that cannot be read
         ├── RetryError                     a study in which nothing failed that could be tried again
         └── InterruptedStudyError          a study that was stopped, and can go on (status 75)
     """

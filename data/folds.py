@@ -42,19 +42,23 @@ class Folds:
     random_state: int
 
     def split(
-        self, patients: Int[np.ndarray, " cycles"], fold: int
+        self, patients: Int[np.ndarray, " cycles"], fold: int | None
     ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]:
         """Divide rows into those to train on and those to validate on, given the patient of every row.
 
+        Without a fold (None) nobody is held out: all rows are trained on, and all are scored.
+
         Raises DataError for a patient without a fold, and when either side is left empty.
         """
-        if not 0 <= fold < self.folds:
+        if fold is not None and not 0 <= fold < self.folds:
             raise ConfigError(f"fold: expected 0 to {self.folds - 1}, got {fold}")
         unknown = set(patients.tolist()) - set(self.assignment) - self.never_validate
         if unknown:
             raise DataError(
                 f"folds: patient {min(unknown)} has no fold; expected folds made from the same recordings"
             )
+        if fold is None:
+            return np.arange(len(patients)), np.arange(len(patients))
         held_out = np.isin(patients, [patient for patient, own in self.assignment.items() if own == fold])
         train, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         if not len(train) or not len(validation):

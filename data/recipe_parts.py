@@ -165,14 +165,19 @@ class FoldConfig(Config):
     """Which patients of the training part are held out for validation."""
 
     folds: int = Field(default=5, ge=2, le=1000, description="number of folds")
-    fold: int = Field(default=0, ge=0, lt=1000, description="the one that validates, counted from 0")
+    fold: int | None = Field(
+        default=0,
+        ge=0,
+        lt=1000,
+        description="the one that validates, counted from 0; null: all are trained on, and scored on what they learned",
+    )
     seed: int = Field(
         default=0, ge=0, le=2**31, description="first random state that is tried; a state is a 32-bit number"
     )
 
     @model_validator(mode="after")
     def _fold_exists(self) -> FoldConfig:
-        if self.fold >= self.folds:
+        if self.fold is not None and self.fold >= self.folds:
             raise ValueError(f"fold must be below folds ({self.folds}), got {self.fold}")
         return self
 

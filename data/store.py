@@ -28,12 +28,13 @@ from torch import Tensor
 from data.atomic import build_once, remove_built
 from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
 from data.batches import Examples
-from data.dataset import DataSet, Recording
+from data.dataset import DataSet, Recording, check_part
 from data.errors import DataError
 from data.features import log_mel, normalise
 from data.json_text import check_sum, parse_json
 from data.recipe_parts import FeatureConfig
 from data.task import ICBHI
+from evidence.ledger import Seal
 
 FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
@@ -86,39 +87,43 @@ def build_store(
     cache: Path,
     workers: int | None = None,
     progress: bool = True,
+    seal: Seal | None = None,
 ) -> FeatureStore:
     """Open the store of one part of `data` under `cache`, or compute it in threads if it is not there yet.
 
     `config.target_frames` plays no role. `workers` defaults to the processors at hand and does not change the
-    numbers. Raises DataError when the part has no recordings or audio turns out to be damaged; nothing is
-    left behind then. A store that is damaged is computed again, with a warning.
+    numbers. `seal`: what opens an official test part, and nothing else does (SealedPartError). Raises DataError when the
+    part has no recordings or audio turns out to be damaged; nothing is left behind then. A store that is damaged is
+    computed again, with a warning.
     """
     recordings = data.part(part)
     if not recordings:
         raise DataError(f"{data.directory}: no {part} recordings; expected some of that part")
     settings = _settings(config)
     data_hash = data.content_hash(cache)
+    check_part(part, data_hash, seal)
     place = cache / _name(part, data_hash, settings, data.task.name)
 
     def build(draft: Path) -> None:
-        _compute(recordings, config, draft / "features.npy", workers or _processors(), progress)
+        _compute(recordings, config, draft / "features.npy", workers or _processors(), progress, seal)
         _write_index(draft, data, part, data_hash, settings)
 
     build_once(place, build)
     try:
-        return open_store(place)
+        return open_store(place, seal)
     except DataError as error:
         warnings.warn(f"{error}; it is computed again", stacklevel=2)
     remove_built(place, is_damaged)
     build_once(place, build)
-    return open_store(place)
+    return open_store(place, seal)
 
 
-def open_store(directory: Path) -> FeatureStore:
+def open_store(directory: Path, seal: Seal | None = None) -> FeatureStore:
     """Open the store in `directory`; features stay on disk.
 
-    Raises DataError when it is not a whole store, of the content that its name says, as it was written: its features
-    are read once to compare their check sum, which takes about a second a gigabyte.
+    Raises DataError when it is not a whole store, of the content that its name says, as it was written: its features are
+    read once to compare their check sum, which takes about a second a gigabyte. Raises SealedPartError for the store of
+    an official test part without the `seal` that opens it.
     """
     try:
         index = parse_json((directory / "index.json").read_bytes())
@@ -131,6 +136,7 @@ def open_store(directory: Path) -> FeatureStore:
             raise ValueError("not what was written")
         if directory.name != _name(index["part"], index["data_hash"], index["settings"], index["task"]):
             raise ValueError("of other content than its name says")
+        check_part(index["part"], index["data_hash"], seal)
         features = np.load(directory / "features.npy", mmap_mode="c")
         if len(features) != len(index["labels"]):
             raise ValueError(f"{len(features)} spectrograms for {len(index['labels'])} labels")
@@ -159,8 +165,14 @@ def is_damaged(directory: Path) -> bool:
     return False
 
 
-def recording_features(recording: Recording, config: FeatureConfig) -> Iterator[Float[Tensor, "frames mels"]]:
-    """Yield the normalised log-mels of a recording's cycles; the recording is decoded, resampled and faded once."""
+def recording_features(
+    recording: Recording, config: FeatureConfig, seal: Seal | None = None
+) -> Iterator[Float[Tensor, "frames mels"]]:
+    """Yield the normalised log-mels of a recording's cycles; the recording is decoded, resampled and faded once.
+
+    Raises SealedPartError for a recording of an official test part without a seal, and DataError for damaged audio.
+    """
+    check_part(recording.part, "" if seal is None else seal.data_hash, seal)
     wave, native_rate = read_recording(recording.path)
     rate = config.sample_rate
     try:
@@ -191,7 +203,12 @@ def _processors() -> int:
 
 
 def _compute(
-    recordings: Sequence[Recording], config: FeatureConfig, path: Path, workers: int, progress: bool
+    recordings: Sequence[Recording],
+    config: FeatureConfig,
+    path: Path,
+    workers: int,
+    progress: bool,
+    seal: Seal | None,
 ) -> None:
     number: torch.dtype = getattr(torch, config.storage)
     counts = [len(recording.cycles) for recording in recordings]
@@ -205,7 +222,7 @@ def _compute(
 
         def compute(index: int) -> None:
             place = places[index]
-            for features in recording_features(recordings[index], config):
+            for features in recording_features(recordings[index], config, seal):
                 _write_at(file.fileno(), features.to(number).numpy(), place)
                 place += cycle_bytes
 

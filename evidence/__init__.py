@@ -1,7 +1,12 @@
 """Numbers, and what they rest on: all of it can be computed again by anybody, with Python and numpy alone.
 
 bundle        predictions, the numbers made of them and what they rest on, in one file
+calibration   how far probabilities can be believed
 chain         check sums over lines, by which a changed line is seen
+ledger        who read the test part, when, with what
 predictions   probabilities of cycles, rounded so that no answer changes
+reading       all numbers of a reading of the test part
 scores        confusion matrix to specificity, sensitivity and the scores of tasks
+validation    numbers of units and configurations on validation cycles
+verify        every number of a bundle, computed again
 """

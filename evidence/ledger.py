@@ -30,6 +30,14 @@ SEALED: tuple[str, ...] = (
 """What a seal fixes before the test part is opened; `weights`: the SHA-256 (hex) of each seed's."""
 
 
+@dataclass(frozen=True)
+class Seal:
+    """Opens the test part of one data set for one reading; made when the reading's seal has been written down."""
+
+    data_hash: str
+    reading: int
+
+
 class LedgerError(ValueError):
     """A ledger that is none, or does not take the next line; the message names the file."""
 
@@ -70,7 +78,9 @@ class Ledger:
         for entry in self.entries:
             if entry.kind == "sealed":
                 if entry.reading != len(sealed) + 1:
-                    found.append(f"line {entry.number}: reading {entry.reading} where {len(sealed) + 1} is due")
+                    found.append(
+                        f"line {entry.number}: reading {entry.reading} where {len(sealed) + 1} is due"
+                    )
                 sealed.add(entry.reading)
             elif entry.reading not in sealed:
                 found.append(f"line {entry.number}: reading {entry.reading} was not sealed before")

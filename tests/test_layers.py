@@ -18,6 +18,7 @@ FLOORS = [
     {"sweep.search", "sweep.worker", "sweep.folder", "sweep.tracking", "sweep.cluster"},
     {"sweep.execution", "sweep.simulation", "sweep.machine"},
     {"sweep.report"},
+    {"sweep.evaluation"},
     {"sweep.driver"},
     {"sweep.api", "sweep.commands"},
     {"sweep.cli"},
@@ -49,7 +50,7 @@ DOORS = {
     "fsspec": set(),
     "typer": {"sweep.commands"},
     "rich": {"data.store", "sweep.report", "sweep.driver", "sweep.commands"},
-    "torch": {"data", "model", "sweep.worker", "sweep.machine"},
+    "torch": {"data", "model", "sweep.worker", "sweep.machine", "sweep.evaluation"},
 }
 """Who may import an outside system: packages, or single modules."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -32,6 +31,7 @@ from model.training.checkpoint_contents import checked_state
 from model.training.epoch_metrics import EpochMetrics, TrainingError, select_epoch
 from model.training.losses import build_loss
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
+from model.training.prediction import autocast, predict
 from model.training.recipe import Recipe
 from model.training.seeds import derive_seed, generator
 from model.training.step import Losses, check_accumulates, objective
@@ -163,7 +163,6 @@ class Training:
             self.probabilities = torch.from_numpy(rounded(probabilities, answers))
         return metrics
 
-    @torch.no_grad()
     def predict(
         self, examples: Examples
     ) -> tuple[Float[np.ndarray, "cycles classes"], Int[np.ndarray, " cycles"]]:
@@ -172,19 +171,12 @@ class Training:
         Raises TrainingError when the network's answers are not finite.
         """
         self.modules.eval()
-        examples = examples.to(self.device)
-        probabilities, answers = [], []
-        size = max(1, 4 * self.recipe.batch_size // self.accumulate)
-        for features, _ in examples.batches(torch.arange(len(examples)).split(size)):
-            inputs = model_input(features, self.recipe.features.target_frames)
-            with self._autocast():
-                logits = self.model(inputs)
-            probabilities.append(logits.float().softmax(dim=1))
-            answers.append(logits.argmax(dim=1))
-        found = torch.cat(probabilities).cpu()
-        if not torch.isfinite(found).all():
+        probabilities, answers = predict(
+            self.model, examples, self.recipe, self.device, chunks=self.accumulate
+        )
+        if not np.isfinite(probabilities).all():
             raise TrainingError(f"the network's answers are no longer finite; {_what_may_help(self.recipe)}")
-        return found.numpy(), torch.cat(answers).cpu().numpy()
+        return probabilities, answers
 
     def state_dict(self) -> dict[str, Any]:
         """Collect all that `load_state_dict` needs to continue this run bit for bit."""
@@ -277,7 +269,7 @@ class Training:
     def _losses_and_gradients(
         self, inputs: Tensor, labels: Tensor, mixes: Sequence[Mix], mixup: Mixup | None
     ) -> Losses:
-        with self._autocast():
+        with autocast(self.recipe, self.device):
             losses = objective(
                 self.model,
                 self.projector,
@@ -291,12 +283,6 @@ class Training:
             )
         losses.total.backward()
         return losses
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        wanted = self.recipe.precision
-        if wanted == "bf16" or (wanted == "auto" and self.device.type == "cuda"):
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
 
 
 @dataclass

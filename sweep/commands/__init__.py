@@ -8,6 +8,10 @@ status         how a study stands
 retry          has failed units tried again
 leaderboard    its configurations, best first
 export         its best configuration as a recipe
+finish         the best configuration on all patients
+test_part      the official test part, read once
+ledger         who read it
+verify         the numbers of a bundle, computed again
 simulate       a study played on made-up or recorded learning curves
 train          one recipe with one seed
 data           a data set, counted

@@ -10,22 +10,31 @@ from sweep.commands.cluster_watch import watch
 from sweep.commands.data import data
 from sweep.commands.doctor import doctor
 from sweep.commands.export import export
+from sweep.commands.finish import finish
 from sweep.commands.leaderboard import leaderboard
+from sweep.commands.ledger import ledger
 from sweep.commands.retry import retry
 from sweep.commands.run import run
 from sweep.commands.simulate import simulate
 from sweep.commands.status import status
 from sweep.commands.synth import synth
+from sweep.commands.test_part import read_test
 from sweep.commands.train import train
 from sweep.commands.ui import ui
+from sweep.commands.verify import verify
 
 app = typer.Typer(
     help="Find, and be able to prove, the best hyperparameters of a lung-sound classifier.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, status, retry, simulate, train, data, synth, leaderboard, export, ui, doctor):
+for command in (
+    *(run, status, retry, leaderboard, export, ui),
+    *(finish, ledger, verify),
+    *(simulate, train, data, synth, doctor),
+):
     app.command()(command)
+app.command("test")(read_test)
 cluster = typer.Typer(help="Clusters: the files that describe them.", no_args_is_help=True)
 for command in (check, watch, drain):
     cluster.command()(command)

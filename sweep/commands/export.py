@@ -23,19 +23,35 @@ def export(
         Path | None,
         typer.Option(help="Write the study's learning curves to this file instead, for simulate --curves."),
     ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the predictions of finished units to this file instead, for respsweep verify."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="With --bundle: recordings, if they are not where the study says."),
+    ] = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
-    """Write a study's best configuration as a recipe with its provenance, or its learning curves."""
+    """Write a study's best configuration as a recipe with its provenance, its learning curves, or its predictions."""
     from data.settings import ConfigError
     from sweep.driver.export import export as write_best
     from sweep.folder.study_folder import StudyFolder
 
+    if (curves is not None or bundle is not None) and (output is not None or configuration is not None):
+        raise ConfigError(
+            "--curves and --bundle are of all configurations, and no recipe; leave out --output and "
+            "--configuration, or export twice"
+        )
+    if bundle is not None:
+        from sweep.evaluation.validation_bundle import export_bundle
+
+        units = export_bundle(StudyFolder.open(studies, name), bundle, data)
+        say(f"{bundle}: predictions of {units} units; check it anywhere: respsweep verify {bundle}")
+        return
     if curves is not None:
-        if output is not None or configuration is not None:
-            raise ConfigError(
-                "--curves writes the curves of all configurations, and no recipe; leave out --output and "
-                "--configuration, or export twice"
-            )
         # Brings Optuna, which a recipe does not need.
         from sweep.simulation.curves_file import export_curves
 

@@ -104,6 +104,14 @@ class ResourcesConfig(Config):
     )
 
 
+class FinishesConfig(Config):
+    """Which configuration of another study a study trains on all patients (`respsweep finish`)."""
+
+    study: str = Field(max_length=255, description="the study that searched")
+    study_id: str = Field(max_length=64, description="the id in its provenance")
+    configuration: int = Field(ge=0, lt=2**31, description="the configuration, by its number")
+
+
 class StudyConfig(Config):
     """A study file: `recipe` holds what is fixed, `search` what varies."""
 
@@ -137,6 +145,9 @@ class StudyConfig(Config):
     )
     budget: BudgetConfig = BudgetConfig()
     resources: ResourcesConfig = ResourcesConfig()
+    finishes: FinishesConfig | None = Field(
+        default=None, description="of a study that `respsweep finish` made: what it trains; null: a search"
+    )
     tracking_uri: str | None = Field(
         default=None, description="MLflow server; null: a database in the study folder"
     )
@@ -189,6 +200,7 @@ class StudyConfig(Config):
                 f"budget.units: {self.budget.units} cannot finish one configuration of {len(self.seeds)} seeds"
             )
         self._check_scan_engine()
+        self._check_somebody_is_held_out()
         space = self.space
         for position, point in enumerate(self.enqueue):
             try:
@@ -200,6 +212,14 @@ class StudyConfig(Config):
         if self.sampler.name == "one_at_a_time":
             space.axis_points()
         return self
+
+    def _check_somebody_is_held_out(self) -> None:
+        with contextlib.suppress(ConfigError):
+            if self.space.recipe({}).folds.fold is None and self.finishes is None:
+                raise ValueError(
+                    "recipe.folds.fold: null holds nobody out, and a search would choose by what was trained on; give a "
+                    "fold from 0, or choose first and then: respsweep finish NAME"
+                )
 
     def _check_scan_engine(self) -> None:
         here, engine = "cuda" if self.resources.gpu else "cpu", "auto"

@@ -156,8 +156,8 @@ class DataPreparation:
         return self._stores[features]
 
 
-def load_examples(prepared: PreparedData, fold: int) -> tuple[Examples, Examples]:
-    """Training and validation cycles of a fold.
+def load_examples(prepared: PreparedData, fold: int | None) -> tuple[Examples, Examples]:
+    """Training and validation cycles of a fold; without a fold (None) all cycles, twice.
 
     Features and folds are opened in this machine's cache. If they are not there, or damaged, they are copied from the
     shared place; or opened in the driver's cache, if this machine sees that folder; or made from the recordings. Raises

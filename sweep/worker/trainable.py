@@ -126,7 +126,8 @@ class UnitTrainable(tune.Trainable):
         self._reported = training.epoch
         if not training.done:
             return StepResult(tuple(news))
-        keep_results(training, self._unit, self._units, self._predictions)
+        held_out = self._recipe.folds.fold is not None
+        keep_results(training, self._unit, self._units, self._predictions if held_out else None)
         return StepResult(tuple(news), Finished(select_epoch(training.history, self._recipe).epoch))
 
     def _guard(self, action: Callable[[], Result]) -> Result | None:
@@ -181,7 +182,9 @@ def report(metrics: EpochMetrics) -> dict[str, Any]:
     }
 
 
-def _examples(prepared: PreparedData, fold: int, device: str, share: float) -> tuple[Examples, Examples]:
+def _examples(
+    prepared: PreparedData, fold: int | None, device: str, share: float
+) -> tuple[Examples, Examples]:
     train, validation = load_examples(prepared, fold)
     return train.to(device, share), validation.to(device, share)
 

@@ -192,3 +192,9 @@ def test_folds_of_the_full_training_part_are_balanced(shared: Path) -> None:
         assert min(Counter(labels[held].tolist())[label] for label in range(4)) >= 40
         assert len({int(patients[row]) for row in held if devices[row] == "AKGC417L"}) >= 2
         assert 0.1 < len(held) / len(patients) < 0.3
+
+
+def test_without_a_fold_everybody_is_trained_on_and_scored() -> None:
+    folds = Folds({101: 0, 102: 1}, frozenset({103}), 2, 0)
+    train, scored = folds.split(np.array([101, 103, 102, 101]), None)
+    assert train.tolist() == scored.tolist() == [0, 1, 2, 3]

@@ -22,6 +22,7 @@ from data.icbhi import read_icbhi
 from data.recipe_parts import FeatureConfig
 from data.store import FeatureStore, build_store, open_store
 from data.task import TASKS
+from evidence.ledger import Seal
 
 SMALL = FeatureConfig(sample_rate=4000, duration_s=1.0, n_mels=16)
 
@@ -137,7 +138,8 @@ def test_changed_recordings_make_a_new_store(data: DataSet, recordings: Path, ca
 
 def test_the_parts_are_stored_apart(data: DataSet, cache: Path) -> None:
     build(data, cache)
-    test = build_store(data, SMALL, part="test", cache=cache, progress=False)
+    seal = Seal(data.content_hash(), 1)
+    test = build_store(data, SMALL, part="test", cache=cache, progress=False, seal=seal)
     assert test.part == "test"
     assert set(test.patients.tolist()) == {303}
     assert len(stores(cache)) == 2

@@ -10,7 +10,7 @@ from evidence.predictions import answers_of, rounded
 LABELS = ("normal", "crackle", "wheeze", "both")
 
 
-def some_cycles(cycles: int = 60, patients: int = 12, parts: Sequence[str] = ("train",)) -> Cycles:
+def some_cycles(cycles: int = 60, patients: int = 12, parts: tuple[str, ...] = ("train",)) -> Cycles:
     random = np.random.default_rng(5)
     whose = np.sort(random.integers(0, patients, cycles)) + 101
     return Cycles(
@@ -37,7 +37,7 @@ def a_bundle(
     cycles: int = 60,
     units: Sequence[tuple[int, int]] = ((0, 1), (0, 2), (3, 1)),
     kind: str = "validation",
-    parts: Sequence[str] = ("train",),
+    parts: tuple[str, ...] = ("train",),
 ) -> Bundle:
     table = some_cycles(cycles, parts=parts)
     return Bundle(

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evidence.ledger import SEALED, Ledger, LedgerError, appended, missing_from_seal, parse_ledger, read_ledger
+from evidence.ledger import (
+    SEALED,
+    Ledger,
+    LedgerError,
+    appended,
+    missing_from_seal,
+    parse_ledger,
+    read_ledger,
+)
 
 
 def seal(reading: int, **changes: Any) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""Recompute every number that a bundle claims, from its predictions: `respsweep verify`, or `respsweep-verify` alone."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evidence.bundle import Bundle, BundleError, read_bundle
+from evidence.predictions import answers_of
+from evidence.reading import reading_numbers
+from evidence.scores import confusion_matrix
+from evidence.validation import validation_numbers
+
+TOLERANCE = 1e-9
+"""Largest difference between a claimed number and the one computed again; they differ by rounding alone."""
+SHOWN = 20
+"""Differences that are printed."""
+
+Difference = tuple[str, Any, Any]
+"""Where in the claims, what is claimed, and what the predictions give."""
+
+
+def differences(bundle: Bundle) -> list[Difference]:
+    """Compare all claims of a bundle with what its predictions give; empty when all agree."""
+    numbers = reading_numbers(bundle) if bundle.kind == "test" else validation_numbers(bundle)
+    return list(_compared("", bundle.claims, numbers))
+
+
+def count(claims: Any) -> int:
+    """Count the numbers in claims."""
+    if isinstance(claims, Mapping):
+        return sum(map(count, claims.values()))
+    if isinstance(claims, list | tuple):
+        return sum(map(count, claims))
+    return int(isinstance(claims, int | float))
+
+
+def summary(bundle: Bundle, digest: str) -> Iterator[str]:
+    """Say in lines for people what a bundle is of, and what its predictions come to."""
+    about = bundle.about
+    yield f"{bundle.kind} of the study {about.get('study')}, task {about.get('task')}; SHA-256 {digest}"
+    yield f"{len(bundle.cycles)} cycles, {len(bundle.predictions)} units"
+    for (configuration, seed), kept in sorted(bundle.predictions.items())[:SHOWN]:
+        confusion = confusion_matrix(bundle.cycles.labels, answers_of(kept), len(bundle.labels))
+        hits = np.trace(confusion) / confusion.sum()
+        yield f"  configuration {configuration}, seed {seed}: {100 * hits:.2f} % of the answers right"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check the bundles that the arguments name; returns the exit status, 1 when anything is wrong."""
+    parser = argparse.ArgumentParser(prog="respsweep-verify", description=__doc__)
+    parser.add_argument("bundle", type=Path, nargs="+")
+    status = 0
+    for path in parser.parse_args(arguments).bundle:
+        try:
+            bundle, digest = read_bundle(path)
+            found = differences(bundle)
+        except (BundleError, OSError) as error:
+            print(f"FAIL: {error}", file=sys.stderr)
+            status = 1
+            continue
+        for line in summary(bundle, digest):
+            print(line)
+        for where, claimed, recomputed in found[:SHOWN]:
+            print(f"  {where}: {claimed!r} is claimed, the predictions give {recomputed!r}")
+        numbers = count(bundle.claims)
+        if found or not numbers:
+            print(f"FAIL: {path}: {len(found)} of {numbers} numbers are not what the predictions give")
+            status = 1
+        else:
+            print(f"PASS: {path}: all {numbers} numbers are what the predictions give")
+    return status
+
+
+def _compared(where: str, claimed: Any, found: Any) -> Iterator[Difference]:
+    if isinstance(claimed, Mapping) and isinstance(found, Mapping):
+        for key in sorted(claimed.keys() | found.keys(), key=str):
+            place = f"{where}.{key}" if where else str(key)
+            yield from _compared(place, claimed.get(key), found.get(key))
+    elif isinstance(claimed, list) and isinstance(found, list) and len(claimed) == len(found):
+        for position, (one, other) in enumerate(zip(claimed, found, strict=True)):
+            yield from _compared(f"{where}.{position}", one, other)
+    elif isinstance(claimed, float | int) and isinstance(found, float | int):
+        if not math.isclose(claimed, found, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            yield where, claimed, found
+    elif claimed != found:
+        yield where, claimed, found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

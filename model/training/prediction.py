@@ -1,0 +1,59 @@
+"""A trained network's answers: probabilities of cycles, from weights on disk or in the middle of a run."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+
+from data.batches import Examples
+from data.features import model_input
+from data.task import Task
+from model.pretrained import load_pretrained
+from model.registry import build_backbone
+from model.training.recipe import Recipe
+
+
+def load_network(recipe: Recipe, task: Task, weights: Path, device: str | torch.device) -> nn.Module:
+    """Build the network of a recipe for a task, with the weights in a file, head included, ready to answer.
+
+    Raises PretrainedError when the file does not hold the weights of this network.
+    """
+    # The file replaces what the recipe starts from, which need not be there any more.
+    backbone = recipe.backbone.model_copy(update={"pretrained": None})
+    network = build_backbone(backbone, recipe.smoothing, task.num_classes, recipe.features.input_shape)
+    load_pretrained(network, str(weights), head=True)
+    return network.to(device).eval()
+
+
+def predict(
+    network: nn.Module, examples: Examples, recipe: Recipe, device: torch.device, *, chunks: int = 1
+) -> tuple[Float[np.ndarray, "cycles classes"], Int[np.ndarray, " cycles"]]:
+    """Compute the probabilities of the task's labels for cycles as they are, and the label that is answered.
+
+    The network's mode, training or not, is the caller's. `chunks`: into how many parts a batch is divided, for a device
+    that cannot hold it whole. Probabilities that are not finite are returned as they are.
+    """
+    probabilities, answers = [], []
+    size = max(1, 4 * recipe.batch_size // chunks)
+    with torch.no_grad():
+        for features, _ in examples.to(device).batches(torch.arange(len(examples)).split(size)):
+            inputs = model_input(features, recipe.features.target_frames)
+            with autocast(recipe, device):
+                logits = network(inputs)
+            probabilities.append(logits.float().softmax(dim=1))
+            answers.append(logits.argmax(dim=1))
+    return torch.cat(probabilities).cpu().numpy(), torch.cat(answers).cpu().numpy()
+
+
+def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:
+    """Compute in the precision that a recipe asks for while the block runs: bf16, or float32."""
+    wanted = recipe.precision
+    if wanted == "bf16" or (wanted == "auto" and device.type == "cuda"):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()

@@ -1,0 +1,34 @@
+"""`respsweep test`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.commands.console import console, say
+from sweep.commands.options import DATA_HELP, STUDIES, StudiesOption
+
+
+def read_test(
+    name: str,
+    data: Annotated[Path | None, typer.Option("--data", help=DATA_HELP)] = None,
+    studies: StudiesOption = STUDIES,
+) -> None:
+    """Read the official test part once with the finished units of a study, and write down that it was read."""
+    from sweep.evaluation.finish import FinishError, finishing_folder
+    from sweep.evaluation.test_reading import read_test_part
+    from sweep.folder.study_folder import StudyFolder
+    from sweep.report.reading_table import reading_tables
+
+    folder = StudyFolder.open(studies, name)
+    if folder.config().finishes is None:
+        searched, folder = folder, finishing_folder(folder)
+        if not folder.exists:
+            raise FinishError(f"{searched.place}: not finished; first: respsweep finish {searched.arguments}")
+    reading = read_test_part(folder, data, say)
+    console().print(*reading_tables(reading.numbers, reading.readings), sep="\n")
+    say(
+        f"check it anywhere: respsweep verify {reading.bundle}   who read when: respsweep ledger {folder.arguments}"
+    )

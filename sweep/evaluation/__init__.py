@@ -1,0 +1,9 @@
+"""From the best configuration to a number on the official test part, and the evidence for it.
+
+finish          the study that trains the best configuration on all patients, with fresh seeds
+ledgers         where the readings of a test part are written down: beside the study, and beside the data
+test_reading    seals a reading, reads the test part once, and writes down what came out
+validation_bundle    the validation predictions of a study, in one file with what its journal tells of them
+recordings_of   where the recordings of a study lie
+cycles_table    the cycles of a part as a bundle holds them, with patients and devices
+"""

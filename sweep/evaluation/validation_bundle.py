@@ -1,0 +1,149 @@
+"""A study's validation predictions as a bundle, with the numbers that its journal tells of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.atomic import write_whole
+from data.dataset import TRAINING_PART
+from data.errors import UserError
+from data.folds import make_folds
+from data.recordings import read_recordings
+from evidence.bundle import Bundle, Cycles, write_bundle
+from evidence.validation import METRICS
+from sweep.evaluation.cycles_table import cycles_of
+from sweep.evaluation.recordings_of import recordings_of
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.board import Board
+from sweep.study.units import Fate, State, Unit
+from sweep.worker.unit_results import read_predictions
+
+
+class BundleExportError(UserError):
+    """A study of which no bundle can be made."""
+
+
+def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> int:
+    """Write the validation predictions of a study's finished units to `path`; returns how many units are in it.
+
+    The bundle claims what the study's journal says of these units, of the configurations with all seeds, and of their
+    ranking; `respsweep verify` computes all of it again from the predictions. `data`: where the recordings lie, unless
+    where the study says. Raises BundleExportError when the study kept no predictions, or its recordings are others now.
+    """
+    config, board, provenance = folder.config(), folder.board(), folder.provenance()
+    recipe = config.any_recipe()
+    if recipe.folds.fold is None:
+        raise BundleExportError(
+            f"{folder.place}: nobody was held out in this study, so there is no validation"
+        )
+    recordings = read_recordings(recordings_of(folder, data), config.scored_task.name)
+    cycles = cycles_of(recordings, [TRAINING_PART])
+    folds = make_folds(
+        cycles.patients,
+        cycles.labels,
+        cycles.groups["device"],
+        recipe.folds,
+        task=recordings.task,
+        never_validate=recordings.never_validate,
+    )
+    if recordings.content_hash() != provenance["data_hash"] or folds.hash() != provenance["fold_hash"]:
+        raise BundleExportError(
+            f"{recordings.directory}: other recordings, or other folds of them, than the study was trained on"
+        )
+    finished = [unit for unit in board.units() if unit.state is State.FINISHED]
+    found = {
+        (unit.configuration, unit.seed): read_predictions(folder.predictions, unit.configuration, unit.seed)
+        for unit in finished
+    }
+    predictions = {unit: kept for unit, kept in found.items() if kept is not None}
+    if not predictions:
+        raise BundleExportError(
+            f"{folder.place}: no predictions of finished units; they are kept of units that end from now on"
+        )
+    bundle = Bundle(
+        kind="validation",
+        labels=recordings.task.labels,
+        formula=recordings.task.score,
+        about={
+            "study": folder.name,
+            "study_id": provenance["study_id"],
+            "task": recordings.task.name,
+            "data_hash": provenance["data_hash"],
+            "fold_hash": provenance["fold_hash"],
+            "fold": recipe.folds.fold,
+            "commit": provenance.get("commit"),
+            "seeds": list(board.seeds),
+            "closed": [each.number for each in board.configurations if _is_closed(each.fate(board.seeds))],
+            "without_predictions": sorted(
+                f"{number}/{seed}" for number, seed in found.keys() - predictions.keys()
+            ),
+            "recipes": {
+                str(number): config.space.recipe(board.configurations[number].values).digest()
+                for number in sorted({number for number, _ in predictions})
+            },
+        },
+        claims=_claims(board, set(predictions)),
+        cycles=_rows(cycles, folds.split(cycles.patients, recipe.folds.fold)[1]),
+        predictions=predictions,
+    )
+    write_whole(path, write_bundle(bundle)[0])
+    return len(predictions)
+
+
+def _claims(board: Board, kept: set[tuple[int, int]]) -> dict[str, Any]:
+    """Tell what the journal says of the units whose predictions were kept, in the form of `validation_numbers`."""
+    units: dict[str, dict[str, Any]] = {}
+    for unit in board.units():
+        if (unit.configuration, unit.seed) in kept:
+            units.setdefault(str(unit.configuration), {})[str(unit.seed)] = _reported(unit)
+    ranking = [
+        configuration
+        for configuration in board.ranking()
+        if all((configuration.number, seed) in kept for seed in board.seeds)
+    ]
+    summaries = {
+        str(configuration.number): {metric: configuration.summary(metric) for metric in METRICS}
+        for configuration in ranking
+    }
+    return {
+        "units": units,
+        "configurations": {
+            number: {
+                metric: {"mean": summary.mean, "sd": summary.sd, "seeds": summary.seeds}
+                for metric, summary in metrics.items()
+                if summary is not None
+            }
+            for number, metrics in summaries.items()
+        },
+        "ranking": [configuration.number for configuration in ranking],
+    }
+
+
+def _reported(unit: Unit) -> dict[str, Any]:
+    assert unit.selected is not None, "it has finished"
+    return {name: unit.selected[name] for name in ("confusion", *METRICS)}
+
+
+def _is_closed(fate: Fate) -> bool:
+    return fate not in (Fate.OPEN, Fate.COMPLETE)
+
+
+def _rows(cycles: Cycles, rows: np.ndarray) -> Cycles:
+    """Take some of the cycles, in the order of `rows`."""
+
+    def some(column: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(column[row] for row in rows)
+
+    return replace(
+        cycles,
+        labels=cycles.labels[rows],
+        patients=cycles.patients[rows],
+        recordings=some(cycles.recordings),
+        positions=cycles.positions[rows],
+        parts=some(cycles.parts),
+        groups={name: some(column) for name, column in cycles.groups.items()},
+    )

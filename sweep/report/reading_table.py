@@ -1,0 +1,86 @@
+"""What a reading of the test part came to, as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+COLUMNS = {
+    "score": "score",
+    "sensitivity": "SE",
+    "specificity": "SP",
+    "average_score": "AS",
+    "harmonic_score": "HS",
+    "any_abnormal_score": "any abnormal",
+}
+
+
+def reading_tables(numbers: Mapping[str, Any], readings: int) -> Iterator[RenderableType]:
+    """Make the tables of a reading: each part by seed and together, and by groups; then what to think of it."""
+    for part, found in numbers["parts"].items():
+        yield Text(f"{part}: {found['cycles']} cycles of {found['patients']} patients", style="bold")
+        yield _by_seed(found)
+        yield Text(_in_words(found))
+    for part, found in numbers["parts"].items():
+        if not part.endswith(", clean"):
+            yield Text(f"{part}, by groups; each interval is 95 % over patients", style="bold")
+            yield _by_group(found["groups"])
+    if readings > 1:
+        yield Text(
+            f"This is reading {readings} of the test part of these recordings. A number that was looked at before is "
+            "no longer held out: say so wherever it is told."
+        )
+
+
+def _by_seed(found: Mapping[str, Any]) -> Table:
+    table = Table(header_style="bold")
+    table.add_column("seed")
+    for heading in COLUMNS.values():
+        table.add_column(f"{heading} %", justify="right")
+    for seed, rates in found["seeds"].items():
+        table.add_row(seed, *(_percent(rates[metric]) for metric in COLUMNS))
+    table.add_row(
+        "mean ± sd",
+        *(
+            _percent(found["mean"][metric])
+            + ("" if found["sd"][metric] is None else f" ± {100 * found['sd'][metric]:.1f}")
+            for metric in COLUMNS
+        ),
+        style="bold",
+    )
+    table.add_row("seeds together", *(_percent(found["ensemble"][metric]) for metric in COLUMNS))
+    return table
+
+
+def _in_words(found: Mapping[str, Any]) -> str:
+    calibration = found["calibration"]
+    risks = ", ".join(f"{100 * risk:.1f} at {100 * share:.0f} %" for share, risk in found["risk_coverage"])
+    return (
+        f"score {_percent(found['mean']['score'])} %, 95 % over patients: {_interval(found['patient_interval'])}; "
+        f"expected calibration error {_percent(calibration['expected_calibration_error'])} %, Brier score "
+        f"{calibration['brier_score']:.3f}; % wrong among the most confident of the seeds together: {risks}"
+    )
+
+
+def _by_group(groups: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(header_style="bold")
+    for column in ("group", "", "cycles", "patients", "score %", "95 %"):
+        table.add_column(column, justify="left" if column in ("group", "") else "right")
+    for name, values in groups.items():
+        for value, found in values.items():
+            cells = (str(found["cycles"]), str(found["patients"]), _percent(found["score"]))
+            table.add_row(name, value, *cells, _interval(found["interval"]))
+            name = ""
+    return table
+
+
+def _percent(value: float | None) -> str:
+    return "undefined" if value is None else f"{100 * value:.1f}"
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return "too few" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"

@@ -1,0 +1,118 @@
+"""Whoever has a bundle sees whether its numbers follow from its predictions, with numpy alone."""
+
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evidence.bundle import Bundle, write_bundle
+from evidence.reading import reading_numbers
+from evidence.validation import validation_numbers
+from evidence.verify import differences, main
+from tests.evidence.bundles import a_bundle
+
+ROOT = Path(__file__).parents[2]
+
+
+def claimed(kind: str) -> Bundle:
+    bundle = a_bundle(kind=kind, cycles=120)
+    bundle = replace(bundle, about={**bundle.about, "seeds": [1], "closed": []})
+    numbers = reading_numbers(bundle) if kind == "test" else validation_numbers(bundle)
+    return replace(bundle, claims=numbers)
+
+
+def saved(bundle: Bundle, path: Path) -> Path:
+    path.write_bytes(write_bundle(bundle)[0])
+    return path
+
+
+@pytest.mark.parametrize("kind", ["test", "validation"])
+def test_true_claims_pass(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(saved(claimed(kind), tmp_path / "a.bundle"))]) == 0
+    assert "PASS" in capsys.readouterr().out
+
+
+def numbers_in(claims: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if isinstance(claims, dict):
+        return [place for key, value in claims.items() for place in numbers_in(value, (*where, key))]
+    if isinstance(claims, list):
+        return [place for key, value in enumerate(claims) for place in numbers_in(value, (*where, key))]
+    return [where] if isinstance(claims, int | float) else []
+
+
+@pytest.mark.parametrize("kind", ["test", "validation"])
+def test_every_number_that_is_changed_is_found(kind: str) -> None:
+    bundle = claimed(kind)
+    places = numbers_in(bundle.claims)
+    random = np.random.default_rng(2)
+    assert len(places) > 50
+    for index in random.choice(len(places), 60, replace=False):
+        *way, last = places[index]
+        holder: Any = bundle.claims
+        for key in way:
+            holder = holder[key]
+        true, holder[last] = holder[last], holder[last] + 0.001
+        assert [where for where, *_ in differences(bundle)] == [".".join(map(str, places[index]))]
+        holder[last] = true
+    assert differences(bundle) == []
+
+
+def test_a_claim_that_is_missing_or_made_up_is_found() -> None:
+    bundle = claimed("test")
+    claims = {"parts": {**bundle.claims["parts"], "secret": {"score": 0.9}}}
+    assert [where for where, *_ in differences(replace(bundle, claims=claims))] == ["parts.secret"]
+    assert differences(replace(bundle, claims={"parts": {}}))
+
+
+def test_other_answers_under_the_same_claims_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = claimed("validation")
+    unit, kept = next(iter(bundle.predictions.items()))
+    better = np.roll(kept, 1, axis=1)
+    path = saved(replace(bundle, predictions={**bundle.predictions, unit: better}), tmp_path / "a.bundle")
+    assert main([str(path)]) == 1
+    said = capsys.readouterr().out
+    assert "FAIL" in said
+    assert "is claimed, the predictions give" in said
+
+
+def test_a_bundle_without_claims_proves_nothing(tmp_path: Path) -> None:
+    bundle = replace(a_bundle(), predictions={}, about={"seeds": [1], "closed": []})
+    path = saved(replace(bundle, claims=validation_numbers(bundle)), tmp_path / "a.bundle")
+    assert main([str(path)]) == 1
+
+
+def test_what_is_no_bundle_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("bundle.json", "{}")
+    assert main([str(tmp_path / "a.zip"), str(tmp_path / "none")]) == 1
+    said = capsys.readouterr().err
+    assert "a.zip: not a bundle" in said
+    assert "none" in said
+
+
+def test_numpy_alone_is_enough(tmp_path: Path) -> None:
+    path = saved(claimed("test"), tmp_path / "a.bundle")
+    program = f"""
+import sys
+
+class Alone:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in ("numpy", "evidence"):
+            raise ImportError(f"{{name}} is not there")
+
+sys.meta_path.insert(0, Alone())
+sys.path.insert(0, {str(ROOT)!r})
+from evidence.verify import main
+sys.exit(main([{str(path)!r}]))
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "PASS" in done.stdout

@@ -1,0 +1,102 @@
+"""The test part is read once, after a seal, and no other door leads to it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.dataset import SealedPartError, check_part
+from data.recordings import read_recordings
+from data.store import build_store, open_store, recording_features
+from evidence.bundle import read_bundle
+from evidence.ledger import Seal, read_ledger
+from evidence.verify import differences
+from sweep.evaluation.ledgers import ReadingError
+from sweep.evaluation.recordings_of import recordings_of
+from sweep.evaluation.test_reading import read_test_part
+from sweep.folder.study_folder import StudyFolder
+from sweep.worker.prepared_data import DataPreparation
+
+
+def test_a_reading_is_sealed_before_and_written_down_after(finished: StudyFolder) -> None:
+    said: list[str] = []
+    reading = read_test_part(finished, say=said.append)
+    assert said[0] == "sealed as reading 1 of these recordings; the test part is opened"
+    bundle, digest = read_bundle(Path(reading.bundle))
+    assert differences(bundle) == []
+    assert set(bundle.predictions) == {(0, 3), (0, 4)}
+    recordings = read_recordings(recordings_of(finished))
+    tested = [recording for recording in recordings.part("test") for _ in recording.cycles]
+    assert bundle.cycles.recordings == tuple(recording.name for recording in tested)
+    sealed, read = read_ledger(finished.path / "ledger.jsonl").entries
+    assert (sealed.kind, read.kind) == ("sealed", "read")
+    assert sealed.content["seeds"] == [3, 4]
+    assert sealed.content["data_hash"] == recordings.content_hash()
+    assert sealed.content["recipe"]["folds"]["fold"] is None
+    assert len(set(sealed.content["weights"].values())) == 2
+    assert read.content["bundle"] == digest
+    assert read.content["numbers"]["test"]["mean"] == reading.numbers["parts"]["test"]["mean"]
+
+
+def test_a_second_reading_is_counted_and_gives_the_same_answers(finished: StudyFolder) -> None:
+    one, two = read_test_part(finished), read_test_part(finished)
+    assert (one.readings, two.readings) == (1, 2)
+    first, second = (read_bundle(Path(each.bundle))[0] for each in (one, two))
+    for unit, kept in first.predictions.items():
+        np.testing.assert_array_equal(kept, second.predictions[unit])
+
+
+def test_a_study_that_searched_and_one_that_lacks_its_weights_read_nothing(
+    first: StudyFolder, finished: StudyFolder
+) -> None:
+    with pytest.raises(ReadingError, match="a study that searched"):
+        read_test_part(first)
+    (finished.units / "0000-seed4" / "weights.safetensors").unlink()
+    with pytest.raises(Exception, match=r"0000-seed4/weights.safetensors: no such weights"):
+        read_test_part(finished)
+    assert not (finished.path / "ledger.jsonl").exists()
+
+
+def test_other_recordings_are_refused_before_anything_is_sealed(
+    finished: StudyFolder, first: StudyFolder, tmp_path: Path
+) -> None:
+    from data.synthetic import write_breaths
+
+    write_breaths(tmp_path / "other", patients=12, seed=7)
+    with pytest.raises(ReadingError, match="other recordings"):
+        read_test_part(finished, tmp_path / "other")
+    assert not (finished.path / "ledger.jsonl").exists()
+
+
+def test_a_reading_that_is_broken_off_leaves_its_seal(
+    finished: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def power_cut(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sweep.evaluation.test_reading.build_store", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        read_test_part(finished)
+    (sealed,) = read_ledger(finished.path / "ledger.jsonl").entries
+    assert sealed.kind == "sealed"
+
+
+def test_no_other_door_leads_to_the_test_part(finished: StudyFolder, tmp_path: Path) -> None:
+    recordings = read_recordings(recordings_of(finished))
+    recipe = finished.config().any_recipe()
+    seal = Seal(recordings.content_hash(), 1)
+    other = Seal("0" * 64, 1)
+    for wrong in (None, other):
+        with pytest.raises(SealedPartError, match="respsweep test"):
+            build_store(recordings, recipe.features, part="test", cache=tmp_path, progress=False, seal=wrong)
+    with pytest.raises(SealedPartError):
+        next(recording_features(recordings.part("test")[0], recipe.features))
+    store = build_store(recordings, recipe.features, part="test", cache=tmp_path, progress=False, seal=seal)
+    with pytest.raises(SealedPartError):
+        open_store(store.directory)
+    # A training part that holds what was the test part is other data, and has another hash.
+    prepared = DataPreparation(recordings.directory, tmp_path, progress=False).prepare(recipe)
+    index = json.loads((tmp_path / "features" / prepared.store / "index.json").read_text())
+    assert index["part"] == "train"
+    check_part("train", recordings.content_hash(), None)
