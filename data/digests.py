@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeGuard
 
 from data.atomic import make_folder, write_whole
 from data.json_text import check_sum, parse_json
@@ -45,14 +46,21 @@ def _recall(cache: Path | None) -> dict[str, Entry]:
         return {}
     try:
         memory = parse_json((cache / MEMORY).read_bytes())
-        if not isinstance(memory, dict) or memory.get("check_sum") != check_sum(memory.get("files")):
+        files = memory.get("files") if isinstance(memory, dict) else None
+        if not _are_entries(files) or memory.get("check_sum") != check_sum(files):
             raise ValueError("not what was written")
-        return memory["files"]
+        return files
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         warnings.warn(f"{cache / MEMORY}: {error}; the files are read again", stacklevel=4)
         return {}
+
+
+def _are_entries(files: object) -> TypeGuard[dict[str, Entry]]:
+    return isinstance(files, dict) and all(
+        isinstance(entry, list) and len(entry) == 3 for entry in files.values()
+    )
 
 
 def _remember(cache: Path, entries: dict[str, Entry]) -> None:

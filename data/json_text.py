@@ -8,11 +8,15 @@ from typing import Any
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Read JSON as the standard defines it. Raises ValueError for all else: NaN, bytes that are no text, great depth."""
+    """Read JSON as the standard defines it. Raises ValueError for all else: NaN, what is no text, great depth."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        content = json.loads(text, parse_constant=_refuse)
+        # Half a character, which JSON can write down, and no file or terminal takes.
+        if "\\ud" in (text if isinstance(text, str) else text.decode()).lower():
+            json.dumps(content, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return content
 
 
 def check_sum(content: Any) -> str:

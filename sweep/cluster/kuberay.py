@@ -108,10 +108,10 @@ def _is_spot(spec: dict[str, Any]) -> bool:
 def _shared_mounts(group: dict[str, Any]) -> frozenset[str]:
     """List where the Ray container mounts volumes that outlive its pod."""
     shared = {
-        mapping(volume).get("name")
+        str(mapping(volume).get("name"))
         for volume in items(pod_spec(group).get("volumes"))
         if {"persistentVolumeClaim", "nfs", "csi"} & mapping(volume).keys()
     }
     ray = next(iter(containers(group)), {})
     mounts = [mapping(mount) for mount in items(ray.get("volumeMounts"))]
-    return frozenset(str(mount.get("mountPath")) for mount in mounts if mount.get("name") in shared)
+    return frozenset(str(mount.get("mountPath")) for mount in mounts if str(mount.get("name")) in shared)

@@ -75,8 +75,8 @@ def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str,
         yield path, f"{path}: {_written(before)} -> {_written(after)}"
 
 
-def _short(digest: str | None) -> str:
-    return "none" if digest is None else digest[:12]
+def _short(digest: Any) -> str:
+    return "none" if digest is None else str(digest)[:12]
 
 
 def _written(value: Any) -> str:

@@ -18,7 +18,7 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.report.leaderboard import why_no_best
 from sweep.study.board import Board
 from sweep.study.score_table import METRICS
-from sweep.study.units import Configuration
+from sweep.study.units import Configuration, Summary
 
 
 class ExportError(UserError):
@@ -71,6 +71,7 @@ def export_configuration(
     scored_on = (
         f"validation fold {recipe.folds.fold} of {recipe.folds.folds}, patients of the official training part"
     )
+    summaries = {metric: chosen.summary(metric) for metric in METRICS}
     content = {
         "recipe": recipe.model_dump(mode="json"),
         "provenance": {
@@ -80,7 +81,11 @@ def export_configuration(
             "scored_on": scored_on,
             "chosen_among": len(board.configurations),
             "seeds": list(board.seeds),
-            **{metric: _metric(chosen, metric) for metric in METRICS},
+            **{
+                metric: _plain_summary(summary)
+                for metric, summary in summaries.items()
+                if summary is not None
+            },
             "recipe_digest": recipe.digest(),
             **provenance,
         },
@@ -101,9 +106,7 @@ def export_configuration(
         raise ExportError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _metric(configuration: Configuration, metric: str) -> dict[str, Any]:
-    summary = configuration.summary(metric)
-    assert summary is not None, "only a configuration with finished units is exported"
+def _plain_summary(summary: Summary) -> dict[str, Any]:
     return {"mean": summary.mean, "sd": summary.sd, "seeds": summary.seeds}
 
 

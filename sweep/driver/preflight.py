@@ -21,6 +21,7 @@ from sweep.search.optuna_search import OptunaSearch
 from sweep.study.board import Board
 from sweep.study.coordinator import Pruner, Search
 from sweep.study.events import Event
+from sweep.study.journal import JournalError
 from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
 
 
@@ -57,6 +58,7 @@ def preflight(
     past = folder.events()
     board = folder.board(past)
     differences = changes(folder.config(), config, folder.name)
+    _check_points(config, folder, board)
     recipe = config.any_recipe()
     data = given_data(config)
     search = OptunaSearch(config)
@@ -81,6 +83,19 @@ def preflight(
         pruner=pruner,
         warnings=[*_missing_weights(recipe), *_changed_journal(folder)],
     )
+
+
+def _check_points(config: StudyConfig, folder: StudyFolder, board: Board) -> None:
+    """Raise JournalError for a configuration that the search cannot have proposed."""
+    for configuration in board.configurations:
+        for path, value in configuration.values.items():
+            parameter = config.space.parameters.get(path)
+            if parameter is None or not parameter.admits(value):
+                shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
+                raise JournalError(
+                    f"{folder.journal}: configuration {configuration.number}: {path}: {shown} is outside what the study "
+                    "searches"
+                )
 
 
 def _changed_journal(folder: StudyFolder) -> list[str]:

@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from data.atomic import make_folder, write_whole
-from sweep.folder.lock import LockedError, StudyLock
+from data.json_text import parse_json
+from sweep.folder.lock import LockedError, StudyLock, moment
 from sweep.storage.conditional_writes import ChangedError, ConditionalStorage, Stored, Version, probe
 from sweep.storage.storage import StorageError
 
@@ -234,10 +235,12 @@ class LeasedLock(StudyLock):
         except FileNotFoundError:
             return None, None
         try:
-            lease = json.loads(stored.content)
+            lease = parse_json(stored.content)
         except ValueError:
             return None, stored
-        return (lease if isinstance(lease, dict) and set(lease) >= FIELDS else None), stored
+        if not (isinstance(lease, dict) and set(lease) >= FIELDS):
+            return None, stored
+        return {**lease, "sign": moment(lease["sign"])}, stored
 
     def _look(self) -> tuple[dict[str, Any] | None, Stored | None]:
         try:

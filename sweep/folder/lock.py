@@ -14,6 +14,10 @@ from filelock import FileLock, Timeout
 
 from data.atomic import write_whole
 from data.errors import UserError
+from data.json_text import parse_json
+
+LATEST = 253_402_300_800
+"""Seconds from 1970 to the end of the year 9999."""
 
 
 class LockedError(UserError):
@@ -68,7 +72,7 @@ class StudyLock:
         if not self._card.exists():
             return None
         card = self._read_card()
-        return card["last_sign"] if "last_sign" in card else self._card.stat().st_mtime
+        return moment(card["last_sign"]) if "last_sign" in card else self._card.stat().st_mtime
 
     def held_by(self) -> str | None:
         """Process, host and start of the lock's holder, in words; None when nobody holds the lock."""
@@ -95,7 +99,7 @@ class StudyLock:
     def _read_card(self) -> dict[str, Any]:
         """Read what the card says; nothing where there is none, or another file in its place."""
         try:
-            card = json.loads(self._card.read_text())
+            card = parse_json(self._card.read_bytes())
         except (OSError, ValueError):
             return {}
         return card if isinstance(card, dict) else {}
@@ -105,3 +109,9 @@ class StudyLock:
         if not {"pid", "host", "since"} <= card.keys():
             return "another process"
         return f"process {card['pid']} on {card['host']}, since {card['since']}"
+
+
+def moment(value: Any) -> float | None:
+    """Take what a card or lease says of a time, in seconds since 1970; None for what is no time until the year 9999."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and 0 <= value < LATEST else None

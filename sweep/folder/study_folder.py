@@ -15,7 +15,7 @@ import yaml
 
 from data.atomic import make_folder, write_whole
 from data.errors import UserError
-from data.settings import parse, read_yaml
+from data.settings import ConfigError, parse, read_yaml
 from evidence.chain import ChainCheck, check_chain
 from sweep.config.study_config import StudyConfig
 from sweep.folder.lease import LeasedLock
@@ -244,7 +244,14 @@ class StudyFolder:
         return None if warning is None else f"{self.journal}: {warning}"
 
     def provenance(self) -> dict[str, Any]:
-        return read_yaml(self.provenance_file)
+        """The file of provenance. Raises ConfigError when it cannot be read, or the study's id is none of ours."""
+        provenance = read_yaml(self.provenance_file)
+        study_id = provenance.get("study_id", "")
+        if not (isinstance(study_id, str) and re.fullmatch(r"[\w-]*", study_id, re.ASCII)):
+            raise ConfigError(
+                f"{self.provenance_file}: study_id: must be letters and digits, as it was written, got {study_id!r}"
+            )
+        return provenance
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         self._write(self.provenance_file, provenance)

@@ -149,15 +149,15 @@ class Configuration:
         return next((seed for seed in seeds if seed not in self.units), None)
 
     def finished_values(self, metric: str) -> list[float]:
-        """List the metric of each finished unit."""
+        """List the metric of each finished unit that reported it."""
         return [
             unit.selected[metric]
             for unit in self.units.values()
-            if unit.state is State.FINISHED and unit.selected is not None
+            if unit.state is State.FINISHED and unit.selected is not None and metric in unit.selected
         ]
 
     def summary(self, metric: str = "score") -> Summary | None:
-        """Summarise a metric over the finished units; None when no unit has finished."""
+        """Summarise a metric over the finished units that reported it; None when none did."""
         values = self.finished_values(metric)
         return Summary.of(values) if values else None
 

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.digests import file_digests
+from data.json_text import check_sum
 
 
 def test_a_digest_is_the_files_sha256(tmp_path: Path) -> None:
@@ -53,6 +55,10 @@ def test_a_damaged_memory_is_forgotten(tmp_path: Path) -> None:
         "3",
         "{}",
         '{"files": {}}',
+        *(
+            json.dumps({"check_sum": check_sum(files), "files": files})
+            for files in ([], {str(file): 3}, None)
+        ),
         "[" * 10**5,
         written.replace(before[0][:4], "0000"),
     ):

@@ -8,11 +8,19 @@ def test_json_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "NaN", "[Infinity]", "[" * 10**5, '{"a":' * 10**5, b"\xff\xfe\x00", "1" * 10**5]
+    "text",
+    [
+        *("", "{", "NaN", "[Infinity]", "[" * 10**5, '{"a":' * 10**5, b"\xff\xfe\x00", "1" * 10**5),
+        *(r'["\ud800"]', rb'{"\uDFFF": 1}'),
+    ],
 )
 def test_all_else_is_a_value_error(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(text)
+
+
+def test_characters_in_two_halves_are_read() -> None:
+    assert parse_json(rb'"\ud83e\udec1 \ud83E\uDEC1"') == parse_json('"\U0001fac1 \U0001fac1"')
 
 
 def test_a_check_sum_follows_the_content_and_not_its_order() -> None:

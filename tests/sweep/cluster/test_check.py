@@ -131,3 +131,17 @@ def test_a_check_imports_of_the_heavy_libraries_ray_alone_and_nothing_is_printed
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("set()\n{'ray'}\n", "")
+
+
+def test_a_known_hostile_cluster_file_has_findings(here: Surroundings, cases: Path) -> None:
+    report = check_cluster_file(cases / "hostile" / "25_cluster_metadata_number" / "cluster.yaml", here)
+    assert any(finding.where.startswith("metadata") for finding in report.findings)
+
+
+def test_volumes_of_a_pod_whose_names_are_lists_are_none_of_ours(here: Surroundings) -> None:
+    spec = (
+        "{template: {spec: {volumes: [{name: [a], nfs: {}}], containers: [{volumeMounts: [{name: [b]}]}]}}}"
+    )
+    path = here.folder / "cluster.yaml"
+    path.write_text(f"apiVersion: ray.io/v1\nkind: RayCluster\nspec: {{headGroupSpec: {spec}}}\n")
+    assert check_cluster_file(path, here).errors

@@ -1,8 +1,9 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from data.settings import ConfigError, parse
+from data.settings import ConfigError, parse, read_yaml
 from sweep.config.resumption import changes, evidence_changes
 from sweep.config.study_config import StudyConfig
 
@@ -91,3 +92,15 @@ def test_other_recordings_are_refused_and_another_version_is_told() -> None:
     assert evidence_changes(before, {"task": "icbhi", **before}, "one") == []
     with pytest.raises(ConfigError, match=r"study one: .* rest on other recordings \(data_hash a, now b\)"):
         evidence_changes(before, {**before, "data_hash": "b"}, "one")
+
+
+@pytest.mark.parametrize("known", [5, ["a"], {"a": 1}, None, True, 0.5])
+def test_a_provenance_of_another_kind_is_one_of_other_recordings(known: object) -> None:
+    with pytest.raises(ConfigError, match=r"study one: .* rest on other recordings \(data_hash .*, now aa\)"):
+        evidence_changes({"data_hash": known}, {"data_hash": "aa"}, "one")
+
+
+def test_a_known_hostile_provenance_is_one_of_other_recordings(cases: Path) -> None:
+    before = read_yaml(cases / "hostile" / "26_provenance_number" / "provenance.yaml")
+    with pytest.raises(ConfigError, match=r"rest on other recordings \(data_hash 5, now d+\)"):
+        evidence_changes(before, {"data_hash": "d" * 64}, "one")

@@ -14,7 +14,7 @@ from sweep.driver.preflight import CheckedStudy, preflight
 from sweep.execution import ray_session
 from sweep.execution.errors import ExecutorError
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.events import StudyStarted, StudyStopped
+from sweep.study.events import ConfigurationAdded, StudyStarted, StudyStopped
 from sweep.study.journal import Journal, JournalError
 from tests.studies import tiny_study
 
@@ -134,6 +134,28 @@ def test_a_damaged_journal_is_refused_with_the_number_of_its_line(tmp_path: Path
     folder.journal.write_bytes(b"".join(lines))
     with pytest.raises(JournalError, match=r"one/journal\.jsonl:2: not an event of this version: "):
         checked(folder, study())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"patch_mix.beta": "1"}, {"patch_mix.beta": 10**400}, {"patch_mix.beta": ("a",)}, {"epochs": 3}],
+)
+def test_a_point_that_the_search_cannot_have_proposed_is_refused(
+    tmp_path: Path, values: dict[str, object]
+) -> None:
+    config = study(search={"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}})
+    folder = StudyFolder.at(tmp_path, "one").create(config)
+    journal = Journal(folder.journal)
+    journal.write(StudyStarted((1, 2)))
+    journal.write(ConfigurationAdded(0, values))  # pyright: ignore[reportArgumentType]
+    journal.write(StudyStopped("interrupted"))
+    journal.close()
+    (path,) = values
+    with pytest.raises(
+        JournalError, match=rf"journal\.jsonl: configuration 0: {path}: .* is outside what"
+    ) as caught:
+        checked(folder, config)
+    assert len(str(caught.value)) < 300
 
 
 def test_a_journal_that_somebody_changed_goes_on_with_a_warning(tmp_path: Path) -> None:

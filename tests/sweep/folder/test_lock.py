@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,7 +83,19 @@ def test_a_lock_whose_card_cannot_be_written_is_let_go(
 
 def test_a_card_that_is_something_else_names_nobody(tmp_path: Path) -> None:
     with StudyLock(tmp_path):
-        for content in ("", "[]", '{"pid": 1}'):
+        for content in ("", "[]", '{"pid": 1}', "[" * 10**5, "\x00", '{"last_sign": 1, "host": "a"}'):
             (tmp_path / "driver.json").write_text(content)
             assert StudyLock(tmp_path).held_by() == "another process"
             assert StudyLock(tmp_path).last_sign() is not None
+
+
+def test_a_known_hostile_card_names_nobody(cases: Path, tmp_path: Path) -> None:
+    with StudyLock(tmp_path):
+        shutil.copyfile(cases / "hostile" / "23_driver_list" / "driver.json", tmp_path / "driver.json")
+        assert StudyLock(tmp_path).held_by() == "another process"
+
+
+@pytest.mark.parametrize("written", ['"soon"', "1e300", "-1", "true", "[]", "null", "9" * 400])
+def test_a_last_sign_that_is_no_time_is_none(tmp_path: Path, written: str) -> None:
+    (tmp_path / "driver.json").write_text(f'{{"last_sign": {written}}}')
+    assert StudyLock(tmp_path).last_sign() is None

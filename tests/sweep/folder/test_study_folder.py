@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from data.settings import parse
+from data.settings import ConfigError, parse
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import FolderError, StudyFolder
 from sweep.storage.storage import StorageError
@@ -238,3 +238,11 @@ def test_studies_may_lie_below_the_home_folder(tmp_path: Path, monkeypatch: pyte
 def test_a_null_character_is_refused_in_words(studies: str, name: str) -> None:
     with pytest.raises(FolderError, match=r"no path has a null character"):
         StudyFolder.find(studies, name)
+
+
+@pytest.mark.parametrize("study_id", ["5", "[a]", '"\'; x"', "{a: 1}"])
+def test_a_provenance_with_another_kind_of_id_is_refused_by_name(tmp_path: Path, study_id: str) -> None:
+    folder = StudyFolder.at(tmp_path, "first").create(CONFIG)
+    folder.provenance_file.write_text(f"study_id: {study_id}")
+    with pytest.raises(ConfigError, match=r"provenance\.yaml: study_id: must be letters and digits"):
+        folder.provenance()

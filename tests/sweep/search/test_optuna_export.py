@@ -1,5 +1,6 @@
 """`optuna.journal` as anybody else reads it, who has Optuna and not respsweep."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,10 @@ def test_an_export_that_cannot_be_written_is_told_and_disturbs_nothing(
     sweep = raced()
     OptunaExport(path, "first", config_of(WIDE), sweep.board)(StudyStopped("over"))
     assert "optuna.journal: not written" in caplog.text
+
+
+@pytest.mark.parametrize("case", ["22_optuna_deep", "22_optuna_missing_key"])
+def test_known_hostile_files_of_optuna_are_written_anew(cases: Path, path: Path, case: str) -> None:
+    shutil.copyfile(cases / "hostile" / case / "optuna.journal", path)
+    sweep = raced()
+    assert len(exported(sweep, path).trials) == len(sweep.board.configurations)
