@@ -6,11 +6,21 @@ from typing import ClassVar
 
 
 def escaped(text: str) -> str:
-    r"""Show control characters other than line breaks as Python writes them (`\x1b`): a terminal would obey them."""
+    r"""Show control characters other than line breaks as Python writes them (`\x1b`): a terminal would obey them.
+
+    So are shown the characters that turn the direction of writing, and halves of characters.
+    """
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() or character == "\n" else repr(character)[1:-1]
         for character in text
     )
+
+
+def one_line(text: str) -> str:
+    r"""Show control characters as `escaped` does, and line breaks too, as `\n`: a name might feign a line of ours."""
+    return escaped(text).replace("\n", r"\n")
 
 
 class UserError(Exception):
@@ -55,10 +65,13 @@ class UserError(Exception):
     """
 
     exit_status: ClassVar[int] = 1
+    several_lines: ClassVar[bool] = False
+    """Whether messages may have several lines, of which each says where; otherwise line breaks are escaped."""
 
     def __str__(self) -> str:
         """The message, with control characters of names and values escaped."""
-        return escaped(super().__str__())
+        message = super().__str__()
+        return escaped(message) if self.several_lines else one_line(message)
 
 
 class DataError(UserError):

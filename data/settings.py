@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 
-from data.errors import UserError
+from data.errors import UserError, one_line
 from data.fields import Place, place_of
 from data.plain_numbers import refuse_truth_values
 from data.setting_words import advice, wanted
@@ -20,6 +20,8 @@ _QUOTE = "'"
 
 class ConfigError(UserError, ValueError):
     """A setting that cannot be used; the message says where, what was read and what would be right."""
+
+    several_lines = True
 
 
 class Config(BaseModel):
@@ -114,6 +116,7 @@ def _describe(settings: type[BaseModel], problems: Sequence[Any]) -> list[str]:
         if problem["type"] == "missing" and place.path in meant:
             continue
         where, what, got = _complaint(settings, place, problem)
+        where = one_line(where)
         lines.setdefault(where, []).append(what)
         received[where] = f", got {got}" if got else ""
     return [

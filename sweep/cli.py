@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 
-from data.errors import UserError, escaped
+from data.errors import UserError, escaped, one_line
 
 
 def main() -> None:
@@ -15,6 +16,8 @@ def main() -> None:
     a study that was stopped and can be taken up again, and 1 of all else that went wrong.
     """
     warnings.showwarning = _show_warning
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_EscapingFormatter())
     try:
         # Here, so that Ctrl-C is caught while the libraries are read.
         from sweep.commands.app import app
@@ -26,7 +29,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        print(escaped(f"error: {error.filename}: {error.strerror}"), file=sys.stderr)
+        print(one_line(f"error: {error.filename}: {error.strerror}"), file=sys.stderr)
         raise SystemExit(1) from None
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -36,4 +39,11 @@ def main() -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
     """Print a warning of ours in one line; libraries warn in other categories, and are not for users."""
     if category is UserWarning:
-        print(escaped(f"warning: {message}"), file=sys.stderr)
+        print(one_line(f"warning: {message}"), file=sys.stderr)
+
+
+class _EscapingFormatter(logging.Formatter):
+    """Log lines, with the control characters of names and messages escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escaped(super().format(record))

@@ -4,10 +4,14 @@ import importlib
 import pkgutil
 import re
 
+import pytest
+
 import data
 import model
 import sweep
 from data.errors import DataError, UserError
+from data.settings import ConfigError, parse
+from model.training.recipe import Recipe
 
 
 def drawn() -> set[tuple[str, str]]:
@@ -40,7 +44,17 @@ def test_the_tree_shows_the_errors_that_there_are() -> None:
 
 
 def test_control_characters_of_names_are_shown_and_not_obeyed() -> None:
-    assert (
-        str(DataError("2_\x1b[31mDEV.wav: broken\nb\u202e\r"))
-        == r"2_\x1b[31mDEV.wav: broken" + "\n" + r"b\u202e\r"
-    )
+    assert str(DataError("2_\x1b[31mDEV.wav: broken\nb\u202e\r")) == r"2_\x1b[31mDEV.wav: broken\nb\u202e\r"
+
+
+def test_names_in_an_error_feign_no_line_and_steer_no_terminal() -> None:
+    assert str(DataError("a\nerror: b\x1b[2J\x9b.wav")) == r"a\nerror: b\x1b[2J\x9b.wav"
+    # What is wrong with settings has a line each.
+    assert str(ConfigError("a.yaml: b\na.yaml: c\x1b")) == "a.yaml: b\na.yaml: c\\x1b"
+
+
+def test_a_key_of_settings_feigns_no_line() -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(Recipe, {"epochs\nerror: \x1b[2J": 1}, "a.yaml")
+    assert str(refused.value).startswith(r"a.yaml: epochs\nerror: \x1b[2J: no such field")
+    assert "\n" not in str(refused.value)

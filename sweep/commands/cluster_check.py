@@ -48,7 +48,5 @@ def findings_table(findings: Sequence[Finding]) -> Table:
     for finding in sorted(findings, key=lambda finding: finding.level):
         style = "bold red" if finding.level == "error" else "yellow"
         where = f"{finding.where.rpartition('.')[0]}: {finding.quote}" if finding.quote else finding.where
-        table.add_row(
-            Text(finding.level, style=style), Text(where), Text(finding.found), Text(finding.wanted)
-        )
+        table.add_row(Text(finding.level, style=style), where, finding.found, finding.wanted)
     return table

@@ -6,5 +6,5 @@ from sweep.driver.display import console
 
 
 def say(text: str) -> None:
-    """Print a text to the letter: without markup or colours, and without breaking its lines."""
-    console().print(text, markup=False, highlight=False, soft_wrap=True)
+    """Print a text to the letter: without colours, and without breaking its lines."""
+    console().print(text, highlight=False, soft_wrap=True)

@@ -9,6 +9,8 @@ from typing import Protocol
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from sweep.report.plain_console import PlainConsole
+
 log = logging.getLogger(__name__)
 
 
@@ -32,9 +34,9 @@ class Display(Protocol):
         ...
 
 
-def console() -> Console:
+def console() -> PlainConsole:
     """Make a console as wide as the terminal; 160 columns where output goes to a file or another program."""
-    return Console(width=None if sys.stdout.isatty() else 160)
+    return PlainConsole(width=None if sys.stdout.isatty() else 160)
 
 
 class ConsoleDisplay:

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 class InterruptedStudyError(UserError):
     """The study was stopped before it was over, and can be taken up again; `at_once`: nothing more is waited for."""
 
+    several_lines = True
     exit_status = os.EX_TEMPFAIL
     """What schedulers and scripts read as: the same command again may succeed."""
 

@@ -153,7 +153,7 @@ def _line(board: Board, event: Shown) -> str:
         assert summary is not None
         seeds = counted(summary.seeds, "seed")
         return f"{name}  score {selected['score']:.3f}  configuration {summary} ({seeds})  {values}"
-    reason = event.reason.splitlines()[0]
+    reason = event.reason.partition("\n")[0]
     if isinstance(event, UnitLost):
         return f"{name}  waits to go on from its checkpoint: {reason}"
     return f"{name}  {reason}  {values}"

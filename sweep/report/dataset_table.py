@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data.dataset import Census, missing_from_full
+from data.errors import one_line
 
 
 def dataset_table(census: Census) -> Group:
@@ -21,11 +22,12 @@ def dataset_table(census: Census) -> Group:
         counts = (census.recordings[part], census.patients[part], sum(cycles), *cycles)
         table.add_row(part, *map(str, counts))
     devices = [
-        f"{part} devices: " + ", ".join(f"{device} {count}" for device, count in by_device.items())
+        f"{part} devices: " + ", ".join(f"{one_line(device)} {count}" for device, count in by_device.items())
         for part, by_device in census.devices.items()
     ]
     missing = [f"missing: {line}" for line in missing_from_full(census)]
-    return Group(table, Text("\n".join([*census.read, *devices, *(missing or [_whole(census)])])))
+    read = map(one_line, census.read)
+    return Group(table, Text("\n".join([*read, *devices, *(missing or [_whole(census)])])))
 
 
 def _whole(census: Census) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from data.errors import one_line
 from data.quantities import counted
 from data.task import Task
 from sweep.study.board import Board
@@ -76,7 +77,7 @@ def written(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, tuple | list):
         return "+".join(written(item) for item in value) or "none"
-    return "none" if value is None else str(value)
+    return "none" if value is None else one_line(str(value))
 
 
 def _so_far(configuration: Configuration) -> float:
@@ -97,8 +98,9 @@ def _percent(configuration: Configuration, metric: str) -> str:
 def failures(board: Board) -> list[str]:
     """Say for each failed unit which it is, and the first line of the reason."""
     return [
-        f"{unit.id} failed: {(unit.reason or '').splitlines()[0]}"
+        f"{unit.id} failed: {reason}"
         for unit in board.units()
+        for reason, _, _ in [(unit.reason or "").partition("\n")]
         if unit.state is State.FAILED
     ]
 

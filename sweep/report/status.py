@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from data.errors import one_line
 from data.quantities import duration
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
@@ -33,7 +34,7 @@ def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
         *_journal(folder, board),
         *_counts(board, config, now, held=holder is not None),
     ]
-    parts: list[RenderableType] = [Text("\n".join(lines)), _totals(board, config, now)]
+    parts: list[RenderableType] = [Text("\n".join(map(one_line, lines))), _totals(board, config, now)]
     if units:
         parts.append(_accounts(board, now))
     return Group(*parts)

@@ -56,7 +56,7 @@ def accusation(board: Board, name: str, now: float) -> str | None:
     node = board.nodes[name]
     number, seed = max(node.deaths, key=lambda key: node.deaths[key].last)
     last = board.unit(number, seed)
-    why = (last.reason or "no cause given").splitlines()[0]
+    why = (last.reason or "no cause given").partition("\n")[0]
     if node.accused is not None:
         tried_again = node.accusations == 1 and last.attempts[-1].started >= node.accused + RETRY_AFTER_S
         return f"{last.id} died there when it was tried again: {why}" if tried_again else None

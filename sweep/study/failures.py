@@ -38,7 +38,8 @@ class FailuresInARow:
         in_a_row = self._failed - max(self._failed_before.values(), default=0)
         if in_a_row < FAILURES_IN_A_ROW:
             return None
-        return f"{in_a_row} units failed one after the other, at last: {reason.splitlines()[0]}"
+        last, _, _ = reason.partition("\n")
+        return f"{in_a_row} units failed one after the other, at last: {last}"
 
     def note_death(self, board: Board, lived: float, reason: str, now: float) -> str | None:
         """Take note that a unit died after `lived` seconds; says why the study is to be halted, if it is.
@@ -49,6 +50,5 @@ class FailuresInARow:
         count = len(self._lifetimes)
         if count < FAILURES_IN_A_ROW or outlived(board.running.values(), max(self._lifetimes), now):
             return None
-        return (
-            f"{count} times a unit died, and no epoch was ended meanwhile; at last: {reason.splitlines()[0]}"
-        )
+        last, _, _ = reason.partition("\n")
+        return f"{count} times a unit died, and no epoch was ended meanwhile; at last: {last}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from data.errors import one_line
+
 UnitKey = tuple[int, int]
 """A unit by its configuration and seed."""
 
@@ -56,5 +58,5 @@ class Node:
 
 def shown(node: str) -> str:
     """Write a node's name, `ADDRESS/ID`, for a person: with the first eight digits of its id."""
-    address, slash, number = node.partition("/")
+    address, slash, number = one_line(node).partition("/")
     return f"{address} ({number[:8]})" if slash else node

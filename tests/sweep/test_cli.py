@@ -1,7 +1,9 @@
 """The command as people type it: what it prints, what it refuses in one line, what it leaves behind."""
 
 import base64
+import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -52,6 +54,9 @@ EVENTS: list[Event] = [
     *trained(0, 2, 0.6),
     StudyStopped("over"),
 ]
+
+
+RECORD = logging.makeLogRecord({"levelno": logging.WARNING, "msg": "a%sb", "args": ("\x1b[31m",)})
 
 
 @pytest.fixture(autouse=True)
@@ -151,8 +156,14 @@ MISSPELT = {"patch_mix.temprature": {"type": "float", "low": 0.1, "high": 0.5}}
         (changed(data="nowhere"), "nowhere: "),
         (changed(data=None), "no recordings: give --data DIR (in Python: data=DIR)"),
         (changed(tracking_uri="http://127.0.0.1:9"), "tracking server http://127.0.0.1:9: no answer"),
-        (changed(sampler={"name": "tpe", "arguments": {"startup": 3}}), "TPESampler refuses"),
-        (changed(pruner={"name": "median", "arguments": {"warmup": 3}}), "MedianPruner refuses"),
+        (
+            changed(sampler={"name": "tpe", "arguments": {"startup": 3}}),
+            "TPESampler refuses",
+        ),
+        (
+            changed(pruner={"name": "median", "arguments": {"warmup": 3}}),
+            "MedianPruner refuses",
+        ),
         (changed(resources={"cpu": 4000, "concurrent": 1}), "a unit needs 4000 CPU"),
         (changed(recipe={**RECIPE, "backbone": {"variant": "tiny", "pretrained": "gone.pth"}}), "gone.pth"),
     ],
@@ -320,6 +331,37 @@ def test_synthetic_breaths_are_written_and_counted(
     assert "train devices: AKGC417L" in printed
     assert respsweep(monkeypatch, "synth", "made") == 1
     assert "made: there is something already" in capfd.readouterr().err
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_names_of_recordings_steer_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], breaths: Path
+) -> None:
+    hostile = Path(shutil.copytree(breaths, "hostile"))
+    for path in list(hostile.glob("*_AKGC417L.*")):
+        path.rename(path.with_name(path.name.replace("AKGC417L", "\x1b[31m[red]DEV")))
+    split = hostile / "official_split.txt"
+    split.write_text(split.read_text().replace("AKGC417L", "\x1b[31m[red]DEV"))
+    for arguments in (("data", "hostile"), ("data", "hostile", "--task", "\x1b[31m")):
+        respsweep(monkeypatch, *arguments)
+        printed, told = capfd.readouterr()
+        assert r"\x1b[31m" in printed + told
+        assert "\x1b" not in printed + told
+    first = min(hostile.glob("*DEV.txt"))
+    first.write_text("0\t1\t\x1b[2J\n")
+    assert respsweep(monkeypatch, "data", "hostile") == 1
+    told = capfd.readouterr().err
+    assert told.startswith(f"error: {str(first).partition(chr(27))[0]}\\x1b[31m[red]DEV.txt")
+    assert told.count("\n") == 1
+    assert "\x1b" not in told
+
+
+def test_log_lines_steer_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sweep.commands.app.app", lambda: logging.lastResort.handle(RECORD))
+    main()
+    assert capfd.readouterr().err == "a\\x1b[31mb\n"
 
 
 @pytest.mark.filterwarnings("default:.*a subset")

@@ -2,19 +2,19 @@ import io
 import logging
 
 import pytest
-from rich.console import Console
 from rich.table import Table
 
 from sweep.driver.display import ConsoleDisplay, NoDisplay
+from sweep.report.plain_console import PlainConsole
 
 
-def shown(console: Console) -> str:
+def shown(console: PlainConsole) -> str:
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_a_console_shows_lines_as_they_are_and_tables_below_each_other() -> None:
-    console = Console(file=io.StringIO(), width=20)
+    console = PlainConsole(file=io.StringIO(), width=20)
     display = ConsoleDisplay(console)
     display.say("the [loss] of a line that is longer than the console")
     display.warn("a store is away")
@@ -25,9 +25,24 @@ def test_a_console_shows_lines_as_they_are_and_tables_below_each_other() -> None
     assert lines[-1] == "failures: none"
 
 
+def test_lines_and_tables_neither_steer_a_terminal_nor_set_colours() -> None:
+    console = PlainConsole(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    display = ConsoleDisplay(console)
+    display.say("a name \x1b[2J of a [red]file[/red]\ra")
+    table = Table("[bold]\x9bname")
+    table.add_row("\u202evaw.eman [link=x]y[/link] :bomb:")
+    display.show(table, "\x1b]0;title\x07")
+    output = shown(console)
+    lines = output.splitlines()
+    assert lines[0] == r"a name \x1b[2J of a [red]file[/red]\ra"
+    assert r"[bold]\x9bname" in output
+    assert r"\u202evaw.eman [link=x]y[/link] :bomb:" in output
+    assert lines[-1] == r"\x1b]0;title\x07"
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_table_is_drawn_anew_on_a_terminal_alone(terminal: bool) -> None:
-    console = Console(file=io.StringIO(), force_terminal=terminal)
+    console = PlainConsole(file=io.StringIO(), force_terminal=terminal)
     assert (ConsoleDisplay(console).live() is not None) is terminal
 
 

@@ -1,0 +1,36 @@
+"""A console that shows texts to the letter: what stands in a file neither steers a terminal nor sets colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from data.errors import escaped
+
+
+class PlainConsole(Console):
+    """A console of rich's on which texts have no markup and no emoji names, and control characters are escaped.
+
+    A text may have several lines. Colours are those that code gives as styles.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Make a text to print, or a cell of a table, of a string."""
+        return super().render_str(escaped(text), **{**options, "markup": False, "emoji": False})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Make the parts of lines of whatever can be printed."""
+        if isinstance(renderable, Text) and escaped(renderable.plain) != renderable.plain:
+            renderable = Text(
+                escaped(renderable.plain),
+                style=renderable.style,
+                justify=renderable.justify,
+                overflow=renderable.overflow,
+                no_wrap=renderable.no_wrap,
+                end=renderable.end,
+            )
+        return super().render(renderable, options)
