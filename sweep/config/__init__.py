@@ -1,9 +1,10 @@
 """Study files, typed: what is searched, on which recordings, with which budget, on which machines.
 
-study_config   a study file and its parts, read and checked
-other_words    words of other tools and short forms, read or told how to write them
-overrides      settings given beside a study file, by dotted field
-search_space   which recipe fields vary, and the recipe at each point
-parameters     how one field varies: over a range or a list, under a condition
-resumption     what may change when a study is taken up again, and what may not
+study_config      a study file and its parts, read and checked
+other_words       words of other tools and short forms, read or told how to write them
+overrides         settings given beside a study file, by dotted field
+search_arguments  what may be said to each sampler and pruner, with bounds
+search_space      which recipe fields vary, and the recipe at each point
+parameters        how one field varies: over a range or a list, under a condition
+resumption        what may change when a study is taken up again, and what may not
 """

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from data.fields import FieldsOf
 from data.settings import Config, ConfigError, parse, read_yaml
@@ -19,6 +19,12 @@ from model.weights_file import absolute_source
 from sweep.config.other_words import in_our_words
 from sweep.config.overrides import override
 from sweep.config.parameters import Parameter, Value
+from sweep.config.search_arguments import (
+    PRUNER_ARGUMENTS,
+    SAMPLER_ARGUMENTS,
+    NoArguments,
+    checked_arguments,
+)
 from sweep.config.search_space import SearchSpace
 from sweep.storage.credentials import holds_secret
 from sweep.study.budget import BudgetConfig
@@ -43,12 +49,18 @@ class SamplerConfig(Config):
 
     `grid` goes through every combination, `one_at_a_time` through the values of one field after the other
     with the rest as in `recipe`; both end when they are through, without a budget too. `arguments` go to Optuna's
-    class unchanged.
+    class (`sweep.config.search_arguments`).
     """
 
     name: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", "one_at_a_time"] = "tpe"
     seed: int = Field(default=0, ge=0, lt=2**32)
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("arguments")
+    @classmethod
+    def _fit_the_sampler(cls, arguments: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        kind = SAMPLER_ARGUMENTS.get(info.data.get("name", ""), NoArguments)
+        return checked_arguments(kind, arguments) if "name" in info.data else arguments
 
 
 class PrunerConfig(Config):
@@ -74,6 +86,17 @@ class PrunerConfig(Config):
         "none",
     ] = "forecast"
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("arguments")
+    @classmethod
+    def _fit_the_pruner(cls, arguments: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "name" not in info.data:
+            return arguments
+        checked = checked_arguments(PRUNER_ARGUMENTS.get(info.data["name"], NoArguments), arguments)
+        if checked.get("wrapped_pruner") is not None:
+            wrapped = parse(cls, checked["wrapped_pruner"], "wrapped_pruner")
+            checked["wrapped_pruner"] = wrapped.model_dump(exclude_unset=True)
+        return checked
 
 
 class ResourcesConfig(Config):

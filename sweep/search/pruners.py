@@ -52,8 +52,6 @@ def build_pruner(config: PrunerConfig, epochs: int) -> BasePruner:
             settings = parse(PrunerConfig, wrapped, "pruner.arguments.wrapped_pruner")
             arguments["wrapped_pruner"] = build_pruner(settings, epochs)
     if config.name == "forecast":
-        if "epochs" in arguments:
-            raise ConfigError("pruner.arguments: epochs are those of the recipe; leave them out")
         arguments["epochs"] = epochs
     kind = {
         "forecast": ForecastPruner,

@@ -256,7 +256,7 @@ def test_a_file_that_is_run_without_progress_prints_nothing(
     study_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study_file.write_text(yaml.safe_dump(tiny_study(1, sampler={"name": "tpe", "arguments": {"startup": 3}})))
-    with pytest.raises(ConfigError, match="TPESampler refuses"):
+    with pytest.raises(ConfigError, match=r"sampler\.arguments: startup: no such field"):
         sweep.run(str(study_file), "first", progress=False)
     assert capsys.readouterr().out == ""
 

@@ -158,11 +158,11 @@ MISSPELT = {"patch_mix.temprature": {"type": "float", "low": 0.1, "high": 0.5}}
         (changed(tracking_uri="http://127.0.0.1:9"), "tracking server http://127.0.0.1:9: no answer"),
         (
             changed(sampler={"name": "tpe", "arguments": {"startup": 3}}),
-            "TPESampler refuses",
+            "sampler.arguments: startup: no such field",
         ),
         (
             changed(pruner={"name": "median", "arguments": {"warmup": 3}}),
-            "MedianPruner refuses",
+            "pruner.arguments: warmup: no such field",
         ),
         (changed(resources={"cpu": 4000, "concurrent": 1}), "a unit needs 4000 CPU"),
         (changed(recipe={**RECIPE, "backbone": {"variant": "tiny", "pretrained": "gone.pth"}}), "gone.pth"),

@@ -29,6 +29,10 @@ def contents(folder: StudyFolder) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
 
 
+TOO_MUCH = {"use_separable_cma": True, "with_margin": True}
+HALVING = {"name": "successive_halving", "arguments": {"bootstrap_count": 3}}
+
+
 def checked(folder: StudyFolder, config: StudyConfig) -> CheckedStudy:
     """The preflight of a study, whose folder it must leave as it was."""
     before = contents(folder)
@@ -68,8 +72,12 @@ def test_a_study_that_goes_on_keeps_its_id_and_tells_what_changed(tmp_path: Path
     ("changes", "error", "complaint"),
     [
         ({"data": None}, ConfigError, r"no recordings: give --data DIR \(in Python: data=DIR\)"),
-        ({"sampler": {"name": "tpe", "arguments": {"startup": 3}}}, ConfigError, "TPESampler refuses"),
-        ({"pruner": {"name": "median", "arguments": {"warmup": 3}}}, ConfigError, "MedianPruner refuses"),
+        ({"sampler": {"name": "cmaes", "arguments": TOO_MUCH}}, ConfigError, "CmaEsSampler refuses"),
+        (
+            {"pruner": HALVING},
+            ConfigError,
+            "HalvingPruner refuses",
+        ),
         (
             {"recipe": {"backbone": {"variant": "tiny", "pretrained": "gone.pth"}}},
             PretrainedError,
@@ -89,8 +97,8 @@ def test_what_cannot_run_is_refused(
     ("changes", "error"),
     [
         ({"resources": {"cpu": 2, "gpu": 1}}, ExecutorError),
-        ({"sampler": {"name": "tpe", "arguments": {"startup": 3}}}, ConfigError),
-        ({"pruner": {"name": "median", "arguments": {"warmup": 3}}}, ConfigError),
+        ({"sampler": {"name": "cmaes", "arguments": TOO_MUCH}}, ConfigError),
+        ({"pruner": HALVING}, ConfigError),
         ({"recipe": {"backbone": {"variant": "tiny", "pretrained": "gone.pth"}}}, PretrainedError),
     ],
 )

@@ -317,6 +317,6 @@ def test_patience_may_do_without_another_pruner() -> None:
 
 
 def test_arguments_that_optuna_refuses_are_told_at_once() -> None:
-    config = PrunerConfig(name="median", arguments={"warmup": 3})
-    with pytest.raises(ConfigError, match=r"MedianPruner refuses them: .*warmup"):
+    config = PrunerConfig(name="successive_halving", arguments={"bootstrap_count": 3})
+    with pytest.raises(ConfigError, match=r"SuccessiveHalvingPruner refuses them: bootstrap_count"):
         EpochPruner(config, lambda _: EPOCHS, "study")

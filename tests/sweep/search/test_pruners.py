@@ -17,35 +17,10 @@ def test_the_patient_pruner_comes_without_a_warning_for_developers() -> None:
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
-        (
-            {"name": "median", "arguments": {"warmup": 3}},
-            r"pruner.arguments: Optuna's MedianPruner refuses them: .*warmup",
-        ),
-        ({"name": "median", "arguments": {"patience": 3}}, r"Optuna's MedianPruner refuses them: .*patience"),
         ({"name": "threshold"}, r"pruner.arguments: Optuna's ThresholdPruner refuses them: "),
         (
-            {"name": "percentile", "arguments": {"percentile": 300}},
-            r"pruner.arguments: Optuna's PercentilePruner refuses them: .*300",
-        ),
-        (
-            {"name": "forecast", "arguments": {"p": 0.7}},
-            r"pruner.arguments: ForecastPruner refuses them: p must lie between 0 and 0.5, got 0.7",
-        ),
-        (
-            {"name": "forecast", "arguments": {"warmup": 3}},
-            r"pruner.arguments: ForecastPruner refuses them: .*warmup",
-        ),
-        (
-            {"name": "forecast", "arguments": {"epochs": 3}},
-            r"pruner.arguments: epochs are those of the recipe",
-        ),
-        (
-            {"name": "patient", "arguments": {"wrapped_pruner": {"nmae": "median"}}},
-            r"pruner.arguments.wrapped_pruner: nmae: no such field; did you mean name\?",
-        ),
-        (
-            {"name": "patient", "arguments": {"wrapped_pruner": "median"}},
-            r"pruner.arguments.wrapped_pruner: .*got 'median'",
+            {"name": "successive_halving", "arguments": {"bootstrap_count": 3}},
+            r"pruner.arguments: Optuna's SuccessiveHalvingPruner refuses them: bootstrap_count",
         ),
     ],
 )

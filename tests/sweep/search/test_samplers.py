@@ -13,16 +13,8 @@ from tests.sweep.search.sweeps import BETA, BOTH, KERNELS, config_of
     ("settings", "complaint"),
     [
         (
-            {"sampler": {"name": "tpe", "arguments": {"n_startup": 3}}},
-            r"sampler.arguments: Optuna's TPESampler refuses them: .*n_startup",
-        ),
-        (
-            {"sampler": {"name": "tpe", "arguments": {"seed": 3}}},
-            r"sampler.arguments: Optuna's TPESampler refuses them: .*seed",
-        ),
-        (
-            {"sampler": {"name": "qmc", "arguments": {"qmc_type": "dice"}}},
-            r"sampler.arguments: Optuna's QMCSampler refuses them: .*dice",
+            {"sampler": {"name": "cmaes", "arguments": {"use_separable_cma": True, "with_margin": True}}},
+            r"sampler.arguments: Optuna's CmaEsSampler refuses them: ",
         ),
         (
             {"sampler": {"name": "cmaes"}, "objective": BOTH},
