@@ -38,9 +38,20 @@ def stem_of(name: str) -> str:
 
 
 def icbhi_audio_folder(directory: Path) -> Path:
-    """Find where the recordings lie: in `directory`, or in the only folder below it that holds some.
+    """Find where ICBHI's recordings lie: in `directory`, or in the only folder below it that holds some.
 
     Raises DataError when there are none, when several folders hold some, and when what lies below is SPRSound.
+    """
+    folder = folder_of_recordings(directory)
+    if folder != directory and is_sprsound(folder):
+        raise DataError(f"{directory}: found SPRSound in {folder}; give that folder")
+    return folder
+
+
+def folder_of_recordings(directory: Path) -> Path:
+    """Find the folder that holds recordings, in whatever layout: `directory`, or the only such folder below it.
+
+    Of SPRSound this is the folder around those of its parts. Raises DataError when there is none, or several.
     """
     if not directory.is_dir():
         found = "a file" if directory.exists() else "nothing"
@@ -62,8 +73,6 @@ def icbhi_audio_folder(directory: Path) -> Path:
             f"{directory}: recordings in several folders, {', '.join(map(str, folders[:3]))}{more}; give the one that "
             "is meant"
         )
-    if folders[0] != directory and is_sprsound(folders[0]):
-        raise DataError(f"{directory}: found SPRSound in {folders[0]}; give that folder")
     return folders[0]
 
 
@@ -152,7 +161,7 @@ def _with_recordings(directory: Path) -> Iterator[Path]:
             seen.add(folder.resolve())
             looked_into += 1
             lying = entries(folder)
-            if any(map(_is_audio, lying)) or (folder != directory and is_sprsound(folder)):
+            if any(map(_is_audio, lying)) or is_sprsound(folder):
                 yield folder
             else:
                 below += [path for path in lying if path.is_dir() and path.name != "__MACOSX"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.dataset import DataSet
 from data.icbhi import read_icbhi
-from data.icbhi_files import icbhi_audio_folder
+from data.icbhi_files import folder_of_recordings
 from data.settings import ConfigError
 from data.sprsound import read_sprsound
 from data.sprsound_files import is_sprsound
@@ -17,16 +17,17 @@ from data.task import ICBHI, SPRSOUND, Task, task_named
 def read_recordings(directory: Path, task: str | None = None) -> DataSet:
     """Read and check the recordings in `directory` for the task of that name, or for the only one there is.
 
-    Recordings in SPRSound's layout have the tasks `icbhi`, `1-1`, `1-2`, `2-1` and `2-2`, all others `icbhi`. Raises
+    They may lie some folders deeper, and the data set says where (`read`). Recordings in SPRSound's layout have the
+    tasks `icbhi`, `1-1`, `1-2`, `2-1` and `2-2`, all others `icbhi`. Raises
     ConfigError for a name that is no task or that the data set does not have, and for several tasks of which none is
     named; and DataError, naming the file, for a folder without recordings, which is said before a word on tasks, and
     for recordings that are broken (`read_icbhi`, `read_sprsound`).
     """
-    sprsound = is_sprsound(directory)
-    if not sprsound:
-        icbhi_audio_folder(Path(directory))
+    directory = Path(directory)
+    folder = folder_of_recordings(directory)
+    sprsound = is_sprsound(folder)
     chosen = _chosen(directory, (ICBHI, *SPRSOUND) if sprsound else (ICBHI,), task)
-    return read_sprsound(directory, chosen) if sprsound else read_icbhi(directory)
+    return read_sprsound(folder, chosen) if sprsound else read_icbhi(directory)
 
 
 def _chosen(directory: Path, tasks: Sequence[Task], name: str | None) -> Task:

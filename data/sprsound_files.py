@@ -1,7 +1,8 @@
 """Where the files of SPRSound's recordings lie, in both layouts in which it is published, and what their names say.
 
-The folders are `train_wav`, `train_json`, `test_wav` and `test_json`, or `train2022_wav` and so on; in the last one
-`inter_test_json` and `intra_test_json` say which test a recording belongs to. Recordings are WAV or FLAC.
+The folders are `train_wav`, `train_json`, `test_wav` and `test_json`, or `train2022_wav` and so on, each of which may
+lie in a folder of its own name; in the last one `inter_test_json` and `intra_test_json` say which test a recording
+belongs to. Recordings are WAV or FLAC.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def _layouts(directory: Path) -> list[_Layout]:
     found = []
     for folder in (directory, directory / INNER_FOLDER):
         for year in ("", "2022"):
-            train, test = (folder / f"{part}{year}_json" for part in ("train", "test"))
-            train_audio, test_audio = (folder / f"{part}{year}_wav" for part in ("train", "test"))
+            train, test = (_unwrapped(folder / f"{part}{year}_json") for part in ("train", "test"))
+            train_audio, test_audio = (_unwrapped(folder / f"{part}{year}_wav") for part in ("train", "test"))
             present = [path for path in (train, test, train_audio, test_audio) if path.is_dir()]
             if present:
                 found.append(
@@ -81,6 +82,12 @@ def _layouts(directory: Path) -> list[_Layout]:
                     )
                 )
     return found
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The folder of the same name in a folder, into which an archive was unpacked; `folder` where there is none."""
+    inner = folder / folder.name
+    return inner if inner.is_dir() else folder
 
 
 def _only_layout(directory: Path) -> _Layout:

@@ -81,7 +81,7 @@ def test_folders_are_looked_into_to_a_depth(tmp_path: Path, deeper: int) -> None
 
 def test_sprsound_below_the_given_folder_is_named(children: Path) -> None:
     with pytest.raises(DataError, match=rf"found SPRSound in {children}; give that folder"):
-        read_recordings(children.parent)
+        read_icbhi(children.parent)
 
 
 def test_names_of_files_may_be_in_any_case(recordings: Path) -> None:

@@ -39,6 +39,39 @@ def test_sprsounds_layout_has_five_tasks(children: Path, task: str) -> None:
     assert read_recordings(children, task).task is TASKS[task]
 
 
+@pytest.mark.filterwarnings("ignore:.*a subset")
+@pytest.mark.parametrize(
+    "around", ["SPRSound-main", "SPRSound-main/Classification/BioCAS2022", "download/a b/c/d"]
+)
+def test_sprsound_in_a_folder_of_any_name_is_found_and_said(
+    tmp_path: Path, children: Path, around: str
+) -> None:
+    inner = tmp_path / "outer" / around
+    inner.parent.mkdir(parents=True)
+    children.rename(inner)
+    (tmp_path / "outer" / "__MACOSX").mkdir()
+    found = read_recordings(tmp_path / "outer", "1-2")
+    assert len(found.recordings) == 4
+    assert f"recordings: {inner / 'train_wav'}" in found.read
+    assert f"annotations: {inner / 'test_json' / 'intra_test_json'}" in found.read
+
+
+@pytest.mark.filterwarnings("ignore:.*a subset")
+def test_archives_of_sprsound_each_in_a_folder_of_its_name_are_found(children: Path) -> None:
+    for folder in list(children.iterdir()):
+        aside = folder.rename(children / "aside")
+        folder.mkdir()
+        aside.rename(folder / folder.name)
+    found = read_recordings(children.parent, "1-2")
+    assert len(found.recordings) == 4
+    assert f"recordings: {children / 'train_wav' / 'train_wav'}" in found.read
+
+
+def test_sprsound_beside_other_recordings_is_asked_back(children: Path, recordings: Path) -> None:
+    with pytest.raises(DataError, match="recordings in several folders, "):
+        read_recordings(children.parent, "icbhi")
+
+
 def test_of_several_tasks_one_must_be_named(children: Path) -> None:
     with pytest.raises(ConfigError, match=r"have the tasks icbhi, 1-1, 1-2, 2-1, 2-2; name one with --task"):
         read_recordings(children)
