@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import warnings
 from pathlib import Path
 
 from sweep.execution.errors import ExecutorError
@@ -73,6 +74,41 @@ def check_token_is_wanted(address: str) -> None:
             f"address {address}: {AUTH_MODE}=disabled, with which whoever reaches the cluster runs commands as its "
             f"user; start head and workers with {AUTH_MODE}=token, and unset it here or set it to token"
         )
+
+
+def warn_of_open_doors(address: str) -> None:
+    """Warn when the cluster at `address`, which this process has joined, does whatever anybody asks of it."""
+    import ray
+
+    if asks_for_token(ray.get_runtime_context().gcs_address) is False:
+        warnings.warn(
+            f"address {address}: this cluster asks for no token, so whoever reaches its ports runs commands as its "
+            f"user; start head and workers with {AUTH_MODE}=token",
+            stacklevel=2,
+        )
+
+
+def asks_for_token(head: str, timeout_s: float = 5.0) -> bool | None:
+    """Whether Ray's head at `head` (HOST:PORT) refuses who comes without a token; None when it gives no answer.
+
+    A cluster that was started without RAY_AUTH_MODE asks for a token only where ~/.ray/auth_token was there then, and
+    one that asks for none takes those that bring one. So the head is asked whether it is alive, without a token.
+    """
+    # Ray brings it along.
+    import grpc
+
+    with grpc.insecure_channel(head) as channel:
+        is_alive = channel.unary_unary(
+            "/ray.rpc.NodeInfoGcsService/CheckAlive",
+            request_serializer=bytes,
+            response_deserializer=bytes,
+        )
+        try:
+            is_alive(b"", timeout=timeout_s)
+        except grpc.RpcError as error:
+            refused = isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.UNAUTHENTICATED
+            return True if refused else None
+    return False
 
 
 def ray_folder() -> str:

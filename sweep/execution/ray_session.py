@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution.errors import ExecutorError
-from sweep.execution.ray_doors import RayDoors, check_token_is_wanted, ray_folder
+from sweep.execution.ray_doors import RayDoors, check_token_is_wanted, ray_folder, warn_of_open_doors
 from sweep.execution.room import no_room, units_on
 from sweep.study.coordinator import Coordinator, UnitConfig
 
@@ -88,7 +88,7 @@ class RaySession:
         `say` hears that Ray starts, which may take a minute, and of nodes of a cluster that may still be joining; these
         are waited for `join_s` seconds. Raises ExecutorError when this process has started Ray already, or another
         thread's study has, which then stays as it is, when there is no cluster at the address, or no machine that can
-        take a unit.
+        take a unit. Warns of a cluster that asks for no token.
         """
         if not _in_use.acquire(blocking=False):
             raise ExecutorError(
@@ -100,6 +100,8 @@ class RaySession:
             say("starting Ray" if address == "local" else f"joining the Ray cluster at {address}")
             try:
                 start_ray(address)
+                if address != "local":
+                    warn_of_open_doors(address)
                 from sweep.execution.slots import await_slots
 
                 slots = await_slots(resources, address, say, join_s=join_s)

@@ -2,15 +2,19 @@
 
 import os
 import sys
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 from ray._private import ray_constants, services
 
 from sweep.config.study_config import ResourcesConfig
-from sweep.execution import ray_doors, ray_session
+from sweep.execution import ray_doors, ray_session, slots
 from sweep.execution.errors import ExecutorError
-from sweep.execution.ray_doors import LONGEST_FOLDER, NO_METRICS, RayDoors, ray_folder
+from sweep.execution.ray_doors import LONGEST_FOLDER, NO_METRICS, RayDoors, asks_for_token, ray_folder
 from sweep.execution.ray_session import RaySession, machine_resources, start_ray
 
 
@@ -61,6 +65,76 @@ def test_a_cluster_without_tokens_is_refused_before_it_is_joined(monkeypatch: py
     monkeypatch.setenv("RAY_AUTH_MODE", "Disabled")
     with pytest.raises(ExecutorError, match=r"^address auto: RAY_AUTH_MODE=disabled, .*=token, and unset it"):
         start_ray("auto")
+
+
+@pytest.fixture
+def head() -> Iterator[Callable[[grpc.StatusCode], str]]:
+    """Starts what answers, at the address that is returned, as Ray's head does to who asks whether it is alive."""
+    servers = []
+
+    def start(answer: grpc.StatusCode) -> str:
+        def is_alive(request: bytes, context: grpc.ServicerContext) -> bytes:
+            assert not {"authorization"} & {key for key, _ in context.invocation_metadata()}
+            if answer is not grpc.StatusCode.OK:
+                context.abort(answer, "InvalidAuthToken")
+            return b""
+
+        methods = {"CheckAlive": grpc.unary_unary_rpc_method_handler(is_alive)}
+        server = grpc.server(ThreadPoolExecutor(1))
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("ray.rpc.NodeInfoGcsService", methods),)
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        servers.append(server)
+        return f"127.0.0.1:{port}"
+
+    yield start
+    for server in servers:
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize(
+    ("answer", "asks"),
+    [
+        (grpc.StatusCode.UNAUTHENTICATED, True),
+        (grpc.StatusCode.OK, False),
+        (grpc.StatusCode.UNIMPLEMENTED, None),
+        (grpc.StatusCode.INTERNAL, None),
+    ],
+)
+def test_a_head_that_refuses_who_has_no_token_asks_for_one(
+    head: Callable[[grpc.StatusCode], str], answer: grpc.StatusCode, asks: bool | None
+) -> None:
+    assert asks_for_token(head(answer)) is asks
+
+
+def test_a_head_that_is_away_says_nothing() -> None:
+    assert asks_for_token("127.0.0.1:9", timeout_s=1.0) is None
+
+
+@pytest.mark.parametrize("answer", [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.OK])
+def test_a_cluster_that_asks_for_no_token_is_joined_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, head: Callable[[grpc.StatusCode], str], answer: grpc.StatusCode
+) -> None:
+    import ray
+
+    class Context:
+        gcs_address = head(answer)
+
+    monkeypatch.setattr(ray_session, "start_ray", lambda address: None)
+    monkeypatch.setattr(ray_session, "stop_ray", lambda: None)
+    monkeypatch.setattr(ray, "get_runtime_context", Context)
+    monkeypatch.setattr(slots, "nodes", lambda: {"node": {"CPU": 1.0}})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        RaySession.start(ResourcesConfig(cpu=1, gpu=0), "auto", print).stop()
+    told = [str(warning.message) for warning in caught]
+    if answer is grpc.StatusCode.OK:
+        (line,) = told
+        assert line.startswith("address auto: this cluster asks for no token, so whoever reaches its")
+    else:
+        assert told == []
 
 
 def test_rays_files_are_in_a_folder_that_only_its_user_enters(

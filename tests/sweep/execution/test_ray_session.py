@@ -16,6 +16,7 @@ import ray
 from sweep.config.study_config import ResourcesConfig
 from sweep.execution import ray_session, slots
 from sweep.execution.errors import ExecutorError
+from sweep.execution.ray_doors import asks_for_token
 from sweep.execution.ray_session import (
     ENVIRONMENT,
     RaySession,
@@ -177,6 +178,16 @@ def test_ray_counts_here_what_was_counted_before_it_started() -> None:
 
 
 @pytest.mark.slow
+def test_a_ray_with_a_token_is_told_from_one_without(ray_head: RayHead) -> None:
+    assert asks_for_token(ray_head.address) is False
+    start_ray("local")
+    try:
+        assert asks_for_token(ray.get_runtime_context().gcs_address) is True
+    finally:
+        stop_ray()
+
+
+@pytest.mark.slow
 def test_after_a_ray_of_its_own_a_process_can_join_a_cluster_without_tokens(
     ray_head: RayHead, ray_folder: Path
 ) -> None:
@@ -184,7 +195,8 @@ def test_after_a_ray_of_its_own_a_process_can_join_a_cluster_without_tokens(
     RaySession.start(ResourcesConfig(), "local", print).stop()
     changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
     assert not {name for name in changed if "AUTH" in name}
-    session = RaySession.start(ResourcesConfig(), ray_head.address, print)
+    with pytest.warns(UserWarning, match="this cluster asks for no token"):
+        session = RaySession.start(ResourcesConfig(), ray_head.address, print)
     try:
         # An actor's owner is called back by the cluster, which fails when only one of them asks for tokens.
         actor: Any = ray.remote(Answer).remote()
