@@ -23,6 +23,20 @@ def one_line(text: str) -> str:
     return escaped(text).replace("\n", r"\n")
 
 
+LONGEST_LINE = 1000
+"""Characters of a line that a person is told; what a file says may be of any length."""
+
+
+def shortened(text: str) -> str:
+    """Cut the middle out of lines longer than `LONGEST_LINE`, whose ends say where, and what would be right."""
+    return "\n".join(
+        line
+        if len(line) <= LONGEST_LINE
+        else f"{line[: LONGEST_LINE * 7 // 10]} ... {line[-LONGEST_LINE // 4 :]}"
+        for line in text.split("\n")
+    )
+
+
 class UserError(Exception):
     """What a user can mend: the message says where, what was read, and what would be right.
 
@@ -69,9 +83,9 @@ class UserError(Exception):
     """Whether messages may have several lines, of which each says where; otherwise line breaks are escaped."""
 
     def __str__(self) -> str:
-        """The message, with control characters of names and values escaped."""
+        """The message, with control characters of names and values escaped, and long lines shortened."""
         message = super().__str__()
-        return escaped(message) if self.several_lines else one_line(message)
+        return shortened(escaped(message) if self.several_lines else one_line(message))
 
 
 class DataError(UserError):

@@ -6,7 +6,7 @@ import logging
 import sys
 import warnings
 
-from data.errors import UserError, escaped, one_line
+from data.errors import UserError, escaped, one_line, shortened
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        print(one_line(f"error: {error.filename}: {error.strerror}"), file=sys.stderr)
+        print(shortened(one_line(f"error: {error.filename}: {error.strerror}")), file=sys.stderr)
         raise SystemExit(1) from None
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -39,7 +39,7 @@ def main() -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
     """Print a warning of ours in one line; libraries warn in other categories, and are not for users."""
     if category is UserWarning:
-        print(one_line(f"warning: {message}"), file=sys.stderr)
+        print(shortened(one_line(f"warning: {message}")), file=sys.stderr)
 
 
 class _EscapingFormatter(logging.Formatter):

@@ -9,7 +9,7 @@ import pytest
 import data
 import model
 import sweep
-from data.errors import DataError, UserError
+from data.errors import LONGEST_LINE, DataError, UserError
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
 
@@ -51,6 +51,18 @@ def test_names_in_an_error_feign_no_line_and_steer_no_terminal() -> None:
     assert str(DataError("a\nerror: b\x1b[2J\x9b.wav")) == r"a\nerror: b\x1b[2J\x9b.wav"
     # What is wrong with settings has a line each.
     assert str(ConfigError("a.yaml: b\na.yaml: c\x1b")) == "a.yaml: b\na.yaml: c\\x1b"
+
+
+def test_a_line_keeps_its_ends_however_long_is_what_a_file_says() -> None:
+    said = str(
+        ConfigError(f"study.yaml: epochs: read {'9' * 100_000}; expected a number\nstudy.yaml: seeds: none")
+    )
+    first, second = said.split("\n")
+    assert first.startswith("study.yaml: epochs: read 999")
+    assert first.endswith("999; expected a number")
+    assert LONGEST_LINE * 0.9 < len(first) <= LONGEST_LINE
+    assert second == "study.yaml: seeds: none"
+    assert str(UserError("x" * LONGEST_LINE)) == "x" * LONGEST_LINE
 
 
 def test_a_key_of_settings_feigns_no_line() -> None:
