@@ -58,6 +58,8 @@ class OlderLoader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             value = super().construct_object(node, deep)
+            if isinstance(value, str):
+                value.encode()  # a lone half of a character, `\\ud800`, can be written to no file
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
             kind = node.tag.removeprefix(_TAG)
             raise ConstructorError(

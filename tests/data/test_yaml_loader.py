@@ -129,6 +129,12 @@ def test_aliases_do_not_explode(first: str, level: str) -> None:
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize("text", [r'"\ud800"', r'{"a\udfff": 1}', r'["\ud83d"]'])
+def test_half_a_character_which_no_file_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(yaml.YAMLError, match=r"\\ud\w+.* is no value of the type str"):
+        core(text)
+
+
 def test_aliases_of_a_study_are_read() -> None:
     assert core("{a: &a [1, 2], b: *a, c: *a}") == {"a": [1, 2], "b": [1, 2], "c": [1, 2]}
 
