@@ -19,7 +19,7 @@ from model.ast import AST
 from model.cnn_tsa import CNNTSA, token_widths
 from model.dass import DASS
 from model.dass_stem import stem_of
-from model.tensor_archive import check_archive, is_dense
+from model.tensor_archive import check_archive, is_dense, load_tensors
 from model.weight_names import (
     CNN6_LAST_LAYERS,
     ast_name,
@@ -122,7 +122,7 @@ def _read(path: Path) -> Any:
             if zipfile.is_zipfile(file):
                 check_archive(file)
             file.seek(0)
-            return torch.load(file, map_location="cpu", weights_only=True)
+            return load_tensors(file)
     except zipfile.BadZipFile as error:
         raise PretrainedError(f"{path}: not a checkpoint, or a truncated one: {error}") from error
     except pickle.UnpicklingError as error:

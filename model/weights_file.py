@@ -34,7 +34,7 @@ def find_checkpoint(source: str) -> Path:
 
     Raises PretrainedError when there is no such file.
     """
-    path = Path(source).expanduser()
+    path = _path(source)
     if path.is_file():
         return path
     if path.is_dir():
@@ -51,7 +51,7 @@ def find_checkpoint(source: str) -> Path:
 
 def is_hub_id(source: str) -> bool:
     """Whether `source` means a repository `author/name` of the Hugging Face hub, and no file or folder."""
-    path = Path(source).expanduser()
+    path = _path(source)
     named_like_a_file = path.suffix in {".pth", ".pt", ".bin", ".ckpt", ".safetensors"}
     return HUB_ID.fullmatch(source) is not None and not named_like_a_file and not path.exists()
 
@@ -63,13 +63,21 @@ def absolute_source(source: Any) -> Any:
     """
     if not isinstance(source, str) or is_hub_id(source):
         return source
-    return str(Path(source).expanduser().absolute())
+    return str(_path(source).absolute())
 
 
 def checkpoint_sha256(path: Path) -> str:
     """Compute the SHA-256 of a checkpoint file, hex, to record which was used; no published checksum is known."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _path(source: str) -> Path:
+    """The path that `source` writes; `~/` is the home folder, and `~name/` stays as it is where nobody has the name."""
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:
+        return Path(source)
 
 
 def _from_hub(hub_id: str) -> Path:

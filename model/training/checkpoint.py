@@ -11,7 +11,7 @@ import torch
 
 from data.atomic import make_folder, write_whole
 from data.errors import UserError
-from model.tensor_archive import check_archive
+from model.tensor_archive import check_archive, load_tensors
 
 FORMAT = 2
 """Version of what a checkpoint holds: since 2, an epoch may be saved in its middle."""
@@ -77,14 +77,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise LostCheckpointError(f"{path}: no such checkpoint") from None
     try:
         check_archive(content)
-        state = torch.load(content, map_location="cpu", weights_only=True)
+        state = load_tensors(content)
     except MemoryError:
         raise
     except Exception as error:
         raise LostCheckpointError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
-    if not isinstance(state, dict) or state.get("format") not in (1, FORMAT):
-        found = state.get("format") if isinstance(state, dict) else type(state).__name__
-        raise CheckpointError(f"{path}: checkpoint format {found}, this version reads 1 and 2")
+    found = state.get("format") if isinstance(state, dict) else None
+    if type(found) is not int or found not in (1, FORMAT):
+        shown = found if type(found) is int else type(state).__name__
+        raise CheckpointError(f"{path}: checkpoint format {shown}, this version reads 1 and 2")
     return state
 
 

@@ -198,18 +198,20 @@ class Training:
         Raises CheckpointError, and changes nothing, when it is another run's, or does not hold what one of this run
         holds.
         """
-        if state.get("recipe") != self.identity or state.get("seed") != self.seed:
+        if not (_same(state.get("recipe"), self.identity) and _same(state.get("seed"), self.seed)):
+            recipe, seed = _shown(state.get("recipe")), _shown(state.get("seed"), 20)
             raise CheckpointError(
-                f"the checkpoint belongs to recipe {_shown(state.get('recipe'))} with seed {state.get('seed')!r}; "
+                f"the checkpoint belongs to recipe {recipe} with seed {seed}; "
                 f"this run is recipe {self.identity[:12]} with seed {self.seed}"
             )
         # States of before there were tasks are of ICBHI's.
-        if (task := state.get("task", ICBHI.name)) != self.task.name:
+        if not _same(task := state.get("task", ICBHI.name), self.task.name):
             raise CheckpointError(
-                f"the checkpoint was trained on task {task}; this run is of task {self.task.name}"
+                f"the checkpoint was trained on task {_shown(task)}; this run is of task {self.task.name}"
             )
         # States of before data counted do not say what they were trained on.
-        if None not in (of := state.get("data"), self.data) and of != self.data:
+        of = state.get("data")
+        if of is not None and self.data is not None and not _same(of, self.data):
             raise CheckpointError(
                 f"the checkpoint was trained on other recordings or folds ({_shown(of)}) than this run "
                 f"({_shown(self.data)})"
@@ -325,9 +327,14 @@ def _set_draws(states: Sequence[Tensor], device: torch.device) -> None:
         torch.cuda.set_rng_state(states[1], device)
 
 
-def _shown(identity: object) -> str:
-    """The beginnings of the hashes in an identity, as read from a file."""
-    return "/".join(part[:12] for part in str(identity)[:200].split("/"))
+def _same(read: object, ours: object) -> bool:
+    """Whether what a file holds is ours; a file may hold anything, also a tensor, which compares number by number."""
+    return type(read) is type(ours) and read == ours
+
+
+def _shown(identity: object, length: int = 12) -> str:
+    """The beginnings of the hashes in an identity, as read from a file, which may hold anything; on one line."""
+    return "/".join(part[:length] for part in " ".join(str(identity)[:200].split()).split("/"))
 
 
 def _what_may_help(recipe: Recipe) -> str:

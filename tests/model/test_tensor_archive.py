@@ -1,10 +1,11 @@
 import io
+import warnings
 import zipfile
 
 import pytest
 import torch
 
-from model.tensor_archive import check_archive, is_dense
+from model.tensor_archive import check_archive, is_dense, load_tensors
 
 
 def saved(tensor: torch.Tensor) -> io.BytesIO:
@@ -48,6 +49,18 @@ def test_a_changed_byte_is_found() -> None:
     content.getbuffer()[at] ^= 1
     with pytest.raises(zipfile.BadZipFile, match="has changed since it was written"):
         check_archive(content)
+
+
+def test_what_pytorch_says_to_programmers_of_a_files_contents_is_left_out() -> None:
+    content = io.BytesIO()
+    torch.save({"w": 3}, content, pickle_protocol=3)
+    content.seek(0)
+    with pytest.warns(UserWarning, match="pickle protocol 3"):
+        torch.load(content, weights_only=True)
+    content.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_tensors(content) == {"w": 3}
 
 
 def test_only_numbers_that_are_there_are_dense() -> None:

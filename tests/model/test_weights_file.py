@@ -64,5 +64,7 @@ def test_a_path_is_made_absolute_and_a_hub_id_is_not(tmp_path: Path, monkeypatch
     assert absolute_source("weights/DASS_small.pth") == str(tmp_path / "weights" / "DASS_small.pth")
     assert absolute_source("author/name") == "author/name"
     assert absolute_source(None) is None
+    # No user has the name.
+    assert absolute_source("~nobody-of-that-name/w.pth") == str(tmp_path / "~nobody-of-that-name" / "w.pth")
     (tmp_path / "author" / "name").mkdir(parents=True)
     assert absolute_source("author/name") == str(tmp_path / "author" / "name")

@@ -142,10 +142,21 @@ def test_a_damaged_file_never_takes_the_place_of_a_whole_one(path: Path) -> None
     assert state["epoch"] == 1
 
 
-def test_a_whole_file_of_another_format_is_not_passed_over(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"format": 99}, "99"),
+        ({"format": torch.ones(3)}, "dict"),
+        ({"format": 2.0}, "dict"),
+        ({}, "dict"),
+        ([2], "list"),
+        (2, "int"),
+    ],
+)
+def test_a_whole_file_of_another_format_is_not_passed_over(path: Path, content: object, found: str) -> None:
     save_epochs(path, 2)
-    torch.save({"format": 99}, path)
-    with pytest.raises(CheckpointError, match="format 99, this version reads 1 and 2"):
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=f"format {found}, this version reads 1 and 2"):
         latest_checkpoint(path)
     assert path.exists()
 

@@ -16,7 +16,8 @@ State = dict[str, Any]
 
 
 def a_run(name: str = "adamw") -> Training:
-    return Training(recipe(epochs=2, optimiser={"name": name}), 1, tones(16, 0), tones(8, 1), task=ICBHI)
+    trained = recipe(epochs=2, optimiser={"name": name})
+    return Training(trained, 1, tones(16, 0), tones(8, 1), task=ICBHI, data="tones")
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,11 @@ FOREIGN: list[tuple[Callable[[State], Any], str]] = [
     (set_begun(sums={"total": 1.0}), "sums that cannot be continued"),
     (lambda state: state.update(begun=[]), "begun epoch is none"),
     (lambda state: state.pop("recipe"), "belongs to recipe None"),
+    (lambda state: state.update(recipe=torch.ones(200)), "belongs to recipe tensor"),
+    (lambda state: state.update(seed=torch.ones(200)), "with seed tensor"),
+    (lambda state: state.update(seed=torch.ones(1)), "with seed tensor"),
+    (lambda state: state.update(task=["icbhi\n"] * 200), "was trained on task "),
+    (lambda state: state.update(data=torch.ones(2, 2)), "other recordings or folds"),
 ]
 
 
