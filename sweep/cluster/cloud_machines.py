@@ -29,6 +29,8 @@ GCP_GPUS = {
     "a3-megagpu": {8: 8},
 }
 """NVIDIA GPUs by the number at the end of a machine type."""
+NUMBER = re.compile(r"[0-9]{1,6}")
+"""A number in the name of a machine type: more digits than any has are no number, and may be more than int reads."""
 GCP_CPU_TYPE = re.compile(
     r"([emnc][1-4]d?)-((standard|highmem|highcpu|megamem|ultramem|custom)-\d.*|micro|small|medium)|custom-\d.*"
 )
@@ -42,8 +44,8 @@ def aws_machine(instance_type: str) -> Capacity:
     if aws_types() and instance_type not in aws_types():
         return Capacity()
     family, _, size = instance_type.partition(".")
-    multiple = re.fullmatch(r"(\d+)xlarge", size)
-    cpus = 4 * int(multiple[1]) if multiple else AWS_SIZES.get(size)
+    multiple = NUMBER.fullmatch(size.removesuffix("xlarge")) if size.endswith("xlarge") else None
+    cpus = 4 * int(multiple[0]) if multiple else AWS_SIZES.get(size)
     for families, sizes in AWS_GPUS.items():
         if family in families:
             return Capacity(cpus, sizes.get(size, sizes.get("")))
@@ -56,12 +58,12 @@ def gcp_machine(machine_type: str, node_config: dict[str, Any]) -> Capacity:
     Source: https://cloud.google.com/compute/docs/machine-resource
     """
     family, _, number = machine_type.rpartition("-")
-    if family in GCP_GPUS and number.rstrip("g").isdigit():
+    if family in GCP_GPUS and NUMBER.fullmatch(number.rstrip("g")):
         gpus = GCP_GPUS[family].get(int(number.rstrip("g")))
         return Capacity(int(number) if family == "g2-standard" and gpus else None, gpus)
     if not GCP_CPU_TYPE.fullmatch(machine_type):
         return Capacity()
-    cpus = int(number) if "-" in family and "custom" not in family and number.isdigit() else None
+    cpus = int(number) if "-" in family and "custom" not in family and NUMBER.fullmatch(number) else None
     added = [mapping(entry) for entry in items(node_config.get("guestAccelerators"))]
     gpus = sum(count for entry in added if isinstance(count := entry.get("acceleratorCount"), int))
     return Capacity(cpus, gpus)

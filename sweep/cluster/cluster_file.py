@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,13 +77,13 @@ class ClusterFile:
     def worker_types(self) -> list[NodeType]:
         return [node for node in self.node_types if not node.is_head]
 
-    @property
+    @cached_property
     def calls(self) -> list[tuple[Command, shell.Call]]:
-        """Yield every call of a program, with the command that holds the call."""
+        """List every call of a program, with the command that holds the call; the commands are read once."""
         return [(command, call) for command in self.commands for call in shell.calls(command.text)]
 
     def calls_of(self, program: str, *arguments: str) -> list[tuple[Command, shell.Call]]:
-        """Yield the calls that begin with `program` and `arguments`, each with the command that holds it."""
+        """List the calls that begin with `program` and `arguments`, each with the command that holds it."""
         return [(command, call) for command, call in self.calls if call.is_call_of(program, *arguments)]
 
 

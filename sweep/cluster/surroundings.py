@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 
@@ -41,6 +42,14 @@ class Surroundings:
     def local_path(self, written: str) -> Path:
         """Read a path of this machine as Ray does: `~` is the home, and a relative path begins where `ray up` is run."""
         return self.folder / re.sub(r"^~(?=/|$)", str(self.home), written)
+
+
+def kind_of(path: Path) -> Literal["file", "folder"] | None:
+    """Tell what is at a path of this machine; None for nothing, also where no file can have such a name."""
+    try:
+        return "folder" if path.is_dir() else "file" if path.exists() else None
+    except OSError:
+        return None
 
 
 def locked_versions(lock: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sweep.cluster.cluster_file import ClusterFile, items, mapping
 from sweep.cluster.finding import Finding, error, warning
 from sweep.cluster.kuberay import containers, groups
-from sweep.cluster.surroundings import Surroundings
+from sweep.cluster.surroundings import Surroundings, kind_of
 
 TOKEN_FILE = "~/.ray/auth_token"
 START = "RAY_AUTH_MODE=token ray start ..."
@@ -53,7 +53,7 @@ def token(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
 
 
 def _local_token(where: str, path: Path) -> Iterator[Finding]:
-    if not path.is_file():
+    if kind_of(path) != "file":
         yield error(where, f"{path}: not there", f"make it: {MAKE}")
         return
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -75,6 +75,6 @@ def _kuberay(file: ClusterFile) -> Iterator[Finding]:
 def _has_token(group: dict[str, object]) -> bool:
     """Whether the Ray container gets mode and token from its own environment."""
     ray = next(iter(containers(group)), {})
-    environment = {entry.get("name"): entry for entry in map(mapping, items(ray.get("env")))}
+    environment = {str(entry.get("name")): entry for entry in map(mapping, items(ray.get("env")))}
     secret = mapping(environment.get("RAY_AUTH_TOKEN", {}).get("valueFrom"))
     return environment.get("RAY_AUTH_MODE", {}).get("value") == "token" and "secretKeyRef" in secret

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sweep.cluster.cluster_file import ClusterFile, items, mapping
 from sweep.cluster.finding import Finding, error, warning
-from sweep.cluster.surroundings import Surroundings
+from sweep.cluster.surroundings import Surroundings, kind_of
 
 NEVER = {
     ".git": "the whole history",
@@ -24,15 +24,16 @@ def files(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
     ignored = {".venv"} if ".gitignore" in items(file.content.get("rsync_filter")) else set()
     for remote, written in mapping(file.content.get("file_mounts")).items():
         where, local = f"file_mounts.{remote}", surroundings.local_path(str(written))
+        there = kind_of(local)
         if any(local.is_relative_to(surroundings.local_path(private)) for private in PRIVATE):
             wanted = "nothing: every machine of the cluster would hold your own credentials"
             yield error(where, str(written), wanted)
         # The token has a rule of its own, which says how to make one.
-        if not isinstance(written, str) or (not local.exists() and local.name != "auth_token"):
+        if not isinstance(written, str) or (there is None and local.name != "auth_token"):
             wanted = "a path of this machine; a relative one begins where ray up is run"
             yield error(where, f"{local}: not there", wanted)
-        here = {name for name in NEVER if (local / name).exists()}
-        if here or local.resolve() == surroundings.folder.resolve():
+        here = {name for name in NEVER if kind_of(local / name) is not None}
+        if here or (there is not None and local.resolve() == surroundings.folder.resolve()):
             found = f"{written}: the whole clone, all of which Ray reads, what is excluded too"
             yield warning(where, found, PARTS)
         for name in sorted(here - ignored):

@@ -9,7 +9,7 @@ from sweep.cluster.cluster_file import ClusterFile, leaves
 from sweep.cluster.finding import Finding, error
 from sweep.cluster.surroundings import Surroundings
 
-PLACEHOLDER = re.compile(r"[\w-]*FILL_IN\w*")
+PLACEHOLDER = re.compile(r"(?<![\w-])[\w-]*FILL_IN\w*")
 
 
 def placeholders(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:

@@ -20,10 +20,10 @@ KNOWN = {
 }
 """Patterns of secrets that show what they are, by kind."""
 ASSIGNMENT = re.compile(
-    r"\b(?P<name>[A-Za-z_][\w-]*)\s*[=:](?!=)\s*(?P<quote>[\"']?)(?P<value>[^\s\"';&|]+)", re.ASCII
+    r"\b(?P<name>[A-Za-z_][\w-]{0,200})\s*[=:](?!=)\s*(?P<quote>[\"']?)(?P<value>[^\s\"';&|]+)", re.ASCII
 )
-OPTION = re.compile(r"--(?P<name>[a-z][\w-]*)[ =](?P<quote>[\"']?)(?P<value>[^\s\"';&|-][^\s\"';&|]*)")
-URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"']+", re.IGNORECASE)
+OPTION = re.compile(r"--(?P<name>[a-z][\w-]{0,200})[ =](?P<quote>[\"']?)(?P<value>[^\s\"';&|-][^\s\"';&|]*)")
+URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,50}://[^\s\"']+", re.IGNORECASE)
 ACCESS_KEY = re.compile(r"access_?key|private_?key", re.IGNORECASE)
 HARMLESS = re.compile(r"(_|-)(path|file|name|mode|dir|id)$|^ssh_private_key$|^secretName$", re.IGNORECASE)
 """Names of fields that have `token` or the like in them and hold no secret."""

@@ -8,7 +8,7 @@ from sweep.cluster.cluster_file import ClusterFile, items, mapping
 from sweep.cluster.finding import Finding, error
 from sweep.cluster.rules.placeholders import PLACEHOLDER
 from sweep.cluster.rules.ports import is_loopback
-from sweep.cluster.surroundings import Surroundings
+from sweep.cluster.surroundings import Surroundings, kind_of
 
 
 def ssh(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
@@ -29,6 +29,8 @@ def ssh(file: ClusterFile, surroundings: Surroundings) -> Iterator[Finding]:
             wanted = "nothing: the head takes units as it is" if first == "head_ip" else "once"
             yield error(f"provider.{where}", f"{address}: already provider.{first}", wanted)
     key = mapping(file.content.get("auth")).get("ssh_private_key")
-    if isinstance(key, str) and not PLACEHOLDER.search(key) and not surroundings.local_path(key).is_file():
+    if not isinstance(key, str) or PLACEHOLDER.search(key):
+        return
+    if kind_of(surroundings.local_path(key)) != "file":
         wanted = "name your key; without one: ssh-keygen -t ed25519, then ssh-copy-id to every machine"
         yield error("auth.ssh_private_key", f"{surroundings.local_path(key)}: not there", wanted)

@@ -12,7 +12,7 @@ from sweep.cluster.shell import Call
 from sweep.cluster.surroundings import Surroundings
 
 OPTIONS = "--studies", "--data"
-EXPORT = re.compile(r"(/[\w./-]+)\s+[^\s(]+\([^)]*\brw\b")
+EXPORT = re.compile(r"(?<![\w./-])(/[\w./-]+)\s+[^\s(]{1,200}\([^)]{0,200}\brw\b")
 """A line of /etc/exports: folder, who may mount it, and how."""
 
 

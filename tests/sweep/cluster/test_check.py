@@ -7,7 +7,11 @@ import pytest
 
 from data.settings import ConfigError
 from sweep.cli import main
+from sweep.cluster import shell
 from sweep.cluster.check import check_cluster_file
+from sweep.cluster.rules.placeholders import PLACEHOLDER
+from sweep.cluster.rules.secrets import ASSIGNMENT, OPTION, URL
+from sweep.cluster.rules.storage import EXPORT
 from sweep.cluster.surroundings import Surroundings
 
 TINY = "cluster_name: breath\nprovider: {type: local, head_ip: 10.0.0.1, worker_ips: [10.0.0.2]}\n"
@@ -45,6 +49,11 @@ def test_what_is_no_cluster_file_is_refused_in_one_line(here: Surroundings, text
         "cluster_name: [1]\nprovider: x\nauth: 3\nsetup_commands: {a: 1}\nfile_mounts: [a]\ndocker: 1\n",
         "cluster_name: a\nprovider: {type: aws}\navailable_node_types: {head: 1, gpu: {node_config: []}}\n",
         "cluster_name: a\nprovider: {type: gcp}\navailable_node_types: {gpu: {node_config: {scheduling: 1}}}\n",
+        TINY + 'file_mounts: {a: "a\\0b", b: ' + "x/" * 5000 + ", c: " + "y" * 999 + "}\n",
+        f"{TINY}auth: {{ssh_user: a, ssh_private_key: {'x' * 5000}}}\n",
+        f"{TINY}file_mounts: {{~/.ray/auth_token: {'x' * 5000}}}\n",
+        "apiVersion: ray.io/v1\nkind: RayCluster\nspec: {headGroupSpec: {template: {spec: {containers: [{env: "
+        "[{name: [1]}, {name: {}}], volumeMounts: [{name: {a: 1}}]}], volumes: [{name: [], nfs: 1}]}}}}\n",
         "apiVersion: ray.io/v1\nkind: RayJob\n",
         "apiVersion: ray.io/v1\nkind: RayCluster\nspec: {headGroupSpec: [1], workerGroupSpecs: [1, {template: 2}]}\n",
     ],
@@ -53,6 +62,23 @@ def test_whatever_is_in_a_file_is_a_finding_and_no_traceback(here: Surroundings,
     path = here.folder / "cluster.yaml"
     path.write_text(text)
     assert check_cluster_file(path, here).errors
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [(PLACEHOLDER, "x"), (ASSIGNMENT, "a-"), (OPTION, "--a"), (URL, "a."), (EXPORT, "/a"), (EXPORT, "/a b(")],
+)
+def test_a_search_takes_as_long_as_its_text_is_long(pattern: re.Pattern[str], text: str) -> None:
+    """With time that grows by the square of the length this takes minutes, and the limit of all tests ends it."""
+    assert pattern.search(text * (600_000 // len(text))) is None
+
+
+def test_the_commands_of_a_file_are_read_once(launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    calls = shell.calls
+    monkeypatch.setattr(shell, "calls", lambda text: read.append(text) or calls(text))
+    launcher()
+    assert len(read) == len(set(read)) > 5
 
 
 def test_a_finding_about_a_command_quotes_how_it_begins(launcher) -> None:

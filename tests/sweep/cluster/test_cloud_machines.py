@@ -18,6 +18,7 @@ from sweep.cluster.cluster_file import Capacity
         ("vt1.3xlarge", 12, None),
         ("g6.xlage", None, None),
         ("g6.3xlarge", None, None),
+        (f"i4i.{'9' * 5000}xlarge", None, None),
     ],
 )
 def test_aws_machines_are_known_by_name(name: str, cpus: int, gpus: int | None) -> None:
@@ -33,6 +34,8 @@ def test_aws_machines_are_known_by_name(name: str, cpus: int, gpus: int | None) 
         ("g2-standard-24", 0, 24, 2),
         ("g2-standard-96", 0, 96, 8),
         ("g2-standard-5", 0, None, None),
+        ("g2-standard-²", 0, None, None),
+        (f"a2-highgpu-{'9' * 5000}g", 0, None, None),
         ("a2-highgpu-4g", 0, None, 4),
         ("e2-medium", 0, None, 0),
         ("e2-standrad-4", 0, None, None),
