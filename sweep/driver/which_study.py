@@ -69,7 +69,9 @@ def _exported(folder: StudyFolder, board: Board) -> bool:
     if best is None:
         return True
     try:
-        provenance = read_yaml(folder.best).get("provenance") or {}
+        provenance = read_yaml(folder.best).get("provenance")
     except ConfigError:
+        return False
+    if not isinstance(provenance, dict):
         return False
     return (provenance.get("configuration"), provenance.get("seeds")) == (best.number, list(board.seeds))

@@ -230,7 +230,7 @@ def _whole_folds(path: Path) -> Folds | None:
 def _fetched(storage: Storage, prepared: PreparedData, cache: Path) -> bool:
     features, folds = f"features/{prepared.store}", cache / "folds" / prepared.folds
     try:
-        content = patiently(lambda: storage.read(f"folds/{prepared.folds}")).decode()
+        content = patiently(lambda: storage.read(f"folds/{prepared.folds}"))
     except FileNotFoundError:
         return False
     if not fetch_folder(storage, features, cache / features, last=INDEX):

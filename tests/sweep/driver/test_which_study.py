@@ -78,8 +78,12 @@ def test_a_study_whose_best_was_not_written_down_goes_on(tmp_path: Path, space: 
     assert choose_study(tmp_path, space, None, None, {})[0].name == "beta"
     best = tmp_path / "beta" / "best.yaml"
     # What a halt wrote down before the last units had ended is not the end's.
-    for number, seeds in ((1, [1, 2, 3, 4, 5]), (0, [1, 2])):
-        best.write_text(f"provenance: {{configuration: {number}, seeds: {seeds}}}")
+    held = [
+        f"{{configuration: {number}, seeds: {seeds}}}"
+        for number, seeds in ((1, [1, 2, 3, 4, 5]), (0, [1, 2]))
+    ]
+    for provenance in (*held, "[0]", "x", "1", "null"):
+        best.write_text(f"provenance: {provenance}")
         assert choose_study(tmp_path, space, None, None, {})[0].name == "beta"
     best.write_text("provenance: {configuration: 0, seeds: [1, 2, 3, 4, 5]}")
     assert choose_study(tmp_path, space, None, None, {})[0].name == "beta-2"

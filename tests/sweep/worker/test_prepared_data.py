@@ -149,6 +149,17 @@ def test_an_unfinished_shared_copy_is_not_taken(shared: PreparedData, node: Path
         load_examples(shared, 0)
 
 
+def test_shared_folds_that_are_no_text_are_not_taken(
+    shared: PreparedData, node: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shared" / "folds" / shared.folds).write_bytes(b"{\xff\xfe")
+    with (
+        pytest.warns(UserWarning, match="not a file of folds"),
+        pytest.raises(DataPreparationError, match="no such features in"),
+    ):
+        load_examples(shared, 0)
+
+
 def test_a_node_that_sees_the_recordings_makes_its_own(
     prepared: PreparedData, breaths: Path, node: Path
 ) -> None:
