@@ -180,16 +180,17 @@ def _peak_here(prepare: Callable[..., Action], arguments: tuple[Any, ...], runs:
         torch.cuda.synchronize()
         peak = torch.cuda.max_memory_allocated()
     else:
-        before = _status("VmRSS")
+        before = memory("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
         for _ in range(runs):
             action()
         # Not ru_maxrss: a process inherits that of the one which started it.
-        peak = _status("VmHWM")
+        peak = memory("VmHWM")
     return Peak(peak, peak - before)
 
 
-def _status(field: str) -> int:
+def memory(field: str) -> int:
+    """Read a size of this process, in bytes: VmRSS, VmHWM, VmSize."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
