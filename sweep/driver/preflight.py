@@ -18,6 +18,7 @@ from sweep.execution.ray_session import check_machine
 from sweep.folder.study_folder import StudyFolder
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
+from sweep.search.sampler_state import state_fault
 from sweep.study.board import Board
 from sweep.study.coordinator import Pruner, Search
 from sweep.study.events import Event
@@ -86,8 +87,12 @@ def preflight(
 
 
 def _check_points(config: StudyConfig, folder: StudyFolder, board: Board) -> None:
-    """Raise JournalError for a configuration that the search cannot have proposed."""
+    """Raise JournalError for a configuration that the search cannot have proposed, or notes that no sampler made."""
     for configuration in board.configurations:
+        if (fault := state_fault(configuration, len(board.configurations))) is not None:
+            raise JournalError(
+                f"{folder.journal}: configuration {configuration.number}: sampler_state: {fault}"
+            )
         for path, value in configuration.values.items():
             parameter = config.space.parameters.get(path)
             if parameter is None or not parameter.admits(value):

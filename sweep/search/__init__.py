@@ -2,6 +2,7 @@
 
 optuna_search       proposes the points of a study, by one of Optuna's samplers or from a list
 samplers            Optuna's samplers by name, each built for one proposal
+sampler_state       what a sampler noted in a journal, looked at before it is believed
 replaceable_trials  a study of Optuna's in memory whose trials may be replaced
 trials              a configuration as a trial: as samplers are to see it, and as people are
 values              values of searched fields as Optuna takes and gives them

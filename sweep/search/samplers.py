@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from data.settings import ConfigError
 from sweep.config.parameters import CategoricalParameter
 from sweep.config.study_config import SamplerConfig, StudyConfig
+from sweep.search.sampler_state import CmaEsSampler
 
 
 class NSGAIISampler(optuna.samplers.NSGAIISampler):
@@ -27,7 +28,7 @@ class NSGAIISampler(optuna.samplers.NSGAIISampler):
 _SAMPLERS: dict[str, Any] = {
     "tpe": optuna.samplers.TPESampler,
     "gp": optuna.samplers.GPSampler,
-    "cmaes": optuna.samplers.CmaEsSampler,
+    "cmaes": CmaEsSampler,
     "nsga2": NSGAIISampler,
     "qmc": optuna.samplers.QMCSampler,
     "random": optuna.samplers.RandomSampler,

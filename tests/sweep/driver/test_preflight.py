@@ -1,6 +1,7 @@
 """What is refused before anything of a study is touched; how the command line says it is in tests/sweep/test_cli.py."""
 
 import dataclasses
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,19 @@ def test_a_point_that_the_search_cannot_have_proposed_is_refused(
     ) as caught:
         checked(folder, config)
     assert len(str(caught.value)) < 300
+
+
+def test_notes_that_no_sampler_made_are_refused(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "one").create(study())
+    journal = Journal(folder.journal)
+    journal.write(StudyStarted((1, 2)))
+    journal.write(ConfigurationAdded(0, {}, {"trial": {"cma:optimizer:0": pickle.dumps(print).hex()}}))
+    journal.write(StudyStopped("interrupted"))
+    journal.close()
+    with pytest.raises(
+        JournalError, match=r"configuration 0: sampler_state: cma:optimizer: not the state of CMA-ES"
+    ):
+        checked(folder, study())
 
 
 def test_a_journal_that_somebody_changed_goes_on_with_a_warning(tmp_path: Path) -> None:
