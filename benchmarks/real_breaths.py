@@ -12,6 +12,7 @@ system with the stem of those weights starts from them as well as from random on
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from bench import print_machine, print_table
 import sweep
 from data.task import Task, task_named
 from evidence.scores import score, sensitivity, specificity
+from evidence.seed_statistics import mean_interval
 from model.registry import build_backbone
 from model.training.fit import fit
 from sweep.config.study_config import StudyConfig
@@ -205,14 +207,15 @@ def _cells(rates: Mapping[str, Sequence[float]], gains: Sequence[float] = ()) ->
         name: f"{summary.mean:.1f}" + (f" ± {summary.sd:.1f}" if summary.sd else "")
         for name, summary in summaries.items()
     }
-    gain = Summary.of([100 * value for value in gains]) if gains else None
-    against = "" if gain is None else f"{gain.mean:+.1f} ({_between(gain, '+.1f')})".replace(" ()", "")
-    score = [cells["score"], _between(summaries["score"], ".1f"), against]
+    percent = [100 * value for value in gains]
+    gain = _between(mean_interval(percent), "+.1f")
+    against = f"{statistics.fmean(percent):+.1f} ({gain})".replace(" ()", "") if percent else ""
+    interval = Summary.of(rates["score"]).interval()
+    score = [cells["score"], _between(interval and tuple(100 * end for end in interval), ".1f"), against]
     return [*score, *(cells[name] for name in RATES[1:])]
 
 
-def _between(summary: Summary, form: str) -> str:
-    interval = summary.interval()
+def _between(interval: tuple[float, ...] | None, form: str) -> str:
     return "" if interval is None else f"{interval[0]:{form}} to {interval[1]:{form}}"
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
+from evidence.seed_statistics import seed_squares
+
 # The deviation between seeds that is believed before there are scores, and how many degrees of freedom that is worth.
 _SEED_DEVIATION, _BELIEF = 0.015, 4
 
@@ -173,10 +175,7 @@ def seed_variance(scores: np.ndarray) -> tuple[float, int]:
 
     Pooled over all rows, together with what is believed before there are scores.
     """
-    finished = np.isfinite(scores).sum(1)
-    mean = np.nansum(scores, 1) / np.maximum(finished, 1)
-    squares = float(np.nansum((scores - mean[:, None]) ** 2))
-    freedom = int(np.maximum(finished - 1, 0).sum())
+    squares, freedom = seed_squares(scores)
     return (_BELIEF * _SEED_DEVIATION**2 + squares) / (_BELIEF + freedom), freedom
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from scipy.special import stdtrit
+from evidence.seed_statistics import rate_interval
 
 from sweep.study.epoch_report import content_fault, shape_fault
 
@@ -176,11 +176,8 @@ class Summary:
         return cls(statistics.fmean(values), sd, len(values))
 
     def interval(self) -> tuple[float, float] | None:
-        """95 % confidence interval of the mean over endless seeds, by Student's t; None for one seed."""
-        if self.sd is None:
-            return None
-        reach = float(stdtrit(self.seeds - 1, 0.975)) * self.sd / self.seeds**0.5
-        return self.mean - reach, self.mean + reach
+        """95 % interval of a rate's mean over endless seeds, within [0, 1]; None for fewer than three seeds."""
+        return None if self.sd is None else rate_interval(self.mean, self.sd, self.seeds)
 
     def __str__(self) -> str:
         return f"{self.mean:.3f}" if self.sd is None else f"{self.mean:.3f} ± {self.sd:.3f}"

@@ -16,10 +16,13 @@ def test_units_sort_by_configuration_in_a_folder() -> None:
     ]
 
 
-def test_a_mean_has_an_interval_by_students_t() -> None:
-    # t(0.975, 4) = 2.776, and the standard error is 0.1 / sqrt(5).
-    low, high = Summary(0.6, 0.1, 5).interval() or (0, 0)
-    assert (low, high) == pytest.approx((0.6 - 0.1242, 0.6 + 0.1242), abs=1e-4)
+def test_a_mean_has_an_interval_within_0_and_1_from_three_seeds_on() -> None:
+    # t(0.975, 4) = 2.776, and the standard error is 0.01 / sqrt(5).
+    low, high = Summary(0.6, 0.01, 5).interval() or (0, 0)
+    assert (low, high) == pytest.approx((0.6 - 0.0124, 0.6 + 0.0124), abs=1e-4)
+    low, high = Summary(0.98, 0.02, 3).interval() or (0, 0)
+    assert 0.79 < low < 0.98 < high < 1
+    assert Summary(0.6, 0.1, 2).interval() is None
     assert Summary(0.6, None, 1).interval() is None
 
 

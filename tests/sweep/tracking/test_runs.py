@@ -82,6 +82,18 @@ def test_a_configurations_run_holds_means_by_number_of_seeds() -> None:
     assert two.status == "FINISHED"
 
 
+def test_an_interval_is_there_from_three_seeds_on_and_within_0_and_1() -> None:
+    third: list[Event] = [
+        *[UnitStarted(0, 3, at=9), EpochReported(0, 3, epoch(1, 0.9), at=10), UnitFinished(0, 3, 1, at=11)]
+    ]
+    study: list[Event] = [StudyStarted((1, 2, 3), at=0.5), *TRAINED[1:], *SECOND, *third]
+    metrics = updates_of(study)["configuration 0"].metrics
+    ((seeds, low),), ((_, high),) = (values(metrics, f"score_ci95_{end}") for end in ("low", "high"))
+    assert seeds == 3
+    assert 0 <= low < 0.5
+    assert 0.9 < high <= 1
+
+
 def test_a_stopped_unit_says_why_and_so_does_its_configuration() -> None:
     for end, status in ((UnitPruned(0, 1, "low\nvery"), "KILLED"), (UnitFailed(0, 1, "low\nvery"), "FAILED")):
         updates = updates_of([*RUNS, end])

@@ -52,9 +52,7 @@ def test_a_study_is_an_experiment_with_a_run_for_each_configuration_and_unit(
     assert best.data.params == {"patch_mix.temperature": "0.2", "smoothing.stage": "None"}
     assert best.data.metrics["score_mean"] == pytest.approx(0.6)
     assert best.data.metrics["score_sd"] == pytest.approx(0.02**0.5)
-    # Two seeds, 0.5 and 0.7: t(0.975, 1) = 12.706 times a standard error of 0.1.
-    assert best.data.metrics["score_ci95_low"] == pytest.approx(0.6 - 1.2706, abs=1e-3)
-    assert best.data.metrics["score_ci95_high"] == pytest.approx(0.6 + 1.2706, abs=1e-3)
+    assert [name for name in best.data.metrics if "ci95" in name] == []  # of two seeds
     assert best.data.metrics["sensitivity_mean"] == pytest.approx(0.2)
     assert best.data.metrics["specificity_mean"] == pytest.approx(0.8)
     assert best.data.metrics["seeds"] == 2
