@@ -5,6 +5,7 @@
     .venv/bin/python benchmarks/engine.py policies sizes     what racing saves by number of configurations and seeds
     .venv/bin/python benchmarks/engine.py policies epochs    what the epoch pruner, and both, save and cost
     .venv/bin/python benchmarks/engine.py policies recorded  the same on the recorded curves in benchmarks/curves
+    .venv/bin/python benchmarks/engine.py policies luck      how lucky the winner is, and what is said of it
     .venv/bin/python benchmarks/engine.py budget             how studies end that a budget of hours ends, simulated
     .venv/bin/python benchmarks/engine.py leaks              memory and file handles while a study grows
 
@@ -43,9 +44,10 @@ def leaks(units: Annotated[int, typer.Option(help="Units on real Ray, at least 2
 @app.command()
 def policies(
     table: Annotated[
-        Literal["seeds", "sizes", "epochs", "recorded"],
+        Literal["seeds", "sizes", "epochs", "recorded", "luck"],
         typer.Argument(
-            help="What stops: seeds, also by size, or epochs too, in made-up worlds; or both on recorded curves."
+            help="What stops: seeds, also by size, or epochs too, in made-up worlds; or both on recorded curves. "
+            "luck: of the winner, as raced."
         ),
     ],
     curves: Annotated[
@@ -56,6 +58,7 @@ def policies(
     processes: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
 ) -> None:
     """Seed runs, epochs and regret of the default rules, beside other policies."""
+    import engine_luck
     import engine_policies
     import engine_recorded
     import engine_sizes
@@ -64,6 +67,8 @@ def policies(
         raise typer.Exit(engine_recorded.main(curves or [], repeats, processes))
     if curves:
         raise typer.BadParameter("--curves goes with the table recorded")
+    if table == "luck":
+        raise typer.Exit(engine_luck.main(repeats, processes))
     if table == "sizes":
         raise typer.Exit(engine_sizes.main(repeats, processes))
     raise typer.Exit(engine_policies.main(table, repeats, processes))

@@ -18,6 +18,7 @@ CONFIGURATIONS, SEEDS, EPOCHS = 100, (1, 2, 3, 4, 5), 20
 SIZES, SEED_COUNTS = (8, 20, 30, 50, 100), (3, 5)
 SEED_SDS = (0.8, 1.5, 2.7)
 """In points; the last is what small networks on SPRSound were seen to have."""
+LUCK_SIZES, LUCK_SEED_SDS = (8, 20, 30, 100), (1.5, 3.0)
 TAILS = {"no tail": 0.0, "bad tail": 0.2}
 ONE_SPEED, SLOW = "one speed", "slow ends better"
 SPEEDS = {
@@ -51,6 +52,11 @@ def size_case(configurations: int, seeds: int, seed_sd: float) -> Case:
     """Build a study of one epoch with so many configurations and seeds, in a world with a bad tail."""
     world = _world("bad tail", seed_sd)
     return _case(f"seed sd {seed_sd}", world, 1, configurations, tuple(range(1, seeds + 1)))
+
+
+def luck_case(configurations: int, seed_sd: float, tail: str, epochs: int) -> Case:
+    """Build a study of so many configurations and epochs, with five seeds."""
+    return _case(f"{tail}, seed sd {seed_sd}", _world(tail, seed_sd), epochs, configurations)
 
 
 def _world(tail: str, seed_sd: float, **more: float) -> WorldConfig:

@@ -9,6 +9,7 @@ nodes         what a board holds of nodes: which units died there since one last
 blame         whose fault a death is; which nodes get no units
 silence       which units give no news, and when their workers are killed
 score_table   metrics of all finished units as one array
+comparison    who is tied with the best, and how lucky the best was
 epoch_times   how long the epochs of each configuration take
 racing        which configurations deserve a further seed, and which are given up
 racing_rules  the statistics of that race
