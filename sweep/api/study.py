@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sweep.api.arguments import require, require_whole
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
+from sweep.study.comparison import Expectation, comparison_of
 from sweep.study.events import Event
 from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration, Summary
@@ -31,13 +33,18 @@ class ConfigurationResult:
     """A configuration of a study: its number, its searched values by dotted field, and its whole recipe.
 
     `metrics`: mean, sample standard deviation and number of seeds of each validation metric, over the seeds that were
-    trained to their end; empty while there is none.
+    trained to their end; empty while there is none. `tied`: whether the mean score cannot be told from that of the best
+    at 5 %, the best included; None where that is unknown. `probability_best`: of having the highest true score; NaN
+    where that is unknown. `expectation`: what score to expect with other seeds, as the best was chosen for its score.
     """
 
     number: int
     values: Mapping[str, Any]
     recipe: Recipe
     metrics: Mapping[str, Summary]
+    tied: bool | None = None
+    probability_best: float = math.nan
+    expectation: Expectation | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ class Study:
             from sweep.report.leaderboard import why_no_best
 
             raise NoConfigurationError(f"{self.place}: {why_no_best(board)}")
-        return self._result(best)
+        return self._result(board, best)
 
     def configuration(self, number: int) -> ConfigurationResult:
         """Return a configuration by its number, from 0.
@@ -116,9 +123,10 @@ class Study:
         Raises NoConfigurationError when the study has none with that number, ConfigError for what is no number.
         """
         require_whole("configuration", number, 0)
-        for configuration in self._board().configurations:
+        board = self._board()
+        for configuration in board.configurations:
             if configuration.number == number:
-                return self._result(configuration)
+                return self._result(board, configuration)
         raise NoConfigurationError(f"{self.place}: there is no configuration {number}")
 
     def events(self) -> list[Event]:
@@ -163,11 +171,15 @@ class Study:
     def _board(self) -> Board:
         return self.folder.board()
 
-    def _result(self, configuration: Configuration) -> ConfigurationResult:
+    def _result(self, board: Board, configuration: Configuration) -> ConfigurationResult:
+        number, compared = configuration.number, comparison_of(board)
         summaries = {metric: configuration.summary(metric) for metric in METRICS}
         return ConfigurationResult(
-            configuration.number,
+            number,
             configuration.values,
             self.config.space.recipe(configuration.values),
             {metric: summary for metric, summary in summaries.items() if summary is not None},
+            None if compared is None or compared.tied is None else bool(compared.tied[number]),
+            math.nan if compared is None else float(compared.probability_best[number]),
+            None if compared is None else compared.expectation(number),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from model.training.recipe import Recipe
 from sweep.driver.provenance import weights_hash
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.leaderboard import why_no_best
+from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
+from sweep.study.comparison import comparison_of
 from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration, Summary
 
@@ -65,13 +68,17 @@ def export_configuration(
 ) -> None:
     """Write the recipe of a configuration and its provenance to `path`, whole or not at all.
 
-    `provenance` names the task. The scores are those of the validation fold, over the seeds named; the test part was
-    not read. Raises ExportError when `path` cannot be written.
+    `provenance` names the task. The scores are those of the validation fold, over the seeds named, by which the
+    configuration was chosen; `expected_score` is what to expect with other seeds. The test part was not read. Raises
+    ExportError when `path` cannot be written.
     """
     scored_on = (
         f"validation fold {recipe.folds.fold} of {recipe.folds.folds}, patients of the official training part"
     )
     summaries = {metric: chosen.summary(metric) for metric in METRICS}
+    compared = comparison_of(board)
+    assert compared is not None, "only a configuration with all its seeds is exported"
+    expected = compared.expectation(chosen.number)
     content = {
         "recipe": recipe.model_dump(mode="json"),
         "provenance": {
@@ -86,6 +93,8 @@ def export_configuration(
                 for metric, summary in summaries.items()
                 if summary is not None
             },
+            "expected_score": None if expected is None else asdict(expected),
+            "tied_with_best": [one.number for one in board.configurations if compared.is_tied(one.number)],
             "recipe_digest": recipe.digest(),
             **provenance,
         },
@@ -97,7 +106,9 @@ def export_configuration(
         which = f"Configuration {chosen.number} of the study {study}, whose best is {best.number}"
     task = task_named(provenance["task"])
     header = (
-        f"# {which}: {chosen.summary()} {task.score_name} on held-out patients.\n"
+        f"# {which}: {chosen.summary()} {task.score_name} on the patients by whose scores "
+        "configurations were chosen.\n"
+        f"# {what_to_expect(compared, chosen.number)}\n"
         f"# respsweep train {path.name} --data DIR --task {task.name} --seed 1\n"
     )
     try:

@@ -15,6 +15,7 @@ from data.task import Task
 from sweep.driver.display import Display
 from sweep.report.leaderboard import leaderboard, written
 from sweep.report.status import aside
+from sweep.report.winner import luck_aside
 from sweep.study.board import Board
 from sweep.study.budget import Budget
 from sweep.study.events import (
@@ -106,11 +107,13 @@ class Progress:
     def status(self) -> str:
         """Write one line: how far the study is, the best so far, and about how long it will still take."""
         board, now = self._board, self._clock()
-        best = board.best()
+        best, luck = board.best(), luck_aside(board)
         parts = [str(use) for use in self._budget.uses(board, now)]
         parts += [
             f"units done {board.ended.total()}, running {len(board.running)}",
-            f"best {best.summary()} (no. {best.number})" if best else "best: none complete yet",
+            f"best {best.summary()} (no. {best.number}{f'; {luck}' if luck else ''})"
+            if best
+            else "best: none complete yet",
             f"elapsed {duration(board.wall_seconds(now))}",
         ]
         if accused := [shown(name) for name, node in board.nodes.items() if node.accused is not None]:

@@ -1,6 +1,7 @@
 """A study and what belongs to it as tables for people. Nothing here changes a study.
 
 leaderboard         configurations by mean score, and why the others stopped
+winner              how much too high the best score is, and what to expect instead
 status              who runs a study, what it did, and what it spent
 frames              a study as pandas tables, for Python
 device_time         device time of each unit: kept and lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from sweep.report.leaderboard import best_first, state_of
 from sweep.simulation.simulate import Simulation
 from sweep.study.board import Board
+from sweep.study.comparison import comparison_of
 from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration, State
 
@@ -19,8 +21,11 @@ def leaderboard_frame(board: Board, objectives: tuple[str, ...] = ("score",)) ->
 
     Columns: `rank` (missing without all seeds), `configuration` (its number), mean and sample standard deviation of each
     metric over the finished seeds (`score`, `score_sd`, ...; NaN where there are too few), `seeds` (how many finished),
-    `state`, with two objectives `pareto` (on their front), then the searched fields.
+    `state`, `tied` (not told from the best at 5 %, the best included; missing where that is unknown),
+    `probability_best` (NaN without a score), with two objectives `pareto` (on their front), then the searched fields.
     """
+    compared = comparison_of(board)
+    tied = None if compared is None else compared.tied
     front = set(board.scores.front(objectives)) if len(objectives) > 1 else None
     rows = [
         {
@@ -29,13 +34,18 @@ def leaderboard_frame(board: Board, objectives: tuple[str, ...] = ("score",)) ->
             **_metrics(configuration),
             "seeds": len(configuration.units_in(State.FINISHED)),
             "state": state_of(configuration, board),
+            "tied": None if tied is None else bool(tied[configuration.number]),
+            "probability_best": math.nan
+            if compared is None
+            else float(compared.probability_best[configuration.number]),
             **({} if front is None else {"pareto": configuration.number in front}),
             **configuration.values,
         }
         for rank, configuration in best_first(board)
     ]
     metrics = [column for metric in METRICS for column in (metric, f"{metric}_sd")]
-    return _frame(rows, ["rank", "configuration", *metrics, "seeds", "state"]).astype({"rank": "Int64"})
+    columns = ["rank", "configuration", *metrics, "seeds", "state", "tied", "probability_best"]
+    return _frame(rows, columns).astype({"rank": "Int64", "tied": "boolean", "probability_best": float})
 
 
 def curves_frame(board: Board) -> pd.DataFrame:

@@ -9,7 +9,9 @@ from rich.table import Table
 from data.errors import one_line
 from data.quantities import counted
 from data.task import Task
+from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
+from sweep.study.comparison import Comparison, comparison_of
 from sweep.study.units import Configuration, Fate, State
 
 
@@ -18,12 +20,16 @@ def leaderboard(
 ) -> Table:
     """Make a table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
 
-    With two objectives those on their Pareto front are marked.
+    Beside the rank, = marks those that are tied with the best. With two objectives those on their Pareto front are
+    marked.
     """
+    compared = comparison_of(board)
     fields = list(
         dict.fromkeys(field for configuration in board.configurations for field in configuration.values)
     )
-    table = Table(title=None, header_style="bold", caption=_caption(board, task), caption_justify="left")
+    table = Table(
+        title=None, header_style="bold", caption=_caption(board, task, compared), caption_justify="left"
+    )
     for column in ("rank", "no."):
         table.add_column(column, justify="right")
     for column in ("score %", "sensitivity %", "specificity %", "seeds"):
@@ -34,7 +40,7 @@ def leaderboard(
     front = set(board.scores.front(objectives)) if len(objectives) > 1 else set()
     for rank, configuration in best_first(board)[:rows]:
         table.add_row(
-            "" if rank is None else str(rank),
+            _rank(rank, tied=compared is not None and compared.is_tied(configuration.number)),
             str(configuration.number),
             *(_percent(configuration, metric) for metric in ("score", "sensitivity", "specificity")),
             str(len(configuration.units_in(State.FINISHED))),
@@ -80,6 +86,10 @@ def written(value: Any) -> str:
     return "none" if value is None else one_line(str(value))
 
 
+def _rank(rank: int | None, *, tied: bool) -> str:
+    return " ".join([*([] if rank is None else [str(rank)]), *(["="] if tied else [])])
+
+
 def _so_far(configuration: Configuration) -> float:
     summary = configuration.summary()
     if summary is not None:
@@ -121,7 +131,7 @@ def why_no_best(board: Board) -> str:
     return "; ".join([*parts, *failures(board)[:1]])
 
 
-def _caption(board: Board, task: Task) -> str:
+def _caption(board: Board, task: Task, compared: Comparison | None) -> str:
     ended = board.ended
     dropped = sum(configuration.dropped is not None for configuration in board.configurations)
     open_units = len(board.running) + len(board.waiting)
@@ -131,5 +141,15 @@ def _caption(board: Board, task: Task) -> str:
         + (f", {open_units} under way" if open_units else "")
         + f". Task {task.name}; scores: held-out patients of the official training part, where always answering normal "
         f"scores {100 * task.always_normal_score:.0f} %; "
-        "the test part was not read."
+        "the test part was not read." + ("" if compared is None else _about_the_best(compared))
     )
+
+
+def _about_the_best(compared: Comparison) -> str:
+    tied = sum(map(compared.is_tied, range(compared.chosen_among)))
+    told = (
+        f" = is tied: not told from no. {compared.best} at 5 % ({counted(tied, 'configuration')})."
+        if tied
+        else ""
+    )
+    return f" {what_to_expect(compared, compared.best)}{told}"

@@ -15,6 +15,7 @@ from data.quantities import duration
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import device_times, totals
+from sweep.report.winner import luck_aside
 from sweep.study.blame import RETRY_AFTER_S
 from sweep.study.board import Board
 from sweep.study.budget import Budget
@@ -78,7 +79,12 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     )
     yield f"budget: {', '.join(str(use) for use in budget.uses(board, now)) or 'until it stops improving'}"
     best = board.best()
-    yield f"best: {f'configuration {best.number}, {best.summary()}' if best else 'none complete yet'}"
+    luck = luck_aside(board)
+    yield "best: " + (
+        f"configuration {best.number}, {best.summary()}{f', {luck}' if luck else ''}"
+        if best
+        else "none complete yet"
+    )
     yield f"run for {duration(board.wall_seconds(now))}, times started: {len(board.drivers)}"
     for name, node in board.nodes.items():
         if held and node.accused is not None:

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from evidence.seed_statistics import rate_interval
-
 from sweep.study.epoch_report import content_fault, shape_fault
 
 

@@ -17,6 +17,7 @@ from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from sweep.study.board import Board
+from sweep.study.comparison import comparison_of
 from sweep.study.epoch_report import drawn
 from sweep.study.events import (
     ConfigurationAdded,
@@ -83,13 +84,17 @@ class RunUpdates:
     """Turns events into updates of runs, many events of a run into one update.
 
     A unit's run holds its curves, a step being an epoch; a configuration's run holds each metric's mean, sample standard
-    deviation and 95 % confidence interval over the seeds so far, a step being their number. The same events give the
-    same values at the same times, however they are cut into updates.
+    deviation and 95 % confidence interval over the seeds so far, a step being their number. When a driver lets go of the
+    study, the best configuration's run says so in the tag `respsweep.best`, and in `score_luck` and `score_expected` how
+    much too high its score is expected to be, and what to expect instead. The same events give the same values at the
+    same times, however they are cut into updates.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self._board = Board()
         self._updates: dict[str, RunUpdate] = {}
+        self._best: int | None = None
+        """The configuration whose run says that it is the best."""
         for event in events:
             self.hear(event)
 
@@ -113,6 +118,7 @@ class RunUpdates:
                 pass
             case StudyStopped():
                 self._rest(when)
+                self._mark_best(when)
             case ConfigurationAdded(number, values):
                 run = self._configuration(number, when)
                 run.params |= _params(values)
@@ -165,6 +171,21 @@ class RunUpdates:
                 self._configuration(configuration.number, when).status = RESTING
         for number, seed in (*self._board.running, *self._board.waiting):
             self._unit(number, seed, when).status = RESTING
+
+    def _mark_best(self, when: int) -> None:
+        """Mark the best configuration, and say how much luck is expected in its score."""
+        compared = comparison_of(self._board)
+        if compared is None:
+            return
+        if self._best is not None and self._best != compared.best:
+            self._configuration(self._best, when).tags["respsweep.best"] = "no longer"
+        self._best = compared.best
+        run, expected = self._configuration(compared.best, when), compared.expectation(compared.best)
+        run.tags["respsweep.best"] = f"of {compared.chosen_among}"
+        if expected is not None:
+            seeds = len(self._board.seeds)
+            run.metrics.append(Metric("score_luck", expected.luck, when, seeds))
+            run.metrics.append(Metric("score_expected", expected.mean, when, seeds))
 
     def _summarise(self, number: int, when: int) -> None:
         configuration = self._board.configurations[number]

@@ -66,6 +66,25 @@ def test_the_export_says_where_it_comes_from(tmp_path: Path) -> None:
     assert provenance.items() >= PROVENANCE.items()
 
 
+def test_the_export_says_that_it_was_chosen_what_to_expect_and_who_is_tied(tmp_path: Path) -> None:
+    events = [*added(0, 1, 2)]
+    for number, scores in enumerate([(0.60, 0.62, 0.64), (0.61, 0.64, 0.66), (0.40, 0.41, 0.43)]):
+        events += [event for seed, score in enumerate(scores, 1) for event in trained(number, seed, score)]
+    board = Board((1, 2, 3), events)
+    for number in (1, 2):
+        path = tmp_path / f"{number}.yaml"
+        export_configuration(path, "first", board, board.configurations[number], RECIPE, PROVENANCE)
+        provenance = yaml.safe_load(path.read_text(encoding="utf-8"))["provenance"]
+        expected = provenance["expected_score"]
+        assert expected["mean"] == pytest.approx(provenance["score"]["mean"] - expected["luck"])
+        assert expected["low"] < expected["mean"] < expected["high"]
+        assert provenance["tied_with_best"] == [0]
+    best, other = ((tmp_path / f"{number}.yaml").read_text(encoding="utf-8") for number in (1, 2))
+    assert "\n# No. 1 was chosen for its score among 3; expected to be " in best
+    assert "\n# No. 2; expected to be " in other
+    assert "held-out" not in best
+
+
 def test_one_seed_is_exported_without_a_deviation(tmp_path: Path) -> None:
     assert exported(tmp_path / "best.yaml", 0.5)["provenance"]["score"] == {
         "mean": 0.5,
@@ -76,10 +95,12 @@ def test_one_seed_is_exported_without_a_deviation(tmp_path: Path) -> None:
 
 def test_the_export_opens_by_saying_what_it_is_and_how_to_use_it(tmp_path: Path) -> None:
     exported(tmp_path / "other.yaml", 0.5, 0.7)
-    what, how = (tmp_path / "other.yaml").read_text(encoding="utf-8").splitlines()[:2]
+    what, chosen, how = (tmp_path / "other.yaml").read_text(encoding="utf-8").splitlines()[:3]
     assert what == (
-        "# The best configuration of the study first: 0.600 ± 0.141 ICBHI Score on held-out patients."
+        "# The best configuration of the study first: 0.600 ± 0.141 ICBHI Score on the patients by whose scores "
+        "configurations were chosen."
     )
+    assert chosen == "# No. 0 is the only configuration: nothing was chosen."
     assert how == "# respsweep train other.yaml --data DIR --task icbhi --seed 1"
 
 

@@ -40,6 +40,20 @@ def test_the_leaderboard_has_a_row_for_each_configuration_best_first() -> None:
     assert "pareto" not in frame
 
 
+def test_the_leaderboard_says_who_is_tied_and_how_likely_each_is_the_best() -> None:
+    events = [StudyStarted((1, 2, 3)), *added(0, 1, 2, 3)]
+    for number, scores in enumerate([(0.60, 0.62, 0.64), (0.61, 0.64, 0.66), (0.40, 0.41, 0.43)]):
+        events += [event for seed, score in enumerate(scores, 1) for event in trained(number, seed, score)]
+    frame = leaderboard_frame(Board(events=events))
+    assert column(frame, "configuration") == [1, 0, 2, 3]
+    assert column(frame, "tied") == [True, True, False, False]
+    probability = column(frame, "probability_best")
+    assert probability[0] > probability[1] > probability[2]
+    assert sum(probability[:3]) == pytest.approx(1)
+    assert math.isnan(probability[3])
+    assert leaderboard_frame(Board())["tied"].dtype == "boolean"
+
+
 def test_with_two_objectives_the_pareto_front_is_marked() -> None:
     frame = leaderboard_frame(board(), ("sensitivity", "specificity"))
     assert column(frame, "pareto") == [True, False, False]

@@ -44,7 +44,7 @@ BOARD = Board(
 def test_ranked_configurations_come_first_and_the_others_by_how_far_they_came() -> None:
     rows = rows_of(BOARD)
     ranks = [(row[0], row[1]) for row in rows]
-    assert ranks == [("1", "2"), ("2", "0"), ("", "3"), ("", "5"), ("", "4"), ("", "1")]
+    assert ranks == [("1", "2"), ("2 =", "0"), ("=", "3"), ("", "5"), ("", "4"), ("", "1")]
 
 
 def test_rates_are_percent_with_their_deviation_over_seeds() -> None:
@@ -157,9 +157,41 @@ def test_without_a_best_one_it_is_said_how_far_the_study_is_and_only_failures_ar
     assert why_no_best(Board((1, 2), events)) == f"{NO_BEST}; {why}"
 
 
+CLOSE = Board(
+    (1, 2, 3),
+    [
+        *[*added(0), *trained(0, 1, 0.60), *trained(0, 2, 0.62), *trained(0, 3, 0.64)],
+        *[*added(1), *trained(1, 1, 0.61), *trained(1, 2, 0.64), *trained(1, 3, 0.66)],
+        *[*added(2), *trained(2, 1, 0.40), *trained(2, 2, 0.41), *trained(2, 3, 0.43)],
+        *[*added(3), *trained(3, 1, 0.59), ConfigurationDropped(3, "dropped after seed 1: 0.590")],
+    ],
+)
+
+
+def test_beside_the_rank_those_are_marked_that_cannot_be_told_from_the_best() -> None:
+    assert [(row[0], row[1]) for row in rows_of(CLOSE)] == [("1", "1"), ("2 =", "0"), ("3", "2"), ("=", "3")]
+    caption = str(leaderboard(CLOSE, ICBHI).caption)
+    assert "= is tied: not told from no. 1 at 5 % (2 configurations)" in caption
+
+
+def test_the_caption_says_that_the_best_was_chosen_and_what_to_expect_of_it() -> None:
+    caption = str(leaderboard(CLOSE, ICBHI).caption)
+    found = re.search(
+        r"No\. 1 was chosen for its score among 4; expected to be (\S+) points too high: with other seeds expect "
+        r"(\S+) % \(95 %: (\S+) to (\S+)\) on these patients",
+        caption,
+    )
+    assert found is not None
+    luck, expected, low, high = map(float, found.groups())
+    assert 0 < luck < 2
+    assert luck + expected == pytest.approx(100 * (0.61 + 0.64 + 0.66) / 3, abs=0.11)
+    assert low < expected < high
+
+
 def test_one_configuration_is_counted_as_one() -> None:
     caption = leaderboard(Board((1,), [*added(0), *trained(0, 1, 0.5)]), ICBHI).caption
     assert str(caption).startswith("1 configuration, 0 dropped")
+    assert str(caption).endswith("No. 0 is the only configuration: nothing was chosen.")
     assert str(leaderboard(BOARD, ICBHI).caption).startswith("6 configurations, 1 dropped")
 
 

@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from mlflow.entities import Metric
 
 from sweep.study.events import (
@@ -148,6 +149,27 @@ def test_nothing_seems_to_run_when_no_driver_holds_the_study() -> None:
     assert statuses_of([*RUNS, UnitLost(0, 1, "driver"), stopped]) == dict.fromkeys(BOTH, "SCHEDULED")
     assert statuses_of([*TRAINED, stopped]) == {"configuration 0": "SCHEDULED", "0000-seed1": "FINISHED"}
     assert set(statuses_of([*TRAINED, *SECOND, stopped]).values()) == {"FINISHED"}
+
+
+def test_when_a_study_is_let_go_the_best_run_says_so_and_how_lucky_it_was() -> None:
+    study: list[Event] = [STARTED]
+    for number, scores in enumerate([(0.60, 0.64), (0.62, 0.65)]):
+        study += histories.added(number)
+        study += [
+            event for seed, score in enumerate(scores, 1) for event in histories.trained(number, seed, score)
+        ]
+    updates = updates_of([*study, StudyStopped("over", at=90)])
+    best = updates["configuration 1"]
+    assert best.tags["respsweep.best"] == "of 2"
+    ((_, luck),), ((_, expected),) = (values(best.metrics, name) for name in ("score_luck", "score_expected"))
+    assert 0 < luck < 0.03
+    assert luck + expected == pytest.approx(0.635)
+    assert "respsweep.best" not in updates["configuration 0"].tags
+    later: list[Event] = [StudyStarted((1, 2), at=91), *histories.added(2)]
+    later += [event for seed in (1, 2) for event in histories.trained(2, seed, 0.9)]
+    updates = updates_of([*study, StudyStopped("over", at=90), *later, StudyStopped("over", at=99)])
+    assert updates["configuration 1"].tags["respsweep.best"] == "no longer"
+    assert updates["configuration 2"].tags["respsweep.best"] == "of 3"
 
 
 def test_a_complete_configuration_runs_again_when_it_gets_a_further_seed() -> None:

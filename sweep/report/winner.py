@@ -1,0 +1,33 @@
+"""A winner's score in plain words: that it was chosen for that score, and what to expect of it instead."""
+
+from __future__ import annotations
+
+from sweep.study.board import Board
+from sweep.study.comparison import Comparison, comparison_of
+
+
+def luck_aside(board: Board) -> str:
+    """Say in a few words how much too high the best score is expected to be; empty where that is not known."""
+    compared = comparison_of(board)
+    expected = None if compared is None else compared.expectation(compared.best)
+    if compared is None or expected is None:
+        return ""
+    return f"chosen among {compared.chosen_among}, so about {100 * expected.luck:.1f} points too high"
+
+
+def what_to_expect(compared: Comparison, number: int) -> str:
+    """Say in one sentence what the mean score of a configuration is, and what to expect with other seeds."""
+    among = compared.chosen_among
+    if among == 1:
+        return f"No. {number} is the only configuration: nothing was chosen."
+    chosen = (
+        f"No. {number} was chosen for its score among {among}" if number == compared.best else f"No. {number}"
+    )
+    expected = compared.expectation(number)
+    if expected is None:
+        return f"{chosen}; how much luck that was cannot be told, as the spread between seeds is not known."
+    side = "high" if expected.luck >= 0 else "low"
+    return (
+        f"{chosen}; expected to be {100 * abs(expected.luck):.1f} points too {side}: with other seeds expect "
+        f"{100 * expected.mean:.1f} % (95 %: {100 * expected.low:.1f} to {100 * expected.high:.1f}) on these patients."
+    )
