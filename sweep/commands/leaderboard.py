@@ -16,7 +16,9 @@ def leaderboard(name: str, studies: StudiesOption = STUDIES) -> None:
 
     folder = StudyFolder.open(studies, name)
     config, board = folder.config(), folder.board()
-    table = leaderboard_table(board, config.scored_task, objectives=config.objectives)
+    table = leaderboard_table(
+        board, config.scored_task, objectives=config.objectives, held_out=config.holds_out
+    )
     console().print(table, *failures(board), sep="\n")
     if (warning := folder.journal_warning()) is not None:
         warnings.warn(warning, stacklevel=2)

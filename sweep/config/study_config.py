@@ -264,6 +264,11 @@ class StudyConfig(Config):
         return ICBHI if self.task is None else task_named(self.task)
 
     @property
+    def holds_out(self) -> bool:
+        """Whether the scores are of patients that were held out; not of a study that finishes another."""
+        return self.finishes is None
+
+    @property
     def objectives(self) -> tuple[str, ...]:
         """The rates that the sampler maximises."""
         return (self.objective,) if isinstance(self.objective, str) else self.objective

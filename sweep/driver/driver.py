@@ -273,8 +273,13 @@ class Driver:
 
     def _say_what_came_out(self, reason: str) -> None:
         board = self._study.board
+        config = self._study.config
         table = leaderboard(
-            board, self._study.config.scored_task, rows=20, objectives=self._study.config.objectives
+            board,
+            config.scored_task,
+            rows=20,
+            objectives=config.objectives,
+            held_out=config.holds_out,
         )
         self._display.show(table, *failures(board))
         used = ", ".join(str(use) for use in self._budget.uses(board, self._clock()))

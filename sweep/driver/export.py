@@ -72,8 +72,11 @@ def export_configuration(
     configuration was chosen; `expected_score` is what to expect with other seeds. The test part was not read. Raises
     ExportError when `path` cannot be written.
     """
+    folds = recipe.folds
     scored_on = (
-        f"validation fold {recipe.folds.fold} of {recipe.folds.folds}, patients of the official training part"
+        f"validation fold {folds.fold} of {folds.folds}, patients of the official training part"
+        if folds.fold is not None
+        else "the cycles of the official training part, all of which were trained on"
     )
     summaries = {metric: chosen.summary(metric) for metric in METRICS}
     compared = comparison_of(board)
@@ -105,10 +108,15 @@ def export_configuration(
     else:
         which = f"Configuration {chosen.number} of the study {study}, whose best is {best.number}"
     task = task_named(provenance["task"])
+    if folds.fold is None:
+        said = "on the cycles that it was trained on.\n# Nobody was held out; what it is worth, `respsweep test` says."
+    else:
+        said = (
+            "on the patients by whose scores configurations were chosen.\n"
+            f"# {what_to_expect(compared, chosen.number)}"
+        )
     header = (
-        f"# {which}: {chosen.summary()} {task.score_name} on the patients by whose scores "
-        "configurations were chosen.\n"
-        f"# {what_to_expect(compared, chosen.number)}\n"
+        f"# {which}: {chosen.summary()} {task.score_name} {said}\n"
         f"# respsweep train {path.name} --data DIR --task {task.name} --seed 1\n"
     )
     try:

@@ -14,21 +14,32 @@ from sweep.study.board import Board
 from sweep.study.comparison import Comparison, comparison_of
 from sweep.study.units import Configuration, Fate, State
 
+HELD_OUT = "held-out patients of the official training part"
+TRAINED_ON = "the cycles that were trained on, as nobody was held out"
+
 
 def leaderboard(
-    board: Board, task: Task, *, rows: int | None = None, objectives: tuple[str, ...] = ("score",)
+    board: Board,
+    task: Task,
+    *,
+    rows: int | None = None,
+    objectives: tuple[str, ...] = ("score",),
+    held_out: bool = True,
 ) -> Table:
     """Make a table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
 
     Beside the rank, = marks those that are tied with the best. With two objectives those on their Pareto front are
-    marked.
+    marked. `held_out`: whether the scores are of patients that were held out; otherwise of those that were trained on.
     """
     compared = comparison_of(board)
     fields = list(
         dict.fromkeys(field for configuration in board.configurations for field in configuration.values)
     )
     table = Table(
-        title=None, header_style="bold", caption=_caption(board, task, compared), caption_justify="left"
+        title=None,
+        header_style="bold",
+        caption=_caption(board, task, compared, held_out),
+        caption_justify="left",
     )
     for column in ("rank", "no."):
         table.add_column(column, justify="right")
@@ -131,7 +142,7 @@ def why_no_best(board: Board) -> str:
     return "; ".join([*parts, *failures(board)[:1]])
 
 
-def _caption(board: Board, task: Task, compared: Comparison | None) -> str:
+def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bool) -> str:
     ended = board.ended
     dropped = sum(configuration.dropped is not None for configuration in board.configurations)
     open_units = len(board.running) + len(board.waiting)
@@ -139,9 +150,9 @@ def _caption(board: Board, task: Task, compared: Comparison | None) -> str:
         f"{counted(len(board.configurations), 'configuration')}, {dropped} dropped in the race over the seeds; "
         f"units: {ended[State.FINISHED]} finished, {ended[State.PRUNED]} pruned, {ended[State.FAILED]} failed"
         + (f", {open_units} under way" if open_units else "")
-        + f". Task {task.name}; scores: held-out patients of the official training part, where always answering normal "
-        f"scores {100 * task.always_normal_score:.0f} %; "
-        "the test part was not read." + ("" if compared is None else _about_the_best(compared))
+        + f". Task {task.name}; scores: {HELD_OUT if held_out else TRAINED_ON}, where always answering normal scores "
+        f"{100 * task.always_normal_score:.0f} %; the test part has no share in them."
+        + ("" if compared is None or not held_out else _about_the_best(compared))
     )
 
 

@@ -359,7 +359,9 @@ def test_names_of_recordings_steer_no_terminal(
 def test_log_lines_steer_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sweep.commands.app.app", lambda: logging.lastResort.handle(RECORD))
+    last = logging.lastResort
+    assert last is not None
+    monkeypatch.setattr("sweep.commands.app.app", lambda: last.handle(RECORD))
     main()
     assert capfd.readouterr().err == "a\\x1b[31mb\n"
 

@@ -89,7 +89,7 @@ def test_the_caption_counts_and_says_what_was_scored() -> None:
     assert "units: 6 finished, 1 pruned, 1 failed, 1 under way" in caption
     assert "Task icbhi; scores: held-out patients" in caption
     assert "always answering normal scores 50 %" in caption
-    assert "the test part was not read" in caption
+    assert "the test part has no share in them" in caption
     caption = str(leaderboard(BOARD, TASKS["2-2"]).caption)
     assert "Task 2-2; scores: held-out patients" in caption
     assert "always answering normal scores 25 %" in caption
