@@ -125,6 +125,7 @@ def test_a_signal_halts_the_study_which_goes_on_where_it_was(folder: StudyFolder
     again = ScoresOnly()
     drive(CONFIG, folder, again)
     assert again.units == [(0, 1), (1, 1), (0, 2), (1, 2)]
+    assert folder.journal_warning() is None
 
 
 def test_a_second_signal_waits_for_nothing(folder: StudyFolder) -> None:

@@ -134,6 +134,8 @@ def test_workers_are_told_where_our_code_lies_and_of_no_other_folder(
     monkeypatch.setattr(ray, "init", lambda **settings: told.update(settings))
     monkeypatch.chdir(tmp_path)
     start_ray("local")
+    # Otherwise what is started next asks for the token of this one.
+    stop_ray()
     config = told["job_config"]
     assert config._py_driver_sys_path == [str(Path(ray_session.__file__).parents[2])]
     # Ray asks this before it adds the working directory and the script's folder.

@@ -17,6 +17,9 @@ from sweep.storage.conditional_writes import ChangedError, Version
 from sweep.storage.object_store import ObjectStore
 from sweep.storage.open_storage import open_object_store
 from sweep.storage.storage import Storage
+from sweep.study.chain import ChainCheck, check_chain
+from sweep.study.events import ConfigurationAdded, Event, StudyStarted, StudyStopped
+from sweep.study.journal import Journal, read_journal
 
 OFTEN_S = 0.05
 
@@ -66,6 +69,25 @@ def read(storage: Storage, name: str) -> bytes:
         return storage.read(name)
     except FileNotFoundError:
         return b""
+
+
+def test_the_chain_of_a_journal_goes_on_on_another_machine(
+    copy: Path, storage: ObjectStore, lock: LeasedLock, tmp_path: Path
+) -> None:
+    events: list[Event] = [StudyStarted((1,)), ConfigurationAdded(0, {}), StudyStopped("interrupted")]
+    sent, elsewhere = Mirror(copy, storage, lock, interval_s=OFTEN_S), tmp_path / "elsewhere"
+    with contextlib.closing(Journal(copy / "journal.jsonl")) as journal:
+        sent.start()
+        for event in events:
+            journal.write(event)
+    sent.close(60)
+    pull(elsewhere, storage)
+    with contextlib.closing(Journal(elsewhere / "journal.jsonl")) as journal:
+        journal.write(StudyStarted((1,)))
+    assert list(read_journal(elsewhere / "journal.jsonl")) == [*events, StudyStarted((1,))]
+    assert check_chain(elsewhere / "journal.jsonl") == ChainCheck((), chained=True)
+    # What the machine before has is the beginning of it.
+    assert (elsewhere / "journal.jsonl").read_bytes().startswith((copy / "journal.jsonl").read_bytes())
 
 
 def test_what_happens_is_on_the_store_soon_and_all_of_it_at_the_end(
