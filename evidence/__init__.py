@@ -6,6 +6,7 @@ chain         check sums over lines, by which a changed line is seen
 distributions    the normal and Student's distribution, without scipy
 ledger        who read the test part, when, with what
 luck             how much too high the best of many scores, and what to expect instead
+patient_bootstrap  scores over new patients and seeds, paired between configurations
 predictions   probabilities of cycles, rounded so that no answer changes
 reading       all numbers of a reading of the test part
 scores        confusion matrix to specificity, sensitivity and the scores of tasks

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
+Rate = TypeVar("Rate", float, np.ndarray)
+"""A rate, or an array of rates."""
 
-def average_score(specificity: float, sensitivity: float) -> float:
+
+def average_score(specificity: Rate, sensitivity: Rate) -> Rate:
     """Arithmetic mean of the two rates: the ICBHI Score, and AS of the BioCAS challenges."""
     return (specificity + sensitivity) / 2
 
 
-def harmonic_score(specificity: float, sensitivity: float) -> float:
+def harmonic_score(specificity: Rate, sensitivity: Rate) -> Rate:
     """Harmonic mean of the two rates, HS of the BioCAS challenges; 0 when both are 0."""
     both = specificity + sensitivity
-    return 2 * specificity * sensitivity / both if both else 0.0
+    return 2 * specificity * sensitivity / (both + (both == 0))  # pyright: ignore[reportReturnType]
 
 
-def challenge_score(specificity: float, sensitivity: float) -> float:
+def challenge_score(specificity: Rate, sensitivity: Rate) -> Rate:
     """Score of the BioCAS challenges: (AS + HS) / 2.
 
     Reference: Zhang et al., "Grand Challenge on Respiratory Sound Classification", IEEE BioCAS 2022.
