@@ -98,7 +98,7 @@ def written(value: Any) -> str:
 
 
 def _rank(rank: int | None, *, tied: bool) -> str:
-    return " ".join([*([] if rank is None else [str(rank)]), *(["="] if tied else [])])
+    return ("" if rank is None else str(rank)) + ("=" if tied else "")
 
 
 def _so_far(configuration: Configuration) -> float:
