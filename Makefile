@@ -1,6 +1,7 @@
 # make sweep    the main job: search for the best configuration (DATA=DIR for real recordings)
 # make test     lint, types and tests
 # make bench    what features, scan, step, sweep and engine cost, beside floors and others; GPU or not
+# make licences the licences of all dependencies; make sbom: a bill of them as CycloneDX JSON
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
@@ -11,7 +12,7 @@ NAME ?=
 SPRSOUND = $(wildcard $(foreach inner,$(DATA) $(DATA)/BioCAS2022,$(inner)/train_wav $(inner)/train2022_wav))
 SPACE ?= search_spaces/$(if $(and $(DATA),$(SPRSOUND)),sprsound_quick,quickstart).yaml
 
-.PHONY: sweep test test-slow bench lint format types lock clean
+.PHONY: sweep test test-slow bench licences sbom lint format types lock clean
 
 sweep: .venv/ready
 	$(BIN)/respsweep run $(SPACE) $(if $(NAME), --name $(NAME))$(if $(DATA), --data $(DATA))
@@ -28,6 +29,12 @@ test-slow: .venv/dev-ready
 bench: .venv/dev-ready
 	missed=0; for script in features.py scan.py step.py sweep_cost.py "engine.py cost"; do \
 		$(BIN)/python benchmarks/$$script || missed=1; done; exit $$missed
+
+licences: .venv/dev-ready
+	$(BIN)/python tools/licences.py
+
+sbom: .venv/dev-ready
+	$(BIN)/python tools/sbom.py sbom.json
 
 lint: .venv/dev-ready
 	$(BIN)/ruff check .
