@@ -179,7 +179,9 @@ def _near(value: Any, rng: random.Random) -> Any:
         return rng.choice((-value, value * 1e6, value * 1.0000001, str(value), value + 1, 0.0))
     if isinstance(value, str):
         return rng.choice((value.upper(), value + " ", value[:-1], value + "\x1b[0m", value * 2, [value]))
-    return rng.choice((None, "x", value[:1], value * 2)) if isinstance(value, list) else None
+    if not isinstance(value, list):
+        return None
+    return rng.choice((None, "x", type(value)(value[:1]), type(value)(value * 2)))
 
 
 def _places(root: Any, here: Path = ()) -> Iterator[Path]:

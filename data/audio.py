@@ -7,17 +7,18 @@ resampled and faded, then each cycle is cut out of it and repeated until it fill
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 from pathlib import Path
 
 import numpy as np
 import torch
 import torchaudio.transforms
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from data.audio_file import HEADER_WITHOUT_LENGTH, blocks, opened
+from data.audio_file import HEADER_WITHOUT_LENGTH, blocks, flac_md5, opened
 from data.errors import DataError
 from data.recipe_parts import ClipPadding
 
@@ -37,11 +38,15 @@ def read_recording(path: Path) -> tuple[Float[Tensor, "1 samples"], int]:
     a sample is not a number, or samples are of another scale than [-1, 1].
     """
     with opened(path) as file:
-        samples = np.concatenate([*blocks(path, file, "float32")] or [np.zeros(0, np.float32)])
+        told = flac_md5(path) if file.format == "FLAC" else None
+        kind = "float32" if told is None else "int32"
+        samples = np.concatenate([*blocks(path, file, kind)] or [np.zeros(0, kind)])
         if len(samples) != file.frames and (file.frames < HEADER_WITHOUT_LENGTH or not len(samples)):
             raise DataError(
                 f"{path}: truncated: {len(samples)} samples, where the header says {file.frames}; copy the file again"
             )
+        if told is not None:
+            samples = _compared(path, samples, *told)
         if not np.isfinite(samples).all():
             raise DataError(f"{path}: holds samples that are not finite numbers; expected values in [-1, 1]")
         if file.subtype in ("FLOAT", "DOUBLE"):
@@ -111,6 +116,19 @@ def pad_cycle(
 def _resampler(source_hz: int, target_hz: int, dtype: torch.dtype) -> torchaudio.transforms.Resample:
     # Its kernel is computed here, once for all recordings of a rate; without a dtype it would be in float64.
     return torchaudio.transforms.Resample(source_hz, target_hz, dtype=dtype)
+
+
+def _compared(
+    path: Path, samples: Int[np.ndarray, " samples"], told: bytes, width: int
+) -> Float[np.ndarray, " samples"]:
+    """Samples, as the highest `width` bytes of each, in [-1, 1]. Raises DataError when `told` is not their MD5."""
+    whole = (samples >> (32 - 8 * width)).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :width]
+    if hashlib.md5(whole.tobytes(), usedforsecurity=False).digest() != told:
+        raise DataError(
+            f"{path}: damaged audio: its samples are not those of the check sum (MD5) in it; copy the file again"
+        )
+    # Exact, as no sample has more bits than a float32.
+    return samples.astype(np.float32) / np.float32(1 << 31)
 
 
 def _check_scale(path: Path, samples: Float[np.ndarray, " samples"]) -> None:

@@ -98,6 +98,20 @@ def blocks(path: Path, file: SoundFile, dtype: Literal["float32", "int16", "int3
         yield block
 
 
+def flac_md5(path: Path) -> tuple[bytes, int] | None:
+    """Read the MD5 that a FLAC file has of its samples, and how many bytes a sample has there.
+
+    None where the file has none, as of a stream, and where samples have no whole bytes. libsndfile does not compare it.
+    """
+    with path.open("rb") as file:
+        header = file.read(42)
+    # The first block says what the stream is; what lies before the stream, such as a tag, is not looked through.
+    if len(header) < 42 or header[:4] != b"fLaC":
+        return None
+    bits, told = ((header[20] & 1) << 4 | header[21] >> 4) + 1, header[26:]
+    return (told, bits // 8) if any(told) and bits in (8, 16, 24) else None
+
+
 def _check(path: Path, file: SoundFile, size: int) -> None:
     if file.format not in FORMATS:
         raise DataError(f"{path}: a file of the format {file.format}, whatever its name says; {_EXPECTED}")

@@ -51,7 +51,7 @@ def read_split(path: Path) -> dict[str, Part]:
     for where, line, row in _rows(path):
         name, part = (row[0], row[1].lower()) if len(row) == 2 else ("", "")
         name = re.sub(r"\.(wav|flac)$", "", name, flags=re.IGNORECASE)
-        if part not in ("train", "test"):
+        if part not in ("train", "test") or not name:
             raise DataError(f"{where}: read {_quote(line)}; expected a recording's name and train or test")
         if parts.setdefault(name, part) != part:
             raise DataError(

@@ -20,6 +20,40 @@ def wav(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
+def test_a_flac_whose_samples_are_not_those_of_its_check_sum_is_refused(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 3000), 4000, subtype=subtype)
+    wave, _ = read_recording(path)
+    assert np.array_equal(wave[0].numpy(), soundfile.read(path, dtype="float32")[0])
+    content = bytearray(path.read_bytes())
+    content[30] ^= 1  # of the MD5, as a wrong sample would change it
+    path.write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"a\.flac: damaged audio: its samples are not those of the check sum"
+    ):
+        read_recording(path)
+    # What was written as a stream has none.
+    content[26:42] = bytes(16)
+    path.write_bytes(content)
+    assert torch.equal(read_recording(path)[0], wave)
+
+
+def test_a_damaged_flac_is_read_right_or_refused(tmp_path: Path) -> None:
+    path, rng = tmp_path / "a.flac", np.random.default_rng(1)
+    soundfile.write(path, rng.uniform(-1, 1, 400), 4000, subtype="PCM_16")
+    right, content, refused = read_recording(path)[0], path.read_bytes(), 0
+    for place in range(42, len(content)):
+        path.write_bytes(
+            content[:place] + bytes([content[place] ^ int(rng.integers(1, 256))]) + content[place + 1 :]
+        )
+        try:
+            assert torch.equal(read_recording(path)[0], right), place
+        except DataError:
+            refused += 1
+    assert refused > 700
+
+
 @pytest.mark.parametrize(
     ("suffix", "subtype"),
     [

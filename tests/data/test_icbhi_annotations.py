@@ -96,6 +96,7 @@ def test_splits_come_with_tabs_commas_or_spaces(tmp_path: Path, text: str) -> No
             "line 2: read 'b validation'; expected a recording's name and train or test",
         ),
         ("a\n", "line 1: read 'a'; expected a recording's name and train or test"),
+        (".wav\ttrain\n", "line 1: read '.wav train'; expected a recording's name and train or test"),
         ("a\ttrain\na\ttest\n", "line 2: a is in test, but was in train above; expected one part"),
         ("", "names no recordings"),
     ],
