@@ -21,7 +21,7 @@ from bench import memory
 from fuzz_inputs import Input, make_input
 from fuzz_reader import Files, Reader, WrongReadingError
 
-from data.errors import UserError, escaped, one_line, shortened
+from data.errors import UserError, one_line, shortened
 
 SECONDS = 10.0
 """Of the processor, for one input."""
@@ -104,9 +104,7 @@ def judged(
     reader: Reader, folder: Path, made: Input, right: tuple[Any] | None
 ) -> tuple[str, str, float, int]:
     """Let a reader read a folder: outcome, detail, seconds of the processor, and bytes that were added meanwhile."""
-    names = [
-        name.format(folder, file=folder / made.target).replace("{}", str(folder)) for name in reader.named
-    ]
+    names = [name.format(folder, file=folder / made.target) for name in reader.named]
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     began = time.process_time()
@@ -162,7 +160,7 @@ def _outcome(
         return "right", ""
     if refused_is_wrong and right is not None:
         return "wrong", f"refused what means the same: {said[:300]}"
-    bad = bad_line(said, [escaped(name) for name in names])
+    bad = bad_line(said, [one_line(name) for name in names])
     return ("line", bad) if bad is not None else ("refused", said)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from data.errors import one_line
 from data.settings import ConfigError
 from data.task import ICBHI
 from sweep.config.study_config import StudyConfig
@@ -76,11 +77,11 @@ def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str,
 
 
 def _short(digest: Any) -> str:
-    return "none" if digest is None else str(digest)[:12]
+    return "none" if digest is None else one_line(str(digest))[:12]
 
 
 def _written(value: Any) -> str:
     """Write a value as a study file would, on one line; `none` for null, and where there is nothing."""
     if isinstance(value, dict | list):
         return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf).strip()
-    return "none" if value is None else str(value)
+    return "none" if value is None else one_line(str(value))

@@ -100,6 +100,13 @@ def test_a_provenance_of_another_kind_is_one_of_other_recordings(known: object) 
         evidence_changes({"data_hash": known}, {"data_hash": "aa"}, "one")
 
 
+def test_a_line_break_in_a_provenance_begins_no_line() -> None:
+    with pytest.raises(ConfigError) as refused:
+        evidence_changes({"data_hash": "two\nlines"}, {"data_hash": "aa"}, "one")
+    assert "\n" not in str(refused.value)
+    assert evidence_changes({"commit": "a\nb"}, {"commit": "c"}, "one")[-1] == r"commit: a\nb -> c"
+
+
 def test_a_known_hostile_provenance_is_one_of_other_recordings(cases: Path) -> None:
     before = read_yaml(cases / "hostile" / "26_provenance_number" / "provenance.yaml")
     with pytest.raises(ConfigError, match=r"rest on other recordings \(data_hash 5, now d+\)"):
