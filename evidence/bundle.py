@@ -22,6 +22,7 @@ from evidence.predictions import check_probabilities
 from evidence.scores import SCORES
 
 FORMAT = 1
+KINDS = "validation", "test"
 LARGEST = 2**30
 """Bytes that a bundle may take when it is unpacked."""
 _COMMENT = b"respsweep bundle, sha256 "
@@ -150,7 +151,12 @@ def _bundle(file: BytesIO) -> Bundle:
         labels = tuple(map(str, manifest["labels"]))
         if manifest["formula"] not in SCORES:
             raise ValueError(f"formula {manifest['formula']!r}; expected one of {', '.join(SCORES)}")
+        if manifest["kind"] not in KINDS:
+            raise ValueError(f"kind {manifest['kind']!r}; expected one of {', '.join(KINDS)}")
         cycles = _cycles(json.loads(archive.read("cycles.json")), len(labels))
+        predictions = list(_predictions(archive, len(cycles), len(labels)))
+        if not len(cycles) or not predictions or len(dict(predictions)) < len(predictions):
+            raise ValueError(f"{len(predictions)} units, {len(cycles)} cycles; expected some, each unit once")
         return Bundle(
             kind=str(manifest["kind"]),
             labels=labels,
@@ -158,7 +164,7 @@ def _bundle(file: BytesIO) -> Bundle:
             about=dict(manifest["about"]),
             claims=dict(manifest["claims"]),
             cycles=cycles,
-            predictions=dict(_predictions(archive, len(cycles), len(labels))),
+            predictions=dict(predictions),
         )
 
 

@@ -52,6 +52,11 @@ class Entry:
     content: Mapping[str, Any]
 
     @property
+    def id(self) -> str:
+        """Name of the reading that is the same in every ledger, and in its seal and its numbers."""
+        return str(self.content.get("id", ""))
+
+    @property
     def reading(self) -> int:
         """Number of the reading in this ledger, from 1, as the line itself says."""
         return int(self.content["reading"])
@@ -59,10 +64,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The lines of a ledger, and the numbers of those that do not follow from the ones before."""
+    """The lines of a ledger, the numbers of those that were altered, and whether the last one lacks its end."""
 
     entries: tuple[Entry, ...]
     altered: tuple[int, ...]
+    torn: bool = False
 
     def readings(self, kind: Kind = "read") -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.kind == kind)
@@ -70,11 +76,14 @@ class Ledger:
     def faults(self) -> list[str]:
         """Say what is wrong with this ledger, a line each; empty when nothing is.
 
-        A line that was altered, a number that comes twice or is left out, and a reading without its seal are wrong. A
-        seal without its reading is not: the reading was broken off.
+        A line that was altered, one without its end, a number that comes twice or is left out, and a reading without its
+        seal are wrong. A seal without its reading is not: the reading was broken off.
         """
         found = [f"line {number} does not follow from the lines before: altered" for number in self.altered]
+        if self.torn:
+            found.append("the last line has no end")
         sealed: set[int] = set()
+        read: set[int] = set()
         for entry in self.entries:
             if entry.kind == "sealed":
                 if entry.reading != len(sealed) + 1:
@@ -82,15 +91,19 @@ class Ledger:
                         f"line {entry.number}: reading {entry.reading} where {len(sealed) + 1} is due"
                     )
                 sealed.add(entry.reading)
-            elif entry.reading not in sealed:
-                found.append(f"line {entry.number}: reading {entry.reading} was not sealed before")
+            elif entry.reading not in sealed or entry.reading in read:
+                found.append(
+                    f"line {entry.number}: reading {entry.reading} was not sealed before, or told before"
+                )
+            else:
+                read.add(entry.reading)
         return found
 
 
 def read_ledger(path: Path) -> Ledger:
     """Read a ledger; one without lines where there is no file.
 
-    A torn last line, left by a crash, is passed over. Raises LedgerError for lines that are no entries.
+    A last line without its end is passed over, and told as a fault. Raises LedgerError for lines that are no entries.
     """
     return parse_ledger(path.read_bytes() if path.exists() else b"", str(path))
 
@@ -98,7 +111,7 @@ def read_ledger(path: Path) -> Ledger:
 def parse_ledger(content: bytes, name: str) -> Ledger:
     """Read the content of a ledger, called `name` in messages. Raises LedgerError for lines that are no entries."""
     chain, entries, altered = Chain(), [], []
-    *lines, _ = content.split(b"\n")
+    *lines, rest = content.split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not chain.follows(line):
             altered.append(number)
@@ -109,12 +122,13 @@ def parse_ledger(content: bytes, name: str) -> Ledger:
             if kind not in ("sealed", "read"):
                 raise ValueError(f"entry {kind!r}")
             entry = Entry(number, kind, at, told)
-            assert entry.reading > 0
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+            if entry.reading < 1:
+                raise ValueError(f"reading {entry.reading}")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             shown = line[:80].decode(errors="replace")
             raise LedgerError(f"{name}:{number}: no line of a ledger: {shown!r}") from error
         entries.append(entry)
-    return Ledger(tuple(entries), tuple(altered))
+    return Ledger(tuple(entries), tuple(altered), bool(rest))
 
 
 def appended(content: bytes, kind: Kind, at: str, told: Mapping[str, Any]) -> bytes:

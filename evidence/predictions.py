@@ -34,7 +34,7 @@ def check_probabilities(probabilities: np.ndarray, cycles: int, classes: int) ->
             f"expected float16 of shape ({cycles}, {classes}), got {probabilities.dtype} of {probabilities.shape}"
         )
     wide = probabilities.astype(np.float64)
-    if not np.isfinite(wide).all() or wide.min(initial=0.0) < -UNIT_ROUNDOFF or wide.max(initial=0.0) > 1.0:
+    if not np.isfinite(wide).all() or wide.min(initial=0.0) < 0 or wide.max(initial=0.0) > 1.0:
         raise ValueError("numbers that are no probabilities")
     off = np.abs(wide.sum(axis=1) - 1).max(initial=0.0)
     if off > 4 * classes * UNIT_ROUNDOFF:

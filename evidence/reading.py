@@ -9,14 +9,15 @@ import numpy as np
 
 from evidence.bundle import Bundle, Cycles
 from evidence.calibration import brier_score, expected_calibration_error, risk_coverage
+from evidence.patient_bootstrap import draw_patients, patient_counts
 from evidence.predictions import answers_of
-from evidence.scores import SCORES, confusion_matrix, harmonic_score, score, sensitivity, specificity
+from evidence.scores import confusion_matrix, harmonic_score, score, sensitivity, specificity
+from evidence.seed_statistics import FEWEST_SEEDS, rate_interval
 
 METRICS = ("score", "sensitivity", "specificity", "average_score", "harmonic_score", "any_abnormal_score")
-HEADLINE = ("cycles", "patients", "mean", "patient_interval")
+HEADLINE = ("cycles", "patients", "mean", "interval", "patient_interval")
 """What a ledger keeps of the numbers of a part."""
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-DRAWS = 10_000
 FEWEST_PATIENTS = 5
 """Below so many patients no interval over patients is given."""
 
@@ -30,12 +31,14 @@ def reading_numbers(bundle: Bundle) -> dict[str, Any]:
     - `cycles`, `patients`: how many;
     - `seeds`: by seed, the confusion matrix and the metrics (fractions; None where undefined);
     - `mean`, `sd`: of each metric over the seeds (sample deviation; None below two seeds);
-    - `patient_interval`: 95 % interval of the mean score over patients drawn anew (percentile bootstrap of 10,000
-      draws; the seeds stay); None below five patients;
+    - `interval`: 95 % interval of the mean of each metric over other seeds, on these patients; None below three seeds
+      (`evidence.seed_statistics`);
+    - `patient_interval`: that of the mean score over other patients and other seeds (`evidence.patient_bootstrap`);
+      None below three seeds or five patients;
     - `ensemble`: the metrics of the mean of the seeds' probabilities;
     - `calibration`: mean over the seeds of the expected calibration error and the Brier score;
     - `risk_coverage`: share of wrong answers of the ensemble among its most confident cycles, by their share;
-    - `groups`: by property and value, cycles, patients, mean score and interval.
+    - `groups`: by property and value, cycles, patients, mean score and its `patient_interval`.
     """
     excluded = list(bundle.about.get("excluded", ()))
     kept = ~np.isin(bundle.cycles.patients, excluded)
@@ -44,7 +47,7 @@ def reading_numbers(bundle: Bundle) -> dict[str, Any]:
     for part in dict.fromkeys(bundle.cycles.parts):
         rows = parts == part
         numbers[part] = _numbers(bundle, np.flatnonzero(rows))
-        if (rows & ~kept).any():
+        if (rows & ~kept).any() and (rows & kept).any():
             numbers[f"{part}, clean"] = _numbers(bundle, np.flatnonzero(rows & kept))
     return {"parts": numbers}
 
@@ -81,7 +84,8 @@ def _numbers(bundle: Bundle, rows: np.ndarray) -> dict[str, Any]:
         },
         "mean": {metric: _mean([found[metric] for found in seeds.values()]) for metric in METRICS},
         "sd": {metric: _deviation([found[metric] for found in seeds.values()]) for metric in METRICS},
-        "patient_interval": patient_interval(labels, patients, list(answers.values()), formula),
+        "interval": {metric: _interval([found[metric] for found in seeds.values()]) for metric in METRICS},
+        "patient_interval": patient_interval(labels, patients, list(answers.values()), classes, formula),
         "ensemble": rates(confusion_matrix(labels, answers_of(ensemble), classes), formula),
         "calibration": {
             "expected_calibration_error": _mean(
@@ -110,44 +114,33 @@ def _groups(
             "cycles": int(inside.sum()),
             "patients": len(np.unique(patients)),
             "score": _mean(scores),
-            "interval": patient_interval(labels, patients, given, bundle.formula),
+            "patient_interval": patient_interval(labels, patients, given, len(bundle.labels), bundle.formula),
         }
     return found
 
 
 def patient_interval(
-    labels: np.ndarray, patients: np.ndarray, answers: Sequence[np.ndarray], formula: str, draws: int = DRAWS
+    labels: np.ndarray, patients: np.ndarray, answers: Sequence[np.ndarray], classes: int, formula: str
 ) -> list[float] | None:
-    """95 % interval of the mean score over seeds, were other patients of the same kind recorded.
+    """95 % interval of the mean score over seeds, for other patients of the same kind and other seeds.
 
-    `labels` and `patients` are (cycles,), as is each seed's entry of `answers`. Whole patients are drawn with
-    replacement, each with all cycles, `draws` times; draws without a normal or an abnormal cycle are left out. None for
-    fewer than five patients, and where hardly any draw has both.
+    `labels` and `patients` are (cycles,), as is each seed's entry of `answers`. See `evidence.patient_bootstrap`. None
+    below three seeds and five patients, and where a draw of patients hardly ever has normal and abnormal cycles.
     """
     known, whose = np.unique(patients, return_inverse=True)
-    if len(known) < FEWEST_PATIENTS:
+    if len(known) < FEWEST_PATIENTS or len(answers) < FEWEST_SEEDS:
         return None
-    normal = labels == 0
-    totals = np.stack([np.bincount(whose, normal), np.bincount(whose, ~normal)])
-    weights = np.random.default_rng(0).multinomial(
-        len(known), np.full(len(known), 1 / len(known)), size=draws
-    )
-    sums = weights @ totals.T
-    whole = (sums > 0).all(axis=1)
-    if whole.mean() < 0.5:
+    confusion = np.zeros((1, len(answers), len(known), classes, classes), dtype=np.int64)
+    for seed, given in enumerate(answers):
+        cells = (whose * classes + labels) * classes + given
+        counted = np.bincount(cells, minlength=len(known) * classes**2)
+        confusion[0, seed] = counted.reshape(len(known), classes, classes)
+    counts = patient_counts(confusion)
+    # A part whose normal, or abnormal, cycles are of one or two patients says nothing of others.
+    if min((counts.normal > 0).sum(), (counts.abnormal > 0).sum()) < FEWEST_PATIENTS // 2:
         return None
-    scores = np.zeros(int(whole.sum()))
-    for given in answers:
-        right = given == labels
-        hits = np.stack([np.bincount(whose, normal & right), np.bincount(whose, ~normal & right)])
-        found = (weights[whole] @ hits.T) / sums[whole]
-        scores += _formula(formula, found[:, 0], found[:, 1])
-    low, high = np.quantile(scores / len(answers), [0.025, 0.975])
-    return [float(low), float(high)]
-
-
-def _formula(formula: str, normal_found: np.ndarray, abnormal_found: np.ndarray) -> np.ndarray:
-    return np.array([SCORES[formula](*pair) for pair in zip(normal_found, abnormal_found, strict=True)])
+    drawn = draw_patients(counts, formula)
+    return None if drawn is None else list(drawn.interval(0))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -158,3 +151,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _deviation(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.std(known, ddof=1)) if len(known) > 1 else None
+
+
+def _interval(values: Sequence[float | None]) -> list[float] | None:
+    mean, deviation = _mean(values), _deviation(values)
+    if mean is None or deviation is None or None in values:
+        return None
+    found = rate_interval(mean, deviation, len(values))
+    return None if found is None else list(found)

@@ -12,7 +12,18 @@ from tests.test_layers import FLOORS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-FOLDERS = ("benchmarks", "data", "docs", "evidence", "examples", "model", "search_spaces", "sweep", "tests", "tools")
+FOLDERS = (
+    "benchmarks",
+    "data",
+    "docs",
+    "evidence",
+    "examples",
+    "model",
+    "search_spaces",
+    "sweep",
+    "tests",
+    "tools",
+)
 AT_THE_TOP = re.compile(r"Makefile|cluster\.yaml|pyproject\.toml|requirements[\w-]*\.lock")
 LISTED_BY_FILE = ("evidence", "data", "model", "model/selective_scan", "model/training")
 

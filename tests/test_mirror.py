@@ -31,6 +31,7 @@ ELSEWHERE = {
     "sweep/commands/simulate.py": "tests/sweep/simulation/test_simulate.py",
     "sweep/commands/ui.py": "tests/sweep/tracking/test_server.py",
     "sweep/driver/unit_preparation.py": "tests/sweep/driver/test_driver.py",
+    "sweep/evaluation/written_bundles.py": "tests/sweep/evaluation/test_test_reading.py",
     # These talk to Ray alone, and are tested with one.
     "sweep/execution/drain.py": "tests/scenarios/cluster/test_ray_up.py",
     "sweep/execution/scheduler.py": "tests/sweep/driver/test_whole_studies.py",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import DATA_HELP, STUDIES, StudiesOption
 
 
 def finish(
@@ -18,6 +18,10 @@ def finish(
     seeds: Annotated[
         str | None,
         typer.Option(help="Fresh seeds, e.g. 11,12,13; default: as many as the study has, after its own."),
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help=DATA_HELP)] = None,
+    finishing_name: Annotated[
+        str | None, typer.Option("--name", help="Name of the finishing study; default: NAME-finish.")
     ] = None,
     address: Annotated[
         str, typer.Option(help="local: this machine; auto: the Ray cluster it belongs to.")
@@ -40,12 +44,16 @@ def finish(
         ) from None
     folder = StudyFolder.open(studies, name)
     config = finishing_study(folder, configuration, fresh)
+    if data is not None:
+        config = config.model_copy(update={"data": data})
     if tracking_uri is not None:
         config = config.model_copy(update={"tracking_uri": tracking_uri})
     finishing = finishing_folder(folder)
+    if finishing_name is not None:
+        finishing = StudyFolder.find(studies, finishing_name)
 
     from sweep.driver.display import ConsoleDisplay
     from sweep.driver.run import run_study
 
     run_study(config, finishing, address, ConsoleDisplay(console()), tracking_server=tracking_uri)
-    say(f"finished; read the test part once, for all time, with: respsweep test {folder.arguments}")
+    say(f"finished; read the test part once, for all time, with: respsweep test {finishing.arguments}")

@@ -17,7 +17,7 @@ def read_test(
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Read the official test part once with the finished units of a study, and write down that it was read."""
-    from sweep.evaluation.finish import FinishError, finishing_folder
+    from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder
     from sweep.evaluation.test_reading import read_test_part
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.reading_table import reading_tables
@@ -27,8 +27,9 @@ def read_test(
         searched, folder = folder, finishing_folder(folder)
         if not folder.exists:
             raise FinishError(f"{searched.place}: not finished; first: respsweep finish {searched.arguments}")
+        check_finishes(folder, searched)
     reading = read_test_part(folder, data, say)
-    console().print(*reading_tables(reading.numbers, reading.readings), sep="\n")
+    console().print(*reading_tables(reading.numbers, reading.readings, reading.missing), sep="\n")
     say(
         f"check it anywhere: respsweep verify {reading.bundle}   who read when: respsweep ledger {folder.arguments}"
     )

@@ -237,12 +237,25 @@ class StudyConfig(Config):
         return self
 
     def _check_somebody_is_held_out(self) -> None:
-        with contextlib.suppress(ConfigError):
-            if self.space.recipe({}).folds.fold is None and self.finishes is None:
-                raise ValueError(
-                    "recipe.folds.fold: null holds nobody out, and a search would choose by what was trained on; give a "
-                    "fold from 0, or choose first and then: respsweep finish NAME"
-                )
+        folds = self.recipe.get("folds")
+        nobody = isinstance(folds, Mapping) and folds.get("fold", 0) is None
+        if nobody and self.finishes is None:
+            raise ValueError(
+                "recipe.folds.fold: null holds nobody out, and a search would choose by what was trained on; give a "
+                "fold from 0, or choose first and then: respsweep finish NAME"
+            )
+        chooses = (
+            not nobody
+            or self.budget != BudgetConfig(configurations=1)
+            or len(self.enqueue) != 1
+            or any(len(getattr(parameter, "choices", ())) != 1 for parameter in self.search.values())
+            or self.recipe.get("selection", "last") != "last"
+        )
+        if self.finishes is not None and chooses:
+            raise ValueError(
+                "finishes: such a study trains one configuration to its last epoch, with nobody held out, and chooses "
+                "nothing; make it with: respsweep finish NAME"
+            )
 
     def _check_scan_engine(self) -> None:
         here, engine = "cuda" if self.resources.gpu else "cpu", "auto"

@@ -16,8 +16,9 @@ from sweep.worker.unit_results import WEIGHTS
 class UnitRemoval:
     """Removes the checkpoints of units as they end, and the weights of configurations that cannot win. A listener.
 
-    A finished unit keeps its weights while its configuration is open, and as long as it is the best of those that are
-    complete. So at the end of a study the weights of one configuration are there, and while it runs those of few.
+    A finished unit keeps its weights while its configuration is open, or has failed and may be forgiven, and as long as
+    it is the best of those that are complete. Of a configuration that wins only after seeds were added, the weights of
+    the earlier seeds are gone.
     """
 
     def __init__(self, board: Board, units: Path, mirror: Mirror | None) -> None:
@@ -73,4 +74,5 @@ class UnitRemoval:
     def _may_win(self, number: int) -> bool:
         fate = self._board.fate(number)
         best = self._board.best()
-        return fate is Fate.OPEN or (fate is Fate.COMPLETE and best is not None and best.number == number)
+        # A failed one may be forgiven, and a finished seed is not trained again.
+        return fate in (Fate.OPEN, Fate.FAILED) or (best is not None and best.number == number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import warnings
 from collections.abc import Sequence
 
 from data.errors import UserError
@@ -15,8 +16,6 @@ from sweep.study.units import Configuration
 
 SUFFIX = "-finish"
 """A study NAME is finished by the study NAME-finish, beside it."""
-LENGTH = "epochs", "selection"
-"""Recipe fields that say which epoch counts; the finishing study has one length, and its last epoch counts."""
 
 
 class FinishError(UserError):
@@ -29,11 +28,19 @@ def finishing_study(
     """Make the study that trains a configuration, the best one or that `number`, on all patients of the training part.
 
     Nobody is held out (`folds.fold: null`), so that nothing can be chosen any more: one configuration, no pruning, no
-    race. Of runs that were scored by their best epoch it trains as many as the median of these, and counts the last.
+    race. Of runs that were scored by their best epoch it trains as many as the median of these, on a schedule of that
+    length, and counts the last.
     `seeds`: as many fresh ones as the study has, unless given. Raises FinishError when no such configuration is
-    complete, when seeds are not fresh, or when nothing is left that the study searched.
+    complete or when seeds are not fresh, and ConfigError when the median is too few epochs for the recipe's warm-up.
     """
     config, board = folder.config(), folder.board()
+    if (holder := folder.lock().held_by()) is not None:
+        raise FinishError(f"{folder.place}: still running ({holder}); finish it when it is over")
+    if board.stopped != "over":
+        warnings.warn(
+            f"{folder.place}: was stopped ({board.stopped}) before it was over; what is best so far is finished",
+            stacklevel=2,
+        )
     if config.finishes is not None:
         raise FinishError(f"{folder.place}: finishes the study {config.finishes.study} already")
     chosen = _chosen(folder, board, number)
@@ -47,19 +54,14 @@ def finishing_study(
     content = config.resolved().model_dump(mode="json")
     recipe = config.space.recipe(chosen.values).model_dump(mode="json")
     recipe["folds"]["fold"] = None
-    recipe["epochs"] = round(
-        statistics.median(unit.selected["epoch"] for unit in chosen.units.values() if unit.selected)
-    )
     recipe["selection"] = "last"
-    search = {field: parameter for field, parameter in content["search"].items() if field not in LENGTH}
-    values = {field: value for field, value in chosen.values.items() if field not in LENGTH}
-    if not search:
-        raise FinishError(
-            f"{folder.place}: searched nothing but {' and '.join(LENGTH)}; train its best.yaml instead"
-        )
+    lengths = [unit.selected["epoch"] for unit in chosen.units.values() if unit.selected is not None]
+    recipe["epochs"] = round(statistics.median(lengths))
+    values = {**chosen.values, **({"epochs": recipe["epochs"]} if "epochs" in chosen.values else {})}
     content.update(
         recipe=recipe,
-        search=search,
+        # Nothing varies any more; the values still show on the leaderboard which configuration it is.
+        search={field: {"type": "categorical", "choices": [value]} for field, value in values.items()},
         enqueue=[values],
         seeds=list(fresh),
         objective="score",
@@ -79,6 +81,29 @@ def finishing_study(
 def finishing_folder(folder: StudyFolder) -> StudyFolder:
     """Name the place of the study that finishes another, there or not."""
     return StudyFolder.find(folder.studies, f"{folder.name}{SUFFIX}")
+
+
+def check_finishes(folder: StudyFolder, searched: StudyFolder) -> None:
+    """Raise FinishError unless a study finishes that other one, as it is, on the same recordings and weights."""
+    finishes = folder.config().finishes
+    ours, theirs = folder.provenance(), searched.provenance()
+    best = searched.board().best()
+    if finishes is None or finishes.study_id != theirs["study_id"]:
+        raise FinishError(
+            f"{folder.place}: finishes another study than {searched.place}; name it, or remove it"
+        )
+    for key in ("data_hash", "fold_hash", "weights_hash"):
+        if ours.get(key) != theirs.get(key):
+            raise FinishError(
+                f"{folder.place}: was trained on something else than {searched.place} ({key} "
+                f"{str(ours.get(key))[:12]}, there {str(theirs.get(key))[:12]}); remove it, and finish again"
+            )
+    if best is not None and best.number != finishes.configuration:
+        warnings.warn(
+            f"{folder.place}: finishes configuration {finishes.configuration}; the best of {searched.place} is now "
+            f"{best.number}",
+            stacklevel=2,
+        )
 
 
 def _chosen(folder: StudyFolder, board: Board, number: int | None) -> Configuration:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+import hashlib
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from data.atomic import make_folder, write_whole
+from data.atomic import make_folder
+from data.dataset import TRAINING_PART, DataSet
+from data.digests import file_digests
 from data.errors import UserError
 from evidence.ledger import Kind, Ledger, LedgerError, Seal, appended, missing_from_seal, parse_ledger
 from sweep.folder.study_folder import StudyFolder
 from sweep.storage.cache_folder import cache_folder
 from sweep.storage.open_storage import below, open_storage
+from sweep.storage.patience import patiently
 
 LEDGER = "ledger.jsonl"
 
@@ -33,77 +39,121 @@ class LedgerOf:
     ledger: Ledger
 
 
+def part_hash(data: DataSet) -> str:
+    """SHA-256 (hex) of the audio of the official test parts, wherever the files lie and whatever else there is.
+
+    Readings are written down under it, so that those of a data set whose training part or annotations were changed are
+    found all the same.
+    """
+    paths = [recording.path for recording in data.recordings if recording.part != TRAINING_PART]
+    return hashlib.sha256("\n".join(sorted(file_digests(paths))).encode()).hexdigest()
+
+
 class Ledgers:
     """The three ledgers of a study: its own; that of the data beside all studies of its place; that of this machine.
 
-    A second study on the same recordings finds the earlier readings in the other two.
+    A second study on the same recordings finds the earlier readings in the other two. A reading has the same id in each.
     """
 
-    def __init__(self, folder: StudyFolder, data_hash: str, cache: Path | None = None) -> None:
-        self._data_hash = data_hash
-        self._local = (cache or cache_folder()) / "ledgers" / f"{data_hash}.jsonl"
-        self._stored = {
+    def __init__(self, folder: StudyFolder, tested: str, cache: Path | None = None) -> None:
+        """Name the ledgers of a study and of the data whose test part has the hash `tested` (`part_hash`)."""
+        self._study = folder.name
+        ledgers = (cache or cache_folder()) / "ledgers"
+        self._lock = ledgers / f"{tested}.lock"
+        self._places = {
             f"of the study {folder.name}": (folder.place, LEDGER),
             "of these recordings, by studies of the same place": (
                 below(folder.studies, ".ledgers"),
-                f"{data_hash}.jsonl",
+                f"{tested}.jsonl",
             ),
+            "of these recordings, on this machine": (str(ledgers), f"{tested}.jsonl"),
         }
 
     def all(self) -> list[LedgerOf]:
-        """Read the three. Raises ReadingError for one that is no ledger, and OSError when its place does not answer."""
-        found = [
-            LedgerOf(whose, f"{place}/{name}", _parsed(_content(place, name), f"{place}/{name}"))
-            for whose, (place, name) in self._stored.items()
+        """Read the three, the study's own first. Raises ReadingError for one that is none, or whose place is away."""
+        return [
+            LedgerOf(whose, below(place, name), _parsed(_content(place, name), below(place, name)))
+            for whose, (place, name) in self._places.items()
         ]
-        local = self._local.read_bytes() if self._local.exists() else b""
-        whose = "of these recordings, on this machine"
-        return [*found, LedgerOf(whose, str(self._local), _parsed(local, str(self._local)))]
 
     def readings(self) -> int:
         """Count the readings of these recordings that any of the ledgers knows, sealed or done."""
-        return max(len(each.ledger.readings("sealed")) for each in self.all())
+        return len({entry.id for each in self.all() for entry in each.ledger.readings("sealed")})
 
-    def seal(self, told: Mapping[str, Any]) -> Seal:
-        """Write down what a reading will be of, in every ledger, and return what opens the test part.
+    def faults(self) -> list[str]:
+        """Say what is wrong with the three, and what is in one and was taken out of another; empty when nothing is."""
+        own, *others = self.all()
+        found = [f"{each.place}: {fault}" for each in (own, *others) for fault in each.ledger.faults()]
+        for other in others:
+            for one, two in ((own, other), (other, own)):
+                lines = [entry for entry in one.ledger.entries if entry.content.get("study") == self._study]
+                there = {(entry.kind, entry.id) for entry in two.ledger.entries}
+                # Another machine, or place, was not told of what was read before it took part.
+                if two is other and not there:
+                    continue
+                found += [
+                    f"{two.place}: lacks the line `{entry.kind}` of {entry.at}, which {one.place} has"
+                    for entry in lines
+                    if (entry.kind, entry.id) not in there
+                ]
+        return found
+
+    def seal(self, told: Mapping[str, Any], data_hash: str) -> tuple[Seal, str]:
+        """Write down what a reading will be of, in every ledger; returns what opens the test part, and the reading's id.
 
         Raises ReadingError when something is missing from what is told, or a ledger is none.
         """
         if missing := missing_from_seal(told):
             raise ReadingError(f"a reading is not sealed without {', '.join(missing)}")
-        self._append("sealed", told, new=True)
-        return Seal(self._data_hash, self.readings())
+        name = uuid.uuid4().hex
+        with self._locked():
+            self._append("sealed", {**told, "id": name})
+            return Seal(data_hash, self.readings()), name
 
-    def read(self, told: Mapping[str, Any]) -> None:
-        """Write down what the sealed reading came to, in every ledger."""
-        self._append("read", told, new=False)
+    def read(self, told: Mapping[str, Any], name: str) -> None:
+        """Write down what the sealed reading of that id came to, in every ledger."""
+        with self._locked():
+            self._append("read", {**told, "id": name})
 
-    def _append(self, kind: Kind, told: Mapping[str, Any], *, new: bool) -> None:
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        make_folder(self._lock.parent)
+        with FileLock(self._lock):
+            yield
+
+    def _append(self, kind: Kind, told: Mapping[str, Any]) -> None:
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        make_folder(self._local.parent)
-        with FileLock(self._local.with_suffix(".lock")):
-            for place, name in self._stored.values():
-                content = _grown(_content(place, name), f"{place}/{name}", kind, at, told, new=new)
-                open_storage(place).write(name, content)
-            local = self._local.read_bytes() if self._local.exists() else b""
-            write_whole(self._local, _grown(local, str(self._local), kind, at, told, new=new).decode())
+        grown = {
+            (place, name): _grown(_content(place, name), below(place, name), kind, at, told)
+            for place, name in self._places.values()
+        }
+        for (place, name), content in grown.items():
+            try:
+                patiently(
+                    lambda place=place, name=name, content=content: open_storage(place).write(name, content)
+                )
+            except OSError as error:
+                raise ReadingError(f"{below(place, name)}: cannot be written: {error}") from error
 
 
-def _grown(content: bytes, name: str, kind: Kind, at: str, told: Mapping[str, Any], *, new: bool) -> bytes:
-    """Add a line to a ledger; a seal begins the next reading of that ledger."""
-    before = len(_parsed(content, name).readings("sealed"))
-    return appended(content, kind, at, {**told, "reading": before + new})
+def _grown(content: bytes, place: str, kind: Kind, at: str, told: Mapping[str, Any]) -> bytes:
+    """Add a line to a ledger; a seal begins its next reading, and numbers go to the reading of their id."""
+    sealed = _parsed(content, place).readings("sealed")
+    own = [entry.reading for entry in sealed if entry.id == told["id"]]
+    return appended(content, kind, at, {**told, "reading": own[0] if own else len(sealed) + 1})
 
 
 def _content(place: str, name: str) -> bytes:
     try:
-        return open_storage(place).read(name)
+        return patiently(lambda: open_storage(place).read(name))
     except FileNotFoundError:
         return b""
+    except OSError as error:
+        raise ReadingError(f"{below(place, name)}: cannot be read: {error}") from error
 
 
-def _parsed(content: bytes, name: str) -> Ledger:
+def _parsed(content: bytes, place: str) -> Ledger:
     try:
-        return parse_ledger(content, name)
+        return parse_ledger(content, place)
     except LedgerError as error:
         raise ReadingError(str(error)) from error

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 import torch
 
 from data.atomic import make_folder
 from data.batches import Examples
-from data.dataset import TRAINING_PART, DataSet
+from data.dataset import TRAINING_PART, DataSet, census, missing_from_full
 from data.recordings import read_recordings
 from data.store import build_store
 from evidence.bundle import Bundle, write_bundle
 from evidence.ledger import Seal
 from evidence.predictions import rounded
 from evidence.reading import HEADLINE, reading_numbers
+from model.scan_engines import DEVICES
 from model.training.prediction import load_network, predict
 from model.training.recipe import Recipe
 from sweep.evaluation.cycles_table import cycles_of
-from sweep.evaluation.ledgers import Ledgers, ReadingError
+from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
-from sweep.storage.open_storage import open_storage
+from sweep.storage.open_storage import below, open_storage
 from sweep.study.units import unit_id
 from sweep.worker.unit_results import read_weights
 
@@ -36,11 +39,15 @@ PROTOCOL = "honest: chosen on validation patients of the training part, last epo
 
 @dataclass(frozen=True)
 class Reading:
-    """A reading that was done: the file of its bundle, its numbers, and how many there are of these recordings now."""
+    """A reading that was done: the file of its bundle, its numbers, and how many there are of these recordings now.
+
+    `missing`: a line for each part of a published data set that was not all there.
+    """
 
     bundle: str
     numbers: Mapping[str, Any]
     readings: int
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,13 +90,16 @@ def read_test_part(
         parts = [part for part in recordings.parts if part != TRAINING_PART and recordings.part(part)]
         if not parts:
             raise ReadingError(f"{recordings.directory}: no recording belongs to an official test part")
-        ledgers = Ledgers(folder, data_hash)
+        networks = _networks(finished, recordings)
+        ledgers = Ledgers(folder, part_hash(recordings))
         sealed = {
             "study": folder.name,
             "study_id": provenance["study_id"],
             "finishes": config.finishes.model_dump(mode="json"),
             "task": recordings.task.name,
             "data_hash": data_hash,
+            # What of a published data set is not here, so that nobody takes the number for one of all of it.
+            "missing": list(missing_from_full(census(recordings))),
             "protocol": PROTOCOL,
             "recipe": finished.recipe.model_dump(mode="json"),
             "recipe_digest": finished.recipe.digest(),
@@ -99,23 +109,33 @@ def read_test_part(
             "thresholds": None,
             "commit": provenance.get("commit"),
         }
-        seal = ledgers.seal(sealed)
+        seal, name = ledgers.seal(sealed, data_hash)
         say(f"sealed as reading {seal.reading} of these recordings; the test part is opened")
-        return _read(folder, recordings, parts, finished, seal, ledgers, sealed, say, Path(scratch))
+        bundle = _read(
+            recordings, parts, finished, networks, seal, {**sealed, "id": name}, say, Path(scratch)
+        )
+        numbers = reading_numbers(bundle)
+        content, digest = write_bundle(replace(bundle, claims=numbers))
+        storage = open_storage(folder.place)
+        file = next(one for one in map("test-{}.bundle".format, itertools.count(1)) if not storage.has(one))
+        storage.write(file, content)
+        headline = {part: {key: found[key] for key in HEADLINE} for part, found in numbers["parts"].items()}
+        told = {"study": folder.name, "study_id": sealed["study_id"], "file": file, "bundle": digest}
+        ledgers.read({**told, "numbers": headline}, name)
+        return Reading(below(folder.place, file), numbers, seal.reading, tuple(sealed["missing"]))
 
 
 def _read(
-    folder: StudyFolder,
     recordings: DataSet,
     parts: list[str],
     finished: _Finished,
+    networks: Mapping[int, torch.nn.Module],
     seal: Seal,
-    ledgers: Ledgers,
     sealed: Mapping[str, Any],
     say: Callable[[str], None],
     scratch: Path,
-) -> Reading:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+) -> Bundle:
+    """Take the answers of every network on every cycle of the test parts; the bundle claims nothing yet."""
     examples = []
     for part in parts:
         say(f"features of the {part} part")
@@ -124,41 +144,46 @@ def _read(
         )
         examples.append(store.examples())
     predictions = {}
-    for seed, weights in finished.weights.items():
+    for seed, network in networks.items():
         say(f"seed {seed}")
-        network = load_network(finished.recipe, recordings.task, weights, device)
-        predictions[finished.configuration, seed] = _answers(network, examples, finished.recipe, device)
-    cycles = cycles_of(recordings, parts)
-    bundle = Bundle(
+        predictions[finished.configuration, seed] = _answers(network, examples, finished.recipe)
+    return Bundle(
         kind="test",
         labels=recordings.task.labels,
         formula=recordings.task.score,
-        about={**sealed, "reading": seal.reading, "excluded": sorted(recordings.never_validate)},
+        about={
+            **sealed,
+            "reading": seal.reading,
+            "numpy": np.__version__,
+            "excluded": sorted(recordings.never_validate),
+        },
         claims={},
-        cycles=cycles,
+        cycles=cycles_of(recordings, parts),
         predictions=predictions,
     )
-    numbers = reading_numbers(bundle)
-    content, digest = write_bundle(replace(bundle, claims=numbers))
-    name = f"test-{seal.reading}.bundle"
-    open_storage(folder.place).write(name, content)
-    headline = {part: {key: numbers["parts"][part][key] for key in HEADLINE} for part in numbers["parts"]}
-    ledgers.read(
-        {"study": folder.name, "study_id": sealed["study_id"], "bundle": digest, "numbers": headline}
-    )
-    return Reading(f"{folder.place}/{name}", numbers, seal.reading)
 
 
-def _answers(
-    network: torch.nn.Module, examples: list[Examples], recipe: Recipe, device: torch.device
-) -> np.ndarray:
+def _networks(finished: _Finished, recordings: DataSet) -> dict[int, torch.nn.Module]:
+    """Load every seed's network and have it answer to silence once: what can go wrong is to go wrong before the seal."""
+    recipe = finished.recipe
+    here = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(DEVICES.get(recipe.backbone.scan_engine, here))
+    frames, mels = recipe.features.frames, recipe.features.n_mels
+    silence = Examples(torch.zeros(2, frames, mels), torch.zeros(2, dtype=torch.long))
+    networks = {}
+    for seed, weights in finished.weights.items():
+        networks[seed] = load_network(recipe, recordings.task, weights, device)
+        _answers(networks[seed], [silence], recipe)
+    return networks
+
+
+def _answers(network: torch.nn.Module, examples: Sequence[Examples], recipe: Recipe) -> np.ndarray:
+    device = next(network.parameters()).device
     kept = []
     for part in examples:
         probabilities, answers = predict(network, part, recipe, device)
         if not np.isfinite(probabilities).all():
-            raise ReadingError(
-                "the network's answers on the test part are not finite; nothing was written down of them"
-            )
+            raise ReadingError("the network's answers are not finite; nothing was written down of them")
         kept.append(rounded(probabilities, answers))
     return np.concatenate(kept)
 
@@ -173,11 +198,31 @@ def _finished(folder: StudyFolder, scratch: Path) -> _Finished:
             f"{folder.place}: {done} of {len(config.seeds)} seeds have finished; go on with: respsweep run --resume "
             f"{folder.arguments}"
         )
+    if len(board.configurations) != 1 or dict(chosen.values) != dict(config.enqueue[0]):
+        raise ReadingError(f"{folder.place}: trained something else than the configuration that it finishes")
+    recipe = config.space.recipe(chosen.values)
     weights, sha256 = {}, {}
     make_folder(scratch / "weights")
     for seed in board.seeds:
         content = read_weights(folder.checkpoints, chosen.number, seed)
         weights[seed] = scratch / "weights" / f"{unit_id(chosen.number, seed)}.safetensors"
         weights[seed].write_bytes(content)
+        _check_notes(weights[seed], recipe, unit_id(chosen.number, seed))
         sha256[seed] = hashlib.sha256(content).hexdigest()
-    return _Finished(config.space.recipe(chosen.values), chosen.number, weights, sha256)
+    return _Finished(recipe, chosen.number, weights, sha256)
+
+
+def _check_notes(weights: Path, recipe: Recipe, unit: str) -> None:
+    """Compare what a file of weights says of itself with the unit that it is read for. Raises ReadingError."""
+    expected = {"unit": unit, "recipe": recipe.digest(), "epoch": str(recipe.epochs)}
+    try:
+        with safetensors.safe_open(weights, "pt") as file:
+            notes = file.metadata() or {}
+    except safetensors.SafetensorError as error:
+        raise ReadingError(f"weights of {unit}: not a file of weights ({error})") from error
+    for name, value in expected.items():
+        if notes.get(name) != value:
+            raise ReadingError(
+                f"weights of {unit}: of {name} {str(notes.get(name))[:12]!r}; expected {value[:12]!r}, as the unit left "
+                "them"
+            )

@@ -17,7 +17,16 @@ def ledger_table(whose: str, place: str, ledger: Ledger) -> RenderableType:
     if not ledger.entries:
         return Text(f"readings {whose} ({place}): none")
     table = Table(header_style="bold")
-    for column in ("reading", "when", "study", "seeds", "recipe", "part", "score %", "95 % of patients"):
+    for column in (
+        "reading",
+        "when",
+        "study",
+        "seeds",
+        "recipe",
+        "part",
+        "score %",
+        "95 %, patients and seeds",
+    ):
         table.add_column(column, justify="right" if column == "reading" else "left")
     read = {entry.reading: entry for entry in ledger.readings()}
     for sealed in ledger.readings("sealed"):

@@ -19,15 +19,25 @@ COLUMNS = {
 }
 
 
-def reading_tables(numbers: Mapping[str, Any], readings: int) -> Iterator[RenderableType]:
-    """Make the tables of a reading: each part by seed and together, and by groups; then what to think of it."""
+def reading_tables(
+    numbers: Mapping[str, Any], readings: int, missing: Sequence[str] = ()
+) -> Iterator[RenderableType]:
+    """Make the tables of a reading: each part by seed and together, and by groups; then what to think of it.
+
+    `readings`: how many there are of these recordings, this one included. `missing`: what of the published data set was
+    not there, a line each.
+    """
+    for line in missing:
+        yield Text(f"not the whole data set, and not comparable with numbers of it: {line}")
     for part, found in numbers["parts"].items():
         yield Text(f"{part}: {found['cycles']} cycles of {found['patients']} patients", style="bold")
         yield _by_seed(found)
         yield Text(_in_words(found))
     for part, found in numbers["parts"].items():
         if not part.endswith(", clean"):
-            yield Text(f"{part}, by groups; each interval is 95 % over patients", style="bold")
+            yield Text(
+                f"{part}, by groups; each interval is 95 % over other patients and seeds", style="bold"
+            )
             yield _by_group(found["groups"])
     if readings > 1:
         yield Text(
@@ -59,10 +69,11 @@ def _by_seed(found: Mapping[str, Any]) -> Table:
 def _in_words(found: Mapping[str, Any]) -> str:
     calibration = found["calibration"]
     risks = ", ".join(f"{100 * risk:.1f} at {100 * share:.0f} %" for share, risk in found["risk_coverage"])
+    error = _percent(calibration["expected_calibration_error"])
     return (
-        f"score {_percent(found['mean']['score'])} %, 95 % over patients: {_interval(found['patient_interval'])}; "
-        f"expected calibration error {_percent(calibration['expected_calibration_error'])} %, Brier score "
-        f"{calibration['brier_score']:.3f}; % wrong among the most confident of the seeds together: {risks}"
+        f"score {_percent(found['mean']['score'])} %; 95 % over other seeds: {_interval(found['interval']['score'])}, "
+        f"over other patients and seeds: {_interval(found['patient_interval'])}; expected calibration error {error} %, "
+        f"Brier score {calibration['brier_score']:.3f}; % wrong among the most confident of the seeds together: {risks}"
     )
 
 
@@ -73,7 +84,7 @@ def _by_group(groups: Mapping[str, Mapping[str, Any]]) -> Table:
     for name, values in groups.items():
         for value, found in values.items():
             cells = (str(found["cycles"]), str(found["patients"]), _percent(found["score"]))
-            table.add_row(name, value, *cells, _interval(found["interval"]))
+            table.add_row(name, value, *cells, _interval(found["patient_interval"]))
             name = ""
     return table
 
@@ -83,4 +94,8 @@ def _percent(value: float | None) -> str:
 
 
 def _interval(interval: Sequence[float] | None) -> str:
-    return "too few" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+    return (
+        "too few seeds or patients"
+        if interval is None
+        else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+    )

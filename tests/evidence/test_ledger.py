@@ -50,6 +50,7 @@ def test_lines_come_back_as_they_were_written(content: bytes, tmp_path: Path) ->
 def test_a_torn_line_is_passed_over_and_written_over(content: bytes) -> None:
     torn = content[:-20]
     assert len(parse_ledger(torn, "ledger").entries) == 3
+    assert parse_ledger(torn, "ledger").faults() == ["the last line has no end"]
     mended = parse_ledger(appended(torn, "read", "later", {"reading": 2, "score": 0.5}), "ledger")
     assert mended.readings()[1].content["score"] == 0.5
     assert mended.faults() == []
@@ -77,9 +78,18 @@ def test_a_removed_a_moved_and_an_invented_line_are_seen(content: bytes) -> None
 
 def test_a_reading_needs_its_seal_and_its_number() -> None:
     unsealed = appended(b"", "read", "now", {"reading": 1})
-    assert parse_ledger(unsealed, "ledger").faults() == ["line 1: reading 1 was not sealed before"]
+    assert parse_ledger(unsealed, "ledger").faults() == [
+        "line 1: reading 1 was not sealed before, or told before"
+    ]
     skipped = appended(b"", "sealed", "now", seal(2))
     assert parse_ledger(skipped, "ledger").faults() == ["line 1: reading 2 where 1 is due"]
+
+
+def test_numbers_that_are_told_twice_are_seen(content: bytes) -> None:
+    again = appended(content, "read", "now", {"reading": 2, "score": 0.9})
+    assert parse_ledger(again, "ledger").faults() == [
+        "line 5: reading 2 was not sealed before, or told before"
+    ]
 
 
 def test_a_seal_that_was_broken_off_is_no_fault() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evidence.bundle import Bundle, Cycles
+from evidence.patient_bootstrap import draw_patients, patient_counts
 from evidence.predictions import answers_of, rounded
 from evidence.reading import patient_interval, reading_numbers
 from tests.evidence.bundles import LABELS, a_bundle
@@ -53,6 +54,7 @@ def test_patients_on_both_sides_of_the_split_are_left_out_of_the_clean_part(read
     assert list(parts) == ["test", "test, clean"]
     clean = parts["test, clean"]
     assert (clean["cycles"], clean["patients"], clean["mean"]["score"]) == (2, 1, 1.0)
+    assert list(reading_numbers(replace(reading, about={"excluded": [101, 156]}))["parts"]) == ["test"]
     alone = reading_numbers(replace(reading, about={}))["parts"]
     assert list(alone) == ["test"]
 
@@ -60,7 +62,7 @@ def test_patients_on_both_sides_of_the_split_are_left_out_of_the_clean_part(read
 def test_groups_hold_what_is_known_and_undefined_rates_are_none(reading: Bundle) -> None:
     devices = reading_numbers(reading)["parts"]["test"]["groups"]["device"]
     assert set(devices) == {"AKGC417L", "Meditron"}
-    assert devices["Meditron"] == {"cycles": 2, "patients": 1, "score": 1.0, "interval": None}
+    assert devices["Meditron"] == {"cycles": 2, "patients": 1, "score": 1.0, "patient_interval": None}
     # One normal cycle and no abnormal one: no sensitivity, and so no score.
     assert devices["AKGC417L"]["score"] is None
 
@@ -71,25 +73,30 @@ def test_inter_and_intra_are_told_apart() -> None:
     assert sum(part["cycles"] for part in parts.values()) == 200
 
 
-def test_the_interval_over_patients_is_that_of_drawing_them_one_by_one() -> None:
-    bundle = a_bundle(cycles=300, kind="test")
+def test_the_interval_over_patients_is_that_of_the_bootstrap_and_wider_than_that_over_seeds() -> None:
+    bundle = a_bundle(cycles=300, units=[(0, 1), (0, 2), (0, 3)], kind="test")
     labels, patients = bundle.cycles.labels, bundle.cycles.patients
     answers = [answers_of(kept) for kept in bundle.predictions.values()]
-    found = patient_interval(labels, patients, answers, "average")
-    random, scores = np.random.default_rng(3), []
-    known = np.unique(patients)
-    for _ in range(2000):
-        rows = np.concatenate([np.flatnonzero(patients == one) for one in random.choice(known, len(known))])
-        normal, per_seed = labels[rows] == 0, []
-        for given in answers:
-            right = (given == labels)[rows]
-            per_seed.append((right[normal].mean() + right[~normal].mean()) / 2)
-        scores.append(np.mean(per_seed))
-    assert found == pytest.approx(np.quantile(scores, [0.025, 0.975]), abs=0.01)
+    found = patient_interval(labels, patients, answers, 4, "average")
+    confusion = np.zeros((1, 3, 12, 4, 4), dtype=int)
+    for seed, given in enumerate(answers):
+        for patient, label, answer in zip(patients - 101, labels, given, strict=True):
+            confusion[0, seed, patient, label, answer] += 1
+    drawn = draw_patients(patient_counts(confusion), "average")
+    assert drawn is not None
+    assert found == list(drawn.interval(0))
+    test = reading_numbers(bundle)["parts"]["train"]
+    low, high = test["interval"]["score"]
+    assert found[0] < low < test["mean"]["score"] < high < found[1]
 
 
-def test_few_patients_give_no_interval() -> None:
-    bundle = a_bundle(cycles=100, kind="test")
-    few = bundle.cycles.patients % 4
+def test_few_patients_or_seeds_give_no_interval() -> None:
+    bundle = a_bundle(cycles=100, units=[(0, 1), (0, 2), (0, 3)], kind="test")
+    labels, patients = bundle.cycles.labels, bundle.cycles.patients
     answers = [answers_of(kept) for kept in bundle.predictions.values()]
-    assert patient_interval(bundle.cycles.labels, few, answers, "average") is None
+    assert patient_interval(labels, patients, answers, 4, "average") is not None
+    assert patient_interval(labels, patients % 4, answers, 4, "average") is None
+    assert patient_interval(labels, patients, answers[:2], 4, "average") is None
+    # All abnormal cycles are of one patient.
+    of_one = np.where(patients == 101, 1, 0)
+    assert patient_interval(of_one, patients, answers, 4, "average") is None

@@ -20,8 +20,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def claimed(kind: str) -> Bundle:
-    bundle = a_bundle(kind=kind, cycles=120)
-    bundle = replace(bundle, about={**bundle.about, "seeds": [1], "closed": []})
+    bundle = a_bundle(kind=kind, cycles=120, units=[(0, 1), (0, 2), (0, 3)])
+    bundle = replace(
+        bundle, about={**bundle.about, "seeds": [1, 2, 3], "closed": [], "numpy": np.__version__}
+    )
     numbers = reading_numbers(bundle) if kind == "test" else validation_numbers(bundle)
     return replace(bundle, claims=numbers)
 
@@ -62,6 +64,17 @@ def test_every_number_that_is_changed_is_found(kind: str) -> None:
     assert differences(bundle) == []
 
 
+def test_another_numpy_may_draw_other_patients_and_changes_nothing_else() -> None:
+    bundle = claimed("test")
+    (part,) = bundle.claims["parts"].values()
+    assert part["patient_interval"] is not None
+    bundle = replace(bundle, about={**bundle.about, "numpy": "0.0"})
+    part["patient_interval"][0] += 0.004
+    assert differences(bundle) == []
+    part["mean"]["score"] += 0.004
+    assert [where for where, *_ in differences(bundle)] == ["parts.train.mean.score"]
+
+
 def test_a_claim_that_is_missing_or_made_up_is_found() -> None:
     bundle = claimed("test")
     claims = {"parts": {**bundle.claims["parts"], "secret": {"score": 0.9}}}
@@ -83,9 +96,16 @@ def test_other_answers_under_the_same_claims_are_found(
 
 
 def test_a_bundle_without_claims_proves_nothing(tmp_path: Path) -> None:
-    bundle = replace(a_bundle(), predictions={}, about={"seeds": [1], "closed": []})
-    path = saved(replace(bundle, claims=validation_numbers(bundle)), tmp_path / "a.bundle")
-    assert main([str(path)]) == 1
+    assert main([str(saved(a_bundle(), tmp_path / "a.bundle"))]) == 1
+
+
+def test_a_bundle_that_lacks_what_its_numbers_rest_on_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = claimed("validation")
+    for spoilt in (replace(bundle, about={}), replace(bundle, predictions={}), replace(bundle, kind="hope")):
+        assert main([str(saved(spoilt, tmp_path / "a.bundle"))]) == 1
+        assert "a.bundle: a bundle that cannot be" in capsys.readouterr().err
 
 
 def test_what_is_no_bundle_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,11 +86,15 @@ def test_nothing_stays_of_what_was_given_up(study: Study) -> None:
     study.hear(ConfigurationDropped(0, "behind"))
     study.start(1, 1, 0.5)
     study.hear(UnitPruned(1, 1, "behind"))
+    assert study.files == set()
+    assert not list(study.units.iterdir())
+
+
+def test_of_a_configuration_that_may_be_forgiven_the_finished_seeds_weights_stay(study: Study) -> None:
     study.finish(2, 1, 0.7)
     study.start(2, 2, 0.5)
     study.hear(UnitFailed(2, 2, "broken"))
-    assert study.files == set()
-    assert not list(study.units.iterdir())
+    assert study.files == weights("0002-seed1")
 
 
 def test_what_an_earlier_driver_left_goes_and_the_winners_weights_stay(study: Study) -> None:

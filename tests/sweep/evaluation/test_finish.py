@@ -2,7 +2,9 @@
 
 import pytest
 
-from sweep.evaluation.finish import FinishError, finishing_folder, finishing_study
+from data.settings import ConfigError, parse
+from sweep.config.study_config import StudyConfig
+from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder, finishing_study
 from sweep.folder.study_folder import StudyFolder
 
 
@@ -47,3 +49,48 @@ def test_what_cannot_be_finished_is_refused(first: StudyFolder, finished: StudyF
         finishing_study(first, 7)
     with pytest.raises(FinishError, match=r"finishes the study first already"):
         finishing_study(finished)
+
+
+def test_a_study_that_says_it_finishes_another_cannot_choose(first: StudyFolder) -> None:
+    content = finishing_study(first).model_dump(mode="json")
+    for spoilt in (
+        {"budget": {"configurations": 30}},
+        {"search": {"patch_mix.temperature": {"type": "float", "low": 0.02, "high": 0.5}}},
+        {"recipe": {**content["recipe"], "folds": {"fold": 0}}},
+        {"recipe": {**content["recipe"], "selection": "best"}},
+    ):
+        with pytest.raises(ConfigError, match=r"trains one configuration to its last epoch"):
+            parse(StudyConfig, {**content, **spoilt}, "study")
+    with pytest.raises(ConfigError, match=r"recipe.folds.fold: null holds nobody out"):
+        parse(StudyConfig, {**content, "finishes": None}, "study")
+
+
+def test_it_must_finish_the_study_as_it_is(first: StudyFolder, finished: StudyFolder) -> None:
+    check_finishes(finished, first)
+    known = first.provenance()
+    first.write_provenance({**known, "data_hash": "0" * 64})
+    with pytest.raises(FinishError, match=r"trained on something else than .*first \(data_hash"):
+        check_finishes(finished, first)
+    first.write_provenance({**known, "study_id": "another"})
+    with pytest.raises(FinishError, match=r"finishes another study"):
+        check_finishes(finished, first)
+
+
+def test_length_and_network_that_were_searched_are_fixed(first: StudyFolder) -> None:
+    number = first.board().ranking()[0].number
+    values = {**first.board().configurations[number].values, "epochs": 1}
+    content = first.config().model_dump(mode="json")
+    content["search"] = {
+        "epochs": {"type": "int", "low": 1, "high": 9},
+        "patch_mix.temperature": {**content["search"]["patch_mix.temperature"], "when": {"epochs": [1]}},
+    }
+    first.write_config(parse(StudyConfig, content, "study"))
+    lines = first.journal.read_text().splitlines()
+    lines = [
+        line.replace('"values": {', '"values": {"epochs": 1, ') if "ConfigurationAdded" in line else line
+        for line in lines
+    ]
+    first.journal.write_text("\n".join(lines) + "\n")
+    config = finishing_study(first, number)
+    assert dict(config.enqueue[0]) == values
+    assert config.space.recipe(values).epochs == 1

@@ -15,6 +15,7 @@ from evidence.verify import differences
 from sweep.evaluation.ledgers import ReadingError
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.evaluation.test_reading import read_test_part
+from sweep.evaluation.written_bundles import bundle_faults
 from sweep.folder.study_folder import StudyFolder
 from sweep.worker.prepared_data import DataPreparation
 
@@ -56,6 +57,34 @@ def test_a_study_that_searched_and_one_that_lacks_its_weights_read_nothing(
     with pytest.raises(Exception, match=r"0000-seed4/weights.safetensors: no such weights"):
         read_test_part(finished)
     assert not (finished.path / "ledger.jsonl").exists()
+
+
+def test_weights_of_another_unit_and_damaged_ones_are_refused_before_anything_is_sealed(
+    finished: StudyFolder,
+) -> None:
+    three, four = (finished.units / f"0000-seed{seed}" / "weights.safetensors" for seed in (3, 4))
+    own = four.read_bytes()
+    four.write_bytes(three.read_bytes())
+    with pytest.raises(ReadingError, match=r"weights of 0000-seed4: of unit '0000-seed3'"):
+        read_test_part(finished)
+    four.write_bytes(own[:-40])
+    with pytest.raises(ReadingError, match=r"weights of 0000-seed4: not a file of weights"):
+        read_test_part(finished)
+    assert not (finished.path / "ledger.jsonl").exists()
+
+
+def test_a_bundle_that_was_exchanged_or_is_gone_is_told(finished: StudyFolder) -> None:
+    one, two = (Path(read_test_part(finished).bundle) for _ in range(2))
+    ledger = read_ledger(finished.path / "ledger.jsonl")
+    assert bundle_faults(finished, ledger) == []
+    content = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.unlink()
+    assert bundle_faults(finished, ledger) == [
+        f"{one}: another bundle than reading 1 wrote",
+        f"{two}: missing, though reading 2 wrote it",
+    ]
+    one.write_bytes(content)
 
 
 def test_other_recordings_are_refused_before_anything_is_sealed(

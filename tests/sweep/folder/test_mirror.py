@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from evidence.chain import ChainCheck, check_chain
 from sweep.folder import lease
 from sweep.folder.lease import LeasedLock
 from sweep.folder.mirror import Mirror, MirrorError
@@ -17,7 +18,6 @@ from sweep.storage.conditional_writes import ChangedError, Version
 from sweep.storage.object_store import ObjectStore
 from sweep.storage.open_storage import open_object_store
 from sweep.storage.storage import Storage
-from sweep.study.chain import ChainCheck, check_chain
 from sweep.study.events import ConfigurationAdded, Event, StudyStarted, StudyStopped
 from sweep.study.journal import Journal, read_journal
 
