@@ -19,6 +19,7 @@ from fuzz_model import SMALL
 from fuzz_reader import ALWAYS, Files, Reader, files_below, known, need
 from rich.console import Console
 
+from data.errors import LONGEST_LINE
 from model.training.recipe import Recipe, read_recipe
 from model.weights_file import checkpoint_sha256
 from sweep.cluster.check import check_cluster_file
@@ -241,11 +242,11 @@ def _cluster(folder: Path) -> Any:
     (path,) = folder.glob("*.yaml")
     report = check_cluster_file(path, Surroundings.here())
     for finding in report.findings:
-        said = f"{finding.where}{finding.found}{finding.wanted}"
-        need(
-            len(said) < 2000 and bool(finding.found),
-            f"a finding of {len(said)} characters at {finding.where[:80]}",
-        )
+        for said in (finding.where, finding.found, finding.wanted):
+            need(
+                0 < len(said) <= LONGEST_LINE,
+                f"a finding with {len(said)} characters at {finding.where[:80]}",
+            )
     return sorted((finding.where, finding.found) for finding in report.findings)
 
 

@@ -135,7 +135,9 @@ def _likeness(path: str, field: str) -> tuple[float, float] | None:
 
 
 def _ratio(one: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, one, other).ratio()
+    compared = difflib.SequenceMatcher(None, one, other)
+    # A name of another length altogether is no slip, and may be as long as a file.
+    return compared.ratio() if compared.real_quick_ratio() >= 0.1 else 0.0
 
 
 def _bare(annotation: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from data.errors import shortened
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -22,9 +24,9 @@ class Finding:
 
 def error(where: str, found: str, wanted: str) -> Finding:
     """Make a finding with which the cluster would not start, not train, lose results, or let others in."""
-    return Finding("error", where, found, wanted)
+    return Finding("error", *map(shortened, (where, found, wanted)))
 
 
 def warning(where: str, found: str, wanted: str) -> Finding:
     """Make a finding that may be meant so, or that only the owner of the file can judge."""
-    return Finding("warning", where, found, wanted)
+    return Finding("warning", *map(shortened, (where, found, wanted)))

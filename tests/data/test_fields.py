@@ -1,3 +1,4 @@
+import difflib
 from typing import Annotated, Any
 
 import pytest
@@ -24,6 +25,18 @@ class Study(Config):
 
 def test_paths_go_down_into_nested_settings_also_optional_ones() -> None:
     assert field_paths(Settings) == ["smoothing", "smoothing.kernel_size", "smoothing.sigma", "batch_size"]
+
+
+def test_a_name_as_long_as_a_file_is_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    ratio = difflib.SequenceMatcher.ratio
+    monkeypatch.setattr(difflib.SequenceMatcher, "ratio", lambda self: compared.append(self) or ratio(self))
+    assert nearest_field(Settings, "batch_sizes") == "batch_size"
+    assert compared
+    compared.clear()
+    assert nearest_field(Settings, "batch_size" * 10_000) is None
+    assert hint(Settings, f"smoothing.{'k' * 100_000}").startswith("; ")
+    assert not compared
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from data.errors import LONGEST_LINE
 from data.settings import ConfigError
 from sweep.cli import main
 from sweep.cluster import shell
@@ -71,6 +72,15 @@ def test_whatever_is_in_a_file_is_a_finding_and_no_traceback(here: Surroundings,
 def test_a_search_takes_as_long_as_its_text_is_long(pattern: re.Pattern[str], text: str) -> None:
     """With time that grows by the square of the length this takes minutes, and the limit of all tests ends it."""
     assert pattern.search(text * (600_000 // len(text))) is None
+
+
+def test_a_finding_is_short_whatever_is_in_a_file(here: Surroundings) -> None:
+    path = here.folder / "cluster.yaml"
+    path.write_text(f"{TINY}? {'x' * 5000}\n: 1\nauth: {{ssh_private_key: {'z' * 5000}}}\n")
+    findings = check_cluster_file(path, here).findings
+    said = [text for finding in findings for text in (finding.where, finding.found, finding.wanted)]
+    assert any("xxx ... xxx" in text for text in said)
+    assert max(map(len, said)) <= LONGEST_LINE
 
 
 def test_the_commands_of_a_file_are_read_once(launcher, monkeypatch: pytest.MonkeyPatch) -> None:
