@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from data.atomic import make_folder, write_whole
+from data.errors import one_line, shortened
 from data.json_text import parse_json
 from sweep.folder.lock import LockedError, StudyLock, moment
 from sweep.storage.conditional_writes import ChangedError, ConditionalStorage, Stored, Version, probe
@@ -262,4 +263,4 @@ def _seconds() -> float:
 
 
 def _named(lease: dict[str, Any]) -> str:
-    return f"process {lease['pid']} on {lease['host']}, since {lease['since']}"
+    return shortened(one_line(f"process {lease['pid']} on {lease['host']}, since {lease['since']}"))

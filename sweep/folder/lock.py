@@ -13,7 +13,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from data.atomic import write_whole
-from data.errors import UserError
+from data.errors import UserError, one_line, shortened
 from data.json_text import parse_json
 
 LATEST = 253_402_300_800
@@ -108,7 +108,7 @@ class StudyLock:
         card = self._read_card()
         if not {"pid", "host", "since"} <= card.keys():
             return "another process"
-        return f"process {card['pid']} on {card['host']}, since {card['since']}"
+        return shortened(one_line(f"process {card['pid']} on {card['host']}, since {card['since']}"))
 
 
 def moment(value: Any) -> float | None:

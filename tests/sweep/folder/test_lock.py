@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import shutil
 import signal
@@ -99,3 +100,14 @@ def test_a_known_hostile_card_names_nobody(cases: Path, tmp_path: Path) -> None:
 def test_a_last_sign_that_is_no_time_is_none(tmp_path: Path, written: str) -> None:
     (tmp_path / "driver.json").write_text(f'{{"last_sign": {written}}}')
     assert StudyLock(tmp_path).last_sign() is None
+
+
+def test_whatever_a_card_says_of_its_holder_is_one_short_line(tmp_path: Path) -> None:
+    with StudyLock(tmp_path):
+        for host in ("two\nlines\r\x1b[2J", "x" * 100_000):
+            (tmp_path / "driver.json").write_text(json.dumps({"host": host, "pid": 1, "since": "now"}))
+            held = StudyLock(tmp_path).held_by()
+            assert held is not None
+            assert held.isprintable()
+            assert held.startswith("process 1 on ")
+            assert len(held) <= 1000
