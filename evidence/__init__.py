@@ -1,17 +1,17 @@
 """Numbers, and what they rest on: all of it can be computed again by anybody, with Python and numpy alone.
 
-bundle        predictions, the numbers made of them and what they rest on, in one file
-calibration   how far probabilities can be believed
-chain         check sums over lines, by which a changed line is seen
-distributions    the normal and Student's distribution, without scipy
-ledger        who read the test part, when, with what
-luck             how much too high the best of many scores, and what to expect instead
+bundle             predictions, the numbers made of them and what they rest on, in one file
+calibration        how far probabilities can be believed
+chain              check sums over lines, by which a changed line is seen
+distributions      the normal and Student's distribution, without scipy
+ledger             who read the test part, when, with what
+luck               how much too high the best of many scores, and what to expect instead
 patient_bootstrap  scores over new patients and seeds, paired between configurations
-predictions   probabilities of cycles, rounded so that no answer changes
-reading       all numbers of a reading of the test part
-scores        confusion matrix to specificity, sensitivity and the scores of tasks
-seed_statistics  a number over seeds: mean, deviation, interval of the mean
-ties             which configurations cannot be told from the best
-validation    numbers of units and configurations on validation cycles
-verify        every number of a bundle, computed again
+predictions        probabilities of cycles, rounded so that no answer changes
+reading            all numbers of a reading of the test part
+scores             confusion matrix to specificity, sensitivity and the scores of tasks
+seed_statistics    a number over seeds: mean, deviation, interval of the mean
+ties               which configurations cannot be told from the best
+validation         numbers of units and configurations on validation cycles
+verify             every number of a bundle, computed again
 """

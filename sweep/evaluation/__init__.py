@@ -1,10 +1,10 @@
 """From the best configuration to a number on the official test part, and the evidence for it.
 
-finish          the study that trains the best configuration on all patients, with fresh seeds
-ledgers         where the readings of a test part are written down: beside the study, and beside the data
-test_reading    seals a reading, reads the test part once, and writes down what came out
-written_bundles  whether the bundles of readings are those that were written down
-validation_bundle    the validation predictions of a study, in one file with what its journal tells of them
-recordings_of   where the recordings of a study lie
-cycles_table    the cycles of a part as a bundle holds them, with patients and devices
+finish             the study that trains the best configuration on all patients, with fresh seeds
+ledgers            where the readings of a test part are written down: beside the study, and beside the data
+test_reading       seals a reading, reads the test part once, and writes down what came out
+written_bundles    whether the bundles of readings are those that were written down
+validation_bundle  the validation predictions of a study, in one file with what its journal tells of them
+recordings_of      where the recordings of a study lie
+cycles_table       the cycles of a part as a bundle holds them, with patients and devices
 """
