@@ -26,11 +26,10 @@ from rich.progress import track
 from torch import Tensor
 
 from data.atomic import build_once, remove_built
-from data.audio import cut_cycle, fade, pad_cycle, read_recording, resample
 from data.batches import Examples
+from data.cycle_features import cycle_features
 from data.dataset import DataSet, Recording, check_part
 from data.errors import DataError
-from data.features import log_mel, normalise
 from data.json_text import check_sum, parse_json
 from data.recipe_parts import FeatureConfig
 from data.task import ICBHI
@@ -173,16 +172,8 @@ def recording_features(
     Raises SealedPartError for a recording of an official test part without a seal, and DataError for damaged audio.
     """
     check_part(recording.part, "" if seal is None else seal.data_hash, seal)
-    wave, native_rate = read_recording(recording.path)
-    rate = config.sample_rate
-    try:
-        wave = fade(resample(wave, native_rate, rate), rate)
-    except ValueError as error:
-        raise DataError(f"{recording.path}: {error}") from error
-    for cycle in recording.cycles:
-        cut = cut_cycle(wave, rate, cycle.start_s, cycle.end_s)
-        clip = pad_cycle(cut, rate, config.duration_s, config.padding)
-        yield normalise(log_mel(clip, config), config.norm)
+    times = [(cycle.start_s, cycle.end_s) for cycle in recording.cycles]
+    yield from cycle_features(recording.path, times, config)
 
 
 def _settings(config: FeatureConfig) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def test_a_second_call_decodes_no_audio(data: DataSet, cache: Path, monkeypatch:
     def refuse(*_: object) -> None:
         raise AssertionError("audio was decoded")
 
-    monkeypatch.setattr("data.store.read_recording", refuse)
+    monkeypatch.setattr("data.cycle_features.read_recording", refuse)
     again = build(data, cache)
     assert again.directory == first.directory
     assert isinstance(again.features, np.memmap)
@@ -291,12 +291,12 @@ BUILD_THEN_HANG = """
 
     compute, done = data.store.recording_features, []
 
-    def compute_one_then_hang(recording, config):
+    def compute_one_then_hang(recording, *settings):
         if done:
             print("one recording computed", flush=True)
             time.sleep(600)
         done.append(recording.name)
-        return compute(recording, config)
+        return compute(recording, *settings)
 
     data.store.recording_features = compute_one_then_hang
     config = FeatureConfig(sample_rate=4000, duration_s=1.0, n_mels=16)
