@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import torch
 
-from data.atomic import make_folder
 from data.batches import Examples
 from data.dataset import TRAINING_PART, DataSet, census, missing_from_full
 from data.recordings import read_recordings
@@ -27,12 +24,11 @@ from model.scan_engines import DEVICES
 from model.training.prediction import load_network, predict
 from model.training.recipe import Recipe
 from sweep.evaluation.cycles_table import cycles_of
+from sweep.evaluation.finished_units import FinishedUnits, finished_units
 from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
 from sweep.storage.open_storage import below, open_storage
-from sweep.study.units import unit_id
-from sweep.worker.unit_results import read_weights
 
 PROTOCOL = "honest: chosen on validation patients of the training part, last epoch, test part read by this command alone"
 
@@ -48,16 +44,6 @@ class Reading:
     numbers: Mapping[str, Any]
     readings: int
     missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Finished:
-    """What is read with: the recipe, and each seed's weights in a file."""
-
-    recipe: Recipe
-    configuration: int
-    weights: Mapping[int, Path]
-    sha256: Mapping[int, str]
 
 
 def read_test_part(
@@ -128,7 +114,7 @@ def read_test_part(
 def _read(
     recordings: DataSet,
     parts: list[str],
-    finished: _Finished,
+    finished: FinishedUnits,
     networks: Mapping[int, torch.nn.Module],
     seal: Seal,
     sealed: Mapping[str, Any],
@@ -163,7 +149,7 @@ def _read(
     )
 
 
-def _networks(finished: _Finished, recordings: DataSet) -> dict[int, torch.nn.Module]:
+def _networks(finished: FinishedUnits, recordings: DataSet) -> dict[int, torch.nn.Module]:
     """Load every seed's network and have it answer to silence once: what can go wrong is to go wrong before the seal."""
     recipe = finished.recipe
     here = "cuda" if torch.cuda.is_available() else "cpu"
@@ -188,41 +174,18 @@ def _answers(network: torch.nn.Module, examples: Sequence[Examples], recipe: Rec
     return np.concatenate(kept)
 
 
-def _finished(folder: StudyFolder, scratch: Path) -> _Finished:
+def _finished(folder: StudyFolder, scratch: Path) -> FinishedUnits:
     """Collect recipe and weights of a finishing study. Raises ReadingError when a seed has not finished."""
-    config, board = folder.config(), folder.board()
+    board = folder.board()
     chosen = board.best()
     if chosen is None:
         done = len(board.configurations[0].finished_values("score")) if board.configurations else 0
+        # A study that never ran has no seeds on its board.
+        seeds = len(folder.config().seeds)
         raise ReadingError(
-            f"{folder.place}: {done} of {len(config.seeds)} seeds have finished; go on with: respsweep run --resume "
+            f"{folder.place}: {done} of {seeds} seeds have finished; go on with: respsweep run --resume "
             f"{folder.arguments}"
         )
-    if len(board.configurations) != 1 or dict(chosen.values) != dict(config.enqueue[0]):
+    if len(board.configurations) != 1 or dict(chosen.values) != dict(folder.config().enqueue[0]):
         raise ReadingError(f"{folder.place}: trained something else than the configuration that it finishes")
-    recipe = config.space.recipe(chosen.values)
-    weights, sha256 = {}, {}
-    make_folder(scratch / "weights")
-    for seed in board.seeds:
-        content = read_weights(folder.checkpoints, chosen.number, seed)
-        weights[seed] = scratch / "weights" / f"{unit_id(chosen.number, seed)}.safetensors"
-        weights[seed].write_bytes(content)
-        _check_notes(weights[seed], recipe, unit_id(chosen.number, seed))
-        sha256[seed] = hashlib.sha256(content).hexdigest()
-    return _Finished(recipe, chosen.number, weights, sha256)
-
-
-def _check_notes(weights: Path, recipe: Recipe, unit: str) -> None:
-    """Compare what a file of weights says of itself with the unit that it is read for. Raises ReadingError."""
-    expected = {"unit": unit, "recipe": recipe.digest(), "epoch": str(recipe.epochs)}
-    try:
-        with safetensors.safe_open(weights, "pt") as file:
-            notes = file.metadata() or {}
-    except safetensors.SafetensorError as error:
-        raise ReadingError(f"weights of {unit}: not a file of weights ({error})") from error
-    for name, value in expected.items():
-        if notes.get(name) != value:
-            raise ReadingError(
-                f"weights of {unit}: of {name} {str(notes.get(name))[:12]!r}; expected {value[:12]!r}, as the unit left "
-                "them"
-            )
+    return finished_units(folder, chosen, board.seeds, scratch)

@@ -11,20 +11,25 @@ from tests.sweep.evaluation.trained_studies import trained
 
 
 @pytest.fixture(scope="session")
-def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The studies, and the recordings that were made up for them."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        cache = tmp_path_factory.mktemp("cache")
+        environment.setenv("RESPSWEEP_CACHE", str(cache))
         studies = tmp_path_factory.mktemp("studies")
         first = trained(studies, "first")
         trained(studies, "first-finish", finishing_study(first))
-    return studies
+    return studies, cache / "synthetic"
 
 
 @pytest.fixture
-def studies(_trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the studies `first` and `first-finish`, and a cache of its own."""
+def studies(_trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the studies `first` and `first-finish`, and a cache with the recordings and nothing else."""
+    trained_studies, recordings = _trained
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
-    return Path(shutil.copytree(_trained, tmp_path / "studies"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "synthetic").symlink_to(recordings)
+    return Path(shutil.copytree(trained_studies, tmp_path / "studies"))
 
 
 @pytest.fixture
