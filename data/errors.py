@@ -74,6 +74,7 @@ class UserError(Exception):
         ├── BundleExportError              a study of which no bundle can be made
         ├── FinishError                    a study that cannot be finished
         ├── ReadingError                   a test part that cannot be read
+        ├── PredictionError                a study without networks that could answer
         ├── RetryError                     a study in which nothing failed that could be tried again
         └── InterruptedStudyError          a study that was stopped, and can go on (status 75)
     """

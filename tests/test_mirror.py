@@ -28,6 +28,7 @@ ELSEWHERE = {
     "sweep/commands/cluster_drain.py": "tests/scenarios/cluster/test_ray_up.py",
     "sweep/commands/cluster_watch.py": "tests/sweep/execution/test_spot_notice.py",
     "sweep/commands/doctor.py": "tests/sweep/machine/test_doctor.py",
+    "sweep/commands/predict.py": "tests/sweep/evaluation/test_predict.py",  # with a study that was really trained
     "sweep/commands/simulate.py": "tests/sweep/simulation/test_simulate.py",
     "sweep/commands/ui.py": "tests/sweep/tracking/test_server.py",
     "sweep/driver/unit_preparation.py": "tests/sweep/driver/test_driver.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,36 @@ from data.task import Task
 from model.pretrained import load_pretrained
 from model.registry import build_backbone
 from model.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RecordingPrediction:
+    """What networks answer to a recording: the probabilities of a task's labels for each of its cycles.
+
+    `spans`: start and end of each cycle, in seconds from the start of the recording, which lasts `duration_s`.
+    """
+
+    path: Path
+    duration_s: float
+    labels: tuple[str, ...]
+    spans: tuple[tuple[float, float], ...]
+    probabilities: Float[np.ndarray, "cycles labels"]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The most probable label of each cycle."""
+        return tuple(self.labels[label] for label in self.probabilities.argmax(axis=1))
+
+    @property
+    def of_recording(self) -> Float[np.ndarray, " labels"]:
+        """Probabilities for the whole recording: the mean over its cycles, weighted by how long each is."""
+        lengths = [end_s - start_s for start_s, end_s in self.spans]
+        return np.average(self.probabilities, axis=0, weights=lengths)
+
+    @property
+    def answer(self) -> str:
+        """The most probable label of the whole recording."""
+        return self.labels[int(self.of_recording.argmax())]
 
 
 def load_network(recipe: Recipe, task: Task, weights: Path, device: str | torch.device) -> nn.Module:

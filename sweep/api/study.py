@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,44 @@ class Study:
         from sweep.driver.export import export
 
         return export(self.folder, None if path is None else Path(path), configuration)
+
+    def predict(
+        self,
+        audio: Path | str | Sequence[Path | str],
+        *,
+        seed: int | None = None,
+        annotations: Path | str | None = None,
+        window_s: float | None = None,
+        hop_s: float | None = None,
+    ) -> pd.DataFrame:
+        """Return the probabilities of each label in each cycle of new recordings, and in each recording.
+
+        `audio`: WAV and FLAC files, or folders of them. `seed`: one seed's network alone; otherwise the mean of all.
+        `annotations`, or `window_s` and `hop_s`: what is a cycle (`sweep.evaluation.predict.Cutting`). The columns:
+        `sweep.report.prediction_table.prediction_frame`. Raises DataError for the first recording that cannot be read,
+        PredictionError when the study has no networks that could answer, ConfigError for an argument that cannot be.
+        """
+        given = list(audio) if isinstance(audio, Sequence) and not isinstance(audio, str) else [audio]
+        for path in given:
+            require(isinstance(path, Path | str), "audio: must be a path, or several", path)
+        require(
+            annotations is None or isinstance(annotations, Path | str),
+            "annotations: must be a path",
+            annotations,
+        )
+        for name, length_s in (("window_s", window_s), ("hop_s", hop_s)):
+            number = isinstance(length_s, Real) and not isinstance(length_s, bool)
+            require(length_s is None or number, f"{name}: must be a number of seconds", length_s)
+        if seed is not None:
+            require_whole("seed", seed, 0)
+        from data.given_recordings import audio_files
+        from sweep.evaluation.predict import Cutting, load_predictor
+        from sweep.report.prediction_table import prediction_frame
+
+        cutting = Cutting(None if annotations is None else Path(annotations), window_s, hop_s)
+        recordings = [path for each in given for path in audio_files(Path(each))]
+        predictor = load_predictor(self.folder, seed, cutting)
+        return prediction_frame([predictor.predict(path) for path in recordings], predictor.task.labels)
 
     def retry(self, configuration: int | None = None) -> list[str]:
         """Have failed units tried again by the next `run`, all or those of one configuration; return their names.

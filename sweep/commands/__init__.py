@@ -12,6 +12,7 @@ finish         the best configuration on all patients
 test_part      the official test part, read once
 ledger         who read it
 verify         the numbers of a bundle, computed again
+predict        answers to recordings that nobody has labelled
 simulate       a study played on made-up or recorded learning curves
 train          one recipe with one seed
 data           a data set, counted

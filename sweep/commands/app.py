@@ -13,6 +13,7 @@ from sweep.commands.export import export
 from sweep.commands.finish import finish
 from sweep.commands.leaderboard import leaderboard
 from sweep.commands.ledger import ledger
+from sweep.commands.predict import predict
 from sweep.commands.retry import retry
 from sweep.commands.run import run
 from sweep.commands.simulate import simulate
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 for command in (
     *(run, status, retry, leaderboard, export, ui),
-    *(finish, ledger, verify),
+    *(finish, ledger, verify, predict),
     *(simulate, train, data, synth, doctor),
 ):
     app.command()(command)

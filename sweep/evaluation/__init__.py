@@ -3,6 +3,8 @@
 finish             the study that trains the best configuration on all patients, with fresh seeds
 ledgers            where the readings of a test part are written down: beside the study, and beside the data
 test_reading       seals a reading, reads the test part once, and writes down what came out
+predict            answers of a study's networks to recordings that nobody has labelled
+sealed_recordings  recordings of the test part, known again by their bytes
 finished_units     recipe and weights of the finished units of a configuration
 written_bundles    whether the bundles of readings are those that were written down
 validation_bundle  the validation predictions of a study, in one file with what its journal tells of them

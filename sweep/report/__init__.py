@@ -7,6 +7,7 @@ frames              a study as pandas tables, for Python
 device_time         device time of each unit: kept and lost
 reading_table       what a reading of the test part came to
 ledger_table        who read the test part, and whether a line was altered
+prediction_table    answers to recordings: table, CSV, JSON, Audacity's labels, pandas
 confusion_table     a confusion matrix and the rates that follow from it
 dataset_table       the cycles of a data set, and what of the published one is missing
 simulation_table    what simulated studies cost and found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,3 +35,10 @@ class PlainConsole(Console):
                 end=renderable.end,
             )
         return super().render(renderable, options)
+
+
+def as_text(renderable: RenderableType, width: int = 160) -> str:
+    """Draw a table or a text as lines of at most `width` columns, without colours, for a file."""
+    text = io.StringIO()
+    PlainConsole(file=text, width=width).print(renderable)
+    return text.getvalue()
