@@ -87,6 +87,7 @@ def test_the_interval_over_patients_is_that_of_the_bootstrap_and_wider_than_that
     assert found == list(drawn.interval(0))
     test = reading_numbers(bundle)["parts"]["train"]
     low, high = test["interval"]["score"]
+    assert found is not None
     assert found[0] < low < test["mean"]["score"] < high < found[1]
 
 

@@ -18,6 +18,7 @@ from sweep.evaluation.test_reading import read_test_part
 from sweep.evaluation.written_bundles import bundle_faults
 from sweep.folder.study_folder import StudyFolder
 from sweep.worker.prepared_data import DataPreparation
+from sweep.worker.unit_results import UnitResultError
 
 
 def test_a_reading_is_sealed_before_and_written_down_after(finished: StudyFolder) -> None:
@@ -65,10 +66,10 @@ def test_weights_of_another_unit_and_damaged_ones_are_refused_before_anything_is
     three, four = (finished.units / f"0000-seed{seed}" / "weights.safetensors" for seed in (3, 4))
     own = four.read_bytes()
     four.write_bytes(three.read_bytes())
-    with pytest.raises(ReadingError, match=r"weights of 0000-seed4: of unit '0000-seed3'"):
+    with pytest.raises(UnitResultError, match=r"weights of 0000-seed4: of unit '0000-seed3'"):
         read_test_part(finished)
     four.write_bytes(own[:-40])
-    with pytest.raises(ReadingError, match=r"weights of 0000-seed4: not a file of weights"):
+    with pytest.raises(UnitResultError, match=r"weights of 0000-seed4: not a file of weights"):
         read_test_part(finished)
     assert not (finished.path / "ledger.jsonl").exists()
 
