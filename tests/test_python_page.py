@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
 from sweep.config.study_config import StudyConfig
@@ -25,6 +27,10 @@ def _in_a_folder_with_a_study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "search_spaces").mkdir()
     study = yaml.safe_dump(tiny_study(1, budget={"configurations": 2}))
     (tmp_path / "search_spaces" / "quickstart.yaml").write_text(study)
+    (tmp_path / "ward").mkdir()
+    breath = 0.1 * np.random.default_rng(0).normal(size=3 * 4000)
+    for path in ("breath.wav", "ward/one.wav"):
+        soundfile.write(tmp_path / path, breath, 4000)
 
 
 @pytest.mark.usefixtures("kept_ray")
