@@ -12,7 +12,8 @@ def luck_aside(board: Board) -> str:
     expected = None if compared is None else compared.expectation(compared.best)
     if compared is None or expected is None:
         return ""
-    return f"chosen among {compared.chosen_among}, so about {100 * expected.luck:.1f} points too high"
+    side = "high" if expected.luck >= 0 else "low"
+    return f"chosen among {compared.chosen_among}, so about {100 * abs(expected.luck):.1f} points too {side}"
 
 
 def what_to_expect(compared: Comparison, number: int) -> str:
@@ -21,11 +22,13 @@ def what_to_expect(compared: Comparison, number: int) -> str:
     if among == 1:
         return f"No. {number} is the only configuration: nothing was chosen."
     chosen = (
-        f"No. {number} was chosen for its score among {among}" if number == compared.best else f"No. {number}"
+        f"No. {number} was chosen for its score among {among}"
+        if number == compared.best
+        else f"No. {number} is not the best of {among}"
     )
     expected = compared.expectation(number)
     if expected is None:
-        return f"{chosen}; how much luck that was cannot be told, as the spread between seeds is not known."
+        return f"{chosen}; how much luck is in its score cannot be told: too few seeds, or seeds that are all equal."
     side = "high" if expected.luck >= 0 else "low"
     return (
         f"{chosen}; expected to be {100 * abs(expected.luck):.1f} points too {side}: with other seeds expect "

@@ -33,7 +33,7 @@ def test_the_winner_is_said_to_be_chosen_and_too_high() -> None:
 
 def test_another_configuration_was_not_chosen_and_may_be_better_than_its_score() -> None:
     text = what_to_expect(compared(THREE), 2)
-    assert text.startswith("No. 2; expected to be ")
+    assert text.startswith("No. 2 is not the best of 3; expected to be ")
     assert "points too low" in text
 
 
@@ -41,7 +41,7 @@ def test_where_luck_is_not_known_that_is_said() -> None:
     one_seed, one_row = board_of((0.5,), (0.6,)), board_of((0.5, 0.6))
     assert luck_aside(one_seed) == luck_aside(one_row) == luck_aside(Board((1, 2))) == ""
     assert what_to_expect(compared(one_seed), 1) == (
-        "No. 1 was chosen for its score among 2; how much luck that was cannot be told, as the spread between seeds is "
-        "not known."
+        "No. 1 was chosen for its score among 2; how much luck is in its score cannot be told: too few seeds, or seeds "
+        "that are all equal."
     )
     assert what_to_expect(compared(one_row), 0) == "No. 0 is the only configuration: nothing was chosen."
