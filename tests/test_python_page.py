@@ -13,9 +13,8 @@ import yaml
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import StudyStarted, StudyStopped
-from sweep.study.journal import Journal
 from tests.studies import tiny_study
-from tests.sweep.histories import added, reported, trained
+from tests.sweep.histories import added, reported, trained, write_journal
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,10 +48,7 @@ def test_the_notebook_reads_a_study_that_ran(capsys: pytest.CaptureFixture[str])
     folder = StudyFolder.at("studies", "first").create(StudyConfig.model_validate(tiny_study(2)))
     proposed = [*added(0, **{"patch_mix.temperature": 0.1}), *added(1, **{"patch_mix.temperature": 0.2})]
     past = [*trained(0, 1, 0.5, 0.6), *trained(0, 2, 0.6, 0.7), *reported(1, 1, 0.9)]
-    journal = Journal(folder.journal)
-    for event in (StudyStarted((1, 2)), *proposed, *past, StudyStopped("halted")):
-        journal.write(event)
-    journal.close()
+    write_journal(folder.journal, (StudyStarted((1, 2)), *proposed, *past, StudyStopped("halted")))
     notebook = json.loads((ROOT / "examples" / "read_a_study.ipynb").read_text(encoding="utf-8"))
     names: dict[str, Any] = {}
     for cell in notebook["cells"]:

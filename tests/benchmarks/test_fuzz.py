@@ -90,7 +90,7 @@ FAULTS: list[tuple[Callable[[Path], Any], str, str]] = [
     (stumbles, "traceback", "KeyError: 'a'"),
     (is_wrong, "wrong", "a rate of 97"),
     (refuses("no sound"), "line", "does not name the file"),
-    (refuses("{}: " + "x " * 500), "refused", "x ... "),
+    (refuses("{}: " + "x" * 1000), "refused", "x ... x"),
     (hangs, "time", "OutOfTimeError"),
     (takes_memory, "memory", "MiB"),
     (asks_for_too_much, "memory", "MemoryError"),

@@ -31,9 +31,8 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.study.journal import Journal
 from sweep.tracking.runs import RunUpdates
-from tests.sweep.histories import added, reported, timed, trained
+from tests.sweep.histories import added, reported, timed, trained, write_journal
 
 CONFIG = StudyConfig.model_validate(
     {"search": {"patch_mix.beta": {"type": "float", "low": 0.0, "high": 9.0}}, "seeds": [1, 2]}
@@ -61,10 +60,7 @@ ANYTHING = st.sampled_from(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     folder = StudyFolder.at(tmp_path_factory.mktemp("studies"), "one").create(CONFIG)
-    journal = Journal(folder.journal)
-    for event in EVENTS:
-        journal.write(event)
-    journal.close()
+    write_journal(folder.journal, EVENTS)
     return folder
 
 

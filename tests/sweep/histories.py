@@ -1,9 +1,12 @@
 """Histories of studies in few words: events that tests feed to boards, tables, trackers and journals."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sweep.study.events import ConfigurationAdded, EpochReported, Event, UnitFinished, UnitStarted
+from sweep.study.journal import Journal
 
 
 def epoch(number: int, score: float = 0.6, **other: Any) -> dict[str, Any]:
@@ -43,3 +46,13 @@ def trained(configuration: int, seed: int, *scores: float, **other: Any) -> list
 def timed(*events: Event, start: float = 1.7e9, apart: float = 1.0) -> list[Event]:
     """The events with times, `apart` seconds between two of them; without `start` they begin in November 2023."""
     return [replace(event, at=start + apart * place) for place, event in enumerate(events)]
+
+
+def write_journal(path: Path, events: Iterable[Event]) -> Path:
+    """Write a journal of these events, in the place of one that is there."""
+    path.unlink(missing_ok=True)
+    journal = Journal(path)
+    for event in events:
+        journal.write(event)
+    journal.close()
+    return path

@@ -19,9 +19,8 @@ from sweep.api.study import NoConfigurationError
 from sweep.driver.retry import RetryError
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import Event, StudyStarted, StudyStopped, UnitFailed, UnitStarted
-from sweep.study.journal import Journal
 from tests.studies import tiny_study
-from tests.sweep.histories import added, reported, trained
+from tests.sweep.histories import added, reported, trained, write_journal
 
 HEAVY = ("torch", "ray", "mlflow", "optuna", "pandas", "scipy", "numpy", "pydantic")
 
@@ -42,10 +41,7 @@ def study_file(tmp_path: Path) -> Path:
 def with_history(study_file: Path, *events: Event) -> sweep.Study:
     """A study of this file in whose journal the events stand."""
     folder = StudyFolder.at("studies", "first").create(sweep.read_study(study_file))
-    journal = Journal(folder.journal)
-    for event in events:
-        journal.write(event)
-    journal.close()
+    write_journal(folder.journal, events)
     return sweep.open("first")
 
 

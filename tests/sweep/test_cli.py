@@ -29,11 +29,10 @@ from sweep.study.events import (
     StudyStarted,
     StudyStopped,
 )
-from sweep.study.journal import Journal
 from sweep.tracking.tracker import Tracker, database_uri
 from tests.data.conftest import CHILDREN, write_child
 from tests.studies import TINY_RECIPE
-from tests.sweep.histories import added, trained
+from tests.sweep.histories import added, trained, write_journal
 
 RECIPE = {
     **TINY_RECIPE,
@@ -134,10 +133,7 @@ def changed(**changes: object) -> dict[str, object]:
 def finished_study() -> StudyFolder:
     folder = StudyFolder.at(Path("studies"), "done").create(StudyConfig.model_validate(STUDY))
     folder.write_provenance({"study_id": "0" * 32, **provenance_of("icbhi", "d" * 64, "f" * 64, None)})
-    journal = Journal(folder.journal)
-    for event in EVENTS:
-        journal.write(event)
-    journal.close()
+    write_journal(folder.journal, EVENTS)
     return folder
 
 

@@ -81,7 +81,7 @@ def test_the_export_says_that_it_was_chosen_what_to_expect_and_who_is_tied(tmp_p
         assert provenance["tied_with_best"] == [0]
     best, other = ((tmp_path / f"{number}.yaml").read_text(encoding="utf-8") for number in (1, 2))
     assert "\n# No. 1 was chosen for its score among 3; expected to be " in best
-    assert "\n# No. 2; expected to be " in other
+    assert "\n# No. 2 is not the best of 3; expected to be " in other
     assert "held-out" not in best
 
 

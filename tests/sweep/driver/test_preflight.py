@@ -16,8 +16,9 @@ from sweep.execution import ray_session
 from sweep.execution.errors import ExecutorError
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import ConfigurationAdded, StudyStarted, StudyStopped
-from sweep.study.journal import Journal, JournalError
+from sweep.study.journal import JournalError
 from tests.studies import tiny_study
+from tests.sweep.histories import write_journal
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -59,9 +60,7 @@ def test_a_study_that_goes_on_keeps_its_id_and_tells_what_changed(tmp_path: Path
     folder = StudyFolder.at(tmp_path, "one").create(study())
     first = checked(folder, study())
     folder.write_provenance({**first.provenance, "commit": "0123"})
-    journal = Journal(folder.journal)
-    journal.write(StudyStarted((1, 2)))
-    journal.close()
+    write_journal(folder.journal, [StudyStarted((1, 2))])
     found = checked(folder, study(seeds=[1, 2, 3]))
     assert found.provenance["study_id"] == first.provenance["study_id"]
     assert [line.partition(":")[0] for line in found.changes] == ["seeds", "commit"]
@@ -134,10 +133,7 @@ def test_other_recordings_are_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_journal_is_refused_with_the_number_of_its_line(tmp_path: Path) -> None:
     folder = StudyFolder.at(tmp_path, "one").create(study())
-    journal = Journal(folder.journal)
-    journal.write(StudyStarted((1, 2)))
-    journal.write(StudyStopped("interrupted"))
-    journal.close()
+    write_journal(folder.journal, [StudyStarted((1, 2)), StudyStopped("interrupted")])
     lines = folder.journal.read_bytes().splitlines(keepends=True)
     lines[1] = bytes(len(lines[1]) - 1) + b"\n"
     folder.journal.write_bytes(b"".join(lines))
@@ -154,11 +150,8 @@ def test_a_point_that_the_search_cannot_have_proposed_is_refused(
 ) -> None:
     config = study(search={"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}})
     folder = StudyFolder.at(tmp_path, "one").create(config)
-    journal = Journal(folder.journal)
-    journal.write(StudyStarted((1, 2)))
-    journal.write(ConfigurationAdded(0, values))  # pyright: ignore[reportArgumentType]
-    journal.write(StudyStopped("interrupted"))
-    journal.close()
+    events = [StudyStarted((1, 2)), ConfigurationAdded(0, values), StudyStopped("interrupted")]  # pyright: ignore[reportArgumentType]
+    write_journal(folder.journal, events)
     (path,) = values
     with pytest.raises(
         JournalError, match=rf"journal\.jsonl: configuration 0: {path}: .* is outside what"
@@ -169,11 +162,9 @@ def test_a_point_that_the_search_cannot_have_proposed_is_refused(
 
 def test_notes_that_no_sampler_made_are_refused(tmp_path: Path) -> None:
     folder = StudyFolder.at(tmp_path, "one").create(study())
-    journal = Journal(folder.journal)
-    journal.write(StudyStarted((1, 2)))
-    journal.write(ConfigurationAdded(0, {}, {"trial": {"cma:optimizer:0": pickle.dumps(print).hex()}}))
-    journal.write(StudyStopped("interrupted"))
-    journal.close()
+    code = {"trial": {"cma:optimizer:0": pickle.dumps(print).hex()}}
+    events = [StudyStarted((1, 2)), ConfigurationAdded(0, {}, code), StudyStopped("interrupted")]
+    write_journal(folder.journal, events)
     with pytest.raises(
         JournalError, match=r"configuration 0: sampler_state: cma:optimizer: not the state of CMA-ES"
     ):
@@ -182,10 +173,7 @@ def test_notes_that_no_sampler_made_are_refused(tmp_path: Path) -> None:
 
 def test_a_journal_that_somebody_changed_goes_on_with_a_warning(tmp_path: Path) -> None:
     folder = StudyFolder.at(tmp_path, "one").create(study())
-    journal = Journal(folder.journal)
-    journal.write(StudyStarted((1, 2)))
-    journal.write(StudyStopped("interrupted"))
-    journal.close()
+    write_journal(folder.journal, [StudyStarted((1, 2)), StudyStopped("interrupted")])
     folder.journal.write_text(folder.journal.read_text().replace("interrupted", "over"))
     (warning,) = checked(folder, study()).warnings
     assert warning.startswith(f"{folder.journal}: line 3 does not follow from the lines before")

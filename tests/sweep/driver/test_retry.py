@@ -12,10 +12,9 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.report.status import study_status
 from sweep.study.board import Board
 from sweep.study.events import Event, StudyStarted, StudyStopped, UnitFailed, UnitForgiven, UnitStarted
-from sweep.study.journal import Journal
 from sweep.study.units import Fate, State
 from tests.studies import tiny_study
-from tests.sweep.histories import added, epoch, timed, trained
+from tests.sweep.histories import added, epoch, timed, trained, write_journal
 from tests.sweep.study.worlds import World
 
 EVENTS: list[Event] = timed(
@@ -29,10 +28,7 @@ EVENTS: list[Event] = timed(
 
 def folder_of(tmp_path: Path, events: list[Event]) -> StudyFolder:
     folder = StudyFolder.at(tmp_path, "one").create(StudyConfig.model_validate(tiny_study(2)))
-    journal = Journal(folder.journal)
-    for event in events:
-        journal.write(event)
-    journal.close()
+    write_journal(folder.journal, events)
     return folder
 
 

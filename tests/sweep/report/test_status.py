@@ -21,8 +21,7 @@ from sweep.study.events import (
     UnitLost,
     UnitStarted,
 )
-from sweep.study.journal import Journal
-from tests.sweep.histories import epoch
+from tests.sweep.histories import epoch, write_journal
 
 CONFIG = StudyConfig.model_validate(
     {
@@ -44,10 +43,7 @@ EVENTS: list[Event] = [
 
 
 def status_of(folder: StudyFolder, *more: Event, units: bool = False) -> str:
-    journal = Journal(folder.journal)
-    for event in [*EVENTS, *more]:
-        journal.write(event)
-    journal.close()
+    write_journal(folder.journal, [*EVENTS, *more])
     return printed(folder, units=units)
 
 

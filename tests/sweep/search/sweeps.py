@@ -18,9 +18,9 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.study.journal import Journal, read_journal
+from sweep.study.journal import read_journal
 from sweep.study.units import Configuration
-from tests.sweep.histories import epoch
+from tests.sweep.histories import epoch, write_journal
 
 TEMPERATURE = {"type": "float", "low": 0.02, "high": 0.5, "log": True}
 BETA = {"type": "float", "low": 0.2, "high": 2.0}
@@ -120,9 +120,5 @@ def distinct(points: Sequence[dict[str, Any]]) -> int:
 
 def reread(events: Sequence[Event], path: Path) -> list[Event]:
     """The events as another driver finds them in the journal at `path`."""
-    path.unlink(missing_ok=True)
-    journal = Journal(path)
-    for event in events:
-        journal.write(event)
-    journal.close()
+    write_journal(path, events)
     return list(read_journal(path))

@@ -19,8 +19,7 @@ from sweep.simulation.simulate import Simulation, simulate
 from sweep.simulation.simulated_study import simulate_study
 from sweep.simulation.study_curves import StudyCurves, study_curves
 from sweep.study.events import Event, StudyStarted, StudyStopped
-from sweep.study.journal import Journal
-from tests.sweep.histories import added, timed, trained
+from tests.sweep.histories import added, timed, trained, write_journal
 
 SEARCH = {
     "patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0},
@@ -41,10 +40,7 @@ EVENTS = timed(
 def recorded_in(path: Path, events: list[Event], **settings: Any) -> StudyFolder:
     content = {"recipe": {"epochs": 2}, "search": SEARCH, "seeds": [1, 2], **settings}
     folder = StudyFolder.at(path, "first").create(StudyConfig.model_validate(content))
-    journal = Journal(folder.journal)
-    for event in events:
-        journal.write(event)
-    journal.close()
+    write_journal(folder.journal, events)
     folder.write_provenance(PROVENANCE)
     return folder
 

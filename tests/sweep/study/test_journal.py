@@ -1,6 +1,5 @@
 import json
 import math
-import re
 from pathlib import Path
 from typing import get_args
 
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.task import ICBHI, SPRSOUND, TASKS, Task
 from sweep.study.board import Board
 from sweep.study.events import (
     Cause,
@@ -28,9 +26,10 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.study.journal import Journal, JournalError, read_journal
+from sweep.study.journal import Journal, read_journal
 from sweep.study.units import Fate, State
 from tests.disks import disk_of
+from tests.sweep.histories import write_journal
 
 SEEDS = (1, 2)
 VALUES = st.one_of(
@@ -126,25 +125,17 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("journal") / "journal.jsonl"
 
 
-def write(path: Path, events: list[Event]) -> None:
-    path.unlink(missing_ok=True)
-    journal = Journal(path)
-    for event in events:
-        journal.write(event)
-    journal.close()
-
-
 @settings(max_examples=60, deadline=None)
 @given(events=histories())
 def test_what_was_written_is_read_back(path: Path, events: list[Event]) -> None:
-    write(path, events)
+    write_journal(path, events)
     assert list(read_journal(path)) == events
 
 
 @settings(max_examples=60, deadline=None)
 @given(events=histories(), data=st.data())
 def test_any_prefix_of_a_journal_is_a_board(path: Path, events: list[Event], data: st.DataObject) -> None:
-    write(path, events)
+    write_journal(path, events)
     content = path.read_bytes()
     prefix = content[: data.draw(st.integers(0, len(content)))]
     path.write_bytes(prefix)
@@ -157,7 +148,7 @@ def test_any_prefix_of_a_journal_is_a_board(path: Path, events: list[Event], dat
 @settings(max_examples=40, deadline=None)
 @given(events=histories())
 def test_replaying_twice_gives_the_board_of_once(path: Path, events: list[Event]) -> None:
-    write(path, events)
+    write_journal(path, events)
     once, twice = Board(events=read_journal(path)), Board(events=read_journal(path))
     assert contents(once) == contents(twice)
 
@@ -165,7 +156,7 @@ def test_replaying_twice_gives_the_board_of_once(path: Path, events: list[Event]
 @settings(max_examples=40, deadline=None)
 @given(events=histories(), data=st.data())
 def test_a_journal_goes_on_where_a_crash_cut_it(path: Path, events: list[Event], data: st.DataObject) -> None:
-    write(path, events)
+    write_journal(path, events)
     content = path.read_bytes()
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     kept = list(read_journal(path))
@@ -231,7 +222,7 @@ def test_what_is_acted_on_is_on_disk_before(tmp_path: Path, monkeypatch: pytest.
 
 def test_every_line_is_an_object_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    write(path, [ConfigurationAdded(0, {"smoothing.blocks": (2, 3)}), UnitFailed(0, 1, "two\nlines")])
+    write_journal(path, [ConfigurationAdded(0, {"smoothing.blocks": (2, 3)}), UnitFailed(0, 1, "two\nlines")])
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [[*line][-1] for line in lines] == ["chain"] * 3
     header, added, failed = ({key: line[key] for key in line if key != "chain"} for line in lines)
@@ -243,140 +234,6 @@ def test_every_line_is_an_object_of_its_own(tmp_path: Path) -> None:
         "values": {"smoothing.blocks": [2, 3]},
     }
     assert failed["reason"] == "two\nlines"
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        *("not JSON", "[]", "null", "3", '{"event": "UnitSold"}', '{"event": "UnitStarted"}', ""),
-        *('{"event": ["UnitStarted"]}', "[" * 100_000, '{"event": "StudyStopped", "reason": "x", "at": NaN}'),
-    ],
-)
-def test_a_line_that_is_no_event_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "journal.jsonl"
-    write(path, [ConfigurationAdded(0, {})])
-    with path.open("a") as file:
-        file.write(f"{line}\n")
-    with pytest.raises(JournalError, match=r"journal\.jsonl:3: not an event"):
-        list(read_journal(path))
-
-
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [
-        ({"event": "StudyStarted", "seeds": None}, "seeds: must be a valid tuple"),
-        ({"event": "StudyStarted", "seeds": []}, "seeds: Tuple should have at least 1 item"),
-        ({"event": "StudyStarted", "seeds": [1.0]}, "seeds.0: must be a valid integer"),
-        (
-            {"event": "StudyStarted", "seeds": [1], "at": 1e300},
-            "at: must be less than or equal to 253402300799",
-        ),
-        ({"event": "StudyStarted", "seeds": [1], "gpus": "1"}, "gpus: must be a valid number"),
-        ({"event": "StudyStarted", "seeds": [1], "cpus": 1}, "cpus: Unexpected"),
-        ({"event": "UnitStarted", "configuration": "0", "seed": 1}, "configuration: must be a valid integer"),
-        (
-            {"event": "UnitStarted", "configuration": True, "seed": 1},
-            "configuration: must be a valid integer",
-        ),
-        ({"event": "UnitStarted", "configuration": 0}, "seed: Field required"),
-        (
-            {"event": "UnitStarted", "configuration": 0, "seed": 1, "placed": 1},
-            "placed: must be a valid bool",
-        ),
-        (
-            {"event": "ConfigurationAdded", "configuration": 0, "values": [1]},
-            "values: must be a valid dictionary",
-        ),
-        (
-            {"event": "UnitFailed", "configuration": 0, "seed": 1, "reason": None},
-            "reason: must be a valid string",
-        ),
-        (
-            {"event": "EpochReported", "configuration": 0, "seed": 1, "report": []},
-            "report: must be a valid dictionary",
-        ),
-    ],
-)
-def test_a_field_of_another_kind_is_named(tmp_path: Path, line: dict[str, object], complaint: str) -> None:
-    path = tmp_path / "journal.jsonl"
-    write(path, [])
-    with path.open("a") as file:
-        file.write(f"{json.dumps(line)}\n")
-    with pytest.raises(JournalError, match=r"journal\.jsonl:2: not an event of this version") as refused:
-        list(read_journal(path))
-    assert complaint in str(refused.value)
-
-
-def report_with(**changes: object) -> dict[str, object]:
-    report = {"epoch": 1, "score": 0.5, "sensitivity": 0.2, "specificity": 0.8, **changes}
-    return {name: value for name, value in report.items() if value is not ...}
-
-
-@pytest.mark.parametrize(
-    ("report", "complaint"),
-    [
-        (report_with(epoch=...), "a report whose epoch is None; expected a whole number"),
-        (report_with(epoch="1"), "a report whose epoch is '1'"),
-        (report_with(epoch=True), "a report whose epoch is True"),
-        (report_with(score=...), "epoch 1 was reported without a score"),
-        (report_with(score=97.3), "epoch 1 was reported with score: 97.3; rates lie in 0 to 1"),
-        (report_with(score=None), "epoch 1 was reported with score: None; expected a number"),
-        (report_with(sensitivity=-0.1), "with sensitivity: -0.1; rates lie in 0 to 1"),
-        (report_with(any_abnormal_score=1.1), "with any_abnormal_score: 1.1; rates lie in 0 to 1"),
-        (report_with(seconds="long"), "with seconds: 'long'; expected a number"),
-        (report_with(contrast_time=10**400), "; expected a number"),
-        (report_with(note=3), "with note: 3; expected text"),
-        (report_with(score=0.51), "score 0.51, but sensitivity 0.2 and specificity 0.8 make 0.500000"),
-    ],
-)
-def test_a_report_that_no_unit_makes_is_refused_with_its_line(
-    tmp_path: Path, report: dict[str, object], complaint: str
-) -> None:
-    path = tmp_path / "journal.jsonl"
-    write(path, [UnitStarted(0, 1), EpochReported(0, 1, report)])
-    with pytest.raises(JournalError, match=rf"journal\.jsonl:3: .*{re.escape(complaint)}"):
-        list(read_journal(path, ICBHI.score_of))
-
-
-@pytest.mark.parametrize("task", TASKS.values(), ids=str)
-def test_a_score_is_held_against_the_formula_of_its_task(tmp_path: Path, task: Task) -> None:
-    path = tmp_path / "journal.jsonl"
-    right = EpochReported(0, 1, report_with(score=task.score_of(0.8, 0.2)))
-    write(path, [right])
-    assert list(read_journal(path, task.score_of)) == [right]
-    other = SPRSOUND[0] if task is ICBHI else ICBHI
-    with pytest.raises(JournalError, match=r"journal\.jsonl:2: epoch 1 was reported with score 0\.[54]"):
-        list(read_journal(path, other.score_of))
-
-
-@pytest.mark.parametrize(
-    ("case", "complaint"),
-    [
-        (
-            "20_journal_configuration_text",
-            "journal.jsonl:5: not an event of this version (configuration: must be",
-        ),
-        ("20_journal_epoch_missing", "journal.jsonl:5: a report whose epoch is None"),
-        ("20_journal_report_null", "journal.jsonl:5: not an event of this version (report: must be"),
-        ("20_journal_seeds_null", "journal.jsonl:2: not an event of this version (seeds: must be"),
-        ("21_journal_rate_97", "journal.jsonl:5: epoch 1 was reported with score: 97.3; rates lie in 0 to 1"),
-    ],
-)
-def test_known_hostile_journals_are_refused_with_a_line(cases: Path, case: str, complaint: str) -> None:
-    with pytest.raises(JournalError, match=re.escape(complaint)):
-        list(read_journal(cases / "hostile" / case / "journal.jsonl"))
-
-
-def test_the_journal_of_another_version_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-    path.write_text('{"journal": "respsweep", "format": 99}\n')
-    with pytest.raises(JournalError, match="journal format 99, this version reads 2"):
-        list(read_journal(path))
-
-
-def test_a_missing_journal_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match=r"none\.jsonl: cannot be read: No such file"):
-        list(read_journal(tmp_path / "none.jsonl"))
 
 
 def test_a_number_that_json_lacks_is_not_written(tmp_path: Path) -> None:
