@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plain_methods
 import torch
 from bench import print_machine, print_table
 
@@ -27,6 +26,7 @@ import sweep
 from data.task import Task, task_named
 from evidence.scores import score, sensitivity, specificity
 from evidence.seed_statistics import mean_interval
+from model import plain_methods
 from model.registry import build_backbone
 from model.training.fit import fit
 from sweep.config.study_config import StudyConfig

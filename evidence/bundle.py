@@ -1,7 +1,8 @@
 """One small file with per-cycle predictions, the numbers that were made of them, and what they rest on.
 
 A bundle is a ZIP archive. Its comment ends in the SHA-256 (hex) of all bytes before that, so that one changed byte
-anywhere is found. Inside are `bundle.json`, `cycles.json`, and `predictions/CONFIGURATION-seedSEED.npy` for each unit.
+anywhere is found. Inside are `bundle.json`, `cycles.json`, `predictions/CONFIGURATION-seedSEED.npy` for each unit, and
+`baselines/NAME.npy` for each plain method beside them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ LARGEST = 2**30
 _COMMENT = b"respsweep bundle, sha256 "
 _DIGITS = 64
 _UNIT = re.compile(r"predictions/(\d+)-seed(-?\d+)\.npy")
+_BASELINE = re.compile(r"baselines/([a-z ]{1,40})\.npy")
 
 Unit = tuple[int, int]
 """A configuration's number, and a seed."""
@@ -65,7 +67,7 @@ class Bundle:
     `kind`: `validation` of a study, or a reading of the `test` part. `labels` and `formula`: those of the task, the
     formula by its name in `evidence.scores.SCORES`. `about`: what the predictions rest on, as plain values: study,
     hashes of data and folds, protocol. `claims`: the numbers that were shown of them. `predictions`: probabilities by
-    unit, float16, (cycles, labels).
+    unit, float16, (cycles, labels). `baselines`: those of plain methods, by name, which the units are compared with.
     """
 
     kind: str
@@ -75,6 +77,7 @@ class Bundle:
     claims: Mapping[str, Any]
     cycles: Cycles
     predictions: Mapping[Unit, np.ndarray]
+    baselines: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def write_bundle(bundle: Bundle) -> tuple[bytes, str]:
@@ -101,9 +104,9 @@ def write_bundle(bundle: Bundle) -> tuple[bytes, str]:
         for name, content in (("bundle.json", manifest), ("cycles.json", table)):
             _add(archive, name, json.dumps(content, sort_keys=True, allow_nan=False, indent=1).encode())
         for (configuration, seed), probabilities in sorted(bundle.predictions.items()):
-            content = BytesIO()
-            np.save(content, probabilities, allow_pickle=False)
-            _add(archive, f"predictions/{configuration:04d}-seed{seed}.npy", content.getvalue())
+            _add(archive, f"predictions/{configuration:04d}-seed{seed}.npy", _array(probabilities))
+        for name, probabilities in sorted(bundle.baselines.items()):
+            _add(archive, f"baselines/{name}.npy", _array(probabilities))
         archive.comment = _COMMENT + bytes(_DIGITS)
     content = file.getvalue()[:-_DIGITS]
     digest = hashlib.sha256(content).hexdigest()
@@ -136,6 +139,12 @@ def read_bundle(path: Path) -> tuple[Bundle, str]:
         raise BundleError(f"{path}: a bundle that cannot be: {error!r}") from error
 
 
+def _array(probabilities: np.ndarray) -> bytes:
+    content = BytesIO()
+    np.save(content, probabilities, allow_pickle=False)
+    return content.getvalue()
+
+
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
@@ -165,6 +174,7 @@ def _bundle(file: BytesIO) -> Bundle:
             claims=dict(manifest["claims"]),
             cycles=cycles,
             predictions=dict(predictions),
+            baselines=dict(_baselines(archive, len(cycles), len(labels))),
         )
 
 
@@ -190,6 +200,16 @@ def _cycles(table: Mapping[str, Any], classes: int) -> Cycles:
 def _predictions(archive: zipfile.ZipFile, cycles: int, classes: int) -> Iterator[tuple[Unit, np.ndarray]]:
     for name in archive.namelist():
         if (unit := _UNIT.fullmatch(name)) is not None:
-            probabilities = np.load(BytesIO(archive.read(name)), allow_pickle=False)
-            check_probabilities(probabilities, cycles, classes)
-            yield (int(unit[1]), int(unit[2])), probabilities
+            yield (int(unit[1]), int(unit[2])), _probabilities(archive.read(name), cycles, classes)
+
+
+def _baselines(archive: zipfile.ZipFile, cycles: int, classes: int) -> Iterator[tuple[str, np.ndarray]]:
+    for name in archive.namelist():
+        if (method := _BASELINE.fullmatch(name)) is not None:
+            yield method[1], _probabilities(archive.read(name), cycles, classes)
+
+
+def _probabilities(content: bytes, cycles: int, classes: int) -> np.ndarray:
+    probabilities = np.load(BytesIO(content), allow_pickle=False)
+    check_probabilities(probabilities, cycles, classes)
+    return probabilities

@@ -9,7 +9,7 @@ import numpy as np
 
 from evidence.bundle import Bundle, Cycles
 from evidence.calibration import brier_score, expected_calibration_error, risk_coverage
-from evidence.patient_bootstrap import draw_patients, patient_counts
+from evidence.patient_bootstrap import PatientDraws, draw_patients, patient_counts
 from evidence.predictions import answers_of
 from evidence.scores import confusion_matrix, harmonic_score, score, sensitivity, specificity
 from evidence.seed_statistics import FEWEST_SEEDS, rate_interval
@@ -38,7 +38,10 @@ def reading_numbers(bundle: Bundle) -> dict[str, Any]:
     - `ensemble`: the metrics of the mean of the seeds' probabilities;
     - `calibration`: mean over the seeds of the expected calibration error and the Brier score;
     - `risk_coverage`: share of wrong answers of the ensemble among its most confident cycles, by their share;
-    - `groups`: by property and value, cycles, patients, mean score and its `patient_interval`.
+    - `groups`: by property and value, cycles, patients, mean score and its `patient_interval`;
+    - `baselines`: by plain method, its metrics, and `above`: how far the mean score over the seeds lies above its
+      score, with the ends of the 95 % interval of that over other patients and other seeds, drawn in pairs; None where
+      there is no `patient_interval`.
     """
     excluded = list(bundle.about.get("excluded", ()))
     kept = ~np.isin(bundle.cycles.patients, excluded)
@@ -97,7 +100,27 @@ def _numbers(bundle: Bundle, rows: np.ndarray) -> dict[str, Any]:
             [share, float(risk[max(0, int(np.ceil(share * len(rows))) - 1)])] for share in COVERAGES
         ],
         "groups": {name: _groups(cycles, name, rows, answers, bundle) for name in sorted(cycles.groups)},
+        "baselines": {
+            name: {
+                **rates(confusion_matrix(labels, (answered := answers_of(kept[rows])), classes), formula),
+                "above": _above(labels, patients, list(answers.values()), answered, classes, formula),
+            }
+            for name, kept in sorted(bundle.baselines.items())
+        },
     }
+
+
+def _above(
+    labels: np.ndarray,
+    patients: np.ndarray,
+    answers: Sequence[np.ndarray],
+    baseline: np.ndarray,
+    classes: int,
+    formula: str,
+) -> list[float] | None:
+    # A plain method is fitted once: beside every seed it answers the same.
+    drawn = _drawn(labels, patients, [answers, [baseline] * len(answers)], classes, formula)
+    return None if drawn is None else list(drawn.difference(0, 1))
 
 
 def _groups(
@@ -127,20 +150,32 @@ def patient_interval(
     `labels` and `patients` are (cycles,), as is each seed's entry of `answers`. See `evidence.patient_bootstrap`. None
     below three seeds and five patients, and where a draw of patients hardly ever has normal and abnormal cycles.
     """
+    drawn = _drawn(labels, patients, [answers], classes, formula)
+    return None if drawn is None else list(drawn.interval(0))
+
+
+def _drawn(
+    labels: np.ndarray,
+    patients: np.ndarray,
+    systems: Sequence[Sequence[np.ndarray]],
+    classes: int,
+    formula: str,
+) -> PatientDraws | None:
+    """Draw patients for systems with equally many seeds; None where there are too few seeds or patients."""
     known, whose = np.unique(patients, return_inverse=True)
-    if len(known) < FEWEST_PATIENTS or len(answers) < FEWEST_SEEDS:
+    if len(known) < FEWEST_PATIENTS or len(systems[0]) < FEWEST_SEEDS:
         return None
-    confusion = np.zeros((1, len(answers), len(known), classes, classes), dtype=np.int64)
-    for seed, given in enumerate(answers):
-        cells = (whose * classes + labels) * classes + given
-        counted = np.bincount(cells, minlength=len(known) * classes**2)
-        confusion[0, seed] = counted.reshape(len(known), classes, classes)
+    confusion = np.zeros((len(systems), len(systems[0]), len(known), classes, classes), dtype=np.int64)
+    for system, answers in enumerate(systems):
+        for seed, given in enumerate(answers):
+            cells = (whose * classes + labels) * classes + given
+            counted = np.bincount(cells, minlength=len(known) * classes**2)
+            confusion[system, seed] = counted.reshape(len(known), classes, classes)
     counts = patient_counts(confusion)
     # A part whose normal, or abnormal, cycles are of one or two patients says nothing of others.
     if min((counts.normal > 0).sum(), (counts.abnormal > 0).sum()) < FEWEST_PATIENTS // 2:
         return None
-    drawn = draw_patients(counts, formula)
-    return None if drawn is None else list(drawn.interval(0))
+    return draw_patients(counts, formula)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -20,6 +20,7 @@ def read_test(
     from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder
     from sweep.evaluation.test_reading import read_test_part
     from sweep.folder.study_folder import StudyFolder
+    from sweep.report.published_scores import published_scores
     from sweep.report.reading_table import reading_tables
 
     folder = StudyFolder.open(studies, name)
@@ -29,7 +30,9 @@ def read_test(
             raise FinishError(f"{searched.place}: not finished; first: respsweep finish {searched.arguments}")
         check_finishes(folder, searched)
     reading = read_test_part(folder, data, say)
-    console().print(*reading_tables(reading.numbers, reading.readings, reading.missing), sep="\n")
+    published = published_scores(reading.published, reading.task)
+    tables = reading_tables(reading.numbers, reading.readings, reading.missing, published)
+    console().print(*tables, sep="\n")
     say(
         f"check it anywhere: respsweep verify {reading.bundle}   who read when: respsweep ledger {folder.arguments}"
     )

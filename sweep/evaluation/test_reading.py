@@ -18,8 +18,9 @@ from data.recordings import read_recordings
 from data.store import build_store
 from evidence.bundle import Bundle, write_bundle
 from evidence.ledger import Seal
-from evidence.predictions import rounded
+from evidence.predictions import answers_of, rounded
 from evidence.reading import HEADLINE, reading_numbers
+from model.plain_methods import LOGISTIC_REGRESSION, fitted
 from model.scan_engines import DEVICES
 from model.training.prediction import load_network, predict
 from model.training.recipe import Recipe
@@ -28,21 +29,29 @@ from sweep.evaluation.finished_units import FinishedUnits, finished_units
 from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
+from sweep.storage.cache_folder import cache_folder
 from sweep.storage.open_storage import below, open_storage
 
 PROTOCOL = "honest: chosen on validation patients of the training part, last epoch, test part read by this command alone"
+
+
+Answering = Callable[[Examples], np.ndarray]
+"""Gives the probabilities of cycles, (cycles, labels)."""
 
 
 @dataclass(frozen=True)
 class Reading:
     """A reading that was done: the file of its bundle, its numbers, and how many there are of these recordings now.
 
-    `missing`: a line for each part of a published data set that was not all there.
+    `task` and `published`: names of the task, and of the public database that the recordings are of, if of one.
+    `missing`: a line for each of its parts that was not all there.
     """
 
     bundle: str
     numbers: Mapping[str, Any]
     readings: int
+    task: str
+    published: str | None = None
     missing: tuple[str, ...] = ()
 
 
@@ -53,8 +62,9 @@ def read_test_part(
 
     First a line in each ledger says what will be read with: protocol, recipe, seeds, hashes of data and weights. Then
     the test part is opened once: features, probabilities of every cycle by every seed, the numbers of
-    `evidence.reading`. They are written into a bundle in the study, `test-NUMBER.bundle`, and their main ones into the
-    ledgers. `data`: where the recordings lie, unless where the study says. `say` hears how far the reading is.
+    `evidence.reading`, beside those of a logistic regression on the same training part. They are written into a bundle
+    in the study, `test-NUMBER.bundle`, and their main ones into the ledgers. `data`: where the recordings lie, unless
+    where the study says. `say` hears how far the reading is.
 
     Raises ReadingError when the study has not finished, or its recordings are others now, before anything is sealed.
     """
@@ -77,6 +87,8 @@ def read_test_part(
         if not parts:
             raise ReadingError(f"{recordings.directory}: no recording belongs to an official test part")
         networks = _networks(finished, recordings)
+        say(f"{LOGISTIC_REGRESSION} on the training part, for comparison")
+        plain = _plain_method(recordings, finished.recipe)
         ledgers = Ledgers(folder, part_hash(recordings))
         sealed = {
             "study": folder.name,
@@ -98,7 +110,7 @@ def read_test_part(
         seal, name = ledgers.seal(sealed, data_hash)
         say(f"sealed as reading {seal.reading} of these recordings; the test part is opened")
         bundle = _read(
-            recordings, parts, finished, networks, seal, {**sealed, "id": name}, say, Path(scratch)
+            recordings, parts, finished, networks, plain, seal, {**sealed, "id": name}, say, Path(scratch)
         )
         numbers = reading_numbers(bundle)
         content, digest = write_bundle(replace(bundle, claims=numbers))
@@ -108,7 +120,14 @@ def read_test_part(
         headline = {part: {key: found[key] for key in HEADLINE} for part, found in numbers["parts"].items()}
         told = {"study": folder.name, "study_id": sealed["study_id"], "file": file, "bundle": digest}
         ledgers.read({**told, "numbers": headline}, name)
-        return Reading(below(folder.place, file), numbers, seal.reading, tuple(sealed["missing"]))
+        return Reading(
+            below(folder.place, file),
+            numbers,
+            seal.reading,
+            recordings.task.name,
+            None if recordings.published is None else recordings.published.name,
+            tuple(sealed["missing"]),
+        )
 
 
 def _read(
@@ -116,6 +135,7 @@ def _read(
     parts: list[str],
     finished: FinishedUnits,
     networks: Mapping[int, torch.nn.Module],
+    plain: Answering,
     seal: Seal,
     sealed: Mapping[str, Any],
     say: Callable[[str], None],
@@ -133,6 +153,7 @@ def _read(
     for seed, network in networks.items():
         say(f"seed {seed}")
         predictions[finished.configuration, seed] = _answers(network, examples, finished.recipe)
+    beside = np.concatenate([plain(one) for one in examples])
     return Bundle(
         kind="test",
         labels=recordings.task.labels,
@@ -146,7 +167,16 @@ def _read(
         claims={},
         cycles=cycles_of(recordings, parts),
         predictions=predictions,
+        baselines={LOGISTIC_REGRESSION: rounded(beside, answers_of(beside))},
     )
+
+
+def _plain_method(recordings: DataSet, recipe: Recipe) -> Answering:
+    """Fit what a network has to beat to the cycles that the networks were trained on."""
+    store = build_store(
+        recordings, recipe.features, part=TRAINING_PART, cache=cache_folder() / "features", progress=False
+    )
+    return fitted(LOGISTIC_REGRESSION, 0, store.examples(), recordings.task.num_classes)
 
 
 def _networks(finished: FinishedUnits, recordings: DataSet) -> dict[int, torch.nn.Module]:

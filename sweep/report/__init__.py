@@ -6,6 +6,7 @@ status              who runs a study, what it did, and what it spent
 frames              a study as pandas tables, for Python
 device_time         device time of each unit: kept and lost
 reading_table       what a reading of the test part came to
+published_scores    what papers print for the test parts, and how they came to it
 ledger_table        who read the test part, and whether a line was altered
 prediction_table    answers to recordings: table, CSV, JSON, Audacity's labels, pandas
 confusion_table     a confusion matrix and the rates that follow from it

@@ -9,6 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sweep.report.published_scores import PublishedScore
+
 COLUMNS = {
     "score": "score",
     "sensitivity": "SE",
@@ -20,12 +22,15 @@ COLUMNS = {
 
 
 def reading_tables(
-    numbers: Mapping[str, Any], readings: int, missing: Sequence[str] = ()
+    numbers: Mapping[str, Any],
+    readings: int,
+    missing: Sequence[str] = (),
+    published: Sequence[PublishedScore] = (),
 ) -> Iterator[RenderableType]:
     """Make the tables of a reading: each part by seed and together, and by groups; then what to think of it.
 
     `readings`: how many there are of these recordings, this one included. `missing`: what of the published data set was
-    not there, a line each.
+    not there, a line each. `published`: what papers print for the same part.
     """
     for line in missing:
         yield Text(f"not the whole data set, and not comparable with numbers of it: {line}")
@@ -33,12 +38,21 @@ def reading_tables(
         yield Text(f"{part}: {found['cycles']} cycles of {found['patients']} patients", style="bold")
         yield _by_seed(found)
         yield Text(_in_words(found))
+        for name, rates in found["baselines"].items():
+            yield Text(_beside(name, rates["above"]))
     for part, found in numbers["parts"].items():
         if not part.endswith(", clean"):
             yield Text(
                 f"{part}, by groups; each interval is 95 % over other patients and seeds", style="bold"
             )
             yield _by_group(found["groups"])
+    if published:
+        yield Text(
+            "published for these recordings, % (most chose their best epoch on the test part, so that 2 to 3 points of "
+            "theirs are luck)",
+            style="bold",
+        )
+        yield _published(published)
     if readings > 1:
         yield Text(
             f"This is reading {readings} of the test part of these recordings. A number that was looked at before is "
@@ -63,6 +77,21 @@ def _by_seed(found: Mapping[str, Any]) -> Table:
         style="bold",
     )
     table.add_row("seeds together", *(_percent(found["ensemble"][metric]) for metric in COLUMNS))
+    for name, rates in found["baselines"].items():
+        table.add_row(name, *(_percent(rates[metric]) for metric in COLUMNS))
+    return table
+
+
+def _published(rows: Sequence[PublishedScore]) -> Table:
+    table = Table(header_style="bold")
+    for column in ("system", "SE", "SP", "score", "any abnormal", "epoch", "source"):
+        table.add_column(
+            column, justify="right" if column in ("SE", "SP", "score", "any abnormal") else "left"
+        )
+    for row in rows:
+        rates = (row.sensitivity, row.specificity, row.score, row.any_abnormal)
+        cells = ("" if rate is None else f"{rate:.2f}".removesuffix("0") for rate in rates)
+        table.add_row(row.system, *cells, row.chosen, row.source)
     return table
 
 
@@ -74,6 +103,18 @@ def _in_words(found: Mapping[str, Any]) -> str:
         f"score {_percent(found['mean']['score'])} %; 95 % over other seeds: {_interval(found['interval']['score'])}, "
         f"over other patients and seeds: {_interval(found['patient_interval'])}; expected calibration error {error} %, "
         f"Brier score {calibration['brier_score']:.3f}; % wrong among the most confident of the seeds together: {risks}"
+    )
+
+
+def _beside(name: str, above: Sequence[float] | None) -> str:
+    if above is None:
+        return f"beside {name}: too few seeds or patients for an interval"
+    mean, low, high = (100 * value for value in above)
+    difference = (
+        f"{abs(mean):.1f} points {'above' if mean >= 0 else 'below'} {name} (95 %: {low:+.1f} to {high:+.1f})"
+    )
+    return (
+        f"{difference}: {'no difference is shown' if low <= 0 <= high else 'a difference that was not luck'}"
     )
 
 

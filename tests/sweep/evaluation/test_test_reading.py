@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from data.dataset import SealedPartError, check_part
 from data.recordings import read_recordings
-from data.store import build_store, open_store, recording_features
+from data.store import FeatureStore, build_store, open_store, recording_features
 from evidence.bundle import read_bundle
 from evidence.ledger import Seal, read_ledger
 from evidence.verify import differences
@@ -24,10 +25,11 @@ from sweep.worker.unit_results import UnitResultError
 def test_a_reading_is_sealed_before_and_written_down_after(finished: StudyFolder) -> None:
     said: list[str] = []
     reading = read_test_part(finished, say=said.append)
-    assert said[0] == "sealed as reading 1 of these recordings; the test part is opened"
+    assert "sealed as reading 1 of these recordings; the test part is opened" in said
     bundle, digest = read_bundle(Path(reading.bundle))
     assert differences(bundle) == []
     assert set(bundle.predictions) == {(0, 3), (0, 4)}
+    assert set(bundle.baselines) == {"logistic regression"}
     recordings = read_recordings(recordings_of(finished))
     tested = [recording for recording in recordings.part("test") for _ in recording.cycles]
     assert bundle.cycles.recordings == tuple(recording.name for recording in tested)
@@ -102,8 +104,10 @@ def test_other_recordings_are_refused_before_anything_is_sealed(
 def test_a_reading_that_is_broken_off_leaves_its_seal(
     finished: StudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def power_cut(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    def power_cut(*arguments: Any, seal: Seal | None = None, **settings: Any) -> FeatureStore:
+        if seal is not None:
+            raise KeyboardInterrupt
+        return build_store(*arguments, **settings)
 
     monkeypatch.setattr("sweep.evaluation.test_reading.build_store", power_cut)
     with pytest.raises(KeyboardInterrupt):

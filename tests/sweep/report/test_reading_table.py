@@ -1,10 +1,14 @@
 """A reading in words and tables, with what a second reading means."""
 
+from dataclasses import replace
+
+import pytest
 from rich.console import Console
 
 from evidence.reading import reading_numbers
+from sweep.report.published_scores import published_scores
 from sweep.report.reading_table import reading_tables
-from tests.evidence.bundles import a_bundle
+from tests.evidence.bundles import a_bundle, answers
 
 
 def shown(readings: int) -> str:
@@ -27,3 +31,40 @@ def test_each_part_is_shown_by_seed_and_by_groups() -> None:
 
 def test_a_further_reading_says_so() -> None:
     assert "This is reading 2 of the test part of these recordings." in shown(2)
+
+
+def test_plain_methods_stand_beside_the_networks_with_a_paired_difference() -> None:
+    made = a_bundle(400, units=[(0, seed) for seed in (1, 2, 3)], kind="test", parts=("test",))
+    weak = answers(made.cycles, 99, sure=0.3)
+    numbers = reading_numbers(replace(made, baselines={"logistic regression": weak}))
+    beside = numbers["parts"]["test"]["baselines"]["logistic regression"]
+    mean, low, high = beside["above"]
+    assert mean == pytest.approx(numbers["parts"]["test"]["mean"]["score"] - beside["score"])
+    assert 0 < low < mean < high
+    console = Console(record=True, width=200)
+    console.print(*reading_tables(numbers, 1), sep="\n")
+    text = console.export_text()
+    assert (
+        f"{100 * mean:.1f} points above logistic regression (95 %: +{100 * low:.1f} to +{100 * high:.1f})"
+        in text
+    )
+    assert "a difference that was not luck" in text
+    assert f"{100 * beside['score']:.1f}" in text
+
+
+def test_the_same_answers_as_a_plain_method_show_no_difference() -> None:
+    made = a_bundle(400, units=[(0, seed) for seed in (1, 2, 3)], kind="test", parts=("test",))
+    same = {"logistic regression": made.predictions[0, 2]}
+    console = Console(record=True, width=200)
+    console.print(*reading_tables(reading_numbers(replace(made, baselines=same)), 1), sep="\n")
+    assert "no difference is shown" in console.export_text()
+
+
+def test_published_rows_are_shown_with_how_their_epoch_was_chosen() -> None:
+    console = Console(record=True, width=200)
+    numbers = reading_numbers(a_bundle(cycles=200, kind="test", parts=("test",)))
+    console.print(*reading_tables(numbers, 1, (), published_scores("ICBHI 2017", "icbhi")), sep="\n")
+    text = console.export_text()
+    assert "Lung-SRAD" in text
+    assert "64.48" in text
+    assert "best epoch chosen on the test part" in text

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import plain_methods
 from data.batches import Examples
+from model import plain_methods
 
 CLASSES = 3
 
@@ -43,3 +43,17 @@ def test_always_normal_calls_every_cycle_normal() -> None:
 def test_only_examples_taken_are_looked_at() -> None:
     taken = clips(0).take(torch.tensor([7, 3]))
     assert len(plain_methods.statistics(taken)) == 2
+
+
+def test_a_class_that_no_training_cycle_has_is_never_answered() -> None:
+    train = clips(0).take(torch.arange(300)[torch.arange(300) % CLASSES != 1])
+    found = plain_methods.fitted("logistic regression", 1, train, CLASSES)(clips(1))
+    assert found.shape == (300, CLASSES)
+    assert not found[:, 1].any()
+    assert found.sum(1) == pytest.approx(1.0)
+
+
+def test_statistics_of_many_cycles_are_those_of_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = plain_methods.statistics(clips(0))
+    monkeypatch.setattr(plain_methods, "_CYCLES", 7)
+    np.testing.assert_allclose(plain_methods.statistics(clips(0)), whole, atol=1e-6)
