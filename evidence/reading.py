@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -128,7 +129,7 @@ def _groups(
 ) -> dict[str, Any]:
     values = np.array([cycles.groups[name][row] for row in rows])
     found = {}
-    for value in sorted(set(values.tolist()) - {""}):
+    for value in sorted(set(values.tolist()) - {""}, key=_in_order):
         inside = values == value
         labels, patients = cycles.labels[rows][inside], cycles.patients[rows][inside]
         given = [answer[inside] for answer in answers.values()]
@@ -140,6 +141,11 @@ def _groups(
             "patient_interval": patient_interval(labels, patients, given, len(bundle.labels), bundle.formula),
         }
     return found
+
+
+def _in_order(value: str) -> list[int | str]:
+    """Sort `6 to 12` before `13 to 17`."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", value)]
 
 
 def patient_interval(

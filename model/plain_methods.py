@@ -17,10 +17,9 @@ from data.batches import Examples
 from evidence.predictions import answers_of
 from evidence.scores import confusion_matrix
 
-LOGISTIC_REGRESSION = "logistic regression"
 METHODS: Mapping[str, Callable[[int], Any]] = {
     "always normal": lambda seed: None,
-    LOGISTIC_REGRESSION: lambda seed: make_pipeline(
+    "logistic regression": lambda seed: make_pipeline(
         StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=3000, C=0.1)
     ),
     # With leaves of a few cycles it calls hardly any breath abnormal.
@@ -28,6 +27,8 @@ METHODS: Mapping[str, Callable[[int], Any]] = {
         400, class_weight="balanced_subsample", min_samples_leaf=30, random_state=seed, n_jobs=-1
     ),
 }
+FITTED = ("logistic regression", "random forest")
+"""The methods that hear the cycles."""
 _CYCLES = 512
 """Cycles whose features are in memory at a time."""
 

@@ -20,7 +20,7 @@ from evidence.bundle import Bundle, write_bundle
 from evidence.ledger import Seal
 from evidence.predictions import answers_of, rounded
 from evidence.reading import HEADLINE, reading_numbers
-from model.plain_methods import LOGISTIC_REGRESSION, fitted
+from model.plain_methods import FITTED, fitted
 from model.scan_engines import DEVICES
 from model.training.prediction import load_network, predict
 from model.training.recipe import Recipe
@@ -62,7 +62,7 @@ def read_test_part(
 
     First a line in each ledger says what will be read with: protocol, recipe, seeds, hashes of data and weights. Then
     the test part is opened once: features, probabilities of every cycle by every seed, the numbers of
-    `evidence.reading`, beside those of a logistic regression on the same training part. They are written into a bundle
+    `evidence.reading`, beside those of plain methods fitted to the same training part. They are written into a bundle
     in the study, `test-NUMBER.bundle`, and their main ones into the ledgers. `data`: where the recordings lie, unless
     where the study says. `say` hears how far the reading is.
 
@@ -87,8 +87,8 @@ def read_test_part(
         if not parts:
             raise ReadingError(f"{recordings.directory}: no recording belongs to an official test part")
         networks = _networks(finished, recordings)
-        say(f"{LOGISTIC_REGRESSION} on the training part, for comparison")
-        plain = _plain_method(recordings, finished.recipe)
+        say(f"{' and '.join(FITTED)} on the training part, for comparison")
+        plain = _plain_methods(recordings, finished.recipe)
         ledgers = Ledgers(folder, part_hash(recordings))
         sealed = {
             "study": folder.name,
@@ -135,7 +135,7 @@ def _read(
     parts: list[str],
     finished: FinishedUnits,
     networks: Mapping[int, torch.nn.Module],
-    plain: Answering,
+    plain: Mapping[str, Answering],
     seal: Seal,
     sealed: Mapping[str, Any],
     say: Callable[[str], None],
@@ -153,7 +153,7 @@ def _read(
     for seed, network in networks.items():
         say(f"seed {seed}")
         predictions[finished.configuration, seed] = _answers(network, examples, finished.recipe)
-    beside = np.concatenate([plain(one) for one in examples])
+    baselines = {name: np.concatenate(list(map(method, examples))) for name, method in plain.items()}
     return Bundle(
         kind="test",
         labels=recordings.task.labels,
@@ -167,16 +167,17 @@ def _read(
         claims={},
         cycles=cycles_of(recordings, parts),
         predictions=predictions,
-        baselines={LOGISTIC_REGRESSION: rounded(beside, answers_of(beside))},
+        baselines={name: rounded(told, answers_of(told)) for name, told in baselines.items()},
     )
 
 
-def _plain_method(recordings: DataSet, recipe: Recipe) -> Answering:
+def _plain_methods(recordings: DataSet, recipe: Recipe) -> dict[str, Answering]:
     """Fit what a network has to beat to the cycles that the networks were trained on."""
     store = build_store(
         recordings, recipe.features, part=TRAINING_PART, cache=cache_folder() / "features", progress=False
     )
-    return fitted(LOGISTIC_REGRESSION, 0, store.examples(), recordings.task.num_classes)
+    train, classes = store.examples(), recordings.task.num_classes
+    return {name: fitted(name, 0, train, classes) for name in FITTED}
 
 
 def _networks(finished: FinishedUnits, recordings: DataSet) -> dict[int, torch.nn.Module]:

@@ -113,9 +113,7 @@ def _beside(name: str, above: Sequence[float] | None) -> str:
     difference = (
         f"{abs(mean):.1f} points {'above' if mean >= 0 else 'below'} {name} (95 %: {low:+.1f} to {high:+.1f})"
     )
-    return (
-        f"{difference}: {'no difference is shown' if low <= 0 <= high else 'a difference that was not luck'}"
-    )
+    return f"{difference}: {'no difference is shown' if low <= 0 <= high else 'more than chance, at 5 %'}"
 
 
 def _by_group(groups: Mapping[str, Mapping[str, Any]]) -> Table:

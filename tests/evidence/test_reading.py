@@ -101,3 +101,11 @@ def test_few_patients_or_seeds_give_no_interval() -> None:
     # All abnormal cycles are of one patient.
     of_one = np.where(patients == 101, 1, 0)
     assert patient_interval(of_one, patients, answers, 4, "average") is None
+
+
+def test_groups_are_in_the_order_of_their_numbers(reading: Bundle) -> None:
+    ages = {"age": ("13 to 17", "6 to 12", "0 to 5", "")}
+    groups = reading_numbers(replace(reading, cycles=replace(reading.cycles, groups=ages)))["parts"]["test"][
+        "groups"
+    ]
+    assert list(groups["age"]) == ["0 to 5", "6 to 12", "13 to 17"]

@@ -29,7 +29,7 @@ def test_a_reading_is_sealed_before_and_written_down_after(finished: StudyFolder
     bundle, digest = read_bundle(Path(reading.bundle))
     assert differences(bundle) == []
     assert set(bundle.predictions) == {(0, 3), (0, 4)}
-    assert set(bundle.baselines) == {"logistic regression"}
+    assert set(bundle.baselines) == {"logistic regression", "random forest"}
     recordings = read_recordings(recordings_of(finished))
     tested = [recording for recording in recordings.part("test") for _ in recording.cycles]
     assert bundle.cycles.recordings == tuple(recording.name for recording in tested)

@@ -48,7 +48,7 @@ def test_plain_methods_stand_beside_the_networks_with_a_paired_difference() -> N
         f"{100 * mean:.1f} points above logistic regression (95 %: +{100 * low:.1f} to +{100 * high:.1f})"
         in text
     )
-    assert "a difference that was not luck" in text
+    assert "more than chance, at 5 %" in text
     assert f"{100 * beside['score']:.1f}" in text
 
 
