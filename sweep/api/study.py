@@ -147,6 +147,17 @@ class Study:
 
         return export(self.folder, None if path is None else Path(path), configuration)
 
+    def report(self, path: Path | str | None = None) -> str:
+        """Write the study as one HTML page that works without a network; return the file's place.
+
+        The default is `report.html` in the study's folder. Raises ReportError for a file that cannot be written,
+        ConfigError for what is no path.
+        """
+        require(path is None or isinstance(path, Path | str), "path: must be a path", path)
+        from sweep.report.page.write import write_report
+
+        return write_report(self.folder, time.time(), None if path is None else Path(path))
+
     def predict(
         self,
         audio: Path | str | Sequence[Path | str],

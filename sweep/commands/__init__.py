@@ -7,6 +7,7 @@ run            search: train configurations, export the best
 status         how a study stands
 retry          has failed units tried again
 leaderboard    its configurations, best first
+report         the study as one HTML page
 export         its best configuration as a recipe
 finish         the best configuration on all patients
 test_part      the official test part, read once

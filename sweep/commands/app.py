@@ -14,6 +14,7 @@ from sweep.commands.finish import finish
 from sweep.commands.leaderboard import leaderboard
 from sweep.commands.ledger import ledger
 from sweep.commands.predict import predict
+from sweep.commands.report import report
 from sweep.commands.retry import retry
 from sweep.commands.run import run
 from sweep.commands.simulate import simulate
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(run, status, retry, leaderboard, export, ui),
+    *(run, status, retry, leaderboard, report, export, ui),
     *(finish, ledger, verify, predict),
     *(simulate, train, data, synth, doctor),
 ):

@@ -50,10 +50,11 @@ def run(
 
     from sweep.driver.display import ConsoleDisplay
     from sweep.driver.run import run_study
+    from sweep.report.page.write import FILE
 
     run_study(config, folder, address, ConsoleDisplay(console()), tracking_server=named)
     runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
     say(
-        f"best configuration: {folder.place}/{folder.best.name}\n"
+        f"best configuration: {folder.place}/{folder.best.name}   report: {folder.place}/{FILE}\n"
         f"again: respsweep leaderboard {folder.arguments}   runs and curves: {runs}"
     )

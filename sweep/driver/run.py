@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import time
 from collections.abc import Callable, Iterator
 
 from data.errors import UserError
@@ -21,6 +22,7 @@ from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror, MirrorError
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.page.write import write_report
 from sweep.search.optuna_export import OptunaExport
 from sweep.storage.open_storage import below
 from sweep.study.journal import Journal
@@ -42,7 +44,7 @@ def run_study(
     tracking_server: str | None = None,
     start_executor: StartExecutor = RaySession.start,
 ) -> StudyFolder:
-    """Run a study from its settings to its leaderboard and `best.yaml`, from where it stands; returns its folder.
+    """Run a study from its settings to `best.yaml` and its report, from where it stands; returns its folder.
 
     `folder`: the study's place, as `sweep.driver.which_study.choose_study` or `StudyFolder.find` give it; a new study
     is begun where there is none. `address`: `local` runs units on this machine, `auto` on the Ray cluster that this
@@ -89,6 +91,7 @@ def run_study(
                     _export_so_far(folder, display)
                     raise
             export(folder)
+            _report(folder, display)
     except BaseException as error:
         # The study of a driver that was faster than we were is not ours to remove.
         if fresh and not begun and not StudyLock(folder.path).is_held():
@@ -127,6 +130,16 @@ def _export_so_far(folder: StudyFolder, display: Display) -> None:
             display.say(f"best complete configuration so far: {export(folder)}")
     except UserError as error:
         display.warn(str(error))
+
+
+def _report(folder: StudyFolder, display: Display) -> None:
+    """Write the report of a study that is over. Whatever it stumbles over, the study has ended well."""
+    try:
+        write_report(folder, time.time())
+    except Exception as error:
+        display.warn(
+            f"no report was written: {error or repr(error)}; again with: respsweep report {folder.arguments}"
+        )
 
 
 def _close_at_once(tracker: BackgroundListener) -> None:

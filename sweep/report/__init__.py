@@ -14,5 +14,6 @@ dataset_table       the cycles of a data set, and what of the published one is m
 simulation_table    what simulated studies cost and found
 doctor_table        what works on a machine
 gpu_sharing_table   how many units share a device best
+page                a study as one HTML file
 plain_console       shows texts to the letter: no markup, and nothing that steers a terminal
 """

@@ -9,5 +9,6 @@ values              values of searched fields as Optuna takes and gives them
 epoch_pruner        stops a first seed on its curve, by one of the pruners
 pruners             the pruners by name, each built for curves of a given length
 forecast_pruner     the default: forecasts where a curve ends, and learns how well
+importance          how much each searched field matters
 optuna_export       writes `optuna.journal`, for optuna-dashboard
 """

@@ -259,6 +259,18 @@ def test_a_study_in_whose_journal_a_score_was_changed_is_shown_with_a_warning(
     )
 
 
+def test_a_report_is_written_where_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    assert respsweep(monkeypatch, "report", "done") == 0
+    assert capfd.readouterr().out == "studies/done/report.html\n"
+    assert respsweep(monkeypatch, "report", "done", "--output", "mine.html") == 0
+    assert Path("mine.html").read_text().startswith("<!doctype html>")
+    assert respsweep(monkeypatch, "report", "done", "--output", "none/mine.html") == 1
+    assert "error: none/mine.html: cannot be written: No such file or directory" in capfd.readouterr().err
+
+
 def test_a_study_without_failures_has_nothing_to_retry(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,26 @@
+"""`respsweep report`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.commands.console import console
+from sweep.commands.options import STUDIES, StudiesOption
+
+
+def report(
+    name: str,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; default: report.html in the study.")
+    ] = None,
+    studies: StudiesOption = STUDIES,
+) -> None:
+    """Write a study as one HTML page that works without a network, also while it runs."""
+    from sweep.folder.study_folder import StudyFolder
+    from sweep.report.page.write import write_report
+
+    console().print(write_report(StudyFolder.open(studies, name), time.time(), output))

@@ -1,0 +1,169 @@
+"""The result of a study in sentences, and what each figure of a report finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from data.quantities import counted
+from sweep.config.study_config import StudyConfig
+from sweep.report.leaderboard import HELD_OUT, TRAINED_ON, why_no_best
+from sweep.report.winner import what_to_expect
+from sweep.study.board import Board
+from sweep.study.comparison import comparison_of
+
+
+def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[str]:
+    """Say in a few sentences which configuration is best or tied, how sure that is, and what it cost and saved."""
+    configurations, spent = facts["configurations"], facts["time"]
+    compared = comparison_of(board)
+    if compared is None:
+        lines = [f"There is no result yet: {why_no_best(board)}."]
+    else:
+        best = configurations[0]
+        tied = [one["number"] for one in configurations if one["tied"]]
+        sure = best["best_probability"]
+        spread = "" if best["sd"] is None else f" ± {_percent(best['sd'])}"
+        lines = [
+            f"No. {best['number']} is best: {_percent(best['means']['score'])}{spread} % {facts['study']['score']} over "
+            f"{counted(len(best['seeds']), 'seed')}, on {HELD_OUT if config.holds_out else TRAINED_ON} "
+            f"({_values(best, facts)}).",
+            f"{_listed(tied)} cannot be told from it at 5 %." if tied else "No other is tied with it at 5 %.",
+        ]
+        if sure is not None:
+            lines.append(f"The probability that it is truly the best of those tried is {100 * sure:.0f} %.")
+        if config.holds_out:
+            lines.append(what_to_expect(compared, compared.best))
+    saved = 1 - spent["epochs"] / spent["epochs_of_all"] if spent["epochs_of_all"] else 0.0
+    fates = ", ".join(f"{number} {fate}" for fate, number in spent["fates"].items())
+    lines.append(
+        f"{counted(len(configurations), 'configuration')} ({fates}) took {spent['epochs']} epochs in "
+        f"{spent['wall_text']}; training all of them with every seed would have taken {spent['epochs_of_all']}: "
+        f"{100 * saved:.0f} % were saved."
+    )
+    lines += facts["failures"]
+    if facts["warning"]:
+        lines.append(f"Warning: {facts['warning']}.")
+    return lines
+
+
+def findings(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Say in one sentence for each figure what it shows, on how many configurations, seeds or cycles."""
+    configurations = facts["configurations"]
+    scored = [one for one in configurations if one["so_far"] is not None]
+    return {
+        "history": _history(facts, scored),
+        "slices": f"Each dot is a seed of one of {counted(len(scored), 'configuration')}, each large mark a mean.",
+        "importance": _importance(facts),
+        "parallel": "Drag along an axis to keep the configurations in a range, here and in the table; a click frees it.",
+        "race": _race(facts),
+        "curves": f"{counted(len(facts['curves']), 'learning curve')}; those of the best configuration are drawn "
+        "strongly.",
+        "rates": _rates(configurations),
+        "confusion": _confusion(facts),
+        "readings": _readings(facts),
+    }
+
+
+def _history(facts: Mapping[str, Any], scored: list[dict[str, Any]]) -> str:
+    if not scored:
+        return "No configuration has a score yet."
+    first, best = min(scored, key=lambda one: one["number"]), facts["configurations"][0]
+    if best["rank"] is None:
+        return f"{counted(len(scored), 'configuration')} so far, none with all its seeds."
+    gained = 100 * (best["so_far"] - first["so_far"])
+    return f"The best is no. {best['number']} of {len(scored)}, {gained:.1f} points above the first that was tried."
+
+
+def _importance(facts: Mapping[str, Any]) -> str:
+    shares, number = facts["importance"]["shares"], facts["importance"]["configurations"]
+    if not shares:
+        return f"Too few configurations with different scores ({number}) to say which field matters."
+    names = {parameter["path"]: parameter["name"] for parameter in facts["parameters"]}
+    first, *others = shares
+    low = first["interval"][0]
+    unsure = [names[one["path"]] for one in others if one["interval"][1] > low]
+    told = f"{names[first['path']]} tells the best configurations from the others most: {100 * first['share']:.0f} %"
+    also = f", but {_and(unsure)} may matter as much" if unsure else ""
+    how = f"PED-ANOVA, {number} configurations; bars: 90 % over other configurations"
+    return f"{told} of what fields tell ({how}){also}."
+
+
+def _race(facts: Mapping[str, Any]) -> str:
+    given_up = facts["race"]
+    if not given_up:
+        return "No configuration was given up."
+    dropped = sum(one["kind"] == "dropped" for one in given_up)
+    pruned = len(given_up) - dropped
+    behind = [one["behind"] for one in given_up if one["behind"] is not None]
+    least = f"; the nearest lay {100 * min(behind):.1f} points behind the best" if behind else ""
+    return f"{pruned} pruned on the first seed's curve, {dropped} dropped in the race over the seeds{least}."
+
+
+def _rates(configurations: list[dict[str, Any]]) -> str:
+    both = [one for one in configurations if one["means"]["sensitivity"] is not None]
+    if not both:
+        return "No configuration has finished a seed."
+    finds = max(both, key=lambda one: one["means"]["sensitivity"])
+    spares = max(both, key=lambda one: one["means"]["specificity"])
+    return (
+        f"No. {finds['number']} finds most abnormal cycles ({_percent(finds['means']['sensitivity'])} %), "
+        f"no. {spares['number']} most normal ones ({_percent(spares['means']['specificity'])} %); the line joins those "
+        "that no other beats in both."
+    )
+
+
+def _confusion(facts: Mapping[str, Any]) -> str:
+    confusion, labels = facts["confusion"], facts["study"]["labels"]
+    if confusion is None:
+        return "No configuration has all its seeds, or units reported no confusion matrix."
+    counts = confusion["counts"]
+    wrong = [
+        (counts[true][given], true, given)
+        for true in range(len(labels))
+        for given in range(len(labels))
+        if true != given
+    ]
+    number, true, given = max(wrong)
+    return (
+        f"The most frequent confusion of no. {confusion['number']} is {labels[true]} called {labels[given]}: {number} "
+        f"answers over {counted(confusion['seeds'], 'seed')}."
+    )
+
+
+def _readings(facts: Mapping[str, Any]) -> str:
+    readings = [one for one in facts["readings"] if "parts" in one]
+    if not readings:
+        return "The official test part has not been read with this study; respsweep finish, then test, do that once."
+    last = readings[-1]
+    parts = "; ".join(
+        f"{name} {_percent(found['mean']['score'])} %"
+        + (
+            f" (95 % over patients and seeds: {_percent(ends[0])} to {_percent(ends[1])})"
+            if (ends := found.get("patient_interval"))
+            else ""
+        )
+        for name, found in last["parts"].items()
+    )
+    seen = "" if last["reading"] == 1 else f" This was reading {last['reading']}: no longer a first look."
+    return f"On the official test part: {parts}.{seen}"
+
+
+def _values(one: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    names = {parameter["path"]: parameter["name"] for parameter in facts["parameters"]}
+    return ", ".join(
+        f"{names[path]} {value:.4g}" if isinstance(value, float) else f"{names[path]} {value}"
+        for path, value in one["values"].items()
+    )
+
+
+def _listed(numbers: list[int]) -> str:
+    return f"No{'s' if len(numbers) > 1 else ''}. {_and([str(number) for number in numbers])}"
+
+
+def _and(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _percent(rate: float | None) -> str:
+    return "undefined" if rate is None else f"{100 * rate:.1f}"

@@ -1,0 +1,271 @@
+"""All that a report shows of a study, as plain values: the page draws them and computes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.quantities import duration
+from evidence.ledger import LedgerError, parse_ledger
+from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
+from sweep.config.study_config import StudyConfig
+from sweep.folder.study_folder import StudyFolder
+from sweep.report.device_time import device_times, totals
+from sweep.report.leaderboard import best_first, failures, state_of, written
+from sweep.report.page.answer import answer, findings
+from sweep.report.page.importance import field_importance
+from sweep.report.page.methods import latex_table, methods
+from sweep.storage.open_storage import open_storage
+from sweep.study.board import Board
+from sweep.study.comparison import Comparison, comparison_of
+from sweep.study.score_table import METRICS
+from sweep.study.units import Configuration, State, Unit
+
+SHORT = {
+    "patch_mix.temperature": "τ",
+    "patch_mix.beta": "β",
+    "smoothing.kernel_size": "K",
+    "smoothing.sigma": "σ",
+    "smoothing.stage": "stage",
+    "optimiser.learning_rate": "learning rate",
+    "backbone.name": "backbone",
+    "backbone.variant": "size",
+}
+"""Names of searched fields as papers write them."""
+DIGITS = 5
+"""Decimals of a rate in a report: a thousandth of a point."""
+
+
+def report_facts(folder: StudyFolder, now: float) -> dict[str, Any]:
+    """Collect what a report shows of a study; `now`, in seconds since 1970, ends units that still run.
+
+    Keys: `study`, `answer` and `findings` (sentences), `parameters`, `configurations` (best first), `curves`, `race`,
+    `confusion`, `time`, `readings`, `provenance`, `methods`, `latex`. Rates are fractions, times seconds.
+    """
+    config, board = folder.config(), folder.board()
+    compared = comparison_of(board)
+    facts: dict[str, Any] = {
+        "study": _study(folder, config, board, now),
+        "parameters": [
+            _parameter(path, parameter, config) for path, parameter in config.space.parameters.items()
+        ],
+        "importance": field_importance(board, config.space),
+        "configurations": [
+            _configuration(rank, one, board, compared, config) for rank, one in best_first(board)
+        ],
+        "curves": [_curve(unit) for unit in board.units() if unit.curve],
+        "race": _race(board),
+        "confusion": _confusion(board, config),
+        "time": _time(board, config, now),
+        "readings": _readings(folder),
+        "failures": failures(board),
+        "provenance": _plain(folder.provenance() if folder.provenance_file.exists() else {}),
+        "warning": folder.journal_warning(),
+    }
+    facts["answer"] = answer(facts, board, config)
+    facts["findings"] = findings(facts)
+    facts["methods"] = methods(facts, config)
+    facts["latex"] = latex_table(facts)
+    return facts
+
+
+def short_name(path: str, paths: list[str]) -> str:
+    """Name a searched field as papers do, else by its last word, or its whole path where two end alike."""
+    if path in SHORT:
+        return SHORT[path]
+    last = path.rpartition(".")[2]
+    alone = sum(other.rpartition(".")[2] == last for other in paths) == 1
+    return last.replace("_", " ") if alone else path
+
+
+def _study(folder: StudyFolder, config: StudyConfig, board: Board, now: float) -> dict[str, Any]:
+    task = config.scored_task
+    return {
+        "name": folder.name,
+        "place": folder.place,
+        "task": task.name,
+        "labels": list(task.labels),
+        "score": task.score_name,
+        "always_normal": task.always_normal_score,
+        "state": board.stopped or ("running" if board.drivers else "not begun"),
+        "made": time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(now)),
+        "seeds": list(board.seeds),
+        "held_out": config.holds_out,
+        "objectives": list(config.objectives),
+        "sampler": config.sampler.name,
+        "pruner": config.pruner.name,
+        "racing": config.racing.name,
+        "data": Path(config.data).name if isinstance(config.data, str) else "synthetic breaths",
+    }
+
+
+def _parameter(path: str, parameter: AnyParameter, config: StudyConfig) -> dict[str, Any]:
+    told = {"path": path, "name": short_name(path, list(config.space.parameters))}
+    if isinstance(parameter, FloatParameter | IntParameter):
+        kind = "log" if parameter.log else "linear"
+        return {**told, "kind": kind, "low": parameter.low, "high": parameter.high}
+    return {**told, "kind": "choice", "choices": [written(choice) for choice in parameter.choices]}
+
+
+def _configuration(
+    rank: int | None,
+    configuration: Configuration,
+    board: Board,
+    compared: Comparison | None,
+    config: StudyConfig,
+) -> dict[str, Any]:
+    summary, number = configuration.summary(), configuration.number
+    interval = None if summary is None else summary.interval()
+    expected = None if compared is None else compared.expectation(number)
+    probability = np.nan if compared is None else float(compared.probability_best[number])
+    return {
+        "number": number,
+        "rank": rank,
+        "tied": compared is not None and compared.is_tied(number),
+        "enqueued": any(dict(configuration.values) == config.space.active(point) for point in config.enqueue),
+        "state": state_of(configuration, board),
+        "fate": str(configuration.fate(board.seeds)),
+        "values": {path: _value(path, value, config) for path, value in configuration.values.items()},
+        "means": {
+            metric: None if (found := configuration.summary(metric)) is None else _rate(found.mean)
+            for metric in METRICS
+        },
+        "sd": None if summary is None or summary.sd is None else _rate(summary.sd),
+        "interval": None if interval is None else [_rate(end) for end in interval],
+        "seeds": [
+            {"seed": seed, **{metric: _rate(unit.selected.get(metric)) for metric in METRICS}}
+            for seed, unit in sorted(configuration.units.items())
+            if unit.selected is not None
+        ],
+        "so_far": _rate(_so_far(configuration)),
+        "best_probability": None if np.isnan(probability) else round(probability, 3),
+        "expected": None
+        if expected is None
+        else {"mean": _rate(expected.mean), "low": _rate(expected.low), "high": _rate(expected.high)},
+        "epochs": sum(len(unit.curve) for unit in configuration.units.values()),
+    }
+
+
+def _value(path: str, value: Any, config: StudyConfig) -> float | int | str:
+    parameter = config.space.parameters.get(path)
+    if isinstance(parameter, FloatParameter | IntParameter) and isinstance(value, int | float):
+        return float(f"{value:.6g}") if isinstance(value, float) else value
+    return written(value)
+
+
+def _so_far(configuration: Configuration) -> float | None:
+    """Mean over the seeds that finished; of a configuration without one the score of its last epoch."""
+    summary = configuration.summary()
+    if summary is not None:
+        return summary.mean
+    last = [unit.curve[-1]["score"] for unit in configuration.units.values() if unit.curve]
+    return max(last, default=None)
+
+
+def _curve(unit: Unit) -> dict[str, Any]:
+    return {
+        "configuration": unit.configuration,
+        "seed": unit.seed,
+        "state": str(unit.state),
+        "scores": [_rate(report["score"]) for report in unit.curve],
+    }
+
+
+def _race(board: Board) -> list[dict[str, Any]]:
+    """Say of each configuration that was given up when, why and by how much it lay behind the best."""
+    best = board.best()
+    best_score = None if best is None else _so_far(best)
+    found = []
+    for one in board.configurations:
+        pruned = one.units_in(State.PRUNED)
+        reason = one.dropped if not pruned else pruned[0].reason
+        if reason is None:
+            continue
+        mine = _so_far(one)
+        found.append(
+            {
+                "number": one.number,
+                "seeds": len(one.units_in(State.FINISHED)),
+                "kind": "pruned" if pruned else "dropped",
+                "reason": reason,
+                "behind": None if mine is None or best_score is None else _rate(best_score - mine),
+            }
+        )
+    return found
+
+
+def _confusion(board: Board, config: StudyConfig) -> dict[str, Any] | None:
+    """Sum the confusion matrices of the best configuration's seeds; None where units did not report any."""
+    best = board.best()
+    if best is None:
+        return None
+    counted = [
+        np.array(unit.selected.get("confusion", ()))
+        for unit in best.units.values()
+        if unit.selected is not None
+    ]
+    classes = len(config.scored_task.labels)
+    if any(matrix.shape != (classes, classes) for matrix in counted) or not counted:
+        return None
+    return {"number": best.number, "seeds": len(counted), "counts": np.array(counted).sum(0).tolist()}
+
+
+def _time(board: Board, config: StudyConfig, now: float) -> dict[str, Any]:
+    accounts = device_times(board, now)
+    epochs = sum(account.epochs for account in accounts)
+    asked = sum(len(board.seeds) * config.space.epochs(one.values) for one in board.configurations)
+    by_state = {str(state): total for state, total in totals(accounts).items()}
+    return {
+        "wall": board.wall_seconds(now),
+        "wall_text": duration(board.wall_seconds(now)),
+        "kept": {state: total.kept_s for state, total in by_state.items()},
+        "lost": sum(total.lost_s for total in by_state.values()),
+        "device": "GPU" if config.resources.gpu else "slot",
+        "epochs": epochs,
+        "epochs_of_all": asked,
+        "fates": dict(Counter(str(one.fate(board.seeds)) for one in board.configurations)),
+    }
+
+
+def _readings(folder: StudyFolder) -> list[dict[str, Any]]:
+    """Read the ledgers of the study and of the one that finishes it; a ledger that cannot be read says so."""
+    found = []
+    for one in (folder, StudyFolder.at(folder.studies, f"{folder.name}-finish")):
+        storage = open_storage(one.place)
+        if not storage.has("ledger.jsonl"):
+            continue
+        try:
+            ledger = parse_ledger(storage.read("ledger.jsonl"), f"{one.place}/ledger.jsonl")
+        except LedgerError as error:
+            found.append({"study": one.name, "fault": str(error)})
+            continue
+        faults = ledger.faults()
+        for entry in ledger.readings():
+            parts = entry.content.get("numbers")
+            found.append(
+                {
+                    "study": one.name,
+                    "reading": entry.reading,
+                    "at": entry.at,
+                    "fault": "; ".join(faults) or None,
+                    "parts": _plain(parts) if isinstance(parts, Mapping) else {},
+                }
+            )
+    return found
+
+
+def _rate(value: float | None) -> float | None:
+    return None if value is None else round(float(value), DIGITS)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

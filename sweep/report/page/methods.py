@@ -1,0 +1,80 @@
+"""A paragraph on methods and a LaTeX table of a study, to paste into a paper."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from data.quantities import counted
+from sweep.config.study_config import StudyConfig
+
+ROWS = 10
+"""Configurations in the LaTeX table."""
+_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    sign: f"\\{sign}" for sign in "&%$#_{}"
+}
+
+
+def methods(facts: Mapping[str, Any], config: StudyConfig) -> str:
+    """Write how the study was done, with every number that a reader needs to do it again."""
+    study, provenance = facts["study"], facts["provenance"]
+    recipe = config.any_recipe()
+    names = ", ".join(parameter["name"] for parameter in facts["parameters"])
+    versions = provenance.get("versions", {})
+    told = ", ".join(
+        f"{name} {versions[name]}" for name in ("respsweep", "torch", "ray", "optuna") if name in versions
+    )
+    fold = (
+        f"scored on fold {recipe.folds.fold} of {recipe.folds.folds}, patient-wise within the official training part"
+        if recipe.folds.fold is not None
+        else "trained on the whole official training part, with nobody held out"
+    )
+    epoch = "the last epoch" if recipe.selection == "last" else "the best validation epoch"
+    fates = facts["time"]["fates"]
+    data, folds, commit = (str(provenance.get(key))[:12] for key in ("data_hash", "fold_hash", "commit"))
+    return (
+        f"We searched {names} with the sampler {study['sampler']}: "
+        f"{counted(len(facts['configurations']), 'configuration')}, {counted(len(study['seeds']), 'seed')} each unless "
+        f"given up, {fold}; {epoch} counts. First seeds were stopped early by the pruner {study['pruner']} "
+        f"({counted(fates.get('pruned', 0), 'configuration')}), and configurations were given up between seeds by the "
+        f"race {study['racing']} ({fates.get('dropped', 0)}). Scores are the {study['score']} (strict) on validation "
+        "patients, mean ± sample standard deviation over seeds; the winner was chosen by this score, so that it is "
+        f"optimistic. SHA-256 of the data {data}, of the folds {folds}; commit {commit}; {told}."
+    )
+
+
+def latex_table(facts: Mapping[str, Any]) -> str:
+    """Write the best configurations as a LaTeX table in the style of booktabs; rates in percent."""
+    parameters = facts["parameters"]
+    head = ["no.", *(_escaped(parameter["name"]) for parameter in parameters), "score", "Se", "Sp", "seeds"]
+    lines = [
+        r"\begin{tabular}{r" + "l" * len(parameters) + "rrrr}",
+        r"\toprule",
+        " & ".join(head) + r" \\",
+        r"\midrule",
+    ]
+    for one in facts["configurations"][:ROWS]:
+        if one["means"]["score"] is None:
+            continue
+        values = [_escaped(_written(one["values"].get(parameter["path"], ""))) for parameter in parameters]
+        score = f"{100 * one['means']['score']:.1f}" + (
+            "" if one["sd"] is None else rf" $\pm$ {100 * one['sd']:.1f}"
+        )
+        rates = [
+            "" if one["means"][metric] is None else f"{100 * one['means'][metric]:.1f}"
+            for metric in ("sensitivity", "specificity")
+        ]
+        mark = "$^=$" if one["tied"] else ""
+        lines.append(
+            " & ".join([f"{one['number']}{mark}", *values, score, *rates, str(len(one["seeds"]))]) + r" \\"
+        )
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"% = tied with the best at 5 %"])
+
+
+def _written(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[\\~^&%$#_{}]", lambda found: _SPECIAL[found[0]], text)

@@ -1,0 +1,37 @@
+"""The report of a study as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.atomic import write_whole
+from data.errors import UserError
+from sweep.folder.study_folder import StudyFolder
+from sweep.report.page.facts import report_facts
+from sweep.report.page.html import report_page
+from sweep.storage.open_storage import below, open_storage
+
+FILE = "report.html"
+
+
+class ReportError(UserError):
+    """A report that cannot be written."""
+
+
+def write_report(folder: StudyFolder, now: float, path: Path | None = None) -> str:
+    """Write the report of a study, whole or not at all, by default to `report.html` in it; returns the place.
+
+    `now`: seconds since 1970, until which running units are counted. Raises ReportError for a file that cannot be
+    written.
+    """
+    content = report_page(report_facts(folder, now))
+    try:
+        if path is None:
+            open_storage(folder.place).write(FILE, content.encode())
+        else:
+            write_whole(path, content)
+    except OSError as error:
+        raise ReportError(
+            f"{path or below(folder.place, FILE)}: cannot be written: {error.strerror}"
+        ) from error
+    return below(folder.place, FILE) if path is None else str(path)

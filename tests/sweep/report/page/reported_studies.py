@@ -1,0 +1,67 @@
+"""A study with a known answer, of any size, for tests of its report."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweep.config.study_config import StudyConfig
+from sweep.folder.study_folder import StudyFolder
+from sweep.study.events import ConfigurationDropped, Event, StudyStarted, StudyStopped, UnitPruned
+from tests.sweep.histories import added, reported, timed, trained, write_journal
+
+SEEDS = (1, 2, 3)
+SEARCH = {
+    "optimiser.learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+    "patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0},
+    "smoothing.stage": {"type": "categorical", "choices": [0, 2, None]},
+}
+CONFUSION = [[40, 5, 3, 2], [6, 20, 3, 1], [4, 2, 12, 2], [1, 1, 2, 6]]
+
+
+def reported_study(
+    studies: Path, configurations: int = 24, name: str = "told", **changes: Any
+) -> StudyFolder:
+    """Write a study whose learning rate decides its scores: the nearer to 1e-3 the better, and nothing else matters."""
+    config = StudyConfig.model_validate(
+        {
+            "search": SEARCH,
+            "seeds": SEEDS,
+            "recipe": {"epochs": 4},
+            "budget": {"configurations": max(1, configurations)},
+            **changes,
+        }
+    )
+    folder = StudyFolder.at(studies, name).create(config)
+    folder.write_provenance(
+        {"study_id": "1" * 32, "task": "icbhi", "data_hash": "ab" * 32, "fold_hash": "cd" * 32}
+    )
+    events = timed(StudyStarted(SEEDS, at=0.0), *_history(configurations), StudyStopped("over"), apart=2.0)
+    write_journal(folder.journal, events)
+    return folder
+
+
+def _history(configurations: int) -> Iterator[Event]:
+    random = np.random.default_rng(3)
+    for number in range(configurations):
+        rate = float(10 ** random.uniform(-4, -2))
+        true = 0.8 - 0.1 * abs(np.log10(rate) + 3)
+        yield from added(
+            number,
+            **{
+                "optimiser.learning_rate": rate,
+                "patch_mix.beta": float(random.uniform(0.2, 2.0)),
+                "smoothing.stage": [0, 2, None][random.integers(3)],
+            },
+        )
+        curve = [true - 0.1, true - 0.05]
+        if number % 3 == 2:
+            yield from reported(number, 1, *curve)
+            yield UnitPruned(number, 1, f"pruned at epoch 2: score {curve[-1]:.3f}")
+        else:
+            for seed in SEEDS if number % 3 == 0 else SEEDS[:1]:
+                last = true + float(random.normal(0, 0.003))
+                yield from trained(number, seed, *curve, last, last, confusion=CONFUSION)
+            if number % 3 == 1:
+                yield ConfigurationDropped(number, f"dropped after seed 1: {true:.3f} against 0.800")

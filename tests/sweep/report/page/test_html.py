@@ -1,0 +1,91 @@
+"""The page as a file, and as a browser shows it."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from sweep.report.page.facts import report_facts
+from sweep.report.page.html import report_page
+from tests.sweep.report.page.browser import in_chromium
+from tests.sweep.report.page.reported_studies import reported_study
+
+NOW = 1.7e9 + 1e4
+HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><!--"
+FIGURES = ("history", "slices", "importance", "parallel", "race", "curves", "rates", "confusion")
+
+
+def page_of(tmp_path: Path, configurations: int = 24) -> str:
+    return report_page(report_facts(reported_study(tmp_path, configurations), NOW))
+
+
+def test_a_report_of_a_hundred_configurations_is_one_small_file_that_names_no_other(tmp_path: Path) -> None:
+    page = page_of(tmp_path, 100)
+    assert len(page.encode()) < 2**20
+    # Outside scripts, whose texts are data: nothing is fetched, linked or sent anywhere.
+    markup = re.sub(r"<(script|style).*?</\1>|<!--.*?-->", "", page, flags=re.DOTALL)
+    assert not re.findall(r"\b(?:src|href|action|srcset|data)=", markup)
+    assert "://" not in markup
+
+
+def test_the_policy_lets_the_scripts_of_the_page_run_and_nothing_else(tmp_path: Path) -> None:
+    page = page_of(tmp_path)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    allowed = re.findall(r"&#x27;sha256-([^&]*)&#x27;", policy[1])
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert allowed == [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
+    assert policy[1].startswith("default-src &#x27;none&#x27;")
+    assert "unsafe-inline" not in policy[1].partition("style-src")[0]
+
+
+def test_licences_of_what_is_vendored_are_in_the_page(tmp_path: Path) -> None:
+    page = page_of(tmp_path)
+    assert "Mike Bostock" in page
+    assert "Observable, Inc." in page
+    assert "Permission to use, copy, modify" in page
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
+def test_every_figure_is_drawn_at_the_width_of_a_desktop_and_of_a_phone(
+    tmp_path: Path, width: int, dark: bool
+) -> None:
+    (tmp_path / "report.html").write_text(page_of(tmp_path / "studies"))
+    document, said, needed = in_chromium(tmp_path / "report.html", tmp_path, width, dark=dark)
+    assert needed <= width
+    assert said == []
+    assert 'data-drawn="yes"' in document
+    for figure in FIGURES:
+        part = document.partition(f'<section id="{figure}"')[2].partition("</section>")[0]
+        assert "<svg" in part, figure
+        widths = [float(found) for found in re.findall(r'<svg[^>]*? width="([\d.]+)"', part)]
+        assert widths
+        assert max(widths) <= width
+    assert document.count('<tr class="best">') == 1
+
+
+def test_a_study_without_a_result_is_shown_too(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(page_of(tmp_path / "studies", 0))
+    document, said, _ = in_chromium(tmp_path / "report.html", tmp_path)
+    assert said == []
+    assert "There is no result yet" in document
+    assert 'data-drawn="yes"' in document
+
+
+def test_what_stands_in_a_journal_is_text_in_a_browser(tmp_path: Path) -> None:
+    facts = report_facts(reported_study(tmp_path / "studies"), NOW)
+    facts["race"][0]["reason"] = HOSTILE
+    facts["study"]["name"] = HOSTILE
+    facts["answer"].append(HOSTILE)
+    facts["provenance"]["commit"] = HOSTILE
+    facts["parameters"][2]["choices"].append(HOSTILE)
+    facts["configurations"][0]["values"]["smoothing.stage"] = HOSTILE
+    (tmp_path / "report.html").write_text(report_page(facts))
+    document, said, _ = in_chromium(tmp_path / "report.html", tmp_path)
+    assert said == []
+    assert 'data-drawn="yes"' in document
+    assert "<img" not in re.sub(r"<script.*?</script>", "", document, flags=re.DOTALL)
+    assert "<title>owned</title>" not in document
+    assert document.count("&lt;img src=x") >= 4
