@@ -69,12 +69,11 @@ class UserError(Exception):
         ├── TrackingAuthError              the administrator of a server of ours
         ├── TrackingBackendError           the database of a server of ours
         ├── GpuSharingError                a recipe of which no unit fits on a device
-        ├── NoConfigurationError           a configuration that a study does not have
-        ├── ExportError                    a study with nothing to export
+        ├── NoConfigurationError           a configuration that a study does not have, or has not finished
+        ├── ExportError                    an export that cannot be written
         ├── BundleExportError              a study of which no bundle can be made
         ├── FinishError                    a study that cannot be finished
         ├── ReadingError                   a test part that cannot be read
-        ├── PredictionError                a study without networks that could answer
         ├── RetryError                     a study in which nothing failed that could be tried again
         └── InterruptedStudyError          a study that was stopped, and can go on (status 75)
     """

@@ -53,7 +53,7 @@ def run(
     `progress` prints what the command line prints; without it warnings go to logging.
 
     Raises ConfigError, DataError or another UserError, before anything has run, for what cannot run;
-    InterruptedStudyError when the study was stopped, and ExportError when no configuration finished all its seeds.
+    InterruptedStudyError when the study was stopped, and NoConfigurationError when no configuration finished all seeds.
     """
     config = _study_config(config)
     _check_place(studies, name)

@@ -10,11 +10,11 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import UserError
 from model.training.recipe import Recipe
 from sweep.api.arguments import require, require_whole
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.which_configuration import NoConfigurationError, which_configuration
 from sweep.study.board import Board
 from sweep.study.comparison import Expectation, comparison_of
 from sweep.study.events import Event
@@ -23,10 +23,6 @@ from sweep.study.units import Configuration, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class NoConfigurationError(UserError):
-    """A configuration that a study does not have, or no best one yet."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +107,7 @@ class Study:
         Raises NoConfigurationError while there is none.
         """
         board = self._board()
-        best = board.best()
-        if best is None:
-            from sweep.report.leaderboard import why_no_best
-
-            raise NoConfigurationError(f"{self.place}: {why_no_best(board)}")
-        return self._result(board, best)
+        return self._result(board, which_configuration(board, self.place))
 
     def configuration(self, number: int) -> ConfigurationResult:
         """Return a configuration by its number, from 0.
@@ -137,8 +128,8 @@ class Study:
     def export(self, path: Path | str | None = None, configuration: int | None = None) -> Path:
         """Write the best configuration, or the one with a number, as a recipe with its provenance; return the file.
 
-        The default is `best.yaml` in the study's folder. Raises ExportError for a configuration without all its seeds,
-        ConfigError for what is no path or no number.
+        The default is `best.yaml` in the study's folder. Raises NoConfigurationError for a configuration without all
+        its seeds, ExportError for a file that cannot be written, ConfigError for what is no path or no number.
         """
         require(path is None or isinstance(path, Path | str), "path: must be a path", path)
         if configuration is not None:
@@ -172,7 +163,7 @@ class Study:
         `audio`: WAV and FLAC files, or folders of them. `seed`: one seed's network alone; otherwise the mean of all.
         `annotations`, or `window_s` and `hop_s`: what is a cycle (`sweep.evaluation.predict.Cutting`). The columns:
         `sweep.report.prediction_table.prediction_frame`. Raises DataError for the first recording that cannot be read,
-        PredictionError when the study has no networks that could answer, ConfigError for an argument that cannot be.
+        NoConfigurationError when no configuration has all its seeds, ConfigError for an argument that cannot be.
         """
         given = list(audio) if isinstance(audio, Sequence) and not isinstance(audio, str) else [audio]
         for path in given:

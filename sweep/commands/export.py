@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import say
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, StudiesOption
 
 
 def export(
@@ -29,10 +29,7 @@ def export(
             help="Write the predictions of finished units to this file instead, for respsweep verify."
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="With --bundle: recordings, if they are not where the study says."),
-    ] = None,
+    data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Write a study's best configuration as a recipe with its provenance, its learning curves, or its predictions."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import DATA_HELP, STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, StudiesOption
 
 
 def ledger(
     name: str,
-    data: Annotated[Path | None, typer.Option("--data", help=DATA_HELP)] = None,
+    data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Show who read the test part of a study's recordings, and whether a line was altered: PASS, or what."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,9 @@ StudiesOption = Annotated[
     ),
 ]
 DATA_HELP = "Recordings in the layout of ICBHI or SPRSound."
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="The study's recordings, if they are not where the study says.")
+]
 TaskOption = Annotated[
     str | None,
     typer.Option(

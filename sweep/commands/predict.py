@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from sweep.commands.console import console, say_aside
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, StudiesOption
 
 Form = Literal["table", "csv", "json", "audacity"]
 
@@ -36,6 +36,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option(help="File to write, or for audacity a folder; default: print.")
     ] = None,
+    data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Tell how probable each label is in each cycle of new recordings, and in each recording."""
@@ -63,7 +64,7 @@ def predict(
         raise ConfigError(f"--output: must be another file than the recording {output}")
     if output is not None and not (form == "audacity" or output.absolute().parent.is_dir()):
         raise ConfigError(f"--output: must lie in a folder that is there, got {output}")
-    predictor = load_predictor(StudyFolder.open(studies, name), seed, Cutting(annotations, window, hop))
+    predictor = load_predictor(StudyFolder.open(studies, name), seed, Cutting(annotations, window, hop), data)
     aside = PlainConsole(stderr=True)
     for line in predictor.notes():
         say_aside(line, aside)

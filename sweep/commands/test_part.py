@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from sweep.commands.console import console, say
-from sweep.commands.options import DATA_HELP, STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, StudiesOption
 
 
 def read_test(
     name: str,
-    data: Annotated[Path | None, typer.Option("--data", help=DATA_HELP)] = None,
+    data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Read the official test part once with the finished units of a study, and write down that it was read."""

@@ -16,7 +16,7 @@ from data.task import task_named
 from model.training.recipe import Recipe
 from sweep.driver.provenance import weights_hash
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.leaderboard import why_no_best
+from sweep.report.which_configuration import which_configuration
 from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
 from sweep.study.comparison import comparison_of
@@ -25,32 +25,19 @@ from sweep.study.units import Configuration, Summary
 
 
 class ExportError(UserError):
-    """There is nothing to export."""
+    """A file that cannot be written."""
 
 
 def export(folder: StudyFolder, path: Path | None = None, number: int | None = None) -> Path:
     """Write a configuration of a study, the best one or that `number`, as a recipe with provenance; returns the file.
 
-    The file is `path`, by default `best.yaml`, or `configuration-NUMBER.yaml`, in the study's folder. Raises ExportError
-    when there is no configuration of that number, when it, or none at all, has finished all its seeds, or when the file
-    cannot be written. Warns of a journal that something else than respsweep has changed.
+    The file is `path`, by default `best.yaml`, or `configuration-NUMBER.yaml`, in the study's folder. Raises
+    NoConfigurationError when there is no configuration of that number, or when it, or none at all, has finished all its
+    seeds, and ExportError when the file cannot be written. Warns of a journal that something else than respsweep has
+    changed.
     """
     config, board = folder.config(), folder.board()
-    best = board.best()
-    if number is not None:
-        if number not in range(len(board.configurations)):
-            raise ExportError(
-                f"{folder.place}: there is no configuration {number} among its {len(board.configurations)}"
-            )
-        best = next((one for one in board.ranking() if one.number == number), None)
-        if best is None:
-            complete = ", ".join(str(one.number) for one in board.ranking()) or "none"
-            raise ExportError(
-                f"{folder.place}: configuration {number} has not finished all {len(board.seeds)} seeds; "
-                f"those that have: {complete}"
-            )
-    if best is None:
-        raise ExportError(f"{folder.place}: {why_no_best(board)}")
+    best = which_configuration(board, folder.place, number)
     chosen_by_score = number is None or number == board.ranking()[0].number
     target = path or (folder.best if chosen_by_score else folder.path / f"configuration-{number}.yaml")
     recipe, provenance = config.space.recipe(best.values), folder.provenance()

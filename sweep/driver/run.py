@@ -57,7 +57,7 @@ def run_study(
     LockedError, StorageError, DataPreparationError or WeightsError, each with one clear line and before anything has
     run; then a new study leaves no folder and an old one is as it was. Raises InterruptedStudyError when it was stopped
     (Ctrl-C, a full disk, weights of one configuration that are missing), after `best.yaml` was written if any
-    configuration is complete, and ExportError when a study is over and none is; then the folder holds what there is.
+    configuration is complete, and NoConfigurationError when a study is over and none is; the folder holds what there is.
     """
     display = display or NoDisplay()
     # The values of the journal, and those that a later driver reads in the study's folder, are then the same.

@@ -10,9 +10,7 @@ from data.errors import UserError
 from data.settings import parse
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.leaderboard import why_no_best
-from sweep.study.board import Board
-from sweep.study.units import Configuration
+from sweep.report.which_configuration import which_configuration
 
 SUFFIX = "-finish"
 """A study NAME is finished by the study NAME-finish, beside it."""
@@ -30,8 +28,9 @@ def finishing_study(
     Nobody is held out (`folds.fold: null`), so that nothing can be chosen any more: one configuration, no pruning, no
     race. Of runs that were scored by their best epoch it trains as many as the median of these, on a schedule of that
     length, and counts the last.
-    `seeds`: as many fresh ones as the study has, unless given. Raises FinishError when no such configuration is
-    complete or when seeds are not fresh, and ConfigError when the median is too few epochs for the recipe's warm-up.
+    `seeds`: as many fresh ones as the study has, unless given. Raises NoConfigurationError when no such
+    configuration is complete, FinishError when the study still runs, finishes another, or seeds are not fresh, and
+    ConfigError when the median is too few epochs for the recipe's warm-up.
     """
     config, board = folder.config(), folder.board()
     if (holder := folder.lock().held_by()) is not None:
@@ -43,7 +42,7 @@ def finishing_study(
         )
     if config.finishes is not None:
         raise FinishError(f"{folder.place}: finishes the study {config.finishes.study} already")
-    chosen = _chosen(folder, board, number)
+    chosen = which_configuration(board, folder.place, number)
     fresh = (
         tuple(seeds) if seeds else tuple(max(board.seeds) + place for place in range(1, len(board.seeds) + 1))
     )
@@ -104,19 +103,3 @@ def check_finishes(folder: StudyFolder, searched: StudyFolder) -> None:
             f"{best.number}",
             stacklevel=2,
         )
-
-
-def _chosen(folder: StudyFolder, board: Board, number: int | None) -> Configuration:
-    ranking = board.ranking()
-    if number is None:
-        if not ranking:
-            raise FinishError(f"{folder.place}: {why_no_best(board)}")
-        return ranking[0]
-    for configuration in ranking:
-        if configuration.number == number:
-            return configuration
-    complete = ", ".join(str(one.number) for one in ranking) or "none"
-    raise FinishError(
-        f"{folder.place}: configuration {number} has not finished all {len(board.seeds)} seeds; those that have: "
-        f"{complete}"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from data.audio_file import recording_length
 from data.batches import Examples
 from data.cycle import SHORTEST_CYCLE_S, check_times
 from data.cycle_features import cycle_features
-from data.errors import DataError, UserError
+from data.errors import DataError
 from data.given_recordings import Span, Windows, annotated_spans
 from data.settings import ConfigError
 from data.task import Task
@@ -26,17 +27,13 @@ from model.scan_engines import DEVICES
 from model.training.prediction import RecordingPrediction, load_network, predict
 from model.training.recipe import Recipe
 from sweep.config.study_config import SyntheticConfig
-from sweep.evaluation.finish import finishing_folder
+from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder
 from sweep.evaluation.finished_units import finished_units
 from sweep.evaluation.sealed_recordings import SealedRecordings, sealed_recordings
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.leaderboard import why_no_best
+from sweep.report.which_configuration import which_configuration
 
 NO_DIAGNOSIS = "not a medical device: probabilities of sounds, from a research program, and no diagnosis"
-
-
-class PredictionError(UserError):
-    """A study without networks that could answer."""
 
 
 @dataclass(frozen=True)
@@ -154,19 +151,20 @@ class Predictor:
         return self.windows.spans(duration_s)
 
 
-def load_predictor(folder: StudyFolder, seed: int | None = None, cutting: Cutting | None = None) -> Predictor:
+def load_predictor(
+    folder: StudyFolder, seed: int | None = None, cutting: Cutting | None = None, data: Path | None = None
+) -> Predictor:
     """Load the networks of a study that answer: those of the study that finishes it, where that has finished.
 
-    Otherwise those of its best configuration. `seed`: one of these networks alone. Raises PredictionError when no
+    Otherwise those of its best configuration. `seed`: one of these networks alone. `data`: where the study's recordings
+    lie, unless where the study says; those of the test part are refused. Raises NoConfigurationError when no
     configuration has all its seeds, UnitResultError when weights were not kept, ConfigError for a seed that the study
     does not have, and for a cutting that cannot be.
     """
     cutting = cutting or Cutting()
     folder = _best_known(folder)
     config, board = folder.config(), folder.board()
-    chosen = board.best()
-    if chosen is None:
-        raise PredictionError(f"{folder.place}: {why_no_best(board)}")
+    chosen = which_configuration(board, folder.place)
     if seed is not None and seed not in board.seeds:
         raise ConfigError(
             f"seed: must be one of {', '.join(map(str, board.seeds))}, which {folder.place} has, got {seed}"
@@ -192,7 +190,7 @@ def load_predictor(folder: StudyFolder, seed: int | None = None, cutting: Cuttin
         device=device,
         cutting=cutting,
         windows=windows,
-        sealed=sealed_recordings(folder),
+        sealed=sealed_recordings(folder, data),
     )
 
 
@@ -200,15 +198,12 @@ def _best_known(folder: StudyFolder) -> StudyFolder:
     """Choose the study that finishes `folder`, where it has finished; else `folder` itself."""
     if folder.config().finishes is None:
         finishing = finishing_folder(folder)
-        if finishing.exists and _finishes(finishing, folder) and finishing.board().best() is not None:
-            return finishing
+        if finishing.exists and finishing.board().best() is not None:
+            # One of an earlier study of the name, or of other recordings, does not answer for this study.
+            with contextlib.suppress(FinishError):
+                check_finishes(finishing, folder)
+                return finishing
     return folder
-
-
-def _finishes(finishing: StudyFolder, folder: StudyFolder) -> bool:
-    """Whether a study finishes `folder`, and not one that had its name before."""
-    finishes = finishing.config().finishes
-    return finishes is not None and finishes.study_id == folder.provenance()["study_id"]
 
 
 def _learned(folder: StudyFolder) -> str:

@@ -42,11 +42,14 @@ class SealedRecordings:
             )
 
 
-def sealed_recordings(folder: StudyFolder) -> SealedRecordings:
-    """Find the recordings of the official test part of a study's data, where these lie on this machine."""
+def sealed_recordings(folder: StudyFolder, data: Path | None = None) -> SealedRecordings:
+    """Find the recordings of the official test part of a study's data, where these lie on this machine.
+
+    `data`: where they lie, unless where the study says.
+    """
     try:
         with warnings.catch_warnings(action="ignore"):
-            recordings = read_recordings(recordings_of(folder), folder.config().scored_task.name)
+            recordings = read_recordings(recordings_of(folder, data), folder.config().scored_task.name)
         by_size: dict[int, list[Path]] = {}
         for recording in recordings.recordings:
             if recording.part != TRAINING_PART:

@@ -1,19 +1,20 @@
 """A study and what belongs to it as tables for people. Nothing here changes a study.
 
-leaderboard         configurations by mean score, and why the others stopped
-winner              how much too high the best score is, and what to expect instead
-status              who runs a study, what it did, and what it spent
-frames              a study as pandas tables, for Python
-device_time         device time of each unit: kept and lost
-reading_table       what a reading of the test part came to
-published_scores    what papers print for the test parts, and how they came to it
-ledger_table        who read the test part, and whether a line was altered
-prediction_table    answers to recordings: table, CSV, JSON, Audacity's labels, pandas
-confusion_table     a confusion matrix and the rates that follow from it
-dataset_table       the cycles of a data set, and what of the published one is missing
-simulation_table    what simulated studies cost and found
-doctor_table        what works on a machine
-gpu_sharing_table   how many units share a device best
-page                a study as one HTML file
-plain_console       shows texts to the letter: no markup, and nothing that steers a terminal
+leaderboard           configurations by mean score, and why the others stopped
+which_configuration   the configuration that is meant: the best one, or one by its number
+winner                how much too high the best score is, and what to expect instead
+status                who runs a study, what it did, and what it spent
+frames                a study as pandas tables, for Python
+device_time           device time of each unit: kept and lost
+reading_table         what a reading of the test part came to
+published_scores      what papers print for the test parts, and how they came to it
+ledger_table          who read the test part, and whether a line was altered
+prediction_table      answers to recordings: table, CSV, JSON, Audacity's labels, pandas
+confusion_table       a confusion matrix and the rates that follow from it
+dataset_table         the cycles of a data set, and what of the published one is missing
+simulation_table      what simulated studies cost and found
+doctor_table          what works on a machine
+gpu_sharing_table     how many units share a device best
+page                  a study as one HTML file
+plain_console         shows texts to the letter: no markup, and nothing that steers a terminal
 """

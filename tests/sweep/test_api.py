@@ -15,9 +15,9 @@ import sweep
 from data.errors import UserError
 from data.settings import ConfigError
 from model.training.recipe import Recipe
-from sweep.api.study import NoConfigurationError
 from sweep.driver.retry import RetryError
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.which_configuration import NoConfigurationError
 from sweep.study.events import Event, StudyStarted, StudyStopped, UnitFailed, UnitStarted
 from tests.studies import tiny_study
 from tests.sweep.histories import added, reported, trained, write_journal

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from model.training.recipe import read_recipe
 from sweep.driver.display import ConsoleDisplay
-from sweep.driver.export import ExportError
 from sweep.driver.run import run_study
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.which_configuration import NoConfigurationError
 from sweep.study.units import State
 from sweep.tracking.tracker import database_uri
 from sweep.worker.unit_results import read_predictions
@@ -74,7 +74,9 @@ def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_pa
 def test_a_pruned_configuration_gets_no_further_seed(tmp_path: Path) -> None:
     # A threshold above any score prunes everything after its first epoch.
     hopeless = {"name": "threshold", "arguments": {"lower": 2.0}}
-    with pytest.raises(ExportError, match=r"no configuration has finished all 2 seeds.*units: 3 pruned$"):
+    with pytest.raises(
+        NoConfigurationError, match=r"no configuration has finished all 2 seeds.*units: 3 pruned$"
+    ):
         run_study(study(pruner=hopeless), StudyFolder.find(tmp_path, "hopeless"))
     folder = StudyFolder.open(tmp_path, "hopeless")
     units = folder.board().units()

@@ -6,6 +6,7 @@ from data.settings import ConfigError, parse
 from sweep.config.study_config import StudyConfig
 from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder, finishing_study
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.which_configuration import NoConfigurationError
 
 
 def test_the_best_configuration_is_trained_on_all_patients_with_fresh_seeds(first: StudyFolder) -> None:
@@ -45,7 +46,7 @@ def test_a_configuration_is_chosen_by_its_number(first: StudyFolder) -> None:
 def test_what_cannot_be_finished_is_refused(first: StudyFolder, finished: StudyFolder) -> None:
     with pytest.raises(FinishError, match=r"chosen with the seeds 2; give fresh ones"):
         finishing_study(first, seeds=[2, 3])
-    with pytest.raises(FinishError, match=r"configuration 7 has not finished all 2 seeds; those that have: "):
+    with pytest.raises(NoConfigurationError, match=r"there is no configuration 7 among its 2$"):
         finishing_study(first, 7)
     with pytest.raises(FinishError, match=r"finishes the study first already"):
         finishing_study(finished)

@@ -23,9 +23,10 @@ from data.store import build_store
 from model.training.prediction import load_network, predict
 from sweep.cli import main
 from sweep.config.study_config import StudyConfig
-from sweep.evaluation.predict import Cutting, PredictionError, load_predictor
+from sweep.evaluation.predict import Cutting, load_predictor
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.which_configuration import NoConfigurationError
 from sweep.worker.unit_results import UnitResultError
 from tests.studies import tiny_study
 
@@ -181,7 +182,7 @@ def test_what_cannot_answer_is_refused(first: StudyFolder, finished: StudyFolder
         load_predictor(first)
     new = StudyFolder.at(studies, "new").create(StudyConfig.model_validate(tiny_study(1)))
     with pytest.raises(
-        PredictionError, match=r"studies/new: no configuration has finished all .* has not begun"
+        NoConfigurationError, match=r"studies/new: no configuration has finished all .* has not begun"
     ):
         load_predictor(new)
 

@@ -29,8 +29,12 @@ def test_the_bytes_tell_a_recording_of_the_test_part(first: StudyFolder, tmp_pat
 def test_where_the_recordings_are_not_here_nothing_is_refused_and_that_is_said(
     first: StudyFolder, tmp_path: Path
 ) -> None:
+    here = recordings_of(first)
     first.write_config(first.config().model_copy(update={"data": str(tmp_path / "away")}))
     sealed = sealed_recordings(first)
     assert sealed.by_size == {}
     assert sealed.unknown is not None
     assert "away: found nothing there" in sealed.unknown
+    moved = sealed_recordings(first, here)
+    assert moved.unknown is None
+    assert moved.by_size
