@@ -72,6 +72,8 @@ class UserError(Exception):
         ├── NoConfigurationError           a configuration that a study does not have, or has not finished
         ├── ExportError                    an export that cannot be written
         ├── BundleExportError              a study of which no bundle can be made
+        ├── WeightsFolderError             a folder of weights that is none, or damaged
+        ├── CardError                      recordings that a model card cannot speak of
         ├── FinishError                    a study that cannot be finished
         ├── ReadingError                   a test part that cannot be read
         ├── RetryError                     a study in which nothing failed that could be tried again

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "sweep/commands/predict.py": "tests/sweep/evaluation/test_predict.py",  # with a study that was really trained
     "sweep/commands/simulate.py": "tests/sweep/simulation/test_simulate.py",
     "sweep/commands/ui.py": "tests/sweep/tracking/test_server.py",
+    "sweep/driver/weights_export.py": "tests/sweep/evaluation/test_card_facts.py",  # of a study that was really trained
     "sweep/driver/unit_preparation.py": "tests/sweep/driver/test_driver.py",
     "sweep/evaluation/written_bundles.py": "tests/sweep/evaluation/test_test_reading.py",
     # These talk to Ray alone, and are tested with one.
@@ -49,6 +50,8 @@ ELSEWHERE = {
     "sweep/worker/unit_config.py": "tests/sweep/worker/test_trainable.py",
     "sweep/worker/machine_errors.py": "tests/sweep/execution/test_losses.py",
     "sweep/report/dataset_table.py": "tests/sweep/test_cli.py",
+    "sweep/report/model_card_facts.py": "tests/sweep/report/test_model_card.py",
+    "sweep/report/model_card_scores.py": "tests/sweep/report/test_model_card.py",
     "sweep/simulation/simulated_study.py": "tests/sweep/simulation/test_simulate.py",
     "sweep/storage/storage.py": "tests/sweep/storage/test_open_storage.py",
     "sweep/study/epoch_report.py": "tests/sweep/study/test_epoch_reports.py",  # as boards and journals ask of it

@@ -15,6 +15,9 @@ from torch import nn
 from data.batches import Examples
 from data.features import model_input
 from data.task import Task
+from model.ast import AST
+from model.cnn_tsa import CNNTSA
+from model.dass import DASS
 from model.pretrained import load_pretrained
 from model.registry import build_backbone
 from model.training.recipe import Recipe
@@ -55,11 +58,16 @@ def load_network(recipe: Recipe, task: Task, weights: Path, device: str | torch.
 
     Raises PretrainedError when the file does not hold the weights of this network.
     """
-    # The file replaces what the recipe starts from, which need not be there any more.
-    backbone = recipe.backbone.model_copy(update={"pretrained": None})
-    network = build_backbone(backbone, recipe.smoothing, task.num_classes, recipe.features.input_shape)
+    network = random_network(recipe, task)
     load_pretrained(network, str(weights), head=True)
     return network.to(device).eval()
+
+
+def random_network(recipe: Recipe, task: Task) -> DASS | AST | CNNTSA:
+    """Build the network of a recipe for a task with random weights, whatever file the recipe starts from."""
+    # That file need not be there any more.
+    backbone = recipe.backbone.model_copy(update={"pretrained": None})
+    return build_backbone(backbone, recipe.smoothing, task.num_classes, recipe.features.input_shape)
 
 
 def predict(

@@ -209,6 +209,24 @@ class Study:
 
         return export_curves(self.folder, Path(path))
 
+    def export_weights(
+        self, path: Path | str, configuration: int | None = None, *, data: Path | str | None = None
+    ) -> Path:
+        """Write the weights of the best configuration's seeds, or of one by its number, into a new folder; return it.
+
+        Recipe and model card are in it, and `respsweep predict` takes it. `data`: where the recordings lie, unless where
+        the study says. Raises NoConfigurationError for a configuration without all its seeds, UnitResultError for one
+        whose weights were not kept, ExportError when something is at `path` already, ConfigError for what is no path or
+        no number.
+        """
+        require(isinstance(path, Path | str), "path: must be a path", path)
+        require(data is None or isinstance(data, Path | str), "data: must be a path", data)
+        if configuration is not None:
+            require_whole("configuration", configuration, 0)
+        from sweep.driver.weights_export import export_weights
+
+        return export_weights(self.folder, Path(path), configuration, None if data is None else Path(data))
+
     def _board(self) -> Board:
         return self.folder.board()
 

@@ -29,10 +29,16 @@ def export(
             help="Write the predictions of finished units to this file instead, for respsweep verify."
         ),
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write weights of all seeds, recipe and model card to this new folder instead, for respsweep predict."
+        ),
+    ] = None,
     data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
-    """Write a study's best configuration as a recipe with its provenance, its learning curves, or its predictions."""
+    """Write a study's best configuration as a recipe, or with its weights; its learning curves, or its predictions."""
     from data.settings import ConfigError
     from sweep.driver.export import export as write_best
     from sweep.folder.study_folder import StudyFolder
@@ -42,6 +48,20 @@ def export(
             "--curves and --bundle are of all configurations, and no recipe; leave out --output and "
             "--configuration, or export twice"
         )
+    chosen = [option for option in (weights, curves, bundle) if option is not None]
+    if len(chosen) > 1 or (weights is not None and output is not None):
+        raise ConfigError(
+            "--weights, --curves, --bundle and --output: give one of them, and export again for another"
+        )
+    if weights is not None:
+        from sweep.driver.weights_export import export_weights
+
+        folder = export_weights(StudyFolder.open(studies, name), weights, configuration, data)
+        say(
+            f"{folder}: weights, recipe.yaml and the model card README.md, in which the licence is to be filled in"
+        )
+        say(f"ask it anywhere: respsweep predict {folder} AUDIO")
+        return
     if bundle is not None:
         from sweep.evaluation.validation_bundle import export_bundle
 

@@ -14,7 +14,12 @@ Form = Literal["table", "csv", "json", "audacity"]
 
 
 def predict(
-    name: Annotated[str, typer.Argument(help="A study, whose NAME-finish answers if it has finished.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A study, whose NAME-finish answers if it has finished, or a folder of export --weights."
+        ),
+    ],
     audio: Annotated[list[Path], typer.Argument(help="WAV or FLAC files, and folders of them.")],
     seed: Annotated[
         int | None, typer.Option(help="One seed's network; default: the mean of all seeds' probabilities.")
@@ -46,8 +51,7 @@ def predict(
     from data.errors import DataError
     from data.given_recordings import find_audio
     from data.settings import ConfigError
-    from sweep.evaluation.predict import Cutting, load_predictor
-    from sweep.folder.study_folder import StudyFolder
+    from sweep.evaluation.predict import Cutting, predictor_named
     from sweep.report.plain_console import PlainConsole
     from sweep.report.prediction_table import (
         audacity_labels,
@@ -64,7 +68,7 @@ def predict(
         raise ConfigError(f"--output: must be another file than the recording {output}")
     if output is not None and not (form == "audacity" or output.absolute().parent.is_dir()):
         raise ConfigError(f"--output: must lie in a folder that is there, got {output}")
-    predictor = load_predictor(StudyFolder.open(studies, name), seed, Cutting(annotations, window, hop), data)
+    predictor = predictor_named(name, studies, seed, Cutting(annotations, window, hop), data)
     aside = PlainConsole(stderr=True)
     for line in predictor.notes():
         say_aside(line, aside)

@@ -15,4 +15,5 @@ plan                what a study would cost before it runs
 unit_removal        frees the disk of units that are over, and keeps the weights of the best
 retry               has failed units tried again by the next driver
 export              writes a configuration as a recipe that trains again
+weights_export      writes a configuration's networks as a folder: weights, recipe, model card
 """

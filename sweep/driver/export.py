@@ -36,18 +36,27 @@ def export(folder: StudyFolder, path: Path | None = None, number: int | None = N
     seeds, and ExportError when the file cannot be written. Warns of a journal that something else than respsweep has
     changed.
     """
-    config, board = folder.config(), folder.board()
+    board = folder.board()
     best = which_configuration(board, folder.place, number)
     chosen_by_score = number is None or number == board.ranking()[0].number
     target = path or (folder.best if chosen_by_score else folder.path / f"configuration-{number}.yaml")
-    recipe, provenance = config.space.recipe(best.values), folder.provenance()
-    if "backbone.pretrained" in best.values:
-        provenance["weights_hash"] = weights_hash(recipe)
-    provenance["task"] = config.scored_task.name
-    export_configuration(target, folder.name, board, best, recipe, provenance)
+    write_recipe(folder, board, best, target)
     if (warning := folder.journal_warning()) is not None:
         warnings.warn(warning, stacklevel=2)
     return target
+
+
+def write_recipe(folder: StudyFolder, board: Board, chosen: Configuration, path: Path) -> None:
+    """Write a configuration that has finished all seeds as a recipe with its provenance to `path`.
+
+    Raises ExportError when `path` cannot be written.
+    """
+    config = folder.config()
+    recipe, provenance = config.space.recipe(chosen.values), folder.provenance()
+    if "backbone.pretrained" in chosen.values:
+        provenance["weights_hash"] = weights_hash(recipe)
+    provenance["task"] = config.scored_task.name
+    export_configuration(path, folder.name, board, chosen, recipe, provenance)
 
 
 def export_configuration(

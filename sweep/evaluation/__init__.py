@@ -4,6 +4,8 @@ finish             the study that trains the best configuration on all patients,
 ledgers            where the readings of a test part are written down: beside the study, and beside the data
 test_reading       seals a reading, reads the test part once, and writes down what came out
 predict            answers of a study's networks to recordings that nobody has labelled
+weights_folder     a folder with the weights of a configuration's seeds, written and read back
+card_facts         what a model card tells, gathered from a study and its readings
 sealed_recordings  recordings of the test part, known again by their bytes
 finished_units     recipe and weights of the finished units of a configuration
 written_bundles    whether the bundles of readings are those that were written down

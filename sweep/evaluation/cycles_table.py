@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.dataset import DataSet
+from data.folds import Folds, make_folds
+from data.recipe_parts import FoldConfig
 from evidence.bundle import Cycles
 
 AGE_GROUPS = (
@@ -43,6 +45,18 @@ def cycles_of(data: DataSet, parts: Sequence[str]) -> Cycles:
             "sex": tuple((person and person.sex) or "" for person in people),
             "age": tuple(age_group(person and person.age_years) for person in people),
         },
+    )
+
+
+def folds_of(data: DataSet, cycles: Cycles, config: FoldConfig) -> Folds:
+    """Deal the patients of the training part into folds, given its cycles, as a study on these recordings does."""
+    return make_folds(
+        cycles.patients,
+        cycles.labels,
+        cycles.groups["device"],
+        config,
+        task=data.task,
+        never_validate=data.never_validate,
     )
 
 

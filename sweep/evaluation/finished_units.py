@@ -10,7 +10,9 @@ from pathlib import Path
 import safetensors
 
 from data.atomic import make_folder
+from data.task import Task
 from model.training.recipe import Recipe
+from sweep.config.study_config import SyntheticConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.units import Configuration, unit_id
 from sweep.worker.unit_results import UnitResultError, read_weights
@@ -18,10 +20,16 @@ from sweep.worker.unit_results import UnitResultError, read_weights
 
 @dataclass(frozen=True)
 class FinishedUnits:
-    """A recipe, the number of its configuration, and for each seed a file of weights and its SHA-256 (hex)."""
+    """Networks of one configuration: recipe and task, and for each seed a file of weights and its SHA-256 (hex).
 
-    recipe: Recipe
+    `study` and `configuration` name where they are from, and `learned` what they learned from.
+    """
+
+    study: str
     configuration: int
+    task: Task
+    recipe: Recipe
+    learned: str
     weights: Mapping[int, Path]
     sha256: Mapping[int, str]
 
@@ -34,20 +42,29 @@ def finished_units(
     Raises UnitResultError when the study kept none of a seed, or the file there is damaged or of another unit, recipe or
     epoch, and OSError when its place does not answer.
     """
-    recipe = folder.config().space.recipe(chosen.values)
+    config = folder.config()
+    recipe = config.space.recipe(chosen.values)
     weights, sha256 = {}, {}
     make_folder(scratch / "weights")
     for seed in seeds:
-        content = read_weights(folder.checkpoints, chosen.number, seed)
+        try:
+            content = read_weights(folder.checkpoints, chosen.number, seed)
+        except UnitResultError as error:
+            raise UnitResultError(f"{error}; {_trained_anew(folder, chosen.number)}") from error
         weights[seed] = scratch / "weights" / f"{unit_id(chosen.number, seed)}.safetensors"
         weights[seed].write_bytes(content)
-        _check_notes(weights[seed], recipe, unit_id(chosen.number, seed))
+        check_notes(weights[seed], recipe, unit_id(chosen.number, seed))
         sha256[seed] = hashlib.sha256(content).hexdigest()
-    return FinishedUnits(recipe, chosen.number, weights, sha256)
+    return FinishedUnits(
+        folder.place, chosen.number, config.scored_task, recipe, _learned(folder), weights, sha256
+    )
 
 
-def _check_notes(weights: Path, recipe: Recipe, unit: str) -> None:
-    """Compare what a file of weights says of itself with the unit that it is read for. Raises UnitResultError."""
+def check_notes(weights: Path, recipe: Recipe, unit: str) -> dict[str, str]:
+    """Compare what a file of weights says of itself with the unit that it is read for; returns all that it says.
+
+    Raises UnitResultError.
+    """
     expected = {"unit": unit, "recipe": recipe.digest(), "epoch": str(recipe.epochs)}
     try:
         with safetensors.safe_open(weights, "pt") as file:
@@ -60,3 +77,30 @@ def _check_notes(weights: Path, recipe: Recipe, unit: str) -> None:
                 f"weights of {unit}: of {name} {str(notes.get(name))[:12]!r}; expected {value[:12]!r}, as the unit left "
                 "them"
             )
+    return notes
+
+
+def _trained_anew(folder: StudyFolder, number: int) -> str:
+    """Say how a configuration without weights gets some."""
+    finishes = folder.config().finishes
+    if finishes is None:
+        return (
+            "those of a configuration that becomes the best only as seeds are added are gone; train it anew, with fresh "
+            f"seeds: respsweep finish {folder.arguments} --configuration {number}"
+        )
+    searched = StudyFolder.at(folder.studies, finishes.study).arguments
+    return (
+        f"train it anew, under another name: respsweep finish {searched} --configuration {finishes.configuration} "
+        f"--name {folder.name}-2"
+    )
+
+
+def _learned(folder: StudyFolder) -> str:
+    config, data = folder.config(), folder.config().data
+    if isinstance(data, SyntheticConfig):
+        recordings = f"synthetic breaths of {data.patients} patients (seed {data.seed})"
+    else:
+        name = (data and Path(data).name) or "recordings"
+        recordings = f"{name} (SHA-256 {str(folder.provenance().get('data_hash'))[:12]})"
+    held_out = "its validation patients were held out" if config.holds_out else "nobody was held out"
+    return f"the official training part of {recordings}; {held_out}"

@@ -49,6 +49,11 @@ def part_hash(data: DataSet) -> str:
     return hashlib.sha256("\n".join(sorted(file_digests(paths))).encode()).hexdigest()
 
 
+def own_ledger(folder: StudyFolder) -> Ledger:
+    """Read a study's own ledger, which is empty where nothing was read. Raises ReadingError for one that is none."""
+    return _parsed(_content(folder.place, LEDGER), below(folder.place, LEDGER))
+
+
 class Ledgers:
     """The three ledgers of a study: its own; that of the data beside all studies of its place; that of this machine.
 

@@ -6,7 +6,7 @@ import contextlib
 import math
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,10 @@ from data.task import Task
 from model.scan_engines import DEVICES
 from model.training.prediction import RecordingPrediction, load_network, predict
 from model.training.recipe import Recipe
-from sweep.config.study_config import SyntheticConfig
 from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder
-from sweep.evaluation.finished_units import finished_units
+from sweep.evaluation.finished_units import FinishedUnits, finished_units
 from sweep.evaluation.sealed_recordings import SealedRecordings, sealed_recordings
+from sweep.evaluation.weights_folder import is_weights_folder, read_weights_folder
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import which_configuration
 
@@ -161,36 +161,74 @@ def load_predictor(
     configuration has all its seeds, UnitResultError when weights were not kept, ConfigError for a seed that the study
     does not have, and for a cutting that cannot be.
     """
-    cutting = cutting or Cutting()
     folder = _best_known(folder)
-    config, board = folder.config(), folder.board()
+    board = folder.board()
     chosen = which_configuration(board, folder.place)
-    if seed is not None and seed not in board.seeds:
-        raise ConfigError(
-            f"seed: must be one of {', '.join(map(str, board.seeds))}, which {folder.place} has, got {seed}"
-        )
-    task, seeds = config.scored_task, board.seeds if seed is None else (seed,)
+    with tempfile.TemporaryDirectory(prefix="respsweep-predict-") as scratch:
+        units = finished_units(folder, chosen, _asked(seed, board.seeds, folder.place), Path(scratch))
+        return _predictor(units, cutting or Cutting(), sealed_recordings(folder, data))
+
+
+def predictor_named(
+    name: str,
+    studies: Path | str,
+    seed: int | None = None,
+    cutting: Cutting | None = None,
+    data: Path | None = None,
+) -> Predictor:
+    """Load the networks of the study `name`, or where there is none, those in the folder of that path.
+
+    A name with a slash is the path of a folder, unless a study lies there. Raises what `load_predictor` and
+    `load_exported` raise, and FolderError when neither is there.
+    """
+    exported = is_weights_folder(Path(name))
+    if exported and not ("/" not in name and StudyFolder.find(studies, name).exists):
+        if data is not None:
+            raise ConfigError(
+                "--data: a folder of weights says by itself what the test part is; leave it out"
+            )
+        return load_exported(Path(name), seed, cutting)
+    return load_predictor(StudyFolder.open(studies, name), seed, cutting, data)
+
+
+def load_exported(folder: Path, seed: int | None = None, cutting: Cutting | None = None) -> Predictor:
+    """Load the networks in a folder that `respsweep export --weights` wrote, or one `seed`'s alone.
+
+    Raises WeightsFolderError, ConfigError or PretrainedError for a folder that holds something else, ConfigError for a
+    seed that it does not have, and for a cutting that cannot be.
+    """
+    exported = read_weights_folder(folder)
+    seeds = _asked(seed, tuple(exported.units.weights), str(folder))
+    weights = {one: exported.units.weights[one] for one in seeds}
+    return _predictor(replace(exported.units, weights=weights), cutting or Cutting(), exported.sealed)
+
+
+def _asked(seed: int | None, seeds: tuple[int, ...], place: str) -> tuple[int, ...]:
+    if seed is not None and seed not in seeds:
+        raise ConfigError(f"seed: must be one of {', '.join(map(str, seeds))}, which {place} has, got {seed}")
+    return seeds if seed is None else (seed,)
+
+
+def _predictor(units: FinishedUnits, cutting: Cutting, sealed: SealedRecordings) -> Predictor:
+    task, recipe = units.task, units.recipe
     if task.whole_recordings and cutting.annotations is not None:
         raise ConfigError(f"annotations: must be left out, as task {task.name} is about whole recordings")
-    with tempfile.TemporaryDirectory(prefix="respsweep-predict-") as scratch:
-        units = finished_units(folder, chosen, seeds, Path(scratch))
-        windows = cutting.windows(units.recipe.features.duration_s)
-        # An engine of the selective scan may run on one kind of device alone.
-        here = "cuda" if torch.cuda.is_available() else "cpu"
-        device = torch.device(DEVICES.get(units.recipe.backbone.scan_engine, here))
-        networks = [load_network(units.recipe, task, file, device) for file in units.weights.values()]
+    windows = cutting.windows(recipe.features.duration_s)
+    # An engine of the selective scan may run on one kind of device alone.
+    here = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(DEVICES.get(recipe.backbone.scan_engine, here))
     return Predictor(
-        study=folder.place,
-        configuration=chosen.number,
-        seeds=tuple(seeds),
-        learned=_learned(folder),
+        study=units.study,
+        configuration=units.configuration,
+        seeds=tuple(units.weights),
+        learned=units.learned,
         task=task,
-        recipe=units.recipe,
-        networks=tuple(networks),
+        recipe=recipe,
+        networks=tuple(load_network(recipe, task, file, device) for file in units.weights.values()),
         device=device,
         cutting=cutting,
         windows=windows,
-        sealed=sealed_recordings(folder, data),
+        sealed=sealed,
     )
 
 
@@ -204,16 +242,6 @@ def _best_known(folder: StudyFolder) -> StudyFolder:
                 check_finishes(finishing, folder)
                 return finishing
     return folder
-
-
-def _learned(folder: StudyFolder) -> str:
-    config, data = folder.config(), folder.config().data
-    if isinstance(data, SyntheticConfig):
-        recordings = f"synthetic breaths of {data.patients} patients (seed {data.seed})"
-    else:
-        recordings = f"{data or 'recordings'} (SHA-256 {str(folder.provenance().get('data_hash'))[:12]})"
-    held_out = "its validation patients were held out" if config.holds_out else "nobody was held out"
-    return f"the official training part of {recordings}; {held_out}"
 
 
 def _check_length(name: str, length_s: float, most_s: float, what: str) -> None:

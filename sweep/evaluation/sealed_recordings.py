@@ -17,13 +17,14 @@ from sweep.folder.study_folder import StudyFolder
 
 @dataclass(frozen=True)
 class SealedRecordings:
-    """Audio files of an official test part, by their size in bytes.
+    """Audio files of an official test part, by their size in bytes, or by the SHA-256 (hex) of those that are not here.
 
     `unknown` says why they are not known on this machine; None where they are.
     """
 
     by_size: Mapping[int, Sequence[Path]]
     unknown: str | None = None
+    digests: frozenset[str] = frozenset()
 
     def check(self, audio: Path) -> None:
         """Raise SealedPartError for a file with the bytes of a recording of the test part."""
@@ -32,13 +33,14 @@ class SealedRecordings:
         except OSError:
             # Whoever reads the file says what is wrong with it.
             return
-        if not alike:
+        if not (alike or self.digests):
             return
         digest, *sealed = file_digests([audio, *alike])
-        if digest in sealed:
+        if digest in sealed or digest in self.digests:
+            name = alike[sealed.index(digest)].name if digest in sealed else "a recording"
             raise SealedPartError(
-                f"{audio}: {alike[sealed.index(digest)].name} of the study's official test part, which `respsweep test` "
-                "alone reads, and writes down that it did"
+                f"{audio}: {name} of the study's official test part, which `respsweep test` alone reads, and writes "
+                "down that it did"
             )
 
 

@@ -11,11 +11,10 @@ import numpy as np
 from data.atomic import write_whole
 from data.dataset import TRAINING_PART
 from data.errors import UserError
-from data.folds import make_folds
 from data.recordings import read_recordings
 from evidence.bundle import Bundle, Cycles, write_bundle
 from evidence.validation import METRICS
-from sweep.evaluation.cycles_table import cycles_of
+from sweep.evaluation.cycles_table import cycles_of, folds_of
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
@@ -42,14 +41,7 @@ def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> 
         )
     recordings = read_recordings(recordings_of(folder, data), config.scored_task.name)
     cycles = cycles_of(recordings, [TRAINING_PART])
-    folds = make_folds(
-        cycles.patients,
-        cycles.labels,
-        cycles.groups["device"],
-        recipe.folds,
-        task=recordings.task,
-        never_validate=recordings.never_validate,
-    )
+    folds = folds_of(recordings, cycles, recipe.folds)
     if recordings.content_hash() != provenance["data_hash"] or folds.hash() != provenance["fold_hash"]:
         raise BundleExportError(
             f"{recordings.directory}: other recordings, or other folds of them, than the study was trained on"

@@ -6,6 +6,10 @@ winner                how much too high the best score is, and what to expect in
 status                who runs a study, what it did, and what it spent
 frames                a study as pandas tables, for Python
 device_time           device time of each unit: kept and lost
+markdown              texts and tables as Markdown, names and values to the letter
+model_card            what networks are, what they are worth, and where they are not to be trusted
+model_card_scores     the scores in a model card
+model_card_facts      what a model card tells, as plain values
 reading_table         what a reading of the test part came to
 published_scores      what papers print for the test parts, and how they came to it
 ledger_table          who read the test part, and whether a line was altered

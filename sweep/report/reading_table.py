@@ -66,19 +66,19 @@ def _by_seed(found: Mapping[str, Any]) -> Table:
     for heading in COLUMNS.values():
         table.add_column(f"{heading} %", justify="right")
     for seed, rates in found["seeds"].items():
-        table.add_row(seed, *(_percent(rates[metric]) for metric in COLUMNS))
+        table.add_row(seed, *(percent(rates[metric]) for metric in COLUMNS))
     table.add_row(
         "mean ± sd",
         *(
-            _percent(found["mean"][metric])
+            percent(found["mean"][metric])
             + ("" if found["sd"][metric] is None else f" ± {100 * found['sd'][metric]:.1f}")
             for metric in COLUMNS
         ),
         style="bold",
     )
-    table.add_row("seeds together", *(_percent(found["ensemble"][metric]) for metric in COLUMNS))
+    table.add_row("seeds together", *(percent(found["ensemble"][metric]) for metric in COLUMNS))
     for name, rates in found["baselines"].items():
-        table.add_row(name, *(_percent(rates[metric]) for metric in COLUMNS))
+        table.add_row(name, *(percent(rates[metric]) for metric in COLUMNS))
     return table
 
 
@@ -98,10 +98,11 @@ def _published(rows: Sequence[PublishedScore]) -> Table:
 def _in_words(found: Mapping[str, Any]) -> str:
     calibration = found["calibration"]
     risks = ", ".join(f"{100 * risk:.1f} at {100 * share:.0f} %" for share, risk in found["risk_coverage"])
-    error = _percent(calibration["expected_calibration_error"])
+    error = percent(calibration["expected_calibration_error"])
+    seeds, both = interval_text(found["interval"]["score"]), interval_text(found["patient_interval"])
     return (
-        f"score {_percent(found['mean']['score'])} %; 95 % over other seeds: {_interval(found['interval']['score'])}, "
-        f"over other patients and seeds: {_interval(found['patient_interval'])}; expected calibration error {error} %, "
+        f"score {percent(found['mean']['score'])} %; 95 % over other seeds: {seeds}, "
+        f"over other patients and seeds: {both}; expected calibration error {error} %, "
         f"Brier score {calibration['brier_score']:.3f}; % wrong among the most confident of the seeds together: {risks}"
     )
 
@@ -122,17 +123,19 @@ def _by_group(groups: Mapping[str, Mapping[str, Any]]) -> Table:
         table.add_column(column, justify="left" if column in ("group", "") else "right")
     for name, values in groups.items():
         for value, found in values.items():
-            cells = (str(found["cycles"]), str(found["patients"]), _percent(found["score"]))
-            table.add_row(name, value, *cells, _interval(found["patient_interval"]))
+            cells = (str(found["cycles"]), str(found["patients"]), percent(found["score"]))
+            table.add_row(name, value, *cells, interval_text(found["patient_interval"]))
             name = ""
     return table
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """Write a fraction in percent, without the sign."""
     return "undefined" if value is None else f"{100 * value:.1f}"
 
 
-def _interval(interval: Sequence[float] | None) -> str:
+def interval_text(interval: Sequence[float] | None) -> str:
+    """Write an interval of fractions in percent; says why where there is none."""
     return (
         "too few seeds or patients"
         if interval is None
