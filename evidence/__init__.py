@@ -4,6 +4,7 @@ bundle             predictions, the numbers made of them and what they rest on, 
 calibration        how far probabilities can be believed
 chain              check sums over lines, by which a changed line is seen
 distributions      the normal and Student's distribution, without scipy
+leak               how far a score rises when the test part chooses
 ledger             who read the test part, when, with what
 luck               how much too high the best of many scores, and what to expect instead
 patient_bootstrap  scores over new patients and seeds, paired between configurations

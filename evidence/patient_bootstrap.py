@@ -20,6 +20,7 @@ bootstrap", The American Statistician 2015 (too little spread among few).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,9 +119,7 @@ class PatientDraws:
         seeds = len(per_seed)
         of_patients = weights @ self.products[np.ix_(involved, involved)].mean(-1) @ weights
         between = max(float(per_seed.var(ddof=1) - of_patients * seeds / (seeds - 1)), 0.0)
-        wider = student_quantile(0.975, self.patients - 1) / _NORMAL_975
-        wider *= math.sqrt(self.patients / (self.patients - 1))
-        patients = (self.mean[:, involved] - self.score[involved].mean(1)) @ weights * wider
+        patients = (self.mean[:, involved] - self.score[involved].mean(1)) @ weights * widening(self.patients)
         return per_seed.mean() + patients + math.sqrt(between / seeds) * self.t[:, involved[0]]
 
 
@@ -137,34 +136,52 @@ def draw_patients(
         return None
     random = np.random.default_rng(seed)
     # Drawn before, so that they do not depend on how many draws are held at a time.
-    taken = random.multinomial(patients, np.full(patients, 1 / patients), size=draws).astype(float)
-    taken = taken[(taken @ counts.normal > 0) & (taken @ counts.abnormal > 0)]
-    if not len(taken):
-        raise ValueError("no draw of patients has both normal and abnormal cycles, so that there is no score")
+    taken = patients_taken(counts, draws, random)
     means, products = [], np.zeros((configurations, configurations, seeds))
-    for part in np.array_split(taken, math.ceil(taken.shape[0] * configurations * seeds / _CELLS)):
-        scores = _scores(part, counts, formula)
+    for scores in scores_of(taken, counts, formula):
         means.append(scores.mean(2))
         deviations = (scores - means[-1][:, :, None]).transpose(2, 1, 0)  # (seeds, configurations, draws)
         centre = deviations.mean(-1, keepdims=True)
         del scores
         products += ((deviations - centre) @ (deviations - centre).transpose(0, 2, 1)).transpose(1, 2, 0)
-    observed = _scores(np.ones((1, patients)), counts, formula)[0]
+    (observed,) = next(scores_of(np.ones((1, patients)), counts, formula))
     t = random.standard_t(seeds - 1, (len(taken), configurations))
     return PatientDraws(patients, observed, np.concatenate(means), products / len(taken), t)
 
 
+def patients_taken(counts: PatientCounts, draws: int, random: np.random.Generator) -> np.ndarray:
+    """Draw as many patients as there are with replacement: how often each one is taken, (draws, patients).
+
+    Draws without a normal or without an abnormal cycle are left out; raises ValueError when that leaves none.
+    """
+    patients = len(counts.normal)
+    taken = random.multinomial(patients, np.full(patients, 1 / patients), size=draws).astype(float)
+    taken = taken[(taken @ counts.normal > 0) & (taken @ counts.abnormal > 0)]
+    if not len(taken):
+        raise ValueError("no draw of patients has both normal and abnormal cycles, so that there is no score")
+    return taken
+
+
+def scores_of(taken: np.ndarray, counts: PatientCounts, formula: str) -> Iterator[np.ndarray]:
+    """Score each configuration and seed on draws of patients; yields (draws, configurations, seeds), some at a time.
+
+    `taken` is (draws, patients): how often each patient is in a draw, with normal and abnormal cycles in each draw.
+    """
+    configurations, seeds, _ = counts.normal_found.shape
+    for part in np.array_split(taken, math.ceil(len(taken) * configurations * seeds / _CELLS)):
+        yield SCORES[formula](
+            _shares(part, counts.normal, counts.normal_found),
+            _shares(part, counts.abnormal, counts.abnormal_found),
+        )
+
+
+def widening(patients: int) -> float:
+    """By what the deviation over draws of so few patients is multiplied, as the module describes."""
+    return math.sqrt(patients / (patients - 1)) * student_quantile(0.975, patients - 1) / _NORMAL_975
+
+
 def _ends(level: float) -> list[float]:
     return [(1 - level) / 2, (1 + level) / 2]
-
-
-def _scores(taken: np.ndarray, counts: PatientCounts, formula: str) -> np.ndarray:
-    """Score each configuration and seed, (draws, configurations, seeds), with each patient `taken` so many times.
-
-    `taken` is (draws, patients), with normal and abnormal cycles in each draw.
-    """
-    specificity = _shares(taken, counts.normal, counts.normal_found)
-    return SCORES[formula](specificity, _shares(taken, counts.abnormal, counts.abnormal_found))
 
 
 def _shares(taken: np.ndarray, cycles: np.ndarray, found: np.ndarray) -> np.ndarray:
