@@ -27,7 +27,8 @@ def check_part(part: str, data_hash: str, seal: Seal | None) -> None:
     """Let the training part pass, and others with a seal of the same data. Raises SealedPartError."""
     if part != TRAINING_PART and (seal is None or seal.data_hash != data_hash):
         raise SealedPartError(
-            f"the {part} part of these recordings is read by `respsweep test` alone, which writes down that it was"
+            f"the {part} part of these recordings is read by `respsweep test`, or by a study whose file asks for it; "
+            "both write down that it was"
         )
 
 

@@ -112,7 +112,7 @@ def build_store(
         return open_store(place, seal)
     except DataError as error:
         warnings.warn(f"{error}; it is computed again", stacklevel=2)
-    remove_built(place, is_damaged)
+    remove_built(place, functools.partial(is_damaged, seal=seal))
     build_once(place, build)
     return open_store(place, seal)
 
@@ -155,10 +155,10 @@ def open_store(directory: Path, seal: Seal | None = None) -> FeatureStore:
         raise DataError(f"{directory}: not a whole feature store ({error})") from error
 
 
-def is_damaged(directory: Path) -> bool:
-    """Whether a folder is anything but a whole feature store as it was written."""
+def is_damaged(directory: Path, seal: Seal | None = None) -> bool:
+    """Whether a folder is anything but a whole feature store as it was written, which the `seal` opens if one is due."""
     try:
-        open_store(directory)
+        open_store(directory, seal)
     except DataError:
         return True
     return False

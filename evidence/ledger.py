@@ -1,7 +1,8 @@
 """Who read the official test part of a data set, when, with what, and what came out: a file of chained lines.
 
 A reading has two lines: `sealed`, before the recordings of the test part are opened, and `read`, with the numbers. So a
-reading of which nobody likes the numbers still shows.
+reading of which nobody likes the numbers still shows. A study that asks for the test part at every epoch (`reads`:
+`leak` or `published`) has a `sealed` line alone, written before its first unit: it reads for as long as it goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +29,17 @@ SEALED: tuple[str, ...] = (
     "thresholds",
 )
 """What a seal fixes before the test part is opened; `weights`: the SHA-256 (hex) of each seed's."""
+SEALED_FOR_A_STUDY: tuple[str, ...] = (
+    "study",
+    "study_id",
+    "task",
+    "data_hash",
+    "protocol",
+    "settings",
+    "seeds",
+)
+"""What the seal of a study fixes whose units read the test part at every epoch; `settings`: those of its study file."""
+ONCE = "once"
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,11 @@ class Entry:
     def id(self) -> str:
         """Name of the reading that is the same in every ledger, and in its seal and its numbers."""
         return str(self.content.get("id", ""))
+
+    @property
+    def reads(self) -> str:
+        """Say how the test part is read: `once`, or at every epoch of a study, `leak` or `published`."""
+        return str(self.content.get("reads", ONCE))
 
     @property
     def reading(self) -> int:
@@ -143,4 +160,5 @@ def appended(content: bytes, kind: Kind, at: str, told: Mapping[str, Any]) -> by
 
 def missing_from_seal(told: Mapping[str, Any]) -> Sequence[str]:
     """Name what a seal has to fix and this one does not."""
-    return [name for name in SEALED if name not in told]
+    due = SEALED if told.get("reads", ONCE) == ONCE else SEALED_FOR_A_STUDY
+    return [name for name in due if name not in told]

@@ -12,6 +12,7 @@ export         its best configuration as a recipe
 finish         the best configuration on all patients
 test_part      the official test part, read once
 ledger         who read it
+leak           how far choosing by it raises a score
 verify         the numbers of a bundle, computed again
 predict        answers to recordings that nobody has labelled
 simulate       a study played on made-up or recorded learning curves

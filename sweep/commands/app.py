@@ -12,6 +12,7 @@ from sweep.commands.doctor import doctor
 from sweep.commands.export import export
 from sweep.commands.finish import finish
 from sweep.commands.leaderboard import leaderboard
+from sweep.commands.leak import leak
 from sweep.commands.ledger import ledger
 from sweep.commands.predict import predict
 from sweep.commands.report import report
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 for command in (
     *(run, status, retry, leaderboard, report, export, ui),
-    *(finish, ledger, verify, predict),
+    *(finish, ledger, leak, verify, predict),
     *(simulate, train, data, synth, doctor),
 ):
     app.command()(command)

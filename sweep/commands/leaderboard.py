@@ -17,7 +17,11 @@ def leaderboard(name: str, studies: StudiesOption = STUDIES) -> None:
     folder = StudyFolder.open(studies, name)
     config, board = folder.config(), folder.board()
     table = leaderboard_table(
-        board, config.scored_task, objectives=config.objectives, held_out=config.holds_out
+        board,
+        config.scored_task,
+        objectives=config.objectives,
+        held_out=config.holds_out,
+        label=config.label,
     )
     console().print(table, *failures(board), sep="\n")
     if (warning := folder.journal_warning()) is not None:

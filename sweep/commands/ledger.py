@@ -23,12 +23,22 @@ def ledger(
     from sweep.report.ledger_table import ledger_table
 
     folder = StudyFolder.open(studies, name)
-    finishing = folder if folder.config().finishes is not None else finishing_folder(folder)
-    recordings = read_recordings(recordings_of(folder, data), folder.config().scored_task.name)
-    ledgers = Ledgers(finishing, part_hash(recordings))
-    found = ledgers.all()
-    console().print(*(ledger_table(each.whose, each.place, each.ledger) for each in found), sep="\n")
-    faults = [*ledgers.faults(), *bundle_faults(finishing, found[0].ledger)]
+    config = folder.config()
+    studies_of = [folder] if config.finishes is not None or config.label is not None else []
+    if config.finishes is None:
+        studies_of.append(finishing_folder(folder))
+    recordings = read_recordings(recordings_of(folder, data), config.scored_task.name)
+    shown, last, faults = {}, {}, []
+    for study in studies_of:
+        ledgers = Ledgers(study, part_hash(recordings))
+        own, *shared = ledgers.all()
+        shown[own.place] = own
+        faults += [*ledgers.faults(), *bundle_faults(study, own.ledger)]
+        # Those of the recordings come last, once.
+        last = {each.place: each for each in shared}
+    tables = (ledger_table(each.whose, each.place, each.ledger) for each in {**shown, **last}.values())
+    console().print(*tables, sep="\n")
+    faults = list(dict.fromkeys(faults))
     for fault in faults:
         say(f"FAIL: {fault}")
     if faults:

@@ -26,7 +26,9 @@ def read_test(
         check_finishes(folder, searched)
     reading = read_test_part(folder, data, say)
     published = published_scores(reading.published, reading.task)
-    tables = reading_tables(reading.numbers, reading.readings, reading.missing, published)
+    tables = reading_tables(
+        reading.numbers, reading.readings, reading.missing, published, reading.at_every_epoch
+    )
     console().print(*tables, sep="\n")
     say(
         f"check it anywhere: respsweep verify {reading.bundle}   who read when: respsweep ledger {folder.arguments}"

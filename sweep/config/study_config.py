@@ -33,6 +33,8 @@ from sweep.study.silence import Patience
 
 ENUMERATED = ("grid", "one_at_a_time")
 """Samplers that come to an end by themselves."""
+LEAKS = "the test part is answered at every epoch (leak: true), into files that no score, choice or run has a share in"
+"""What is said of a study with `leak: true` wherever it is shown."""
 WEIGHTS = "backbone.pretrained"
 """The recipe field that names a file."""
 
@@ -171,6 +173,11 @@ class StudyConfig(Config):
     finishes: FinishesConfig | None = Field(
         default=None, description="of a study that `respsweep finish` made: what it trains; null: a search"
     )
+    leak: bool = Field(
+        default=False,
+        description="also answer the official test part after every epoch, apart from all scores; written down in the "
+        "ledger, and shown by `respsweep leak` alone",
+    )
     tracking_uri: str | None = Field(
         default=None, description="MLflow server; null: a database in the study folder"
     )
@@ -256,6 +263,8 @@ class StudyConfig(Config):
                 "finishes: such a study trains one configuration to its last epoch, with nobody held out, and chooses "
                 "nothing; make it with: respsweep finish NAME"
             )
+        if self.finishes is not None and self.leak:
+            raise ValueError("leak: a study that finishes another is tested once, at its end; leave leak out")
 
     def _check_scan_engine(self) -> None:
         here, engine = "cuda" if self.resources.gpu else "cpu", "auto"
@@ -280,6 +289,11 @@ class StudyConfig(Config):
     def holds_out(self) -> bool:
         """Whether the scores are of patients that were held out; not of a study that finishes another."""
         return self.finishes is None
+
+    @property
+    def label(self) -> str | None:
+        """Say wherever the study is shown what it does with the official test part; None when it does not read it."""
+        return LEAKS if self.leak else None
 
     @property
     def objectives(self) -> tuple[str, ...]:

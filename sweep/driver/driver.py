@@ -260,6 +260,7 @@ class Driver:
         self._display.say(
             f"study {self._study.folder.place}: {limits or 'until it stops improving'}; "
             f"{slots.here} units at a time{more}"
+            + (f"\n  {label}" if (label := self._study.config.label) else "")
             + "".join(f"\n  changed: {line}" for line in self._study.changes)
         )
         self._say_what_was_skipped()
@@ -280,6 +281,7 @@ class Driver:
             rows=20,
             objectives=config.objectives,
             held_out=config.holds_out,
+            label=config.label,
         )
         self._display.show(table, *failures(board))
         used = ", ".join(str(use) for use in self._budget.uses(board, self._clock()))

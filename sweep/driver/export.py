@@ -56,6 +56,8 @@ def write_recipe(folder: StudyFolder, board: Board, chosen: Configuration, path:
     if "backbone.pretrained" in chosen.values:
         provenance["weights_hash"] = weights_hash(recipe)
     provenance["task"] = config.scored_task.name
+    if config.label is not None:
+        provenance["test_part"] = config.label
     export_configuration(path, folder.name, board, chosen, recipe, provenance)
 
 

@@ -17,6 +17,7 @@ from sweep.driver.export import export
 from sweep.driver.preflight import CheckedStudy, preflight
 from sweep.driver.unit_preparation import UnitPreparation
 from sweep.driver.warning_by import warning_by
+from sweep.evaluation.epoch_readings import open_test_part
 from sweep.execution.ray_session import RaySession
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
@@ -116,6 +117,8 @@ def _tracker(
     if uri is None:
         uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
     tags = {f"respsweep.{key}": str(provenance[key]) for key in ("task", "data_hash", "fold_hash", "commit")}
+    if study.config.label is not None:
+        tags["respsweep.test_part"] = study.config.label
     study_id = provenance["study_id"]
     tracker = Tracker(uri, folder.name, artifacts, study_id, study.past, tags, process=writer, log_in=log_in)
     if tracker.away is not None:
@@ -162,11 +165,17 @@ def _driver(
     """Put a driver together. What is still refused here: a place that cannot take what other machines need."""
     config, folder, provenance = study.config, study.folder, study.provenance
     shared = _shared_place(folder, address)
+    folder.write_provenance(dict(provenance))
+    open_test_part(folder, config, study.preparation, provenance)
     unit_preparation = UnitPreparation(
-        config, study.preparation, folder.checkpoints, folder.predictions, shared
+        config,
+        study.preparation,
+        folder.checkpoints,
+        folder.predictions,
+        shared,
+        folder.leak if config.leak else None,
     )
     journal = closing.enter_context(contextlib.closing(Journal(folder.journal)))
-    folder.write_provenance(dict(provenance))
     resume = f"respsweep run --resume {folder.arguments}"
     if address != "local":
         resume = f"{resume} --address {address}"

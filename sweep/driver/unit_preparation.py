@@ -25,8 +25,9 @@ class UnitPreparation:
         checkpoints: str,
         predictions: str,
         shared: str | None,
+        leak: str | None = None,
     ) -> None:
-        """`checkpoints` and `predictions`: paths or URIs of what units leave, for all machines.
+        """`checkpoints`, `predictions` and `leak`: paths or URIs of what units leave, for all machines.
 
         `shared`: where features and weights are put for machines that do not see this one's; None when no other
         machine takes part. Raises DataPreparationError when the features cannot be put there.
@@ -36,6 +37,7 @@ class UnitPreparation:
         self._checkpoints = checkpoints
         self._predictions = predictions
         self._shared = shared
+        self._leak = leak
         self._shared_weights: dict[Weights, Weights] = {}
         if shared is not None:
             preparation.share(shared)
@@ -55,6 +57,7 @@ class UnitPreparation:
             self._checkpoints,
             self._config.resources,
             predictions=self._predictions,
+            leak=self._leak,
             weights=self._weights(recipe),
             whole_batches=not configuration.units[seed].out_of_memory,
         )

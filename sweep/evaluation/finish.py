@@ -68,6 +68,7 @@ def finishing_study(
         pruner={"name": "none"},
         racing={"name": "none"},
         budget={"configurations": 1},
+        leak=False,
         finishes={
             "study": folder.name,
             "study_id": folder.provenance()["study_id"],

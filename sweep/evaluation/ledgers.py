@@ -17,7 +17,17 @@ from data.atomic import make_folder
 from data.dataset import TRAINING_PART, DataSet
 from data.digests import file_digests
 from data.errors import UserError
-from evidence.ledger import Kind, Ledger, LedgerError, Seal, appended, missing_from_seal, parse_ledger
+from evidence.ledger import (
+    ONCE,
+    Entry,
+    Kind,
+    Ledger,
+    LedgerError,
+    Seal,
+    appended,
+    missing_from_seal,
+    parse_ledger,
+)
 from sweep.folder.study_folder import StudyFolder
 from sweep.storage.cache_folder import cache_folder
 from sweep.storage.open_storage import below, open_storage
@@ -84,6 +94,19 @@ class Ledgers:
     def readings(self) -> int:
         """Count the readings of these recordings that any of the ledgers knows, sealed or done."""
         return len({entry.id for each in self.all() for entry in each.ledger.readings("sealed")})
+
+    def studies_at_every_epoch(self) -> list[str]:
+        """Name the studies that read these recordings at every epoch, as any of the ledgers knows; sorted."""
+        sealed = [entry for each in self.all() for entry in each.ledger.readings("sealed")]
+        return sorted({str(entry.content.get("study")) for entry in sealed if entry.reads != ONCE})
+
+    def seal_of(self, study_id: str) -> Entry | None:
+        """Find the seal by which the study of that id reads the test part at every epoch; None when there is none."""
+        own = self.all()[0].ledger.readings("sealed")
+        return next(
+            (entry for entry in own if entry.reads != ONCE and entry.content.get("study_id") == study_id),
+            None,
+        )
 
     def faults(self) -> list[str]:
         """Say what is wrong with the three, and what is in one and was taken out of another; empty when nothing is."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from data.batches import Examples
-from data.dataset import TRAINING_PART, DataSet, census, missing_from_full
+from data.dataset import DataSet, census, missing_from_full
 from data.recordings import read_recordings
 from data.store import build_store
 from evidence.bundle import Bundle, write_bundle
@@ -25,6 +25,7 @@ from model.scan_engines import DEVICES
 from model.training.prediction import load_network, predict
 from model.training.recipe import Recipe
 from sweep.evaluation.cycles_table import cycles_of
+from sweep.evaluation.epoch_readings import parts_to_test
 from sweep.evaluation.finished_units import FinishedUnits, finished_units
 from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
 from sweep.evaluation.recordings_of import recordings_of
@@ -44,7 +45,8 @@ class Reading:
     """A reading that was done: the file of its bundle, its numbers, and how many there are of these recordings now.
 
     `task` and `published`: names of the task, and of the public database that the recordings are of, if of one.
-    `missing`: a line for each of its parts that was not all there.
+    `missing`: a line for each of its parts that was not all there. `at_every_epoch`: the studies that read these
+    recordings at every epoch, before or since.
     """
 
     bundle: str
@@ -53,6 +55,7 @@ class Reading:
     task: str
     published: str | None = None
     missing: tuple[str, ...] = ()
+    at_every_epoch: tuple[str, ...] = ()
 
 
 def read_test_part(
@@ -83,9 +86,7 @@ def read_test_part(
                 f"{recordings.directory}: other recordings (data_hash {data_hash[:12]}) than the study was trained on "
                 f"({provenance['data_hash'][:12]})"
             )
-        parts = [part for part in recordings.parts if part != TRAINING_PART and recordings.part(part)]
-        if not parts:
-            raise ReadingError(f"{recordings.directory}: no recording belongs to an official test part")
+        parts = parts_to_test(recordings)
         networks = _networks(finished, recordings)
         say(f"{' and '.join(FITTED)} on the training part, for comparison")
         plain = _plain_methods(recordings, finished.recipe)
@@ -127,6 +128,7 @@ def read_test_part(
             recordings.task.name,
             None if recordings.published is None else recordings.published.name,
             tuple(sealed["missing"]),
+            tuple(ledgers.studies_at_every_epoch()),
         )
 
 

@@ -112,6 +112,11 @@ class StudyFolder:
         )
 
     @property
+    def leak(self) -> str:
+        """Path or URI of what units answered to the official test part after each epoch (`leak: true`)."""
+        return str((self.path / "leak").absolute()) if self.uri is None else below(self.uri, "leak")
+
+    @property
     def artifacts(self) -> Path:
         """The folder of MLflow's artifacts."""
         return self.path / "artifacts"

@@ -11,6 +11,7 @@ model_card            what networks are, what they are worth, and where they are
 model_card_scores     the scores in a model card
 model_card_facts      what a model card tells, as plain values
 reading_table         what a reading of the test part came to
+leak_table            how far choosing by the test part would have raised a score
 published_scores      what papers print for the test parts, and how they came to it
 ledger_table          who read the test part, and whether a line was altered
 prediction_table      answers to recordings: table, CSV, JSON, Audacity's labels, pandas

@@ -25,11 +25,13 @@ def leaderboard(
     rows: int | None = None,
     objectives: tuple[str, ...] = ("score",),
     held_out: bool = True,
+    label: str | None = None,
 ) -> Table:
     """Make a table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
 
     Beside the rank, = marks those that are tied with the best. With two objectives those on their Pareto front are
     marked. `held_out`: whether the scores are of patients that were held out; otherwise of those that were trained on.
+    `label`: what is said of the study wherever it is shown (`sweep.config.study_config.StudyConfig.label`).
     """
     compared = comparison_of(board)
     fields = list(
@@ -38,7 +40,7 @@ def leaderboard(
     table = Table(
         title=None,
         header_style="bold",
-        caption=_caption(board, task, compared, held_out),
+        caption=_caption(board, task, compared, held_out) + (f" Note: {label}." if label else ""),
         caption_justify="left",
     )
     for column in ("rank", "no."):

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from evidence.ledger import Ledger
+from evidence.ledger import ONCE, Ledger
 
 
 def ledger_table(whose: str, place: str, ledger: Ledger) -> RenderableType:
@@ -37,8 +37,11 @@ def ledger_table(whose: str, place: str, ledger: Ledger) -> RenderableType:
             sealed.at,
             str(told.get("study")),
             seeds,
-            str(told.get("recipe_digest"))[:12],
+            str(told.get("recipe_digest", "searched"))[:12],
         )
+        if sealed.reads != ONCE:
+            table.add_row(*row, f"at every epoch: {sealed.reads}", "", "")
+            continue
         done = read.get(sealed.reading)
         if done is None:
             table.add_row(*row, "sealed, and broken off", "", "")

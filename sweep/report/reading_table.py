@@ -26,11 +26,13 @@ def reading_tables(
     readings: int,
     missing: Sequence[str] = (),
     published: Sequence[PublishedScore] = (),
+    at_every_epoch: Sequence[str] = (),
 ) -> Iterator[RenderableType]:
     """Make the tables of a reading: each part by seed and together, and by groups; then what to think of it.
 
     `readings`: how many there are of these recordings, this one included. `missing`: what of the published data set was
-    not there, a line each. `published`: what papers print for the same part.
+    not there, a line each. `published`: what papers print for the same part. `at_every_epoch`: the studies that read
+    these recordings after every epoch.
     """
     for line in missing:
         yield Text(f"not the whole data set, and not comparable with numbers of it: {line}")
@@ -58,6 +60,8 @@ def reading_tables(
             f"This is reading {readings} of the test part of these recordings. A number that was looked at before is "
             "no longer held out: say so wherever it is told."
         )
+    if at_every_epoch:
+        yield Text(f"Read at every epoch, before or since, by: {', '.join(at_every_epoch)}.")
 
 
 def _by_seed(found: Mapping[str, Any]) -> Table:

@@ -72,6 +72,8 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     running = str(State.RUNNING) if held else "under way when its driver died"
     states = Counter(running if u.state is State.RUNNING else str(u.state) for u in board.units())
     yield f"task: {config.scored_task.name}"
+    if config.label is not None:
+        yield f"note: {config.label}"
     yield f"configurations: {_listed(fates)}"
     yield f"units: {_listed(states)}"
     budget = Budget(

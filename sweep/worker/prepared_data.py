@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from data.atomic import build_once, make_folder, remove_built, write_whole
 from data.batches import Examples
+from data.dataset import DataSet
 from data.errors import DataError, UserError
 from data.folds import Folds, make_folds
 from data.recipe_parts import FeatureConfig, FoldConfig
@@ -18,6 +20,7 @@ from data.settings import parse
 from data.store import FeatureStore, build_store, is_damaged, open_store
 from data.synthetic import VERSION, write_breaths
 from data.task import Task
+from evidence.ledger import Seal
 from model.training.recipe import Recipe
 from sweep.config.study_config import SyntheticConfig
 from sweep.storage.cache_folder import cache_folder
@@ -41,7 +44,8 @@ class PreparedData:
     `store` is the name of the feature store's folder, `task` that of the task for which the recordings were read; the
     hashes (SHA-256, hex) say of what features and folds are made. `cache` and `recordings` are folders as the driver
     sees them, `shared` is the place with copies for all machines, if there is one. `settings` are those of features and
-    folds, as in a recipe.
+    folds, as in a recipe. `tested` names the stores of official test parts, by part, of a study that reads these at
+    every epoch, and `reading` is the number under which that is written down; no store and 0 in all other studies.
     """
 
     store: str
@@ -52,6 +56,14 @@ class PreparedData:
     recordings: str
     settings: dict[str, Any]
     shared: str | None = None
+    tested: Mapping[str, str] = field(default_factory=dict)
+    reading: int = 0
+
+    @property
+    def stores(self) -> dict[str, Seal | None]:
+        """The folders of all feature stores, the training part's first, and what opens each."""
+        seal = Seal(self.data_hash, self.reading)
+        return {self.store: None, **dict.fromkeys(self.tested.values(), seal)}
 
     @property
     def folds(self) -> str:
@@ -64,7 +76,7 @@ class PreparedData:
 
 
 class DataPreparation:
-    """The official training part of a data set. The test part is never opened here."""
+    """The official training part of a data set; test parts from when `unseal` was called with their seal."""
 
     def __init__(
         self, directory: Path, cache: Path | None = None, *, task: str | None = None, progress: bool = True
@@ -74,7 +86,9 @@ class DataPreparation:
         self._cache = cache or cache_folder()
         self._shared: Storage | None = None
         self._progress = progress
-        self._stores: dict[FeatureConfig, FeatureStore] = {}
+        self._stores: dict[tuple[FeatureConfig, str], FeatureStore] = {}
+        self._seal: Seal | None = None
+        self._tested: tuple[str, ...] = ()
         self._prepared: dict[tuple[FeatureConfig, FoldConfig], PreparedData] = {}
 
     def prepare(self, recipe: Recipe) -> PreparedData:
@@ -91,6 +105,19 @@ class DataPreparation:
         """
         self._shared = open_storage(place)
         self._prepared = {asked: self._copied(prepared) for asked, prepared in self._prepared.items()}
+
+    def unseal(self, seal: Seal, parts: Sequence[str]) -> None:
+        """Make features of official test parts too from now on; the `seal` says that their reading is written down.
+
+        Only a study whose file asks for the test part at every epoch does so (`sweep.evaluation.epoch_readings`).
+        """
+        self._seal, self._tested = seal, tuple(parts)
+        self._prepared = {}
+
+    @property
+    def recordings(self) -> DataSet:
+        """All recordings, of every official part."""
+        return self._data
 
     @property
     def task(self) -> Task:
@@ -109,7 +136,7 @@ class DataPreparation:
         return self._prepared[features, folds]
 
     def _make(self, features: FeatureConfig, asked: FoldConfig) -> PreparedData:
-        store = self._store(features)
+        store = self._store(features, self._data.parts[0])
         folds = make_folds(
             store.patients,
             store.labels,
@@ -126,6 +153,8 @@ class DataPreparation:
             cache=str(self._cache.absolute()),
             recordings=str(self._data.directory.absolute()),
             settings={"features": features.model_dump(mode="json"), "folds": asked.model_dump(mode="json")},
+            tested={part: self._store(features, part).directory.name for part in self._tested},
+            reading=0 if self._seal is None else self._seal.reading,
         )
         path = self._cache / "folds" / prepared.folds
         if _whole_folds(path) is None:
@@ -137,9 +166,10 @@ class DataPreparation:
         storage = self._shared
         if storage is None:
             return prepared
-        features, folds = f"features/{prepared.store}", f"folds/{prepared.folds}"
+        folds = f"folds/{prepared.folds}"
         try:
-            publish_folder(storage, self._cache / features, features, last=INDEX)
+            for features in (f"features/{store}" for store in prepared.stores):
+                publish_folder(storage, self._cache / features, features, last=INDEX)
             publish_file(storage, self._cache / folds, folds)
         except OSError as error:
             raise DataPreparationError(
@@ -147,13 +177,17 @@ class DataPreparation:
             ) from error
         return replace(prepared, shared=storage.place)
 
-    def _store(self, features: FeatureConfig) -> FeatureStore:
-        if features not in self._stores:
-            cache = self._cache / "features"
-            self._stores[features] = build_store(
-                self._data, features, part=self._data.parts[0], cache=cache, progress=self._progress
+    def _store(self, features: FeatureConfig, part: str) -> FeatureStore:
+        if (features, part) not in self._stores:
+            self._stores[features, part] = build_store(
+                self._data,
+                features,
+                part=part,
+                cache=self._cache / "features",
+                progress=self._progress,
+                seal=self._seal,
             )
-        return self._stores[features]
+        return self._stores[features, part]
 
 
 def load_examples(prepared: PreparedData, fold: int | None) -> tuple[Examples, Examples]:
@@ -164,9 +198,18 @@ def load_examples(prepared: PreparedData, fold: int | None) -> tuple[Examples, E
     DataPreparationError when none of this can be done, and OSError when the shared place refuses, or stays away for
     minutes. A process keeps the feature store that it opened last, and so the copy that its examples left on a device.
     """
-    store, folds = _local(prepared)
+    (store, *_), folds = _local(prepared)
     train, validation = folds.split(store.patients, fold)
     return store.examples(train), store.examples(validation)
+
+
+def load_tested(prepared: PreparedData) -> list[Examples]:
+    """All cycles of each official test part that a study reads at every epoch; none in all other studies.
+
+    Found and made as `load_examples` does, and raises the same.
+    """
+    (_, *tested), _ = _local(prepared)
+    return [store.examples() for store in tested]
 
 
 def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> Path:
@@ -177,14 +220,15 @@ def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> P
     return directory
 
 
-def _local(prepared: PreparedData) -> tuple[FeatureStore, Folds]:
+def _local(prepared: PreparedData) -> tuple[list[FeatureStore], Folds]:
     """The prepared data in a folder that this machine sees, fetched or made where no folder holds them whole."""
     cache = cache_folder()
     if (found := _opened(cache, prepared)) is not None:
         return found
     shared = prepared.shared
     if shared is not None:
-        remove_built(cache / "features" / prepared.store, is_damaged)
+        for store, seal in prepared.stores.items():
+            remove_built(cache / "features" / store, functools.partial(is_damaged, seal=seal))
         if _fetched(patiently(lambda: open_storage(shared)), prepared, cache) and (
             found := _opened(cache, prepared)
         ):
@@ -203,14 +247,17 @@ def _local(prepared: PreparedData) -> tuple[FeatureStore, Folds]:
     )
 
 
-def _opened(cache: Path, prepared: PreparedData) -> tuple[FeatureStore, Folds] | None:
-    """Features and folds in a cache folder; None when either is missing or, with a warning, damaged."""
-    place = cache / "features" / prepared.store
+def _opened(cache: Path, prepared: PreparedData) -> tuple[list[FeatureStore], Folds] | None:
+    """Features and folds in a cache folder; None when any is missing or, with a warning, damaged."""
+    places = {cache / "features" / store: seal for store, seal in prepared.stores.items()}
     folds = _whole_folds(cache / "folds" / prepared.folds)
-    if folds is None or not place.is_dir():
+    if folds is None or not all(place.is_dir() for place in places):
         return None
     try:
-        return _open_store(str(place)), folds
+        return [
+            _open_store(str(place)) if seal is None else _open_sealed_store(str(place), seal)
+            for place, seal in places.items()
+        ], folds
     except DataError as error:
         warnings.warn(f"{error}; it is replaced", stacklevel=2)
         return None
@@ -228,13 +275,14 @@ def _whole_folds(path: Path) -> Folds | None:
 
 
 def _fetched(storage: Storage, prepared: PreparedData, cache: Path) -> bool:
-    features, folds = f"features/{prepared.store}", cache / "folds" / prepared.folds
+    folds = cache / "folds" / prepared.folds
     try:
         content = patiently(lambda: storage.read(f"folds/{prepared.folds}"))
     except FileNotFoundError:
         return False
-    if not fetch_folder(storage, features, cache / features, last=INDEX):
-        return False
+    for features in (f"features/{store}" for store in prepared.stores):
+        if not fetch_folder(storage, features, cache / features, last=INDEX):
+            return False
     make_folder(folds.parent)
     write_whole(folds, content)
     return True
@@ -248,6 +296,8 @@ def _make_again(prepared: PreparedData, cache: Path) -> None:
             f"{prepared.recordings}: other recordings on this machine (data_hash {found[:12]}) than on the driver's "
             f"({prepared.data_hash[:12]})"
         )
+    if prepared.tested:
+        preparation.unseal(Seal(prepared.data_hash, prepared.reading), list(prepared.tested))
     features = parse(FeatureConfig, prepared.settings["features"], "features")
     preparation.make(features, parse(FoldConfig, prepared.settings["folds"], "folds"))
 
@@ -255,3 +305,8 @@ def _make_again(prepared: PreparedData, cache: Path) -> None:
 @functools.lru_cache(maxsize=1)
 def _open_store(directory: str) -> FeatureStore:
     return open_store(Path(directory))
+
+
+@functools.lru_cache(maxsize=2)
+def _open_sealed_store(directory: str, seal: Seal) -> FeatureStore:
+    return open_store(Path(directory), seal)

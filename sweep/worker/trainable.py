@@ -8,13 +8,16 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from ray import tune
 
 from data.batches import Examples
 from data.task import task_named
+from evidence.predictions import rounded
 from model.training.checkpoint import CheckpointError
 from model.training.epoch_metrics import EpochMetrics, select_epoch
+from model.training.prediction import predict
 from model.training.recipe import Recipe
 from model.training.training import Training
 from sweep.storage.cache_folder import cache_folder
@@ -23,9 +26,9 @@ from sweep.worker.checkpoint import UnitCheckpoint
 from sweep.worker.drain_notice import NodeDrainedError, drain_notice
 from sweep.worker.machine_errors import MACHINE_ERRORS, FullCacheError
 from sweep.worker.out_of_memory import is_out_of_memory
-from sweep.worker.prepared_data import PreparedData, load_examples
+from sweep.worker.prepared_data import PreparedData, load_examples, load_tested
 from sweep.worker.step_result import Ending, Failed, Finished, FullDisk, OutOfMemory, StepResult
-from sweep.worker.unit_results import keep_results
+from sweep.worker.unit_results import keep_leaked, keep_results
 from sweep.worker.weights import Weights, local_weights
 
 Result = TypeVar("Result")
@@ -41,6 +44,8 @@ class UnitTrainable(tune.Trainable):
     chunks; and a full disk of the studies (`FullDisk`), which halts the study. An error of the device, and any other of
     the disk, is the worker's death, as is a machine that lacks what units need, or room in its cache. When its node is
     about to be taken back the unit saves where it is, in the middle of an epoch too, and leaves (NodeDrainedError).
+
+    Where the study asks for it (`leak: true`), the unit answers the test part after every epoch, into files of its own.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -78,6 +83,7 @@ class UnitTrainable(tune.Trainable):
             self._checkpoint.close()
         self._unit = unit_id(config["configuration"], config["seed"])
         self._units, self._predictions = config["folder"], config["predictions"]
+        self._leak, self._tested = config["leak"], list[Examples]()
         self._checkpoint = UnitCheckpoint(self._units, self._unit)
         self._guard(lambda: self._build(config))
 
@@ -107,6 +113,8 @@ class UnitTrainable(tune.Trainable):
         if config["accumulate"] > 1:
             chunks = f"batches trained in {config['accumulate']} chunks, as they did not fit whole"
             self._note = f"{self._note}; {chunks}" if self._note else chunks
+        if self._leak is not None:
+            self._tested = [part.to(config["device"], config["share"]) for part in load_tested(prepared)]
         self._training = training
 
     def _train_epoch(self) -> StepResult:
@@ -114,6 +122,9 @@ class UnitTrainable(tune.Trainable):
         assert training is not None
         if not training.done:
             paused = training.run_epoch_unless(drain_notice()) is None
+            if not paused:
+                # Before the checkpoint: who goes on from there has the answers of every epoch until then.
+                self._answer_test_part(training)
             self._checkpoint.save(training.state_dict())
             if paused:
                 # An error, and not a result: Tune would use this process, on this node, for the next unit.
@@ -129,6 +140,19 @@ class UnitTrainable(tune.Trainable):
         held_out = self._recipe.folds.fold is not None
         keep_results(training, self._unit, self._units, self._predictions if held_out else None)
         return StepResult(tuple(news), Finished(select_epoch(training.history, self._recipe).epoch))
+
+    def _answer_test_part(self, training: Training) -> None:
+        """Write down what the network answers to the test part now, where the study asks for that, and nowhere else."""
+        if self._leak is None or not self._tested:
+            return
+        training.modules.eval()
+        kept = [
+            rounded(
+                *predict(training.model, part, training.recipe, training.device, chunks=training.accumulate)
+            )
+            for part in self._tested
+        ]
+        keep_leaked(self._leak, self._unit, training.epoch, np.concatenate(kept))
 
     def _guard(self, action: Callable[[], Result]) -> Result | None:
         """Return what `action` does; None when it went wrong: then `_ending` or `_machine_error` holds what happened."""

@@ -25,15 +25,16 @@ def unit_config(
     resources: ResourcesConfig,
     *,
     predictions: str | None = None,
+    leak: str | None = None,
     weights: Weights | None = None,
     whole_batches: bool = True,
 ) -> dict[str, Any]:
     """Write down what `sweep.worker.trainable.UnitTrainable` needs to train one unit.
 
     `folder`: where checkpoints are saved, see `sweep.worker.checkpoint.UnitCheckpoint`, and `predictions` where answers
-    are kept, see `sweep.worker.unit_results`; None where they are not. `weights`: the recipe's
-    pretrained ones, as a worker starts in another folder. Recipe, prepared data and weights travel as JSON, as Tune
-    copies every key of a config into every result.
+    are kept, see `sweep.worker.unit_results`; None where they are not. `leak`: where answers to the test part are kept,
+    if `prepared` has one. `weights`: the recipe's pretrained ones, as a worker starts in another folder. Recipe,
+    prepared data and weights travel as JSON, as Tune copies every key of a config into every result.
     """
     return {
         "configuration": configuration,
@@ -44,6 +45,7 @@ def unit_config(
         "weights": weights and json.dumps(asdict(weights)),
         "folder": str(folder),
         "predictions": predictions,
+        "leak": leak,
         "threads": max(1, int(resources.cpu)),
         "device": "cuda" if resources.gpu else "cpu",
         "share": min(1.0, resources.gpu or 1.0),

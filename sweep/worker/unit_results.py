@@ -1,4 +1,7 @@
-"""What stays of a unit that trained to its end: its answers on the validation cycles, and its weights."""
+"""What stays of a unit that trained to its end: its answers on the validation cycles, and its weights.
+
+Of a study that asks for the test part (`leak: true`) also what the unit answered to it after each epoch, apart.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +67,37 @@ def read_predictions(predictions: str, configuration: int, seed: int) -> np.ndar
         raise UnitResultError(f"{predictions}/{name}: not the predictions of a unit ({error})") from error
 
 
+def keep_leaked(leak: str, unit: str, epoch: int, probabilities: np.ndarray) -> None:
+    """Write down what a unit answered to the test part after an epoch: `leak/UNIT/epoch-NUMBER.npy`.
+
+    `probabilities`: float16, (cycles, classes). An epoch that is trained again replaces what is there, so that each is
+    there once. Raises OSError as `keep_results` does.
+    """
+    content = BytesIO()
+    np.save(content, probabilities, allow_pickle=False)
+    _at(leak, lambda storage: storage.write(_leaked(unit, epoch), content.getvalue()))
+
+
+def read_leaked(leak: str, configuration: int, seed: int, epochs: int) -> list[np.ndarray]:
+    """Read what a unit answered to the test part after each of its `epochs`: float16, (cycles, classes) each.
+
+    Raises UnitResultError when an epoch is missing or a file holds something else, OSError when its place is away.
+    """
+    found = []
+    for epoch in range(1, epochs + 1):
+        name = _leaked(unit_id(configuration, seed), epoch)
+        try:
+            content = _at(leak, lambda storage, name=name: storage.read(name))
+            found.append(np.load(BytesIO(content), allow_pickle=False))
+        except FileNotFoundError:
+            raise UnitResultError(
+                f"{leak}/{name}: no such answers; they are kept after every epoch of a study with `leak: true`"
+            ) from None
+        except (ValueError, EOFError) as error:
+            raise UnitResultError(f"{leak}/{name}: not the answers of a unit ({error})") from error
+    return found
+
+
 def read_weights(units: str, configuration: int, seed: int) -> bytes:
     """Read the file of a unit's weights. Raises UnitResultError when there is none, OSError when its place is away."""
     name = f"{unit_id(configuration, seed)}/{WEIGHTS}"
@@ -73,6 +107,10 @@ def read_weights(units: str, configuration: int, seed: int) -> bytes:
         raise UnitResultError(
             f"{units}/{name}: no such weights; they are kept of the best configuration's units, as they end"
         ) from None
+
+
+def _leaked(unit: str, epoch: int) -> str:
+    return f"{unit}/epoch-{epoch:04}.npy"
 
 
 def _at(place: str, action: Callable[[Storage], Result]) -> Result:

@@ -9,6 +9,7 @@ import pytest
 
 from evidence.ledger import (
     SEALED,
+    SEALED_FOR_A_STUDY,
     Ledger,
     LedgerError,
     appended,
@@ -105,3 +106,14 @@ def test_what_is_no_ledger_is_named_with_its_line(line: bytes, content: bytes) -
 def test_a_seal_names_all_that_decides() -> None:
     assert missing_from_seal(seal(1)) == []
     assert missing_from_seal({"study": "first"}) == list(SEALED[1:])
+
+
+@pytest.mark.parametrize("reads", ["leak", "published"])
+def test_the_seal_of_a_study_names_what_a_study_decides(reads: str, content: bytes) -> None:
+    told = {**dict.fromkeys(SEALED_FOR_A_STUDY, "..."), "reads": reads}
+    assert missing_from_seal(told) == []
+    del told["settings"]
+    assert missing_from_seal(told) == ["settings"]
+    ledger = parse_ledger(appended(content, "sealed", "now", {**told, "reading": 3}), "ledger")
+    assert ledger.faults() == []
+    assert [entry.reads for entry in ledger.readings("sealed")] == ["once", "once", reads]

@@ -54,6 +54,7 @@ def test_budget_seeds_pruner_and_race_may_change_and_are_told() -> None:
         ),
         ({"recipe": {"epochs": 6}}, r"recipe.epochs: 5 -> 6"),
         ({"task": "1-2"}, r"task: icbhi -> 1-2"),
+        ({"leak": True}, r"leak: False -> True"),
         (
             {"objective": ["sensitivity", "specificity"]},
             r"objective: score -> \[sensitivity, specificity\]",

@@ -11,6 +11,7 @@ from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import BackgroundListener, Driver, Executor
 from sweep.driver.preflight import preflight
 from sweep.driver.unit_preparation import UnitPreparation
+from sweep.evaluation.epoch_readings import open_test_part
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.coordinator import Coordinator, UnitConfig
 from sweep.study.events import Event
@@ -104,6 +105,8 @@ def drive(
     display = display or NoDisplay()
     with folder.lock() as lock:
         study = preflight(config, folder, display)
+        folder.write_provenance(dict(study.provenance))
+        open_test_part(folder, config, study.preparation, study.provenance)
         Driver(
             study,
             executor,
@@ -111,7 +114,14 @@ def drive(
             journal or Journal(folder.journal),
             lock,
             unit_config
-            or UnitPreparation(config, study.preparation, folder.checkpoints, folder.predictions, None),
+            or UnitPreparation(
+                config,
+                study.preparation,
+                folder.checkpoints,
+                folder.predictions,
+                None,
+                folder.leak if config.leak else None,
+            ),
             display,
             f"respsweep run --resume {folder.arguments}",
             listeners=listeners,

@@ -6,7 +6,7 @@ import pytest
 
 from data.recordings import read_recordings
 from data.synthetic import write_breaths
-from evidence.ledger import SEALED
+from evidence.ledger import SEALED, SEALED_FOR_A_STUDY
 from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
 from sweep.folder.study_folder import StudyFolder
 
@@ -93,3 +93,18 @@ def test_readings_are_found_whatever_else_of_the_data_has_changed(tmp_path: Path
     tested.path.unlink()
     tested.annotation.unlink()
     assert part_hash(read_recordings(tmp_path / "data")) != tested_before
+
+
+def test_a_study_that_reads_at_every_epoch_is_known_to_the_others_and_by_its_id(tmp_path: Path) -> None:
+    leaky, other = ledgers(tmp_path, "studies", "leaky"), ledgers(tmp_path, "elsewhere", "two")
+    told = {**dict.fromkeys(SEALED_FOR_A_STUDY, "..."), "study": "leaky", "study_id": "l1", "reads": "leak"}
+    leaky.seal(told, DATA)
+    _, name = other.seal({**SEAL, "study": "two", "study_id": "t1"}, DATA)
+    other.read({"study": "two"}, name)
+    assert leaky.studies_at_every_epoch() == other.studies_at_every_epoch() == ["leaky"]
+    found = leaky.seal_of("l1")
+    assert found is not None
+    assert found.reading == 1
+    assert leaky.seal_of("t1") is None
+    assert other.seal_of("l1") is None
+    assert leaky.faults() == other.faults() == []

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from evidence.ledger import SEALED, appended, parse_ledger
+from evidence.ledger import SEALED, SEALED_FOR_A_STUDY, appended, parse_ledger
 from sweep.report.ledger_table import ledger_table
 
 NUMBERS = {"test": {"cycles": 9, "patients": 5, "mean": {"score": 0.61}, "patient_interval": [0.5, 0.7]}}
@@ -29,6 +29,14 @@ def test_a_whole_ledger_passes_and_shows_each_reading() -> None:
     assert "61.0" in text
     assert "50.0 to 70.0" in text
     assert "sealed, and broken off" in text
+
+
+def test_a_study_that_reads_at_every_epoch_is_told_as_that() -> None:
+    seal = {**dict.fromkeys(SEALED_FOR_A_STUDY, "x"), "study": "leaky", "seeds": [1, 2], "reads": "leak"}
+    text = shown(appended(b"", "sealed", "2026-11-29T04:00:00+00:00", {**seal, "reading": 1}))
+    assert "PASS" in text
+    assert "at every epoch: leak" in text
+    assert "broken off" not in text
 
 
 def test_an_altered_line_fails() -> None:

@@ -8,13 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from data.dataset import SealedPartError
 from data.recipe_parts import FoldConfig
 from data.settings import parse
+from data.store import open_store
 from data.synthetic import write_breaths
+from evidence.ledger import Seal
 from model.training.recipe import Recipe
 from sweep.storage.folder_storage import FolderStorage
 from sweep.worker import prepared_data as recordings
-from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
+from sweep.worker.prepared_data import (
+    DataPreparation,
+    DataPreparationError,
+    PreparedData,
+    load_examples,
+    load_tested,
+)
 from tests.data.conftest import EVENTS, write_child
 from tests.studies import TINY_RECIPE
 
@@ -276,3 +285,30 @@ def test_what_is_damaged_in_the_only_cache_is_made_again(
         for one, (features, labels) in zip(load_examples(prepared, 0), before, strict=True):
             assert torch.equal(one.features, features)
             assert torch.equal(one.labels, labels)
+
+
+def test_the_test_part_comes_with_its_seal_to_every_machine_and_to_none_without(
+    breaths: Path, prepared: PreparedData, tmp_path: Path, node: Path
+) -> None:
+    assert load_tested(prepared) == []
+    preparation = DataPreparation(breaths, tmp_path / "driver", progress=False)
+    preparation.share(str(tmp_path / "shared"))
+    preparation.unseal(Seal("0" * 64, 1), ["test"])
+    with pytest.raises(SealedPartError):
+        preparation.prepare(RECIPE)
+    preparation.unseal(Seal(preparation.data_hash, 1), ["test"])
+    unsealed = preparation.prepare(RECIPE)
+    (here,) = load_tested(unsealed)
+    # From the shared place, and from the recordings, to machines that see nothing else.
+    (fetched,) = load_tested(unseen(unsealed))
+    assert torch.equal(here.features, fetched.features)
+    store = node / "features" / unsealed.tested["test"]
+    with pytest.raises(SealedPartError):
+        open_store(store)
+    (store / "features.npy").write_bytes(b"torn")
+    recordings._open_sealed_store.cache_clear()
+    alone = dataclasses.replace(unsealed, shared=None, cache="/nowhere/cache")
+    with pytest.warns(UserWarning, match="not a whole feature store"):
+        (made,) = load_tested(alone)
+    assert torch.equal(here.labels, made.labels)
+    assert json.loads(json.dumps(dataclasses.asdict(unsealed)))["tested"] == unsealed.tested

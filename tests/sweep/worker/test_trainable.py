@@ -9,6 +9,7 @@ import torch
 from data.batches import Examples
 from data.settings import parse
 from data.synthetic import write_breaths
+from evidence.ledger import Seal
 from model.training.checkpoint import load_checkpoint
 from model.training.recipe import Recipe
 from sweep.config.study_config import ResourcesConfig
@@ -46,6 +47,16 @@ def config(prepared: PreparedData, folder: Path, seed: int = 1, **changes: Any) 
     )
 
 
+@pytest.fixture(scope="module")
+def unsealed(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """Of a study whose reading of the test part at every epoch was written down."""
+    folder = tmp_path_factory.mktemp("unsealed")
+    write_breaths(folder / "data", patients=12, seed=0)
+    preparation = DataPreparation(folder / "data", folder / "cache", progress=False)
+    preparation.unseal(Seal(preparation.data_hash, 1), ["test"])
+    return preparation.prepare(parse(Recipe, RECIPE, "test"))
+
+
 def step(unit: UnitTrainable) -> StepResult:
     """What a step of the unit comes to, as Tune hands it on."""
     return StepResult.from_tune(unit.train())
@@ -74,6 +85,47 @@ def test_a_lost_unit_goes_on_from_its_checkpoint_and_tells_its_past_again(
     assert isinstance(again.ending, Finished)
     for got, wanted in zip(again.reports, expected, strict=True):
         assert {**got, "seconds": 0} == {**wanted, "seconds": 0}
+
+
+@pytest.mark.parametrize("dies", ["before its checkpoint", "after its checkpoint"])
+def test_a_unit_that_lost_its_worker_has_answered_the_test_part_once_in_each_epoch(
+    unsealed: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: str
+) -> None:
+    def unit(name: str) -> UnitTrainable:
+        return UnitTrainable(
+            config(unsealed, tmp_path / name, epochs=3) | {"leak": str(tmp_path / name / "leak")}
+        )
+
+    whole, lost = unit("whole"), unit("lost")
+    for _ in range(3):
+        step(whole)
+    step(lost)
+    with monkeypatch.context() as patch:
+        if dies == "before its checkpoint":
+
+            def killed(*_: object) -> None:
+                raise KeyboardInterrupt
+
+            patch.setattr(UnitCheckpoint, "save", killed)
+            with pytest.raises(KeyboardInterrupt):
+                lost.train()
+        else:
+            step(lost)
+    again = unit("lost")
+    while step(again).ending is None:
+        pass
+    kept = {
+        name: {path.name: path.read_bytes() for path in (tmp_path / name / "leak").rglob("*.npy")}
+        for name in ("whole", "lost")
+    }
+    assert sorted(kept["whole"]) == ["epoch-0001.npy", "epoch-0002.npy", "epoch-0003.npy"]
+    assert kept["lost"] == kept["whole"]
+
+
+def test_a_unit_of_another_study_has_no_test_part(prepared: PreparedData, tmp_path: Path) -> None:
+    unit = UnitTrainable(config(prepared, tmp_path) | {"leak": str(tmp_path / "leak")})
+    step(unit)
+    assert not (tmp_path / "leak").exists()
 
 
 def test_a_process_is_used_again_for_the_next_unit(prepared: PreparedData, tmp_path: Path) -> None:

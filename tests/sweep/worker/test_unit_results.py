@@ -11,7 +11,14 @@ from data.task import ICBHI
 from evidence.predictions import answers_of
 from evidence.scores import confusion_matrix
 from model.training.training import Training
-from sweep.worker.unit_results import UnitResultError, keep_results, read_predictions, read_weights
+from sweep.worker.unit_results import (
+    UnitResultError,
+    keep_leaked,
+    keep_results,
+    read_leaked,
+    read_predictions,
+    read_weights,
+)
 from tests.model.training.tiny_run import recipe, tones
 
 
@@ -64,3 +71,17 @@ def test_the_epoch_that_stands_for_the_run_is_the_one_whose_answers_are_kept() -
         kept = confusion_matrix(truth, answers_of(run.probabilities.numpy()), 4)
         assert kept.tolist() == chosen.confusion
     assert torch.is_tensor(last.state_dict()["probabilities"])
+
+
+def test_an_epoch_that_is_answered_again_replaces_what_was_there(tmp_path: Path) -> None:
+    answers = np.eye(4, dtype=np.float16)
+    for epoch, kept in ((1, answers), (2, answers[::-1]), (1, answers[:, ::-1])):
+        keep_leaked(str(tmp_path), "0003-seed1", epoch, kept)
+    one, two = read_leaked(str(tmp_path), 3, 1, 2)
+    np.testing.assert_array_equal(one, answers[:, ::-1])
+    np.testing.assert_array_equal(two, answers[::-1])
+    with pytest.raises(UnitResultError, match=r"0003-seed1/epoch-0003.npy: no such answers"):
+        read_leaked(str(tmp_path), 3, 1, 3)
+    (tmp_path / "0003-seed1" / "epoch-0002.npy").write_bytes(b"no numbers")
+    with pytest.raises(UnitResultError, match=r"epoch-0002.npy: not the answers of a unit"):
+        read_leaked(str(tmp_path), 3, 1, 2)
