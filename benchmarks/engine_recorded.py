@@ -30,8 +30,9 @@ from engine_policies import (
 
 from sweep.config.study_config import StudyConfig, with_settings
 from sweep.simulation.curves_file import read_curves
+from sweep.simulation.made_up_curves import ranked
 from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
-from sweep.simulation.simulated_study import SCORE, selected_epoch
+from sweep.simulation.simulated_study import selected_epoch
 from sweep.simulation.study_curves import StudyCurves
 
 FILES = Path(__file__).parent / "curves"
@@ -73,10 +74,12 @@ class WholeCurves(RecordedCurves):
         super().__init__(recording, simulation)
         self._config = config
 
-    def quality(self, values: Mapping[str, Any]) -> float:
+    def quality(self, values: Mapping[str, Any], metric: str = "score") -> float:
         recipe = self._config.space.recipe(values)
         units = [self.curve(values, seed, recipe.epochs) for seed in self._config.seeds]
-        return float(np.mean([curve[selected_epoch(curve, recipe) - 1, SCORE] for curve in units]))
+        return float(
+            np.mean([ranked(curve, metric)[selected_epoch(curve, recipe, metric) - 1] for curve in units])
+        )
 
 
 def recorded_case(curves: StudyCurves) -> Case:

@@ -29,7 +29,8 @@ def challenge_score(specificity: Rate, sensitivity: Rate) -> Rate:
     return (average_score(specificity, sensitivity) + harmonic_score(specificity, sensitivity)) / 2
 
 
-SCORES = {"average": average_score, "challenge": challenge_score}
+SCORES = {"average": average_score, "challenge": challenge_score, "harmonic": harmonic_score}
+"""Formulas of a task's score; `harmonic` is none, and what a study may rank by (`evidence.objectives`)."""
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

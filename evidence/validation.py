@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from evidence.bundle import Bundle
+from evidence.objectives import OBJECTIVES
 from evidence.predictions import answers_of
 from evidence.scores import confusion_matrix, score, sensitivity, specificity
 
 METRICS = ("score", "sensitivity", "specificity", "any_abnormal_score")
 
 
-def unit_numbers(confusion: np.ndarray, formula: str) -> dict[str, Any]:
+def metrics_of(about: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the numbers that a bundle claims of each unit: with another objective than these, that one as well."""
+    return tuple(dict.fromkeys((*METRICS, ranked_by(about))))
+
+
+def ranked_by(about: Mapping[str, Any]) -> str:
+    """Name the number by which a bundle's configurations are ranked. Raises ValueError for an unknown objective."""
+    objective = about.get("objective", "score")
+    if objective not in OBJECTIVES:
+        raise ValueError(f"objective {objective!r}; expected one of {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[objective]
+
+
+def unit_numbers(confusion: np.ndarray, formula: str, metrics: Sequence[str] = METRICS) -> dict[str, Any]:
     """Compute what a unit reports of the epoch that stands for it, given its confusion matrix, (classes, classes)."""
-    return {
+    numbers = {
         "confusion": confusion.tolist(),
         "score": score(confusion, formula),
         "sensitivity": sensitivity(confusion),
         "specificity": specificity(confusion),
         "any_abnormal_score": score(confusion, formula, any_abnormal=True),
+        "harmonic_score": score(confusion, "harmonic"),
     }
+    return {name: numbers[name] for name in ("confusion", *metrics)}
 
 
-def configuration_numbers(units: list[dict[str, Any]]) -> dict[str, Any]:
+def configuration_numbers(units: list[dict[str, Any]], metrics: Sequence[str] = METRICS) -> dict[str, Any]:
     """Compute mean and sample deviation (None for one seed) of each metric over the units of a configuration."""
-    values = {metric: [unit[metric] for unit in units] for metric in METRICS}
+    values = {metric: [unit[metric] for unit in units] for metric in metrics}
     return {
         metric: {
             "mean": float(np.mean(found)),
@@ -41,16 +58,18 @@ def validation_numbers(bundle: Bundle) -> dict[str, Any]:
     """Compute the numbers of a bundle of validation predictions.
 
     `units`: by configuration and seed. `configurations`: by number, of those with all their seeds by `about.seeds`.
-    `ranking`: the numbers of these by mean score, the best first; equal means by number.
+    `ranking`: the numbers of these by their mean, the best first; equal means by number. `about.objective` says the mean
+    of what; without it, of the score.
     """
+    metrics, metric = metrics_of(bundle.about), ranked_by(bundle.about)
     labels, classes = bundle.cycles.labels, len(bundle.labels)
     units: dict[int, dict[int, dict[str, Any]]] = {}
     for (number, seed), kept in sorted(bundle.predictions.items()):
         confusion = confusion_matrix(labels, answers_of(kept), classes)
-        units.setdefault(number, {})[seed] = unit_numbers(confusion, bundle.formula)
+        units.setdefault(number, {})[seed] = unit_numbers(confusion, bundle.formula, metrics)
     closed = set(bundle.about.get("closed", ()))
     complete = {
-        number: configuration_numbers([found[seed] for seed in bundle.about["seeds"]])
+        number: configuration_numbers([found[seed] for seed in bundle.about["seeds"]], metrics)
         for number, found in units.items()
         if set(found) >= set(bundle.about["seeds"]) and number not in closed
     }
@@ -59,5 +78,5 @@ def validation_numbers(bundle: Bundle) -> dict[str, Any]:
             str(number): {str(seed): unit for seed, unit in found.items()} for number, found in units.items()
         },
         "configurations": {str(number): found for number, found in complete.items()},
-        "ranking": sorted(complete, key=lambda number: (-complete[number]["score"]["mean"], number)),
+        "ranking": sorted(complete, key=lambda number: (-complete[number][metric]["mean"], number)),
     }

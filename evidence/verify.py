@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from evidence.bundle import Bundle, BundleError, read_bundle
+from evidence.objectives import TITLES
 from evidence.predictions import answers_of
 from evidence.reading import reading_numbers
 from evidence.scores import confusion_matrix
-from evidence.validation import validation_numbers
+from evidence.validation import ranked_by, validation_numbers
 
 TOLERANCE = 1e-9
 """Largest difference between a claimed number and the one computed again; they differ by rounding alone."""
@@ -47,7 +48,8 @@ def count(claims: Any) -> int:
 def summary(bundle: Bundle, digest: str) -> Iterator[str]:
     """Say in lines for people what a bundle is of, and what its predictions come to."""
     about = bundle.about
-    yield f"{bundle.kind} of the study {about.get('study')!r}, task {about.get('task')!r}; SHA-256 {digest}"
+    ranked = "" if ranked_by(about) == "score" else f", ranked by the {TITLES[ranked_by(about)]}"
+    yield f"{bundle.kind} of the study {about.get('study')!r}, task {about.get('task')!r}{ranked}; SHA-256 {digest}"
     yield f"{len(bundle.cycles)} cycles, {len(bundle.predictions)} units"
     for (configuration, seed), kept in sorted(bundle.predictions.items())[:SHOWN]:
         confusion = confusion_matrix(bundle.cycles.labels, answers_of(kept), len(bundle.labels))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
 from data.errors import UserError
 from data.task import ICBHI, task_named
-from evidence.scores import score, sensitivity, specificity
+from evidence.objectives import OBJECTIVES, Objective
+from evidence.scores import harmonic_score, score, sensitivity, specificity
 from model.training.recipe import Recipe
 
 
@@ -54,13 +56,23 @@ class EpochMetrics:
         """The task's score in which an abnormal cycle counts under any abnormal class (the papers' 2-class row)."""
         return _defined(score(np.array(self.confusion), task_named(self.task).score, any_abnormal=True))
 
+    @property
+    def harmonic_score(self) -> float:
+        """Harmonic mean of the strict rates, HS of the BioCAS challenges."""
+        return harmonic_score(self.specificity, self.sensitivity)
 
-def select_epoch(history: Sequence[EpochMetrics], recipe: Recipe) -> EpochMetrics:
-    """Choose the epoch that stands for the run: the last, or (`selection: best`) the best above `min_sensitivity`."""
+
+def select_epoch(
+    history: Sequence[EpochMetrics], recipe: Recipe, objective: Objective = "score"
+) -> EpochMetrics:
+    """Choose the epoch that stands for the run: the last, or (`selection: best`) the best above `min_sensitivity`.
+
+    `objective`: by what an epoch is better than another.
+    """
     if recipe.selection == "last":
         return history[-1]
     sensitive = [metrics for metrics in history if metrics.sensitivity > recipe.min_sensitivity]
-    return max(sensitive or history, key=lambda metrics: metrics.score)
+    return max(sensitive or history, key=attrgetter(OBJECTIVES[objective]))
 
 
 def _defined(value: float | None) -> float:

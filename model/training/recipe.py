@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from data.recipe_parts import BatchSamplerConfig, FeatureConfig, FoldConfig, SpecAugmentConfig
-from data.settings import Config, parse, read_yaml
+from data.settings import Config, ConfigError, parse, read_yaml
+from evidence.objectives import OBJECTIVES, Objective
 from model.recipe_parts import (
     BackboneConfig,
     MixupConfig,
@@ -165,6 +166,20 @@ class Recipe(Config):
     def digest(self) -> str:
         """SHA-256 over all settings, hex: equal recipes have equal digests."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def exported_objective(path: Path) -> Objective:
+    """Read by what the recipe in an exported file was chosen, and so its epochs are; the score, in any other file.
+
+    Raises ConfigError for an objective that there is none of.
+    """
+    provenance = read_yaml(path).get("provenance")
+    objective = provenance.get("objective", "score") if isinstance(provenance, dict) else "score"
+    if objective not in OBJECTIVES:
+        raise ConfigError(
+            f"{path}: provenance.objective: must be one of {', '.join(OBJECTIVES)}, got {objective!r}"
+        )
+    return objective
 
 
 def read_recipe(path: Path) -> Recipe:

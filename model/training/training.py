@@ -19,6 +19,7 @@ from data.batches import Examples, epoch_batches
 from data.features import model_input
 from data.settings import ConfigError
 from data.task import ICBHI, Task
+from evidence.objectives import Objective
 from evidence.predictions import rounded
 from evidence.scores import confusion_matrix
 from model.mixup import Mixup, draw_mixup
@@ -43,7 +44,8 @@ class Training:
     Every use of chance draws from a seed derived from (seed, purpose, epoch), so the state between epochs is
     just weights and moments; in the middle of a paused epoch the positions of the generators come on top.
 
-    `task` says which labels the cycles have, and how the answers are scored.
+    `task` says which labels the cycles have, and how the answers are scored; `selected_by`, by what an epoch is better
+    than another where the recipe says that the best one stands for the run.
 
     `accumulate` chunks of a batch go through the backbone one by one, for a device that cannot hold a whole batch.
     The gradients stay those of the whole batch, but for rounding and the draws of drop path; so a state saved with
@@ -68,6 +70,7 @@ class Training:
         accumulate: int = 1,
         identity: str | None = None,
         data: str | None = None,
+        selected_by: Objective = "score",
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"accumulate: a batch is trained in 1 chunk or more, got {accumulate}")
@@ -80,6 +83,7 @@ class Training:
         self.accumulate = accumulate
         self.identity = identity or recipe.digest()
         self.data = data
+        self.selected_by: Objective = selected_by
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.train = train.to(self.device)
         self.validation = validation.to(self.device)
@@ -159,7 +163,7 @@ class Training:
             task=self.task.name,
         )
         self.history.append(metrics)
-        if select_epoch(self.history, self.recipe) is metrics:
+        if select_epoch(self.history, self.recipe, self.selected_by) is metrics:
             self.probabilities = torch.from_numpy(rounded(probabilities, answers))
         return metrics
 

@@ -15,10 +15,9 @@ from sweep.api.arguments import require, require_whole
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import NoConfigurationError, which_configuration
-from sweep.study.board import Board
+from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import Expectation, comparison_of
 from sweep.study.events import Event
-from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration, Summary
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class Study:
         return units_frame(self._board(), time.time())
 
     def best(self) -> ConfigurationResult:
-        """Return the configuration with the best mean score among those that have finished all seeds.
+        """Return the configuration with the best mean among those with all seeds, by the study's objective.
 
         Raises NoConfigurationError while there is none.
         """
@@ -232,7 +231,7 @@ class Study:
 
     def _result(self, board: Board, configuration: Configuration) -> ConfigurationResult:
         number, compared = configuration.number, comparison_of(board)
-        summaries = {metric: configuration.summary(metric) for metric in METRICS}
+        summaries = {metric: configuration.summary(metric) for metric in shown_metrics(board)}
         return ConfigurationResult(
             number,
             configuration.values,

@@ -23,7 +23,7 @@ def train(
     """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""
     from model.training.epoch_metrics import select_epoch
     from model.training.fit import fit
-    from model.training.recipe import read_recipe
+    from model.training.recipe import exported_objective, read_recipe
     from sweep.report.confusion_table import confusion_table
     from sweep.worker.prepared_data import DataPreparation, load_examples
 
@@ -48,4 +48,4 @@ def train(
             f"epoch {metrics.epoch}/{settings.epochs}  loss {metrics.train_loss:.4f}  score {metrics.score:.3f}  "
             f"{metrics.seconds:.1f} s"
         )
-    console().print(confusion_table(select_epoch(history, settings)))
+    console().print(confusion_table(select_epoch(history, settings, exported_objective(recipe))))

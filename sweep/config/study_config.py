@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from data.fields import FieldsOf
 from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import ICBHI, TASKS, Task, task_named
+from evidence.objectives import OBJECTIVES, Objective, objective_of
 from model.scan_engines import DEVICES
 from model.training.recipe import Recipe
 from model.weights_file import absolute_source
@@ -157,8 +158,9 @@ class StudyConfig(Config):
     seeds: tuple[Annotated[int, Field(ge=-(2**63), lt=2**63)], ...] = Field(
         (1, 2, 3, 4, 5), min_length=1, max_length=1000, description="the same for every configuration"
     )
-    objective: Literal["score"] | tuple[Literal["sensitivity"], Literal["specificity"]] = Field(
-        default="score", description="what the sampler maximises; two: their Pareto front"
+    objective: Objective | tuple[Literal["sensitivity"], Literal["specificity"]] = Field(
+        default="score",
+        description="what the study maximises and ranks by; two: their Pareto front, and what ranks is the score",
     )
     sampler: SamplerConfig = SamplerConfig()
     pruner: PrunerConfig = PrunerConfig()
@@ -229,6 +231,11 @@ class StudyConfig(Config):
             raise ConfigError(
                 f"budget.units: {self.budget.units} cannot finish one configuration of {len(self.seeds)} seeds"
             )
+        if self.objective == "any_abnormal" and self.scored_task.num_classes == 2:
+            raise ConfigError(
+                f"objective: any_abnormal is the score itself in the task {self.scored_task.name}, which has one "
+                "abnormal label; write score"
+            )
         self._check_scan_engine()
         self._check_somebody_is_held_out()
         space = self.space
@@ -297,8 +304,18 @@ class StudyConfig(Config):
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """The rates that the sampler maximises."""
-        return (self.objective,) if isinstance(self.objective, str) else self.objective
+        """The numbers that the sampler maximises, as reports name them."""
+        return (OBJECTIVES[self.objective],) if isinstance(self.objective, str) else self.objective
+
+    @property
+    def ranking_objective(self) -> Objective:
+        """What configurations are pruned, raced and ranked by: of two objectives, their score."""
+        return objective_of(self.objectives)
+
+    @property
+    def ranking_metric(self) -> str:
+        """The number that this objective is, as reports name it."""
+        return OBJECTIVES[self.ranking_objective]
 
     def resolved(self) -> StudyConfig:
         """Write out every setting of the recipe, and the absolute places of the recordings and of pretrained weights.

@@ -13,14 +13,14 @@ import yaml
 from data.atomic import write_whole
 from data.errors import UserError
 from data.task import task_named
+from evidence.objectives import TITLES
 from model.training.recipe import Recipe
 from sweep.driver.provenance import weights_hash
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import which_configuration
 from sweep.report.winner import what_to_expect
-from sweep.study.board import Board
+from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
-from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration, Summary
 
 
@@ -67,8 +67,9 @@ def export_configuration(
     """Write the recipe of a configuration and its provenance to `path`, whole or not at all.
 
     `provenance` names the task. The scores are those of the validation fold, over the seeds named, by which the
-    configuration was chosen; `expected_score` is what to expect with other seeds. The test part was not read. Raises
-    ExportError when `path` cannot be written.
+    configuration was chosen, by `objective`; `expected_score` is what to expect with other seeds, or with such an
+    objective `expected_any_abnormal_score` or `expected_harmonic_score`. The test part was not read. Raises ExportError
+    when `path` cannot be written.
     """
     folds = recipe.folds
     scored_on = (
@@ -76,7 +77,7 @@ def export_configuration(
         if folds.fold is not None
         else "the cycles of the official training part, all of which were trained on"
     )
-    summaries = {metric: chosen.summary(metric) for metric in METRICS}
+    summaries = {metric: chosen.summary(metric) for metric in shown_metrics(board)}
     compared = comparison_of(board)
     assert compared is not None, "only a configuration with all its seeds is exported"
     expected = compared.expectation(chosen.number)
@@ -87,6 +88,7 @@ def export_configuration(
             "configuration": chosen.number,
             "searched": {name: _plain(value) for name, value in chosen.values.items()},
             "scored_on": scored_on,
+            "objective": board.objective,
             "chosen_among": len(board.configurations),
             "seeds": list(board.seeds),
             **{
@@ -94,7 +96,7 @@ def export_configuration(
                 for metric, summary in summaries.items()
                 if summary is not None
             },
-            "expected_score": None if expected is None else asdict(expected),
+            f"expected_{board.metric}": None if expected is None else asdict(expected),
             "tied_with_best": [one.number for one in board.configurations if compared.is_tied(one.number)],
             "recipe_digest": recipe.digest(),
             **provenance,
@@ -113,8 +115,9 @@ def export_configuration(
             "on the patients by whose scores configurations were chosen.\n"
             f"# {what_to_expect(compared, chosen.number)}"
         )
+    name = task.score_name if board.objective == "score" else TITLES[board.metric]
     header = (
-        f"# {which}: {chosen.summary()} {task.score_name} {said}\n"
+        f"# {which}: {chosen.summary(board.metric)} {name} {said}\n"
         f"# respsweep train {path.name} --data DIR --task {task.name} --seed 1\n"
     )
     try:

@@ -63,7 +63,7 @@ def preflight(
     recipe = config.any_recipe()
     data = given_data(config)
     search = OptunaSearch(config)
-    pruner = EpochPruner(config.pruner, config.space.epochs, folder.name, past)
+    pruner = EpochPruner(config.pruner, config.space.epochs, folder.name, past, config.ranking_metric)
     if address == "local":
         check_machine(config.resources)
     weights = weights_hash(recipe)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from data.quantities import counted, duration
 from data.task import Task
+from evidence.objectives import TITLES
 from sweep.driver.display import Display
 from sweep.report.leaderboard import leaderboard, written
 from sweep.report.status import aside
@@ -108,10 +109,11 @@ class Progress:
         """Write one line: how far the study is, the best so far, and about how long it will still take."""
         board, now = self._board, self._clock()
         best, luck = board.best(), luck_aside(board)
+        named = "" if board.objective == "score" else f"{TITLES[board.metric]} "
         parts = [str(use) for use in self._budget.uses(board, now)]
         parts += [
             f"units done {board.ended.total()}, running {len(board.running)}",
-            f"best {best.summary()} (no. {best.number}{f'; {luck}' if luck else ''})"
+            f"best {named}{best.summary(board.metric)} (no. {best.number}{f'; {luck}' if luck else ''})"
             if best
             else "best: none complete yet",
             f"elapsed {duration(board.wall_seconds(now))}",
@@ -152,10 +154,11 @@ def _line(board: Board, event: Shown) -> str:
     if isinstance(event, UnitFinished):
         selected = board.unit(event.configuration, event.seed).selected
         assert selected is not None
-        summary = configuration.summary()
+        summary = configuration.summary(board.metric)
         assert summary is not None
         seeds = counted(summary.seeds, "seed")
-        return f"{name}  score {selected['score']:.3f}  configuration {summary} ({seeds})  {values}"
+        reached = f"{TITLES[board.metric]} {selected[board.metric]:.3f}"
+        return f"{name}  {reached}  configuration {summary} ({seeds})  {values}"
     reason = event.reason.partition("\n")[0]
     if isinstance(event, UnitLost):
         return f"{name}  waits to go on from its checkpoint: {reason}"

@@ -60,6 +60,7 @@ class UnitPreparation:
             leak=self._leak,
             weights=self._weights(recipe),
             whole_batches=not configuration.units[seed].out_of_memory,
+            selected_by=self._config.ranking_objective,
         )
 
     def _weights(self, recipe: Recipe) -> Weights | None:

@@ -63,7 +63,7 @@ def finishing_study(
         search={field: {"type": "categorical", "choices": [value]} for field, value in values.items()},
         enqueue=[values],
         seeds=list(fresh),
-        objective="score",
+        objective=config.ranking_objective,
         sampler={"name": "random"},
         pruner={"name": "none"},
         racing={"name": "none"},

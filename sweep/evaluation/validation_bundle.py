@@ -13,11 +13,10 @@ from data.dataset import TRAINING_PART
 from data.errors import UserError
 from data.recordings import read_recordings
 from evidence.bundle import Bundle, Cycles, write_bundle
-from evidence.validation import METRICS
 from sweep.evaluation.cycles_table import cycles_of, folds_of
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.board import Board
+from sweep.study.board import Board, shown_metrics
 from sweep.study.units import Fate, State, Unit
 from sweep.worker.unit_results import read_predictions
 
@@ -64,6 +63,7 @@ def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> 
             "study": folder.name,
             "study_id": provenance["study_id"],
             "task": recordings.task.name,
+            "objective": board.objective,
             "data_hash": provenance["data_hash"],
             "fold_hash": provenance["fold_hash"],
             "fold": recipe.folds.fold,
@@ -88,17 +88,18 @@ def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> 
 
 def _claims(board: Board, kept: set[tuple[int, int]]) -> dict[str, Any]:
     """Tell what the journal says of the units whose predictions were kept, in the form of `validation_numbers`."""
+    metrics = shown_metrics(board)
     units: dict[str, dict[str, Any]] = {}
     for unit in board.units():
         if (unit.configuration, unit.seed) in kept:
-            units.setdefault(str(unit.configuration), {})[str(unit.seed)] = _reported(unit)
+            units.setdefault(str(unit.configuration), {})[str(unit.seed)] = _reported(unit, metrics)
     ranking = [
         configuration
         for configuration in board.ranking()
         if all((configuration.number, seed) in kept for seed in board.seeds)
     ]
     summaries = {
-        str(configuration.number): {metric: configuration.summary(metric) for metric in METRICS}
+        str(configuration.number): {metric: configuration.summary(metric) for metric in metrics}
         for configuration in ranking
     }
     return {
@@ -115,9 +116,9 @@ def _claims(board: Board, kept: set[tuple[int, int]]) -> dict[str, Any]:
     }
 
 
-def _reported(unit: Unit) -> dict[str, Any]:
+def _reported(unit: Unit, metrics: tuple[str, ...]) -> dict[str, Any]:
     assert unit.selected is not None, "it has finished"
-    return {name: unit.selected[name] for name in ("confusion", *METRICS)}
+    return {name: unit.selected[name] for name in ("confusion", *metrics)}
 
 
 def _is_closed(fate: Fate) -> bool:

@@ -224,7 +224,10 @@ class StudyFolder:
         return []
 
     def board(self, events: Iterable[Event] | None = None) -> Board:
-        """The board after all events of the journal, or after `events`. Raises JournalError for impossible ones."""
+        """The board after all events of the journal, or after `events`.
+
+        Raises JournalError for impossible ones, and for those of a study with another objective than `study.yaml` names.
+        """
         board = Board()
         # The first line is the header.
         for line, event in enumerate(self.events() if events is None else events, start=2):
@@ -232,6 +235,12 @@ class StudyFolder:
                 board.apply(event)
             except ValueError as error:
                 raise JournalError(f"{self.journal}:{line}: {error}") from error
+        named = self.config().ranking_objective if board.drivers else board.objective
+        if board.objective != named:
+            raise JournalError(
+                f"{self.journal}: ranked by the objective {board.objective}, and {self.study_file} names {named}; put "
+                "the study file back as it was"
+            )
         return board
 
     def chain(self) -> ChainCheck:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from sweep.report.leaderboard import best_first, state_of
 from sweep.simulation.simulate import Simulation
-from sweep.study.board import Board
+from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
 from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration, State
@@ -20,18 +20,20 @@ def leaderboard_frame(board: Board, objectives: tuple[str, ...] = ("score",)) ->
     """Make a table of configurations, best first, a row each.
 
     Columns: `rank` (missing without all seeds), `configuration` (its number), mean and sample standard deviation of each
-    metric over the finished seeds (`score`, `score_sd`, ...; NaN where there are too few), `seeds` (how many finished),
-    `state`, `tied` (not told from the best at 5 %, the best included; missing where that is unknown),
+    metric over the finished seeds (`score`, `score_sd`, ...; NaN where there are too few; `harmonic_score` where that is
+    the objective), `seeds` (how many finished), `state`, `tied` (not told from the best at 5 %, the best included;
+    missing where that is unknown),
     `probability_best` (NaN without a score), with two objectives `pareto` (on their front), then the searched fields.
     """
     compared = comparison_of(board)
     tied = None if compared is None else compared.tied
     front = set(board.scores.front(objectives)) if len(objectives) > 1 else None
+    metrics = shown_metrics(board)
     rows = [
         {
             "rank": rank,
             "configuration": configuration.number,
-            **_metrics(configuration),
+            **_metrics(configuration, metrics),
             "seeds": len(configuration.units_in(State.FINISHED)),
             "state": state_of(configuration, board),
             "tied": None if tied is None else bool(tied[configuration.number]),
@@ -43,8 +45,8 @@ def leaderboard_frame(board: Board, objectives: tuple[str, ...] = ("score",)) ->
         }
         for rank, configuration in best_first(board)
     ]
-    metrics = [column for metric in METRICS for column in (metric, f"{metric}_sd")]
-    columns = ["rank", "configuration", *metrics, "seeds", "state", "tied", "probability_best"]
+    measured = [column for metric in metrics for column in (metric, f"{metric}_sd")]
+    columns = ["rank", "configuration", *measured, "seeds", "state", "tied", "probability_best"]
     return _frame(rows, columns).astype({"rank": "Int64", "tied": "boolean", "probability_best": float})
 
 
@@ -110,9 +112,9 @@ def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=pd.Index([*columns, *others]))
 
 
-def _metrics(configuration: Configuration) -> Mapping[str, float | None]:
+def _metrics(configuration: Configuration, metrics: Sequence[str]) -> Mapping[str, float | None]:
     found: dict[str, float | None] = {}
-    for metric in METRICS:
+    for metric in metrics:
         summary = configuration.summary(metric)
         found[metric] = None if summary is None else summary.mean
         found[f"{metric}_sd"] = None if summary is None else summary.sd

@@ -1,4 +1,4 @@
-"""A study as a table: configurations with all their seeds by mean score, then the others with the reason."""
+"""A study as a table: configurations with all their seeds, the best first, then the others with the reason."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.table import Table
 from data.errors import one_line
 from data.quantities import counted
 from data.task import Task
+from evidence.objectives import TITLES
 from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
 from sweep.study.comparison import Comparison, comparison_of
@@ -29,6 +30,7 @@ def leaderboard(
 ) -> Table:
     """Make a table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
 
+    What the study ranks by comes first of the rates, and beside it the score, sensitivity and specificity.
     Beside the rank, = marks those that are tied with the best. With two objectives those on their Pareto front are
     marked. `held_out`: whether the scores are of patients that were held out; otherwise of those that were trained on.
     `label`: what is said of the study wherever it is shown (`sweep.config.study_config.StudyConfig.label`).
@@ -45,7 +47,8 @@ def leaderboard(
     )
     for column in ("rank", "no."):
         table.add_column(column, justify="right")
-    for column in ("score %", "sensitivity %", "specificity %", "seeds"):
+    metrics = list(dict.fromkeys((board.metric, "score", "sensitivity", "specificity")))
+    for column in (*(f"{TITLES.get(metric, metric)} %" for metric in metrics), "seeds"):
         table.add_column(column, justify="right", no_wrap=True)
     for field in fields:
         table.add_column(field.replace(".", ".\n").replace("_", "_\n"))
@@ -55,7 +58,7 @@ def leaderboard(
         table.add_row(
             _rank(rank, tied=compared is not None and compared.is_tied(configuration.number)),
             str(configuration.number),
-            *(_percent(configuration, metric) for metric in ("score", "sensitivity", "specificity")),
+            *(_percent(configuration, metric) for metric in metrics),
             str(len(configuration.units_in(State.FINISHED))),
             *(
                 written(configuration.values[field]) if field in configuration.values else ""
@@ -67,12 +70,12 @@ def leaderboard(
 
 
 def best_first(board: Board) -> list[tuple[int | None, Configuration]]:
-    """Rank (from 1) and configuration: those with all their seeds by mean score; then the others, without a rank."""
+    """Rank (from 1) and configuration: those with all their seeds, the best first; then the others, without a rank."""
     ranking = board.ranking()
     ranked = {configuration.number for configuration in ranking}
     rest = sorted(
         (configuration for configuration in board.configurations if configuration.number not in ranked),
-        key=lambda configuration: -_so_far(configuration),
+        key=lambda configuration: -_so_far(configuration, board.metric),
     )
     return [*enumerate(ranking, start=1), *((None, configuration) for configuration in rest)]
 
@@ -103,11 +106,11 @@ def _rank(rank: int | None, *, tied: bool) -> str:
     return ("" if rank is None else str(rank)) + ("=" if tied else "")
 
 
-def _so_far(configuration: Configuration) -> float:
-    summary = configuration.summary()
+def _so_far(configuration: Configuration, metric: str) -> float:
+    summary = configuration.summary(metric)
     if summary is not None:
         return summary.mean
-    scores = [report["score"] for unit in configuration.units.values() for report in unit.curve]
+    scores = [report[metric] for unit in configuration.units.values() for report in unit.curve]
     return max(scores, default=-1.0) - 1
 
 
@@ -154,6 +157,7 @@ def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bo
         + (f", {open_units} under way" if open_units else "")
         + f". Task {task.name}; scores: {HELD_OUT if held_out else TRAINED_ON}, where always answering normal scores "
         f"{100 * task.always_normal_score:.0f} %; the test part has no share in them."
+        + ("" if board.objective == "score" else f" Pruned, raced and ranked by the {TITLES[board.metric]}.")
         + ("" if compared is None or not held_out else _about_the_best(compared))
     )
 

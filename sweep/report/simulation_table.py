@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from rich.table import Table
 
+from evidence.objectives import TITLES
 from sweep.simulation.simulate import Outcome, Simulation, mean_and_error
 
 
@@ -23,6 +24,8 @@ def simulation_table(summary: Simulation) -> Table:
         difference = [own - other for own, other in zip(study, yardstick, strict=True)]
         if name == "hours" and summary.epoch_seconds is not None:
             label += f", at {summary.epoch_seconds:g} s an epoch"
+        if name == "score":
+            label = label.replace("score", TITLES[summary.metric])
         table.add_row(label, *map(_written, (study, yardstick, difference)))
     return table
 

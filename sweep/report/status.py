@@ -12,6 +12,7 @@ from rich.text import Text
 
 from data.errors import one_line
 from data.quantities import duration
+from evidence.objectives import TITLES
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import device_times, totals
@@ -82,8 +83,9 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     yield f"budget: {', '.join(str(use) for use in budget.uses(board, now)) or 'until it stops improving'}"
     best = board.best()
     luck = luck_aside(board)
+    named = "" if board.objective == "score" else f"{TITLES[board.metric]} "
     yield "best: " + (
-        f"configuration {best.number}, {best.summary()}{f', {luck}' if luck else ''}"
+        f"configuration {best.number}, {named}{best.summary(board.metric)}{f', {luck}' if luck else ''}"
         if best
         else "none complete yet"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evidence.objectives import TITLES
 from sweep.study.board import Board
 from sweep.study.comparison import Comparison, comparison_of
 
@@ -17,18 +18,22 @@ def luck_aside(board: Board) -> str:
 
 
 def what_to_expect(compared: Comparison, number: int) -> str:
-    """Say in one sentence what the mean score of a configuration is, and what to expect with other seeds."""
+    """Say in one sentence what the mean score of a configuration is, and what to expect with other seeds.
+
+    Where the study ranks by something else than the score, that is named, and meant.
+    """
     among = compared.chosen_among
     if among == 1:
         return f"No. {number} is the only configuration: nothing was chosen."
+    score = TITLES[compared.metric]
     chosen = (
-        f"No. {number} was chosen for its score among {among}"
+        f"No. {number} was chosen for its {score} among {among}"
         if number == compared.best
         else f"No. {number} is not the best of {among}"
     )
     expected = compared.expectation(number)
     if expected is None:
-        return f"{chosen}; how much luck is in its score cannot be told: too few seeds, or seeds that are all equal."
+        return f"{chosen}; how much luck is in its {score} cannot be told: too few seeds, or seeds that are all equal."
     side = "high" if expected.luck >= 0 else "low"
     return (
         f"{chosen}; expected to be {100 * abs(expected.luck):.1f} points too {side}: with other seeds expect "

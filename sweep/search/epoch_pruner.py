@@ -12,6 +12,7 @@ from optuna.trial import Trial, TrialState
 from sweep.config.study_config import PrunerConfig
 from sweep.search.pruners import build_pruner, goes_by_order
 from sweep.study.board import Board
+from sweep.study.epoch_report import completed
 from sweep.study.events import EpochReported, Event, UnitFailed, UnitFinished, UnitPruned
 from sweep.study.units import Configuration, State
 
@@ -22,6 +23,7 @@ class EpochPruner:
     The pruner has an Optuna study of its own, in memory, with one objective: a configuration is the trial of its
     number, and is told when its first seed ends. `epochs` gives the length of the curve at a point of the search space.
     `past` are the events before this driver, in order: successive halving and hyperband judge by who came first.
+    `metric` is the number of a report that the curve consists of.
 
     Raises ConfigError when the pruner refuses its arguments.
     """
@@ -32,8 +34,10 @@ class EpochPruner:
         epochs: Callable[[Mapping[str, Any]], int],
         name: str,
         past: Iterable[Event] = (),
+        metric: str = "score",
     ) -> None:
         self._config = config
+        self._metric = metric
         self._epochs_at = epochs
         self._past = past
         build_pruner(config, epochs=1)
@@ -67,7 +71,7 @@ class EpochPruner:
         trial = self._trial(configuration)
         unit = next(iter(configuration.units.values()))
         if unit.state is State.FINISHED and unit.selected is not None:
-            self._study.tell(trial, unit.selected["score"], skip_if_finished=True)
+            self._study.tell(trial, unit.selected[self._metric], skip_if_finished=True)
         elif unit.over:
             state = TrialState.PRUNED if unit.state is State.PRUNED else TrialState.FAIL
             self._study.tell(trial, state=state, skip_if_finished=True)
@@ -84,9 +88,9 @@ class EpochPruner:
                 continue
             for report in unit.curve:
                 if by_order:
-                    self.report(configuration, report["epoch"], report["score"])
+                    self.report(configuration, report["epoch"], report[self._metric])
                     continue
-                verdicts = self._hear(configuration, report["epoch"], report["score"])
+                verdicts = self._hear(configuration, report["epoch"], report[self._metric])
                 # It went on after these. Whether it is to stop at the last may not have been asked yet.
                 if report is not unit.curve[-1]:
                     verdicts[report["epoch"]] = False
@@ -100,7 +104,8 @@ class EpochPruner:
             return
         configuration = board.configurations[event.configuration]
         if isinstance(event, EpochReported):
-            self.report(configuration, event.report["epoch"], event.report["score"])
+            score = completed(event.report, self._metric)[self._metric]
+            self.report(configuration, event.report["epoch"], score)
         else:
             self.end(configuration)
 

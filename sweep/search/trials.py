@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from evidence.objectives import OBJECTIVES, objective_of
 from sweep.config.search_space import SearchSpace
 from sweep.search.values import distribution, encode
 from sweep.study.units import Configuration, Fate, State
@@ -18,6 +19,7 @@ class TrialBuilder:
 
     def __init__(self, space: SearchSpace, objectives: Sequence[str]) -> None:
         self._objectives = objectives
+        self._metric = OBJECTIVES[objective_of(objectives)]
         self._distributions = {path: distribution(one) for path, one in space.parameters.items()}
 
     def for_samplers(self, configuration: Configuration) -> FrozenTrial:
@@ -85,11 +87,11 @@ class TrialBuilder:
         return [summary.mean for summary in summaries if summary is not None] or None
 
     def _curve(self, configuration: Configuration) -> dict[int, float]:
-        """List scores of the first seed by epoch; none with two objectives, for which Optuna has no curves."""
+        """List the objective by epoch of the first seed; nothing with two of them, for which Optuna has no curves."""
         first = next(iter(configuration.units.values()), None)
         if first is None or len(self._objectives) > 1:
             return {}
-        return {report["epoch"]: float(report["score"]) for report in first.curve}
+        return {report["epoch"]: float(report[self._metric]) for report in first.curve}
 
     def _last_of_curve(self, configuration: Configuration) -> list[float] | None:
         """The value that Optuna itself gives a pruned trial: the last of its curve."""

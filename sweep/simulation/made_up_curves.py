@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from data.settings import Config
+from evidence.scores import harmonic_score
 from sweep.config.parameters import AnyParameter, CategoricalParameter
 from sweep.config.search_space import SearchSpace
 from sweep.study.score_table import METRICS
@@ -39,8 +40,11 @@ class LearningCurves(Protocol):
         """Rates of a unit, (epochs, METRICS), as fractions."""
         ...
 
-    def quality(self, values: Mapping[str, Any]) -> float:
-        """True score of a configuration: the mean over endless seeds at the last epoch, a fraction."""
+    def quality(self, values: Mapping[str, Any], metric: str = "score") -> float:
+        """True score of a configuration: the mean over endless seeds at the last epoch, a fraction.
+
+        `metric`: the number that a study ranks by, if that is another one.
+        """
         ...
 
     def seconds(self, values: Mapping[str, Any]) -> float:
@@ -131,8 +135,9 @@ class SyntheticCurves:
             self._curves[key] = self._curve(values, seed, epochs)
         return self._curves[key]
 
-    def quality(self, values: Mapping[str, Any]) -> float:
-        return self._configuration(values)[0]
+    def quality(self, values: Mapping[str, Any], metric: str = "score") -> float:
+        quality, _, half_gap = self._configuration(values)
+        return float(ranked(_rates(np.array([quality]), half_gap), metric)[0])
 
     def seconds(self, values: Mapping[str, Any]) -> float:
         random = generator("seconds", self._simulation, point_key(values))
@@ -148,15 +153,7 @@ class SyntheticCurves:
         passed = np.arange(1, epochs + 1) / epochs / time_constant
         risen = -np.expm1(-passed) / -math.expm1(-1 / time_constant)
         score = np.clip(world.start + (quality - world.start) * risen + offset + noise, 0.0, 1.0)
-        half_gap = np.minimum(abs(half_gap), np.minimum(score, 1 - score))
-        any_abnormal = np.minimum(score + ANY_ABNORMAL_GAIN, 1.0)
-        rates = {
-            "score": score,
-            "sensitivity": score - half_gap,
-            "specificity": score + half_gap,
-            "any_abnormal_score": any_abnormal,
-        }
-        return np.stack([rates[name] for name in METRICS], axis=1)
+        return _rates(score, half_gap)
 
     def _configuration(self, values: Mapping[str, Any]) -> tuple[float, float, float]:
         """Draw a configuration's quality, time constant and half the gap between its rates."""
@@ -180,6 +177,25 @@ class SyntheticCurves:
                 HALF_GAP + HALF_GAP_SD * gap,
             )
         return self._configurations[key]
+
+
+def ranked(rates: np.ndarray, metric: str) -> np.ndarray:
+    """The number that a study ranks by, (epochs,), of the rates of each epoch, (epochs, METRICS)."""
+    if metric == "harmonic_score":
+        return harmonic_score(rates[:, METRICS.index("specificity")], rates[:, METRICS.index("sensitivity")])
+    return rates[:, METRICS.index(metric)]
+
+
+def _rates(score: np.ndarray, half_gap: float) -> np.ndarray:
+    """Make all rates, (epochs, METRICS), of scores, (epochs,), and half of specificity minus sensitivity."""
+    gap = np.minimum(abs(half_gap), np.minimum(score, 1 - score))
+    rates = {
+        "score": score,
+        "sensitivity": score - gap,
+        "specificity": score + gap,
+        "any_abnormal_score": np.minimum(score + ANY_ABNORMAL_GAIN, 1.0),
+    }
+    return np.stack([rates[name] for name in METRICS], axis=1)
 
 
 def point_key(values: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.quantities import counted
 from data.settings import ConfigError
-from sweep.simulation.made_up_curves import generator, point_key
+from sweep.simulation.made_up_curves import generator, point_key, ranked
 from sweep.simulation.study_curves import StudyCurves, UnitCurve
 from sweep.study.score_table import METRICS
 
@@ -68,9 +68,9 @@ class RecordedCurves:
         recorded = self._recording.units[row].get(seed)
         return _of_length(self._made(row, seed) if recorded is None else recorded, epochs)
 
-    def quality(self, values: Mapping[str, Any]) -> float:
+    def quality(self, values: Mapping[str, Any], metric: str = "score") -> float:
         row = self._rows[point_key(values)]
-        return float(self._mean(row)[-1, METRICS.index("score")])
+        return float(ranked(self._mean(row)[-1:], metric)[0])
 
     def seconds(self, values: Mapping[str, Any]) -> float:
         return self._recording.seconds[self._rows[point_key(values)]]

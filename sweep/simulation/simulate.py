@@ -16,8 +16,8 @@ import numpy as np
 from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.config.study_config import PrunerConfig, StudyConfig
-from sweep.simulation.made_up_curves import LearningCurves
-from sweep.simulation.simulated_study import SCORE, SimulatedStudy, selected_epoch, simulate_study
+from sweep.simulation.made_up_curves import LearningCurves, ranked
+from sweep.simulation.simulated_study import SimulatedStudy, selected_epoch, simulate_study
 from sweep.study.board import Board
 from sweep.study.racing import NoRacingConfig
 
@@ -39,7 +39,7 @@ class Outcome:
     hours: float
     """Hours from the beginning to the end, with all its workers."""
     score: float
-    """True score of the winner, a fraction."""
+    """True score of the winner, or what the study ranks by, a fraction."""
     regret: float
     """True score of the best proposed configuration minus the true score of the winner."""
     kept: float
@@ -60,12 +60,15 @@ class Simulation:
     study: Sequence[Outcome]
     yardstick: Sequence[Outcome]
     epoch_seconds: float | None = None
+    metric: str = "score"
+    """The number that the studies rank by."""
 
 
 def outcome_of(simulated: SimulatedStudy, curves: LearningCurves) -> Outcome:
     """Measure what a study cost and found against the truth of its curves."""
     config, board = simulated.config, simulated.board
-    truth = [curves.quality(configuration.values) for configuration in board.configurations]
+    metric = config.ranking_metric
+    truth = [curves.quality(configuration.values, metric) for configuration in board.configurations]
     recipes = [config.space.recipe(configuration.values) for configuration in board.configurations]
     every_epoch = len(config.seeds) * sum(recipe.epochs for recipe in recipes)
     epochs = sum(len(unit.curve) for unit in board.units())
@@ -78,7 +81,9 @@ def outcome_of(simulated: SimulatedStudy, curves: LearningCurves) -> Outcome:
         hours=simulated.events[-1].at / 3600,
         score=truth[best.number] if best else math.nan,
         regret=max(truth) - truth[best.number] if best else math.nan,
-        kept=float(best.number == _winner_of_all(board, config.seeds, recipes, curves)) if best else math.nan,
+        kept=float(best.number == _winner_of_all(board, config.seeds, recipes, curves, metric))
+        if best
+        else math.nan,
         no_winner=float(best is None),
     )
 
@@ -99,7 +104,7 @@ def simulate(
     to_the_end = config.model_copy(update={"racing": NoRacingConfig(), "pruner": PrunerConfig(name="none")})
     study, yardstick = play([config, to_the_end], world, workers, repeats, processes, on_repeat)
     first = world(0)
-    return Simulation(first.note, workers, study, yardstick, first.epoch_seconds)
+    return Simulation(first.note, workers, study, yardstick, first.epoch_seconds, config.ranking_metric)
 
 
 def play(
@@ -157,11 +162,12 @@ def _play_once(
 
 
 def _winner_of_all(
-    board: Board, seeds: Sequence[int], recipes: Sequence[Recipe], curves: LearningCurves
+    board: Board, seeds: Sequence[int], recipes: Sequence[Recipe], curves: LearningCurves, metric: str
 ) -> int:
-    """Find the configuration that would win if every seed of every configuration were trained."""
+    """Find the configuration that would win by `metric` if every seed of every configuration were trained."""
     means = []
     for configuration, recipe in zip(board.configurations, recipes, strict=True):
         units = [curves.curve(configuration.values, seed, recipe.epochs) for seed in seeds]
-        means.append(np.mean([curve[selected_epoch(curve, recipe) - 1, SCORE] for curve in units]))
+        chosen = [ranked(curve, metric)[selected_epoch(curve, recipe, metric) - 1] for curve in units]
+        means.append(np.mean(chosen))
     return int(np.argmax(means))

@@ -16,7 +16,7 @@ from model.training.recipe import Recipe
 from sweep.config.study_config import StudyConfig
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
-from sweep.simulation.made_up_curves import LearningCurves, generator
+from sweep.simulation.made_up_curves import LearningCurves, generator, ranked
 from sweep.study.board import Board
 from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Rules
@@ -93,7 +93,7 @@ class _Driver:
             config.racing, config.schedule, config.objectives, resources.max_failures, resources.gpu
         )
         search = OptunaSearch(config)
-        pruner = EpochPruner(config.pruner, epochs, name, tuple(events))
+        pruner = EpochPruner(config.pruner, epochs, name, tuple(events), config.ranking_metric)
         self._coordinator = Coordinator(
             self.board, search, pruner, self._budget, rules, [self._hear], clock=lambda: self._now
         )
@@ -123,11 +123,10 @@ class _Driver:
             recipe = self._config.space.recipe(configuration.values)
             curve = self._curves.curve(configuration.values, seed, recipe.epochs)
             seconds = self._curves.seconds(configuration.values)
+            selected = selected_epoch(curve, recipe, self._config.ranking_metric)
             done = len(configuration.units[seed].curve)
             self._idle -= 1
-            self._expect(
-                _Training(configuration.number, seed, curve, selected_epoch(curve, recipe), seconds, done)
-            )
+            self._expect(_Training(configuration.number, seed, curve, selected, seconds, done))
 
     def _expect(self, training: _Training) -> None:
         """Expect a unit's next epoch in time; a unit that lost its worker after its last epoch reports at once."""
@@ -197,9 +196,12 @@ def _of_repeat(config: StudyConfig, curves: LearningCurves, repeat: int) -> Stud
     return config.model_copy(update=update)
 
 
-def selected_epoch(curve: np.ndarray, recipe: Recipe) -> int:
-    """The epoch that stands for a unit, from 1, as `model.training.epoch_metrics.select_epoch` chooses it."""
+def selected_epoch(curve: np.ndarray, recipe: Recipe, metric: str = "score") -> int:
+    """The epoch that stands for a unit, from 1, as `model.training.epoch_metrics.select_epoch` chooses it.
+
+    `metric`: the number that the study ranks by.
+    """
     if recipe.selection == "last":
         return len(curve)
     sensitive = curve[:, SENSITIVITY] > recipe.min_sensitivity
-    return 1 + int(np.argmax(np.where(sensitive | ~sensitive.any(), curve[:, SCORE], -np.inf)))
+    return 1 + int(np.argmax(np.where(sensitive | ~sensitive.any(), ranked(curve, metric), -np.inf)))

@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from evidence.objectives import OBJECTIVES, Objective
+from sweep.study.epoch_report import completed
 from sweep.study.epoch_times import EpochTimes
 from sweep.study.events import (
     ConfigurationAdded,
@@ -28,7 +30,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.nodes import Node
-from sweep.study.score_table import ScoreTable
+from sweep.study.score_table import METRICS, ScoreTable
 from sweep.study.units import Configuration, Fate, Span, State, Unit, unit_id
 
 
@@ -37,6 +39,8 @@ class Board:
 
     def __init__(self, seeds: Sequence[int] = (), events: Iterable[Event] = ()) -> None:
         self.seeds = tuple(seeds)
+        self.objective: Objective = "score"
+        """By what configurations are pruned, raced and ranked."""
         self.configurations: list[Configuration] = []
         self.running: dict[tuple[int, int], Unit] = {}
         self.waiting: dict[tuple[int, int], Unit] = {}
@@ -63,8 +67,8 @@ class Board:
     def apply(self, event: Event) -> None:
         """Take note of an event. Raises ValueError, and changes nothing, for an event that cannot follow the others."""
         match event:
-            case StudyStarted(seeds, gpus=gpus, at=at):
-                self._start(seeds, gpus, at)
+            case StudyStarted(seeds, gpus=gpus, objective=objective, at=at):
+                self._start(seeds, gpus, objective, at)
             case StudyStopped(reason, at=at):
                 self._driver().ended = at
                 self.stopped = reason
@@ -120,8 +124,13 @@ class Board:
     def fate(self, number: int) -> Fate:
         return self._configuration(number).fate(self.seeds)
 
+    @property
+    def metric(self) -> str:
+        """The number that the objective is, as reports and summaries name it."""
+        return OBJECTIVES[self.objective]
+
     def ranking(self) -> list[Configuration]:
-        """Rank the configurations with every seed finished: best mean score first, equal means by number."""
+        """Rank the configurations with every seed finished by the objective: best mean first, equal means by number."""
         return [self.configurations[row] for row in self.scores.ranking()]
 
     def best(self) -> Configuration | None:
@@ -153,11 +162,17 @@ class Board:
             raise ValueError(f"{unit.id} is {unit.state}, not running")
         return unit
 
-    def _start(self, seeds: tuple[int, ...], gpus: float, at: float) -> None:
+    def _start(self, seeds: tuple[int, ...], gpus: float, objective: Objective, at: float) -> None:
         if self.drivers and self.drivers[-1].ended is None:
             raise ValueError("a driver holds the study already")
         if seeds[: len(self.seeds)] != self.seeds:
             raise ValueError(f"seeds {list(seeds)} do not begin with those so far, {list(self.seeds)}")
+        if (self.drivers or self.configurations) and objective != self.objective:
+            raise ValueError(
+                f"objective {objective}, where the study has been ranked by {self.objective} so far"
+            )
+        self.objective = objective
+        self.scores.ranked_by = self.metric
         self.seeds, self._gpus = seeds, gpus
         self.scores.widen(len(seeds))
         self.drivers.append(Span(at, at))
@@ -198,13 +213,13 @@ class Board:
         unit.attempts.append(Span(at, at, gpus=self._gpus, node=node))
 
     def _report(self, unit: Unit, report: Mapping[str, Any], at: float) -> None:
-        if (refusal := unit.refusal(report)) is not None:
+        if (refusal := unit.refusal(report, self.metric)) is not None:
             raise ValueError(f"{unit.id}: {refusal}")
         if "note" in report:
             unit.notes.append(report["note"])
         # A unit that lost its worker reports its past epochs again.
         if report["epoch"] == len(unit.curve) + 1:
-            unit.curve.append(dict(report))
+            unit.curve.append(completed(report, self.metric))
             unit.failures, unit.silences, unit.died_on = 0, 0, []
             self.silences = 0
             for attempt in unit.attempts[-1:]:
@@ -274,3 +289,8 @@ class Board:
         for attempt in unit.attempts[-1:]:
             attempt.ended = at if attempt.ended is None else attempt.ended
         unit.state, unit.reason = state, reason
+
+
+def shown_metrics(board: Board) -> tuple[str, ...]:
+    """Name the metrics that tables show: what every unit reports, and what the study ranks by."""
+    return tuple(dict.fromkeys((*METRICS, board.metric)))

@@ -162,7 +162,7 @@ class Budget:
         until = self._config.until
         if until is None or not board.seeds:
             return False
-        first = board.scores.metric("score")[:, 0]
+        first = board.scores.ranked[:, 0]
         scores = first[~np.isnan(first) | ~board.scores.open]
         if len(scores) <= until.for_configurations:
             return False

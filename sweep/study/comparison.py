@@ -33,7 +33,8 @@ class Comparison:
 
     `tied`: whether the mean score cannot be told from that of the best at 5 % (`evidence.ties`), the best included; None
     while no configuration has two seeds. `probability_best`: of having the highest true score of those with a score
-    (`evidence.luck`), NaN without one. `means`: over the seeds so far.
+    (`evidence.luck`), NaN without one. `means`: over the seeds so far. `metric`: what all of this is about, the number
+    that the study ranks by.
     """
 
     best: int
@@ -41,6 +42,7 @@ class Comparison:
     probability_best: np.ndarray
     means: np.ndarray
     belief: Belief | None
+    metric: str = "score"
 
     @property
     def chosen_among(self) -> int:
@@ -62,6 +64,8 @@ class Comparison:
 def comparison_of(board: Board) -> Comparison | None:
     """Compare the configurations of a study by their scores so far; None while none has all seeds.
 
+    A score is here what the study ranks by (`Board.objective`).
+
     Scores of dropped and failed configurations count with the seeds that they got. Those that were pruned on their
     first curve count as worse than three quarters of those that were not.
     """
@@ -69,16 +73,16 @@ def comparison_of(board: Board) -> Comparison | None:
     if not ranking:
         return None
     pruned = sum(bool(configuration.units_in(State.PRUNED)) for configuration in board.configurations)
-    scores = np.ascontiguousarray(board.scores.metric("score"))
-    return _compared(scores.tobytes(), scores.shape, ranking[0], pruned)
+    scores = np.ascontiguousarray(board.scores.ranked)
+    return _compared(scores.tobytes(), scores.shape, ranking[0], pruned, board.metric)
 
 
 @lru_cache(maxsize=8)
-def _compared(content: bytes, shape: tuple[int, int], best: int, pruned: int) -> Comparison:
+def _compared(content: bytes, shape: tuple[int, int], best: int, pruned: int, metric: str) -> Comparison:
     """Compare once for as long as no score comes: a table is drawn every second."""
     scores = np.frombuffer(content).reshape(shape)
     finished = np.isfinite(scores).sum(1)
     means = np.where(finished > 0, np.nansum(scores, 1) / np.maximum(finished, 1), np.nan)
     belief = believe(scores, pruned)
     probability = np.full(len(scores), np.nan) if belief is None else belief.best()
-    return Comparison(best, tied_with_best(scores, best, len(scores)), probability, means, belief)
+    return Comparison(best, tied_with_best(scores, best, len(scores)), probability, means, belief, metric)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from evidence.objectives import TITLES, objective_of
 from sweep.study.blame import accusation, avoided, barred, death_counts, next_waiting
 from sweep.study.board import Board
 from sweep.study.budget import Budget
@@ -122,7 +123,9 @@ class Coordinator:
         if last is not None and (last.ended is None or board.running):
             died = last.ended or last_sign or max(attempt.heard for attempt in [last, *self._attempts()])
             self._record_stop("its driver died", died, already=last.ended is not None)
-        self._record(StudyStarted(tuple(seeds), tuple(changes), self._rules.gpus))
+        self._record(
+            StudyStarted(tuple(seeds), tuple(changes), self._rules.gpus, objective_of(self._rules.objectives))
+        )
         self._pruner.restore(board)
         for number, seed in list(board.waiting):
             if board.fate(number) is not Fate.OPEN:
@@ -201,7 +204,7 @@ class Coordinator:
             self._record(UnitFailed(number, seed, "given up, as another seed failed"))
             self._ended(number, seed)
             return True
-        if (refusal := unit.refusal(report)) is not None:
+        if (refusal := unit.refusal(report, self.board.metric)) is not None:
             self.failed(number, seed, refusal)
             return True
         if report["epoch"] == len(unit.curve) + 1 or "note" in report:
@@ -212,8 +215,9 @@ class Coordinator:
         # The last epoch is judged again when it is heard again: the driver may have died before it was.
         if seed != self.board.seeds[0] or not self._is_to_be_pruned(unit):
             return False
-        best = max(past["score"] for past in unit.curve)
-        reason = f"pruned at epoch {report['epoch']}: score {report['score']:.3f}, its best {best:.3f}"
+        metric = self.board.metric
+        now, best = unit.curve[-1][metric], max(past[metric] for past in unit.curve)
+        reason = f"pruned at epoch {report['epoch']}: {TITLES[metric]} {now:.3f}, its best {best:.3f}"
         self._record(UnitPruned(number, seed, reason))
         self._failures.note_end()
         self._ended(number, seed)
@@ -333,14 +337,14 @@ class Coordinator:
             objectives = None
             if len(self._rules.objectives) > 1:
                 objectives = scores.metrics(self._rules.objectives)
-            race = Race(scores.metric("score"), scores.started, scores.open, objectives)
+            race = Race(scores.ranked, scores.started, scores.open, objectives)
             self._verdict = self.board.decisions, verdict(self._rules.racing, race)
         return self._verdict[1]
 
     def _is_to_be_pruned(self, unit: Unit) -> bool:
         configuration = self.board.configurations[unit.configuration]
         last = unit.curve[-1]
-        if not self._pruner.report(configuration, last["epoch"], last["score"]):
+        if not self._pruner.report(configuration, last["epoch"], last[self.board.metric]):
             return False
         return len(self._rules.objectives) == 1 or self._is_dominated(unit)
 

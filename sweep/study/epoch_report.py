@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
+from evidence.scores import harmonic_score
 from sweep.study.score_table import METRICS
 
-CURVES = (*METRICS, "train_loss", "cross_entropy", "learning_rate", "seconds")
+CURVES = (*METRICS, "harmonic_score", "train_loss", "cross_entropy", "learning_rate", "seconds")
 """Numbers of a report that are drawn over the epochs, beside those of `drawn`."""
+_NEEDED = {
+    "any_abnormal_score": ("score", "any_abnormal_score"),
+    "harmonic_score": ("score", "sensitivity", "specificity"),
+}
+"""What a report must hold beside its score where a study ranks by something else."""
 _LONGEST = 60
 
 
@@ -29,19 +35,32 @@ def shape_fault(report: Mapping[str, Any]) -> str | None:
     return None
 
 
-def content_fault(report: Mapping[str, Any]) -> str | None:
-    """Say what a report holds that cannot be: numbers that are not finite, rates outside 0 to 1, no score."""
+def content_fault(report: Mapping[str, Any], metric: str = "score") -> str | None:
+    """Say what a report holds that cannot be: numbers that are not finite, rates outside 0 to 1, no score.
+
+    `metric`: the number that the study ranks by; a report says it, or holds what it is made of.
+    """
     for name, value in report.items():
         if not _is_finite(value):
             problem = "every number has to be finite"
         elif drawn(name) and not _is_number(value):
             problem = "expected a number"
-        elif name in METRICS and not 0 <= value <= 1:
+        elif (name in METRICS or name == "harmonic_score") and not 0 <= value <= 1:
             problem = "rates lie in 0 to 1"
         else:
             continue
         return f"epoch {report['epoch']} was reported with {name}: {_shown(value)}; {problem}"
-    return None if "score" in report else f"epoch {report['epoch']} was reported without a score"
+    missing = next((name for name in _NEEDED.get(metric, ("score",)) if name not in report), None)
+    if missing is None:
+        return None
+    return f"epoch {report['epoch']} was reported without {'a score' if missing == 'score' else missing}"
+
+
+def completed(report: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """Copy a report, with the number that the study ranks by written out: `harmonic_score` follows from two rates."""
+    if metric != "harmonic_score":
+        return dict(report)
+    return {**report, metric: harmonic_score(report["specificity"], report["sensitivity"])}
 
 
 def _is_finite(value: Any) -> bool:

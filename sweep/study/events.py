@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
+from evidence.objectives import Objective
+
 Cause = Literal["worker", "node", "notice", "machine", "silence", "driver"]
 """What a unit lost: its worker; its node; a node that gave notice; a worker on a machine that lacks what units need;
 a worker that was killed because nothing was heard of it for too long; or the driver."""
@@ -29,12 +31,14 @@ class _Happened:
 class StudyStarted(_Happened):
     """A driver took the study up, for the first time or again, with these `seeds`; `changes` says what is new.
 
-    `gpus`: GPUs, or the share of a GPU, that a unit holds from now on.
+    `gpus`: GPUs, or the share of a GPU, that a unit holds from now on. `objective`: by what configurations are pruned,
+    raced and ranked, the same for every driver.
     """
 
     seeds: Seeds
     changes: tuple[str, ...] = ()
     gpus: Annotated[StrictFloat, Field(ge=0)] = 0.0
+    objective: Objective = "score"
 
 
 @dataclass(frozen=True)

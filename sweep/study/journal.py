@@ -9,11 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from data.errors import UserError
 from data.json_text import parse_json
 from evidence.chain import CHAIN, Chain
+from evidence.scores import sensitivity
 from sweep.study.epoch_report import content_fault, shape_fault
 from sweep.study.events import ConfigurationAdded, ConfigurationDropped, EpochReported, Event, UnitPlaced
 
@@ -86,8 +88,9 @@ def read_journal(path: Path, score_of: Score | None = None) -> Iterator[Event]:
     """Read events in the order they happened.
 
     A torn last line, left by a crash in the middle of a write, is skipped. `score_of` makes the study's score of
-    specificity and sensitivity; with it, each report's score is held against its rates. Raises JournalError for a line
-    that cannot be read, with its number and what is wrong with it. The check sums are left to `evidence.chain`.
+    specificity and sensitivity; with it, each report's scores are held against its rates and its confusion matrix.
+    Raises JournalError for a line that cannot be read, with its number and what is wrong with it. The check sums are
+    left to `evidence.chain`.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -144,6 +147,46 @@ def _check_report(report: Mapping[str, Any], score_of: Score | None) -> None:
             f"epoch {report['epoch']} was reported with score {report['score']:g}, but sensitivity "
             f"{report['sensitivity']:g} and specificity {report['specificity']:g} make {right:.6f}"
         )
+    _check_any_abnormal(report, score_of)
+
+
+def _check_any_abnormal(report: Mapping[str, Any], score_of: Score) -> None:
+    """Hold the any-abnormal score of a report with rates against its confusion matrix, or else against its score."""
+    told = report.get("any_abnormal_score")
+    if told is None:
+        return
+    if "confusion" not in report:
+        if told < report["score"] - ROUNDING:
+            raise _ImpossibleError(
+                f"epoch {report['epoch']} was reported with any_abnormal_score {told:g}, below its score "
+                f"{report['score']:g}, although every abnormal answer counts"
+            )
+        return
+    confusion = _counts(report["confusion"])
+    found = None if confusion is None else sensitivity(confusion, any_abnormal=True)
+    if confusion is None or found is None:
+        raise _ImpossibleError(
+            f"epoch {report['epoch']} was reported with a confusion matrix that is none; expected as many rows as "
+            "columns of counts, with abnormal cycles"
+        )
+    right = score_of(report["specificity"], found)
+    if abs(told - right) > ROUNDING:
+        raise _ImpossibleError(
+            f"epoch {report['epoch']} was reported with any_abnormal_score {told:g}, but its confusion matrix makes "
+            f"{right:.6f}"
+        )
+
+
+def _counts(confusion: Any) -> np.ndarray | None:
+    """Read a square matrix of counts; None for anything else."""
+    rows = confusion if isinstance(confusion, list) else []
+    whole = all(isinstance(row, list) and len(row) == len(rows) for row in rows)
+    if not rows or not whole:
+        return None
+    counts = [cell for row in rows for cell in row]
+    if not all(type(cell) is int and 0 <= cell < 2**53 for cell in counts):
+        return None
+    return np.array(counts, dtype=np.int64).reshape(len(rows), -1)
 
 
 def _place(error: ValueError) -> str:

@@ -256,7 +256,7 @@ class Plan:
     def _rivals(self) -> list[list[float]]:
         """The units that each configuration lacks which has no score yet and could still be finished."""
         scores, durations, room = self._board.scores, self._durations, self._room
-        unscored = np.isnan(scores.metric("score")).all(axis=1) & scores.open
+        unscored = np.isnan(scores.ranked).all(axis=1) & scores.open
         rivals = []
         for row in np.flatnonzero(unscored).tolist():
             units = self._lacks(row)

@@ -8,24 +8,33 @@ from typing import Any
 import numpy as np
 
 METRICS = ("score", "sensitivity", "specificity", "any_abnormal_score")
+"""What units report of every epoch."""
+_COLUMNS = (*METRICS, "harmonic_score")
 
 
 class ScoreTable:
     """A row for each configuration, a column for each seed; NaN where that seed has not finished."""
 
     def __init__(self, seeds: int) -> None:
+        self.ranked_by = "score"
+        """The metric by which rows are better or worse."""
         self._rows = 0
-        self._scores = np.full((16, seeds, len(METRICS)), np.nan)
+        self._scores = np.full((16, seeds, len(_COLUMNS)), np.nan)
         self._started = np.zeros(16, dtype=np.int64)
         self._open = np.ones(16, dtype=bool)
 
     def metric(self, name: str) -> np.ndarray:
         """Take one metric of every unit, (configurations, seeds)."""
-        return self._scores[: self._rows, :, METRICS.index(name)]
+        return self._scores[: self._rows, :, _COLUMNS.index(name)]
+
+    @property
+    def ranked(self) -> np.ndarray:
+        """The metric of every unit by which rows are ranked, (configurations, seeds)."""
+        return self.metric(self.ranked_by)
 
     def metrics(self, names: Sequence[str]) -> np.ndarray:
         """Take several metrics of every unit, (configurations, seeds, names)."""
-        return self._scores[: self._rows][:, :, [METRICS.index(name) for name in names]]
+        return self._scores[: self._rows][:, :, [_COLUMNS.index(name) for name in names]]
 
     @property
     def started(self) -> np.ndarray:
@@ -38,16 +47,16 @@ class ScoreTable:
         return self._open[: self._rows]
 
     def ranking(self) -> list[int]:
-        """Rank the open rows with all seeds finished: best mean score first, equal means by number."""
-        scores = self.metric("score")
+        """Rank the open rows with all seeds finished: best mean first, equal means by number."""
+        scores = self.ranked
         if not scores.size:
             return []
         complete = np.flatnonzero(self.open & ~np.isnan(scores).any(axis=1))
         return complete[np.argsort(-scores[complete].mean(axis=1), kind="stable")].tolist()
 
     def leaders(self, count: int) -> list[int]:
-        """Choose the best open rows by mean score so far."""
-        scores = self.metric("score")
+        """Choose the best open rows by their mean so far."""
+        scores = self.ranked
         finished = (~np.isnan(scores)).sum(axis=1)
         mean = np.nansum(scores, axis=1) / np.maximum(finished, 1)
         rows = np.flatnonzero(self.open & (finished > 0))
@@ -88,7 +97,7 @@ class ScoreTable:
         self._started[row] += 1
 
     def fill(self, row: int, seed: int, metrics: Mapping[str, Any]) -> None:
-        self._scores[row, seed] = [metrics.get(name, np.nan) for name in METRICS]
+        self._scores[row, seed] = [metrics.get(name, np.nan) for name in _COLUMNS]
 
     def close(self, row: int) -> None:
         """Close a row: no further seed of it starts."""

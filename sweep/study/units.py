@@ -88,14 +88,17 @@ class Unit:
         """Whether this unit holds a device."""
         return bool(self.attempts) and self.attempts[-1].ended is None
 
-    def refusal(self, report: Mapping[str, Any]) -> str | None:
-        """Say why this unit cannot have reported an epoch so; None for the next epoch, and for one heard before."""
+    def refusal(self, report: Mapping[str, Any], metric: str = "score") -> str | None:
+        """Say why this unit cannot have reported an epoch so; None for the next epoch, and for one heard before.
+
+        `metric`: the number that the study ranks by.
+        """
         if (fault := shape_fault(report)) is not None:
             return fault
         epoch, due = report["epoch"], len(self.curve) + 1
         if not 1 <= epoch <= due:
             return f"epoch {epoch} was reported, and epoch {due} is the next one"
-        return content_fault(report) if epoch == due else None
+        return content_fault(report, metric) if epoch == due else None
 
     @property
     def node(self) -> str:

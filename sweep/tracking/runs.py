@@ -16,9 +16,9 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from sweep.study.board import Board
+from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
-from sweep.study.epoch_report import drawn
+from sweep.study.epoch_report import completed, drawn
 from sweep.study.events import (
     ConfigurationAdded,
     ConfigurationDropped,
@@ -34,7 +34,6 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.study.score_table import METRICS
 from sweep.study.units import Fate, State
 from sweep.tracking.one_transaction import one_transaction
 
@@ -86,8 +85,9 @@ class RunUpdates:
     A unit's run holds its curves, a step being an epoch; a configuration's run holds each metric's mean, sample standard
     deviation and 95 % confidence interval over the seeds so far, a step being their number. When a driver lets go of the
     study, the best configuration's run says so in the tag `respsweep.best`, and in `score_luck` and `score_expected` how
-    much too high its score is expected to be, and what to expect instead. The same events give the same values at the
-    same times, however they are cut into updates.
+    much too high its score is expected to be, and what to expect instead (`any_abnormal_score_luck` and so on where the
+    study ranks by something else). The tag `respsweep.objective` says by what it ranks. The same events give the same
+    values at the same times, however they are cut into updates.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -123,6 +123,7 @@ class RunUpdates:
                 run = self._configuration(number, when)
                 run.params |= _params(values)
                 run.tags["respsweep.configuration"] = str(number)
+                run.tags["respsweep.objective"] = board.objective
             case ConfigurationDropped(number, reason):
                 self._configuration(number, when).tags["respsweep.reason"] = _first_line(reason)
             case UnitStarted(number, seed):
@@ -132,7 +133,7 @@ class RunUpdates:
             case EpochReported(number, seed, report):
                 unit = self._unit(number, seed, when)
                 if not again:
-                    unit.metrics += _metrics(report, when)
+                    unit.metrics += _metrics(completed(report, board.metric), when)
                 if report.get("note"):
                     unit.tags["respsweep.note"] = str(report["note"])[:LONGEST_TAG]
             case UnitFinished(number, seed, epoch):
@@ -184,13 +185,13 @@ class RunUpdates:
         run.tags["respsweep.best"] = f"of {compared.chosen_among}"
         if expected is not None:
             seeds = len(self._board.seeds)
-            run.metrics.append(Metric("score_luck", expected.luck, when, seeds))
-            run.metrics.append(Metric("score_expected", expected.mean, when, seeds))
+            run.metrics.append(Metric(f"{compared.metric}_luck", expected.luck, when, seeds))
+            run.metrics.append(Metric(f"{compared.metric}_expected", expected.mean, when, seeds))
 
     def _summarise(self, number: int, when: int) -> None:
         configuration = self._board.configurations[number]
         run = self._configuration(number, when)
-        for metric in METRICS:
+        for metric in shown_metrics(self._board):
             summary = configuration.summary(metric)
             if summary is None:
                 continue

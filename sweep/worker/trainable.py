@@ -103,6 +103,7 @@ class UnitTrainable(tune.Trainable):
             accumulate=config["accumulate"],
             identity=config["identity"],
             data=prepared.identity,
+            selected_by=config["selected_by"],
         )
         state, self._note = self._checkpoint.load()
         if state is not None:
@@ -139,7 +140,8 @@ class UnitTrainable(tune.Trainable):
             return StepResult(tuple(news))
         held_out = self._recipe.folds.fold is not None
         keep_results(training, self._unit, self._units, self._predictions if held_out else None)
-        return StepResult(tuple(news), Finished(select_epoch(training.history, self._recipe).epoch))
+        selected = select_epoch(training.history, self._recipe, training.selected_by)
+        return StepResult(tuple(news), Finished(selected.epoch))
 
     def _answer_test_part(self, training: Training) -> None:
         """Write down what the network answers to the test part now, where the study asks for that, and nowhere else."""

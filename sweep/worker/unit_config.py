@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from evidence.objectives import Objective
 from model.training.recipe import Recipe
 from sweep.config.study_config import ResourcesConfig
 from sweep.worker.prepared_data import PreparedData
@@ -28,13 +29,15 @@ def unit_config(
     leak: str | None = None,
     weights: Weights | None = None,
     whole_batches: bool = True,
+    selected_by: Objective = "score",
 ) -> dict[str, Any]:
     """Write down what `sweep.worker.trainable.UnitTrainable` needs to train one unit.
 
     `folder`: where checkpoints are saved, see `sweep.worker.checkpoint.UnitCheckpoint`, and `predictions` where answers
     are kept, see `sweep.worker.unit_results`; None where they are not. `leak`: where answers to the test part are kept,
-    if `prepared` has one. `weights`: the recipe's pretrained ones, as a worker starts in another folder. Recipe,
-    prepared data and weights travel as JSON, as Tune copies every key of a config into every result.
+    if `prepared` has one. `weights`: the recipe's pretrained ones, as a worker starts in another folder. `selected_by`:
+    by what one of its epochs is better than another. Recipe, prepared data and weights travel as JSON, as Tune copies
+    every key of a config into every result.
     """
     return {
         "configuration": configuration,
@@ -50,4 +53,5 @@ def unit_config(
         "device": "cuda" if resources.gpu else "cpu",
         "share": min(1.0, resources.gpu or 1.0),
         "accumulate": 1 if whole_batches else CHUNKS,
+        "selected_by": selected_by,
     }

@@ -1,5 +1,7 @@
 """Numbers of units, configurations and their ranking, from predictions alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,3 +58,31 @@ def test_only_open_configurations_with_all_seeds_are_ranked() -> None:
     assert set(numbers["configurations"]) == {"0", "2"}
     assert validation_numbers(a_study(closed=[]))["ranking"] == [3, 2, 0]
     assert validation_numbers(a_study(seeds=[1, 2, 3]))["ranking"] == []
+
+
+@pytest.mark.parametrize(("objective", "ranking"), [("score", [3, 2, 0]), ("harmonic", [3, 2, 0])])
+def test_a_ranking_is_by_the_objective_that_the_bundle_names(objective: str, ranking: list[int]) -> None:
+    numbers = validation_numbers(a_study(closed=[], objective=objective))
+    assert numbers["ranking"] == ranking
+
+
+def test_any_abnormal_answers_may_turn_a_ranking_round() -> None:
+    bundle = a_study(closed=[2, 3])
+    # Number 4 takes all crackles for wheezes: strictly it finds none.
+    wheezes = with_hits(5, 0)
+    wheezes[5:] = [0.1, 0.1, 0.7, 0.1]
+    bundle = replace(bundle, predictions={**bundle.predictions, (4, 1): wheezes, (4, 2): wheezes})
+    assert validation_numbers(bundle)["ranking"] == [0, 4]
+    other = replace(bundle, about={**bundle.about, "objective": "any_abnormal"})
+    assert validation_numbers(other)["ranking"] == [4, 0]
+
+
+def test_the_harmonic_score_is_claimed_where_it_ranks_alone() -> None:
+    unit = validation_numbers(a_study(objective="harmonic"))["units"]["0"]["1"]
+    assert unit["harmonic_score"] == pytest.approx(2 * 1.0 * 0.2 / 1.2)
+    assert "harmonic_score" not in validation_numbers(a_study())["units"]["0"]["1"]
+
+
+def test_an_unknown_objective_is_refused() -> None:
+    with pytest.raises(ValueError, match="objective 'auc'; expected one of score, any_abnormal, harmonic"):
+        validation_numbers(a_study(objective="auc"))

@@ -136,3 +136,20 @@ sys.exit(main([{str(path)!r}]))
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "PASS" in done.stdout
+
+
+def test_a_claimed_objective_is_said_and_a_false_one_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = a_bundle(cycles=120, units=[(0, 1), (0, 2), (1, 1), (1, 2)])
+    about = {**bundle.about, "seeds": [1, 2], "closed": [], "objective": "harmonic"}
+    bundle = replace(bundle, about=about)
+    bundle = replace(bundle, claims=validation_numbers(bundle))
+    assert main([str(saved(bundle, tmp_path / "a.bundle"))]) == 0
+    assert "ranked by the harmonic score" in capsys.readouterr().out
+    false = replace(bundle, about={**about, "objective": "score"})
+    assert main([str(saved(false, tmp_path / "b.bundle"))]) == 1
+    assert (
+        main([str(saved(replace(bundle, about={**about, "objective": "auc"}), tmp_path / "c.bundle"))]) == 1
+    )
+    assert "objective 'auc'" in capsys.readouterr().err

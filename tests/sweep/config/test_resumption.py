@@ -59,6 +59,7 @@ def test_budget_seeds_pruner_and_race_may_change_and_are_told() -> None:
             {"objective": ["sensitivity", "specificity"]},
             r"objective: score -> \[sensitivity, specificity\]",
         ),
+        ({"objective": "any_abnormal"}, r"objective: score -> any_abnormal"),
     ],
 )
 def test_what_is_searched_trained_and_maximised_stays(different: dict[str, Any], line: str) -> None:

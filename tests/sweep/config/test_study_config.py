@@ -213,6 +213,11 @@ def test_a_mistaken_search_is_told_by_field(path: Path, search: str, complaint: 
         ("recipe: {backbone: {name: ast, variant: tiny}}", ": recipe: smoothing.stage: ast has no stages"),
         ("data: {patients: 2}", ": data.patients: must be greater than or equal to 8, got 2"),
         ("data: [a, b]", ": data: must be"),
+        ("objective: auc", ": objective: must be 'score', 'any_abnormal' or 'harmonic' or a list such as"),
+        (
+            "objective: any_abnormal\ntask: 1-1",
+            ": objective: any_abnormal is the score itself in the task 1-1, which has one abnormal label; write score",
+        ),
     ],
 )
 def test_a_mistaken_setting_is_told_by_field(path: Path, setting: str, complaint: str) -> None:
@@ -377,3 +382,19 @@ def test_relative_weights_mean_the_same_file_in_every_folder(
     assert [point[weights] for point in config.enqueue] == [there, None]
     monkeypatch.chdir("/")
     assert config.resolved() == config
+
+
+def test_objectives_are_numbers_that_units_report_or_that_follow_from_them() -> None:
+    search = {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}}
+    found = {
+        objective: StudyConfig.model_validate({"search": search, "objective": objective})
+        for objective in ("score", "any_abnormal", "harmonic")
+    }
+    assert {name: config.objectives for name, config in found.items()} == {
+        "score": ("score",),
+        "any_abnormal": ("any_abnormal_score",),
+        "harmonic": ("harmonic_score",),
+    }
+    assert all(config.ranking_objective == name for name, config in found.items())
+    both = StudyConfig.model_validate({"search": search, "objective": ["sensitivity", "specificity"]})
+    assert (both.ranking_objective, both.ranking_metric) == ("score", "score")

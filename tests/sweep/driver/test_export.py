@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 import yaml
 
-from data.settings import parse
-from model.training.recipe import Recipe, read_recipe
+from data.settings import ConfigError, parse
+from model.training.recipe import Recipe, exported_objective, read_recipe
 from sweep.driver.export import ExportError, export_configuration
 from sweep.study.board import Board
+from sweep.study.events import StudyStarted
 from sweep.study.units import Configuration
 from tests.sweep.histories import added, trained
 
@@ -111,3 +112,34 @@ def test_an_export_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path
     with pytest.raises(ExportError, match="taken: cannot be written: Is a directory"):
         exported(tmp_path / "taken", 0.5)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_another_objective_is_named_with_what_to_expect_of_it(tmp_path: Path) -> None:
+    events = [StudyStarted((1, 2, 3), objective="any_abnormal"), *added(0, 1)]
+    for number, scores in enumerate([(0.60, 0.62, 0.64), (0.61, 0.64, 0.66)]):
+        for seed, score in enumerate(scores, 1):
+            events += trained(number, seed, score, any_abnormal_score=score + (0.2 if number == 0 else 0.1))
+    board, path = Board(events=events), tmp_path / "best.yaml"
+    best = board.best()
+    assert best is not None
+    export_configuration(path, "first", board, best, RECIPE, PROVENANCE)
+    text = path.read_text(encoding="utf-8")
+    provenance = yaml.safe_load(text)["provenance"]
+    assert (provenance["configuration"], provenance["objective"]) == (0, "any_abnormal")
+    assert provenance["expected_any_abnormal_score"]["mean"] == pytest.approx(0.82, abs=0.02)
+    assert "expected_score" not in provenance
+    assert text.startswith(
+        "# The best configuration of the study first: 0.820 ± 0.020 any-abnormal score on the patients"
+    )
+    assert exported_objective(path) == "any_abnormal"
+
+
+def test_an_objective_that_nobody_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "best.yaml"
+    path.write_text("recipe: {}\nprovenance: {objective: auc}\n")
+    with pytest.raises(
+        ConfigError, match=r"best.yaml: provenance.objective: must be one of score, .* got 'auc'"
+    ):
+        exported_objective(path)
+    path.write_text("recipe: {}\nprovenance: {study: first}\n")
+    assert exported_objective(path) == "score"

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from data.task import ICBHI
+from evidence.objectives import Objective
 from sweep.driver.display import ConsoleDisplay
 from sweep.driver.progress import Progress
 from sweep.study.board import Board
@@ -47,6 +48,7 @@ def shown(
     terminal: bool = False,
     racing: RacingConfig | None = None,
     silent: Sequence[Silence] = (),
+    objective: Objective = "score",
     **limits: Any,
 ) -> tuple[Progress, str]:
     """What is printed while a board of two seeds hears the events, each followed by a tick.
@@ -74,7 +76,7 @@ def shown(
         timer=lambda: float(next(ticks)),
     )
     with progress:
-        for event in [StudyStarted((1, 2), at=NOW), *events]:
+        for event in [StudyStarted((1, 2), objective=objective, at=NOW), *events]:
             board.apply(event)
             progress(event)
             progress.tick()
@@ -206,3 +208,9 @@ def test_hours_are_shown_when_there_are_any(clock: list[float]) -> None:
     progress, _ = shown([*added(0)], clock)
     clock[0] = NOW + 3 * 3600 + 4 * 60 + 5.4
     assert "elapsed 3:04:05" in progress.status()
+
+
+def test_another_objective_is_named_as_it_comes() -> None:
+    events: list[Event] = [*added(0), *trained(0, 1, 0.5, any_abnormal_score=0.75)]
+    text = shown(events, objective="any_abnormal")[1]
+    assert "0000-seed1  any-abnormal score 0.750  configuration 0.750 (1 seed)" in text

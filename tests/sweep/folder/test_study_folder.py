@@ -13,6 +13,7 @@ from sweep.study.events import ConfigurationAdded, StudyStarted, UnitFinished, U
 from sweep.study.journal import Journal, JournalError
 from tests.disks import disk_of
 from tests.object_store import S3
+from tests.sweep.histories import write_journal
 
 CONTENT: dict[str, Any] = {
     "search": {
@@ -246,3 +247,14 @@ def test_a_provenance_with_another_kind_of_id_is_refused_by_name(tmp_path: Path,
     folder.provenance_file.write_text(f"study_id: {study_id}")
     with pytest.raises(ConfigError, match=r"provenance\.yaml: study_id: must be letters and digits"):
         folder.provenance()
+
+
+def test_a_study_file_that_names_another_objective_than_the_journal_is_refused(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "first").create(CONFIG.model_copy(update={"objective": "any_abnormal"}))
+    write_journal(folder.journal, [StudyStarted((3, 4), objective="any_abnormal")])
+    assert folder.board().objective == "any_abnormal"
+    folder.write_config(CONFIG)
+    with pytest.raises(
+        JournalError, match=r"ranked by the objective any_abnormal, and .*study.yaml names score; put"
+    ):
+        folder.board()

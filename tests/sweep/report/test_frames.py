@@ -92,3 +92,15 @@ def test_simulations_have_a_row_for_each_repeat_of_each_arm() -> None:
     assert frame[["repeat", "stops"]].values.tolist() == [[0, True], [1, True], [0, False], [1, False]]
     assert column(frame, "hours") == [0.5] * 4
     assert frame.attrs["note"] == "listed"
+
+
+def test_another_objective_ranks_and_has_its_columns() -> None:
+    rows = [
+        *trained(0, 1, 0.7, sensitivity=0.7, specificity=0.7),
+        *trained(1, 1, 0.75, sensitivity=0.5, specificity=1.0),
+    ]
+    frame = leaderboard_frame(Board(events=[StudyStarted((1,), objective="harmonic"), *added(0, 1), *rows]))
+    assert frame["configuration"].tolist() == [0, 1]
+    assert frame["harmonic_score"].tolist() == pytest.approx([0.7, 2 / 3])
+    assert "harmonic_score_sd" in frame
+    assert "harmonic_score" not in leaderboard_frame(Board((1,), [*added(0), *trained(0, 1, 0.5)]))

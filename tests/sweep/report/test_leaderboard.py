@@ -208,3 +208,34 @@ def test_the_readme_shows_the_columns_and_numbers_that_are_printed(space: str) -
     ]
     (first,) = (cells for cells in rows if cells[1] == "0")
     assert first[6:-1] == [str(next(iter(column.cells))) for column in table.columns][6:-1]
+
+
+def test_another_objective_has_the_first_column_and_the_score_stands_beside_it() -> None:
+    events: list[Event] = [StudyStarted((1,), objective="any_abnormal"), *added(0, 1)]
+    events += [*trained(0, 1, 0.7, any_abnormal_score=0.75), *trained(1, 1, 0.6, any_abnormal_score=0.85)]
+    board = Board(events=events)
+    table = leaderboard(board, ICBHI)
+    headers = [str(column.header) for column in table.columns]
+    assert headers[:7] == [
+        *["rank", "no.", "any-abnormal score %", "score %", "sensitivity %", "specificity %", "seeds"],
+    ]
+    assert [row[:4] for row in rows_of(board)] == [["1", "1", "85.0", "60.0"], ["2", "0", "75.0", "70.0"]]
+    assert (
+        "Pruned, raced and ranked by the any-abnormal score. No. 1 was chosen for its any-abnormal score"
+        in str(table.caption)
+    )
+
+
+def test_the_harmonic_score_is_shown_where_it_ranks() -> None:
+    # The score of the second is higher: 0.75.
+    unbalanced = trained(1, 1, 0.75, sensitivity=0.5, specificity=1.0)
+    events = [
+        StudyStarted((1,), objective="harmonic"),
+        *added(0, 1),
+        *trained(0, 1, 0.7, sensitivity=0.7, specificity=0.7),
+    ]
+    rows = rows_of(Board(events=[*events, *unbalanced]))
+    assert [row[:6] for row in rows] == [
+        ["1", "0", "70.0", "70.0", "70.0", "70.0"],
+        ["2", "1", "66.7", "75.0", "50.0", "100.0"],
+    ]

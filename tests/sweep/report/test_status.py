@@ -156,3 +156,11 @@ def test_a_journal_of_a_version_without_check_sums_is_said_to_have_none(folder: 
         "".join(json.dumps({key: line[key] for key in line if key != "chain"}) + "\n" for line in lines)
     )
     assert "journal: written before its lines had check sums, so that changes" in printed(folder)
+
+
+def test_the_best_by_another_objective_is_named_with_it(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"objective": "any_abnormal", "seeds": (1,)})
+    folder = StudyFolder.at(tmp_path, "one").create(config)
+    events: list[Event] = [StudyStarted((1,), objective="any_abnormal", at=0.0), *EVENTS[1:5]]
+    write_journal(folder.journal, events)
+    assert "best: configuration 0, any-abnormal score 0.800" in printed(folder)

@@ -3,7 +3,7 @@ import re
 from sweep.report.winner import luck_aside, what_to_expect
 from sweep.study.board import Board
 from sweep.study.comparison import Comparison, comparison_of
-from sweep.study.events import Event
+from sweep.study.events import Event, StudyStarted
 from tests.sweep.histories import added, trained
 
 
@@ -45,3 +45,10 @@ def test_where_luck_is_not_known_that_is_said() -> None:
         "that are all equal."
     )
     assert what_to_expect(compared(one_row), 0) == "No. 0 is the only configuration: nothing was chosen."
+
+
+def test_what_it_was_chosen_for_is_named() -> None:
+    events = [StudyStarted((1, 2), objective="any_abnormal"), *added(0, 1), *trained(0, 1, 0.5)]
+    units = [event for unit in ((0, 2), (1, 1), (1, 2)) for event in trained(*unit, 0.4 + 0.1 * unit[1])]
+    text = what_to_expect(compared(Board(events=[*events, *units])), 0)
+    assert text.startswith("No. 0 was chosen for its any-abnormal score among 2")

@@ -22,6 +22,7 @@ from sweep.study.events import (
     ConfigurationAdded,
     EpochReported,
     Event,
+    StudyStarted,
     UnitFailed,
     UnitFinished,
     UnitPruned,
@@ -320,3 +321,20 @@ def test_arguments_that_optuna_refuses_are_told_at_once() -> None:
     config = PrunerConfig(name="successive_halving", arguments={"bootstrap_count": 3})
     with pytest.raises(ConfigError, match=r"SuccessiveHalvingPruner refuses them: bootstrap_count"):
         EpochPruner(config, lambda _: EPOCHS, "study")
+
+
+def test_a_curve_may_be_of_another_number_than_the_score() -> None:
+    threshold = parse(PrunerConfig, {"name": "threshold", "arguments": {"lower": 0.5}}, "pruner")
+    board = Board(events=[StudyStarted((SEED,), objective="harmonic")])
+    rates = {"sensitivity": 0.2, "specificity": 0.9}
+    events: list[Event] = [ConfigurationAdded(0, {"number": 0}), UnitStarted(0, SEED)]
+    events.append(EpochReported(0, SEED, {"epoch": 1, "score": 0.55, **rates}))
+    for event in events:
+        board.apply(event)
+    for past in ((), tuple(events)):
+        pruner = EpochPruner(threshold, lambda _: EPOCHS, "same", past, "harmonic_score")
+        pruner.restore(board)
+        # 2 * 0.2 * 0.9 / 1.1 = 0.327
+        assert pruner.report(board.configurations[0], 1, board.unit(0, SEED).curve[0]["harmonic_score"])
+    of_scores = EpochPruner(threshold, lambda _: EPOCHS, "same")
+    assert not of_scores.report(board.configurations[0], 1, 0.55)

@@ -139,3 +139,12 @@ def test_people_see_when_a_configuration_held_a_device() -> None:
         datetime.fromtimestamp(20),
         datetime.fromtimestamp(70),
     )
+
+
+def test_another_objective_is_the_value_and_the_curve() -> None:
+    board = board_with(*trained(0, 1, 0.2, 0.5, any_abnormal_score=0.9), *trained(0, 2, 0.7))
+    builder = TrialBuilder(CONFIG.space, ("any_abnormal_score",))
+    trial = builder.for_samplers(board.configurations[0])
+    assert told(trial) == ("COMPLETE", [pytest.approx(0.9)], {1: 0.9, 2: 0.9})
+    pruned = board_with(UnitStarted(0, 1), EpochReported(0, 1, epoch(1, 0.3)), UnitPruned(0, 1, "slow"))
+    assert told(builder.for_samplers(pruned.configurations[0])) == ("PRUNED", [0.5], {1: 0.5})

@@ -10,7 +10,7 @@ import pytest
 
 from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
-from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig, point_key
+from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig, point_key, ranked
 from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
 from sweep.simulation.simulate import mean_and_error, outcome_of, play, simulate
 from sweep.simulation.simulated_study import SimulatedStudy, simulate_study
@@ -47,7 +47,7 @@ class ListedCurves:
             curve[:, METRICS.index("sensitivity")] = self._sensitivity
         return curve
 
-    def quality(self, values: Mapping[str, Any]) -> float:
+    def quality(self, values: Mapping[str, Any], metric: str = "score") -> float:
         return self._quality[values[SEARCHED]]
 
     def seconds(self, values: Mapping[str, Any]) -> float:
@@ -294,3 +294,38 @@ def test_each_repeat_that_is_over_is_told(processes: int) -> None:
     config = config_of(RANGE, budget={"configurations": 2})
     simulate(config, partial(SyntheticCurves, WorldConfig(), config.space), 1, 3, processes, told.append)
     assert told == [1, 2, 3]
+
+
+class Turned(ListedCurves):
+    """Curves whose any-abnormal score falls as the score rises."""
+
+    def curve(self, values: Mapping[str, Any], seed: int, epochs: int) -> np.ndarray:
+        curve = super().curve(values, seed, epochs)
+        curve[:, METRICS.index("any_abnormal_score")] = 1 - curve[:, METRICS.index("score")]
+        return curve
+
+    def quality(self, values: Mapping[str, Any], metric: str = "score") -> float:
+        quality = super().quality(values)
+        return 1 - quality if metric == "any_abnormal_score" else quality
+
+
+def test_a_study_with_another_objective_finds_the_best_by_that() -> None:
+    curves = Turned({2: [0.2, 0.3, 0.3], 3: [0.3, 0.2, 0.1]})
+    for objective, winner, score in (("score", 0, 0.3), ("any_abnormal", 1, 0.9)):
+        config = config_of(racing={"name": "none"}, objective=objective)
+        study = simulate_study(config, curves, 1)
+        outcome = outcome_of(study, curves)
+        best = study.board.best()
+        assert best is not None
+        assert (best.number, outcome.score, outcome.kept) == (winner, pytest.approx(score), 1)
+    best_epoch = config_of(1, recipe={"epochs": 3, "selection": "best"}, objective="any_abnormal")
+    board = simulate_study(best_epoch, Turned({2: [0.7, 0.5, 0.6]}), 1).board
+    assert [unit.selected and unit.selected["epoch"] for unit in _finished(board)] == [2, 2]
+
+
+@pytest.mark.parametrize("metric", ["score", "any_abnormal_score", "harmonic_score"])
+def test_what_is_true_of_made_up_curves_is_their_mean_over_seeds(metric: str) -> None:
+    config = config_of(RANGE)
+    curves = synthetic(config)
+    last = [ranked(curves.curve({"patch_mix.beta": 1.0}, seed, 30)[-1:], metric)[0] for seed in range(600)]
+    assert np.mean(last) == pytest.approx(curves.quality({"patch_mix.beta": 1.0}, metric), abs=0.003)

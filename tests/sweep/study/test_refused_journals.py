@@ -94,6 +94,29 @@ def report_with(**changes: object) -> dict[str, object]:
         (report_with(contrast_time=10**400), "; expected a number"),
         (report_with(note=3), "with note: 3; expected text"),
         (report_with(score=0.51), "score 0.51, but sensitivity 0.2 and specificity 0.8 make 0.500000"),
+        (
+            report_with(any_abnormal_score=0.4),
+            "with any_abnormal_score 0.4, below its score 0.5, although every",
+        ),
+        (
+            report_with(any_abnormal_score=0.7, confusion=[[8, 2, 0], [1, 1, 2], [0, 0, 1]]),
+            "with any_abnormal_score 0.7, but its confusion matrix makes 0.800000",
+        ),
+        *(
+            (
+                report_with(any_abnormal_score=0.7, confusion=matrix),
+                "with a confusion matrix that is none; expected",
+            )
+            for matrix in (
+                [],
+                [[1, 2]],
+                [[5, 1], [1, "2"]],
+                [[5, 1], [1, -2]],
+                "none",
+                [[5, 1], [0, 0]],
+                [[True]],
+            )
+        ),
     ],
 )
 def test_a_report_that_no_unit_makes_is_refused_with_its_line(
@@ -144,3 +167,16 @@ def test_the_journal_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_a_missing_journal_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"none\.jsonl: cannot be read: No such file"):
         list(read_journal(tmp_path / "none.jsonl"))
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=str)
+def test_an_any_abnormal_score_is_held_against_the_confusion_matrix(tmp_path: Path, task: Task) -> None:
+    confusion = [[8, 2, 0], [1, 1, 2], [0, 0, 1]]
+    # Two of five abnormal cycles are found under their own label, four under any abnormal one.
+    rates = {"sensitivity": 0.4, "specificity": 0.8, "score": task.score_of(0.8, 0.4), "confusion": confusion}
+    right = EpochReported(0, 1, report_with(**rates, any_abnormal_score=task.score_of(0.8, 0.8)))
+    path = write_journal(tmp_path / "journal.jsonl", [right])
+    assert list(read_journal(path, task.score_of)) == [right]
+    write_journal(path, [EpochReported(0, 1, report_with(**rates, any_abnormal_score=0.81))])
+    with pytest.raises(JournalError, match=r"journal\.jsonl:2: .*its confusion matrix makes 0\.800000"):
+        list(read_journal(path, task.score_of))

@@ -197,3 +197,41 @@ def test_an_update_is_handed_over_once() -> None:
     updates.take()
     updates.hear(EpochReported(0, 1, epoch(1, 0.4)))
     assert [update.name for update in updates.take()] == ["0000-seed1"]
+
+
+def test_another_objective_has_its_curve_its_means_and_its_name() -> None:
+    started = StudyStarted((1, 2), objective="harmonic", at=0.5)
+    rates = {"sensitivity": 0.4, "specificity": 0.8}
+    second = [
+        UnitStarted(0, 2, at=6),
+        EpochReported(0, 2, epoch(1, 0.6, **rates), at=7),
+        UnitFinished(0, 2, 1, at=8),
+    ]
+    first = [
+        UnitStarted(0, 1, at=2),
+        EpochReported(0, 1, epoch(1, 0.6, **rates), at=3),
+        UnitFinished(0, 1, 1, at=4),
+    ]
+    updates = updates_of([started, ADDED, *first, *second])
+    harmonic = 2 * 0.4 * 0.8 / 1.2
+    assert updates["configuration 0"].tags["respsweep.objective"] == "harmonic"
+    assert values(updates["0000-seed1"].metrics, "harmonic_score") == [(1, pytest.approx(harmonic))]
+    assert values(updates["configuration 0"].metrics, "harmonic_score_mean")[-1] == (
+        2,
+        pytest.approx(harmonic),
+    )
+    assert not values(updates_of(TRAINED)["configuration 0"].metrics, "harmonic_score_mean")
+
+
+def test_luck_is_that_of_the_objective() -> None:
+    events: list[Event] = [StudyStarted((1, 2, 3), objective="any_abnormal", at=0.5)]
+    for number in (0, 1):
+        events.append(ConfigurationAdded(number, {"patch_mix.beta": 0.5 + number}, at=1.0))
+        for seed in (1, 2, 3):
+            report = epoch(1, 0.6, sensitivity=0.4, any_abnormal_score=0.7 + 0.01 * seed + 0.05 * number)
+            events += [UnitStarted(number, seed, at=2), EpochReported(number, seed, report, at=3)]
+            events.append(UnitFinished(number, seed, 1, at=4))
+    best = updates_of([*events, StudyStopped("over", at=5)])["configuration 1"]
+    assert best.tags["respsweep.best"] == "of 2"
+    assert values(best.metrics, "any_abnormal_score_expected")
+    assert not values(best.metrics, "score_expected")

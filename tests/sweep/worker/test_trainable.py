@@ -10,10 +10,12 @@ from data.batches import Examples
 from data.settings import parse
 from data.synthetic import write_breaths
 from evidence.ledger import Seal
+from evidence.objectives import OBJECTIVES
 from model.training.checkpoint import load_checkpoint
 from model.training.recipe import Recipe
 from sweep.config.study_config import ResourcesConfig
 from sweep.storage.storage import RefusedError
+from sweep.study.epoch_report import completed
 from sweep.study.score_table import METRICS
 from sweep.worker.checkpoint import UnitCheckpoint
 from sweep.worker.drain_notice import NodeDrainedError
@@ -351,3 +353,25 @@ def test_a_machine_that_lacks_the_features_is_no_fault_of_the_unit(
     unit = UnitTrainable(config(gone, tmp_path))
     with pytest.raises(DataPreparationError, match=r"gone: no such features in"):
         unit.train()
+
+
+def test_the_best_epoch_of_a_unit_is_the_best_by_the_objective(
+    prepared: PreparedData, tmp_path: Path
+) -> None:
+    recipe = parse(Recipe, {**RECIPE, "selection": "best"}, "test")
+    found = {}
+    for objective, metric in OBJECTIVES.items():
+        told = unit_config(
+            0, 1, recipe, prepared, tmp_path / objective, ResourcesConfig(), selected_by=objective
+        )
+        unit = UnitTrainable(told)
+        steps = [step(unit) for _ in range(recipe.epochs)]
+        history = [completed(report, metric) for one in steps for report in one.reports]
+        ending = steps[-1].ending
+        assert isinstance(ending, Finished)
+        sensitive = [
+            report for report in history if report["sensitivity"] > recipe.min_sensitivity
+        ] or history
+        found[objective] = ending.epoch
+        assert ending.epoch == max(sensitive, key=lambda report: report[metric])["epoch"]
+    assert set(found) == set(OBJECTIVES)
