@@ -31,13 +31,14 @@ def test_a_score_that_was_edited_in_the_journal_is_found(first: StudyFolder, tmp
     for number, line in enumerate(lines):
         event = json.loads(line)
         if event.get("event") == "EpochReported":
-            event["report"]["any_abnormal_score"] = 0.99
+            # A score that its rates make, so that the journal is read.
+            event["report"]["sensitivity"] = event["report"]["score"] = event["report"]["specificity"]
             lines[number] = json.dumps(event)
             break
     first.journal.write_text("\n".join(lines) + "\n")
     export_bundle(first, tmp_path / "first.bundle")
     found = differences(read_bundle(tmp_path / "first.bundle")[0])
-    assert "units.0.1.any_abnormal_score" in [where for where, *_ in found]
+    assert "units.0.1.sensitivity" in [where for where, *_ in found]
 
 
 def test_a_study_without_predictions_or_without_validation_has_no_bundle(
@@ -49,3 +50,15 @@ def test_a_study_without_predictions_or_without_validation_has_no_bundle(
         export_bundle(first, tmp_path / "first.bundle")
     with pytest.raises(BundleExportError, match="nobody was held out"):
         export_bundle(finished, tmp_path / "finished.bundle")
+
+
+def test_a_bundle_names_and_ranks_by_the_objective(first: StudyFolder, tmp_path: Path) -> None:
+    first.write_config(first.config().model_copy(update={"objective": "harmonic"}))
+    lines = first.journal.read_text().replace('"objective": "score"', '"objective": "harmonic"')
+    first.journal.write_text(lines)
+    export_bundle(first, tmp_path / "first.bundle")
+    bundle, _ = read_bundle(tmp_path / "first.bundle")
+    assert bundle.about["objective"] == "harmonic"
+    assert "harmonic_score" in bundle.claims["units"]["0"]["1"]
+    assert bundle.claims["ranking"] == [one.number for one in first.board().ranking()]
+    assert differences(bundle) == []
