@@ -23,7 +23,7 @@ from evidence.predictions import check_probabilities
 from evidence.scores import SCORES
 
 FORMAT = 1
-KINDS = "validation", "test"
+KINDS = "validation", "test", "folds"
 LARGEST = 2**30
 """Bytes that a bundle may take when it is unpacked."""
 _COMMENT = b"respsweep bundle, sha256 "
@@ -64,10 +64,11 @@ class Cycles:
 class Bundle:
     """What a bundle holds.
 
-    `kind`: `validation` of a study, or a reading of the `test` part. `labels` and `formula`: those of the task, the
-    formula by its name in `evidence.scores.SCORES`. `about`: what the predictions rest on, as plain values: study,
-    hashes of data and folds, protocol. `claims`: the numbers that were shown of them. `predictions`: probabilities by
-    unit, float16, (cycles, labels). `baselines`: those of plain methods, by name, which the units are compared with.
+    `kind`: `validation` of a study, validation on all `folds`, or a reading of the `test` part. `labels` and `formula`:
+    those of the task, the formula by its name in `evidence.scores.SCORES`. `about`: what the predictions rest on, as
+    plain values: study, hashes of data and folds, protocol. `claims`: the numbers that were shown of them.
+    `predictions`: probabilities by unit, float16, (cycles, labels). `baselines`: those of plain methods, by name, which
+    the units are compared with.
     """
 
     kind: str

@@ -20,7 +20,7 @@ bootstrap", The American Statistician 2015 (too little spread among few).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,20 @@ class PatientCounts:
     abnormal: np.ndarray
     normal_found: np.ndarray
     abnormal_found: np.ndarray
+
+
+def patient_confusion(
+    labels: np.ndarray, patients: np.ndarray, answers: Sequence[Sequence[np.ndarray]], classes: int
+) -> np.ndarray:
+    """Count answers by patient, (configurations, seeds, patients, classes, classes), for `patient_counts`.
+
+    `labels` and `patients` are (cycles,), and so is each seed's entry of each configuration's `answers`.
+    """
+    known, whose = np.unique(patients, return_inverse=True)
+    cells = (whose * classes + labels) * classes
+    size = len(known) * classes**2
+    counted = [[np.bincount(cells + given, minlength=size) for given in seeds] for seeds in answers]
+    return np.array(counted, dtype=np.int64).reshape(len(answers), -1, len(known), classes, classes)
 
 
 def patient_counts(confusion: np.ndarray, any_abnormal: bool = False) -> PatientCounts:

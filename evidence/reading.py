@@ -10,7 +10,7 @@ import numpy as np
 
 from evidence.bundle import Bundle, Cycles
 from evidence.calibration import brier_score, expected_calibration_error, risk_coverage
-from evidence.patient_bootstrap import PatientDraws, draw_patients, patient_counts
+from evidence.patient_bootstrap import PatientDraws, draw_patients, patient_confusion, patient_counts
 from evidence.predictions import answers_of
 from evidence.scores import confusion_matrix, harmonic_score, score, sensitivity, specificity
 from evidence.seed_statistics import FEWEST_SEEDS, rate_interval
@@ -168,16 +168,9 @@ def _drawn(
     formula: str,
 ) -> PatientDraws | None:
     """Draw patients for systems with equally many seeds; None where there are too few seeds or patients."""
-    known, whose = np.unique(patients, return_inverse=True)
-    if len(known) < FEWEST_PATIENTS or len(systems[0]) < FEWEST_SEEDS:
+    if len(np.unique(patients)) < FEWEST_PATIENTS or len(systems[0]) < FEWEST_SEEDS:
         return None
-    confusion = np.zeros((len(systems), len(systems[0]), len(known), classes, classes), dtype=np.int64)
-    for system, answers in enumerate(systems):
-        for seed, given in enumerate(answers):
-            cells = (whose * classes + labels) * classes + given
-            counted = np.bincount(cells, minlength=len(known) * classes**2)
-            confusion[system, seed] = counted.reshape(len(known), classes, classes)
-    counts = patient_counts(confusion)
+    counts = patient_counts(patient_confusion(labels, patients, systems, classes))
     # A part whose normal, or abnormal, cycles are of one or two patients says nothing of others.
     if min((counts.normal > 0).sum(), (counts.abnormal > 0).sum()) < FEWEST_PATIENTS // 2:
         return None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evidence.bundle import Bundle, BundleError, read_bundle
+from evidence.cross_folds import cross_fold_numbers
 from evidence.objectives import TITLES
 from evidence.predictions import answers_of
 from evidence.reading import reading_numbers
@@ -22,6 +23,10 @@ TOLERANCE = 1e-9
 """Largest difference between a claimed number and the one computed again; they differ by rounding alone."""
 OTHER_DRAWS = 0.01
 """The same for intervals over patients, where another version of numpy may draw other patients."""
+DRAWN = ("patient_interval", "difference_interval", "probability_best")
+"""Numbers that rest on draws of patients."""
+NUMBERS = {"validation": validation_numbers, "folds": cross_fold_numbers, "test": reading_numbers}
+"""What makes the numbers of a bundle, by its kind."""
 SHOWN = 20
 """Differences that are printed."""
 
@@ -31,7 +36,7 @@ Difference = tuple[str, Any, Any]
 
 def differences(bundle: Bundle) -> list[Difference]:
     """Compare all claims of a bundle with what its predictions give; empty when all agree."""
-    numbers = reading_numbers(bundle) if bundle.kind == "test" else validation_numbers(bundle)
+    numbers = NUMBERS[bundle.kind](bundle)
     same_draws = bundle.about.get("numpy") == np.__version__
     return list(_compared("", bundle.claims, numbers, TOLERANCE if same_draws else OTHER_DRAWS))
 
@@ -79,9 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for where, claimed, recomputed in found[:SHOWN]:
             print(f"  {where}: {claimed!r} is claimed, the predictions give {recomputed!r}")
         numbers = count(bundle.claims)
-        if bundle.kind == "test" and bundle.about.get("numpy") != np.__version__:
+        if bundle.kind != "validation" and bundle.about.get("numpy") != np.__version__:
             print(
-                "  intervals over patients were drawn by another numpy, and are compared within 1 point alone"
+                "  what rests on draws of patients was drawn by another numpy, and is compared within 1 point alone"
             )
         if found or not numbers:
             print(f"FAIL: {path}: {len(found)} of {numbers} numbers are not what the predictions give")
@@ -97,7 +102,7 @@ def _compared(
     if isinstance(claimed, Mapping) and isinstance(found, Mapping):
         for key in sorted(claimed.keys() | found.keys(), key=str):
             place = f"{where}.{key}" if where else str(key)
-            drawn = key == "patient_interval" and isinstance(found.get(key), list)
+            drawn = key in DRAWN and isinstance(found.get(key), list | float)
             yield from _compared(
                 place, claimed.get(key), found.get(key), of_draws, of_draws if drawn else TOLERANCE
             )
