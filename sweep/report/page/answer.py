@@ -25,7 +25,7 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
         sure = best["best_probability"]
         spread = "" if best["sd"] is None else f" ± {_percent(best['sd'])}"
         lines = [
-            f"No. {best['number']} is best: {_percent(best['means']['score'])}{spread} % {facts['study']['score']} over "
+            f"No. {best['number']} is best: {_percent(best['so_far'])}{spread} % {facts['study']['score']} over "
             f"{counted(len(best['seeds']), 'seed')}, on {HELD_OUT if config.holds_out else TRAINED_ON} "
             f"({_values(best, facts)}).",
             f"{_listed(tied)} cannot be told from it at 5 %." if tied else "No other is tied with it at 5 %.",
@@ -41,6 +41,8 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
         f"{spent['wall_text']}; training all of them with every seed would have taken {spent['epochs_of_all']}: "
         f"{100 * saved:.0f} % were saved."
     )
+    if facts["study"]["label"]:
+        lines.append(f"Note: {facts['study']['label']}.")
     lines += facts["failures"]
     if facts["warning"]:
         lines.append(f"Warning: {facts['warning']}.")

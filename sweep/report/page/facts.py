@@ -12,18 +12,18 @@ import numpy as np
 
 from data.quantities import duration
 from evidence.ledger import LedgerError, parse_ledger
+from evidence.objectives import TITLES
 from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import device_times, totals
 from sweep.report.leaderboard import best_first, failures, state_of, written
 from sweep.report.page.answer import answer, findings
-from sweep.report.page.importance import field_importance
+from sweep.report.page.importance import field_importance, score_so_far
 from sweep.report.page.methods import latex_table, methods
 from sweep.storage.open_storage import open_storage
-from sweep.study.board import Board
+from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import Comparison, comparison_of
-from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration, State, Unit
 
 SHORT = {
@@ -58,7 +58,7 @@ def report_facts(folder: StudyFolder, now: float) -> dict[str, Any]:
         "configurations": [
             _configuration(rank, one, board, compared, config) for rank, one in best_first(board)
         ],
-        "curves": [_curve(unit) for unit in board.units() if unit.curve],
+        "curves": [_curve(unit, board.metric) for unit in board.units() if unit.curve],
         "race": _race(board),
         "confusion": _confusion(board, config),
         "time": _time(board, config, now),
@@ -90,7 +90,9 @@ def _study(folder: StudyFolder, config: StudyConfig, board: Board, now: float) -
         "place": folder.place,
         "task": task.name,
         "labels": list(task.labels),
-        "score": task.score_name,
+        "metric": board.metric,
+        "score": task.score_name if board.objective == "score" else TITLES[board.metric],
+        "label": config.label,
         "always_normal": task.always_normal_score,
         "state": board.stopped or ("running" if board.drivers else "not begun"),
         "made": time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(now)),
@@ -119,7 +121,7 @@ def _configuration(
     compared: Comparison | None,
     config: StudyConfig,
 ) -> dict[str, Any]:
-    summary, number = configuration.summary(), configuration.number
+    summary, number = configuration.summary(board.metric), configuration.number
     interval = None if summary is None else summary.interval()
     expected = None if compared is None else compared.expectation(number)
     probability = np.nan if compared is None else float(compared.probability_best[number])
@@ -133,16 +135,16 @@ def _configuration(
         "values": {path: _value(path, value, config) for path, value in configuration.values.items()},
         "means": {
             metric: None if (found := configuration.summary(metric)) is None else _rate(found.mean)
-            for metric in METRICS
+            for metric in shown_metrics(board)
         },
         "sd": None if summary is None or summary.sd is None else _rate(summary.sd),
         "interval": None if interval is None else [_rate(end) for end in interval],
         "seeds": [
-            {"seed": seed, **{metric: _rate(unit.selected.get(metric)) for metric in METRICS}}
+            {"seed": seed, **{metric: _rate(unit.selected.get(metric)) for metric in shown_metrics(board)}}
             for seed, unit in sorted(configuration.units.items())
             if unit.selected is not None
         ],
-        "so_far": _rate(_so_far(configuration)),
+        "so_far": _rate(score_so_far(configuration, board.metric)),
         "best_probability": None if np.isnan(probability) else round(probability, 3),
         "expected": None
         if expected is None
@@ -158,35 +160,26 @@ def _value(path: str, value: Any, config: StudyConfig) -> float | int | str:
     return written(value)
 
 
-def _so_far(configuration: Configuration) -> float | None:
-    """Mean over the seeds that finished; of a configuration without one the score of its last epoch."""
-    summary = configuration.summary()
-    if summary is not None:
-        return summary.mean
-    last = [unit.curve[-1]["score"] for unit in configuration.units.values() if unit.curve]
-    return max(last, default=None)
-
-
-def _curve(unit: Unit) -> dict[str, Any]:
+def _curve(unit: Unit, metric: str) -> dict[str, Any]:
     return {
         "configuration": unit.configuration,
         "seed": unit.seed,
         "state": str(unit.state),
-        "scores": [_rate(report["score"]) for report in unit.curve],
+        "scores": [_rate(report[metric]) for report in unit.curve],
     }
 
 
 def _race(board: Board) -> list[dict[str, Any]]:
     """Say of each configuration that was given up when, why and by how much it lay behind the best."""
     best = board.best()
-    best_score = None if best is None else _so_far(best)
+    best_score = None if best is None else score_so_far(best, board.metric)
     found = []
     for one in board.configurations:
         pruned = one.units_in(State.PRUNED)
         reason = one.dropped if not pruned else pruned[0].reason
         if reason is None:
             continue
-        mine = _so_far(one)
+        mine = score_so_far(one, board.metric)
         found.append(
             {
                 "number": one.number,

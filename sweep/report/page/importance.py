@@ -7,6 +7,7 @@ from typing import Any
 from sweep.config.search_space import SearchSpace
 from sweep.search.importance import importance_intervals, importances
 from sweep.study.board import Board
+from sweep.study.units import Configuration
 
 
 def field_importance(board: Board, space: SearchSpace) -> dict[str, Any]:
@@ -18,11 +19,10 @@ def field_importance(board: Board, space: SearchSpace) -> dict[str, Any]:
     """
     points, scores = [], []
     for configuration in board.configurations:
-        summary = configuration.summary()
-        last = [unit.curve[-1]["score"] for unit in configuration.units.values() if unit.curve]
-        if summary is not None or last:
+        score = score_so_far(configuration, board.metric)
+        if score is not None:
             points.append(configuration.values)
-            scores.append(max(last) if summary is None else summary.mean)
+            scores.append(score)
     shares = importances(space.parameters, points, scores)
     ends = importance_intervals(space.parameters, points, scores) if shares else {}
     return {
@@ -32,3 +32,11 @@ def field_importance(board: Board, space: SearchSpace) -> dict[str, Any]:
             for path, share in sorted(shares.items(), key=lambda item: -item[1])
         ],
     }
+
+
+def score_so_far(configuration: Configuration, metric: str) -> float | None:
+    """Mean of a metric over the seeds that finished; of a configuration without one that of its last epoch."""
+    summary = configuration.summary(metric)
+    if summary is not None:
+        return summary.mean
+    return max((unit.curve[-1][metric] for unit in configuration.units.values() if unit.curve), default=None)

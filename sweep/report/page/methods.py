@@ -55,12 +55,10 @@ def latex_table(facts: Mapping[str, Any]) -> str:
         r"\midrule",
     ]
     for one in facts["configurations"][:ROWS]:
-        if one["means"]["score"] is None:
+        if one["rank"] is None:
             continue
         values = [_escaped(_written(one["values"].get(parameter["path"], ""))) for parameter in parameters]
-        score = f"{100 * one['means']['score']:.1f}" + (
-            "" if one["sd"] is None else rf" $\pm$ {100 * one['sd']:.1f}"
-        )
+        score = f"{100 * one['so_far']:.1f}" + ("" if one["sd"] is None else rf" $\pm$ {100 * one['sd']:.1f}")
         rates = [
             "" if one["means"][metric] is None else f"{100 * one['means'][metric]:.1f}"
             for metric in ("sensitivity", "specificity")

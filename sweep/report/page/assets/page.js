@@ -134,7 +134,7 @@ function drawHistory(width) {
 function drawSlice(parameter, width) {
   const having = scored.filter((one) => parameter.path in one.values);
   const x = (one) => one.values[parameter.path];
-  const seeds = having.flatMap((one) => one.seeds.map((seed) => ({ ...one, score: seed.score })));
+  const seeds = having.flatMap((one) => one.seeds.map((seed) => ({ ...one, score: seed[facts.study.metric] })));
   const kinds = { log: { type: "log", tickFormat: decade }, linear: { type: "linear" }, choice: { type: "point", domain: parameter.choices } };
   return Plot.plot({
     ...byFate, width, height: 220, marginLeft: 46, inset: 8, grid: true,

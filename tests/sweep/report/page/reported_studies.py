@@ -6,10 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from evidence.objectives import objective_of
+from evidence.scores import sensitivity
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.events import ConfigurationDropped, Event, StudyStarted, StudyStopped, UnitPruned
-from tests.sweep.histories import added, reported, timed, trained, write_journal
+from sweep.study.events import (
+    ConfigurationDropped,
+    EpochReported,
+    Event,
+    StudyStarted,
+    StudyStopped,
+    UnitFinished,
+    UnitPruned,
+)
+from tests.sweep.histories import added, epoch, reported, timed, write_journal
 
 SEEDS = (1, 2, 3)
 SEARCH = {
@@ -37,9 +47,17 @@ def reported_study(
     folder.write_provenance(
         {"study_id": "1" * 32, "task": "icbhi", "data_hash": "ab" * 32, "fold_hash": "cd" * 32}
     )
-    events = timed(StudyStarted(SEEDS, at=0.0), *_history(configurations), StudyStopped("over"), apart=2.0)
+    started = StudyStarted(SEEDS, objective=objective_of(config.objectives), at=0.0)
+    events = timed(started, *_history(configurations), StudyStopped("over"), apart=2.0)
     write_journal(folder.journal, events)
     return folder
+
+
+def _last_epoch(score: float) -> dict[str, Any]:
+    rates = epoch(4, score, confusion=CONFUSION)
+    found = sensitivity(np.array(CONFUSION), any_abnormal=True)
+    assert found is not None
+    return {**rates, "any_abnormal_score": (rates["specificity"] + found) / 2}
 
 
 def _history(configurations: int) -> Iterator[Event]:
@@ -62,6 +80,8 @@ def _history(configurations: int) -> Iterator[Event]:
         else:
             for seed in SEEDS if number % 3 == 0 else SEEDS[:1]:
                 last = true + float(random.normal(0, 0.003))
-                yield from trained(number, seed, *curve, last, last, confusion=CONFUSION)
+                yield from reported(number, seed, *curve, last)
+                yield EpochReported(number, seed, _last_epoch(last))
+                yield UnitFinished(number, seed, 4)
             if number % 3 == 1:
                 yield ConfigurationDropped(number, f"dropped after seed 1: {true:.3f} against 0.800")

@@ -81,3 +81,13 @@ def test_a_ledger_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (folder.path / "ledger.jsonl").write_text("no ledger\n")
     (told,) = report_facts(folder, NOW)["readings"]
     assert "ledger.jsonl" in told["fault"]
+
+
+def test_what_a_study_ranks_by_is_what_its_report_shows_as_the_score(tmp_path: Path) -> None:
+    folder = reported_study(tmp_path, objective="any_abnormal")
+    facts = report_facts(folder, NOW)
+    assert facts["study"]["metric"] == "any_abnormal_score"
+    best = facts["configurations"][0]
+    assert best["so_far"] == best["means"]["any_abnormal_score"] > best["means"]["score"]
+    assert facts["answer"][0].startswith(f"No. {best['number']} is best: {100 * best['so_far']:.1f}")
+    assert facts["study"]["score"] in facts["answer"][0]

@@ -34,7 +34,7 @@ def test_the_latex_table_has_the_best_rows_in_percent(facts: dict[str, Any]) -> 
     assert lines[0] == r"\begin{tabular}{rlllrrrr}"
     assert lines[4].startswith(f"{best['number']} & ")
     assert rf"{100 * best['means']['score']:.1f} $\pm$ {100 * best['sd']:.1f}" in lines[4]
-    assert len(lines) == 4 + 10 + 3
+    assert len(lines) == 4 + 8 + 3
 
 
 def test_signs_that_latex_would_obey_are_escaped(facts: dict[str, Any]) -> None:
