@@ -61,10 +61,10 @@ def run(
     require(isinstance(progress, bool), "progress: must be True or False", progress)
 
     from sweep.driver.display import ConsoleDisplay, NoDisplay, console
-    from sweep.driver.run import run_study
+    from sweep.driver.run_folds import run_search
 
     display = ConsoleDisplay(console()) if progress else NoDisplay()
-    return Study(run_study(config, StudyFolder.find(studies, name), address, display))
+    return Study(run_search(config, StudyFolder.find(studies, name), address, display))
 
 
 def open(name: str, *, studies: Path | str = STUDIES) -> Study:

@@ -14,7 +14,7 @@ from model.training.recipe import Recipe
 from sweep.api.arguments import require, require_whole
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.which_configuration import NoConfigurationError, which_configuration
+from sweep.report.which_configuration import NoConfigurationError
 from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import Expectation, comparison_of
 from sweep.study.events import Event
@@ -103,10 +103,34 @@ class Study:
     def best(self) -> ConfigurationResult:
         """Return the configuration with the best mean among those with all seeds, by the study's objective.
 
+        Of finalists that were trained on all folds of patients (`folds: all`) it is the best of these, over all folds.
+
         Raises NoConfigurationError while there is none.
         """
+        from sweep.evaluation.cross_fold_ranking import chosen_configuration
+
         board = self._board()
-        return self._result(board, which_configuration(board, self.place))
+        if not board.competes:
+            raise NoConfigurationError(
+                f"{self.place}: trains the finalists of another study on other folds; the best is that study's"
+            )
+        return self._result(board, chosen_configuration(self.folder, board))
+
+    def on_all_folds(self) -> pd.DataFrame:
+        """Return a table of the finalists on all folds of patients (`folds: all`), the best first.
+
+        Its columns: `sweep.report.frames.cross_fold_frame`. Raises NoConfigurationError when they were not trained.
+        """
+        from evidence.objectives import OBJECTIVES
+        from sweep.evaluation.cross_fold_ranking import read_ranking
+        from sweep.report.frames import cross_fold_frame
+
+        ranking = read_ranking(self.folder)
+        if ranking is None:
+            raise NoConfigurationError(
+                f"{self.place}: its finalists were not trained on all folds; run it on with folds: all"
+            )
+        return cross_fold_frame(ranking.numbers, OBJECTIVES[ranking.objective])
 
     def configuration(self, number: int) -> ConfigurationResult:
         """Return a configuration by its number, from 0.

@@ -62,6 +62,12 @@ def export(
         )
         say(f"ask it anywhere: respsweep predict {folder} AUDIO")
         return
+    if bundle is not None and (crossing := StudyFolder.open(studies, name)).config().crosses is not None:
+        from sweep.evaluation.cross_fold_bundle import export_ranking
+
+        finalists = export_ranking(crossing, bundle)
+        say(f"{bundle}: {finalists} finalists on all folds; check it anywhere: respsweep verify {bundle}")
+        return
     if bundle is not None:
         from sweep.evaluation.validation_bundle import export_bundle
 

@@ -33,6 +33,7 @@ def finish(
 ) -> None:
     """Train a study's best configuration on all training patients, with fresh seeds: the study NAME-finish."""
     from data.settings import ConfigError
+    from sweep.evaluation.cross_fold_ranking import read_ranking
     from sweep.evaluation.finish import finishing_folder, finishing_study
     from sweep.folder.study_folder import StudyFolder
 
@@ -44,6 +45,8 @@ def finish(
         ) from None
     folder = StudyFolder.open(studies, name)
     config = finishing_study(folder, configuration, fresh)
+    if configuration is None and (ranking := read_ranking(folder)) is not None:
+        say(f"configuration {ranking.best}: the best of its finalists on all folds ({ranking.place})")
     if data is not None:
         config = config.model_copy(update={"data": data})
     if tracking_uri is not None:

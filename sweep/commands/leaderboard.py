@@ -10,7 +10,9 @@ from sweep.commands.options import STUDIES, StudiesOption
 
 def leaderboard(name: str, studies: StudiesOption = STUDIES) -> None:
     """Show a study's configurations, best first."""
+    from sweep.evaluation.cross_fold_ranking import read_ranking
     from sweep.folder.study_folder import StudyFolder
+    from sweep.report.cross_fold_table import cross_fold_table
     from sweep.report.leaderboard import failures
     from sweep.report.leaderboard import leaderboard as leaderboard_table
 
@@ -24,5 +26,8 @@ def leaderboard(name: str, studies: StudiesOption = STUDIES) -> None:
         label=config.label,
     )
     console().print(table, *failures(board), sep="\n")
+    searched = folder if config.crosses is None else StudyFolder.open(studies, config.crosses.study)
+    if (ranking := read_ranking(searched)) is not None:
+        console().print(cross_fold_table(ranking.numbers, ranking.objective, ranking.searched_fold))
     if (warning := folder.journal_warning()) is not None:
         warnings.warn(warning, stacklevel=2)

@@ -36,7 +36,11 @@ def run(
     ] = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
-    """Search: train configurations over the seeds they deserve, and export the best. Goes on where it stopped."""
+    """Search: train configurations over the seeds they deserve, and export the best. Goes on where it stopped.
+
+    With folds: all in the file, or --set folds=all, the finalists are then trained on all folds of patients, and the
+    best is chosen by that.
+    """
     from sweep.config.overrides import overrides
     from sweep.driver.which_study import choose_study
 
@@ -49,10 +53,10 @@ def run(
     folder, config = choose_study(studies, space, name, resume, changes)
 
     from sweep.driver.display import ConsoleDisplay
-    from sweep.driver.run import run_study
+    from sweep.driver.run_folds import run_search
     from sweep.report.page.write import FILE
 
-    run_study(config, folder, address, ConsoleDisplay(console()), tracking_server=named)
+    run_search(config, folder, address, ConsoleDisplay(console()), tracking_server=named)
     runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
     say(
         f"best configuration: {folder.place}/{folder.best.name}   report: {folder.place}/{FILE}\n"

@@ -13,6 +13,7 @@ from data.fields import field_paths, hint
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
 from sweep.config.parameters import LONGEST_GRID, AnyParameter, Value, includes
+from sweep.study.board import FOLD
 
 SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
 """Recipe fields that decide how a run is scored. A search must not vary them: the best value is the easiest exam."""
@@ -22,11 +23,13 @@ SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
 class SearchSpace:
     """The varied fields by dotted name, and the fixed ones, nested as in a recipe file.
 
+    With `crosses` the fold that validates is varied as well, which a study may only that chooses nothing by it.
     Raises ConfigError when a field does not exist, a value makes no recipe, or conditions cannot be met.
     """
 
     parameters: Mapping[str, AnyParameter]
     fixed: Mapping[str, Any]
+    crosses: bool = False
 
     def __post_init__(self) -> None:
         for path, parameter in self.parameters.items():
@@ -153,7 +156,7 @@ class SearchSpace:
         )
 
     def _check_field(self, path: str) -> None:
-        if path.split(".")[0] in SCORING_FIELDS:
+        if path.split(".")[0] in SCORING_FIELDS and not (self.crosses and path == FOLD):
             raise ConfigError(
                 f"search.{path}: says how a configuration is scored, so it must be the same for all"
             )

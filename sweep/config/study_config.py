@@ -28,6 +28,7 @@ from sweep.config.search_arguments import (
 )
 from sweep.config.search_space import SearchSpace
 from sweep.storage.credentials import holds_secret
+from sweep.study.board import FOLD
 from sweep.study.budget import BudgetConfig
 from sweep.study.racing import ContendersConfig, RacingConfig
 from sweep.study.silence import Patience
@@ -138,6 +139,13 @@ class FinishesConfig(Config):
     configuration: int = Field(ge=0, lt=2**31, description="the configuration, by its number")
 
 
+class CrossesConfig(Config):
+    """Whose finalists a study trains on the other folds of patients (`folds: all`)."""
+
+    study: str = Field(max_length=255, description="the study that searched")
+    study_id: str = Field(max_length=64, description="the id in its provenance")
+
+
 class StudyConfig(Config):
     """A study file: `recipe` holds what is fixed, `search` what varies."""
 
@@ -162,6 +170,16 @@ class StudyConfig(Config):
         default="score",
         description="what the study maximises and ranks by; two: their Pareto front, and what ranks is the score",
     )
+    folds: Literal["one", "all"] = Field(
+        default="one",
+        description="all: after the search its finalists are validated on every fold of patients, and ranked by that",
+    )
+    finalists: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="with `folds: all`: the best and those tied with it, at most so many",
+    )
     sampler: SamplerConfig = SamplerConfig()
     pruner: PrunerConfig = PrunerConfig()
     racing: RacingConfig = ContendersConfig()
@@ -179,6 +197,10 @@ class StudyConfig(Config):
         default=False,
         description="also answer the official test part after every epoch, apart from all scores; written down in the "
         "ledger, and shown by `respsweep leak` alone",
+    )
+    crosses: CrossesConfig | None = Field(
+        default=None,
+        description="of a study that `folds: all` made: whose finalists it trains; null: a search",
     )
     tracking_uri: str | None = Field(
         default=None, description="MLflow server; null: a database in the study folder"
@@ -238,6 +260,7 @@ class StudyConfig(Config):
             )
         self._check_scan_engine()
         self._check_somebody_is_held_out()
+        self._check_folds()
         space = self.space
         for position, point in enumerate(self.enqueue):
             try:
@@ -273,6 +296,20 @@ class StudyConfig(Config):
         if self.finishes is not None and self.leak:
             raise ValueError("leak: a study that finishes another is tested once, at its end; leave leak out")
 
+    def _check_folds(self) -> None:
+        if self.folds == "all" and (self.finishes or self.crosses) is not None:
+            raise ValueError(
+                "folds: all is of a study that searches, and this one chooses nothing; write one"
+            )
+        if self.crosses is None:
+            return
+        every_point = len(self.enqueue) == self.budget.configurations
+        if self.finishes is not None or not every_point or any(FOLD not in point for point in self.enqueue):
+            raise ValueError(
+                "crosses: such a study trains the points under `enqueue`, each on the fold that it names, and chooses "
+                "nothing; it is made by `folds: all` in the study file of a search"
+            )
+
     def _check_scan_engine(self) -> None:
         here, engine = "cuda" if self.resources.gpu else "cpu", "auto"
         # The fixed settings may be a recipe only together with searched ones.
@@ -301,6 +338,11 @@ class StudyConfig(Config):
     def label(self) -> str | None:
         """Say wherever the study is shown what it does with the official test part; None when it does not read it."""
         return LEAKS if self.leak else None
+
+    @property
+    def searches(self) -> bool:
+        """Whether the study chooses among configurations; not of one that finishes another or crosses its folds."""
+        return self.finishes is None and self.crosses is None
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -345,7 +387,7 @@ class StudyConfig(Config):
 
     @cached_property
     def space(self) -> SearchSpace:
-        return SearchSpace(self.search, self.recipe)
+        return SearchSpace(self.search, self.recipe, crosses=self.crosses is not None)
 
 
 def _make_weights_absolute(content: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The one process that holds a study: whether it can run, its run, what a person sees, what comes out.
 
 run                 the main path, where all parts of a driver are put together
+run_folds           a search and, if its file says so, its finalists on the other folds of patients
 which_study         which study a command means: a new one, or one that goes on
 preflight           looks at all that can be refused, and starts nothing
 driver              runs a study that passed its preflight, and lets go of it in good order

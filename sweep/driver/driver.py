@@ -286,4 +286,4 @@ class Driver:
         self._display.show(table, *failures(board))
         used = ", ".join(str(use) for use in self._budget.uses(board, self._clock()))
         more = f"; for more, raise the limit: {self._resume_command} --set budget.LIMIT=VALUE"
-        self._display.say(f"{reason} ({used or 'no longer improving'}){more if config.holds_out else ''}")
+        self._display.say(f"{reason} ({used or 'no longer improving'}){more if config.searches else ''}")

@@ -12,10 +12,12 @@ import yaml
 
 from data.atomic import write_whole
 from data.errors import UserError
+from data.quantities import counted
 from data.task import task_named
 from evidence.objectives import TITLES
 from model.training.recipe import Recipe
 from sweep.driver.provenance import weights_hash
+from sweep.evaluation.cross_fold_ranking import CrossFoldRanking, chosen_configuration, read_ranking
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import which_configuration
 from sweep.report.winner import what_to_expect
@@ -36,10 +38,15 @@ def export(folder: StudyFolder, path: Path | None = None, number: int | None = N
     seeds, and ExportError when the file cannot be written. Warns of a journal that something else than respsweep has
     changed.
     """
-    board = folder.board()
-    best = which_configuration(board, folder.place, number)
-    chosen_by_score = number is None or number == board.ranking()[0].number
-    target = path or (folder.best if chosen_by_score else folder.path / f"configuration-{number}.yaml")
+    config, board = folder.config(), folder.board()
+    if config.crosses is not None:
+        raise ExportError(
+            f"{folder.place}: ranks the finalists of the study {config.crosses.study}, and chooses nothing; export that "
+            "one"
+        )
+    chosen = chosen_configuration(folder, board)
+    best = chosen if number is None else which_configuration(board, folder.place, number)
+    target = path or (folder.best if best is chosen else folder.path / f"configuration-{number}.yaml")
     write_recipe(folder, board, best, target)
     if (warning := folder.journal_warning()) is not None:
         warnings.warn(warning, stacklevel=2)
@@ -58,7 +65,21 @@ def write_recipe(folder: StudyFolder, board: Board, chosen: Configuration, path:
     provenance["task"] = config.scored_task.name
     if config.label is not None:
         provenance["test_part"] = config.label
+    on_all_folds = read_ranking(folder)
+    if on_all_folds is not None and chosen.number in on_all_folds.numbers["ranking"]:
+        provenance["on_all_folds"] = _on_all_folds(on_all_folds, chosen.number)
     export_configuration(path, folder.name, board, chosen, recipe, provenance)
+
+
+def _on_all_folds(ranking: CrossFoldRanking, number: int) -> dict[str, Any]:
+    """Write down how a finalist ranks on all folds of patients."""
+    found = ranking.numbers["configurations"][str(number)]
+    return {
+        "rank": ranking.numbers["ranking"].index(number) + 1,
+        "finalists": list(ranking.numbers["ranking"]),
+        "tied_with_first": ranking.tied,
+        **{name: value for name, value in found.items() if name != "behind_best"},
+    }
 
 
 def export_configuration(
@@ -103,7 +124,10 @@ def export_configuration(
         },
     }
     best = board.best()
-    if best is None or best.number == chosen.number:
+    on_all_folds = provenance.get("on_all_folds")
+    if on_all_folds is not None and on_all_folds["rank"] == 1:
+        which = f"The best configuration of the study {study} on all folds"
+    elif best is None or best.number == chosen.number:
         which = f"The best configuration of the study {study}"
     else:
         which = f"Configuration {chosen.number} of the study {study}, whose best is {best.number}"
@@ -114,6 +138,12 @@ def export_configuration(
         said = (
             "on the patients by whose scores configurations were chosen.\n"
             f"# {what_to_expect(compared, chosen.number)}"
+        )
+    if (crossed := provenance.get("on_all_folds")) is not None:
+        mean = crossed[board.metric]["mean"]
+        said += (
+            f"\n# On all folds of patients, by which the best is chosen, it is number {crossed['rank']} of "
+            f"{counted(len(crossed['finalists']), 'finalist')}: {mean:.3f}."
         )
     name = task.score_name if board.objective == "score" else TITLES[board.metric]
     header = (

@@ -108,14 +108,10 @@ class Progress:
     def status(self) -> str:
         """Write one line: how far the study is, the best so far, and about how long it will still take."""
         board, now = self._board, self._clock()
-        best, luck = board.best(), luck_aside(board)
-        named = "" if board.objective == "score" else f"{TITLES[board.metric]} "
         parts = [str(use) for use in self._budget.uses(board, now)]
         parts += [
             f"units done {board.ended.total()}, running {len(board.running)}",
-            f"best {named}{best.summary(board.metric)} (no. {best.number}{f'; {luck}' if luck else ''})"
-            if best
-            else "best: none complete yet",
+            *([self._best()] if board.competes else []),
             f"elapsed {duration(board.wall_seconds(now))}",
         ]
         if accused := [shown(name) for name, node in board.nodes.items() if node.accused is not None]:
@@ -124,6 +120,14 @@ class Progress:
         if left is not None:
             parts.append(f"about {duration(left)} left")
         return "  ".join(parts)
+
+    def _best(self) -> str:
+        board = self._board
+        best, luck = board.best(), luck_aside(board)
+        if best is None:
+            return "best: none complete yet"
+        named = "" if board.objective == "score" else f"{TITLES[board.metric]} "
+        return f"best {named}{best.summary(board.metric)} (no. {best.number}{f'; {luck}' if luck else ''})"
 
     def _seconds_left(self, now: float) -> float | None:
         """Foretell the seconds to the end, at the pace so far.

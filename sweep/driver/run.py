@@ -91,8 +91,9 @@ def run_study(
                 except InterruptedStudyError:
                     _export_so_far(folder, display)
                     raise
-            export(folder)
-            _report(folder, display)
+            if config.crosses is None:
+                export(folder)
+                _report(folder, display)
     except BaseException as error:
         # The study of a driver that was faster than we were is not ours to remove.
         if fresh and not begun and not StudyLock(folder.path).is_held():
@@ -129,7 +130,7 @@ def _tracker(
 def _export_so_far(folder: StudyFolder, display: Display) -> None:
     """Write `best.yaml` of a study that was halted, if any configuration is complete."""
     try:
-        if folder.board().best() is not None:
+        if folder.config().crosses is None and folder.board().best() is not None:
             display.say(f"best complete configuration so far: {export(folder)}")
     except UserError as error:
         display.warn(str(error))

@@ -9,7 +9,7 @@ from pathlib import Path
 from sweep.folder.mirror import Mirror
 from sweep.study.board import Board
 from sweep.study.events import ConfigurationDropped, Event, UnitEnded
-from sweep.study.units import Fate, State, Unit
+from sweep.study.units import Configuration, Fate, State, Unit
 from sweep.worker.unit_results import WEIGHTS
 
 
@@ -48,7 +48,7 @@ class UnitRemoval:
 
     def _remove_losers(self, changed: int) -> None:
         """Remove the weights of a configuration that has changed, and of the best one before, if they cannot win now."""
-        best = self._board.best()
+        best = self._best_one()
         number = None if best is None else best.number
         before, self._best = self._best, number
         for loser in {changed, before} - {None, number}:
@@ -71,8 +71,11 @@ class UnitRemoval:
             with contextlib.suppress(OSError):
                 (self._units / unit.id).rmdir()
 
+    def _best_one(self) -> Configuration | None:
+        return self._board.best() if self._board.competes else None
+
     def _may_win(self, number: int) -> bool:
         fate = self._board.fate(number)
-        best = self._board.best()
+        best = self._best_one()
         # A failed one may be forgiven, and a finished seed is not trained again.
         return fate in (Fate.OPEN, Fate.FAILED) or (best is not None and best.number == number)

@@ -11,11 +11,11 @@ from data.dataset import TRAINING_PART, DataSet
 from data.digests import file_digests
 from sweep.driver.export import ExportError, write_recipe
 from sweep.evaluation.card_facts import card_facts, study_recordings
+from sweep.evaluation.cross_fold_ranking import chosen_configuration
 from sweep.evaluation.finished_units import finished_units
 from sweep.evaluation.weights_folder import RECIPE, read_weights_folder, save_weights
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.model_card import model_card
-from sweep.report.which_configuration import which_configuration
 
 CARD = "README.md"
 
@@ -36,7 +36,7 @@ def export_weights(
     target = target.resolve()
     _check_free(target)
     board = folder.board()
-    chosen = which_configuration(board, folder.place, number)
+    chosen = chosen_configuration(folder, board, number)
     recordings, unheard = study_recordings(folder, data)
     test_part, study_id = _test_part(recordings), folder.provenance()["study_id"]
     with tempfile.TemporaryDirectory(prefix="respsweep-export-") as scratch:

@@ -9,7 +9,9 @@ from typing import Any
 from data.settings import ConfigError, read_yaml
 from sweep.config.resumption import changes
 from sweep.config.study_config import StudyConfig, read_study
+from sweep.evaluation.cross_fold_ranking import CrossFoldError, best_configuration
 from sweep.folder.study_folder import StudyFolder
+from sweep.storage.storage import StorageError
 from sweep.study.board import Board
 from sweep.study.journal import JournalError
 
@@ -59,15 +61,23 @@ def _goes_on(last: StudyFolder, config: StudyConfig) -> bool:
     # A driver that died after the last unit has not written the best one down, and one that was halted before may have
     # written another one.
     return before.resolved().data == config.resolved().data and not (
-        board.stopped == "over" and _exported(last, board)
+        board.stopped == "over" and _exported(last, board, config)
     )
 
 
-def _exported(folder: StudyFolder, board: Board) -> bool:
-    """Whether `best.yaml` holds the best configuration with all its seeds, or there is none to hold."""
-    best = board.best()
+def _exported(folder: StudyFolder, board: Board, config: StudyConfig) -> bool:
+    """Whether `best.yaml` holds the best configuration with all its seeds, or there is none to hold.
+
+    With `folds: all` the best on all folds.
+    """
+    try:
+        best, ranking = best_configuration(folder, board)
+    except (CrossFoldError, StorageError):
+        return False
     if best is None:
         return True
+    if config.folds == "all" and ranking is None:
+        return False
     try:
         provenance = read_yaml(folder.best).get("provenance")
     except ConfigError:

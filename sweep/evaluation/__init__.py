@@ -1,17 +1,20 @@
 """From the best configuration to a number on the official test part, and the evidence for it.
 
-finish             the study that trains the best configuration on all patients, with fresh seeds
-ledgers            where the readings of a test part are written down: beside the study, and beside the data
-epoch_readings     seals a study whose units read the test part at every epoch, and only then lets them
-leak_reading       how far choosing by the test part would have raised a study's score
-test_reading       seals a reading, reads the test part once, and writes down what came out
-predict            answers of a study's networks to recordings that nobody has labelled
-weights_folder     a folder with the weights of a configuration's seeds, written and read back
-card_facts         what a model card tells, gathered from a study and its readings
-sealed_recordings  recordings of the test part, known again by their bytes
-finished_units     recipe and weights of the finished units of a configuration
-written_bundles    whether the bundles of readings are those that were written down
-validation_bundle  the validation predictions of a study, in one file with what its journal tells of them
-recordings_of      where the recordings of a study lie
-cycles_table       the cycles of a part as a bundle holds them, with patients and devices
+finish               the study that trains the best configuration on all patients, with fresh seeds
+ledgers              where the readings of a test part are written down: beside the study, and beside the data
+epoch_readings       seals a study whose units read the test part at every epoch, and only then lets them
+leak_reading         how far choosing by the test part would have raised a study's score
+test_reading         seals a reading, reads the test part once, and writes down what came out
+predict              answers of a study's networks to recordings that nobody has labelled
+weights_folder       a folder with the weights of a configuration's seeds, written and read back
+card_facts           what a model card tells, gathered from a study and its readings
+sealed_recordings    recordings of the test part, known again by their bytes
+finished_units       recipe and weights of the finished units of a configuration
+written_bundles      whether the bundles of readings are those that were written down
+validation_bundle    the validation predictions of a study, in one file with what its journal tells of them
+recordings_of        where the recordings of a study lie
+cycles_table         the cycles of a part as a bundle holds them, with patients and devices
+cross_folds          the study that validates the finalists of a search on the other folds of patients
+cross_fold_bundle    what finalists answered on all folds, put together, scored, and ranked
+cross_fold_ranking   that ranking as it was written, and what is chosen by it
 """

@@ -20,6 +20,7 @@ from evidence.reading import reading_numbers
 from model.training.prediction import load_network
 from model.training.recipe import Recipe
 from sweep.config.study_config import SyntheticConfig
+from sweep.evaluation.cross_fold_ranking import chosen_configuration
 from sweep.evaluation.cycles_table import AGE_GROUPS, cycles_of, folds_of
 from sweep.evaluation.finish import check_finishes
 from sweep.evaluation.finished_units import FinishedUnits
@@ -27,7 +28,7 @@ from sweep.evaluation.ledgers import Ledgers, own_ledger, part_hash
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.model_card_facts import CardFacts, Heard, TestReading, Validation
-from sweep.report.which_configuration import NoConfigurationError, which_configuration
+from sweep.report.which_configuration import NoConfigurationError
 from sweep.report.winner import what_to_expect
 from sweep.storage.open_storage import open_storage
 from sweep.storage.patience import patiently
@@ -171,7 +172,7 @@ def _validation(folder: StudyFolder, number: int) -> Validation | None:
             with warnings.catch_warnings(action="ignore"):
                 check_finishes(folder, searched)
         board = searched.board()
-        chosen = which_configuration(board, searched.place, number)
+        chosen = chosen_configuration(searched, board, number)
     except (UserError, OSError) as error:
         if finishes is None and not isinstance(error, NoConfigurationError):
             raise

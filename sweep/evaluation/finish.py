@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from data.errors import UserError
 from data.settings import parse
 from sweep.config.study_config import StudyConfig
+from sweep.evaluation.cross_fold_ranking import best_configuration, chosen_configuration
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.which_configuration import which_configuration
 
 SUFFIX = "-finish"
 """A study NAME is finished by the study NAME-finish, beside it."""
@@ -42,7 +42,12 @@ def finishing_study(
         )
     if config.finishes is not None:
         raise FinishError(f"{folder.place}: finishes the study {config.finishes.study} already")
-    chosen = which_configuration(board, folder.place, number)
+    if config.crosses is not None:
+        raise FinishError(
+            f"{folder.place}: ranks the finalists of the study {config.crosses.study}, and chooses nothing; finish that "
+            "one"
+        )
+    chosen = chosen_configuration(folder, board, number)
     fresh = (
         tuple(seeds) if seeds else tuple(max(board.seeds) + place for place in range(1, len(board.seeds) + 1))
     )
@@ -64,6 +69,7 @@ def finishing_study(
         enqueue=[values],
         seeds=list(fresh),
         objective=config.ranking_objective,
+        folds="one",
         sampler={"name": "random"},
         pruner={"name": "none"},
         racing={"name": "none"},
@@ -87,7 +93,7 @@ def check_finishes(folder: StudyFolder, searched: StudyFolder) -> None:
     """Raise FinishError unless a study finishes that other one, as it is, on the same recordings and weights."""
     finishes = folder.config().finishes
     ours, theirs = folder.provenance(), searched.provenance()
-    best = searched.board().best()
+    best, _ = best_configuration(searched, searched.board())
     if finishes is None or finishes.study_id != theirs["study_id"]:
         raise FinishError(
             f"{folder.place}: finishes another study than {searched.place}; name it, or remove it"

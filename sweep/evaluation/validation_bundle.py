@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from data.atomic import write_whole
-from data.dataset import TRAINING_PART
+from data.dataset import TRAINING_PART, DataSet
 from data.errors import UserError
+from data.folds import Folds
+from data.recipe_parts import FoldConfig
 from data.recordings import read_recordings
 from evidence.bundle import Bundle, Cycles, write_bundle
 from sweep.evaluation.cycles_table import cycles_of, folds_of
@@ -34,17 +36,16 @@ def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> 
     """
     config, board, provenance = folder.config(), folder.board(), folder.provenance()
     recipe = config.any_recipe()
+    if config.crosses is not None:
+        raise BundleExportError(
+            f"{folder.place}: its units validate on different folds; their bundle is written when all are trained, and "
+            f"copied by: respsweep export {folder.arguments} --bundle FILE"
+        )
     if recipe.folds.fold is None:
         raise BundleExportError(
             f"{folder.place}: nobody was held out in this study, so there is no validation"
         )
-    recordings = read_recordings(recordings_of(folder, data), config.scored_task.name)
-    cycles = cycles_of(recordings, [TRAINING_PART])
-    folds = folds_of(recordings, cycles, recipe.folds)
-    if recordings.content_hash() != provenance["data_hash"] or folds.hash() != provenance["fold_hash"]:
-        raise BundleExportError(
-            f"{recordings.directory}: other recordings, or other folds of them, than the study was trained on"
-        )
+    recordings, cycles, folds = training_cycles(folder, recipe.folds, data)
     finished = [unit for unit in board.units() if unit.state is State.FINISHED]
     found = {
         (unit.configuration, unit.seed): read_predictions(folder.predictions, unit.configuration, unit.seed)
@@ -79,11 +80,29 @@ def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> 
             },
         },
         claims=_claims(board, set(predictions)),
-        cycles=_rows(cycles, folds.split(cycles.patients, recipe.folds.fold)[1]),
+        cycles=some_rows(cycles, folds.split(cycles.patients, recipe.folds.fold)[1]),
         predictions=predictions,
     )
     write_whole(path, write_bundle(bundle)[0])
     return len(predictions)
+
+
+def training_cycles(
+    folder: StudyFolder, asked: FoldConfig, data: Path | None = None
+) -> tuple[DataSet, Cycles, Folds]:
+    """Read the recordings of a study, and list the cycles of the training part and the folds that they validate in.
+
+    Raises BundleExportError for other recordings or folds than those that the study's units were trained on.
+    """
+    recordings = read_recordings(recordings_of(folder, data), folder.config().scored_task.name)
+    cycles = cycles_of(recordings, [TRAINING_PART])
+    folds = folds_of(recordings, cycles, asked)
+    provenance = folder.provenance()
+    if recordings.content_hash() != provenance["data_hash"] or folds.hash() != provenance["fold_hash"]:
+        raise BundleExportError(
+            f"{recordings.directory}: other recordings, or other folds of them, than the study was trained on"
+        )
+    return recordings, cycles, folds
 
 
 def _claims(board: Board, kept: set[tuple[int, int]]) -> dict[str, Any]:
@@ -125,7 +144,7 @@ def _is_closed(fate: Fate) -> bool:
     return fate not in (Fate.OPEN, Fate.COMPLETE)
 
 
-def _rows(cycles: Cycles, rows: np.ndarray) -> Cycles:
+def some_rows(cycles: Cycles, rows: np.ndarray) -> Cycles:
     """Take some of the cycles, in the order of `rows`."""
 
     def some(column: tuple[str, ...]) -> tuple[str, ...]:

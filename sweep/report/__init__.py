@@ -1,6 +1,7 @@
 """A study and what belongs to it as tables for people. Nothing here changes a study.
 
 leaderboard           configurations by mean score, and why the others stopped
+cross_fold_table      finalists on all folds of patients
 which_configuration   the configuration that is meant: the best one, or one by its number
 winner                how much too high the best score is, and what to expect instead
 status                who runs a study, what it did, and what it spent

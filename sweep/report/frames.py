@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from evidence.cross_folds import tied_with_first
 from sweep.report.leaderboard import best_first, state_of
 from sweep.simulation.simulate import Simulation
 from sweep.study.board import Board, shown_metrics
@@ -48,6 +49,36 @@ def leaderboard_frame(board: Board, objectives: tuple[str, ...] = ("score",)) ->
     measured = [column for metric in metrics for column in (metric, f"{metric}_sd")]
     columns = ["rank", "configuration", *measured, "seeds", "state", "tied", "probability_best"]
     return _frame(rows, columns).astype({"rank": "Int64", "tied": "boolean", "probability_best": float})
+
+
+def cross_fold_frame(numbers: Mapping[str, Any], metric: str) -> pd.DataFrame:
+    """Make a table of finalists on all folds of patients, best first, given their numbers (`evidence.cross_folds`).
+
+    Columns: `rank`, `configuration` (its number), mean and sample standard deviation over the seeds of `metric`, which
+    ranks, `low` and `high` (95 % interval over other patients and seeds; NaN where there is none), `probability_best`,
+    `tied` (not told from the first; itself included), `worst_fold`, and `fold_0` and so on: the mean on that fold.
+    """
+    tied = {numbers["ranking"][0], *tied_with_first(dict(numbers))}
+    rows = []
+    for rank, number in enumerate(numbers["ranking"], start=1):
+        found = numbers["configurations"][str(number)]
+        low, high = found["patient_interval"] or (math.nan, math.nan)
+        rows.append(
+            {
+                "rank": rank,
+                "configuration": number,
+                metric: found[metric]["mean"],
+                f"{metric}_sd": found[metric]["sd"],
+                "low": low,
+                "high": high,
+                "probability_best": found["probability_best"],
+                "tied": None if found["probability_best"] is None else number in tied,
+                "worst_fold": None if found["worst_fold"] is None else int(found["worst_fold"]),
+                **{f"fold_{fold}": of_fold["mean"] for fold, of_fold in found["folds"].items()},
+            }
+        )
+    kinds = {"probability_best": float, "tied": "boolean", "worst_fold": "Int64"}
+    return pd.DataFrame(rows).astype(kinds)
 
 
 def curves_frame(board: Board) -> pd.DataFrame:

@@ -70,8 +70,11 @@ def leaderboard(
 
 
 def best_first(board: Board) -> list[tuple[int | None, Configuration]]:
-    """Rank (from 1) and configuration: those with all their seeds, the best first; then the others, without a rank."""
-    ranking = board.ranking()
+    """Rank (from 1) and configuration: those with all their seeds, the best first; then the others, without a rank.
+
+    Without any rank where configurations do not compete (`Board.competes`).
+    """
+    ranking = board.ranking() if board.competes else []
     ranked = {configuration.number for configuration in ranking}
     rest = sorted(
         (configuration for configuration in board.configurations if configuration.number not in ranked),

@@ -81,20 +81,25 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
         config.budget, config.racing, gpus=config.resources.gpu, slots=1, epochs=config.space.epochs
     )
     yield f"budget: {', '.join(str(use) for use in budget.uses(board, now)) or 'until it stops improving'}"
-    best = board.best()
-    luck = luck_aside(board)
-    named = "" if board.objective == "score" else f"{TITLES[board.metric]} "
-    yield "best: " + (
-        f"configuration {best.number}, {named}{best.summary(board.metric)}{f', {luck}' if luck else ''}"
-        if best
-        else "none complete yet"
-    )
+    yield _best(board, config)
     yield f"run for {duration(board.wall_seconds(now))}, times started: {len(board.drivers)}"
     for name, node in board.nodes.items():
         if held and node.accused is not None:
             yield f"node {shown(name)} {aside(node)}"
     if held:
         yield from map(str, silences(board, config.resources.patience, now))
+
+
+def _best(board: Board, config: StudyConfig) -> str:
+    if config.crosses is not None:
+        return f"trains the finalists of the study {config.crosses.study} on other folds, and chooses nothing"
+    best, luck = board.best(), luck_aside(board)
+    if best is None:
+        return "best: none complete yet"
+    named = "" if board.objective == "score" else f"{TITLES[board.metric]} "
+    return (
+        f"best: configuration {best.number}, {named}{best.summary(board.metric)}{f', {luck}' if luck else ''}"
+    )
 
 
 def aside(node: Node) -> str:

@@ -33,6 +33,9 @@ from sweep.study.nodes import Node
 from sweep.study.score_table import METRICS, ScoreTable
 from sweep.study.units import Configuration, Fate, Span, State, Unit, unit_id
 
+FOLD = "folds.fold"
+"""The recipe field that names the fold whose patients validate. Where it is varied, other exams were taken."""
+
 
 class Board:
     """All configurations of a study, by number from 0."""
@@ -128,6 +131,11 @@ class Board:
     def metric(self) -> str:
         """The number that the objective is, as reports and summaries name it."""
         return OBJECTIVES[self.objective]
+
+    @property
+    def competes(self) -> bool:
+        """Whether configurations are compared with each other; not where each is a finalist on a fold of its own."""
+        return not any(FOLD in configuration.values for configuration in self.configurations[:1])
 
     def ranking(self) -> list[Configuration]:
         """Rank the configurations with every seed finished by the objective: best mean first, equal means by number."""

@@ -62,7 +62,7 @@ class Comparison:
 
 
 def comparison_of(board: Board) -> Comparison | None:
-    """Compare the configurations of a study by their scores so far; None while none has all seeds.
+    """Compare the configurations of a study by their scores so far; None while none has all seeds, or none competes.
 
     A score is here what the study ranks by (`Board.objective`).
 
@@ -70,7 +70,7 @@ def comparison_of(board: Board) -> Comparison | None:
     first curve count as worse than three quarters of those that were not.
     """
     ranking = board.scores.ranking()
-    if not ranking:
+    if not ranking or not board.competes:
         return None
     pruned = sum(bool(configuration.units_in(State.PRUNED)) for configuration in board.configurations)
     scores = np.ascontiguousarray(board.scores.ranked)

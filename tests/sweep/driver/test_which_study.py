@@ -103,3 +103,17 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, space: Path) -> None:
         choose_study(tmp_path, None, None, None, {})
     with pytest.raises(FolderError, match=r"no study 'b' in"):
         choose_study(tmp_path, None, None, "b", {})
+
+
+def test_a_study_whose_finalists_were_not_ranked_on_all_folds_goes_on(tmp_path: Path, space: Path) -> None:
+    begun(tmp_path, "beta", space)
+    folder = StudyFolder.at(tmp_path, "beta")
+    journal = Journal(folder.journal)
+    whole = [event for seed in range(1, 6) for event in trained(0, seed, 0.5)]
+    for event in (*added(0), *whole, StudyStopped("over")):
+        journal.write(event)
+    journal.close()
+    provenance = {"configuration": 0, "seeds": [1, 2, 3, 4, 5]}
+    folder.best.write_text(yaml.safe_dump({"provenance": provenance}))
+    assert choose_study(tmp_path, space, None, None, {})[0].name == "beta-2"
+    assert choose_study(tmp_path, space, None, None, {"folds": "all"})[0].name == "beta"

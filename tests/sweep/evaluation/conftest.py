@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from sweep.evaluation.cross_fold_ranking import crossing_folder
+from sweep.evaluation.cross_folds import crossing_study
 from sweep.evaluation.finish import finishing_study
 from sweep.folder.study_folder import StudyFolder
+from tests.sweep.evaluation.crossed_studies import a_search, answered
 from tests.sweep.evaluation.trained_studies import trained
 
 
@@ -40,3 +43,24 @@ def first(studies: Path) -> StudyFolder:
 @pytest.fixture
 def finished(studies: Path) -> StudyFolder:
     return StudyFolder.open(studies, "first-finish")
+
+
+@pytest.fixture(scope="session")
+def _crossed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The studies of a search and of its finalists on other folds, and the cache with their features."""
+    with pytest.MonkeyPatch.context() as environment:
+        cache = tmp_path_factory.mktemp("cache")
+        environment.setenv("RESPSWEEP_CACHE", str(cache))
+        studies = tmp_path_factory.mktemp("studies")
+        searched = StudyFolder.at(studies, "first")
+        answered(searched, a_search())
+        answered(crossing_folder(searched), crossing_study(searched))
+    return studies, cache
+
+
+@pytest.fixture
+def searched(_crossed: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyFolder:
+    """A search whose finalists were trained on all folds; there is no ranking yet."""
+    studies, cache = _crossed
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(cache))
+    return StudyFolder.open(shutil.copytree(studies, tmp_path / "studies"), "first")

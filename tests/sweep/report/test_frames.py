@@ -1,12 +1,21 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
-from sweep.report.frames import curves_frame, leaderboard_frame, simulation_frame, units_frame
+from evidence.cross_folds import cross_fold_numbers
+from sweep.report.frames import (
+    cross_fold_frame,
+    curves_frame,
+    leaderboard_frame,
+    simulation_frame,
+    units_frame,
+)
 from sweep.simulation.simulate import Outcome, Simulation
 from sweep.study.board import Board
 from sweep.study.events import StudyStarted, UnitFailed
+from tests.evidence.test_cross_folds import by_hand, invented
 from tests.sweep.histories import added, reported, trained
 
 
@@ -104,3 +113,17 @@ def test_another_objective_ranks_and_has_its_columns() -> None:
     assert frame["harmonic_score"].tolist() == pytest.approx([0.7, 2 / 3])
     assert "harmonic_score_sd" in frame
     assert "harmonic_score" not in leaderboard_frame(Board((1,), [*added(0), *trained(0, 1, 0.5)]))
+
+
+def test_finalists_on_all_folds_have_a_row_each() -> None:
+    numbers = cross_fold_numbers(invented(np.random.default_rng(1), [1.5, 1.45, -0.5]))
+    frame = cross_fold_frame(numbers, "score")
+    assert frame["configuration"].tolist() == numbers["ranking"]
+    assert frame["tied"].tolist() == [True, True, False]
+    assert (frame["low"] < frame["score"]).all()
+    assert (frame["score"] < frame["high"]).all()
+    assert [column for column in frame if column.startswith("fold_")] == [f"fold_{fold}" for fold in range(5)]
+    few = cross_fold_frame(cross_fold_numbers(by_hand()), "score")
+    assert few["tied"].isna().all()
+    assert few["low"].isna().all()
+    assert few["worst_fold"].tolist() == [1, 1]

@@ -239,3 +239,18 @@ def test_the_harmonic_score_is_shown_where_it_ranks() -> None:
         ["1", "0", "70.0", "70.0", "70.0", "70.0"],
         ["2", "1", "66.7", "75.0", "50.0", "100.0"],
     ]
+
+
+def test_where_each_row_took_another_exam_nothing_is_ranked() -> None:
+    points = [{"patch_mix.beta": 0.5, "folds.fold": 1}, {"patch_mix.beta": 0.5, "folds.fold": 2}]
+    events: list[Event] = [StudyStarted((1, 2))]
+    for number, point in enumerate(points):
+        events += [ConfigurationAdded(number, point), *trained(number, 1, 0.5 + 0.1 * number)]
+        events += trained(number, 2, 0.6 + 0.1 * number)
+    board = Board(events=events)
+    assert not board.competes
+    assert [row[0] for row in rows_of(board)] == ["", ""]
+    assert [row[2] for row in rows_of(board)] == ["65.0 ± 7.1", "55.0 ± 7.1"]
+    caption = str(leaderboard(board, ICBHI).caption)
+    assert "chosen" not in caption
+    assert "tied" not in caption

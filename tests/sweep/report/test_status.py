@@ -164,3 +164,19 @@ def test_the_best_by_another_objective_is_named_with_it(tmp_path: Path) -> None:
     events: list[Event] = [StudyStarted((1,), objective="any_abnormal", at=0.0), *EVENTS[1:5]]
     write_journal(folder.journal, events)
     assert "best: configuration 0, any-abnormal score 0.800" in printed(folder)
+
+
+def test_a_study_of_other_folds_names_whose_finalists_it_trains(tmp_path: Path) -> None:
+    content = CONFIG.model_dump(mode="json")
+    content["search"]["folds.fold"] = {"type": "categorical", "choices": [0, 1, 2, 3, 4]}
+    content |= {
+        "crosses": {"study": "first", "study_id": "1"},
+        "enqueue": [{"patch_mix.beta": 1.0, "folds.fold": 1}],
+        "budget": {"configurations": 1},
+    }
+    folder = StudyFolder.at(tmp_path, "first-folds").create(StudyConfig.model_validate(content))
+    added = ConfigurationAdded(0, {"patch_mix.beta": 1.0, "folds.fold": 1}, at=0.0)
+    write_journal(folder.journal, [EVENTS[0], added, *EVENTS[2:5]])
+    text = printed(folder)
+    assert "trains the finalists of the study first on other folds, and chooses nothing" in text
+    assert "best:" not in text

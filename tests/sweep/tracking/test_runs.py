@@ -235,3 +235,14 @@ def test_luck_is_that_of_the_objective() -> None:
     assert best.tags["respsweep.best"] == "of 2"
     assert values(best.metrics, "any_abnormal_score_expected")
     assert not values(best.metrics, "score_expected")
+
+
+def test_of_finalists_on_folds_of_their_own_none_is_marked_the_best() -> None:
+    point = {"patch_mix.beta": 0.5, "folds.fold": 1}
+    events: list[Event] = [STARTED, ConfigurationAdded(0, point, at=1.0), *TRAINED[2:], *SECOND]
+    updates = updates_of([*events, StudyStopped("over", at=9)])
+    assert "respsweep.best" not in updates["configuration 0"].tags
+    assert (
+        "respsweep.best"
+        in updates_of([*TRAINED, *SECOND, StudyStopped("over", at=9)])["configuration 0"].tags
+    )

@@ -1,0 +1,64 @@
+"""A search and, where its file says `folds: all`, its finalists on the other folds of patients."""
+
+from __future__ import annotations
+
+from sweep.config.study_config import StudyConfig
+from sweep.driver.display import Display, NoDisplay
+from sweep.driver.export import export
+from sweep.driver.run import StartExecutor, run_study
+from sweep.evaluation.cross_fold_bundle import write_ranking
+from sweep.evaluation.cross_fold_ranking import crossing_folder
+from sweep.evaluation.cross_folds import crossing_study
+from sweep.execution.ray_session import RaySession
+from sweep.folder.study_folder import StudyFolder
+from sweep.report.cross_fold_table import cross_fold_table
+
+
+def run_search(
+    config: StudyConfig,
+    folder: StudyFolder,
+    address: str = "local",
+    display: Display | None = None,
+    *,
+    tracking_server: str | None = None,
+    start_executor: StartExecutor = RaySession.start,
+) -> StudyFolder:
+    """Run a study as `run_study` does; with `folds: all`, then its finalists on the other folds; returns its folder.
+
+    Both go on where they stopped. In the end `folds.bundle` and `best.yaml` hold the ranking on all folds. Raises what
+    `run_study` raises, and CrossFoldError when no finalist has every seed on all folds.
+    """
+    run_study(
+        config, folder, address, display, tracking_server=tracking_server, start_executor=start_executor
+    )
+    if config.folds != "all":
+        return folder
+    display = display or NoDisplay()
+    crossing, crossed = crossing_folder(folder), crossing_study(folder)
+    if not is_trained(crossing, crossed):
+        display.say(f"the other folds of patients: study {crossing.place}")
+        run_study(
+            crossed,
+            crossing,
+            address,
+            display,
+            tracking_server=tracking_server,
+            start_executor=start_executor,
+        )
+    ranking = write_ranking(folder)
+    best = export(folder)
+    if folder.uri is not None:
+        folder.storage().upload(best, best.name)
+    display.show(cross_fold_table(ranking.numbers, ranking.objective, ranking.searched_fold))
+    return folder
+
+
+def is_trained(crossing: StudyFolder, config: StudyConfig) -> bool:
+    """Whether a study of other folds has trained every point that its settings name, with every seed."""
+    if not config.enqueue:
+        return True
+    if not crossing.exists:
+        return False
+    board = crossing.board()
+    complete = len(board.ranking())
+    return board.stopped == "over" and board.seeds == config.seeds and complete == len(config.enqueue)

@@ -1,0 +1,54 @@
+"""What is chosen by a ranking on all folds, and which rankings are passed over or refused."""
+
+import pytest
+import yaml
+
+from sweep.driver.export import export
+from sweep.evaluation.cross_fold_bundle import write_ranking
+from sweep.evaluation.cross_fold_ranking import (
+    FILE,
+    CrossFoldError,
+    crossing_folder,
+    read_ranking,
+)
+from sweep.evaluation.finish import finishing_study
+from sweep.folder.study_folder import StudyFolder
+
+
+def test_export_and_finish_choose_by_the_ranking_on_all_folds(searched: StudyFolder) -> None:
+    before = export(searched)
+    assert "on_all_folds" not in yaml.safe_load(before.read_text())["provenance"]
+    ranking = write_ranking(searched)
+    text = export(searched).read_text()
+    provenance = yaml.safe_load(text)["provenance"]
+    assert provenance["configuration"] == ranking.best
+    assert provenance["on_all_folds"]["rank"] == 1
+    assert provenance["on_all_folds"]["finalists"] == ranking.numbers["ranking"]
+    assert text.startswith("# The best configuration of the study first on all folds: ")
+    assert "by which the best is chosen, it is number 1 of 3 finalists" in text
+    finishing = finishing_study(searched)
+    assert finishing.finishes is not None
+    assert (finishing.finishes.configuration, finishing.folds) == (ranking.best, "one")
+    other = ranking.numbers["ranking"][1]
+    assert export(searched, number=other).name == f"configuration-{other}.yaml"
+    assert finishing_study(searched, other).finishes.configuration == other  # type: ignore[union-attr]
+
+
+def test_a_ranking_of_before_the_study_went_on_is_passed_over(searched: StudyFolder) -> None:
+    write_ranking(searched)
+    with searched.journal.open("a") as file:
+        file.write(
+            '{"event": "StudyStarted", "at": 2e9, "seeds": [1, 2, 3, 4], "changes": [], "gpus": 0.0}\n'
+        )
+    with pytest.warns(
+        UserWarning, match=r"passed over; rank anew with: respsweep run --resume first .*folds=all"
+    ):
+        assert read_ranking(searched) is None
+
+
+def test_a_damaged_ranking_is_refused_by_its_place(searched: StudyFolder) -> None:
+    write_ranking(searched)
+    path = crossing_folder(searched).path / FILE
+    path.write_bytes(path.read_bytes().replace(b"bundle.json", b"bundle.jsom", 1))
+    with pytest.raises(CrossFoldError, match=r"first-folds/folds.bundle: not as it was made"):
+        read_ranking(searched)
