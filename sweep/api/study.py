@@ -32,6 +32,8 @@ class ConfigurationResult:
     trained to their end; empty while there is none. `tied`: whether the mean score cannot be told from that of the best
     at 5 %, the best included; None where that is unknown. `probability_best`: of having the highest true score; NaN
     where that is unknown. `expectation`: what score to expect with other seeds, as the best was chosen for its score.
+    `protocol`: that of the study, `honest` or `published`; published metrics are of the test part, by which everything
+    was chosen, and have no `expectation`.
     """
 
     number: int
@@ -41,6 +43,7 @@ class ConfigurationResult:
     tied: bool | None = None
     probability_best: float = math.nan
     expectation: Expectation | None = None
+    protocol: str = "honest"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,11 @@ class Study:
         return self.folder.config()
 
     @property
+    def protocol(self) -> str:
+        """`honest`, or `published`: scores are of the test part, by which everything was chosen."""
+        return self.config.protocol
+
+    @property
     def state(self) -> str:
         """`not begun`, `running`, `its driver died`, or why the study stopped: `over` when nothing is left to do."""
         if self.folder.lock().held_by() is not None:
@@ -83,10 +91,16 @@ class Study:
         self.folder.pull()
 
     def leaderboard(self) -> pd.DataFrame:
-        """Return a table of configurations, best first; its columns: `sweep.report.frames.leaderboard_frame`."""
+        """Return a table of configurations, best first; its columns: `sweep.report.frames.leaderboard_frame`.
+
+        `attrs` of the table has the study's `protocol`, and `label`: what it does with the official test part, or None.
+        """
         from sweep.report.frames import leaderboard_frame
 
-        return leaderboard_frame(self._board(), self.config.objectives)
+        config = self.config
+        table = leaderboard_frame(self._board(), config.objectives)
+        table.attrs.update(protocol=config.protocol, label=config.label)
+        return table
 
     def curves(self) -> pd.DataFrame:
         """Return a table of epochs, a row for each epoch of each unit: `configuration`, `seed`, `epoch`, `score`, ..."""
@@ -254,14 +268,15 @@ class Study:
         return self.folder.board()
 
     def _result(self, board: Board, configuration: Configuration) -> ConfigurationResult:
-        number, compared = configuration.number, comparison_of(board)
+        number, compared, config = configuration.number, comparison_of(board), self.config
         summaries = {metric: configuration.summary(metric) for metric in shown_metrics(board)}
         return ConfigurationResult(
             number,
             configuration.values,
-            self.config.space.recipe(configuration.values),
+            config.space.recipe(configuration.values),
             {metric: summary for metric, summary in summaries.items() if summary is not None},
             None if compared is None or compared.tied is None else bool(compared.tied[number]),
             math.nan if compared is None else float(compared.probability_best[number]),
-            None if compared is None else compared.expectation(number),
+            None if compared is None or config.protocol == "published" else compared.expectation(number),
+            config.protocol,
         )

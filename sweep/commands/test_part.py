@@ -12,13 +12,14 @@ def read_test(
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Read the official test part once with the finished units of a study, and write down that it was read."""
-    from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder
+    from sweep.evaluation.finish import FinishError, check_finishes, check_honest, finishing_folder
     from sweep.evaluation.test_reading import read_test_part
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.published_scores import published_scores
     from sweep.report.reading_table import reading_tables
 
     folder = StudyFolder.open(studies, name)
+    check_honest(folder)
     if folder.config().finishes is None:
         searched, folder = folder, finishing_folder(folder)
         if not folder.exists:

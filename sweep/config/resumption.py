@@ -13,7 +13,7 @@ from data.settings import ConfigError
 from data.task import ICBHI
 from sweep.config.study_config import StudyConfig
 
-FIXED = ("search", "recipe", "objective", "task", "finishes", "crosses", "leak")
+FIXED = ("search", "recipe", "objective", "task", "finishes", "crosses", "protocol", "leak")
 """Parts of a study file that may not change: earlier scores would then be scores of something else."""
 SHOWN = 5
 """Fixed settings that a refusal names."""

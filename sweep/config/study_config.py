@@ -37,6 +37,11 @@ ENUMERATED = ("grid", "one_at_a_time")
 """Samplers that come to an end by themselves."""
 LEAKS = "the test part is answered at every epoch (leak: true), into files that no score, choice or run has a share in"
 """What is said of a study with `leak: true` wherever it is shown."""
+PUBLISHED = (
+    "protocol: published, as papers do: every score is the best epoch on the official test part, which chose everything "
+    "here; it is no held-out score, and not to be compared with honest ones"
+)
+"""What is said of a study with `protocol: published` wherever it is shown."""
 WEIGHTS = "backbone.pretrained"
 """The recipe field that names a file."""
 
@@ -156,6 +161,11 @@ class StudyConfig(Config):
         default=None,
         description="what is told apart, of data with several tasks: icbhi, 1-1, 1-2, 2-1 or 2-2; null: the only one",
     )
+    protocol: Literal["honest", "published"] = Field(
+        default="honest",
+        description="honest: scored on held-out patients of the training part; published: trained on all of them, the "
+        "best epoch on the official test part counts, to compare like with like",
+    )
     recipe: Annotated[dict[str, Any], FieldsOf(Recipe)] = Field(
         default_factory=dict, description="recipe fields that differ from the defaults"
     )
@@ -212,6 +222,8 @@ class StudyConfig(Config):
         if not isinstance(content, Mapping):
             return content
         content = in_our_words(content)
+        if content.get("protocol") == "published":
+            content["recipe"] = _as_published(content.get("recipe", {}))
         sampler = content.get("sampler")
         name = sampler.get("name") if isinstance(sampler, Mapping) else getattr(sampler, "name", None)
         if name in ENUMERATED and BudgetConfig.is_unbounded(content.get("budget", {})):
@@ -276,6 +288,9 @@ class StudyConfig(Config):
     def _check_somebody_is_held_out(self) -> None:
         folds = self.recipe.get("folds")
         nobody = isinstance(folds, Mapping) and folds.get("fold", 0) is None
+        if self.protocol == "published":
+            self._check_is_as_published(nobody)
+            return
         if nobody and self.finishes is None:
             raise ValueError(
                 "recipe.folds.fold: null holds nobody out, and a search would choose by what was trained on; give a "
@@ -310,6 +325,19 @@ class StudyConfig(Config):
                 "nothing; it is made by `folds: all` in the study file of a search"
             )
 
+    def _check_is_as_published(self, nobody_held_out: bool) -> None:
+        if self.finishes is not None or self.leak:
+            other = "leak" if self.leak else "finishes"
+            raise ValueError(f"{other}: is of honest studies; a study with `protocol: published` has none")
+        if not nobody_held_out:
+            raise ValueError(
+                "recipe.folds.fold: `protocol: published` trains on the whole official training part; leave it out"
+            )
+        if self.recipe.get("selection", "last") != "best":
+            raise ValueError(
+                "recipe.selection: with `protocol: published` the best epoch on the test part counts; leave it out"
+            )
+
     def _check_scan_engine(self) -> None:
         here, engine = "cuda" if self.resources.gpu else "cpu", "auto"
         # The fixed settings may be a recipe only together with searched ones.
@@ -331,12 +359,17 @@ class StudyConfig(Config):
 
     @property
     def holds_out(self) -> bool:
-        """Whether the scores are of patients that were held out; not of a study that finishes another."""
-        return self.finishes is None
+        """Whether the scores are of patients that were held out.
+
+        Not of a study that finishes another, nor of one that follows the published protocol.
+        """
+        return self.finishes is None and self.protocol == "honest"
 
     @property
     def label(self) -> str | None:
         """Say wherever the study is shown what it does with the official test part; None when it does not read it."""
+        if self.protocol == "published":
+            return PUBLISHED
         return LEAKS if self.leak else None
 
     @property
@@ -388,6 +421,16 @@ class StudyConfig(Config):
     @cached_property
     def space(self) -> SearchSpace:
         return SearchSpace(self.search, self.recipe, crosses=self.crosses is not None)
+
+
+def _as_published(recipe: Any) -> Any:
+    """Put in place of the recipe's defaults what the published protocol asks for: nobody held out, the best epoch."""
+    if not isinstance(recipe, Mapping):
+        return recipe
+    folds = recipe.get("folds", {})
+    if isinstance(folds, Mapping):
+        recipe = {**recipe, "folds": {"fold": None, **folds}}
+    return {"selection": "best", **recipe}
 
 
 def _make_weights_absolute(content: dict[str, Any]) -> None:

@@ -138,6 +138,8 @@ class Driver:
             display,
             task=study.config.scored_task,
             silences=lambda: self._coordinator.silences(),
+            held_out=config.holds_out,
+            label=config.label,
             clock=clock,
         )
         rules = Rules(

@@ -63,6 +63,7 @@ def write_recipe(folder: StudyFolder, board: Board, chosen: Configuration, path:
     if "backbone.pretrained" in chosen.values:
         provenance["weights_hash"] = weights_hash(recipe)
     provenance["task"] = config.scored_task.name
+    provenance["protocol"] = config.protocol
     if config.label is not None:
         provenance["test_part"] = config.label
     on_all_folds = read_ranking(folder)
@@ -89,19 +90,23 @@ def export_configuration(
 
     `provenance` names the task. The scores are those of the validation fold, over the seeds named, by which the
     configuration was chosen, by `objective`; `expected_score` is what to expect with other seeds, or with such an
-    objective `expected_any_abnormal_score` or `expected_harmonic_score`. The test part was not read. Raises ExportError
-    when `path` cannot be written.
+    objective `expected_any_abnormal_score` or `expected_harmonic_score`. The test part was not read, unless `provenance`
+    says that the protocol is the published one, and in `test_part` what that means. Raises ExportError when `path`
+    cannot be written.
     """
-    folds = recipe.folds
+    folds, published = recipe.folds, provenance.get("protocol") == "published"
     scored_on = (
         f"validation fold {folds.fold} of {folds.folds}, patients of the official training part"
         if folds.fold is not None
         else "the cycles of the official training part, all of which were trained on"
     )
+    if published:
+        scored_on = "the official test part, each unit at its best epoch there"
     summaries = {metric: chosen.summary(metric) for metric in shown_metrics(board)}
     compared = comparison_of(board)
     assert compared is not None, "only a configuration with all its seeds is exported"
-    expected = compared.expectation(chosen.number)
+    # What the test part chose has no number that other seeds would bear out.
+    expected = None if published else compared.expectation(chosen.number)
     content = {
         "recipe": recipe.model_dump(mode="json"),
         "provenance": {
@@ -132,7 +137,9 @@ def export_configuration(
     else:
         which = f"Configuration {chosen.number} of the study {study}, whose best is {best.number}"
     task = task_named(provenance["task"])
-    if folds.fold is None:
+    if published:
+        said = f"on the official test part.\n# {provenance['test_part']}."
+    elif folds.fold is None:
         said = "on the cycles that it was trained on.\n# Nobody was held out; what it is worth, `respsweep test` says."
     else:
         said = (

@@ -51,17 +51,22 @@ class Progress:
         *,
         task: Task,
         silences: Callable[[], Sequence[Silence]],
+        held_out: bool = True,
+        label: str | None = None,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         """`silences`: finds the units of which nothing is heard (`sweep.study.coordinator.Coordinator.silences`).
 
+        `held_out` and `label`: what the scores are of, as in `sweep.report.leaderboard.leaderboard`.
         `clock`: seconds since 1970, as in events; `timer`: seconds that never jump, for how often to draw.
         """
         self._board = board
         self._budget = budget
         self._display = display
         self._task = task
+        self._held_out = held_out
+        self._label = label
         self._live = display.live()
         self._clock = clock
         self._timer = timer
@@ -89,7 +94,9 @@ class Progress:
         self._drawn = self._timer()
         silences = self._silences()
         if self._live:
-            table = leaderboard(self._board, self._task, rows=LINES)
+            table = leaderboard(
+                self._board, self._task, rows=LINES, held_out=self._held_out, label=self._label
+            )
             below = "\n".join([self.status(), *map(str, silences[:LINES])])
             self._live.update(Group(table, Text(below)), refresh=True)
         else:
@@ -123,7 +130,7 @@ class Progress:
 
     def _best(self) -> str:
         board = self._board
-        best, luck = board.best(), luck_aside(board)
+        best, luck = board.best(), luck_aside(board) if self._held_out else self._label
         if best is None:
             return "best: none complete yet"
         named = "" if board.objective == "score" else f"{TITLES[board.metric]} "

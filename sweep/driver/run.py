@@ -118,8 +118,12 @@ def _tracker(
     if uri is None:
         uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
     tags = {f"respsweep.{key}": str(provenance[key]) for key in ("task", "data_hash", "fold_hash", "commit")}
+    tags["respsweep.protocol"] = study.config.protocol
     if study.config.label is not None:
         tags["respsweep.test_part"] = study.config.label
+    if study.config.protocol == "published":
+        # What MLflow's pages show as a run's description.
+        tags["mlflow.note.content"] = study.config.label or ""
     study_id = provenance["study_id"]
     tracker = Tracker(uri, folder.name, artifacts, study_id, study.past, tags, process=writer, log_in=log_in)
     if tracker.away is not None:

@@ -58,6 +58,7 @@ class UnitPreparation:
             self._config.resources,
             predictions=self._predictions,
             leak=self._leak,
+            published=self._config.protocol == "published",
             weights=self._weights(recipe),
             whole_batches=not configuration.units[seed].out_of_memory,
             selected_by=self._config.ranking_objective,

@@ -12,10 +12,12 @@ from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
 from sweep.folder.study_folder import StudyFolder
 from sweep.worker.prepared_data import DataPreparation
 
-LEAK = "leak"
+LEAK, PUBLISHED = "leak", "published"
 PROTOCOLS = {
-    LEAK: "honest, chosen on validation patients of the training part; the test part is answered at every epoch, apart, "
-    "to measure what choosing by it would have shown",
+    LEAK: "honest, chosen on validation patients of the training part; the test part is answered at every epoch, "
+    "apart, to measure what choosing by it would have shown",
+    PUBLISHED: "published: trained on the whole training part, scored on the test part at every epoch, the best of "
+    "which counts; configurations are pruned, raced and ranked by these scores",
 }
 """How a study reads the test part, by the word for it in the ledger."""
 
@@ -26,13 +28,22 @@ def open_test_part(
     """Let the units of a study have the test part, if its file asks for it; does nothing of all other studies.
 
     First a line in each ledger says so, for the study as a whole: one that is taken up again has its line already.
-    Raises ReadingError when the recordings have no test part, or a ledger cannot be written.
+    With `protocol: published` the units have one part: ICBHI's test, or SPRSound's inter. Raises ReadingError when the
+    recordings have no such part, or a ledger cannot be written.
     """
-    reads = LEAK if config.leak else None
+    reads = PUBLISHED if config.protocol == PUBLISHED else LEAK if config.leak else None
     if reads is None:
         return
     recordings = preparation.recordings
     parts = parts_to_test(recordings)
+    if reads == PUBLISHED:
+        # The first after training: of SPRSound the children who are not in training.
+        first = recordings.parts[1]
+        if first not in parts:
+            raise ReadingError(
+                f"{recordings.directory}: no recording of the {first} part, by which `protocol: published` scores"
+            )
+        parts = [first]
     ledgers = Ledgers(folder, part_hash(recordings))
     sealed = ledgers.seal_of(provenance["study_id"])
     if sealed is not None and sealed.content.get("data_hash") == provenance["data_hash"]:

@@ -28,11 +28,12 @@ def finishing_study(
     Nobody is held out (`folds.fold: null`), so that nothing can be chosen any more: one configuration, no pruning, no
     race. Of runs that were scored by their best epoch it trains as many as the median of these, on a schedule of that
     length, and counts the last.
-    `seeds`: as many fresh ones as the study has, unless given. Raises NoConfigurationError when no such
-    configuration is complete, FinishError when the study still runs, finishes another, or seeds are not fresh, and
-    ConfigError when the median is too few epochs for the recipe's warm-up.
+    `seeds`: as many fresh ones as the study has, unless given. Raises NoConfigurationError when no such configuration is
+    complete, FinishError when the study still runs, finishes another, or seeds are not fresh, or for a study with
+    `protocol: published`, and ConfigError when the median is too few epochs for the recipe's warm-up.
     """
     config, board = folder.config(), folder.board()
+    check_honest(folder)
     if (holder := folder.lock().held_by()) is not None:
         raise FinishError(f"{folder.place}: still running ({holder}); finish it when it is over")
     if board.stopped != "over":
@@ -82,6 +83,15 @@ def finishing_study(
         },
     )
     return parse(StudyConfig, content, f"{folder.place}, to be finished")
+
+
+def check_honest(folder: StudyFolder) -> None:
+    """Raise FinishError for a study in which the test part chose everything already."""
+    if folder.config().protocol == "published":
+        raise FinishError(
+            f"{folder.place}: follows `protocol: published`: the test part chose its epochs and configurations, and is "
+            "not held out from them; search again with `protocol: honest` under another name"
+        )
 
 
 def finishing_folder(folder: StudyFolder) -> StudyFolder:

@@ -102,5 +102,7 @@ def _learned(folder: StudyFolder) -> str:
     else:
         name = (data and Path(data).name) or "recordings"
         recordings = f"{name} (SHA-256 {str(folder.provenance().get('data_hash'))[:12]})"
+    if config.protocol == "published":
+        return f"the official training part of {recordings}; {config.label}"
     held_out = "its validation patients were held out" if config.holds_out else "nobody was held out"
     return f"the official training part of {recordings}; {held_out}"

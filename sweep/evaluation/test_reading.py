@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from data.batches import Examples
-from data.dataset import DataSet, census, missing_from_full
+from data.dataset import TRAINING_PART, DataSet, census, missing_from_full
 from data.recordings import read_recordings
 from data.store import build_store
 from evidence.bundle import Bundle, write_bundle

@@ -33,7 +33,8 @@ def leaderboard(
     What the study ranks by comes first of the rates, and beside it the score, sensitivity and specificity.
     Beside the rank, = marks those that are tied with the best. With two objectives those on their Pareto front are
     marked. `held_out`: whether the scores are of patients that were held out; otherwise of those that were trained on.
-    `label`: what is said of the study wherever it is shown (`sweep.config.study_config.StudyConfig.label`).
+    `label`: what is said of the study wherever it is shown (`sweep.config.study_config.StudyConfig.label`); of scores
+    that are neither it stands in the place of what they are of.
     """
     compared = comparison_of(board)
     fields = list(
@@ -42,7 +43,7 @@ def leaderboard(
     table = Table(
         title=None,
         header_style="bold",
-        caption=_caption(board, task, compared, held_out) + (f" Note: {label}." if label else ""),
+        caption=_caption(board, task, compared, held_out, label),
         caption_justify="left",
     )
     for column in ("rank", "no."):
@@ -150,7 +151,7 @@ def why_no_best(board: Board) -> str:
     return "; ".join([*parts, *failures(board)[:1]])
 
 
-def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bool) -> str:
+def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bool, label: str | None) -> str:
     ended = board.ended
     dropped = sum(configuration.dropped is not None for configuration in board.configurations)
     open_units = len(board.running) + len(board.waiting)
@@ -158,11 +159,17 @@ def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bo
         f"{counted(len(board.configurations), 'configuration')}, {dropped} dropped in the race over the seeds; "
         f"units: {ended[State.FINISHED]} finished, {ended[State.PRUNED]} pruned, {ended[State.FAILED]} failed"
         + (f", {open_units} under way" if open_units else "")
-        + f". Task {task.name}; scores: {HELD_OUT if held_out else TRAINED_ON}, where always answering normal scores "
-        f"{100 * task.always_normal_score:.0f} %; the test part has no share in them."
+        + f". Task {task.name}; scores: {_what_scores_are_of(held_out, label)}, where always answering normal scores "
+        f"{100 * task.always_normal_score:.0f} %"
+        + ("." if label and not held_out else "; the test part has no share in them.")
         + ("" if board.objective == "score" else f" Pruned, raced and ranked by the {TITLES[board.metric]}.")
         + ("" if compared is None or not held_out else _about_the_best(compared))
+        + (f" Note: {label}." if label and held_out else "")
     )
+
+
+def _what_scores_are_of(held_out: bool, label: str | None) -> str:
+    return HELD_OUT if held_out else label or TRAINED_ON
 
 
 def _about_the_best(compared: Comparison) -> str:

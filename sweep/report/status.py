@@ -93,7 +93,7 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
 def _best(board: Board, config: StudyConfig) -> str:
     if config.crosses is not None:
         return f"trains the finalists of the study {config.crosses.study} on other folds, and chooses nothing"
-    best, luck = board.best(), luck_aside(board)
+    best, luck = board.best(), luck_aside(board) if config.holds_out else ""
     if best is None:
         return "best: none complete yet"
     named = "" if board.objective == "score" else f"{TITLES[board.metric]} "

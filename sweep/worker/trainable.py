@@ -45,7 +45,8 @@ class UnitTrainable(tune.Trainable):
     the disk, is the worker's death, as is a machine that lacks what units need, or room in its cache. When its node is
     about to be taken back the unit saves where it is, in the middle of an epoch too, and leaves (NodeDrainedError).
 
-    Where the study asks for it (`leak: true`), the unit answers the test part after every epoch, into files of its own.
+    Where the study asks for it (`leak: true`), the unit answers the test part after every epoch, into files of its own;
+    with `protocol: published` the test part is what it is scored on.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -93,6 +94,9 @@ class UnitTrainable(tune.Trainable):
         self._recipe = _with_weights(recipe, config["weights"] and Weights(**json.loads(config["weights"])))
         prepared = PreparedData(**json.loads(config["prepared"]))
         train, validation = _examples(prepared, self._recipe.folds.fold, config["device"], config["share"])
+        if config["published"]:
+            (tested,) = load_tested(prepared)
+            validation = tested.to(config["device"], config["share"])
         training = Training(
             self._recipe,
             config["seed"],

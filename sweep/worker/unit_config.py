@@ -27,6 +27,7 @@ def unit_config(
     *,
     predictions: str | None = None,
     leak: str | None = None,
+    published: bool = False,
     weights: Weights | None = None,
     whole_batches: bool = True,
     selected_by: Objective = "score",
@@ -35,9 +36,10 @@ def unit_config(
 
     `folder`: where checkpoints are saved, see `sweep.worker.checkpoint.UnitCheckpoint`, and `predictions` where answers
     are kept, see `sweep.worker.unit_results`; None where they are not. `leak`: where answers to the test part are kept,
-    if `prepared` has one. `weights`: the recipe's pretrained ones, as a worker starts in another folder. `selected_by`:
-    by what one of its epochs is better than another. Recipe, prepared data and weights travel as JSON, as Tune copies
-    every key of a config into every result.
+    if `prepared` has a test part, and `published` whether the unit is scored on that (`protocol: published`). `weights`:
+    the recipe's pretrained ones, as a worker starts in another folder. `selected_by`: by what one of its epochs is
+    better than another. Recipe, prepared data and weights travel as JSON, as Tune copies every key of a config into
+    every result.
     """
     return {
         "configuration": configuration,
@@ -49,6 +51,7 @@ def unit_config(
         "folder": str(folder),
         "predictions": predictions,
         "leak": leak,
+        "published": published,
         "threads": max(1, int(resources.cpu)),
         "device": "cuda" if resources.gpu else "cpu",
         "share": min(1.0, resources.gpu or 1.0),

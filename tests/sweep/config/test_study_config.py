@@ -10,7 +10,7 @@ import pytest
 from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import TASKS
 from model.training.recipe import Recipe
-from sweep.config.study_config import StudyConfig, SyntheticConfig, read_study
+from sweep.config.study_config import LEAKS, PUBLISHED, StudyConfig, SyntheticConfig, read_study
 
 SEARCH_SPACES = Path(__file__).parents[3] / "search_spaces"
 SHIPPED = sorted(SEARCH_SPACES.glob("*.yaml"))
@@ -398,3 +398,40 @@ def test_objectives_are_numbers_that_units_report_or_that_follow_from_them() -> 
     assert all(config.ranking_objective == name for name, config in found.items())
     both = StudyConfig.model_validate({"search": search, "objective": ["sensitivity", "specificity"]})
     assert (both.ranking_objective, both.ranking_metric) == ("score", "score")
+
+
+def test_the_published_protocol_holds_nobody_out_and_counts_the_best_epoch() -> None:
+    config = StudyConfig.model_validate({"search": BETA, "protocol": "published"})
+    for study in (config, config.resolved(), StudyConfig.model_validate(config.model_dump(mode="json"))):
+        recipe = study.any_recipe()
+        assert (recipe.folds.fold, recipe.selection) == (None, "best")
+        assert not study.holds_out
+        assert study.label == PUBLISHED
+    assert StudyConfig.model_validate({"search": BETA}).label is None
+    assert StudyConfig.model_validate({"search": BETA, "leak": True}).label == LEAKS
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (
+            {"protocol": "published", "recipe": {"selection": "last"}},
+            "the best epoch on the test part counts",
+        ),
+        (
+            {"protocol": "published", "recipe": {"folds": {"fold": 0}}},
+            "trains on the whole official training part",
+        ),
+        ({"protocol": "published", "leak": True}, "leak: is of honest studies"),
+        (
+            {"protocol": "published", "finishes": {"study": "a", "study_id": "b", "configuration": 0}},
+            "finishes: is of honest studies",
+        ),
+        ({"protocol": "papers"}, "protocol"),
+        ({"leak": "often"}, "leak"),
+        ({"recipe": {"folds": {"fold": None}}}, "holds nobody out"),
+    ],
+)
+def test_a_study_that_mixes_protocols_is_refused(settings: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        parse(StudyConfig, {"search": BETA, **settings}, "study")

@@ -4,19 +4,32 @@ from pathlib import Path
 
 import pytest
 
+from data.settings import parse
 from data.synthetic import write_breaths
 from evidence.ledger import read_ledger
+from model.training.recipe import Recipe
 from sweep.config.study_config import StudyConfig
 from sweep.evaluation.epoch_readings import open_test_part, parts_to_test
 from sweep.evaluation.ledgers import ReadingError
 from sweep.folder.study_folder import StudyFolder
 from sweep.worker.prepared_data import DataPreparation, load_tested
-from tests.studies import tiny_study
+from tests.data.conftest import CHILDREN, EVENTS, write_child
+from tests.studies import TINY_RECIPE, tiny_study
+
+RECIPE = parse(Recipe, TINY_RECIPE, "test")
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def children(tmp_path: Path) -> Path:
+    """Recordings in SPRSound's layout: two children in train and one of them in intra, another one in inter."""
+    for name, content in CHILDREN.items():
+        write_child(tmp_path / "children", name, *content)
+    return tmp_path / "children"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +41,7 @@ def breaths(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(breaths: Path, tmp_path: Path, study_id: str = "s1", **settings: object) -> DataPreparation:
     config = StudyConfig.model_validate(tiny_study(1, budget={"configurations": 1}, **settings))
-    preparation = DataPreparation(breaths, tmp_path / "features", progress=False)
+    preparation = DataPreparation(breaths, tmp_path / "features", task=config.task, progress=False)
     provenance = {"study_id": study_id, "data_hash": preparation.data_hash, "commit": None}
     open_test_part(StudyFolder.at(tmp_path / "studies", "one"), config, preparation, provenance)
     return preparation
@@ -77,3 +90,20 @@ def test_recordings_without_a_test_part_are_refused(tmp_path: Path) -> None:
         recording.annotation.unlink()
     with pytest.raises(ReadingError, match="no recording belongs to an official test part"):
         opened(folder, tmp_path, leak=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*a subset")
+@pytest.mark.filterwarnings("ignore:folds")
+def test_by_the_published_protocol_units_have_the_children_who_are_not_in_training_alone(
+    children: Path, tmp_path: Path
+) -> None:
+    for number in range(510, 520):
+        write_child(children, f"{number}_3_1_p2_1", "train", "DAS", EVENTS)
+    both = opened(children, tmp_path, leak=True, task="icbhi")
+    assert sorted(both.prepare(RECIPE).tested) == ["inter", "intra"]
+    alone = opened(children, tmp_path, "s2", protocol="published", task="icbhi")
+    assert list(alone.prepare(RECIPE).tested) == ["inter"]
+    for path in children.rglob("503_*"):
+        path.unlink()
+    with pytest.raises(ReadingError, match=r"no recording of the inter part, by which `protocol: published`"):
+        opened(children, tmp_path, "s3", protocol="published", task="icbhi")
