@@ -316,6 +316,10 @@ class StudyConfig(Config):
             raise ValueError(
                 "folds: all is of a study that searches, and this one chooses nothing; write one"
             )
+        if self.folds == "all" and self.protocol == "published":
+            raise ValueError(
+                "folds: all is of studies that hold patients out; one with `protocol: published` holds out nobody"
+            )
         if self.crosses is None:
             return
         every_point = len(self.enqueue) == self.budget.configurations

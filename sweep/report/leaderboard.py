@@ -159,7 +159,7 @@ def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bo
         f"{counted(len(board.configurations), 'configuration')}, {dropped} dropped in the race over the seeds; "
         f"units: {ended[State.FINISHED]} finished, {ended[State.PRUNED]} pruned, {ended[State.FAILED]} failed"
         + (f", {open_units} under way" if open_units else "")
-        + f". Task {task.name}; scores: {_what_scores_are_of(held_out, label)}, where always answering normal scores "
+        + f". Task {task.name}; scores: {what_scores_are_of(held_out, label)}, where always answering normal scores "
         f"{100 * task.always_normal_score:.0f} %"
         + ("." if label and not held_out else "; the test part has no share in them.")
         + ("" if board.objective == "score" else f" Pruned, raced and ranked by the {TITLES[board.metric]}.")
@@ -168,7 +168,8 @@ def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bo
     )
 
 
-def _what_scores_are_of(held_out: bool, label: str | None) -> str:
+def what_scores_are_of(held_out: bool, label: str | None) -> str:
+    """Say of which cycles the scores of a study are, with its `label` if it is scored on neither of the usual ones."""
     return HELD_OUT if held_out else label or TRAINED_ON
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from data.quantities import counted
 from sweep.config.study_config import StudyConfig
-from sweep.report.leaderboard import HELD_OUT, TRAINED_ON, why_no_best
+from sweep.report.leaderboard import what_scores_are_of, why_no_best
 from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
 from sweep.study.comparison import comparison_of
@@ -26,7 +26,7 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
         spread = "" if best["sd"] is None else f" ± {_percent(best['sd'])}"
         lines = [
             f"No. {best['number']} is best: {_percent(best['so_far'])}{spread} % {facts['study']['score']} over "
-            f"{counted(len(best['seeds']), 'seed')}, on {HELD_OUT if config.holds_out else TRAINED_ON} "
+            f"{counted(len(best['seeds']), 'seed')}, on {what_scores_are_of(config.holds_out, config.label)} "
             f"({_values(best, facts)}).",
             f"{_listed(tied)} cannot be told from it at 5 %." if tied else "No other is tied with it at 5 %.",
         ]
@@ -41,7 +41,7 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
         f"{spent['wall_text']}; training all of them with every seed would have taken {spent['epochs_of_all']}: "
         f"{100 * saved:.0f} % were saved."
     )
-    if facts["study"]["label"]:
+    if facts["study"]["label"] and config.holds_out:
         lines.append(f"Note: {facts['study']['label']}.")
     lines += facts["failures"]
     if facts["warning"]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from data.quantities import counted
 from sweep.config.study_config import StudyConfig
+from sweep.report.leaderboard import what_scores_are_of
 
 ROWS = 10
 """Configurations in the LaTeX table."""
@@ -28,9 +29,12 @@ def methods(facts: Mapping[str, Any], config: StudyConfig) -> str:
     fold = (
         f"scored on fold {recipe.folds.fold} of {recipe.folds.folds}, patient-wise within the official training part"
         if recipe.folds.fold is not None
-        else "trained on the whole official training part, with nobody held out"
+        else f"trained on the whole official training part, with nobody held out; scores are of "
+        f"{what_scores_are_of(config.holds_out, config.label)}"
     )
-    epoch = "the last epoch" if recipe.selection == "last" else "the best validation epoch"
+    epoch = {"last": "the last epoch", "best": "the best validation epoch"}[recipe.selection]
+    if config.protocol == "published":
+        epoch = "the best epoch on the test part"
     fates = facts["time"]["fates"]
     data, folds, commit = (str(provenance.get(key))[:12] for key in ("data_hash", "fold_hash", "commit"))
     return (
@@ -38,8 +42,8 @@ def methods(facts: Mapping[str, Any], config: StudyConfig) -> str:
         f"{counted(len(facts['configurations']), 'configuration')}, {counted(len(study['seeds']), 'seed')} each unless "
         f"given up, {fold}; {epoch} counts. First seeds were stopped early by the pruner {study['pruner']} "
         f"({counted(fates.get('pruned', 0), 'configuration')}), and configurations were given up between seeds by the "
-        f"race {study['racing']} ({fates.get('dropped', 0)}). Scores are the {study['score']} (strict) on validation "
-        "patients, mean ± sample standard deviation over seeds; the winner was chosen by this score, so that it is "
+        f"race {study['racing']} ({fates.get('dropped', 0)}). Scores are the {study['score']}, "
+        "mean ± sample standard deviation over seeds; the winner was chosen by this score, so that it is "
         f"optimistic. SHA-256 of the data {data}, of the folds {folds}; commit {commit}; {told}."
     )
 

@@ -91,3 +91,11 @@ def test_what_a_study_ranks_by_is_what_its_report_shows_as_the_score(tmp_path: P
     assert best["so_far"] == best["means"]["any_abnormal_score"] > best["means"]["score"]
     assert facts["answer"][0].startswith(f"No. {best['number']} is best: {100 * best['so_far']:.1f}")
     assert facts["study"]["score"] in facts["answer"][0]
+
+
+def test_a_study_with_the_published_protocol_says_so_first_and_in_its_methods(tmp_path: Path) -> None:
+    folder = reported_study(tmp_path, protocol="published", recipe={"epochs": 4})
+    facts = report_facts(folder, NOW)
+    assert "protocol: published" in facts["answer"][0]
+    assert "held-out patients" not in " ".join(facts["answer"])
+    assert "the best epoch on the test part counts" in facts["methods"]
