@@ -54,11 +54,13 @@ def run(
 
     from sweep.driver.display import ConsoleDisplay
     from sweep.driver.run_folds import run_search
+    from sweep.folder.study_folder import StudyFolder
     from sweep.report.page.write import FILE
 
     run_search(config, folder, address, ConsoleDisplay(console()), tracking_server=named)
     runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
+    best = folder if config.crosses is None else StudyFolder.at(studies, config.crosses.study)
     say(
-        f"best configuration: {folder.place}/{folder.best.name}   report: {folder.place}/{FILE}\n"
+        f"best configuration: {best.place}/{best.best.name}   report: {folder.place}/{FILE}\n"
         f"again: respsweep leaderboard {folder.arguments}   runs and curves: {runs}"
     )

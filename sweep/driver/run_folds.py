@@ -25,15 +25,17 @@ def run_search(
 ) -> StudyFolder:
     """Run a study as `run_study` does; with `folds: all`, then its finalists on the other folds; returns its folder.
 
-    Both go on where they stopped. In the end `folds.bundle` and `best.yaml` hold the ranking on all folds. Raises what
-    `run_study` raises, and CrossFoldError when no finalist has every seed on all folds.
+    Both go on where they stopped, the second also by itself. In the end `folds.bundle` and `best.yaml` hold the ranking
+    on all folds. Raises what `run_study` raises, and CrossFoldError when no finalist has every seed on all folds.
     """
     run_study(
         config, folder, address, display, tracking_server=tracking_server, start_executor=start_executor
     )
+    display = display or NoDisplay()
+    if config.crosses is not None:
+        _rank(StudyFolder.open(folder.studies, config.crosses.study), display)
     if config.folds != "all":
         return folder
-    display = display or NoDisplay()
     crossing, crossed = crossing_folder(folder), crossing_study(folder)
     if not is_trained(crossing, crossed):
         display.say(f"the other folds of patients: study {crossing.place}")
@@ -45,12 +47,17 @@ def run_search(
             tracking_server=tracking_server,
             start_executor=start_executor,
         )
-    ranking = write_ranking(folder)
-    best = export(folder)
-    if folder.uri is not None:
-        folder.storage().upload(best, best.name)
-    display.show(cross_fold_table(ranking.numbers, ranking.objective, ranking.searched_fold))
+    _rank(folder, display)
     return folder
+
+
+def _rank(searched: StudyFolder, display: Display) -> None:
+    """Rank the finalists of a study on all folds, choose by that, and show it."""
+    ranking = write_ranking(searched)
+    best = export(searched)
+    if searched.uri is not None:
+        searched.storage().upload(best, best.name)
+    display.show(cross_fold_table(ranking.numbers, ranking.objective, ranking.searched_fold))
 
 
 def is_trained(crossing: StudyFolder, config: StudyConfig) -> bool:

@@ -162,7 +162,7 @@ def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bo
         + f". Task {task.name}; scores: {what_scores_are_of(held_out, label)}, where always answering normal scores "
         f"{100 * task.always_normal_score:.0f} %"
         + ("." if label and not held_out else "; the test part has no share in them.")
-        + ("" if board.objective == "score" else f" Pruned, raced and ranked by the {TITLES[board.metric]}.")
+        + _ranked_by(board)
         + ("" if compared is None or not held_out else _about_the_best(compared))
         + (f" Note: {label}." if label and held_out else "")
     )
@@ -171,6 +171,12 @@ def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bo
 def what_scores_are_of(held_out: bool, label: str | None) -> str:
     """Say of which cycles the scores of a study are, with its `label` if it is scored on neither of the usual ones."""
     return HELD_OUT if held_out else label or TRAINED_ON
+
+
+def _ranked_by(board: Board) -> str:
+    if not board.competes:
+        return " Each row is a finalist on the fold that it names; they are ranked on all folds together."
+    return "" if board.objective == "score" else f" Pruned, raced and ranked by the {TITLES[board.metric]}."
 
 
 def _about_the_best(compared: Comparison) -> str:

@@ -57,6 +57,14 @@ def test_a_search_goes_on_to_all_folds_and_from_where_it_stopped(tmp_path: Path)
     with pytest.raises(sweep.UserError, match=r"first-folds: trains the finalists of another study"):
         sweep.open("first-folds", studies=tmp_path).best()
 
+    # The study of other folds may go on by itself; it is over.
+    (crossing_folder(folder).path / "folds.bundle").unlink()
+    alone = Answers(skill)
+    crossing = crossing_folder(folder)
+    run_search(crossing.config(), crossing, start_executor=lambda *_: alone)
+    assert alone.units == []
+    assert read_ranking(folder) == ranking
+
     # More finalists, and what was trained is not trained again.
     more = [Answers(skill), Answers(skill)]
     left = iter(more)

@@ -103,3 +103,12 @@ def test_what_an_earlier_driver_left_goes_and_the_winners_weights_stay(study: St
     (study.units / "0000-seed1" / "checkpoint.pt").touch()
     UnitRemoval(study.board, study.units, None).remove_leftovers()
     assert study.files == weights("0000-seed1", "0000-seed2")
+
+
+def test_of_finalists_on_folds_of_their_own_no_weights_stay(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    study.hear(ConfigurationAdded(0, {"folds.fold": 1}))
+    study.finish(0, 1, 0.5)
+    assert study.files == weights("0000-seed1")
+    study.finish(0, 2, 0.6)
+    assert study.files == set()

@@ -1,8 +1,11 @@
 """What is chosen by a ranking on all folds, and which rankings are passed over or refused."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
+from sweep.commands.app import app
 from sweep.driver.export import export
 from sweep.evaluation.cross_fold_bundle import write_ranking
 from sweep.evaluation.cross_fold_ranking import (
@@ -52,3 +55,24 @@ def test_a_damaged_ranking_is_refused_by_its_place(searched: StudyFolder) -> Non
     path.write_bytes(path.read_bytes().replace(b"bundle.json", b"bundle.jsom", 1))
     with pytest.raises(CrossFoldError, match=r"first-folds/folds.bundle: not as it was made"):
         read_ranking(searched)
+
+
+def test_the_commands_show_the_ranking_and_what_is_chosen_by_it(
+    searched: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*arguments: str) -> str:
+        app([*arguments, "--studies", searched.studies], standalone_mode=False)
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "finalists on all folds" not in said("leaderboard", "first")
+    ranking = write_ranking(searched)
+    for name in ("first", "first-folds"):
+        assert "3 finalists on all folds" in said("leaderboard", name)
+    bundle = tmp_path / "a.bundle"
+    assert "3 finalists on all folds; check it anywhere" in said(
+        "export", "first-folds", "--bundle", str(bundle)
+    )
+    assert bundle.exists()
+    said("export", "first")
+    provenance = yaml.safe_load(searched.best.read_text())["provenance"]
+    assert provenance["configuration"] == ranking.best

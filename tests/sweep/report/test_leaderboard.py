@@ -254,3 +254,4 @@ def test_where_each_row_took_another_exam_nothing_is_ranked() -> None:
     caption = str(leaderboard(board, ICBHI).caption)
     assert "chosen" not in caption
     assert "tied" not in caption
+    assert "Each row is a finalist on the fold that it names" in caption
