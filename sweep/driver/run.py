@@ -28,6 +28,7 @@ from sweep.search.optuna_export import OptunaExport
 from sweep.storage.open_storage import below
 from sweep.study.journal import Journal
 from sweep.tracking.client_log_in import log_in_warnings, may_log_in
+from sweep.tracking.messages import PROTOCOL
 from sweep.tracking.tracker import Tracker, database_uri
 from sweep.tracking.writer_process import WriterProcess
 
@@ -118,7 +119,7 @@ def _tracker(
     if uri is None:
         uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
     tags = {f"respsweep.{key}": str(provenance[key]) for key in ("task", "data_hash", "fold_hash", "commit")}
-    tags["respsweep.protocol"] = study.config.protocol
+    tags[PROTOCOL] = study.config.protocol
     if study.config.label is not None:
         tags["respsweep.test_part"] = study.config.label
     if study.config.protocol == "published":

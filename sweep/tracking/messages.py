@@ -9,6 +9,8 @@ from pathlib import Path
 from data.errors import UserError
 from sweep.study.events import Event
 
+PROTOCOL = "respsweep.protocol"
+"""Tag of every run that names the study's protocol."""
 GATHER_S = 0.5
 RETRY_AFTER_S = 2.0
 

@@ -86,12 +86,14 @@ class RunUpdates:
     deviation and 95 % confidence interval over the seeds so far, a step being their number. When a driver lets go of the
     study, the best configuration's run says so in the tag `respsweep.best`, and in `score_luck` and `score_expected` how
     much too high its score is expected to be, and what to expect instead (`any_abnormal_score_luck` and so on where the
-    study ranks by something else). The tag `respsweep.objective` says by what it ranks. The same events give the same
-    values at the same times, however they are cut into updates.
+    study ranks by something else); not where scores are none of held-out patients (`held_out`), of whom alone this can
+    be said. The tag `respsweep.objective` says by what it ranks. The same events give the same values at the same times,
+    however they are cut into updates.
     """
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
+    def __init__(self, events: Iterable[Event] = (), *, held_out: bool = True) -> None:
         self._board = Board()
+        self._held_out = held_out
         self._updates: dict[str, RunUpdate] = {}
         self._best: int | None = None
         """The configuration whose run says that it is the best."""
@@ -183,7 +185,7 @@ class RunUpdates:
         self._best = compared.best
         run, expected = self._configuration(compared.best, when), compared.expectation(compared.best)
         run.tags["respsweep.best"] = f"of {compared.chosen_among}"
-        if expected is not None:
+        if expected is not None and self._held_out:
             seeds = len(self._board.seeds)
             run.metrics.append(Metric(f"{compared.metric}_luck", expected.luck, when, seeds))
             run.metrics.append(Metric(f"{compared.metric}_expected", expected.mean, when, seeds))

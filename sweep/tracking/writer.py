@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from sweep.study.events import Event
-from sweep.tracking.messages import Target, TrackingError, incomplete
+from sweep.tracking.messages import PROTOCOL, Target, TrackingError, incomplete
 
 # MLflow reads these at each request, telemetry when it is imported. By default it waits for minutes before it gives up.
 # It must not repeat a request by itself: a run might be created twice without our knowing.
@@ -103,7 +103,10 @@ class Writer:
             self.away = f"tracking server {uri}: no answer ({_reason(error)})"
         # The thread shares nothing with its maker but the queue.
         self._thread = threading.Thread(
-            target=self._write_all, args=(runs, connect, target.past), name="tracking", daemon=True
+            target=self._write_all,
+            args=(runs, connect, target.past, target.tags.get(PROTOCOL) != "published"),
+            name="tracking",
+            daemon=True,
         )
         self._thread.start()
 
@@ -123,10 +126,12 @@ class Writer:
         if problem is not None:
             raise incomplete(_reason(problem))
 
-    def _write_all(self, runs: Runs | None, connect: Callable[[], Runs], past: Sequence[Event]) -> None:
+    def _write_all(
+        self, runs: Runs | None, connect: Callable[[], Runs], past: Sequence[Event], held_out: bool
+    ) -> None:
         try:
             runs = runs or self._insist(connect)
-            updates = RunUpdates(past)
+            updates = RunUpdates(past, held_out=held_out)
             if past:
                 self._insist(runs.recall)
             self._persist(runs, [update for update in updates.take() if not runs.shows(update)])

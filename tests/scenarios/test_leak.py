@@ -66,6 +66,7 @@ def test_a_study_by_the_published_protocol_is_labelled_everywhere_and_ends_there
     assert len(runs) == 6
     for run in runs:
         assert run.data.tags["respsweep.protocol"] == "published"
+        assert "score_luck" not in run.data.metrics
         assert run.data.tags["mlflow.note.content"] == run.data.tags["respsweep.test_part"] == PUBLISHED
     assert "at every epoch: published" in typed(tmp_path, "ledger", "papers")
     for command in ("finish", "test"):

@@ -165,6 +165,10 @@ def test_when_a_study_is_let_go_the_best_run_says_so_and_how_lucky_it_was() -> N
     assert 0 < luck < 0.03
     assert luck + expected == pytest.approx(0.635)
     assert "respsweep.best" not in updates["configuration 0"].tags
+    of_the_test_part = RunUpdates([*study, StudyStopped("over", at=90)], held_out=False).take()
+    told = {metric.key for update in of_the_test_part for metric in update.metrics}
+    assert "score_mean" in told
+    assert not told & {"score_luck", "score_expected"}
     later: list[Event] = [StudyStarted((1, 2), at=91), *histories.added(2)]
     later += [event for seed in (1, 2) for event in histories.trained(2, seed, 0.9)]
     updates = updates_of([*study, StudyStopped("over", at=90), *later, StudyStopped("over", at=99)])
