@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from data.errors import UserError
+from sweep.driver.best_models import best_models
 from sweep.driver.display import Display
 from sweep.driver.preflight import CheckedStudy
 from sweep.driver.progress import Progress
@@ -25,6 +26,7 @@ from sweep.study.coordinator import Coordinator, Rules, UnitConfig
 from sweep.study.events import Event
 from sweep.study.journal import Journal
 from sweep.study.record import Listener
+from sweep.tracking.messages import Models
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +77,10 @@ class BackgroundListener(Protocol):
     """Hears all events and shows them elsewhere in its own time (`sweep.tracking.tracker.Tracker`)."""
 
     def __call__(self, event: Event) -> None: ...
+
+    def keep_models(self, models: Models) -> None:
+        """Keep the networks of some units there as models, as part of what is left."""
+        ...
 
     def close(self, timeout_s: float) -> None:
         """Show what is left. Raises a UserError when something could not be shown within about `timeout_s`."""
@@ -251,6 +257,11 @@ class Driver:
 
     def _close_tracker(self, close_s: float) -> None:
         try:
+            study = self._study
+            if not self._coordinator.interrupted:
+                models = best_models(study.folder, study.config, study.board)
+                if models is not None:
+                    self._tracker.keep_models(models)
             self._tracker.close(close_s)
         except UserError as error:
             self._display.warn(str(error))

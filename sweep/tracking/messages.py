@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data.errors import UserError
 from sweep.study.events import Event
@@ -38,6 +39,22 @@ class Target:
     gather_s: float = GATHER_S
     retry_after_s: float = RETRY_AFTER_S
     log_in: bool = True
+
+
+@dataclass(frozen=True)
+class Models:
+    """To the writer: the units whose networks MLflow is to have as models, and no others of this study.
+
+    `file`: name of the weights in a unit's folder, below the path or URI `place`. `recipe` and `task`: those of the
+    networks, as plain values. `about`: further plain values that a model is to say of itself.
+    """
+
+    units: tuple[str, ...]
+    place: str
+    file: str
+    recipe: Mapping[str, Any]
+    task: str
+    about: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,11 @@ class Runs:
         self._runs: dict[str, _Run] = {}
         self._attempts: Counter[str] = Counter()
 
+    @property
+    def client(self) -> MlflowClient:
+        """What speaks to the server."""
+        return self._client
+
     def recall(self, name: str | None = None) -> None:
         """Learn what the server has of all runs, or of the run `name`; of runs with the same key keep the best alone."""
         tag, value = (STUDY, self._study_id) if name is None else (KEY, self._key(name))
@@ -287,6 +292,11 @@ class Runs:
         elif update.status != run.status:
             self._client.update_run(run.id, update.status)
         run.status = update.status
+
+    def all(self) -> dict[str, Run]:
+        """Find all runs of the study that nobody deleted, by name, as the server has them now."""
+        found = self._search(f"tags.`{STUDY}` = '{self._study_id}'")
+        return {run.data.tags[KEY].removeprefix(self._key("")): run for run in found if _active(run)}
 
     def settle(self) -> None:
         """Delete doubles of runs: a server that hung may have created a run after it was asked a second time."""

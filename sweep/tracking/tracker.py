@@ -16,6 +16,7 @@ from sweep.tracking.messages import (
     RETRY_AFTER_S,
     Close,
     Connected,
+    Models,
     Refused,
     Target,
     TrackingError,
@@ -60,6 +61,7 @@ class Tracker:
             uri, experiment, artifacts, study_id, tuple(past), dict(tags), gather_s, retry_after_s, log_in
         )
         self._heard: list[Event] = []
+        self._models: Models | None = None
         self._process = process or WriterProcess()
         try:
             self._process.send(self._target)
@@ -71,7 +73,7 @@ class Tracker:
             self._process.end()
             raise
         self._closed = False
-        self._queue: queue.SimpleQueue[Event | Close] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event | Models | Close] = queue.SimpleQueue()
         # A process that is stopped or swapped out takes nothing, and the sweep must not wait for that either.
         threading.Thread(target=self._send_all, args=(self._process,), name="tracking", daemon=True).start()
 
@@ -83,6 +85,11 @@ class Tracker:
     def __call__(self, event: Event) -> None:
         self._heard.append(event)
         self._queue.put(event)
+
+    def keep_models(self, models: Models) -> None:
+        """Have MLflow keep the networks of some units as models, once all events are written; before `close`."""
+        self._models = models
+        self._queue.put(models)
 
     def close(self, timeout_s: float = 60.0) -> None:
         """Write what is queued, within about `timeout_s`, and end the process; a second call does nothing.
@@ -117,6 +124,8 @@ class Tracker:
         self._process = WriterProcess()
         self._process.send(replace(self._target, past=(*self._target.past, *self._heard)))
         _connected(self._process.receive(deadline - time.monotonic()))
+        if self._models is not None:
+            self._process.send(self._models)
         self._process.send(Close(max(0.0, deadline - ANSWER_S - time.monotonic())))
         return self._process.receive(deadline - time.monotonic())
 

@@ -19,7 +19,8 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from sweep.study.events import Event
-from sweep.tracking.messages import PROTOCOL, Target, TrackingError, incomplete
+from sweep.tracking.messages import PROTOCOL, Models, Target, TrackingError, incomplete
+from sweep.tracking.models import log_models
 
 # MLflow reads these at each request, telemetry when it is imported. By default it waits for minutes before it gives up.
 # It must not repeat a request by itself: a run might be created twice without our knowing.
@@ -74,6 +75,8 @@ class Writer:
         self._gather_s = target.gather_s
         self._retry_after_s = target.retry_after_s
         self._queue: queue.Queue[Event | None] = queue.Queue()
+        self._models: Models | None = None
+        self._artifacts = target.artifacts
         self._closing = threading.Event()
         self._deadline = math.inf
         self._trouble: Exception | None = None
@@ -113,6 +116,10 @@ class Writer:
     def __call__(self, event: Event) -> None:
         self._queue.put(event)
 
+    def keep_models(self, models: Models) -> None:
+        """Have MLflow keep the networks of some units as models, once all events are written; before `close`."""
+        self._models = models
+
     def close(self, timeout_s: float = 60.0) -> None:
         """Write what is queued, within about `timeout_s`. Raises TrackingError when something could not be written."""
         self._deadline = time.monotonic() + timeout_s
@@ -140,6 +147,8 @@ class Writer:
                 ended = self._gather(updates)
                 self._persist(runs, updates.take())
             self._insist(runs.settle)
+            if (models := self._models) is not None:
+                self._insist(lambda: log_models(runs, models, self._artifacts))
         except Exception as error:
             self._problem = error
 

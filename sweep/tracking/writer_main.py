@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from sweep.tracking.client_log_in import withhold_log_in
-from sweep.tracking.messages import Close, Closed, Connected, Refused, Target, TrackingError
+from sweep.tracking.messages import Close, Closed, Connected, Models, Refused, Target, TrackingError
 
 NICENESS = 10
 """Of the processor the writer takes what the driver and its workers leave."""
@@ -48,7 +48,10 @@ def _write(pipe: Connection, heard: queue.SimpleQueue[Any]) -> None:
         writer = Writer(target)
         pipe.send(Connected(writer.away))
         while not isinstance(message := heard.get(), Close):
-            writer(message)
+            if isinstance(message, Models):
+                writer.keep_models(message)
+            else:
+                writer(message)
         writer.close(message.timeout_s)
         pipe.send(Closed())
     except TrackingError as error:

@@ -17,6 +17,7 @@ from sweep.study.coordinator import Coordinator, UnitConfig
 from sweep.study.events import Event
 from sweep.study.journal import Journal
 from sweep.study.units import Configuration
+from sweep.tracking.messages import Models
 
 
 class NoTracker:
@@ -24,9 +25,13 @@ class NoTracker:
 
     def __init__(self, close: Callable[[], None] = lambda: None) -> None:
         self.waited: list[float] = []
+        self.models: list[Models] = []
         self._close = close
 
     def __call__(self, event: Event) -> None: ...
+
+    def keep_models(self, models: Models) -> None:
+        self.models.append(models)
 
     def close(self, timeout_s: float) -> None:
         self.waited.append(timeout_s)

@@ -67,6 +67,9 @@ def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_pa
     parents = [run for run in runs if "score_mean" in run.data.metrics]
     assert (len(parents), len(runs)) == (2, 2 + 4)
     assert {run.info.status for run in runs} == {"FINISHED"}
+    models = [run for run in runs if "respsweep.model" in run.data.tags]
+    assert {run.info.run_name for run in models} == {unit.id for unit in best.units.values()}
+    assert all(client.list_artifacts(run.info.run_id, "model") for run in models)
     means = sorted(configuration.summary().mean for configuration in board.configurations)  # type: ignore[union-attr]
     assert sorted(run.data.metrics["score_mean"] for run in parents) == pytest.approx(means)
 
