@@ -12,6 +12,7 @@ from data.digests import file_digests
 from sweep.driver.export import ExportError, write_recipe
 from sweep.evaluation.card_facts import card_facts, study_recordings
 from sweep.evaluation.cross_fold_ranking import chosen_configuration
+from sweep.evaluation.finish import check_honest
 from sweep.evaluation.finished_units import finished_units
 from sweep.evaluation.weights_folder import RECIPE, read_weights_folder, save_weights
 from sweep.folder.study_folder import StudyFolder
@@ -29,10 +30,12 @@ def export_weights(
     hand, `test_part.sha256`, by which those of the test part are known again. `data`: where the recordings lie, unless
     where the study says. The folder appears whole or not at all.
 
-    Raises ExportError when something is at `target` already, or nothing can be written there; NoConfigurationError when
-    no such configuration has finished; UnitResultError when the study kept no weights of it, PretrainedError for damaged
-    ones; CardError or DataError for other recordings at `data`; ReadingError for a ledger that is none.
+    Raises FinishError for a study with `protocol: published`; ExportError when something is at `target` already, or
+    nothing can be written there; NoConfigurationError when no such configuration has finished; UnitResultError when the
+    study kept no weights of it, PretrainedError for damaged ones; CardError or DataError for other recordings at `data`;
+    ReadingError for a ledger that is none.
     """
+    check_honest(folder)
     target = target.resolve()
     _check_free(target)
     board = folder.board()

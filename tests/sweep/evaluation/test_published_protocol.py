@@ -16,6 +16,7 @@ from model.training.prediction import load_network, predict
 from sweep.config.resumption import changes
 from sweep.config.study_config import PUBLISHED, StudyConfig
 from sweep.driver.export import export
+from sweep.driver.weights_export import export_weights
 from sweep.evaluation.finish import FinishError, check_honest, finishing_study
 from sweep.evaluation.leak_reading import read_leak
 from sweep.evaluation.ledgers import ReadingError
@@ -102,6 +103,9 @@ def test_nothing_honest_comes_of_it(papers: StudyFolder, tmp_path: Path) -> None
     for refused in (finishing_study, check_honest):
         with pytest.raises(FinishError, match="follows `protocol: published`"):
             refused(papers)
+    with pytest.raises(FinishError, match="follows `protocol: published`"):
+        export_weights(papers, tmp_path / "networks")
+    assert not (tmp_path / "networks").exists()
     with pytest.raises(ReadingError, match="a study that searched"):
         read_test_part(papers)
     with pytest.raises(ReadingError, match="did not answer the test part"):
