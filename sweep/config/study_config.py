@@ -316,12 +316,17 @@ class StudyConfig(Config):
             raise ValueError(
                 "folds: all is of a study that searches, and this one chooses nothing; write one"
             )
-        if self.folds == "all" and self.protocol == "published":
+        if self.protocol == "published" and (self.folds == "all" or self.crosses is not None):
             raise ValueError(
-                "folds: all is of studies that hold patients out; one with `protocol: published` holds out nobody"
+                f"{'crosses' if self.crosses else 'folds: all'}: a study with `protocol: published` holds nobody out, "
+                "so there are no folds; leave it out"
             )
         if self.crosses is None:
             return
+        if self.leak:
+            raise ValueError(
+                "leak: a study of other folds shows nothing that its search did not; leave leak out"
+            )
         every_point = len(self.enqueue) == self.budget.configurations
         if self.finishes is not None or not every_point or any(FOLD not in point for point in self.enqueue):
             raise ValueError(

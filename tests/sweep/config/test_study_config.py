@@ -424,10 +424,13 @@ def test_the_published_protocol_holds_nobody_out_and_counts_the_best_epoch() -> 
         ),
         ({"protocol": "published", "leak": True}, "leak: is of honest studies"),
         (
+            {"protocol": "published", "folds": "all"},
+            "folds: all: a study with `protocol: published` holds nobody out, so there are no folds",
+        ),
+        (
             {"protocol": "published", "finishes": {"study": "a", "study_id": "b", "configuration": 0}},
             "finishes: is of honest studies",
         ),
-        ({"protocol": "published", "folds": "all"}, "folds: all is of studies that hold patients out"),
         ({"protocol": "papers"}, "protocol"),
         ({"leak": "often"}, "leak"),
         ({"recipe": {"folds": {"fold": None}}}, "holds nobody out"),

@@ -91,6 +91,7 @@ def test_the_study_of_other_folds_chooses_nothing_and_is_not_taken_for_another(s
         ({"folds": "all"}, "folds: all is of a study that searches, and this one chooses nothing; write one"),
         ({"budget": {"configurations": 30}}, "crosses: such a study trains the points under `enqueue`"),
         ({"crosses": None}, "search.folds.fold: says how a configuration is scored"),
+        ({"leak": True}, "leak: a study of other folds shows nothing that its search did not"),
     ],
 )
 def test_a_study_that_says_it_crosses_folds_cannot_search(
@@ -106,3 +107,9 @@ def test_a_search_that_holds_nobody_out_has_no_folds() -> None:
     content["recipe"]["folds"] = {"fold": None}
     with pytest.raises(ConfigError, match=r"recipe\.folds\.fold: null holds nobody out"):
         parse(StudyConfig, content, "study")
+
+
+def test_the_other_folds_do_not_answer_the_test_part_of_a_search_that_does(searched: StudyFolder) -> None:
+    searched.write_config(searched.config().model_copy(update={"leak": True}))
+    assert searched.config().leak
+    assert not crossing_study(searched).leak
