@@ -61,6 +61,6 @@ def run(
     runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
     best = folder if config.crosses is None else StudyFolder.at(studies, config.crosses.study)
     say(
-        f"best configuration: {best.place}/{best.best.name}   report: {folder.place}/{FILE}\n"
+        f"best configuration: {best.place}/{best.best.name}   report: {best.place}/{FILE}\n"
         f"again: respsweep leaderboard {folder.arguments}   runs and curves: {runs}"
     )

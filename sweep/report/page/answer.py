@@ -17,7 +17,9 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
     """Say in a few sentences which configuration is best or tied, how sure that is, and what it cost and saved."""
     configurations, spent = facts["configurations"], facts["time"]
     compared = comparison_of(board)
-    if compared is None:
+    if not board.competes:
+        lines = ["Each row is a finalist of another study on the fold that it names; nothing is chosen here."]
+    elif compared is None:
         lines = [f"There is no result yet: {why_no_best(board)}."]
     else:
         best = configurations[0]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sweep.report.page.answer import answer
 from sweep.report.page.facts import report_facts
 from tests.sweep.report.page.reported_studies import reported_study
 
@@ -41,3 +42,16 @@ def test_each_figure_says_what_it_finds(facts: dict[str, Any]) -> None:
     assert "crackle called normal: 18 answers over 3 seeds" in found["confusion"]
     assert found["readings"].startswith("The official test part has not been read")
     assert found["history"].startswith(f"The best is no. {facts['configurations'][0]['number']} of 60")
+
+
+def test_where_each_row_took_another_exam_none_is_called_the_best(tmp_path: Path) -> None:
+    folder = reported_study(tmp_path, 1)
+    lines = folder.journal.read_text().replace('"values": {', '"values": {"folds.fold": 1, ')
+    folder.journal.write_text(lines)
+    board = folder.board()
+    assert not board.competes
+    told = answer(report_facts(reported_study(tmp_path / "other", 1), NOW), board, folder.config())
+    assert (
+        told[0]
+        == "Each row is a finalist of another study on the fold that it names; nothing is chosen here."
+    )
