@@ -182,9 +182,9 @@ class Study:
         ConfigError for what is no path.
         """
         require(path is None or isinstance(path, Path | str), "path: must be a path", path)
-        from sweep.report.page.write import write_report
+        from sweep.driver.report import report
 
-        return write_report(self.folder, time.time(), None if path is None else Path(path))
+        return report(self.folder, None if path is None else Path(path))
 
     def predict(
         self,

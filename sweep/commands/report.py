@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ def report(
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Write a study as one HTML page that works without a network, also while it runs."""
+    from sweep.driver.report import report as write
     from sweep.folder.study_folder import StudyFolder
-    from sweep.report.page.write import write_report
 
-    console().print(write_report(StudyFolder.open(studies, name), time.time(), output))
+    console().print(write(StudyFolder.open(studies, name), output))

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import shutil
-import time
 from collections.abc import Callable, Iterator
 
 from data.errors import UserError
@@ -15,6 +14,7 @@ from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import BackgroundListener, Driver, Executor, InterruptedStudyError
 from sweep.driver.export import export
 from sweep.driver.preflight import CheckedStudy, preflight
+from sweep.driver.report import report
 from sweep.driver.unit_preparation import UnitPreparation
 from sweep.driver.warning_by import warning_by
 from sweep.evaluation.epoch_readings import open_test_part
@@ -23,7 +23,6 @@ from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror, MirrorError
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.page.write import write_report
 from sweep.search.optuna_export import OptunaExport
 from sweep.storage.open_storage import below
 from sweep.study.journal import Journal
@@ -94,7 +93,7 @@ def run_study(
                     raise
             if config.crosses is None:
                 export(folder)
-                _report(folder, display)
+                write_the_report(folder, display)
     except BaseException as error:
         # The study of a driver that was faster than we were is not ours to remove.
         if fresh and not begun and not StudyLock(folder.path).is_held():
@@ -141,10 +140,10 @@ def _export_so_far(folder: StudyFolder, display: Display) -> None:
         display.warn(str(error))
 
 
-def _report(folder: StudyFolder, display: Display) -> None:
+def write_the_report(folder: StudyFolder, display: Display) -> None:
     """Write the report of a study that is over. Whatever it stumbles over, the study has ended well."""
     try:
-        write_report(folder, time.time())
+        report(folder)
     except Exception as error:
         display.warn(
             f"no report was written: {error or repr(error)}; again with: respsweep report {folder.arguments}"

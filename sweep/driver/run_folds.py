@@ -5,7 +5,7 @@ from __future__ import annotations
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import Display, NoDisplay
 from sweep.driver.export import export
-from sweep.driver.run import StartExecutor, run_study
+from sweep.driver.run import StartExecutor, run_study, write_the_report
 from sweep.evaluation.cross_fold_bundle import write_ranking
 from sweep.evaluation.cross_fold_ranking import crossing_folder
 from sweep.evaluation.cross_folds import crossing_study
@@ -57,6 +57,7 @@ def _rank(searched: StudyFolder, display: Display) -> None:
     best = export(searched)
     if searched.uri is not None:
         searched.storage().upload(best, best.name)
+    write_the_report(searched, display)
     display.show(cross_fold_table(ranking.numbers, ranking.objective, ranking.searched_fold))
 
 

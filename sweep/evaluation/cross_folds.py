@@ -56,7 +56,6 @@ def crossing_study(folder: StudyFolder) -> StudyConfig:
         pruner={"name": "none"},
         racing={"name": "none"},
         budget={"configurations": len(points)},
-        leak=False,
         crosses={"study": folder.name, "study_id": study_id},
     )
     return parse(StudyConfig, content, f"{folder.place}, on all folds")

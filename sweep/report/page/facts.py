@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,10 @@ DIGITS = 5
 """Decimals of a rate in a report: a thousandth of a point."""
 
 
-def report_facts(folder: StudyFolder, now: float) -> dict[str, Any]:
+def report_facts(folder: StudyFolder, now: float, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Collect what a report shows of a study; `now`, in seconds since 1970, ends units that still run.
+
+    `notes`: sentences that belong to the answer.
 
     Keys: `study`, `answer` and `findings` (sentences), `parameters`, `configurations` (best first), `curves`, `race`,
     `confusion`, `time`, `readings`, `provenance`, `methods`, `latex`. Rates are fractions, times seconds.
@@ -67,7 +69,7 @@ def report_facts(folder: StudyFolder, now: float) -> dict[str, Any]:
         "provenance": _plain(folder.provenance() if folder.provenance_file.exists() else {}),
         "warning": folder.journal_warning(),
     }
-    facts["answer"] = answer(facts, board, config)
+    facts["answer"] = [*answer(facts, board, config), *notes]
     facts["findings"] = findings(facts)
     facts["methods"] = methods(facts, config)
     facts["latex"] = latex_table(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from data.atomic import write_whole
@@ -18,13 +19,13 @@ class ReportError(UserError):
     """A report that cannot be written."""
 
 
-def write_report(folder: StudyFolder, now: float, path: Path | None = None) -> str:
+def write_report(folder: StudyFolder, now: float, path: Path | None = None, notes: Sequence[str] = ()) -> str:
     """Write the report of a study, whole or not at all, by default to `report.html` in it; returns the place.
 
-    `now`: seconds since 1970, until which running units are counted. Raises ReportError for a file that cannot be
-    written.
+    `now`: seconds since 1970, until which running units are counted. `notes`: sentences for the answer. Raises
+    ReportError for a file that cannot be written.
     """
-    content = report_page(report_facts(folder, now))
+    content = report_page(report_facts(folder, now, notes))
     try:
         if path is None:
             open_storage(folder.place).write(FILE, content.encode())

@@ -51,6 +51,9 @@ def test_a_search_goes_on_to_all_folds_and_from_where_it_stopped(tmp_path: Path)
     ranking = read_ranking(folder)
     assert ranking is not None
     assert yaml.safe_load(folder.best.read_text())["provenance"]["configuration"] == ranking.best
+    assert (
+        f"On all folds of patients no. {ranking.best} is first" in (folder.path / "report.html").read_text()
+    )
     opened = sweep.open("first", studies=tmp_path)
     assert opened.best().number == ranking.best
     assert opened.on_all_folds()["configuration"].tolist() == ranking.numbers["ranking"]
