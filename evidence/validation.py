@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from evidence.bundle import Bundle
+from evidence.comparison import compare, comparison_numbers
 from evidence.objectives import OBJECTIVES
 from evidence.predictions import answers_of
 from evidence.scores import confusion_matrix, score, sensitivity, specificity
@@ -59,7 +60,9 @@ def validation_numbers(bundle: Bundle) -> dict[str, Any]:
 
     `units`: by configuration and seed. `configurations`: by number, of those with all their seeds by `about.seeds`.
     `ranking`: the numbers of these by their mean, the best first; equal means by number. `about.objective` says the mean
-    of what; without it, of the score.
+    of what; without it, of the score. `comparison`: that of `evidence.comparison.comparison_numbers`, for which
+    `about.tried` says how many configurations there were and `about.pruned` how many were pruned; None without these,
+    and where `about.without_predictions` names units that finished and are not here.
     """
     metrics, metric = metrics_of(bundle.about), ranked_by(bundle.about)
     labels, classes = bundle.cycles.labels, len(bundle.labels)
@@ -73,10 +76,26 @@ def validation_numbers(bundle: Bundle) -> dict[str, Any]:
         for number, found in units.items()
         if set(found) >= set(bundle.about["seeds"]) and number not in closed
     }
+    ranking = sorted(complete, key=lambda number: (-complete[number][metric]["mean"], number))
     return {
         "units": {
             str(number): {str(seed): unit for seed, unit in found.items()} for number, found in units.items()
         },
         "configurations": {str(number): found for number, found in complete.items()},
-        "ranking": sorted(complete, key=lambda number: (-complete[number][metric]["mean"], number)),
+        "ranking": ranking,
+        "comparison": _comparison(bundle, units, ranking, metric),
     }
+
+
+def _comparison(
+    bundle: Bundle, units: dict[int, dict[int, dict[str, Any]]], ranking: list[int], metric: str
+) -> dict[str, Any] | None:
+    """Compare the configurations, if every unit that finished is in the bundle."""
+    tried, about = bundle.about.get("tried"), bundle.about
+    if tried is None or about["without_predictions"] or not ranking:
+        return None
+    scores = np.full((tried, len(about["seeds"])), np.nan)
+    for number, found in units.items():
+        for seed, unit in found.items():
+            scores[number, about["seeds"].index(seed)] = unit[metric]
+    return comparison_numbers(compare(scores, ranking[0], about["pruned"], metric))

@@ -14,9 +14,8 @@ import numpy as np
 from evidence.bundle import Bundle, BundleError, read_bundle
 from evidence.cross_folds import cross_fold_numbers
 from evidence.objectives import TITLES
-from evidence.predictions import answers_of
 from evidence.reading import reading_numbers
-from evidence.scores import confusion_matrix
+from evidence.shown_numbers import shown_numbers
 from evidence.validation import ranked_by, validation_numbers
 
 TOLERANCE = 1e-9
@@ -34,9 +33,9 @@ Difference = tuple[str, Any, Any]
 """Where in the claims, what is claimed, and what the predictions give."""
 
 
-def differences(bundle: Bundle) -> list[Difference]:
-    """Compare all claims of a bundle with what its predictions give; empty when all agree."""
-    numbers = NUMBERS[bundle.kind](bundle)
+def differences(bundle: Bundle, numbers: Mapping[str, Any] | None = None) -> list[Difference]:
+    """Compare all claims of a bundle with what its predictions give, the `numbers`; empty when all agree."""
+    numbers = NUMBERS[bundle.kind](bundle) if numbers is None else numbers
     same_draws = bundle.about.get("numpy") == np.__version__
     return list(_compared("", bundle.claims, numbers, TOLERANCE if same_draws else OTHER_DRAWS))
 
@@ -56,10 +55,6 @@ def summary(bundle: Bundle, digest: str) -> Iterator[str]:
     ranked = "" if ranked_by(about) == "score" else f", ranked by the {TITLES[ranked_by(about)]}"
     yield f"{bundle.kind} of the study {about.get('study')!r}, task {about.get('task')!r}{ranked}; SHA-256 {digest}"
     yield f"{len(bundle.cycles)} cycles, {len(bundle.predictions)} units"
-    for (configuration, seed), kept in sorted(bundle.predictions.items())[:SHOWN]:
-        confusion = confusion_matrix(bundle.cycles.labels, answers_of(kept), len(bundle.labels))
-        hits = np.trace(confusion) / confusion.sum()
-        yield f"  configuration {configuration}, seed {seed}: {100 * hits:.2f} % of the answers right"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in parser.parse_args(arguments).bundle:
         try:
             bundle, digest = read_bundle(path)
-            found = differences(bundle)
+            recomputed = NUMBERS[bundle.kind](bundle)
+            found = differences(bundle, recomputed)
+            lines = [*summary(bundle, digest), *shown_numbers(bundle.kind, bundle.about, recomputed)]
         except (BundleError, OSError) as error:
             print(f"FAIL: {error}", file=sys.stderr)
             status = 1
@@ -79,10 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"FAIL: {path}: a bundle that cannot be: {error!r}", file=sys.stderr)
             status = 1
             continue
-        for line in summary(bundle, digest):
+        for line in lines:
             print(line)
-        for where, claimed, recomputed in found[:SHOWN]:
-            print(f"  {where}: {claimed!r} is claimed, the predictions give {recomputed!r}")
+        for where, claimed, given in found[:SHOWN]:
+            print(f"  {where}: {claimed!r} is claimed, the predictions give {given!r}")
         numbers = count(bundle.claims)
         if bundle.kind != "validation" and bundle.about.get("numpy") != np.__version__:
             print(

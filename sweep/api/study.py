@@ -10,13 +10,14 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evidence.comparison import Expectation
 from model.training.recipe import Recipe
 from sweep.api.arguments import require, require_whole
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import NoConfigurationError
 from sweep.study.board import Board, shown_metrics
-from sweep.study.comparison import Expectation, comparison_of
+from sweep.study.comparison import comparison_of
 from sweep.study.events import Event
 from sweep.study.units import Configuration, Summary
 

@@ -15,10 +15,12 @@ from data.folds import Folds
 from data.recipe_parts import FoldConfig
 from data.recordings import read_recordings
 from evidence.bundle import Bundle, Cycles, write_bundle
+from evidence.comparison import comparison_numbers
 from sweep.evaluation.cycles_table import cycles_of, folds_of
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board, shown_metrics
+from sweep.study.comparison import comparison_of
 from sweep.study.units import Fate, State, Unit
 from sweep.worker.unit_results import read_predictions
 
@@ -70,6 +72,8 @@ def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> 
             "fold": recipe.folds.fold,
             "commit": provenance.get("commit"),
             "seeds": list(board.seeds),
+            "tried": len(board.configurations),
+            "pruned": sum(bool(each.units_in(State.PRUNED)) for each in board.configurations),
             "closed": [each.number for each in board.configurations if _is_closed(each.fate(board.seeds))],
             "without_predictions": sorted(
                 f"{number}/{seed}" for number, seed in found.keys() - predictions.keys()
@@ -107,6 +111,9 @@ def training_cycles(
 
 def _claims(board: Board, kept: set[tuple[int, int]]) -> dict[str, Any]:
     """Tell what the journal says of the units whose predictions were kept, in the form of `validation_numbers`."""
+    everything = all(
+        (unit.configuration, unit.seed) in kept for unit in board.units() if unit.state is State.FINISHED
+    )
     metrics = shown_metrics(board)
     units: dict[str, dict[str, Any]] = {}
     for unit in board.units():
@@ -132,6 +139,7 @@ def _claims(board: Board, kept: set[tuple[int, int]]) -> dict[str, Any]:
             for number, metrics in summaries.items()
         },
         "ranking": [configuration.number for configuration in ranking],
+        "comparison": comparison_numbers(comparison_of(board)) if everything else None,
     }
 
 

@@ -9,10 +9,11 @@ from rich.table import Table
 from data.errors import one_line
 from data.quantities import counted
 from data.task import Task
+from evidence.comparison import Comparison
 from evidence.objectives import TITLES
 from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
-from sweep.study.comparison import Comparison, comparison_of
+from sweep.study.comparison import comparison_of
 from sweep.study.units import Configuration, Fate, State
 
 HELD_OUT = "held-out patients of the official training part"

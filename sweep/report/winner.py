@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from evidence.comparison import Comparison
 from evidence.objectives import TITLES
 from sweep.study.board import Board
-from sweep.study.comparison import Comparison, comparison_of
+from sweep.study.comparison import comparison_of
 
 
 def luck_aside(board: Board) -> str:

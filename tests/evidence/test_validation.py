@@ -86,3 +86,16 @@ def test_the_harmonic_score_is_claimed_where_it_ranks_alone() -> None:
 def test_an_unknown_objective_is_refused() -> None:
     with pytest.raises(ValueError, match="objective 'auc'; expected one of score, any_abnormal, harmonic"):
         validation_numbers(a_study(objective="auc"))
+
+
+def test_ties_and_luck_are_told_where_every_finished_unit_is_there() -> None:
+    about = {"tried": 6, "pruned": 1, "closed": [1, 3], "without_predictions": []}
+    numbers = validation_numbers(a_study(**about))
+    compared = numbers["comparison"]
+    assert (compared["best"], compared["chosen_among"]) == (numbers["ranking"][0], 6)
+    assert set(compared["configurations"]) == {"0", "1", "2", "3"}
+    assert (
+        compared["configurations"]["2"]["expected"]["mean"] < numbers["configurations"]["2"]["score"]["mean"]
+    )
+    assert validation_numbers(a_study(**{**about, "without_predictions": ["4/1"]}))["comparison"] is None
+    assert validation_numbers(a_study())["comparison"] is None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from data.quantities import duration
+from evidence.comparison import Comparison
 from evidence.ledger import LedgerError, parse_ledger
 from evidence.objectives import TITLES
 from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
@@ -23,7 +24,7 @@ from sweep.report.page.importance import field_importance, score_so_far
 from sweep.report.page.methods import latex_table, methods
 from sweep.storage.open_storage import open_storage
 from sweep.study.board import Board, shown_metrics
-from sweep.study.comparison import Comparison, comparison_of
+from sweep.study.comparison import comparison_of
 from sweep.study.units import Configuration, State, Unit
 
 SHORT = {

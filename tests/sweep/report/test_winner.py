@@ -1,8 +1,9 @@
 import re
 
+from evidence.comparison import Comparison
 from sweep.report.winner import luck_aside, what_to_expect
 from sweep.study.board import Board
-from sweep.study.comparison import Comparison, comparison_of
+from sweep.study.comparison import comparison_of
 from sweep.study.events import Event, StudyStarted
 from tests.sweep.histories import added, trained
 
