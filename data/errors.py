@@ -74,6 +74,8 @@ class UserError(Exception):
         ├── BundleExportError              a study of which no bundle can be made
         ├── WeightsFolderError             a folder of weights that is none, or damaged
         ├── CardError                      recordings that a model card cannot speak of
+        ├── ReportError                    a report that cannot be written
+        ├── CrossFoldError                 finalists that cannot be ranked on all folds
         ├── FinishError                    a study that cannot be finished
         ├── ReadingError                   a test part that cannot be read
         ├── RetryError                     a study in which nothing failed that could be tried again

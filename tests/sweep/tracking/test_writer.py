@@ -139,8 +139,11 @@ def test_neither_the_start_nor_the_end_waits_for_a_server_that_hangs(
         assert answer.wait(60)
         answered.set()
 
+    # A study that was renamed asks for runs at once, to find its experiment.
+    MlflowClient(database).create_experiment("hung")
     monkeypatch.setattr(MlflowClient, "search_runs", hangs)
     tracking = writer(database, "hung", STUDY)
+    assert tracking.away is None
     assert asked.wait(60)
     with pytest.raises(TrackingError, match=r"MLflow misses some results \(no answer\)"):
         tracking.close(timeout_s=0)
