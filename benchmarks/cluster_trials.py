@@ -13,7 +13,7 @@ from cluster_sleeper import Sleeper
 from cluster_study import JOURNAL, Watch
 from engine_cost import study_config
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.ray_session import prepare_ray, stop_ray
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units

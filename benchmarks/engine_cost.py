@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 from processes import family
 from ray import cloudpickle, tune
 
-from sweep.config.study_config import ResourcesConfig, StudyConfig
+from sweep.config.study_config import StudyConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.ray_session import start_ray, stop_ray
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units

@@ -29,7 +29,7 @@ from data.settings import parse, read_yaml
 from data.task import ICBHI
 from model.training.recipe import Recipe
 from model.training.training import Training
-from sweep.config.study_config import ResourcesConfig, SyntheticConfig
+from sweep.config.study_parts import ResourcesConfig, SyntheticConfig
 from sweep.execution.ray_session import start_ray, stop_ray
 from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
 

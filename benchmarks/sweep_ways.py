@@ -17,7 +17,7 @@ from engine_cost import study_config, study_in
 from data.task import ICBHI
 from model.training.fit import fit
 from model.training.recipe import Recipe
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units
 from sweep.study.units import Configuration

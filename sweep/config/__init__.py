@@ -1,6 +1,7 @@
 """Study files, typed: what is searched, on which recordings, with which budget, on which machines.
 
-study_config      a study file and its parts, read and checked
+study_config      a study file, read and checked
+study_parts       its parts: sampler, pruner, resources, which study it goes on from
 other_words       words of other tools and short forms, read or told how to write them
 overrides         settings given beside a study file, by dotted field
 search_arguments  what may be said to each sampler and pruner, with bounds

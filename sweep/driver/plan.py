@@ -15,7 +15,8 @@ from data.recordings import read_recordings
 from data.synthetic import invented_breaths
 from model.training.recipe import Recipe
 from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
-from sweep.config.study_config import StudyConfig, SyntheticConfig
+from sweep.config.study_config import StudyConfig
+from sweep.config.study_parts import SyntheticConfig
 from sweep.driver.preflight import given_data
 from sweep.driver.warning_by import warning_by
 from sweep.execution.errors import ExecutorError

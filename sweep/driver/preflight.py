@@ -11,7 +11,8 @@ from typing import Any
 from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.config.resumption import changes, evidence_changes
-from sweep.config.study_config import StudyConfig, SyntheticConfig
+from sweep.config.study_config import StudyConfig
+from sweep.config.study_parts import SyntheticConfig
 from sweep.driver.display import Display
 from sweep.driver.provenance import provenance_of, weights_hash
 from sweep.execution.ray_session import check_machine

@@ -9,7 +9,8 @@ import shutil
 from collections.abc import Callable, Iterator
 
 from data.errors import UserError
-from sweep.config.study_config import ResourcesConfig, StudyConfig
+from sweep.config.study_config import StudyConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import BackgroundListener, Driver, Executor, InterruptedStudyError
 from sweep.driver.export import export

@@ -19,7 +19,7 @@ from evidence.ledger import Entry
 from evidence.reading import reading_numbers
 from model.training.prediction import load_network
 from model.training.recipe import Recipe
-from sweep.config.study_config import SyntheticConfig
+from sweep.config.study_parts import SyntheticConfig
 from sweep.evaluation.cross_fold_ranking import chosen_configuration
 from sweep.evaluation.cycles_table import AGE_GROUPS, cycles_of, folds_of
 from sweep.evaluation.finish import check_finishes

@@ -12,7 +12,7 @@ import safetensors
 from data.atomic import make_folder
 from data.task import Task
 from model.training.recipe import Recipe
-from sweep.config.study_config import SyntheticConfig
+from sweep.config.study_parts import SyntheticConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.units import Configuration, unit_id
 from sweep.worker.unit_results import UnitResultError, read_weights

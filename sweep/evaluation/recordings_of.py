@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.settings import ConfigError
-from sweep.config.study_config import SyntheticConfig
+from sweep.config.study_parts import SyntheticConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.worker.prepared_data import synthetic_directory
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_doors import RayDoors, check_token_is_wanted, ray_folder, warn_of_open_doors
 from sweep.execution.room import no_room, units_on

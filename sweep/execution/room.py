@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 
 FIELDS = {"CPU": "cpu", "GPU": "gpu"}
 """Fields of `resources` in a study file, by Ray's names."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.errors import ExecutorError
 from sweep.execution.nodes import nodes
 from sweep.execution.room import bundle, described, no_room, units_on

@@ -13,7 +13,7 @@ from ray import tune
 from ray.air._internal import usage
 from ray.tune.registry import _global_registry
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.nodes import place_for
 from sweep.execution.room import bundle
 from sweep.execution.scheduler import EpochPruning

@@ -10,7 +10,8 @@ from pathlib import Path
 from data.errors import UserError
 from data.settings import read_yaml
 from model.training.recipe import Recipe, read_recipe
-from sweep.config.study_config import ResourcesConfig, read_study
+from sweep.config.study_config import read_study
+from sweep.config.study_parts import ResourcesConfig
 
 WORTH = 1.1
 """More processes are better when together they do at least so many times the steps."""

@@ -9,7 +9,7 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.trial import Trial, TrialState
 
-from sweep.config.study_config import PrunerConfig
+from sweep.config.study_parts import PrunerConfig
 from sweep.search.pruners import build_pruner, goes_by_order
 from sweep.study.board import Board
 from sweep.study.epoch_report import completed

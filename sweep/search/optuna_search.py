@@ -13,7 +13,8 @@ from optuna.trial import TrialState, create_trial
 from data.quantities import counted
 from data.settings import ConfigError
 from sweep.config.parameters import LONGEST_GRID
-from sweep.config.study_config import SamplerConfig, StudyConfig
+from sweep.config.study_config import StudyConfig
+from sweep.config.study_parts import SamplerConfig
 from sweep.search.replaceable_trials import STUDY_NAME, ReplaceableTrials
 from sweep.search.samplers import build_sampler, check_sampler, proposal_seed
 from sweep.search.trials import TrialBuilder

@@ -11,7 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from data.settings import ConfigError, parse
-from sweep.config.study_config import PrunerConfig
+from sweep.config.study_parts import PrunerConfig
 from sweep.search.forecast_pruner import ForecastPruner
 
 

@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from data.settings import ConfigError
 from sweep.config.parameters import CategoricalParameter
-from sweep.config.study_config import SamplerConfig, StudyConfig
+from sweep.config.study_config import StudyConfig
+from sweep.config.study_parts import SamplerConfig
 from sweep.search.sampler_state import CmaEsSampler
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from data.settings import ConfigError
 from model.training.recipe import Recipe
-from sweep.config.study_config import PrunerConfig, StudyConfig
+from sweep.config.study_config import StudyConfig
+from sweep.config.study_parts import PrunerConfig
 from sweep.simulation.made_up_curves import LearningCurves, ranked
 from sweep.simulation.simulated_study import SimulatedStudy, selected_epoch, simulate_study
 from sweep.study.board import Board

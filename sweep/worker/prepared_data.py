@@ -22,7 +22,7 @@ from data.synthetic import VERSION, write_breaths
 from data.task import Task
 from evidence.ledger import Seal
 from model.training.recipe import Recipe
-from sweep.config.study_config import SyntheticConfig
+from sweep.config.study_parts import SyntheticConfig
 from sweep.storage.cache_folder import cache_folder
 from sweep.storage.open_storage import below, open_storage
 from sweep.storage.patience import patiently

@@ -9,7 +9,7 @@ from typing import Any
 
 from evidence.objectives import Objective
 from model.training.recipe import Recipe
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.worker.prepared_data import PreparedData
 from sweep.worker.weights import Weights
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ray import tune
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.ray_session import prepare_ray
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units

@@ -10,7 +10,8 @@ import yaml
 
 from data.settings import Config, ConfigError
 from sweep.config.search_arguments import PRUNER_ARGUMENTS, SAMPLER_ARGUMENTS
-from sweep.config.study_config import PrunerConfig, SamplerConfig, read_study
+from sweep.config.study_config import read_study
+from sweep.config.study_parts import PrunerConfig, SamplerConfig
 from sweep.search.forecast_pruner import ForecastPruner
 from sweep.search.pruners import build_pruner
 from sweep.search.samplers import build_sampler

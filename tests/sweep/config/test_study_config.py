@@ -10,7 +10,8 @@ import pytest
 from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import TASKS
 from model.training.recipe import Recipe
-from sweep.config.study_config import LEAKS, PUBLISHED, StudyConfig, SyntheticConfig, read_study
+from sweep.config.study_config import LEAKS, PUBLISHED, StudyConfig, read_study
+from sweep.config.study_parts import SyntheticConfig
 
 SEARCH_SPACES = Path(__file__).parents[3] / "search_spaces"
 SHIPPED = sorted(SEARCH_SPACES.glob("*.yaml"))

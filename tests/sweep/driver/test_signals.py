@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sweep.config.study_config import PrunerConfig
+from sweep.config.study_parts import PrunerConfig
 from sweep.driver.display import NoDisplay
 from sweep.driver.signals import halting_on_signals
 from sweep.search.epoch_pruner import EpochPruner

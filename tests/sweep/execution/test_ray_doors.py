@@ -11,7 +11,7 @@ import grpc
 import pytest
 from ray._private import ray_constants, services
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution import ray_doors, ray_session, slots
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_doors import LONGEST_FOLDER, NO_METRICS, RayDoors, asks_for_token, ray_folder

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import ray
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution import ray_session, slots
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_doors import asks_for_token

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.room import bundle, described, no_room, units_on
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from data.settings import ConfigError
-from sweep.config.study_config import PrunerConfig, ResourcesConfig
+from sweep.config.study_parts import PrunerConfig, ResourcesConfig
 from sweep.execution.losses import Loss
 from sweep.execution.searcher import BoardSearcher
 from sweep.execution.slots import NONE_BARRED, Slots

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution import nodes
 from sweep.execution import slots as executor_slots
 from sweep.execution.errors import ExecutorError

@@ -8,7 +8,7 @@ from ray import tune
 from ray.air._internal import usage
 from ray.tune.registry import TRAINABLE_CLASS, _global_registry, _Registry
 
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units
 from sweep.study.coordinator import Coordinator

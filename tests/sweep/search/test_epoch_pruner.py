@@ -14,7 +14,7 @@ from optuna.pruners import BasePruner
 from optuna.trial import Trial, TrialState
 
 from data.settings import ConfigError, parse
-from sweep.config.study_config import PrunerConfig
+from sweep.config.study_parts import PrunerConfig
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.forecast_pruner import ForecastPruner
 from sweep.study.board import Board

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from data.settings import ConfigError, parse
-from sweep.config.study_config import PrunerConfig
+from sweep.config.study_parts import PrunerConfig
 from sweep.search.pruners import build_pruner, goes_by_order
 
 

@@ -13,7 +13,7 @@ from evidence.ledger import Seal
 from evidence.objectives import OBJECTIVES
 from model.training.checkpoint import load_checkpoint
 from model.training.recipe import Recipe
-from sweep.config.study_config import ResourcesConfig
+from sweep.config.study_parts import ResourcesConfig
 from sweep.storage.storage import RefusedError
 from sweep.study.epoch_report import completed
 from sweep.study.score_table import METRICS
