@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import warnings
 
-from sweep.commands.console import console
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.console import console, say
+from sweep.commands.options import STUDIES, FormatOption, StudiesOption
 
 
-def leaderboard(name: str, studies: StudiesOption = STUDIES) -> None:
+def leaderboard(
+    name: str,
+    form: FormatOption = "table",
+    studies: StudiesOption = STUDIES,
+) -> None:
     """Show a study's configurations, best first."""
     from sweep.evaluation.cross_fold_ranking import read_ranking
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.cross_fold_table import cross_fold_table
+    from sweep.report.frames import leaderboard_frame
     from sweep.report.leaderboard import failures
     from sweep.report.leaderboard import leaderboard as leaderboard_table
+    from sweep.report.table_formats import as_data, as_latex, as_markdown
 
     folder = StudyFolder.open(studies, name)
     config, board = folder.config(), folder.board()
@@ -25,9 +31,14 @@ def leaderboard(name: str, studies: StudiesOption = STUDIES) -> None:
         held_out=config.holds_out,
         label=config.label,
     )
-    console().print(table, *failures(board), sep="\n")
-    searched = folder if config.crosses is None else StudyFolder.open(studies, config.crosses.study)
-    if (ranking := read_ranking(searched)) is not None:
-        console().print(cross_fold_table(ranking.numbers, ranking.objective, ranking.searched_fold))
+    if form == "table":
+        console().print(table, *failures(board), sep="\n")
+        searched = folder if config.crosses is None else StudyFolder.open(studies, config.crosses.study)
+        if (ranking := read_ranking(searched)) is not None:
+            console().print(cross_fold_table(ranking.numbers, ranking.objective, ranking.searched_fold))
+    elif form in ("json", "csv"):
+        say(as_data(leaderboard_frame(board, config.objectives), form).rstrip("\n"))
+    else:
+        say(as_markdown(table) if form == "markdown" else as_latex(table))
     if (warning := folder.journal_warning()) is not None:
         warnings.warn(warning, stacklevel=2)

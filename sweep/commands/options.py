@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,6 +25,10 @@ TaskOption = Annotated[
     typer.Option(
         "--task", help="What to tell apart, of recordings with several tasks: icbhi, 1-1, 1-2, 2-1, 2-2."
     ),
+]
+FormatOption = Annotated[
+    Literal["table", "json", "csv", "markdown", "latex"],
+    typer.Option("--format", help="json and csv have every number, unrounded; rates are fractions there."),
 ]
 SettingsOption = Annotated[
     list[str] | None,

@@ -35,8 +35,12 @@ class Display(Protocol):
 
 
 def console() -> PlainConsole:
-    """Make a console as wide as the terminal; 160 columns where output goes to a file or another program."""
-    return PlainConsole(width=None if sys.stdout.isatty() else 160)
+    """Make a console as wide as the terminal.
+
+    Where output goes to a file or another program, 160 columns, and tables without lines around them.
+    """
+    terminal = sys.stdout.isatty()
+    return PlainConsole(width=None if terminal else 160, boxes=terminal)
 
 
 class ConsoleDisplay:

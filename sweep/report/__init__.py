@@ -3,6 +3,9 @@
 leaderboard           configurations by mean score, and why the others stopped
 cross_fold_table      finalists on all folds of patients
 which_configuration   the configuration that is meant: the best one, or one by its number
+field_names             searched fields by short names
+fitting_table           a table that is drawn in another way where it does not fit
+table_formats           tables as Markdown, LaTeX, CSV and JSON
 winner                how much too high the best score is, and what to expect instead
 status                who runs a study, what it did, and what it spent
 frames                a study as pandas tables, for Python

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
 
 from data.errors import one_line
 from data.quantities import counted
 from data.task import Task
 from evidence.comparison import Comparison
 from evidence.objectives import TITLES
+from sweep.report.field_names import short_name
+from sweep.report.fitting_table import FittingTable
 from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
 from sweep.study.comparison import comparison_of
@@ -28,7 +32,7 @@ def leaderboard(
     objectives: tuple[str, ...] = ("score",),
     held_out: bool = True,
     label: str | None = None,
-) -> Table:
+) -> FittingTable:
     """Make a table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
 
     What the study ranks by comes first of the rates, and beside it the score, sensitivity and specificity.
@@ -36,24 +40,28 @@ def leaderboard(
     marked. `held_out`: whether the scores are of patients that were held out; otherwise of those that were trained on.
     `label`: what is said of the study wherever it is shown (`sweep.config.study_config.StudyConfig.label`); of scores
     that are neither it stands in the place of what they are of.
+
+    Searched fields are called as in `sweep.report.field_names`. Where the columns do not fit, the values stand in a line
+    of their own below each configuration.
     """
     compared = comparison_of(board)
     fields = list(
         dict.fromkeys(field for configuration in board.configurations for field in configuration.values)
     )
-    table = Table(
+    names = {field: short_name(field, fields) for field in fields}
+    table = FittingTable(
         title=None,
         header_style="bold",
         caption=_caption(board, task, compared, held_out, label),
         caption_justify="left",
     )
     for column in ("rank", "no."):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     metrics = list(dict.fromkeys((board.metric, "score", "sensitivity", "specificity")))
     for column in (*(f"{TITLES.get(metric, metric)} %" for metric in metrics), "seeds"):
         table.add_column(column, justify="right", no_wrap=True)
     for field in fields:
-        table.add_column(field.replace(".", ".\n").replace("_", "_\n"))
+        table.add_column(names[field], no_wrap=True)
     table.add_column("state", no_wrap=True)
     front = set(board.scores.front(objectives)) if len(objectives) > 1 else set()
     for rank, configuration in best_first(board)[:rows]:
@@ -68,7 +76,37 @@ def leaderboard(
             ),
             state_of(configuration, board) + (", Pareto front" if configuration.number in front else ""),
         )
+    table.narrow = lambda width: _narrow(table, len(metrics), width)
     return table
+
+
+def _narrow(table: FittingTable, metrics: int, width: int) -> RenderableType:
+    """Write each row of a leaderboard as a line with rank and rates, and the searched values below it."""
+    headings = [str(column.header) for column in table.columns]
+    rows = [list(row) for row in zip(*(map(str, column.cells) for column in table.columns), strict=True)]
+    first_value = 3 + metrics
+    # Rank, number, rates and seeds; where these do not fit either, sensitivity and specificity go below.
+    shown = [*range(first_value), len(headings) - 1]
+    short = {"sensitivity %": "SE %", "specificity %": "SP %"}
+    headings = [short.get(heading, heading) for heading in headings]
+    widths = (
+        [max(len(heading), *(len(row[at]) for row in rows)) for at, heading in enumerate(headings)]
+        if rows
+        else []
+    )
+    if rows and sum(widths[at] + 2 for at in shown) > width:
+        shown = [at for at in shown if headings[at] not in short.values()]
+    below = [at for at in range(len(headings)) if at not in shown]
+    parts: list[RenderableType] = []
+    for row in [headings, *rows] if rows else []:
+        cells = (row[at].rjust(widths[at]) if at < first_value else row[at] for at in shown)
+        parts.append(Text("  ".join(cells).rstrip(), style="bold" if row is headings else ""))
+        values = ", ".join(f"{headings[at]} {row[at]}" for at in below if row[at])
+        if row is not headings and values:
+            parts.append(
+                Padding(Text(values, style="dim"), (0, 0, 0, min(widths[0] + widths[1] + 4, width // 4)))
+            )
+    return Group(*parts, Text(str(table.caption), style="dim italic"))
 
 
 def best_first(board: Board) -> list[tuple[int | None, Configuration]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from data.errors import escaped
@@ -16,8 +18,13 @@ from data.errors import escaped
 class PlainConsole(Console):
     """A console of rich's on which texts have no markup and no emoji names, and control characters are escaped.
 
-    A text may have several lines. Colours are those that code gives as styles.
+    A text may have several lines. Colours are those that code gives as styles. Without `boxes` tables are drawn as
+    columns of words, which other programs can read.
     """
+
+    def __init__(self, *, boxes: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self._boxes = boxes
 
     def render_str(self, text: str, **options: Any) -> Text:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Make a text to print, or a cell of a table, of a string."""
@@ -34,6 +41,9 @@ class PlainConsole(Console):
                 no_wrap=renderable.no_wrap,
                 end=renderable.end,
             )
+        if isinstance(renderable, Table) and not self._boxes and renderable.box is not None:
+            renderable = copy.copy(renderable)
+            renderable.box, renderable.pad_edge = None, False
         return super().render(renderable, options)
 
 

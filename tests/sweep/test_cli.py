@@ -1,6 +1,7 @@
 """The command as people type it: what it prints, what it refuses in one line, what it leaves behind."""
 
 import base64
+import json
 import logging
 import os
 import shutil
@@ -257,6 +258,22 @@ def test_a_study_in_whose_journal_a_score_was_changed_is_shown_with_a_warning(
         "error: studies/done/journal.jsonl:5: epoch 1 was reported with score 0.8, but sensitivity 0.5 and specificity "
         "0.7 make 0.600000\n"
     )
+
+
+def test_a_leaderboard_is_written_for_papers_and_programs(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    shown = {}
+    for form in ("table", "json", "csv", "markdown", "latex"):
+        assert respsweep(monkeypatch, "leaderboard", "done", "--format", form) == 0
+        shown[form] = capfd.readouterr().out
+    assert "│" not in shown["table"]
+    (row,) = json.loads(shown["json"])
+    assert (row["configuration"], row["score"], row["patch_mix.temperature"]) == (0, 0.6, 0.2)
+    assert shown["csv"].splitlines()[1].startswith("1,0,0.6,")
+    assert "| 1 | 0 | 60.0 ± 0.0 |" in shown["markdown"]
+    assert r"60.0 $\pm$ 0.0" in shown["latex"]
 
 
 def test_a_report_is_written_where_it_is_sent(

@@ -18,6 +18,7 @@ from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import device_times, totals
+from sweep.report.field_names import short_name
 from sweep.report.leaderboard import best_first, failures, state_of, written
 from sweep.report.page.answer import answer, findings
 from sweep.report.page.importance import field_importance, score_so_far
@@ -27,17 +28,6 @@ from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
 from sweep.study.units import Configuration, State, Unit
 
-SHORT = {
-    "patch_mix.temperature": "τ",
-    "patch_mix.beta": "β",
-    "smoothing.kernel_size": "K",
-    "smoothing.sigma": "σ",
-    "smoothing.stage": "stage",
-    "optimiser.learning_rate": "learning rate",
-    "backbone.name": "backbone",
-    "backbone.variant": "size",
-}
-"""Names of searched fields as papers write them."""
 DIGITS = 5
 """Decimals of a rate in a report: a thousandth of a point."""
 
@@ -77,15 +67,6 @@ def report_facts(folder: StudyFolder, now: float, notes: Sequence[str] = ()) -> 
     return facts
 
 
-def short_name(path: str, paths: list[str]) -> str:
-    """Name a searched field as papers do, else by its last word, or its whole path where two end alike."""
-    if path in SHORT:
-        return SHORT[path]
-    last = path.rpartition(".")[2]
-    alone = sum(other.rpartition(".")[2] == last for other in paths) == 1
-    return last.replace("_", " ") if alone else path
-
-
 def _study(folder: StudyFolder, config: StudyConfig, board: Board, now: float) -> dict[str, Any]:
     task = config.scored_task
     return {
@@ -110,7 +91,7 @@ def _study(folder: StudyFolder, config: StudyConfig, board: Board, now: float) -
 
 
 def _parameter(path: str, parameter: AnyParameter, config: StudyConfig) -> dict[str, Any]:
-    told = {"path": path, "name": short_name(path, list(config.space.parameters))}
+    told = {"path": path, "name": short_name(path, config.space.parameters)}
     if isinstance(parameter, FloatParameter | IntParameter):
         kind = "log" if parameter.log else "linear"
         return {**told, "kind": kind, "low": parameter.low, "high": parameter.high}

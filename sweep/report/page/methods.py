@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from data.quantities import counted
 from sweep.config.study_config import StudyConfig
 from sweep.report.leaderboard import what_scores_are_of
+from sweep.report.table_formats import escaped_for_latex
 
 ROWS = 10
 """Configurations in the LaTeX table."""
-_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    sign: f"\\{sign}" for sign in "&%$#_{}"
-}
 
 
 def methods(facts: Mapping[str, Any], config: StudyConfig) -> str:
@@ -51,7 +48,14 @@ def methods(facts: Mapping[str, Any], config: StudyConfig) -> str:
 def latex_table(facts: Mapping[str, Any]) -> str:
     """Write the best configurations as a LaTeX table in the style of booktabs; rates in percent."""
     parameters = facts["parameters"]
-    head = ["no.", *(_escaped(parameter["name"]) for parameter in parameters), "score", "Se", "Sp", "seeds"]
+    head = [
+        "no.",
+        *(escaped_for_latex(parameter["name"]) for parameter in parameters),
+        "score",
+        "Se",
+        "Sp",
+        "seeds",
+    ]
     lines = [
         r"\begin{tabular}{r" + "l" * len(parameters) + "rrrr}",
         r"\toprule",
@@ -61,7 +65,9 @@ def latex_table(facts: Mapping[str, Any]) -> str:
     for one in facts["configurations"][:ROWS]:
         if one["rank"] is None:
             continue
-        values = [_escaped(_written(one["values"].get(parameter["path"], ""))) for parameter in parameters]
+        values = [
+            escaped_for_latex(_written(one["values"].get(parameter["path"], ""))) for parameter in parameters
+        ]
         score = f"{100 * one['so_far']:.1f}" + ("" if one["sd"] is None else rf" $\pm$ {100 * one['sd']:.1f}")
         rates = [
             "" if one["means"][metric] is None else f"{100 * one['means'][metric]:.1f}"
@@ -76,7 +82,3 @@ def latex_table(facts: Mapping[str, Any]) -> str:
 
 def _written(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"[\\~^&%$#_{}]", lambda found: _SPECIAL[found[0]], text)

@@ -7,6 +7,7 @@ import pytest
 from data.task import ICBHI, TASKS
 from sweep.config.study_config import read_study
 from sweep.report.leaderboard import failures, leaderboard, why_no_best, written
+from sweep.report.plain_console import as_text
 from sweep.study.board import Board
 from sweep.study.events import (
     ConfigurationAdded,
@@ -255,3 +256,33 @@ def test_where_each_row_took_another_exam_nothing_is_ranked() -> None:
     assert "chosen" not in caption
     assert "tied" not in caption
     assert "Each row is a finalist on the fold that it names" in caption
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 160])
+def test_at_any_width_every_rank_rate_and_value_is_readable(width: int) -> None:
+    values = {
+        "optimiser.learning_rate": 0.0009505,
+        "patch_mix.temperature": 0.05761,
+        "patch_mix.beta": 1.157,
+        "smoothing.stage": 1,
+        "smoothing.kernel_size": 3,
+        "smoothing.sigma": 2.081,
+    }
+    events = [*added(0, **values), *trained(0, 1, 0.9), *trained(0, 2, 0.8)]
+    text = as_text(leaderboard(Board((1, 2), events), ICBHI), width)
+    words = " ".join(text.replace("│", " ").replace("┃", " ").split())
+    for told in (
+        "85.0 ± 7.1",
+        "75.0 ± 7.1",
+        "95.0 ± 7.1",
+        "0.0009505",
+        "0.05761",
+        "1.157",
+        "2.081",
+        "complete",
+    ):
+        assert told in words
+    for name in ("learning rate", "τ", "β", "stage", "K", "σ"):
+        assert name in words
+    assert max(map(len, text.splitlines())) <= width
+    assert ("│" in text) == (width == 160)

@@ -67,3 +67,13 @@ def test_a_live_table_is_drawn_with_its_own_control_codes_alone() -> None:
     assert SHOWN in output
     assert "\x1b[31m" not in output
     assert "\x9b" not in output
+
+
+def test_without_boxes_a_table_is_columns_of_words() -> None:
+    table = Table("name", "value")
+    table.add_row("one", "1")
+    for boxes in (True, False):
+        text = io.StringIO()
+        PlainConsole(file=text, width=40, boxes=boxes).print(table)
+        assert ("│" in text.getvalue()) == boxes
+        assert any(line.replace("│", " ").split() == ["one", "1"] for line in text.getvalue().splitlines())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sweep.report.page.facts import report_facts, short_name
+from sweep.report.page.facts import report_facts
 from tests.sweep.report.page.reported_studies import CONFUSION, SEEDS, reported_study
 
 NOW = 1.7e9 + 1e4
@@ -62,12 +62,6 @@ def test_what_was_saved_counts_against_every_seed_of_all(facts: dict[str, Any]) 
     assert spent["epochs_of_all"] == 24 * 3 * 4
     assert spent["epochs"] == 8 * 3 * 4 + 8 * 4 + 8 * 2
     assert spent["fates"] == {"complete": 8, "dropped": 8, "pruned": 8}
-
-
-def test_fields_are_named_as_papers_do_and_never_two_alike() -> None:
-    assert short_name("patch_mix.temperature", ["patch_mix.temperature"]) == "τ"
-    assert short_name("a.rate", ["a.rate", "b.power"]) == "rate"
-    assert short_name("a.rate", ["a.rate", "b.rate"]) == "a.rate"
 
 
 def test_a_study_without_configurations_has_facts(tmp_path: Path) -> None:
