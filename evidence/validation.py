@@ -29,6 +29,10 @@ def ranked_by(about: Mapping[str, Any]) -> str:
     return OBJECTIVES[objective]
 
 
+MOST_TRIED = 1_000_000
+"""Configurations of a study."""
+
+
 def unit_numbers(confusion: np.ndarray, formula: str, metrics: Sequence[str] = METRICS) -> dict[str, Any]:
     """Compute what a unit reports of the epoch that stands for it, given its confusion matrix, (classes, classes)."""
     numbers = {
@@ -94,6 +98,8 @@ def _comparison(
     tried, about = bundle.about.get("tried"), bundle.about
     if tried is None or about["without_predictions"] or not ranking:
         return None
+    if not isinstance(tried, int) or not max(units) < tried <= MOST_TRIED:
+        raise ValueError(f"tried: {tried!r}; expected a number above {max(units)}, at most {MOST_TRIED}")
     scores = np.full((tried, len(about["seeds"])), np.nan)
     for number, found in units.items():
         for seed, unit in found.items():

@@ -15,10 +15,12 @@ from sweep.worker.unit_results import WEIGHTS
 def best_models(folder: StudyFolder, config: StudyConfig, board: Board) -> Models | None:
     """Name the units of the best configuration; None when there is none, or none of its weights.
 
+    None too with `protocol: published`: networks on whose every choice the test part made are not handed on.
+
     A storage that does not answer counts as one without weights: the study will be taken up again another day.
     """
     best = board.best()
-    if best is None:
+    if best is None or config.protocol == "published":
         return None
     try:
         storage = open_storage(folder.checkpoints)

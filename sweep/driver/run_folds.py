@@ -8,7 +8,7 @@ from sweep.driver.export import export
 from sweep.driver.run import StartExecutor, run_study, write_the_report
 from sweep.evaluation.cross_fold_bundle import write_ranking
 from sweep.evaluation.cross_fold_ranking import crossing_folder
-from sweep.evaluation.cross_folds import crossing_study
+from sweep.evaluation.cross_folds import check_crossing, crossing_study
 from sweep.execution.ray_session import RaySession
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.cross_fold_table import cross_fold_table
@@ -26,8 +26,11 @@ def run_search(
     """Run a study as `run_study` does; with `folds: all`, then its finalists on the other folds; returns its folder.
 
     Both go on where they stopped, the second also by itself. In the end `folds.bundle` and `best.yaml` hold the ranking
-    on all folds. Raises what `run_study` raises, and CrossFoldError when no finalist has every seed on all folds.
+    on all folds. Raises what `run_study` raises, and CrossFoldError when no finalist has every seed on all
+    folds, and before anything runs when another study has the name of the second.
     """
+    if config.folds == "all":
+        check_crossing(folder)
     run_study(
         config, folder, address, display, tracking_server=tracking_server, start_executor=start_executor
     )

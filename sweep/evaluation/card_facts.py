@@ -20,7 +20,7 @@ from evidence.reading import reading_numbers
 from model.training.prediction import load_network
 from model.training.recipe import Recipe
 from sweep.config.study_parts import SyntheticConfig
-from sweep.evaluation.cross_fold_ranking import chosen_configuration
+from sweep.evaluation.cross_fold_ranking import chosen_configuration, in_words, read_ranking
 from sweep.evaluation.cycles_table import AGE_GROUPS, cycles_of, folds_of
 from sweep.evaluation.finish import check_finishes
 from sweep.evaluation.finished_units import FinishedUnits
@@ -32,8 +32,8 @@ from sweep.report.which_configuration import NoConfigurationError
 from sweep.report.winner import what_to_expect
 from sweep.storage.open_storage import open_storage
 from sweep.storage.patience import patiently
+from sweep.study.board import shown_metrics
 from sweep.study.comparison import comparison_of
-from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration
 
 
@@ -106,6 +106,7 @@ def card_facts(
         validation=_validation(folder, chosen.number),
         tested=tuple(tested),
         readings=readings,
+        label=config.label,
         faults=tuple(faults),
         commit=provenance.get("commit"),
         versions=versions if isinstance(versions, dict) else {},
@@ -180,13 +181,15 @@ def _validation(folder: StudyFolder, number: int) -> Validation | None:
     compared = comparison_of(board)
     assert compared is not None, "the configuration has finished all seeds"
     recipe = searched.config().space.recipe(chosen.values)
-    summaries = {metric: chosen.summary(metric) for metric in METRICS}
+    summaries = {metric: chosen.summary(metric) for metric in shown_metrics(board)}
+    ranking = read_ranking(searched)
+    on_all_folds = "" if ranking is None else f" {in_words(ranking)}"
     return Validation(
         study=searched.name,
         seeds=tuple(board.seeds),
         scored_on=f"{_held_out(recipe) or 'the cycles that it was trained on'}, of the official training part",
         metrics={metric: summary for metric, summary in summaries.items() if summary is not None},
-        expectation=what_to_expect(compared, number),
+        expectation=what_to_expect(compared, number) + on_all_folds,
         tied=tuple(one.number for one in board.configurations if compared.is_tied(one.number)),
     )
 

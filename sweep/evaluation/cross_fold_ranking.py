@@ -12,7 +12,7 @@ from typing import Any
 from data.errors import UserError
 from evidence.bundle import BundleError, read_bundle
 from evidence.cross_folds import tied_with_first
-from evidence.objectives import Objective
+from evidence.objectives import OBJECTIVES, TITLES, Objective
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import which_configuration
 from sweep.storage.open_storage import below, open_storage
@@ -64,7 +64,7 @@ def read_ranking(folder: StudyFolder) -> CrossFoldRanking | None:
     """Read the ranking of a study's finalists on all folds; None while there is none.
 
     One that was made before seeds were added, or without the configuration that is best by now, is passed over with a
-    warning. Raises CrossFoldError for a bundle that is damaged or of another study.
+    warning, and so is that of another study. Raises CrossFoldError for a bundle that is damaged.
     """
     crossing = crossing_folder(folder)
     if not folder.config().searches or not crossing.exists:
@@ -82,7 +82,8 @@ def read_ranking(folder: StudyFolder) -> CrossFoldRanking | None:
             raise CrossFoldError(f"{place}: {str(error).partition(': ')[2]}") from error
     about, board = bundle.about, folder.board()
     if bundle.kind != "folds" or about.get("study_id") != folder.provenance()["study_id"]:
-        raise CrossFoldError(f"{place}: of another study than {folder.place}; remove it")
+        warnings.warn(f"{place}: of another study than {folder.place}, and passed over", stacklevel=2)
+        return None
     best = board.best()
     stale = list(about["seeds"]) != list(board.seeds) or best is None or best.number not in about["finalists"]
     if stale or about.get("objective") != board.objective:
@@ -113,3 +114,21 @@ def chosen_configuration(folder: StudyFolder, board: Board, number: int | None =
     """
     best = None if number is not None else best_configuration(folder, board)[0]
     return which_configuration(board, folder.place, number) if best is None else best
+
+
+def in_words(ranking: CrossFoldRanking) -> str:
+    """Say which finalist is first on all folds of patients, and that it is chosen."""
+    metric, tied = (
+        OBJECTIVES[ranking.objective],
+        [number for number in ranking.tied if number != ranking.best],
+    )
+    first = ranking.numbers["configurations"][str(ranking.best)]
+    ends = first["patient_interval"]
+    between = (
+        "" if ends is None else f" (95 % over patients and seeds: {100 * ends[0]:.1f} to {100 * ends[1]:.1f})"
+    )
+    also = f"; tied with it: {', '.join(map(str, tied))}" if tied else ""
+    return (
+        f"On all folds of patients no. {ranking.best} is first of {len(ranking.numbers['ranking'])} finalists, "
+        f"{TITLES[metric]} {100 * first[metric]['mean']:.1f} %{between}{also}; export and finish choose it."
+    )

@@ -37,10 +37,9 @@ def crossing_study(folder: StudyFolder) -> StudyConfig:
         if fold != asked.fold or not _kept(folder, finalist, board.seeds)
     ]
     study_id = folder.provenance()["study_id"]
+    check_crossing(folder)
     if crossing.exists:
         before = crossing.config()
-        if before.crosses is None or before.crosses.study_id != study_id:
-            raise CrossFoldError(f"{crossing.place}: is there, and of another study; remove it, or rename it")
         known = [{path: _plain(value) for path, value in point.items()} for point in before.enqueue]
         points = [*known, *(point for point in points if point not in known)]
     content = config.resolved().model_dump(mode="json")
@@ -59,6 +58,17 @@ def crossing_study(folder: StudyFolder) -> StudyConfig:
         crosses={"study": folder.name, "study_id": study_id},
     )
     return parse(StudyConfig, content, f"{folder.place}, on all folds")
+
+
+def check_crossing(folder: StudyFolder) -> None:
+    """Raise CrossFoldError where another study has the name that the study of a search's finalists is to have."""
+    crossing = crossing_folder(folder)
+    if not crossing.exists:
+        return
+    own = folder.provenance()["study_id"] if folder.provenance_file.exists() else None
+    crosses = crossing.config().crosses
+    if crosses is None or crosses.study_id != own:
+        raise CrossFoldError(f"{crossing.place}: is there, and of another study; remove it, or rename it")
 
 
 def finalists_of(board: Board, most: int) -> list[Configuration]:

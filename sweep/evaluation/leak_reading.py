@@ -13,9 +13,11 @@ from data.quantities import counted
 from data.recordings import read_recordings
 from evidence.bundle import Cycles
 from evidence.leak import FEWEST_PATIENTS, Leak, LeakedEpochs, leak
+from evidence.objectives import TITLES
 from evidence.predictions import answers_of, check_probabilities
 from evidence.reading import patient_interval
 from evidence.seed_statistics import FEWEST_SEEDS
+from sweep.evaluation.cross_fold_ranking import best_configuration
 from sweep.evaluation.cycles_table import cycles_of
 from sweep.evaluation.epoch_readings import parts_to_test
 from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
@@ -75,7 +77,7 @@ def read_leak(folder: StudyFolder, data: Path | None = None) -> StudyLeak:
             f"{folder.place}: its units did not answer the test part; begin a study of another name with `leak: true`"
         )
     ranking = sorted(board.ranking(), key=lambda configuration: configuration.number)
-    best = board.best()
+    best, _ = best_configuration(folder, board)
     if best is None:
         raise ReadingError(f"{folder.place}: {why_no_best(board)}")
     recordings = read_recordings(recordings_of(folder, data), config.scored_task.name)
@@ -191,6 +193,10 @@ def _by_patient(right: np.ndarray, patients: np.ndarray, count: int) -> np.ndarr
 
 def _remarks(patients: int, board: Board, ranking: Sequence[Configuration]) -> list[str]:
     found, seeds, configurations = [], len(board.seeds), len(ranking)
+    if board.objective != "score":
+        found.append(
+            f"validation chose by the {TITLES[board.metric]}; all numbers here are of the task's score"
+        )
     if patients < FEWEST_PATIENTS:
         found.append(f"{counted(patients, 'patient')}: too few for intervals, which take {FEWEST_PATIENTS}")
     if seeds < FEWEST_SEEDS:

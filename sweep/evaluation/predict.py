@@ -26,12 +26,12 @@ from data.task import Task
 from model.scan_engines import DEVICES
 from model.training.prediction import RecordingPrediction, load_network, predict
 from model.training.recipe import Recipe
-from sweep.evaluation.cross_fold_ranking import chosen_configuration
 from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder
 from sweep.evaluation.finished_units import FinishedUnits, finished_units
 from sweep.evaluation.sealed_recordings import SealedRecordings, sealed_recordings
 from sweep.evaluation.weights_folder import is_weights_folder, read_weights_folder
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.which_configuration import which_configuration
 
 NO_DIAGNOSIS = "not a medical device: probabilities of sounds, from a research program, and no diagnosis"
 
@@ -163,7 +163,7 @@ def load_predictor(
     """
     folder = _best_known(folder)
     board = folder.board()
-    chosen = chosen_configuration(folder, board)
+    chosen = which_configuration(board, folder.place)
     with tempfile.TemporaryDirectory(prefix="respsweep-predict-") as scratch:
         units = finished_units(folder, chosen, _asked(seed, board.seeds, folder.place), Path(scratch))
         return _predictor(units, cutting or Cutting(), sealed_recordings(folder, data))

@@ -66,6 +66,7 @@ class CardFacts:
 
     `heard` is None where the recordings were not at hand, and `unheard` says why. `readings`: how many readings of these
     recordings are known, by whatever networks, broken-off ones included. `faults`: what is wrong with the ledger.
+    `label`: what is said of a study that reads the test part at every epoch; None for others.
     """
 
     study: str
@@ -85,5 +86,6 @@ class CardFacts:
     tested: tuple[TestReading, ...]
     readings: int
     faults: tuple[str, ...]
+    label: str | None
     commit: str | None
     versions: Mapping[str, str]

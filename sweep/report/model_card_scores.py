@@ -8,7 +8,6 @@ from data.quantities import counted
 from sweep.report.markdown import plain, table
 from sweep.report.model_card_facts import CardFacts, Heard, TestReading
 from sweep.report.reading_table import COLUMNS, interval_text, percent
-from sweep.study.score_table import METRICS
 
 POOR = 0.05
 """A group whose score is lower than that of its part by so much is named among the limits."""
@@ -25,7 +24,7 @@ def scores_of_choice(facts: CardFacts) -> Iterator[str]:
         "deviation over seeds; the interval is that of the mean over other seeds, on the same patients."
     )
     rows = []
-    for metric in METRICS:
+    for metric in COLUMNS:
         if (summary := told.metrics.get(metric)) is not None:
             deviation = "" if summary.sd is None else f" ± {100 * summary.sd:.1f}"
             interval = summary.interval()
@@ -40,7 +39,9 @@ def scores_of_choice(facts: CardFacts) -> Iterator[str]:
 
 def scores_of_readings(facts: CardFacts) -> Iterator[str]:
     """Tell in paragraphs what came out on the official test part, and how often it was read."""
-    if not facts.tested:
+    if facts.label is not None:
+        yield f"**{plain(facts.label)}.**"
+    elif not facts.tested:
         known = (
             f" The ledger knows {counted(facts.readings, 'reading')} of these recordings, none by these networks."
             if facts.readings

@@ -99,3 +99,9 @@ def test_ties_and_luck_are_told_where_every_finished_unit_is_there() -> None:
     )
     assert validation_numbers(a_study(**{**about, "without_predictions": ["4/1"]}))["comparison"] is None
     assert validation_numbers(a_study())["comparison"] is None
+
+
+@pytest.mark.parametrize("tried", [1, 3, 10**11, "6"])
+def test_a_number_of_configurations_that_cannot_be_is_refused(tried: object) -> None:
+    with pytest.raises(ValueError, match="tried: "):
+        validation_numbers(a_study(tried=tried, pruned=0, closed=[], without_predictions=[]))

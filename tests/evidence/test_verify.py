@@ -14,16 +14,22 @@ from evidence.bundle import Bundle, write_bundle
 from evidence.reading import reading_numbers
 from evidence.validation import validation_numbers
 from evidence.verify import differences, main
-from tests.evidence.bundles import a_bundle
+from tests.evidence.bundles import a_bundle, answers
 
 ROOT = Path(__file__).parents[2]
 
 
 def claimed(kind: str) -> Bundle:
-    bundle = a_bundle(kind=kind, cycles=120, units=[(0, 1), (0, 2), (0, 3)])
-    bundle = replace(
-        bundle, about={**bundle.about, "seeds": [1, 2, 3], "closed": [], "numpy": np.__version__}
-    )
+    units = [(number, seed) for number in range(1 if kind == "test" else 3) for seed in (1, 2, 3)]
+    bundle = a_bundle(kind=kind, cycles=120, units=units)
+    about = {**bundle.about, "seeds": [1, 2, 3], "closed": []}
+    if kind == "test":
+        weak = answers(bundle.cycles, 9, sure=0.5)
+        bundle = replace(
+            bundle, about={**about, "numpy": np.__version__}, baselines={"logistic regression": weak}
+        )
+    else:
+        bundle = replace(bundle, about={**about, "tried": 4, "pruned": 1, "without_predictions": []})
     numbers = reading_numbers(bundle) if kind == "test" else validation_numbers(bundle)
     return replace(bundle, claims=numbers)
 
@@ -70,6 +76,7 @@ def test_another_numpy_may_draw_other_patients_and_changes_nothing_else() -> Non
     assert part["patient_interval"] is not None
     bundle = replace(bundle, about={**bundle.about, "numpy": "0.0"})
     part["patient_interval"][0] += 0.004
+    part["baselines"]["logistic regression"]["above"][1] += 0.004
     assert differences(bundle) == []
     part["mean"]["score"] += 0.004
     assert [where for where, *_ in differences(bundle)] == ["parts.train.mean.score"]

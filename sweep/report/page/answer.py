@@ -17,9 +17,7 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
     """Say in a few sentences which configuration is best or tied, how sure that is, and what it cost and saved."""
     configurations, spent = facts["configurations"], facts["time"]
     compared = comparison_of(board)
-    if not board.competes:
-        lines = ["Each row is a finalist of another study on the fold that it names; nothing is chosen here."]
-    elif compared is None:
+    if compared is None:
         lines = [f"There is no result yet: {why_no_best(board)}."]
     else:
         best = configurations[0]
@@ -30,19 +28,20 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
             f"No. {best['number']} is best: {_percent(best['so_far'])}{spread} % {facts['study']['score']} over "
             f"{counted(len(best['seeds']), 'seed')}, on {what_scores_are_of(config.holds_out, config.label)} "
             f"({_values(best, facts)}).",
-            f"{_listed(tied)} cannot be told from it at 5 %." if tied else "No other is tied with it at 5 %.",
+            _ties(tied, known=compared.tied is not None),
         ]
         if sure is not None:
             lines.append(f"The probability that it is truly the best of those tried is {100 * sure:.0f} %.")
         if config.holds_out:
             lines.append(what_to_expect(compared, compared.best))
-    saved = 1 - spent["epochs"] / spent["epochs_of_all"] if spent["epochs_of_all"] else 0.0
     fates = ", ".join(f"{number} {fate}" for fate, number in spent["fates"].items())
-    lines.append(
-        f"{counted(len(configurations), 'configuration')} ({fates}) took {spent['epochs']} epochs in "
-        f"{spent['wall_text']}; training all of them with every seed would have taken {spent['epochs_of_all']}: "
-        f"{100 * saved:.0f} % were saved."
-    )
+    cost = f"{counted(len(configurations), 'configuration')} ({fates}) took {counted(spent['epochs'], 'epoch')} in "
+    if (asked := spent["epochs_of_all"]) is not None and asked > 0:
+        saved = 100 * (1 - spent["epochs"] / asked)
+        more = f"; training all of them with every seed would have taken {asked}: {saved:.0f} % were saved"
+    else:
+        more = ""
+    lines.append(f"{cost}{spent['wall']}{more}.")
     if facts["study"]["label"] and config.holds_out:
         lines.append(f"Note: {facts['study']['label']}.")
     lines += facts["failures"]
@@ -137,20 +136,38 @@ def _confusion(facts: Mapping[str, Any]) -> str:
 
 def _readings(facts: Mapping[str, Any]) -> str:
     readings = [one for one in facts["readings"] if "parts" in one]
-    if not readings:
-        return "The official test part has not been read with this study; respsweep finish, then test, do that once."
-    last = readings[-1]
-    parts = "; ".join(
-        f"{name} {_percent(found['mean']['score'])} %"
-        + (
-            f" (95 % over patients and seeds: {_percent(ends[0])} to {_percent(ends[1])})"
-            if (ends := found.get("patient_interval"))
-            else ""
+    every_epoch = [one for one in facts["readings"] if "every_epoch" in one]
+    told = []
+    if every_epoch:
+        told.append(
+            f"This study reads the official test part at every epoch ({every_epoch[0]['every_epoch']})."
         )
-        for name, found in last["parts"].items()
+    if readings:
+        parts = "; ".join(
+            f"{name} {_percent(found['score'])} %"
+            + (
+                f" (95 % over patients and seeds: {_percent(ends[0])} to {_percent(ends[1])})"
+                if (ends := found["interval"])
+                else ""
+            )
+            for name, found in readings[-1]["parts"].items()
+        )
+        told.append(f"On the official test part: {parts}.")
+        if len(readings) > 1:
+            told.append(f"Read {len(readings)} times: no longer a first look.")
+    if told:
+        return " ".join([*told, "Who else read these recordings, respsweep ledger says."])
+    if facts["study"]["label"]:
+        return "No line of a ledger is here that tells of the official test part."
+    return (
+        "The official test part has not been read with this study; respsweep finish, then test, do that once."
     )
-    seen = "" if last["reading"] == 1 else f" This was reading {last['reading']}: no longer a first look."
-    return f"On the official test part: {parts}.{seen}"
+
+
+def _ties(tied: list[int], *, known: bool) -> str:
+    if not known:
+        return "Who is tied with it cannot be told: that takes a configuration with two seeds."
+    return f"{_listed(tied)} cannot be told from it at 5 %." if tied else "No other is tied with it at 5 %."
 
 
 def _values(one: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

@@ -12,12 +12,12 @@ import numpy as np
 
 from data.quantities import duration
 from evidence.comparison import Comparison
-from evidence.ledger import LedgerError, parse_ledger
+from evidence.ledger import ONCE, Entry, LedgerError, parse_ledger
 from evidence.objectives import TITLES
 from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.device_time import device_times, totals
+from sweep.report.device_time import device_times
 from sweep.report.field_names import short_name
 from sweep.report.leaderboard import best_first, failures, state_of, written
 from sweep.report.page.answer import answer, findings
@@ -26,7 +26,7 @@ from sweep.report.page.methods import latex_table, methods
 from sweep.storage.open_storage import open_storage
 from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
-from sweep.study.units import Configuration, State, Unit
+from sweep.study.units import Configuration, Fate, State, Unit
 
 DIGITS = 5
 """Decimals of a rate in a report: a thousandth of a point."""
@@ -77,11 +77,9 @@ def _study(folder: StudyFolder, config: StudyConfig, board: Board, now: float) -
         "metric": board.metric,
         "score": task.score_name if board.objective == "score" else TITLES[board.metric],
         "label": config.label,
-        "always_normal": task.always_normal_score,
         "state": board.stopped or ("running" if board.drivers else "not begun"),
         "made": time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(now)),
         "seeds": list(board.seeds),
-        "held_out": config.holds_out,
         "objectives": list(config.objectives),
         "sampler": config.sampler.name,
         "pruner": config.pruner.name,
@@ -107,13 +105,11 @@ def _configuration(
 ) -> dict[str, Any]:
     summary, number = configuration.summary(board.metric), configuration.number
     interval = None if summary is None else summary.interval()
-    expected = None if compared is None else compared.expectation(number)
     probability = np.nan if compared is None else float(compared.probability_best[number])
     return {
         "number": number,
         "rank": rank,
         "tied": compared is not None and compared.is_tied(number),
-        "enqueued": any(dict(configuration.values) == config.space.active(point) for point in config.enqueue),
         "state": state_of(configuration, board),
         "fate": str(configuration.fate(board.seeds)),
         "values": {path: _value(path, value, config) for path, value in configuration.values.items()},
@@ -130,9 +126,6 @@ def _configuration(
         ],
         "so_far": _rate(score_so_far(configuration, board.metric)),
         "best_probability": None if np.isnan(probability) else round(probability, 3),
-        "expected": None
-        if expected is None
-        else {"mean": _rate(expected.mean), "low": _rate(expected.low), "high": _rate(expected.high)},
         "epochs": sum(len(unit.curve) for unit in configuration.units.values()),
     }
 
@@ -196,44 +189,67 @@ def _time(board: Board, config: StudyConfig, now: float) -> dict[str, Any]:
     accounts = device_times(board, now)
     epochs = sum(account.epochs for account in accounts)
     asked = sum(len(board.seeds) * config.space.epochs(one.values) for one in board.configurations)
-    by_state = {str(state): total for state, total in totals(accounts).items()}
+    under_way = any(one.fate(board.seeds) is Fate.OPEN for one in board.configurations)
     return {
-        "wall": board.wall_seconds(now),
-        "wall_text": duration(board.wall_seconds(now)),
-        "kept": {state: total.kept_s for state, total in by_state.items()},
-        "lost": sum(total.lost_s for total in by_state.values()),
-        "device": "GPU" if config.resources.gpu else "slot",
+        "wall": duration(board.wall_seconds(now)),
         "epochs": epochs,
-        "epochs_of_all": asked,
+        # What is still to be trained is not saved.
+        "epochs_of_all": None if under_way else asked,
         "fates": dict(Counter(str(one.fate(board.seeds)) for one in board.configurations)),
     }
 
 
 def _readings(folder: StudyFolder) -> list[dict[str, Any]]:
-    """Read the ledgers of the study and of the one that finishes it; a ledger that cannot be read says so."""
+    """Read the ledgers of the study and of the one that finishes it; one that cannot be shown says so.
+
+    An entry has the `parts` of a reading, or `every_epoch`: how the study reads the test part at every epoch.
+    """
     found = []
-    for one in (folder, StudyFolder.at(folder.studies, f"{folder.name}-finish")):
-        storage = open_storage(one.place)
+    for one in (folder, *_finishing(folder)):
+        storage, place = open_storage(one.place), f"{one.place}/ledger.jsonl"
         if not storage.has("ledger.jsonl"):
             continue
         try:
-            ledger = parse_ledger(storage.read("ledger.jsonl"), f"{one.place}/ledger.jsonl")
+            ledger = parse_ledger(storage.read("ledger.jsonl"), place)
+            faults = "; ".join(ledger.faults()) or None
+            told = {"study": one.name, "fault": faults}
+            found += [
+                {**told, "at": entry.at, "every_epoch": entry.reads}
+                for entry in ledger.readings("sealed")
+                if entry.reads != ONCE
+            ]
+            found += [
+                {**told, "at": entry.at, "reading": entry.reading, "parts": _parts(entry)}
+                for entry in ledger.readings()
+            ]
         except LedgerError as error:
             found.append({"study": one.name, "fault": str(error)})
-            continue
-        faults = ledger.faults()
-        for entry in ledger.readings():
-            parts = entry.content.get("numbers")
-            found.append(
-                {
-                    "study": one.name,
-                    "reading": entry.reading,
-                    "at": entry.at,
-                    "fault": "; ".join(faults) or None,
-                    "parts": _plain(parts) if isinstance(parts, Mapping) else {},
-                }
-            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            found.append({"study": one.name, "fault": f"{place}: numbers that cannot be shown ({error!r})"})
     return found
+
+
+def _finishing(folder: StudyFolder) -> list[StudyFolder]:
+    """Find the study that finishes this one, if the one of that name does."""
+    finishing = StudyFolder.at(folder.studies, f"{folder.name}-finish")
+    if not finishing.exists or not folder.provenance_file.exists():
+        return []
+    finishes = finishing.config().finishes
+    return (
+        [finishing] if finishes is not None and finishes.study_id == folder.provenance()["study_id"] else []
+    )
+
+
+def _parts(entry: Entry) -> dict[str, Any]:
+    return {
+        str(part): {
+            "cycles": int(found["cycles"]),
+            "patients": int(found["patients"]),
+            "score": None if (score := found["mean"]["score"]) is None else float(score),
+            "interval": (ends := found["patient_interval"]) and [float(end) for end in ends],
+        }
+        for part, found in entry.content["numbers"].items()
+    }
 
 
 def _rate(value: float | None) -> float | None:

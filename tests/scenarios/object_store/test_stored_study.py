@@ -139,6 +139,7 @@ def test_a_study_goes_on_on_another_machine_when_its_first_one_has_vanished(
         "optuna.journal",
         *(f"predictions/{unit.id}.npy" for unit in board.units()),
         "provenance.yaml",
+        "report.html",
         "study.yaml",
         *(f"units/{unit.id}/weights.safetensors" for unit in board.ranking()[0].units.values()),
     ]

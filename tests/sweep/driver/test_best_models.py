@@ -73,3 +73,14 @@ def test_without_weights_there_is_nothing_to_send(tmp_path: Path) -> None:
     models = best_models(folder, CONFIG, board)
     assert models is not None
     assert models.units == ("0000-seed2",)
+
+
+def test_a_published_study_gives_no_networks_on(tmp_path: Path) -> None:
+    published = tiny_study(1, budget={"configurations": 1}, seeds=[1], protocol="published")
+    published["recipe"].pop("folds", None)
+    config = StudyConfig.model_validate(published)
+    folder = StudyFolder.at(tmp_path, "papers").create(config)
+    (folder.units / "0000-seed1").mkdir(parents=True)
+    leaving_weights(folder)
+    board = Board((1,), [*added(0), *trained(0, 1, 0.5)])
+    assert best_models(folder, config, board) is None

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from evidence.cross_folds import cross_fold_numbers
-from sweep.driver.report import in_words, report
-from sweep.evaluation.cross_fold_ranking import CrossFoldRanking
+from sweep.driver.report import report
+from sweep.evaluation.cross_fold_ranking import CrossFoldRanking, in_words
 from tests.evidence.test_cross_folds import invented
 from tests.sweep.report.page.reported_studies import reported_study
 

@@ -7,6 +7,7 @@ import yaml
 
 from sweep.commands.app import app
 from sweep.driver.export import export
+from sweep.driver.report import report
 from sweep.evaluation.cross_fold_bundle import write_ranking
 from sweep.evaluation.cross_fold_ranking import (
     FILE,
@@ -16,6 +17,7 @@ from sweep.evaluation.cross_fold_ranking import (
 )
 from sweep.evaluation.finish import finishing_study
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.page.write import ReportError
 
 
 def test_export_and_finish_choose_by_the_ranking_on_all_folds(searched: StudyFolder) -> None:
@@ -76,3 +78,17 @@ def test_the_commands_show_the_ranking_and_what_is_chosen_by_it(
     said("export", "first")
     provenance = yaml.safe_load(searched.best.read_text())["provenance"]
     assert provenance["configuration"] == ranking.best
+
+
+def test_a_ranking_that_another_study_left_is_passed_over(searched: StudyFolder) -> None:
+    write_ranking(searched)
+    searched.write_provenance({**searched.provenance(), "study_id": "f" * 32})
+    with pytest.warns(UserWarning, match=r"folds.bundle: of another study than .*first, and passed over"):
+        assert read_ranking(searched) is None
+
+
+def test_the_report_is_of_the_search_and_tells_who_is_first_on_all_folds(searched: StudyFolder) -> None:
+    ranking = write_ranking(searched)
+    assert f"On all folds of patients no. {ranking.best} is first of 3" in Path(report(searched)).read_text()
+    with pytest.raises(ReportError, match=r"first-folds: ranks the finalists of the study first"):
+        report(crossing_folder(searched))

@@ -8,14 +8,14 @@ import pytest
 from data.settings import ConfigError, parse
 from sweep.config.study_config import StudyConfig
 from sweep.driver.export import ExportError, export
-from sweep.driver.run_folds import is_trained
+from sweep.driver.run_folds import is_trained, run_search
 from sweep.evaluation.cross_fold_bundle import write_ranking
 from sweep.evaluation.cross_fold_ranking import (
     CrossFoldError,
     crossing_folder,
     read_ranking,
 )
-from sweep.evaluation.cross_folds import crossing_study, finalists_of
+from sweep.evaluation.cross_folds import check_crossing, crossing_study, finalists_of
 from sweep.evaluation.finish import FinishError, finishing_study
 from sweep.evaluation.validation_bundle import BundleExportError, export_bundle
 from sweep.folder.study_folder import StudyFolder
@@ -79,8 +79,8 @@ def test_the_study_of_other_folds_chooses_nothing_and_is_not_taken_for_another(s
         export_bundle(crossing, crossing.path / "x.bundle")
     write_ranking(searched)
     searched.write_provenance({**searched.provenance(), "study_id": "another"})
-    with pytest.raises(CrossFoldError, match=r"folds.bundle: of another study than"):
-        read_ranking(searched)
+    with pytest.warns(UserWarning, match=r"folds.bundle: of another study than"):
+        assert read_ranking(searched) is None
     with pytest.raises(CrossFoldError, match="is there, and of another study; remove it, or rename it"):
         crossing_study(searched)
 
@@ -113,3 +113,17 @@ def test_the_other_folds_do_not_answer_the_test_part_of_a_search_that_does(searc
     searched.write_config(searched.config().model_copy(update={"leak": True}))
     assert searched.config().leak
     assert not crossing_study(searched).leak
+
+
+def test_a_study_that_has_the_name_of_the_finalists_is_refused_before_anything_runs(
+    searched: StudyFolder,
+) -> None:
+    check_crossing(searched)
+    other = StudyFolder.at(searched.studies, "other")
+    check_crossing(other)
+    crossing_folder(searched).path.rename(crossing_folder(other).path)
+    with pytest.raises(CrossFoldError, match=r"other-folds: is there, and of another study"):
+        check_crossing(other)
+    with pytest.raises(CrossFoldError, match="other-folds: is there"):
+        run_search(searched.config().model_copy(update={"folds": "all"}), other)
+    assert not other.exists

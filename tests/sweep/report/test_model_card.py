@@ -17,6 +17,7 @@ from tests.studies import TINY_RECIPE
 NUMBERS = reading_numbers(a_bundle(cycles=200, kind="test", parts=("inter", "intra")))["parts"]
 READING = TestReading(1, "2026-11-29T08:00:00+00:00", "honest", "test-1.bundle", NUMBERS)
 FACTS = CardFacts(
+    label=None,
     study="first-finish",
     configuration=0,
     finishes="first",

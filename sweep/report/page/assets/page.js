@@ -171,6 +171,7 @@ const isKept = (one) =>
   });
 
 function drawParallel(width) {
+  ranges.clear();
   const axes = [...facts.parameters, { path: "", name: "score %", kind: "linear" }];
   const height = 320, top = 30, bottom = height - 20;
   const position = d3.scalePoint(axes.map((axis) => axis.path), [60, width - 60]);
@@ -208,7 +209,7 @@ function drawParallel(width) {
   }
   listeners.length = 1;
   listeners.push(show);
-  show();
+  listeners.forEach((listener) => listener());
   return svg.node();
 }
 
@@ -311,7 +312,7 @@ function drawConfusion(width) {
 
 function simpleTable(parent, rows, reason) {
   if (!rows.length) return;
-  const columns = Object.keys(rows[0]);
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   parent.append(element("div", { class: "table" }, element("table", {},
     element("thead", {}, element("tr", {}, ...columns.map((column) => element("th", { scope: "col" }, column)))),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...columns.map((column) =>
@@ -319,12 +320,15 @@ function simpleTable(parent, rows, reason) {
 }
 
 function readingRows() {
-  return facts.readings.flatMap((reading) => reading.parts === undefined ? [{ study: reading.study, fault: reading.fault }]
-    : Object.entries(reading.parts).map(([part, found]) => ({
+  return facts.readings.flatMap((reading) => {
+    const lines = reading.fault ?? "unaltered";
+    if (reading.every_epoch) return [{ study: reading.study, reading: "at every epoch", when: reading.at, part: reading.every_epoch, "lines of the ledger": lines }];
+    return Object.entries(reading.parts ?? { "": {} }).map(([part, found]) => ({
       study: reading.study, reading: reading.reading, when: reading.at, part, cycles: found.cycles, patients: found.patients,
-      "score %": percent(found.mean.score), "95 %, patients and seeds": found.patient_interval ? found.patient_interval.map(percent).join(" to ") : "",
-      ledger: reading.fault ?? "PASS",
-    })));
+      "score %": percent(found.score), "95 %, patients and seeds": found.interval ? found.interval.map(percent).join(" to ") : "",
+      "lines of the ledger": lines,
+    }));
+  });
 }
 
 function describe(parent, values, prefix = "") {

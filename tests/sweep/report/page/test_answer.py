@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from sweep.report.page.answer import answer
 from sweep.report.page.facts import report_facts
 from tests.sweep.report.page.reported_studies import reported_study
 
@@ -44,14 +43,16 @@ def test_each_figure_says_what_it_finds(facts: dict[str, Any]) -> None:
     assert found["history"].startswith(f"The best is no. {facts['configurations'][0]['number']} of 60")
 
 
-def test_where_each_row_took_another_exam_none_is_called_the_best(tmp_path: Path) -> None:
-    folder = reported_study(tmp_path, 1)
-    lines = folder.journal.read_text().replace('"values": {', '"values": {"folds.fold": 1, ')
-    folder.journal.write_text(lines)
-    board = folder.board()
-    assert not board.competes
-    told = answer(report_facts(reported_study(tmp_path / "other", 1), NOW), board, folder.config())
-    assert (
-        told[0]
-        == "Each row is a finalist of another study on the fold that it names; nothing is chosen here."
-    )
+def test_with_one_seed_nobody_is_called_untied(tmp_path: Path) -> None:
+    folder = reported_study(tmp_path, seeds=(1,))
+    told = report_facts(folder, NOW)["answer"]
+    assert "Who is tied with it cannot be told" in told[1]
+
+
+def test_of_a_study_that_goes_on_nothing_is_called_saved(tmp_path: Path) -> None:
+    folder = reported_study(tmp_path)
+    lines = folder.journal.read_text().splitlines(keepends=True)
+    folder.journal.write_text("".join(lines[:6]))
+    text = " ".join(report_facts(folder, NOW)["answer"])
+    assert "saved" not in text
+    assert "1 configuration (1 open) took 2 epochs" in text

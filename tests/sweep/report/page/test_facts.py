@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from evidence.ledger import Kind, appended
+from sweep.config.study_config import StudyConfig
+from sweep.folder.study_folder import StudyFolder
 from sweep.report.page.facts import report_facts
 from tests.sweep.report.page.reported_studies import CONFUSION, SEEDS, reported_study
 
@@ -68,6 +71,62 @@ def test_a_study_without_configurations_has_facts(tmp_path: Path) -> None:
     facts = report_facts(reported_study(tmp_path, 0), NOW)
     assert facts["configurations"] == []
     assert facts["importance"] == {"configurations": 0, "shares": []}
+
+
+def with_ledger(folder: StudyFolder, *entries: tuple[Kind, dict[str, Any]]) -> StudyFolder:
+    content = b""
+    for kind, told in entries:
+        content = appended(content, kind, "2026-11-29T08:00:00+00:00", told)
+    (folder.path / "ledger.jsonl").write_bytes(content)
+    return folder
+
+
+NUMBERS = {"test": {"cycles": 10, "patients": 6, "mean": {"score": 0.7}, "patient_interval": [0.6, 0.8]}}
+
+
+def test_a_study_that_reads_the_test_part_at_every_epoch_says_so(tmp_path: Path) -> None:
+    for protocol in ("honest", "published"):
+        folder = reported_study(tmp_path / protocol, protocol=protocol, recipe={"epochs": 4})
+        reads = {"reading": 1, "reads": "published" if protocol == "published" else "leak", "study": "told"}
+        facts = report_facts(with_ledger(folder, ("sealed", reads)), NOW)
+        assert facts["findings"]["readings"].startswith(
+            "This study reads the official test part at every epoch"
+        )
+        assert "has not been read" not in facts["findings"]["readings"]
+    untold = reported_study(tmp_path / "untold", protocol="published", recipe={"epochs": 4})
+    assert "has not been read" not in report_facts(untold, NOW)["findings"]["readings"]
+
+
+@pytest.mark.parametrize("finishes", ["1" * 32, "2" * 32])
+def test_readings_are_those_of_the_study_that_finishes_this_one(tmp_path: Path, finishes: str) -> None:
+    folder = reported_study(tmp_path)
+    search = {path: {"type": "categorical", "choices": [0.5]} for path in ("patch_mix.beta",)}
+    finishing = StudyFolder.at(tmp_path, "told-finish").create(
+        StudyConfig.model_validate(
+            {
+                "search": search,
+                "enqueue": [{"patch_mix.beta": 0.5}],
+                "recipe": {"folds": {"fold": None}},
+                "budget": {"configurations": 1},
+                "finishes": {"study": "told", "study_id": finishes, "configuration": 0},
+            }
+        )
+    )
+    with_ledger(finishing, ("sealed", {"reading": 1}), ("read", {"reading": 1, "numbers": NUMBERS}))
+    facts = report_facts(folder, NOW)
+    if finishes == "2" * 32:
+        assert facts["readings"] == []
+        return
+    (reading,) = facts["readings"]
+    assert reading["parts"] == {"test": {"cycles": 10, "patients": 6, "score": 0.7, "interval": [0.6, 0.8]}}
+    assert "test 70.0 % (95 % over patients and seeds: 60.0 to 80.0)" in facts["findings"]["readings"]
+
+
+def test_numbers_of_a_ledger_that_are_none_are_told(tmp_path: Path) -> None:
+    made_up = {"reading": 1, "numbers": {"test": {"mean": 0.9}}}
+    folder = with_ledger(reported_study(tmp_path), ("sealed", {"reading": 1}), ("read", made_up))
+    (told,) = report_facts(folder, NOW)["readings"]
+    assert "numbers that cannot be shown" in told["fault"]
 
 
 def test_a_ledger_that_cannot_be_read_is_told(tmp_path: Path) -> None:
