@@ -17,7 +17,6 @@ def leaderboard(
     from sweep.evaluation.cross_fold_ranking import read_ranking
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.cross_fold_table import cross_fold_table
-    from sweep.report.frames import leaderboard_frame
     from sweep.report.leaderboard import failures
     from sweep.report.leaderboard import leaderboard as leaderboard_table
     from sweep.report.table_formats import as_data, as_latex, as_markdown
@@ -37,6 +36,8 @@ def leaderboard(
         if (ranking := read_ranking(searched)) is not None:
             console().print(cross_fold_table(ranking.numbers, ranking.objective, ranking.searched_fold))
     elif form in ("json", "csv"):
+        from sweep.report.frames import leaderboard_frame
+
         say(as_data(leaderboard_frame(board, config.objectives), form).rstrip("\n"))
     else:
         say(as_markdown(table) if form == "markdown" else as_latex(table))
