@@ -25,7 +25,7 @@ ELSEWHERE = {
     "sweep/cluster/surroundings.py": "tests/sweep/cluster/test_check.py",
     "sweep/config/study_parts.py": "tests/sweep/config/test_study_config.py",  # read as parts of whole study files
     # Commands only read options and call one function; what they print and refuse is tested as people type it.
-    "sweep/commands/": "tests/sweep/test_cli.py",
+    "sweep/commands/": "tests/sweep/commands/test_finished_study.py",
     "sweep/commands/cluster_drain.py": "tests/scenarios/cluster/test_ray_up.py",
     "sweep/commands/cluster_watch.py": "tests/sweep/execution/test_spot_notice.py",
     "sweep/commands/doctor.py": "tests/sweep/machine/test_doctor.py",
@@ -50,7 +50,7 @@ ELSEWHERE = {
     "sweep/execution/errors.py": "tests/sweep/execution/test_slots.py",
     "sweep/worker/unit_config.py": "tests/sweep/worker/test_trainable.py",
     "sweep/worker/machine_errors.py": "tests/sweep/execution/test_losses.py",
-    "sweep/report/dataset_table.py": "tests/sweep/test_cli.py",
+    "sweep/report/dataset_table.py": "tests/sweep/commands/test_data.py",
     "sweep/report/model_card_facts.py": "tests/sweep/report/test_model_card.py",
     "sweep/report/model_card_scores.py": "tests/sweep/report/test_model_card.py",
     "sweep/simulation/simulated_study.py": "tests/sweep/simulation/test_simulate.py",
