@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from data.own_code import is_own, own_object
 from data.settings import ConfigError
 from evidence.scores import SCORES
+
+if TYPE_CHECKING:
+    from data.dataset import DataSet
 
 
 @dataclass(frozen=True)
@@ -15,13 +21,15 @@ class Task:
 
     `score` says how specificity and sensitivity become one number: `average`, their mean (the ICBHI Score), or
     `challenge`, the mean of their arithmetic and their harmonic mean (the Score of the BioCAS challenges). With
-    `whole_recordings` every recording is one cycle from its start to its end.
+    `whole_recordings` every recording is one cycle from its start to its end. `read` reads a folder of recordings for
+    this task alone (docs/own_parts.md); None for the tasks of ICBHI and SPRSound.
     """
 
     name: str
     labels: tuple[str, ...]
     score: Literal["average", "challenge"]
     whole_recordings: bool = False
+    read: Callable[[Path], DataSet] | None = field(default=None, compare=False, repr=False)
 
     @property
     def num_classes(self) -> int:
@@ -73,7 +81,29 @@ TASKS = {task.name: task for task in (ICBHI, *SPRSOUND)}
 
 
 def task_named(name: str) -> Task:
-    """Find a task by its name. Raises ConfigError, with the names there are, for any other name."""
+    """Find a task by its name; of a user's own, `module:NAME`, in that module, and called so.
+
+    Raises ConfigError, with the names there are, for any other name, and for what is no task with labels and a reader.
+    """
+    if is_own(name):
+        return replace(_own_task(name), name=name)
     if name not in TASKS:
-        raise ConfigError(f"no task is called {name!r}; expected one of {', '.join(TASKS)}")
+        raise ConfigError(
+            f"no task is called {name!r}; expected one of {', '.join(TASKS)}, or one of your own as module:NAME"
+        )
     return TASKS[name]
+
+
+def _own_task(name: str) -> Task:
+    task = own_object(name)
+    if not isinstance(task, Task):
+        raise ConfigError(f"{name}: expected a data.task.Task, got {type(task).__name__}")
+    if task.read is None:
+        raise ConfigError(
+            f"{name}: has no `read`; expected a function from a folder to a data.dataset.DataSet"
+        )
+    if len(task.labels) < 2 or len(set(task.labels)) < len(task.labels):
+        raise ConfigError(f"{name}: labels: expected two or more that differ, got {task.labels}")
+    if task.score not in SCORES:
+        raise ConfigError(f"{name}: score: expected one of {', '.join(SCORES)}, got {task.score!r}")
+    return task

@@ -19,6 +19,7 @@ from model.ast import AST
 from model.cnn_tsa import CNNTSA, token_widths
 from model.dass import DASS
 from model.dass_stem import stem_of
+from model.own_network import OwnNetwork
 from model.tensor_archive import check_archive, is_dense, load_tensors
 from model.weight_names import (
     CNN6_LAST_LAYERS,
@@ -46,6 +47,8 @@ NETWORKS: dict[type[nn.Module], Network] = {
     DASS: Network(dass_name, "classifier.head.", "layers.0.blocks.0.op.A_logs"),
     AST: Network(ast_name, "mlp_head.", "cls_token"),
     CNNTSA: Network(cnn_tsa_name, "head.", "conv_block1.conv1.weight"),
+    # Only ever the weights of a run of its own, head and all.
+    OwnNetwork: Network(str, "network.", "network."),
 }
 
 
@@ -60,7 +63,9 @@ class LoadReport:
     dropped: tuple[str, ...]
 
 
-def load_pretrained(model: DASS | AST | CNNTSA, source: str, *, head: bool = False) -> LoadReport:
+def load_pretrained(
+    model: DASS | AST | CNNTSA | OwnNetwork, source: str, *, head: bool = False
+) -> LoadReport:
     """Copy the weights of a checkpoint into `model`, in place, and say what was copied.
 
     `source` is a file, a folder with a Hugging Face model, or, when there is no such file, a hub id
@@ -81,7 +86,7 @@ def load_pretrained(model: DASS | AST | CNNTSA, source: str, *, head: bool = Fal
     renamed: dict[str, Tensor] = {}
     dropped = []
     unexpected = []
-    for key, value in fuse_attention(found).items():
+    for key, value in (found if isinstance(model, OwnNetwork) else fuse_attention(found)).items():
         name = our_name(key)
         beyond = layout == "panns" and key.startswith("conv_block") and name not in expected
         if name is None or beyond or (name.startswith(head_prefix) and not head):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
+from data.own_code import is_own
 from data.settings import Config, ConfigError
 from model.scan_engines import Engine
 from model.variants import AST_PATCH, AST_VARIANTS, CNN_TSA_VARIANTS, DASS_STRIDE, DASS_VARIANTS, Stem
@@ -34,10 +36,17 @@ ONLY = {
 class BackboneConfig(Config):
     """Which network, how large, and from which weights it starts."""
 
-    name: Literal["dass", "ast", "cnn_tsa"] = "dass"
-    variant: Literal["tiny", "small", "medium", "base", "three_blocks", "four_blocks"] = Field(
-        default="medium",
-        description="dass: tiny, small, medium; ast: tiny, base; cnn_tsa: tiny, three_blocks, four_blocks",
+    name: str = Field(
+        default="dass",
+        description="dass, ast, cnn_tsa, or a network of your own as module:Class (docs/own_parts.md)",
+    )
+    variant: Literal["tiny", "small", "medium", "base", "three_blocks", "four_blocks"] | None = Field(
+        default=None,
+        description="dass: tiny, small, medium; ast: tiny, base; cnn_tsa: tiny, three_blocks, four_blocks; when not "
+        "given, medium, and null of a network of your own",
+    )
+    config: dict[str, JsonValue] = Field(
+        default_factory=dict, description="what a network of your own is called with, by name"
     )
     drop_path_rate: float | None = Field(
         default=None,
@@ -72,6 +81,23 @@ class BackboneConfig(Config):
         default=None, ge=0, lt=1, description="after each block; null: the variant's own (cnn_tsa)"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_size(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and content.get("variant") is None:
+            own = is_own(str(content.get("name")))
+            return {**content, "variant": None if own else "medium"}
+        return content
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in VARIANTS and not is_own(name):
+            raise ValueError(
+                f"must be one of {', '.join(VARIANTS)}, or a network of your own as module:Class, got {name!r}"
+            )
+        return name
+
     @field_validator("pretrained")
     @classmethod
     def _is_named(cls, pretrained: str | None) -> str | None:
@@ -83,7 +109,13 @@ class BackboneConfig(Config):
 
     @model_validator(mode="after")
     def _exists(self) -> BackboneConfig:
-        if self.variant not in VARIANTS[self.name]:
+        if self.is_own:
+            self._check_own()
+        elif self.config:
+            raise ValueError(
+                f"config is for networks of your own, so it must be empty for {self.name}, got {self.config}"
+            )
+        elif self.variant not in VARIANTS[self.name]:
             raise ValueError(
                 f"{self.name} has no variant {self.variant}; it has {', '.join(VARIANTS[self.name])}"
             )
@@ -92,12 +124,36 @@ class BackboneConfig(Config):
             if self.name != owner and value != default:
                 raise ValueError(f"{self.name} {reason}, so {field} must be {default or 'null'}, got {value}")
         if self.name == "cnn_tsa" and (self.attention or "").startswith("block"):
-            blocks = len(CNN_TSA_VARIANTS[self.variant].channels)
+            blocks = len(CNN_TSA_VARIANTS[self.size].channels)
             if int((self.attention or "").removeprefix("block")) > blocks:
                 raise ValueError(
                     f"attention: cnn_tsa {self.variant} has block1 to block{blocks}, got {self.attention}"
                 )
         return self
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this is a network of the user's own."""
+        return is_own(self.name)
+
+    @property
+    def size(self) -> str:
+        """The variant of a network that is none of the user's own."""
+        assert self.variant is not None
+        return self.variant
+
+    @property
+    def title(self) -> str:
+        """Network and variant for people: dass medium."""
+        return self.name if self.variant is None else f"{self.name} {self.variant}"
+
+    def _check_own(self) -> None:
+        for field in ("variant", "pretrained"):
+            if (value := getattr(self, field)) is not None:
+                raise ValueError(
+                    f"{field}: {self.name} is a network of your own, which gets all it needs by config, so {field} must "
+                    f"be null, got {value}"
+                )
 
 
 class SmoothingConfig(Config):
@@ -141,7 +197,7 @@ def check_smoothing(backbone: BackboneConfig, smoothing: SmoothingConfig) -> Non
         raise ConfigError(
             f"smoothing.stage: {backbone.name} has no stages, so it must be null, got {smoothing.stage}"
         )
-    stages = len(DASS_VARIANTS[backbone.variant].depths)
+    stages = len(DASS_VARIANTS[backbone.size].depths)
     if smoothing.stage >= stages:
         raise ConfigError(
             f"smoothing.stage: dass {backbone.variant} has stages 0 to {stages - 1}, got {smoothing.stage}"
@@ -149,14 +205,19 @@ def check_smoothing(backbone: BackboneConfig, smoothing: SmoothingConfig) -> Non
 
 
 def check_input(backbone: BackboneConfig, frames: int, mels: int) -> None:
-    """Raise ConfigError when log-mels of `frames` times `mels` are smaller than the least cell of a network."""
+    """Raise ConfigError when log-mels of `frames` times `mels` are smaller than the least cell of a network.
+
+    A network of the user's own is asked when it is built.
+    """
+    if backbone.is_own:
+        return
     if backbone.name == "cnn_tsa":
-        least = 2 ** len(CNN_TSA_VARIANTS[backbone.variant].channels)
+        least = 2 ** len(CNN_TSA_VARIANTS[backbone.size].channels)
     else:
         least = DASS_STRIDE if backbone.name == "dass" else AST_PATCH
     if min(frames, mels) < least:
         raise ConfigError(
-            f"features: {backbone.name} {backbone.variant} needs at least {least} frames and {least} mel bands, "
+            f"features: {backbone.title} needs at least {least} frames and {least} mel bands, "
             f"got {frames} and {mels}"
         )
 

@@ -23,6 +23,7 @@ ELSEWHERE = {
     "sweep/cluster/kuberay.py": "tests/sweep/cluster/rules/test_kuberay.py",
     "sweep/cluster/launcher.py": "tests/sweep/cluster/test_shipped_files.py",
     "sweep/cluster/surroundings.py": "tests/sweep/cluster/test_check.py",
+    "model/backbone.py": "tests/model/test_registry.py",  # what every network that is built must offer
     "sweep/config/study_parts.py": "tests/sweep/config/test_study_config.py",  # read as parts of whole study files
     # Commands only read options and call one function; what they print and refuse is tested as people type it.
     "sweep/commands/": "tests/sweep/commands/test_finished_study.py",

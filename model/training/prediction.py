@@ -15,11 +15,8 @@ from torch import nn
 from data.batches import Examples
 from data.features import model_input
 from data.task import Task
-from model.ast import AST
-from model.cnn_tsa import CNNTSA
-from model.dass import DASS
 from model.pretrained import load_pretrained
-from model.registry import build_backbone
+from model.registry import Network, build_backbone
 from model.training.recipe import Recipe
 
 
@@ -63,7 +60,7 @@ def load_network(recipe: Recipe, task: Task, weights: Path, device: str | torch.
     return network.to(device).eval()
 
 
-def random_network(recipe: Recipe, task: Task) -> DASS | AST | CNNTSA:
+def random_network(recipe: Recipe, task: Task) -> Network:
     """Build the network of a recipe for a task with random weights, whatever file the recipe starts from."""
     # That file need not be there any more.
     backbone = recipe.backbone.model_copy(update={"pretrained": None})

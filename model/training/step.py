@@ -13,12 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from model.backbone import Backbone
 from model.batch_norm import holds_batch_norm, keeping_running_statistics
 from model.mixup import Mixup
 from model.patch_mix import Mix, contrastive_losses
 from model.projector import Projector
 from model.recipe_parts import Axis, PatchMixConfig
-from model.registry import Backbone
 from model.training.epoch_metrics import TrainingError
 from model.training.losses import ClassificationLoss
 

@@ -17,6 +17,8 @@ from sweep.study.board import FOLD
 
 SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
 """Recipe fields that decide how a run is scored. A search must not vary them: the best value is the easiest exam."""
+OWN_FIELDS = "backbone.config."
+"""How fields of a network of the user's own begin; it has what names it likes."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class SearchSpace:
             raise ConfigError(
                 f"search.{path}: says how a configuration is scored, so it must be the same for all"
             )
-        if path in field_paths(Recipe):
+        if path in field_paths(Recipe) or path.startswith(OWN_FIELDS):
             return
         raise ConfigError(f"search.{path}: no such field{hint(Recipe, path)}")
 
@@ -215,9 +217,10 @@ def _allows(allowed: tuple[Value, ...] | None, value: Value) -> bool:
 
 
 def _lookup(content: Mapping[str, Any], path: str) -> Any:
-    for part in path.split("."):
-        content = content[part]
-    return content
+    *groups, last = path.split(".")
+    for group in groups:
+        content = content[group]
+    return content.get(last)
 
 
 def _written(value: Value) -> str:

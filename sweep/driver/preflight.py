@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.own_code import own_code
 from data.settings import ConfigError
+from data.task import Task
 from model.training.recipe import Recipe
 from sweep.config.resumption import changes, evidence_changes
 from sweep.config.study_config import StudyConfig
@@ -70,7 +72,8 @@ def preflight(
     weights = weights_hash(recipe)
     preparation = DataPreparation(_recordings(data, display), task=config.task)
     config = config.model_copy(update={"task": preparation.task.name})
-    provenance = _provenance(folder, preparation.prepare(recipe), weights)
+    _check_own_network(recipe, preparation.task)
+    provenance = _provenance(folder, preparation.prepare(recipe), weights, recipe)
     if folder.provenance_file.exists():
         differences += evidence_changes(folder.provenance(), provenance, folder.name)
     return CheckedStudy(
@@ -125,17 +128,32 @@ def _recordings(data: SyntheticConfig | str, display: Display) -> Path:
     return Path(data)
 
 
-def _provenance(folder: StudyFolder, prepared: PreparedData, weights: str | None) -> dict[str, Any]:
+def _check_own_network(recipe: Recipe, task: Task) -> None:
+    if recipe.backbone.is_own:
+        # It brings torch, which the driver has no other use for.
+        from model.own_network import check_own_network
+
+        contrasted = bool(recipe.patch_mix.axes)
+        check_own_network(
+            recipe.backbone, task.num_classes, recipe.features.input_shape, contrasted=contrasted
+        )
+
+
+def _provenance(
+    folder: StudyFolder, prepared: PreparedData, weights: str | None, recipe: Recipe
+) -> dict[str, Any]:
     known = folder.provenance() if folder.provenance_file.exists() else {}
     made = provenance_of(prepared.task, prepared.data_hash, prepared.fold_hash, weights)
+    if own := own_code((recipe.backbone.name, prepared.task)):
+        made["own_code"] = own
     return {"study_id": known.get("study_id", uuid.uuid4().hex), **made}
 
 
 def _missing_weights(recipe: Recipe) -> list[str]:
     backbone = recipe.backbone
-    if backbone.pretrained is not None or backbone.variant == "tiny":
+    if backbone.pretrained is not None or backbone.variant == "tiny" or backbone.is_own:
         return []
     return [
-        f"{backbone.name} {backbone.variant} starts from random weights; published scores start from AudioSet's "
+        f"{backbone.title} starts from random weights; published scores start from AudioSet's "
         "(backbone.pretrained)"
     ]

@@ -26,7 +26,7 @@ def model_card(facts: CardFacts, files: Mapping[str, str]) -> str:
         "How to check it": _checks(facts, files),
         "Licence": _licence(facts),
     }
-    title = f"# Respiratory sounds by {facts.recipe.backbone.name} {facts.recipe.backbone.variant}: {plain(facts.study)}"
+    title = f"# Respiratory sounds by {facts.recipe.backbone.title}: {plain(facts.study)}"
     opening = (
         "**Not a medical device; not for diagnosis.** These are networks of a research program. Nobody has shown what "
         "they are worth on your patients, your microphones and your rooms."
@@ -46,7 +46,7 @@ def _what_it_is(facts: CardFacts) -> Iterator[str]:
     yield table(
         ("", ""),
         [
-            ("network", f"{recipe.backbone.name} {recipe.backbone.variant}, {facts.parameters:,} parameters"),
+            ("network", f"{recipe.backbone.title}, {facts.parameters:,} parameters"),
             ("networks", f"{len(facts.seeds)}, one for each of the seeds {', '.join(map(str, facts.seeds))}; together "
              "they answer with the mean of their probabilities"),
             ("input", f"log-mel spectrogram of {frames} frames and {mels} bands ({features.low_hz:g} to {top:g} Hz) of "

@@ -5,12 +5,13 @@ import torch
 
 from data.settings import ConfigError
 from model.ast import AST
+from model.backbone import Backbone
 from model.batch_norm import holds_batch_norm
 from model.cnn_tsa import CNNTSA
 from model.dass import DASS
 from model.dass_stem import stem_of
 from model.recipe_parts import BackboneConfig, SmoothingConfig
-from model.registry import Backbone, build_backbone
+from model.registry import build_backbone
 from model.ss2d import SS2D
 
 PLAIN = SmoothingConfig(stage=None)

@@ -6,10 +6,11 @@ from typing import Literal
 import torch
 
 from model.ast import AST
+from model.backbone import Backbone
 from model.dass import DASS
 from model.patch_mix import Mix, segment
 from model.recipe_parts import Axis, BackboneConfig, SmoothingConfig
-from model.registry import Backbone, build_backbone
+from model.registry import build_backbone
 from model.variants import Stem
 
 SHAPE = (40, 32)

@@ -253,4 +253,6 @@ def test_a_study_that_mixes_protocols_is_refused(settings: dict[str, Any], compl
 
 def test_a_task_that_there_is_not_is_answered_with_those_there_are(path: Path) -> None:
     complaint = refusal(path, "task: 3-1\nsearch:\n  patch_mix.beta: {type: float, low: 0.2, high: 2.0}\n")
-    assert complaint == ": task: expected one of icbhi, 1-1, 1-2, 2-1, 2-2, or null, got '3-1'"
+    assert complaint == (
+        ": task: no task is called '3-1'; expected one of icbhi, 1-1, 1-2, 2-1, 2-2, or one of your own as module:NAME"
+    )

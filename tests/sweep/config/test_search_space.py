@@ -310,3 +310,15 @@ def test_a_condition_on_true_is_none_on_one() -> None:
                 "batch_size": {"type": "int", "low": 2, "high": 4, "when": {"epochs": [True]}},
             }
         )
+
+
+def test_settings_of_an_own_network_are_searched_by_names_that_only_it_knows() -> None:
+    own = {"backbone": {"name": "a:B", "config": {"layers": 2}}, "smoothing": {"stage": None}}
+    width = {"backbone.config.width": {"type": "categorical", "choices": [8, 16]}}
+    space = space_of(width, own)
+    assert space.recipe({"backbone.config.width": 8}).backbone.config == {"layers": 2, "width": 8}
+    assert [point["backbone.config.width"] for point in space.grid_points()] == [8, 16]
+    with pytest.raises(ConfigError, match="one at a time starts from the recipe's null"):
+        space.axis_points()
+    with pytest.raises(ConfigError, match=r"config is for networks of your own, .* got \{'width': 8\}"):
+        space_of(width)

@@ -17,7 +17,8 @@ from sweep.execution.errors import ExecutorError
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import ConfigurationAdded, StudyStarted, StudyStopped
 from sweep.study.journal import JournalError
-from tests.studies import tiny_study
+from tests.own_parts import write_modules
+from tests.studies import TINY_RECIPE, tiny_study
 from tests.sweep.histories import write_journal
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -111,6 +112,26 @@ def test_what_can_be_refused_at_once_is_refused_before_features_are_made(
     with pytest.raises(error):
         checked(StudyFolder.at(tmp_path, "one").create(config), config)
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "complaint"),
+    [
+        ({"name": "nowhere:Net"}, "nowhere:Net: module nowhere cannot be imported"),
+        ({"name": "my_networks:Recurrent"}, r"patch_mix\.axes: .*leave axes empty"),
+    ],
+)
+def test_an_own_network_that_cannot_be_trained_is_refused_before_features_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: dict[str, Any], complaint: str
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    write_modules(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = {**TINY_RECIPE, "backbone": backbone, "smoothing": {"stage": None}}
+    config = study(recipe=recipe)
+    with pytest.raises(ConfigError, match=complaint):
+        checked(StudyFolder.at(tmp_path, "one").create(config), config)
+    assert not list((tmp_path / "cache").glob("features/*/*.npy"))
 
 
 def test_the_machines_of_a_cluster_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
