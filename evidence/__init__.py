@@ -19,4 +19,5 @@ shown_numbers      the main numbers of a bundle as plain lines
 ties               which configurations cannot be told from the best
 validation         numbers of units and configurations on validation cycles
 verify             every number of a bundle, computed again
+worst_patients     whose cycles are answered worst, and what was mixed up
 """

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, StudiesOption
 
 
 def report(
@@ -16,10 +16,11 @@ def report(
     output: Annotated[
         Path | None, typer.Option(help="File to write; default: report.html in the study.")
     ] = None,
+    data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Write a study as one HTML page that works without a network, also while it runs."""
     from sweep.driver.report import report as write
     from sweep.folder.study_folder import StudyFolder
 
-    console().print(write(StudyFolder.open(studies, name), output))
+    console().print(write(StudyFolder.open(studies, name), output, data))

@@ -11,6 +11,7 @@ card_facts           what a model card tells, gathered from a study and its read
 sealed_recordings    recordings of the test part, known again by their bytes
 finished_units       recipe and weights of the finished units of a configuration
 written_bundles      whether the bundles of readings are those that were written down
+best_answers         what the best configuration answered: groups, the patients answered worst
 validation_bundle    the validation predictions of a study, in one file with what its journal tells of them
 recordings_of        where the recordings of a study lie
 cycles_table         the cycles of a part as a bundle holds them, with patients and devices

@@ -65,6 +65,7 @@ def findings(facts: Mapping[str, Any]) -> dict[str, str]:
         "rates": _rates(configurations),
         "confusion": _confusion(facts),
         "readings": _readings(facts),
+        **_answers(facts["answers"]),
     }
 
 
@@ -132,6 +133,41 @@ def _confusion(facts: Mapping[str, Any]) -> str:
         f"The most frequent confusion of no. {confusion['number']} is {labels[true]} called {labels[given]}: {number} "
         f"answers over {counted(confusion['seeds'], 'seed')}."
     )
+
+
+def _answers(answers: Mapping[str, Any] | None) -> dict[str, str]:
+    if answers is None:
+        return {}
+    if answers["missing"] is not None:
+        left_out = "Groups of patients, and those answered worst, are left out"
+        return {"groups": f"{left_out}: {answers['missing']}."}
+    n = (
+        f"{counted(answers['cycles'], 'validation cycle')} of {counted(answers['patients'], 'patient')}, "
+        f"{counted(answers['seeds'], 'seed')}"
+    )
+    scored = [one for one in answers["groups"] if one["score"] is not None]
+    lowest = min(scored, key=lambda one: one["score"], default=None)
+    low = (
+        "no group has a score"
+        if lowest is None
+        else f"{lowest['by']} {lowest['value']} lies lowest, at {_percent(lowest['score'])} %"
+        f"{_over_patients(lowest['interval'])}"
+    )
+    worst = answers["worst"]
+    return {
+        "groups": f"No. {answers['number']} has {_percent(answers['score'])} % {answers['score_name']} on all {n}"
+        f"{_over_patients(answers['interval'])}; {low}. Whether groups whose bars overlap differ, nobody can tell.",
+        "patients": f"Of patient {worst[0]['patient']} {_percent(worst[0]['right'])} % of the answers are right "
+        f"({counted(worst[0]['cycles'], 'cycle')}); {n}. First come those of whom it is surest that few are right."
+        if worst
+        else f"Every answer is right ({n}).",
+    }
+
+
+def _over_patients(interval: list[float] | None) -> str:
+    if interval is None:
+        return " (too few seeds or patients for an interval)"
+    return f" (95 % over patients and seeds: {_percent(interval[0])} to {_percent(interval[1])})"
 
 
 def _readings(facts: Mapping[str, Any]) -> str:

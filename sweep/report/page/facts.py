@@ -32,13 +32,19 @@ DIGITS = 5
 """Decimals of a rate in a report: a thousandth of a point."""
 
 
-def report_facts(folder: StudyFolder, now: float, notes: Sequence[str] = ()) -> dict[str, Any]:
+def report_facts(
+    folder: StudyFolder,
+    now: float,
+    notes: Sequence[str] = (),
+    answers: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Collect what a report shows of a study; `now`, in seconds since 1970, ends units that still run.
 
-    `notes`: sentences that belong to the answer.
+    `notes`: sentences that belong to the answer. `answers`: what `sweep.evaluation.best_answers.told_answers` tells of
+    the best configuration's validation cycles; without it the page has no part on them.
 
     Keys: `study`, `answer` and `findings` (sentences), `parameters`, `configurations` (best first), `curves`, `race`,
-    `confusion`, `time`, `readings`, `provenance`, `methods`, `latex`. Rates are fractions, times seconds.
+    `confusion`, `answers`, `time`, `readings`, `provenance`, `methods`, `latex`. Rates are fractions, times seconds.
     """
     config, board = folder.config(), folder.board()
     compared = comparison_of(board)
@@ -54,6 +60,7 @@ def report_facts(folder: StudyFolder, now: float, notes: Sequence[str] = ()) -> 
         "curves": [_curve(unit, board.metric) for unit in board.units() if unit.curve],
         "race": _race(board),
         "confusion": _confusion(board, config),
+        "answers": None if answers is None else _rounded(answers),
         "time": _time(board, config, now),
         "readings": _readings(folder),
         "failures": failures(board),
@@ -254,6 +261,14 @@ def _parts(entry: Entry) -> dict[str, Any]:
 
 def _rate(value: float | None) -> float | None:
     return None if value is None else round(float(value), DIGITS)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return _rate(value) if isinstance(value, float) else value
 
 
 def _plain(value: Any) -> Any:

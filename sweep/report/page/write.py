@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from data.atomic import write_whole
 from data.errors import UserError
@@ -19,13 +20,19 @@ class ReportError(UserError):
     """A report that cannot be written."""
 
 
-def write_report(folder: StudyFolder, now: float, path: Path | None = None, notes: Sequence[str] = ()) -> str:
+def write_report(
+    folder: StudyFolder,
+    now: float,
+    path: Path | None = None,
+    notes: Sequence[str] = (),
+    answers: Mapping[str, Any] | None = None,
+) -> str:
     """Write the report of a study, whole or not at all, by default to `report.html` in it; returns the place.
 
-    `now`: seconds since 1970, until which running units are counted. `notes`: sentences for the answer. Raises
-    ReportError for a file that cannot be written.
+    `now`: seconds since 1970, until which running units are counted. `notes`: sentences for the answer. `answers`: what
+    is told of validation cycles (`report_facts`). Raises ReportError for a file that cannot be written.
     """
-    content = report_page(report_facts(folder, now, notes))
+    content = report_page(report_facts(folder, now, notes, answers))
     try:
         if path is None:
             open_storage(folder.place).write(FILE, content.encode())

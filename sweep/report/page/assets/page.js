@@ -310,6 +310,38 @@ function drawConfusion(width) {
   });
 }
 
+function drawGroups(width) {
+  const shown = facts.answers.groups.filter((one) => one.score !== null);
+  const key = (one) => `${one.by} ${one.value}, ${one.patients} patients`;
+  const ends = (one) => (one.interval ? `, 95 %: ${one.interval.map(percent).join(" to ")}` : "");
+  return Plot.plot({
+    width, height: 60 + 22 * shown.length, marginLeft: 190, marginRight: 20,
+    x: { label: `${facts.answers.score_name} %`, grid: true }, y: { label: null, domain: shown.map(key) },
+    marks: [
+      Plot.ruleX([100 * facts.answers.score], { strokeDasharray: "4 3", strokeOpacity: 0.7 }),
+      Plot.ruleY(shown.filter((one) => one.interval), {
+        y: key, x1: (one) => 100 * one.interval[0], x2: (one) => 100 * one.interval[1], stroke: COLOURS[0], strokeWidth: 2,
+      }),
+      Plot.dot(shown, {
+        y: key, x: (one) => 100 * one.score, fill: COLOURS[0], r: 4, tip: true,
+        title: (one) => `${key(one)}, ${one.cycles} cycles: ${percent(one.score)} %${ends(one)}`,
+      }),
+    ],
+  });
+}
+
+function answerParts() {
+  if (facts.answers === null) return;
+  const groups = section("groups", "By device, site, sex and age"), { missing } = facts.answers;
+  if (missing !== null) return;
+  const rows = facts.answers.groups.map(({ interval, ...one }) => ({ ...one, low: interval?.[0], high: interval?.[1] }));
+  if (rows.some((one) => one.score !== null)) drawing(groups, "groups", drawGroups, rows);
+  const worst = facts.answers.worst.map((one) => ({
+    patient: one.patient, cycles: one.cycles, "right %": percent(one.right), "mixed up most": one.mixed_up,
+  }));
+  simpleTable(section("patients", "Patients answered worst"), worst, "mixed up most");
+}
+
 function simpleTable(parent, rows, reason) {
   if (!rows.length) return;
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
@@ -369,6 +401,7 @@ function page() {
   if (scored.length) drawing(section("rates", "Sensitivity against specificity"), "rates", drawRates, scored.map(flat));
   const confusion = section("confusion", "Confusion of the best");
   if (facts.confusion !== null) drawing(confusion, "confusion", drawConfusion, confusionCells());
+  answerParts();
   simpleTable(section("readings", "Readings of the official test part"), readingRows());
   section("methods", "Methods, to paste").append(element("pre", { style: "white-space: pre-wrap" }, facts.methods), element("pre", {}, facts.latex));
   const list = element("dl");

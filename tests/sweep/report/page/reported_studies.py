@@ -27,6 +27,32 @@ SEARCH = {
     "patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0},
     "smoothing.stage": {"type": "categorical", "choices": [0, 2, None]},
 }
+ANSWERS: dict[str, Any] = {
+    "missing": None,
+    "number": 12,
+    "seeds": 3,
+    "cycles": 300,
+    "patients": 14,
+    "score_name": "ICBHI Score",
+    "score": 0.7123456789,
+    "interval": [0.62, 0.79],
+    "groups": [
+        {"by": by, "value": value, "cycles": 100, "patients": patients, "score": score, "interval": interval}
+        for by, value, patients, score, interval in (
+            ("age", "0 to 5", 9, 0.74, [0.61, 0.83]),
+            ("age", "65 and over", 4, 0.66, None),
+            ("device", "AKGC417L", 6, 0.72, [0.6, 0.8]),
+            ("device", "Meditron", 8, 0.58, [0.41, 0.73]),
+            ("sex", "F", 7, None, None),
+            ("site", "Al", 7, 0.7, [0.5, 0.85]),
+        )
+    ],
+    "worst": [
+        {"patient": 301, "cycles": 20, "right": 0.25, "mixed_up": "crackle called normal: 30 of 36 answers"},
+        {"patient": 305, "cycles": 31, "right": 0.4, "mixed_up": "wheeze called normal: 22 of 50 answers"},
+    ],
+}
+"""What is told of the answers of the best configuration, made up."""
 CONFUSION = [[40, 5, 3, 2], [6, 20, 3, 1], [4, 2, 12, 2], [1, 1, 2, 6]]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sweep.report.page.facts import report_facts
-from tests.sweep.report.page.reported_studies import reported_study
+from tests.sweep.report.page.reported_studies import ANSWERS, reported_study
 
 NOW = 1.7e9 + 1e4
 
@@ -56,3 +56,20 @@ def test_of_a_study_that_goes_on_nothing_is_called_saved(tmp_path: Path) -> None
     text = " ".join(report_facts(folder, NOW)["answer"])
     assert "saved" not in text
     assert "1 configuration (1 open) took 2 epochs" in text
+
+
+def test_groups_and_patients_are_told_with_their_numbers_or_why_they_are_left_out(tmp_path: Path) -> None:
+    folder = reported_study(tmp_path)
+    found = report_facts(folder, NOW, (), ANSWERS)["findings"]
+    assert found["groups"].startswith(
+        "No. 12 has 71.2 % ICBHI Score on all 300 validation cycles of 14 patients, 3 seeds (95 % over patients and "
+        "seeds: 62.0 to 79.0); device Meditron lies lowest, at 58.0 % (95 % over patients and seeds: 41.0 to 73.0)."
+    )
+    assert found["patients"].startswith("Of patient 301 25.0 % of the answers are right (20 cycles)")
+    few = {**ANSWERS, "interval": None, "groups": ANSWERS["groups"][4:5], "worst": []}
+    found = report_facts(folder, NOW, (), few)["findings"]
+    assert "(too few seeds or patients for an interval); no group has a score." in found["groups"]
+    assert found["patients"].startswith("Every answer is right")
+    found = report_facts(folder, NOW, (), {"missing": "nobody was held out in this study"})["findings"]
+    assert found["groups"].endswith("are left out: nobody was held out in this study.")
+    assert "groups" not in report_facts(folder, NOW)["findings"]

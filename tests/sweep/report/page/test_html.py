@@ -10,15 +10,15 @@ import pytest
 from sweep.report.page.facts import report_facts
 from sweep.report.page.html import report_page
 from tests.sweep.report.page.browser import in_chromium
-from tests.sweep.report.page.reported_studies import reported_study
+from tests.sweep.report.page.reported_studies import ANSWERS, reported_study
 
 NOW = 1.7e9 + 1e4
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><!--"
-FIGURES = ("history", "slices", "importance", "parallel", "race", "curves", "rates", "confusion")
+FIGURES = ("history", "slices", "importance", "parallel", "race", "curves", "rates", "confusion", "groups")
 
 
 def page_of(tmp_path: Path, configurations: int = 24) -> str:
-    return report_page(report_facts(reported_study(tmp_path, configurations), NOW))
+    return report_page(report_facts(reported_study(tmp_path, configurations), NOW, (), ANSWERS))
 
 
 def test_a_report_of_a_hundred_configurations_is_one_small_file_that_names_no_other(tmp_path: Path) -> None:
@@ -75,7 +75,8 @@ def test_a_study_without_a_result_is_shown_too(tmp_path: Path) -> None:
 
 
 def test_what_stands_in_a_journal_is_text_in_a_browser(tmp_path: Path) -> None:
-    facts = report_facts(reported_study(tmp_path / "studies"), NOW)
+    facts = report_facts(reported_study(tmp_path / "studies"), NOW, (), ANSWERS)
+    facts["answers"]["groups"][0]["value"] = HOSTILE
     facts["race"][0]["reason"] = HOSTILE
     facts["study"]["name"] = HOSTILE
     facts["answer"].append(HOSTILE)
@@ -88,4 +89,4 @@ def test_what_stands_in_a_journal_is_text_in_a_browser(tmp_path: Path) -> None:
     assert 'data-drawn="yes"' in document
     assert "<img" not in re.sub(r"<script.*?</script>", "", document, flags=re.DOTALL)
     assert "<title>owned</title>" not in document
-    assert document.count("&lt;img src=x") >= 4
+    assert document.count("&lt;img src=x") >= 5
