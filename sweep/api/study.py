@@ -176,18 +176,26 @@ class Study:
 
         return export(self.folder, None if path is None else Path(path), configuration)
 
-    def report(self, path: Path | str | None = None, *, data: Path | str | None = None) -> str:
+    def report(
+        self, path: Path | str | None = None, *, sounds: bool = False, data: Path | str | None = None
+    ) -> str:
         """Write the study as one HTML page that works without a network; return the file's place.
 
-        The default is `report.html` in the study's folder. `data`: where the recordings lie, unless where the study
-        says. Raises ReportError for a file that cannot be written, BundleExportError for other recordings at `data`,
-        ConfigError for what is no path.
+        The default is `report.html` in the study's folder. `sounds`: also the most confident errors of the best
+        configuration, with the sound of their cycles. `data`: where the recordings lie, unless where the study says.
+        Raises ReportError for a file that cannot be written, BundleExportError for `sounds` of a study without
+        predictions, and for other recordings at `data`, ConfigError for what is no path.
         """
         require(path is None or isinstance(path, Path | str), "path: must be a path", path)
         require(data is None or isinstance(data, Path | str), "data: must be a path", data)
         from sweep.driver.report import report
 
-        return report(self.folder, None if path is None else Path(path), None if data is None else Path(data))
+        return report(
+            self.folder,
+            None if path is None else Path(path),
+            None if data is None else Path(data),
+            sounds=sounds,
+        )
 
     def predict(
         self,

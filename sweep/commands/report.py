@@ -16,6 +16,9 @@ def report(
     output: Annotated[
         Path | None, typer.Option(help="File to write; default: report.html in the study.")
     ] = None,
+    sounds: Annotated[
+        bool, typer.Option("--sounds", help="Also the most confident errors, to hear and to see.")
+    ] = False,
     data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
@@ -23,4 +26,4 @@ def report(
     from sweep.driver.report import report as write
     from sweep.folder.study_folder import StudyFolder
 
-    console().print(write(StudyFolder.open(studies, name), output, data))
+    console().print(write(StudyFolder.open(studies, name), output, data, sounds=sounds))

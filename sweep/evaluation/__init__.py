@@ -12,6 +12,7 @@ sealed_recordings    recordings of the test part, known again by their bytes
 finished_units       recipe and weights of the finished units of a configuration
 written_bundles      whether the bundles of readings are those that were written down
 best_answers         what the best configuration answered: groups, the patients answered worst
+confident_errors     the wrong answers of which it was surest, with sound and spectrogram
 validation_bundle    the validation predictions of a study, in one file with what its journal tells of them
 recordings_of        where the recordings of a study lie
 cycles_table         the cycles of a part as a bundle holds them, with patients and devices

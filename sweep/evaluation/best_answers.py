@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from data.dataset import DataSet
-from data.errors import UserError
 from evidence.bundle import Bundle
 from evidence.predictions import answers_of, check_probabilities
 from evidence.reading import reading_numbers
@@ -71,24 +70,16 @@ def answers_of_best(folder: StudyFolder, data: Path | None = None) -> BestAnswer
     return BestAnswers(best.number, recipe, recordings, bundle)
 
 
-def told_answers(folder: StudyFolder, data: Path | None = None) -> dict[str, Any]:
+def told_answers(found: BestAnswers) -> dict[str, Any]:
     """Tell how the best configuration's validation cycles were answered, as plain values for a report.
 
-    Keys: `missing`, the reason when nothing can be told, and nothing else then; otherwise `number`, `seeds`, `cycles`,
-    `patients`, `score_name`, `score` and its `interval`, `groups` (a row for each value of device, site, sex and age)
-    and `worst` (the patients answered worst). Intervals are 95 %, over other patients and other seeds
-    (`evidence.reading`). Raises what `answers_of_best` does only where `data` is given, which its user can mend.
+    Keys: `number`, `seeds`, `cycles`, `patients`, `score_name`, `score` and its `interval`, `groups` (a row for each
+    value of device, site, sex and age) and `worst` (the patients answered worst). Intervals are 95 %, over other
+    patients and other seeds (`evidence.reading`).
     """
-    try:
-        found = answers_of_best(folder, data)
-    except (UserError, OSError) as error:
-        if data is not None:
-            raise
-        return {"missing": str(error)}
     bundle = found.bundle
     (numbers,) = reading_numbers(bundle)["parts"].values()
     return {
-        "missing": None,
         "number": found.configuration,
         "seeds": len(bundle.predictions),
         "cycles": numbers["cycles"],

@@ -44,6 +44,12 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
     lines.append(f"{cost}{spent['wall']}{more}.")
     if facts["study"]["label"] and config.holds_out:
         lines.append(f"Note: {facts['study']['label']}.")
+    if facts["answers"] is not None and (heard := facts["answers"].get("errors")):
+        patients = len({one["patient"] for one in heard})
+        lines.append(
+            f"This page holds the sound of {counted(len(heard), 'cycle')} of {counted(patients, 'patient')}: hand it on "
+            "only to whom the recordings may be handed."
+        )
     lines += facts["failures"]
     if facts["warning"]:
         lines.append(f"Warning: {facts['warning']}.")
@@ -153,8 +159,9 @@ def _answers(answers: Mapping[str, Any] | None) -> dict[str, str]:
         else f"{lowest['by']} {lowest['value']} lies lowest, at {_percent(lowest['score'])} %"
         f"{_over_patients(lowest['interval'])}"
     )
-    worst = answers["worst"]
+    worst, errors = answers["worst"], answers["errors"]
     return {
+        "errors": _errors(errors, answers["seeds"]),
         "groups": f"No. {answers['number']} has {_percent(answers['score'])} % {answers['score_name']} on all {n}"
         f"{_over_patients(answers['interval'])}; {low}. Whether groups whose bars overlap differ, nobody can tell.",
         "patients": f"Of patient {worst[0]['patient']} {_percent(worst[0]['right'])} % of the answers are right "
@@ -162,6 +169,19 @@ def _answers(answers: Mapping[str, Any] | None) -> dict[str, str]:
         if worst
         else f"Every answer is right ({n}).",
     }
+
+
+def _errors(errors: list[dict[str, Any]] | None, seeds: int) -> str:
+    if errors is None:
+        return ""
+    if not errors:
+        return "Taken together, the seeds' networks answer every cycle rightly."
+    first = errors[0]
+    return (
+        f"Surest of all wrong answers, with {_percent(first['probability'])} %: {first['label']} called "
+        f"{first['answer']}, of patient {first['patient']}. Probabilities are the mean over {counted(seeds, 'seed')}. "
+        f"Each sound is as loud as it can be; at most 10 s of a cycle are heard and seen."
+    )
 
 
 def _over_patients(interval: list[float] | None) -> str:

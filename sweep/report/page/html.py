@@ -22,7 +22,7 @@ def report_page(facts: Mapping[str, Any]) -> str:
     scripts = [_asset(name) for name in _SCRIPTS]
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     policy = (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; media-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     # In a script element only "</" and "<!--" would end or change it.

@@ -96,6 +96,10 @@ def test_a_report_is_written_where_it_is_sent(
     assert Path("mine.html").read_text().startswith("<!doctype html>")
     assert respsweep(monkeypatch, "report", "done", "--output", "none/mine.html") == 1
     assert "error: none/mine.html: cannot be written: No such file or directory" in capfd.readouterr().err
+    # This study kept no predictions: what was asked for by name is missed, and not left out.
+    for asked in (["--sounds"], ["--data", "."]):
+        assert respsweep(monkeypatch, "report", "done", *asked) == 1
+        assert "error: of configuration 0 not all predictions were kept" in capfd.readouterr().err
 
 
 def test_a_study_without_failures_has_nothing_to_retry(

@@ -12,7 +12,7 @@ from data.errors import DataError
 from evidence.predictions import answers_of
 from evidence.reading import patient_interval
 from evidence.scores import confusion_matrix, score
-from sweep.driver.report import report
+from sweep.driver.report import answers_told, report
 from sweep.evaluation.best_answers import answers_of_best, told_answers
 from sweep.evaluation.validation_bundle import BundleExportError
 from sweep.folder.study_folder import StudyFolder
@@ -21,7 +21,8 @@ from tests.sweep.report.page.reported_studies import reported_study
 
 
 def test_groups_and_patients_are_those_of_the_best_configurations_answers(searched: StudyFolder) -> None:
-    found, told = answers_of_best(searched), told_answers(searched)
+    found = answers_of_best(searched)
+    told = told_answers(found)
     board, cycles = searched.board(), found.bundle.cycles
     best = board.best()
     assert best is not None
@@ -66,7 +67,7 @@ def test_a_report_has_them_and_without_predictions_says_that_they_are_left_out(s
     for path in (searched.path / "predictions").iterdir():
         path.unlink()
     reason = f"of configuration {searched.board().ranking()[0].number} not all predictions were kept"
-    assert told_answers(searched) == {"missing": reason}
+    assert answers_told(searched) == {"missing": reason}
     report(searched)
     assert f"those answered worst, are left out: {reason}." in (searched.path / "report.html").read_text()
 
@@ -75,14 +76,14 @@ def test_without_the_recordings_the_reason_is_told_and_given_ones_that_are_other
     searched: StudyFolder, tmp_path: Path
 ) -> None:
     published = reported_study(tmp_path, protocol="published", recipe={"epochs": 4})
-    assert told_answers(published) == {"missing": "nobody was held out in this study"}
+    assert answers_told(published) == {"missing": "nobody was held out in this study"}
     elsewhere = searched.config().model_copy(update={"data": str(searched.path / "nowhere")})
     searched.write_config(elsewhere)
-    assert "nowhere" in told_answers(searched)["missing"]
+    assert "nowhere" in answers_told(searched)["missing"]
     searched.write_config(elsewhere.model_copy(update={"data": None}))
-    assert "says nothing of its recordings" in told_answers(searched)["missing"]
+    assert "says nothing of its recordings" in answers_told(searched)["missing"]
     with pytest.raises(DataError, match="nowhere"):
-        told_answers(searched, searched.path / "nowhere")
+        answers_told(searched, searched.path / "nowhere")
 
 
 def test_predictions_of_other_cycles_are_not_taken_for_these(searched: StudyFolder) -> None:

@@ -340,6 +340,38 @@ function answerParts() {
     patient: one.patient, cycles: one.cycles, "right %": percent(one.right), "mixed up most": one.mixed_up,
   }));
   simpleTable(section("patients", "Patients answered worst"), worst, "mixed up most");
+  if (facts.answers.errors !== null) errorCards(section("errors", "The most confident errors"));
+}
+
+function errorCards(parent) {
+  parent.append(element("div", { class: "small-multiples" }, ...facts.answers.errors.map((one, at) => element("figure", { class: "error" },
+    spectrogram(one.spectrogram, `spectrogram of a cycle that is ${one.label} and was called ${one.answer}`),
+    element("audio", { controls: "", preload: "metadata", src: `data:audio/ogg;base64,${one.sound}` }),
+    element("figcaption", {},
+      element("b", {}, `${at + 1}. ${one.label}, called ${one.answer}`), ` with ${percent(one.probability)} %`,
+      element("br"), `${one.label} got ${percent(one.label_probability)} %; ${one.seeds} of ${facts.answers.seeds} seeds answer so`,
+      element("br"), `patient ${one.patient}, ${one.recording}, ${one.start_s.toFixed(2)} to ${one.end_s.toFixed(2)} s`),
+  ))));
+  const rows = facts.answers.errors.map(({ sound, spectrogram: _, ...one }) => one);
+  parent.append(element("div", { class: "tools" },
+    element("button", { onclick: () => save(new Blob([csv(rows)], { type: "text/csv" }), "errors.csv") }, "CSV")));
+}
+
+function spectrogram({ frames, bands, seconds, low_hz, high_hz, cells }, name) {
+  const canvas = element("canvas", { width: frames, height: bands, role: "img", "aria-label": name });
+  const context = canvas.getContext("2d"), image = context.createImageData(frames, bands);
+  const shades = d3.range(256).map((shade) => d3.rgb(d3.interpolateInferno(shade / 255)));
+  const values = atob(cells);
+  for (let band = 0; band < bands; band++) {
+    for (let frame = 0; frame < frames; frame++) {
+      const { r, g, b } = shades[values.charCodeAt(band * frames + frame)];
+      image.data.set([r, g, b, 255], 4 * ((bands - 1 - band) * frames + frame));
+    }
+  }
+  context.putImageData(image, 0, 0);
+  const hertz = (value) => (value >= 1000 ? `${value / 1000} kHz` : `${value} Hz`);
+  return element("div", { class: "spectrogram" }, canvas,
+    element("p", {}, element("span", {}, `0 to ${seconds.toFixed(1)} s`), element("span", {}, `${hertz(low_hz)} to ${hertz(high_hz)}, mel scale, upwards`)));
 }
 
 function simpleTable(parent, rows, reason) {

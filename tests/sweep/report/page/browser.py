@@ -17,6 +17,7 @@ FRAME = """<!doctype html><body><iframe width="{width}" height="2000" src="{page
 const frame = document.querySelector("iframe");
 frame.onload = () => setTimeout(() => {{
   const page = frame.contentDocument.documentElement, shown = document.createElement("pre");
+  for (const audio of page.querySelectorAll("audio")) audio.dataset.duration = audio.duration;
   shown.dataset.needed = page.scrollWidth;
   shown.textContent = page.outerHTML;
   document.body.replaceChildren(shown);
@@ -30,7 +31,8 @@ def in_chromium(
 ) -> tuple[str, list[str], int]:
     """Open a file `width` pixels wide; return its document once scripts have run, and what the browser said of it.
 
-    The third is the width, in pixels, that the page would need to be seen without scrolling sideways. Skips the test
+    In the document each audio element says, as `data-duration`, how many seconds the browser could play. The third is
+    the width, in pixels, that the page would need to be seen without scrolling sideways. Skips the test
     where there is no Chromium.
     """
     chromium = shutil.which("chromium")

@@ -1,5 +1,6 @@
 """A study with a known answer, of any size, for tests of its report."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ ANSWERS: dict[str, Any] = {
             ("site", "Al", 7, 0.7, [0.5, 0.85]),
         )
     ],
+    "errors": None,
     "worst": [
         {"patient": 301, "cycles": 20, "right": 0.25, "mixed_up": "crackle called normal: 30 of 36 answers"},
         {"patient": 305, "cycles": 31, "right": 0.4, "mixed_up": "wheeze called normal: 22 of 50 answers"},
@@ -54,6 +56,26 @@ ANSWERS: dict[str, Any] = {
 }
 """What is told of the answers of the best configuration, made up."""
 CONFUSION = [[40, 5, 3, 2], [6, 20, 3, 1], [4, 2, 12, 2], [1, 1, 2, 6]]
+
+
+def errors_of(sound: bytes, number: int = 10) -> list[dict[str, Any]]:
+    """Make up the most confident errors, all of which sound alike."""
+    picture = {"frames": 240, "bands": 64, "seconds": 2.5, "low_hz": 50.0, "high_hz": 8000.0}
+    cells = np.random.default_rng(1).integers(256, size=(64, 240), dtype=np.uint8)
+    told = {
+        "patient": 301,
+        "recording": "301_1b1_Al_sc_Meditron",
+        "start_s": 1.25,
+        "end_s": 3.75,
+        "label": "crackle",
+        "answer": "normal",
+        "probability": 0.97,
+        "label_probability": 0.02,
+        "seeds": 3,
+        "sound": base64.b64encode(sound).decode(),
+        "spectrogram": {**picture, "cells": base64.b64encode(cells.tobytes()).decode()},
+    }
+    return [{**told, "patient": 301 + one % 3} for one in range(number)]
 
 
 def reported_study(

@@ -5,12 +5,15 @@ import hashlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from data.cycle_sound import cycle_sound
 from sweep.report.page.facts import report_facts
 from sweep.report.page.html import report_page
 from tests.sweep.report.page.browser import in_chromium
-from tests.sweep.report.page.reported_studies import ANSWERS, reported_study
+from tests.sweep.report.page.reported_studies import ANSWERS, errors_of, reported_study
 
 NOW = 1.7e9 + 1e4
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><!--"
@@ -46,6 +49,24 @@ def test_licences_of_what_is_vendored_are_in_the_page(tmp_path: Path) -> None:
     assert "Mike Bostock" in page
     assert "Observable, Inc." in page
     assert "Permission to use, copy, modify" in page
+
+
+def test_the_most_confident_errors_are_heard_and_seen_in_a_page_that_stays_small(tmp_path: Path) -> None:
+    tone = np.sin(2 * np.pi * 300 * np.arange(2.5 * 4000) / 4000)
+    soundfile.write(tmp_path / "breath.wav", tone + np.random.default_rng(0).normal(0, 0.1, len(tone)), 4000)
+    errors = errors_of(cycle_sound(tmp_path / "breath.wav", 0.0, 2.5))
+    folder = reported_study(tmp_path / "studies", 100)
+    page = report_page(report_facts(folder, NOW, (), {**ANSWERS, "errors": errors}))
+    assert len(page.encode()) < 2**20
+    assert "This page holds the sound of 10 cycles of 3 patients" in page
+    (tmp_path / "report.html").write_text(page)
+    document, said, needed = in_chromium(tmp_path / "report.html", tmp_path, 390)
+    assert said == []
+    assert needed <= 390
+    durations = [float(found) for found in re.findall(r'<audio[^>]*data-duration="([^"]*)"', document)]
+    assert durations == pytest.approx([2.5] * 10, abs=0.05)
+    assert document.count("<canvas") == 10
+    assert "crackle, called normal</b> with 97.0 %" in document
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
