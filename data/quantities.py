@@ -13,6 +13,11 @@ def gibibytes(size: int) -> str:
     return f"{size / 2**30:.2f} GiB"
 
 
+def size(of: int) -> str:
+    """Write a size in bytes as people read it: `3.2 MiB`, from a GiB on `1.50 GiB`."""
+    return gibibytes(of) if of >= 2**30 else f"{of / 2**20:.1f} MiB"
+
+
 def duration(seconds: float) -> str:
     """Write seconds as `h:mm:ss`, or as `m:ss` below an hour."""
     minutes, rest = divmod(round(seconds), 60)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sweep.api.functions import plan, read_study, run, simulate
     from sweep.api.study import ConfigurationResult, Study
     from sweep.config.study_config import StudyConfig
-    from sweep.driver.plan import Plan
+    from sweep.report.study_plan import Plan
 
 __all__ = [
     "ConfigurationResult",
@@ -38,7 +38,7 @@ __all__ = [
 
 _HOMES = {
     "ConfigurationResult": "sweep.api.study",
-    "Plan": "sweep.driver.plan",
+    "Plan": "sweep.report.study_plan",
     "Study": "sweep.api.study",
     "StudyConfig": "sweep.config.study_config",
     "UserError": "data.errors",

@@ -54,6 +54,7 @@ ELSEWHERE = {
     "sweep/report/dataset_table.py": "tests/sweep/commands/test_data.py",
     "sweep/report/model_card_facts.py": "tests/sweep/report/test_model_card.py",
     "sweep/report/model_card_scores.py": "tests/sweep/report/test_model_card.py",
+    "sweep/report/study_plan.py": "tests/sweep/driver/test_plan.py",
     "sweep/simulation/simulated_study.py": "tests/sweep/simulation/test_simulate.py",
     "sweep/storage/storage.py": "tests/sweep/storage/test_open_storage.py",
     "sweep/study/epoch_report.py": "tests/sweep/study/test_epoch_reports.py",  # as boards and journals ask of it

@@ -18,7 +18,7 @@ from sweep.folder.study_folder import StudyFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sweep.driver.plan import Plan
+    from sweep.report.study_plan import Plan
 
 STUDIES = "studies"
 """Where studies lie unless another folder is named, seen from the working directory."""
@@ -83,24 +83,27 @@ def plan(
     *,
     epoch_seconds: float | None = None,
     recorded: Study | None = None,
+    probe: bool = False,
+    price: float | None = None,
     repeats: int = 5,
     address: str = "local",
 ) -> Plan:
-    """Say what a study would cost on `workers` units at a time, and what is missing; starts and writes nothing.
+    """Say what a study would cost on `workers` units at a time, and what is missing; keeps nothing on disk.
 
     `config`: a study, or its file. It is simulated `repeats` times, on the learning curves that the study `recorded`
-    reported, or on made-up curves. Hours need the time of an epoch on a worker: that of `recorded`, or `epoch_seconds`.
-    `address`: where it will run, as for `run`; with `local` this machine has to have room for a unit, and of a cluster
-    nothing is asked. Raises ConfigError for arguments that cannot be, and when the study cannot come to the points that
-    have curves.
+    reported, or on made-up curves. Hours need the time of an epoch on a worker: that of `recorded`, `epoch_seconds`, or
+    with `probe` that of a few steps that are trained here, on noise. `price`: of a GPU for an hour, or of a worker where
+    units take no GPU. `address`: where it will run, as for `run`; with `local` this machine has to have room for a unit,
+    and of a cluster nothing is asked. Raises ConfigError for arguments that cannot be, for a sampler or pruner that
+    refuses the study, and when the study cannot come to the points that have curves.
     """
     config = _study_config(config)
     _check_simulated(workers, repeats, recorded)
     _check_address(address)
-    timed = (
-        isinstance(epoch_seconds, Real) and not isinstance(epoch_seconds, bool) and 0 < epoch_seconds < inf
-    )
-    require(epoch_seconds is None or timed, "epoch_seconds: must be a number above 0", epoch_seconds)
+    for name, given in (("epoch_seconds", epoch_seconds), ("price", price)):
+        positive = isinstance(given, Real) and not isinstance(given, bool) and 0 < given < inf
+        require(given is None or positive, f"{name}: must be a number above 0", given)
+    require(isinstance(probe, bool), "probe: must be True or False", probe)
     require(
         recorded is None or epoch_seconds is None,
         "epoch_seconds: must be left out with recorded, whose epochs lasted as long as they did",
@@ -111,7 +114,14 @@ def plan(
 
     folder = None if recorded is None else recorded.folder
     return plan_study(
-        config, workers, epoch_seconds=epoch_seconds, recorded=folder, repeats=repeats, address=address
+        config,
+        workers,
+        epoch_seconds=epoch_seconds,
+        recorded=folder,
+        probe=probe,
+        price=price,
+        repeats=repeats,
+        address=address,
     )
 
 

@@ -3,6 +3,7 @@
 app            all commands, as one typer app
 options        options that several commands have
 console        where commands print
+plan           a study before it runs: what is missing, what it would cost
 run            search: train configurations, export the best
 status         how a study stands
 retry          has failed units tried again

@@ -14,6 +14,7 @@ from sweep.commands.finish import finish
 from sweep.commands.leaderboard import leaderboard
 from sweep.commands.leak import leak
 from sweep.commands.ledger import ledger
+from sweep.commands.plan import plan
 from sweep.commands.predict import predict
 from sweep.commands.report import report
 from sweep.commands.retry import retry
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(run, status, retry, leaderboard, report, export, ui),
+    *(plan, run, status, retry, leaderboard, report, export, ui),
     *(finish, ledger, leak, verify, predict),
     *(simulate, train, data, synth, doctor),
 ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -34,3 +34,19 @@ SettingsOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="FIELD=VALUE of the study file, e.g. budget.gpu_hours=8. Repeatable."),
 ]
+SpaceArgument = Annotated[Path | None, typer.Argument(help="Study file, e.g. search_spaces/quickstart.yaml.")]
+GivenDataOption = Annotated[str | None, typer.Option("--data", help=DATA_HELP)]
+ConfigurationsOption = Annotated[
+    int | None,
+    typer.Option("--configurations", min=1, help="Points to try at most; the file's other limits stay."),
+]
+
+
+def changed_settings(
+    settings: list[str] | None, data: str | None, task: str | None, configurations: int | None
+) -> dict[str, Any]:
+    """Collect the settings by dotted field that options put in place of a study file's."""
+    from sweep.config.overrides import overrides
+
+    given = {"data": data, "task": task, "budget.configurations": configurations}
+    return overrides(settings or []) | {field: value for field, value in given.items() if value is not None}

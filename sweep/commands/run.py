@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import DATA_HELP, STUDIES, SettingsOption, StudiesOption, TaskOption
+from sweep.commands.options import (
+    STUDIES,
+    ConfigurationsOption,
+    GivenDataOption,
+    SettingsOption,
+    SpaceArgument,
+    StudiesOption,
+    TaskOption,
+    changed_settings,
+)
 
 
 def run(
-    space: Annotated[
-        Path | None, typer.Argument(help="Study file, e.g. search_spaces/quickstart.yaml.")
-    ] = None,
-    data: Annotated[str | None, typer.Option("--data", help=DATA_HELP)] = None,
+    space: SpaceArgument = None,
+    data: GivenDataOption = None,
     task: TaskOption = None,
     name: Annotated[
         str | None,
@@ -24,9 +30,7 @@ def run(
     resume: Annotated[
         str | None, typer.Option(help="Name of a study to go on with, as it was but for what is given.")
     ] = None,
-    configurations: Annotated[
-        int | None, typer.Option(min=1, help="Points to try at most; the file's other limits stay.")
-    ] = None,
+    configurations: ConfigurationsOption = None,
     settings: SettingsOption = None,
     address: Annotated[
         str, typer.Option(help="local: this machine; auto: the Ray cluster it belongs to.")
@@ -41,13 +45,9 @@ def run(
     With folds: all in the file, or --set folds=all, the finalists are then trained on all folds of patients, and the
     best is chosen by that.
     """
-    from sweep.config.overrides import overrides
     from sweep.driver.which_study import choose_study
 
-    changes = overrides(settings or [])
-    changes |= {"data": data} if data is not None else {}
-    changes |= {"task": task} if task is not None else {}
-    changes |= {"budget.configurations": configurations} if configurations is not None else {}
+    changes = changed_settings(settings, data, task, configurations)
     changes |= {"tracking_uri": tracking_uri} if tracking_uri is not None else {}
     named = changes.get("tracking_uri")
     folder, config = choose_study(studies, space, name, resume, changes)

@@ -1,70 +1,47 @@
-"""What a study would cost before it runs: units and epochs of simulated studies, disk for features, what is missing."""
+"""What a study would cost before it runs: what is missing, its first proposals, simulated studies, a step timed here."""
 
 from __future__ import annotations
 
+import math
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError
 from data.folds import check_patients
-from data.quantities import duration, gibibytes
 from data.recordings import read_recordings
 from data.synthetic import invented_breaths
 from model.training.recipe import Recipe
 from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
 from sweep.config.study_config import StudyConfig
-from sweep.config.study_parts import SyntheticConfig
-from sweep.driver.preflight import given_data
+from sweep.config.study_parts import ResourcesConfig, SyntheticConfig
+from sweep.driver.preflight import given_data, random_weights
 from sweep.driver.warning_by import warning_by
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_session import check_machine
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.study_plan import Cost, Plan, PlannedData
+from sweep.search.epoch_pruner import EpochPruner
+from sweep.search.optuna_search import OptunaSearch
 from sweep.simulation.made_up_curves import LearningCurves, SyntheticCurves, WorldConfig
 from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
-from sweep.simulation.simulate import play
+from sweep.simulation.simulate import Outcome, simulate
 from sweep.simulation.study_curves import study_curves
 from sweep.storage.cache_folder import cache_folder
+from sweep.worker.out_of_memory import is_out_of_memory
+from sweep.worker.unit_config import CHUNKS
+
+if TYPE_CHECKING:
+    from sweep.machine.step_times import StepTimes
 
 BYTES = {"float32": 4, "float16": 2}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a study would cost. Configurations, units and epochs are means over simulated studies.
-
-    `hours` on all workers together from the first unit to the last; None while nobody has said how long an epoch takes.
-    `feature_bytes`: log-mels of the training part, which this machine's cache will hold; None while the recordings are
-    not there. `free_bytes`: free on the cache's disk. `missing`: a line for each thing without which the study would be
-    refused. `warnings`: lines about recordings that can be used and are not as they should be. `note`: where the
-    learning curves are from.
-    """
-
-    configurations: float
-    units: float
-    epochs: float
-    hours: float | None
-    feature_bytes: int | None
-    free_bytes: int
-    missing: tuple[str, ...]
-    warnings: tuple[str, ...]
-    note: str
-
-    def __str__(self) -> str:
-        time = "not known without epoch_seconds" if self.hours is None else duration(3600 * self.hours)
-        features = "not known" if self.feature_bytes is None else gibibytes(self.feature_bytes)
-        return "\n".join(
-            [
-                f"configurations {self.configurations:.0f}, units {self.units:.0f}, epochs {self.epochs:.0f}",
-                f"time: {time}",
-                f"disk: features {features}, {gibibytes(self.free_bytes)} free",
-                *(f"missing: {line}" for line in self.missing),
-                *(f"warning: {line}" for line in self.warnings),
-                f"({self.note})",
-            ]
-        )
+PROPOSALS = 3
+"""Points that a plan shows."""
+KEPT_CHECKPOINTS = 2
+"""Checkpoints that lie on the disk of each unit under way: the last one, and the one before."""
 
 
 def plan_study(
@@ -73,76 +50,199 @@ def plan_study(
     *,
     epoch_seconds: float | None = None,
     recorded: StudyFolder | None = None,
+    probe: bool = False,
+    price: float | None = None,
     repeats: int = 5,
     address: str = "local",
 ) -> Plan:
-    """Say what a study would cost on `workers` units at a time; starts and writes nothing.
+    """Say what a study would cost on `workers` units at a time; starts no process, and writes nothing that stays.
 
     The study is simulated `repeats` times, on the curves that the study in the folder `recorded` reported, or on
-    made-up curves, where `epoch_seconds` is the time of an epoch on a worker. If the study is to run at the address
-    `local`, this machine has to have room for a unit; of a cluster's machines nothing is asked. Raises ConfigError when
-    the study cannot come to the points that have curves.
+    made-up curves, where `epoch_seconds` is the time of an epoch on a worker. With `probe` a few steps of the first
+    proposal are trained here on noise, and what they take is the time of an epoch, unless that is known. `price`: of an
+    hour of a device, see `Cost`. If the study is to run at the address `local`, this machine has to have room for a
+    unit; of a cluster's machines nothing is asked.
+
+    Raises ConfigError when sampler or pruner refuse the study, or it cannot come to the points that have curves.
     """
+    search = OptunaSearch(config)
+    EpochPruner(config.pruner, config.space.epochs, "plan", metric=config.ranking_metric)
+    proposals, fixed = _first(search), config.any_recipe()
+    recipes = [config.space.recipe(values) for values in proposals] or [fixed]
+    warnings = [*random_weights(fixed), *filter(None, [search.skipped])]
+    missing: list[str] = []
+    with warning_by(warnings.append):
+        data = _tried(lambda: _planned_data(config, fixed), UserError, missing)
+    _tried(lambda: _check_weights(config, recipes), PretrainedError, missing)
+    if address == "local":
+        _tried(lambda: check_machine(config.resources), ExecutorError, missing)
+    steps = None
+    if probe and recorded is None and epoch_seconds is None and not missing:
+        steps = _time_steps(recipes[0], config.resources, warnings)
+        if steps is not None and data is not None:
+            # As exact as a few steps can tell.
+            epoch_seconds = float(f"{steps.epoch_seconds(_steps(recipes[0], data), data.scored):.3g}")
     made_up = WorldConfig() if epoch_seconds is None else WorldConfig(epoch_seconds=epoch_seconds)
     if recorded is not None:
         world = partial(RecordedCurves, RecordedStudy(study_curves(recorded), config.seeds))
     else:
         world = partial(SyntheticCurves, made_up, config.space)
     first: LearningCurves = world(0)
-    (outcomes,) = play([config], world, workers, repeats, processes=1)
+    simulation = simulate(config, world, workers, repeats, processes=1)
     timed = recorded is not None or epoch_seconds is not None
-    recipe = config.any_recipe()
-    warnings: list[str] = []
-    feature_bytes = None
-    missing: list[str] = []
-    with warning_by(warnings.append):
-        try:
-            feature_bytes = _feature_bytes(config, recipe)
-        except UserError as error:
-            missing.append(str(error))
-    try:
-        _find_weights(recipe)
-    except PretrainedError as error:
-        missing.append(str(error))
-    if address == "local":
-        try:
-            check_machine(config.resources)
-        except ExecutorError as error:
-            missing.append(str(error))
+    cost = partial(_cost, config, workers, timed, price, steps, data)
+    further = _further_units(config, fixed)
     return Plan(
-        configurations=fmean(outcome.configurations for outcome in outcomes),
-        units=fmean(outcome.units for outcome in outcomes),
-        epochs=fmean(outcome.epochs for outcome in outcomes),
-        hours=fmean(outcome.hours for outcome in outcomes) if timed else None,
-        feature_bytes=feature_bytes,
+        config=config,
+        workers=workers,
+        points=search.points,
+        proposals=tuple(proposals),
+        cost=cost(simulation.study),
+        cost_to_the_end=cost(simulation.yardstick),
+        further_units=further,
+        further_hours=None
+        if epoch_seconds is None
+        else further * fixed.epochs * epoch_seconds / 3600 / workers,
+        data=data,
+        feature_bytes=None if data is None else _feature_bytes(data, fixed),
         free_bytes=_free_bytes(cache_folder()),
+        steps=steps,
+        epoch_seconds=epoch_seconds,
+        price=price,
         missing=tuple(missing),
         warnings=tuple(warnings),
         note=first.note if timed else made_up.note,
     )
 
 
-def _feature_bytes(config: StudyConfig, recipe: Recipe) -> int:
-    """Size of the log-mels of the training part. Raises ConfigError or DataError for recordings that cannot be used."""
+def _first(search: OptunaSearch) -> list[dict[str, Any]]:
+    """Ask for the first proposals, before any score is known."""
+    proposed = (search.propose() for _ in range(PROPOSALS))
+    return [dict(added.values) for added in proposed if added is not None]
+
+
+def _tried(action: Callable[[], Any], error: type[UserError], missing: list[str]) -> Any:
+    """Return what `action` does; None when it raises such an `error`, which then is `missing`."""
+    try:
+        return action()
+    except error as problem:
+        missing.append(str(problem))
+        return None
+
+
+def _planned_data(config: StudyConfig, recipe: Recipe) -> PlannedData:
+    """Count the cycles of a study. Raises ConfigError or DataError for recordings that cannot be used."""
     given = given_data(config)
     if isinstance(given, SyntheticConfig):
         breaths = invented_breaths("train", given.patients, given.seed)
         patients, cycles = set(breaths), sum(breaths.values())
+        may_validate = patients
+        tested = sum(invented_breaths("test", given.patients, given.seed).values())
     else:
         data = read_recordings(Path(given), config.task)
-        recordings = data.part(data.parts[0])
-        patients = {recording.patient for recording in recordings} - data.never_validate
+        first, *others = data.parts
+        recordings = data.part(first)
+        patients = {recording.patient for recording in recordings}
+        may_validate = patients - data.never_validate
         cycles = sum(len(recording.cycles) for recording in recordings)
-    check_patients(patients, recipe.folds)
-    features = recipe.features
-    return cycles * features.frames * features.n_mels * BYTES[features.storage]
+        tested = sum(len(recording.cycles) for part in others for recording in data.part(part))
+    check_patients(may_validate, recipe.folds)
+    held_out = 0 if recipe.folds.fold is None else round(cycles / recipe.folds.folds)
+    scored = tested if config.protocol == "published" else held_out or cycles
+    return PlannedData(cycles, len(patients), cycles - held_out, scored + tested * config.leak)
 
 
-def _find_weights(recipe: Recipe) -> None:
-    """Raise PretrainedError when weights are a file that is not there; those of a hub are fetched when a study runs."""
-    source = recipe.backbone.pretrained
-    if source is not None and not is_hub_id(source):
+def _check_weights(config: StudyConfig, recipes: Iterable[Recipe]) -> None:
+    """Raise PretrainedError for weights that are a file, and are not there or do not fit the network.
+
+    Those of a hub are fetched when a study runs.
+    """
+    for recipe in {recipe.backbone: recipe for recipe in recipes}.values():
+        source = recipe.backbone.pretrained
+        if source is None or is_hub_id(source):
+            continue
         find_checkpoint(source)
+        from model.registry import build_backbone
+
+        features, labels = recipe.features, config.scored_task.num_classes
+        build_backbone(recipe.backbone, recipe.smoothing, labels, features.input_shape)
+
+
+def _time_steps(recipe: Recipe, resources: ResourcesConfig, warnings: list[str]) -> StepTimes | None:
+    """Time steps of a recipe on the device that a unit gets; None, and a warning, where they cannot be timed."""
+    from sweep.machine.step_times import can_time, time_steps
+
+    device = "cuda" if resources.gpu else "cpu"
+    if not can_time(device):
+        warnings.append("no step was timed: units train on a GPU, and this machine has none")
+        return None
+    try:
+        return time_steps(recipe, device, max(1, int(resources.cpu)))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    warnings.append(
+        f"no step was timed: a batch of {recipe.batch_size} does not fit the memory of this machine; units are then "
+        f"trained in {CHUNKS} chunks a batch, more slowly"
+    )
+    return None
+
+
+def _steps(recipe: Recipe, data: PlannedData) -> int:
+    """Count the steps of an epoch."""
+    batches = data.trained / recipe.batch_size
+    return max(1, math.floor(batches) if recipe.sampling.drop_last else math.ceil(batches))
+
+
+def _cost(
+    config: StudyConfig,
+    workers: int,
+    timed: bool,
+    price: float | None,
+    steps: StepTimes | None,
+    data: PlannedData | None,
+    outcomes: Sequence[Outcome],
+) -> Cost:
+    """Take the means over simulated studies, and say what devices and disk that asks for."""
+    units = fmean(outcome.units for outcome in outcomes)
+    hours = fmean(outcome.hours for outcome in outcomes) if timed else None
+    # Whole devices are rented.
+    devices = math.ceil(workers * config.resources.gpu) or workers
+    device_hours = None if hours is None else hours * devices
+    return Cost(
+        configurations=fmean(outcome.configurations for outcome in outcomes),
+        units=units,
+        epochs=fmean(outcome.epochs for outcome in outcomes),
+        hours=hours,
+        device_hours=device_hours,
+        money=None if device_hours is None or price is None else price * device_hours,
+        study_bytes=None
+        if steps is None or data is None
+        else _study_bytes(config, workers, units, steps, data),
+    )
+
+
+def _study_bytes(config: StudyConfig, workers: int, units: float, steps: StepTimes, data: PlannedData) -> int:
+    """Bytes that a study's folder takes at most: checkpoints under way, and weights and answers of all units.
+
+    Weights of configurations that cannot win any more are removed, which this leaves out.
+    """
+    answers = 2 * data.scored * config.scored_task.num_classes
+    checkpoints = workers * KEPT_CHECKPOINTS * steps.checkpoint_bytes
+    return round(checkpoints + units * (steps.weights_bytes + answers))
+
+
+def _further_units(config: StudyConfig, recipe: Recipe) -> int:
+    """Count the units, at most, that train the finalists on the other folds of patients once the search is over."""
+    if config.folds != "all":
+        return 0
+    return config.finalists * (recipe.folds.folds - 1) * len(config.seeds)
+
+
+def _feature_bytes(data: PlannedData, recipe: Recipe) -> int:
+    """Size of the log-mels of the training part."""
+    features = recipe.features
+    return data.cycles * features.frames * features.n_mels * BYTES[features.storage]
 
 
 def _free_bytes(folder: Path) -> int:

@@ -86,7 +86,7 @@ def preflight(
         preparation=preparation,
         search=search,
         pruner=pruner,
-        warnings=[*_missing_weights(recipe), *_changed_journal(folder)],
+        warnings=[*random_weights(recipe), *_changed_journal(folder)],
     )
 
 
@@ -121,6 +121,17 @@ def given_data(config: StudyConfig) -> SyntheticConfig | str:
     return config.data
 
 
+def random_weights(recipe: Recipe) -> list[str]:
+    """Warn of a network that starts from random weights where published scores do not."""
+    backbone = recipe.backbone
+    if backbone.pretrained is not None or backbone.variant == "tiny" or backbone.is_own:
+        return []
+    return [
+        f"{backbone.title} starts from random weights; published scores start from AudioSet's "
+        "(backbone.pretrained)"
+    ]
+
+
 def _recordings(data: SyntheticConfig | str, display: Display) -> Path:
     if isinstance(data, SyntheticConfig):
         display.say(f"synthetic breaths of {data.patients} patients (seed {data.seed})")
@@ -147,13 +158,3 @@ def _provenance(
     if own := own_code((recipe.backbone.name, prepared.task)):
         made["own_code"] = own
     return {"study_id": known.get("study_id", uuid.uuid4().hex), **made}
-
-
-def _missing_weights(recipe: Recipe) -> list[str]:
-    backbone = recipe.backbone
-    if backbone.pretrained is not None or backbone.variant == "tiny" or backbone.is_own:
-        return []
-    return [
-        f"{backbone.title} starts from random weights; published scores start from AudioSet's "
-        "(backbone.pretrained)"
-    ]

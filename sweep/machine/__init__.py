@@ -2,5 +2,6 @@
 
 doctor                  torch and its devices, scan engines, packages and folders, tried rather than assumed
 gpu_sharing             how many units share a device best: what to measure next, and what to recommend
+step_times              what a training step and a checkpoint take
 gpu_sharing_processes   processes that train one recipe side by side, and how fast they were
 """

@@ -115,6 +115,30 @@ def measure(work: Workload, processes: int, threads: int) -> Measurement:
     )
 
 
+def training_of_few_cycles(work: Workload, share: float, seed: int) -> Training:
+    """Set up a run of `work` on a few cycles, with all features on the device, in a `share` of the device's memory."""
+    # Weights make no difference to the work, but what has learned nothing may diverge.
+    recipe = work.recipe.model_copy(
+        update={
+            "backbone": work.recipe.backbone.model_copy(update={"pretrained": None}),
+            "optimiser": work.recipe.optimiser.model_copy(update={"learning_rate": 1e-6}),
+            "epochs": 1_000_000,
+        }
+    )
+    batch, fold = recipe.batch_size, recipe.folds.fold
+    train, validation = (
+        load_examples(work.prepared, fold) if work.prepared else _synthetic(recipe, work.steps)
+    )
+    # Whole batches, so that steps can be counted.
+    number = min(work.steps, len(train) // batch) * batch or len(train)
+    few = (
+        train.take(torch.arange(number)),
+        validation.take(_both_kinds(validation.labels, max(2, number // 4))),
+    )
+    on_device = (examples.to(work.device, share) for examples in few)
+    return Training(recipe, seed, *on_device, task=work.task, device=work.device)
+
+
 class _FullMemory(Exception):
     pass
 
@@ -168,7 +192,7 @@ def _work(work: Workload, threads: int, share: float, seed: int, parent: Connect
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         torch.set_num_threads(threads)
-        training = _training(work, share, seed)
+        training = training_of_few_cycles(work, share, seed)
         training.run_epoch()
         parent.send(None)
         parent.recv()
@@ -197,30 +221,6 @@ def _of_proc(table: str, name: str) -> int:
     """Read an entry in KiB of a table in /proc; returns bytes."""
     lines = Path("/proc", table).read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
-
-
-def _training(work: Workload, share: float, seed: int) -> Training:
-    """Set up a run of `work` on a few cycles, with all features on the device, in a `share` of the device's memory."""
-    # Weights make no difference to the work, but what has learned nothing may diverge.
-    recipe = work.recipe.model_copy(
-        update={
-            "backbone": work.recipe.backbone.model_copy(update={"pretrained": None}),
-            "optimiser": work.recipe.optimiser.model_copy(update={"learning_rate": 1e-6}),
-            "epochs": 1_000_000,
-        }
-    )
-    batch, fold = recipe.batch_size, recipe.folds.fold
-    train, validation = (
-        load_examples(work.prepared, fold) if work.prepared else _synthetic(recipe, work.steps)
-    )
-    # Whole batches, so that steps can be counted.
-    number = min(work.steps, len(train) // batch) * batch or len(train)
-    few = (
-        train.take(torch.arange(number)),
-        validation.take(_both_kinds(validation.labels, max(2, number // 4))),
-    )
-    on_device = (examples.to(work.device, share) for examples in few)
-    return Training(recipe, seed, *on_device, task=work.task, device=work.device)
 
 
 def _synthetic(recipe: Recipe, steps: int) -> tuple[Examples, Examples]:

@@ -21,6 +21,8 @@ ledger_table          who read the test part, and whether a line was altered
 prediction_table      answers to recordings: table, CSV, JSON, Audacity's labels, pandas
 confusion_table       a confusion matrix and the rates that follow from it
 dataset_table         the cycles of a data set, and what of the published one is missing
+study_plan            a study before it runs, as plain values
+plan_table            a study before it runs, as tables and lines
 simulation_table      what simulated studies cost and found
 doctor_table          what works on a machine
 gpu_sharing_table     how many units share a device best

@@ -241,7 +241,7 @@ def test_curves_are_kept_in_a_file_and_played_as_their_study(study_file: Path) -
 
 
 def test_a_study_file_is_taken_where_a_study_is(study_file: Path) -> None:
-    assert sweep.plan(str(study_file), repeats=1).units == 4
+    assert sweep.plan(str(study_file), repeats=1).cost.units == 4
     assert len(sweep.simulate(study_file, repeats=1)) == 2
     with pytest.raises(ConfigError, match=r"gone\.yaml: cannot be read"):
         sweep.run("gone.yaml", "first")

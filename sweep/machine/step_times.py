@@ -1,0 +1,98 @@
+"""How long a training step, the scoring of a cycle and a checkpoint take on this machine, timed on noise."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from model.training.checkpoint import save_checkpoint
+from model.training.recipe import Recipe
+from model.training.training import Training
+from sweep.machine.gpu_sharing_processes import Workload, training_of_few_cycles
+
+STEPS = 6
+"""Steps at most, of which the first warms the machine up and is not timed."""
+SECONDS = 2.0
+"""No further step is timed once so many seconds have passed."""
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """What one step of training, the scoring of one cycle and the writing of one checkpoint took, in seconds.
+
+    `device` is `cpu` or `cuda`, `threads` how many threads the process had. `checkpoint_bytes` is the size of the whole
+    run on disk, `weights_bytes` that of the network's tensors.
+    """
+
+    device: str
+    threads: int
+    step_seconds: float
+    cycle_seconds: float
+    checkpoint_seconds: float
+    checkpoint_bytes: int
+    weights_bytes: int
+
+    def epoch_seconds(self, steps: int, cycles: int) -> float:
+        """Add up what an epoch of so many steps lasts that is scored on so many cycles, and saved."""
+        return steps * self.step_seconds + cycles * self.cycle_seconds + self.checkpoint_seconds
+
+
+def can_time(device: str) -> bool:
+    """Whether this machine has the device, `cpu` or `cuda`."""
+    return device == "cpu" or torch.cuda.is_available()
+
+
+def time_steps(recipe: Recipe, device: str, threads: int) -> StepTimes:
+    """Train a few steps of `recipe` in this process, on noise and from random weights, and time them.
+
+    The checkpoint goes to a temporary folder, which is removed. Raises what PyTorch raises when the device's memory does
+    not hold a batch.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        training = training_of_few_cycles(Workload(recipe, None, device, STEPS, 0.0), share=1.0, seed=0)
+        step, cycle = _step_seconds(training), _cycle_seconds(training)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "checkpoint.pt"
+            started = time.perf_counter()
+            save_checkpoint(path, training.state_dict())
+            checkpoint, size = time.perf_counter() - started, path.stat().st_size
+    finally:
+        torch.set_num_threads(before)
+    weights = sum(tensor.nbytes for tensor in training.model.state_dict().values())
+    return StepTimes(device, threads, step, cycle, checkpoint, size, weights)
+
+
+def _step_seconds(training: Training) -> float:
+    """Train until enough steps are timed; returns the median, without the first."""
+    asked: list[float] = []
+
+    def enough() -> bool:
+        _wait_for(training.device)
+        asked.append(time.perf_counter())
+        return len(asked) == STEPS or (len(asked) > 2 and asked[-1] - asked[1] > SECONDS)
+
+    # Before each step the run asks whether to pause, so the times between are those of steps.
+    assert training.run_epoch_unless(enough) is None
+    return statistics.median(later - earlier for earlier, later in pairwise(asked[1:]))
+
+
+def _cycle_seconds(training: Training) -> float:
+    training.predict(training.validation.take(torch.arange(2)))
+    _wait_for(training.device)
+    started = time.perf_counter()
+    training.predict(training.validation)
+    _wait_for(training.device)
+    return (time.perf_counter() - started) / len(training.validation)
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,38 @@
+"""What a training step takes, timed on the smallest network."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.training.recipe import Recipe
+from sweep.machine.step_times import StepTimes, can_time, time_steps
+from tests.studies import TINY_RECIPE
+
+
+def test_a_step_a_cycle_and_a_checkpoint_take_time_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # What is missing here would be missed: no weights are read.
+    recipe = Recipe.model_validate(
+        {**TINY_RECIPE, "backbone": {"variant": "tiny", "pretrained": "gone.pth"}, "batch_size": 4}
+    )
+    times = time_steps(recipe, "cpu", threads=2)
+    assert (times.device, times.threads, torch.get_num_threads()) == ("cpu", 2, 1)
+    assert min(times.step_seconds, times.cycle_seconds, times.checkpoint_seconds) > 0
+    # Two moments beside each weight.
+    assert times.checkpoint_bytes > 3 * times.weights_bytes
+    assert [*tmp_path.rglob("*.pt")] == []
+
+
+def test_an_epoch_is_the_sum_of_its_parts() -> None:
+    times = StepTimes("cpu", 1, 2.0, 0.5, 0.25, checkpoint_bytes=1, weights_bytes=1)
+    assert times.epoch_seconds(steps=3, cycles=4) == 8.25
+
+
+def test_a_gpu_can_be_timed_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert can_time("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert not can_time("cuda")
