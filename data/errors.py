@@ -55,6 +55,7 @@ class UserError(Exception):
         │   └── StorageAwayError           an object store that does not answer
         ├── JournalError                   a study's journal
         ├── FolderError                    a study's folder
+        ├── NoteError                      a note on a study
         ├── LockedError                    a study that another driver holds
         ├── MirrorError                    a study whose object store lacks results
         ├── DataPreparationError           features and folds on a machine

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from data.errors import UserError
     from sweep.api.functions import open as open
-    from sweep.api.functions import plan, read_study, run, simulate
+    from sweep.api.functions import plan, read_study, run, simulate, studies
     from sweep.api.study import ConfigurationResult, Study
     from sweep.config.study_config import StudyConfig
     from sweep.report.study_plan import Plan
@@ -33,6 +33,7 @@ __all__ = [
     "read_study",
     "run",
     "simulate",
+    "studies",
 ]
 # Without `open`: `from sweep import *` would hide the one of Python.
 
@@ -47,6 +48,7 @@ _HOMES = {
     "read_study": "sweep.api.functions",
     "run": "sweep.api.functions",
     "simulate": "sweep.api.functions",
+    "studies": "sweep.api.functions",
 }
 
 

@@ -77,6 +77,18 @@ def open(name: str, *, studies: Path | str = STUDIES) -> Study:
     return Study(StudyFolder.open(studies, name))
 
 
+def studies(place: Path | str = STUDIES) -> pd.DataFrame:
+    """Return a table of the studies in a folder, or a place on an object store: the one that changed last first.
+
+    Its columns: `sweep.report.study_list.studies_frame`. Raises StorageError for a store that is away, ConfigError for
+    what is no place.
+    """
+    require(isinstance(place, Path | str), "place: must be a folder or an object store's URI", place)
+    from sweep.report.study_list import list_studies, studies_frame
+
+    return studies_frame(list_studies(place))
+
+
 def plan(
     config: StudyConfig | Path | str,
     workers: int = 1,

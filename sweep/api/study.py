@@ -14,6 +14,7 @@ from evidence.comparison import Expectation
 from model.training.recipe import Recipe
 from sweep.api.arguments import require, require_whole
 from sweep.config.study_config import StudyConfig
+from sweep.folder.note import read_note, write_note
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import NoConfigurationError
 from sweep.study.board import Board, shown_metrics
@@ -86,6 +87,19 @@ class Study:
             return "running"
         board = self._board()
         return board.stopped or ("its driver died" if board.drivers else "not begun")
+
+    @property
+    def note(self) -> str:
+        """The note that a person keeps with the study; empty where there is none."""
+        return read_note(self.folder)
+
+    def write_note(self, text: str) -> None:
+        """Keep a note with the study in the place of an earlier one, also while the study runs; an empty one removes it.
+
+        Raises NoteError for a text that is too long or a place that cannot be written, ConfigError for what is no text.
+        """
+        require(isinstance(text, str), "note: must be a text", text)
+        write_note(self.folder, text)
 
     def refresh(self) -> None:
         """Fetch what has come to an object store since. Raises StorageError when it does not answer."""

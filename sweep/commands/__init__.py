@@ -4,6 +4,9 @@ app            all commands, as one typer app
 options        options that several commands have
 console        where commands print
 plan           a study before it runs: what is missing, what it would cost
+list_studies   the studies of a place, and how each stands
+show           what a study is, or one of its configurations
+note           a note that is kept with a study
 run            search: train configurations, export the best
 status         how a study stands
 retry          has failed units tried again

@@ -14,11 +14,14 @@ from sweep.commands.finish import finish
 from sweep.commands.leaderboard import leaderboard
 from sweep.commands.leak import leak
 from sweep.commands.ledger import ledger
+from sweep.commands.list_studies import list_studies
+from sweep.commands.note import note
 from sweep.commands.plan import plan
 from sweep.commands.predict import predict
 from sweep.commands.report import report
 from sweep.commands.retry import retry
 from sweep.commands.run import run
+from sweep.commands.show import show
 from sweep.commands.simulate import simulate
 from sweep.commands.status import status
 from sweep.commands.synth import synth
@@ -32,8 +35,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("list")(list_studies)
 for command in (
     *(plan, run, status, retry, leaderboard, report, export, ui),
+    *(show, note),
     *(finish, ledger, leak, verify, predict),
     *(simulate, train, data, synth, doctor),
 ):

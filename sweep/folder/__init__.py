@@ -1,6 +1,8 @@
 """Where a study lies, and who may write there.
 
 study_folder  paths and files of a study; opening and creating one
+related       studies that were made of another, found by its id
+note          what a person notes on a study
 lock          one driver at a time where machines share a disk: the operating system's lock
 lease         one driver at a time on an object store: a file taken and renewed by conditional writes
 working_copy  this machine's copy of a study on an object store: which of the two is newer, and catching up

@@ -279,7 +279,7 @@ def _there(studies: Path | str, name: str) -> str:
     place = _named_by_place(name)
     if place is not None:
         return place
-    present = _present(studies)
+    present = present_studies(studies)
     return f"there {'is' if len(present) < 2 else 'are'} {', '.join(present) or 'none yet'}"
 
 
@@ -293,10 +293,10 @@ def _path(studies: Path | str) -> Path:
     return Path(studies).expanduser() if Path(studies).parts[:1] == ("~",) else Path(studies)
 
 
-def _present(studies: Path | str) -> list[str]:
-    """Names of the studies below a path or URI, sorted. Raises StorageError for a store that does not answer."""
+def present_studies(studies: Path | str) -> list[str]:
+    """List the studies below a path or URI by name, sorted. Raises StorageError for a store that does not answer."""
     if not is_uri(studies):
-        return sorted(path.parent.name for path in _path(studies).glob("*/study.yaml"))
+        return sorted(path.parent.name for path in _path(studies).glob("[!.]*/study.yaml"))
     storage = open_storage(studies)
     try:
         names = [name for name in storage.entries() if not name.startswith(".")]

@@ -7,6 +7,11 @@ field_names             searched fields by short names
 fitting_table           a table that is drawn in another way where it does not fit
 table_formats           tables as Markdown, LaTeX, CSV and JSON
 winner                how much too high the best score is, and what to expect instead
+study_state           how a study stands, in a word and in a line
+study_list            the studies of a place beside each other
+shown_study           what a study is, in words
+shown_configuration   one configuration: scores of its seeds, why it stopped, its recipe
+space_table           the fields that a study searches
 status                who runs a study, what it did, and what it spent
 frames                a study as pandas tables, for Python
 device_time           device time of each unit: kept and lost

@@ -14,8 +14,10 @@ from data.errors import one_line
 from data.quantities import duration
 from evidence.objectives import TITLES
 from sweep.config.study_config import StudyConfig
+from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import device_times, totals
+from sweep.report.study_state import moment, state_line
 from sweep.report.winner import luck_aside
 from sweep.study.blame import RETRY_AFTER_S
 from sweep.study.board import Board
@@ -32,7 +34,8 @@ def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
     # By the driver's own clock, which may differ from this machine's.
     now = time.time() if last_sign is None else last_sign
     lines = [
-        _state(folder, board, holder, last_sign),
+        state_line(folder, board, holder, last_sign),
+        *noted(folder),
         *_journal(folder, board),
         *_counts(board, config, now, held=holder is not None),
     ]
@@ -42,21 +45,10 @@ def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def _state(folder: StudyFolder, board: Board, holder: str | None, last_sign: float | None) -> str:
-    if holder is not None:
-        return f"{folder.place}: running ({holder})"
-    resume = f"go on with: respsweep run --resume {folder.arguments}"
-    if not board.drivers:
-        return f"{folder.place}: not begun; {resume}"
-    if board.stopped is None:
-        seen = f", last sign of life {_moment(last_sign)}" if last_sign is not None else ""
-        return f"{folder.place}: its driver died{seen}; {resume}"
-    ended = board.drivers[-1].ended
-    stopped = f"{folder.place}: {board.stopped}, since {_moment(ended)}"
-    if board.stopped == "over":
-        return stopped
-    spent = board.stopped.startswith(("budget spent", "ended with seeds"))
-    return f"{stopped}; {resume}" + (" --set budget.LIMIT=VALUE" if spent else "")
+def noted(folder: StudyFolder) -> list[str]:
+    """Write the note that a person keeps with a study as one line; none where there is no note."""
+    note = " ".join(read_note(folder).split())
+    return [f"noted: {note}"] if note else []
 
 
 def _journal(folder: StudyFolder, board: Board) -> Iterator[str]:
@@ -108,7 +100,7 @@ def aside(node: Node) -> str:
         until = "the study is taken up again"
     else:
         assert node.accused is not None
-        until = f"{_moment(node.accused + RETRY_AFTER_S)}, and then one"
+        until = f"{moment(node.accused + RETRY_AFTER_S)}, and then one"
     return f"gets no units until {until}: {node.reason}"
 
 
@@ -141,7 +133,3 @@ def _accounts(board: Board, now: float) -> Table:
 
 def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none yet"
-
-
-def _moment(seconds: float | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -35,7 +35,7 @@ def as_data(frame: pd.DataFrame, form: Literal["json", "csv"]) -> str:
     text = (
         frame.to_csv(index=False)
         if form == "csv"
-        else frame.to_json(orient="records", indent=1, double_precision=15)
+        else frame.to_json(orient="records", indent=1, double_precision=15, date_format="iso")
     )
     return text or ""
 

@@ -16,6 +16,7 @@ from evidence.ledger import ONCE, Entry, LedgerError, parse_ledger
 from evidence.objectives import TITLES
 from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
 from sweep.config.study_config import StudyConfig
+from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import device_times
 from sweep.report.field_names import short_name
@@ -64,7 +65,7 @@ def report_facts(
         "time": _time(board, config, now),
         "readings": _readings(folder),
         "failures": failures(board),
-        "provenance": _plain(folder.provenance() if folder.provenance_file.exists() else {}),
+        "provenance": _provenance(folder),
         "warning": folder.journal_warning(),
     }
     facts["answer"] = [*answer(facts, board, config), *notes]
@@ -257,6 +258,13 @@ def _parts(entry: Entry) -> dict[str, Any]:
         }
         for part, found in entry.content["numbers"].items()
     }
+
+
+def _provenance(folder: StudyFolder) -> dict[str, Any]:
+    """Tell what the study's numbers rest on, and the note that a person keeps with the study."""
+    known = folder.provenance() if folder.provenance_file.exists() else {}
+    note = read_note(folder)
+    return _plain({**({"note": note} if note else {}), **known})
 
 
 def _rate(value: float | None) -> float | None:
