@@ -79,6 +79,8 @@ class UserError(Exception):
         ├── CrossFoldError                 finalists that cannot be ranked on all folds
         ├── FinishError                    a study that cannot be finished
         ├── ReadingError                   a test part that cannot be read
+        ├── RenameError                    a study that cannot have another name
+        ├── DeleteError                    a study that is not deleted
         ├── RetryError                     a study in which nothing failed that could be tried again
         └── InterruptedStudyError          a study that was stopped, and can go on (status 75)
     """

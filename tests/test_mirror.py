@@ -48,6 +48,7 @@ ELSEWHERE = {
     "sweep/tracking/writer_main.py": "tests/sweep/tracking/test_tracker.py",
     "sweep/tracking/writer_process.py": "tests/sweep/tracking/test_tracker.py",
     # One class or tuple, which is what the tests of its users raise or expect.
+    "sweep/folder/removal.py": "tests/sweep/driver/test_delete.py",
     "sweep/execution/errors.py": "tests/sweep/execution/test_slots.py",
     "sweep/worker/unit_config.py": "tests/sweep/worker/test_trainable.py",
     "sweep/worker/machine_errors.py": "tests/sweep/execution/test_losses.py",

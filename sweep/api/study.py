@@ -101,6 +101,25 @@ class Study:
         require(isinstance(text, str), "note: must be a text", text)
         write_note(self.folder, text)
 
+    def rename(self, name: str) -> Study:
+        """Give the study another name, and the studies that belong to it with it; return it as it is called then.
+
+        Raises RenameError when the name is taken, LockedError while it runs, ConfigError for what is no text.
+        """
+        require(isinstance(name, str), "name: must be a text", name)
+        from sweep.driver.rename import rename_study
+
+        return Study(rename_study(self.folder, name))
+
+    def delete(self) -> list[str]:
+        """Delete the study for good, without asking; return lines on what stays, ledgers of readings above all.
+
+        Raises DeleteError for a study that another one finishes, LockedError while it runs.
+        """
+        from sweep.driver.delete import delete_study
+
+        return delete_study(self.folder)
+
     def refresh(self) -> None:
         """Fetch what has come to an object store since. Raises StorageError when it does not answer."""
         self.folder.pull()

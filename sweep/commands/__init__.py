@@ -6,6 +6,8 @@ console        where commands print
 plan           a study before it runs: what is missing, what it would cost
 list_studies   the studies of a place, and how each stands
 show           what a study is, or one of its configurations
+rename         gives a study another name
+delete         deletes a study, after asking
 note           a note that is kept with a study
 run            search: train configurations, export the best
 status         how a study stands

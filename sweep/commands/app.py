@@ -8,6 +8,7 @@ from sweep.commands.cluster_check import check
 from sweep.commands.cluster_drain import drain
 from sweep.commands.cluster_watch import watch
 from sweep.commands.data import data
+from sweep.commands.delete import delete
 from sweep.commands.doctor import doctor
 from sweep.commands.export import export
 from sweep.commands.finish import finish
@@ -18,6 +19,7 @@ from sweep.commands.list_studies import list_studies
 from sweep.commands.note import note
 from sweep.commands.plan import plan
 from sweep.commands.predict import predict
+from sweep.commands.rename import rename
 from sweep.commands.report import report
 from sweep.commands.retry import retry
 from sweep.commands.run import run
@@ -38,7 +40,7 @@ app = typer.Typer(
 app.command("list")(list_studies)
 for command in (
     *(plan, run, status, retry, leaderboard, report, export, ui),
-    *(show, note),
+    *(show, note, rename, delete),
     *(finish, ledger, leak, verify, predict),
     *(simulate, train, data, synth, doctor),
 ):

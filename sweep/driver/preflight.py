@@ -66,7 +66,7 @@ def preflight(
     recipe = config.any_recipe()
     data = given_data(config)
     search = OptunaSearch(config)
-    pruner = EpochPruner(config.pruner, config.space.epochs, folder.name, past, config.ranking_metric)
+    pruner = EpochPruner(config.pruner, config.space.epochs, _begun_as(folder), past, config.ranking_metric)
     if address == "local":
         check_machine(config.resources)
     weights = weights_hash(recipe)
@@ -157,4 +157,11 @@ def _provenance(
     made = provenance_of(prepared.task, prepared.data_hash, prepared.fold_hash, weights)
     if own := own_code((recipe.backbone.name, prepared.task)):
         made["own_code"] = own
-    return {"study_id": known.get("study_id", uuid.uuid4().hex), **made}
+    kept = {"begun_as": known["begun_as"]} if "begun_as" in known else {}
+    return {"study_id": known.get("study_id", uuid.uuid4().hex), **kept, **made}
+
+
+def _begun_as(folder: StudyFolder) -> str:
+    """The name that a study had when it began: hyperband deals its configurations into brackets by it."""
+    known = folder.provenance() if folder.provenance_file.exists() else {}
+    return str(known.get("begun_as", folder.name))

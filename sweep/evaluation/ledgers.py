@@ -73,6 +73,7 @@ class Ledgers:
     def __init__(self, folder: StudyFolder, tested: str, cache: Path | None = None) -> None:
         """Name the ledgers of a study and of the data whose test part has the hash `tested` (`part_hash`)."""
         self._study = folder.name
+        self._study_id = folder.provenance().get("study_id") if folder.provenance_file.exists() else None
         ledgers = (cache or cache_folder()) / "ledgers"
         self._lock = ledgers / f"{tested}.lock"
         self._places = {
@@ -114,7 +115,7 @@ class Ledgers:
         found = [f"{each.place}: {fault}" for each in (own, *others) for fault in each.ledger.faults()]
         for other in others:
             for one, two in ((own, other), (other, own)):
-                lines = [entry for entry in one.ledger.entries if entry.content.get("study") == self._study]
+                lines = [entry for entry in one.ledger.entries if self._is_of_the_study(entry)]
                 there = {(entry.kind, entry.id) for entry in two.ledger.entries}
                 # Another machine, or place, was not told of what was read before it took part.
                 if two is other and not there:
@@ -125,6 +126,13 @@ class Ledgers:
                     if (entry.kind, entry.id) not in there
                 ]
         return found
+
+    def _is_of_the_study(self, entry: Entry) -> bool:
+        """Tell by its id, as the study may have had another name; by the name where no id is known."""
+        theirs = entry.content.get("study_id")
+        if self._study_id is not None and theirs is not None:
+            return theirs == self._study_id
+        return entry.content.get("study") == self._study
 
     def seal(self, told: Mapping[str, Any], data_hash: str) -> tuple[Seal, str]:
         """Write down what a reading will be of, in every ledger; returns what opens the test part, and the reading's id.

@@ -2,6 +2,7 @@
 
 study_folder  paths and files of a study; opening and creating one
 related       studies that were made of another, found by its id
+removal       takes a study away from its place
 note          what a person notes on a study
 lock          one driver at a time where machines share a disk: the operating system's lock
 lease         one driver at a time on an object store: a file taken and renewed by conditional writes

@@ -62,6 +62,7 @@ class LeasedLock(StudyLock):
         self._signed: float | None = None
         self._before: float | None = None
         self._taken_by: str | None = None
+        self._gone = False
         self._confirmed = 0.0
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._beat_on, name="lease", daemon=True)
@@ -126,6 +127,13 @@ class LeasedLock(StudyLock):
             return None
         return _named(lease)
 
+    def leave_nothing(self) -> None:
+        """Remove the lease, while it is ours, with the study that is gone. Raises OSError."""
+        with self._one_at_a_time:
+            self._ended.set()
+            self._gone = True
+            self.storage.remove(LEASE)
+
     @property
     def taken_by(self) -> str | None:
         return self._taken_by
@@ -183,7 +191,7 @@ class LeasedLock(StudyLock):
             return
         try:
             # A store that is away now is not waited for: the lease grows old by itself.
-            if self._taken_by is not None or _seconds() - self._confirmed > self._lease_s / 2:
+            if self._gone or self._taken_by is not None or _seconds() - self._confirmed > self._lease_s / 2:
                 return
             with contextlib.suppress(OSError):
                 if self._signed is not None or self._before is not None:

@@ -86,6 +86,9 @@ class StudyLock:
         """Whether a process of this machine, or of those that share its disk, holds the lock."""
         return StudyLock.held_by(self) is not None
 
+    def leave_nothing(self) -> None:
+        """Say that the study is gone from its place, so that nothing is written there when the lock is released."""
+
     @property
     def taken_by(self) -> str | None:
         """Name the driver that took the study over: None, as a file lock cannot be taken over."""

@@ -52,6 +52,11 @@ class EpochPruner:
             study_name=name, sampler=optuna.samplers.RandomSampler(0), direction="maximize"
         )
 
+    @property
+    def study_name(self) -> str:
+        """What the pruner takes the study to be called."""
+        return self._study.study_name
+
     def report(self, configuration: Configuration, epoch: int, score: float) -> bool:
         """Take an epoch's score; returns whether the pruner stops the first seed, never at the last epoch."""
         verdicts = self._hear(configuration, epoch, score)

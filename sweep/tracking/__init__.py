@@ -9,6 +9,7 @@ client_log_in    to which server name and password are sent
 sqlite_uri       the address of a database in a folder of any name
 runs             what each run shows, and the runs on the server
 models           the networks of the best configuration as MLflow models
+moved_runs       the database of a study that was renamed
 one_transaction  many requests as one transaction of a study's own database
 server           starts an MLflow server, for one study or for many
 server_address   where a server listens, and the names to which it answers

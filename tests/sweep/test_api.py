@@ -304,3 +304,19 @@ def test_an_argument_that_cannot_be_is_refused_in_one_line(
         call(study_file)
     assert "\n" not in str(refused.value)
     assert not Path("studies").exists()
+
+
+def test_studies_are_listed_noted_renamed_and_deleted(study_file: Path) -> None:
+    study = with_history(study_file, *HISTORY)
+    study.write_note("quiet room")
+    assert study.note == "quiet room"
+    listed = sweep.studies("studies")
+    assert listed[["study", "state", "best", "note"]].values.tolist() == [["first", "died", 0, "quiet room"]]
+    renamed = study.rename("night")
+    assert (renamed.name, renamed.note) == ("night", "quiet room")
+    assert renamed.delete() == ["stays: recordings, and features that other studies share"]
+    assert len(sweep.studies("studies")) == 0
+    untyped: Any = study
+    for call in (untyped.write_note, untyped.rename):
+        with pytest.raises(ConfigError, match="must be a text, got 3"):
+            call(3)

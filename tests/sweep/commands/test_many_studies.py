@@ -1,6 +1,8 @@
 """What the commands say of the studies of a place, and do to them."""
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,40 @@ def test_a_note_is_kept_and_shown_wherever_the_study_is(
     assert respsweep(monkeypatch, "note", "done", "") == 0
     assert not (StudyFolder.open("studies", "done").path / "note.txt").exists()
     assert folder.exists
+
+
+def test_a_study_is_renamed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    finished_study()
+    assert respsweep(monkeypatch, "rename", "done", "night") == 0
+    assert capfd.readouterr().out == "studies/done is now studies/night\n"
+    assert respsweep(monkeypatch, "leaderboard", "night") == 0
+    assert respsweep(monkeypatch, "leaderboard", "done") == 1
+    assert "no study 'done' in studies/; there is night" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y\n", True), ("n\n", False)])
+def test_a_study_is_deleted_after_asking(
+    answer: str, gone: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = finished_study()
+    asked = io.StringIO(answer)
+    monkeypatch.setattr(asked, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", asked)
+    assert respsweep(monkeypatch, "delete", "done") == (0 if gone else 1)
+    assert capfd.readouterr().out.startswith("goes: studies/done, 3 files, 0.00 GiB: all scores")
+    assert folder.exists != gone
+
+
+def test_nobody_is_asked_where_nobody_is(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = finished_study()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert respsweep(monkeypatch, "delete", "done") == 1
+    assert (
+        "error: delete done: asks first, and nobody is there to answer; give --yes" in capfd.readouterr().err
+    )
+    assert folder.exists
+    assert respsweep(monkeypatch, "delete", "done", "--yes") == 0
+    assert capfd.readouterr().out.endswith("deleted: studies/done\n")
+    assert not folder.exists

@@ -1,0 +1,27 @@
+"""`respsweep rename`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sweep.commands.console import console, say
+from sweep.commands.options import STUDIES, StudiesOption
+
+
+def rename(
+    name: Annotated[str, typer.Argument(metavar="OLD")],
+    new_name: Annotated[str, typer.Argument(metavar="NEW")],
+    studies: StudiesOption = STUDIES,
+) -> None:
+    """Give a study another name, and with it the studies OLD-finish and OLD-folds; not while it runs."""
+    from sweep.driver.display import ConsoleDisplay
+    from sweep.driver.rename import rename_study
+    from sweep.folder.study_folder import StudyFolder
+
+    folder = StudyFolder.open(studies, name)
+    renamed = rename_study(folder, new_name, ConsoleDisplay(console()))
+    say(f"{folder.place} is now {renamed.place}")
+    if (uri := renamed.config().tracking_uri) is not None:
+        say(f"its runs at {uri} stay in the experiment {name}, and go on there")

@@ -1,0 +1,84 @@
+"""A study that is deleted: what goes, and what stays."""
+
+from pathlib import Path
+
+import pytest
+
+from evidence.ledger import SEALED
+from sweep.driver.delete import DeleteError, delete_study, what_goes
+from sweep.evaluation.ledgers import Ledgers
+from sweep.folder.lock import LockedError, StudyLock
+from sweep.folder.study_folder import StudyFolder, present_studies
+from tests.object_store import S3
+from tests.sweep.family import a_family, a_study
+
+OWN = "1" * 32
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_study_that_another_finishes_stays_until_that_one_is_gone(tmp_path: Path) -> None:
+    first = a_family(tmp_path, OWN)
+    with pytest.raises(
+        DeleteError, match=r"first-finish, .*third finishes it, .*respsweep delete first-finish"
+    ):
+        delete_study(first)
+    for name in ("first-finish", "third"):
+        delete_study(StudyFolder.open(tmp_path, name))
+    deletion = what_goes(first)
+    assert [one.name for one in deletion.studies] == ["first", "first-folds"]
+    assert deletion.lines()[0].startswith(
+        f"goes: {tmp_path}/first and {tmp_path}/first-folds, 6 files, 0.00 GiB"
+    )
+    delete_study(first)
+    assert present_studies(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_of_readings_is_kept_with_its_bundles_and_that_is_said(tmp_path: Path) -> None:
+    study = a_study(tmp_path / "studies", "read", OWN)
+    ledgers = Ledgers(study, "d" * 64, tmp_path / "cache")
+    ledgers.seal({**dict.fromkeys(SEALED, "..."), "study": "read", "study_id": OWN}, "d" * 64)
+    (study.path / "test-1.bundle").write_bytes(b"evidence")
+    ledger = (study.path / "ledger.jsonl").read_bytes()
+    kept = tmp_path / "studies" / ".ledgers" / "read-11111111"
+    said = delete_study(study)
+    assert f"stays: the ledger of 1 reading of the test part, and its bundles, in {kept}" in said
+    assert not study.path.exists()
+    assert (kept / "ledger.jsonl").read_bytes() == ledger
+    assert (kept / "test-1.bundle").read_bytes() == b"evidence"
+    another = Ledgers(a_study(tmp_path / "studies", "other", "2" * 32), "d" * 64, tmp_path / "cache")
+    assert another.readings() == 1
+
+
+def test_a_study_without_readings_leaves_no_ledger(tmp_path: Path) -> None:
+    delete_study(a_study(tmp_path, "one", OWN))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_on_a_server_stay_and_that_is_said(tmp_path: Path) -> None:
+    study = a_study(tmp_path, "one", OWN, tracking_uri="http://127.0.0.1:9")
+    assert "stays: the runs at http://127.0.0.1:9; delete the experiment there" in delete_study(study)
+
+
+def test_a_study_that_runs_is_not_deleted(tmp_path: Path) -> None:
+    study = a_study(tmp_path, "one", OWN)
+    with StudyLock(study.path), pytest.raises(LockedError, match="one: in use by"):
+        delete_study(study)
+    assert study.board().stopped == "over"
+
+
+def test_a_study_on_an_object_store_is_gone_there_and_here(s3: S3, tmp_path: Path) -> None:
+    here = a_study(tmp_path / "made", "one", OWN)
+    lab = s3.place("lab")
+    storage = StudyFolder.at(lab, "one").storage()
+    for file in here.path.iterdir():
+        storage.upload(file, file.name)
+    storage.write("units/0000-seed1/weights.safetensors", b"weights")
+    study = StudyFolder.open(lab, "one")
+    delete_study(study)
+    assert s3.names() == []
+    assert not study.path.exists()
