@@ -11,9 +11,7 @@ from sweep.commands.options import STUDIES, StudiesOption
 
 
 def ui(
-    name: Annotated[
-        str | None, typer.Argument(help="A study that keeps its runs itself: open the UI on these.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="A study: open the UI on its runs.")] = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve the runs of all studies that have --tracking-uri.")
     ] = False,
@@ -47,7 +45,10 @@ def ui(
     ] = False,
     studies: StudiesOption = STUDIES,
 ) -> None:
-    """Open the MLflow UI on a study, or serve the runs of all studies, at http://127.0.0.1:PORT, until interrupted."""
+    """Open the MLflow UI on a study, or serve the runs of all studies, at http://127.0.0.1:PORT, until interrupted.
+
+    Of a study whose runs are on a server, say at which addresses that shows them.
+    """
     from data.settings import ConfigError
 
     if serve:
@@ -60,15 +61,17 @@ def ui(
         serve_all(storage, host, port, auth, say, terminal=console().is_terminal, with_ray=with_ray)
         return
     if name is None:
-        raise ConfigError("no study: name one that keeps its runs itself, or give --serve for a server")
+        raise ConfigError("no study: name one, or give --serve for a server")
     if auth or backend or artifacts or with_ray or host != "127.0.0.1":
         raise ConfigError(
             "--host, --backend, --artifacts, --auth and --with-ray are for a server; give --serve too"
         )
     from sweep.folder.study_folder import StudyFolder
-    from sweep.tracking.server import serve_study
+    from sweep.tracking.server import say_where, serve_study
     from sweep.tracking.tracker import database_uri
 
     folder = StudyFolder.open(studies, name, runs=True)
-    uri, database = folder.config().tracking_uri, database_uri(folder.path)
-    serve_study(uri, database, port, say, terminal=console().is_terminal)
+    if (uri := folder.config().tracking_uri) is not None:
+        say_where(uri, folder.name, say)
+    else:
+        serve_study(database_uri(folder.path), folder.name, port, say, terminal=console().is_terminal)

@@ -11,6 +11,7 @@ steady_clock        time that a study is charged for, whatever is done to the ma
 signals             halts a study on Ctrl-C, SIGTERM or a lost connection
 display             where lines, tables and warnings for a person go
 progress            how far a study is, as a live table or a line for each decision
+mlflow_page         what MLflow's page is told of a study beside its events
 provenance          what the numbers of a study rest on
 plan                what a study would cost before it runs
 unit_removal        frees the disk of units that are over, and keeps the weights of the best

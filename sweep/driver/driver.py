@@ -26,7 +26,7 @@ from sweep.study.coordinator import Coordinator, Rules, UnitConfig
 from sweep.study.events import Event
 from sweep.study.journal import Journal
 from sweep.study.record import Listener
-from sweep.tracking.messages import Models
+from sweep.tracking.messages import Files, Models
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,10 @@ class BackgroundListener(Protocol):
         """Keep the networks of some units there as models, as part of what is left."""
         ...
 
+    def keep_files(self, files: Files) -> None:
+        """Keep files of the study there, as part of what is left."""
+        ...
+
     def close(self, timeout_s: float) -> None:
         """Show what is left. Raises a UserError when something could not be shown within about `timeout_s`."""
         ...
@@ -101,6 +105,7 @@ class Driver:
         display: Display,
         resume_command: str,
         *,
+        results: Callable[[], Sequence[Path]] = tuple,
         mirror: Mirror | None = None,
         listeners: Sequence[Listener] = (),
         clock: Callable[[], float] | None = None,
@@ -109,10 +114,11 @@ class Driver:
     ) -> None:
         """Put the study's parts together; nothing happens before `run`.
 
-        `lock` is held by the caller. `listeners` hear each event after journal, tracker and display. `mirror`: sends
-        the study to its object store. `clock`: stamps events and signs of life, a `SteadyClock` unless given.
-        `close_s`: seconds in which the tracker may send what is left when the study is over; `close_soon_s` when it was
-        halted. After a second Ctrl-C nothing is waited for.
+        `lock` is held by the caller. `results`: writes what a study that is over is to leave, and returns the files,
+        which the tracker keeps with the best configuration. `listeners` hear each event after journal, tracker and
+        display. `mirror`: sends the study to its object store. `clock`: stamps events and signs of life, a
+        `SteadyClock` unless given. `close_s`: seconds in which the tracker may send what is left when the study is
+        over; `close_soon_s` when it was halted. After a second Ctrl-C nothing is waited for.
         """
         config, board = study.config, study.board
         resources = config.resources
@@ -124,6 +130,7 @@ class Driver:
         self._unit_config = unit_config
         self._display = display
         self._resume_command = resume_command
+        self._results = results
         self._mirror = mirror
         self._clock = clock = clock or SteadyClock()
         self._close_s = close_s
@@ -262,6 +269,10 @@ class Driver:
                 models = best_models(study.folder, study.config, study.board)
                 if models is not None:
                     self._tracker.keep_models(models)
+                files, best = self._results(), study.board.best()
+                if files and best is not None:
+                    paths = tuple(str(path.absolute()) for path in files)
+                    self._tracker.keep_files(Files(f"configuration {best.number}", paths))
             self._tracker.close(close_s)
         except UserError as error:
             self._display.warn(str(error))

@@ -6,7 +6,10 @@ import contextlib
 import os
 import shlex
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 from data.errors import UserError
 from sweep.config.study_config import StudyConfig
@@ -14,6 +17,7 @@ from sweep.config.study_parts import ResourcesConfig
 from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import BackgroundListener, Driver, Executor, InterruptedStudyError
 from sweep.driver.export import export
+from sweep.driver.mlflow_page import mlflow_page
 from sweep.driver.preflight import CheckedStudy, preflight
 from sweep.driver.report import report
 from sweep.driver.unit_preparation import UnitPreparation
@@ -24,6 +28,7 @@ from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror, MirrorError
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.page.write import FILE as REPORT
 from sweep.search.optuna_export import OptunaExport
 from sweep.storage.open_storage import below
 from sweep.study.journal import Journal
@@ -94,7 +99,6 @@ def run_study(
                     raise
             if config.crosses is None:
                 export(folder)
-                write_the_report(folder, display)
     except BaseException as error:
         # The study of a driver that was faster than we were is not ours to remove.
         if fresh and not begun and not StudyLock(folder.path).is_held():
@@ -126,7 +130,10 @@ def _tracker(
         # What MLflow's pages show as a run's description.
         tags["mlflow.note.content"] = study.config.label or ""
     study_id = provenance["study_id"]
-    tracker = Tracker(uri, folder.name, artifacts, study_id, study.past, tags, process=writer, log_in=log_in)
+    shown = mlflow_page(study.config, folder.name)
+    tracker = Tracker(
+        uri, folder.name, artifacts, study_id, study.past, tags, shown, process=writer, log_in=log_in
+    )
     if tracker.away is not None:
         display.warn(f"{tracker.away}; what it lacks is sent when it is back")
     return tracker
@@ -139,6 +146,16 @@ def _export_so_far(folder: StudyFolder, display: Display) -> None:
             display.say(f"best complete configuration so far: {export(folder)}")
     except UserError as error:
         display.warn(str(error))
+
+
+def _results(folder: StudyFolder, display: Display) -> list[Path]:
+    """Write what a study that is over leaves, `best.yaml` and its report; returns these and the study file."""
+    if folder.config().crosses is None:
+        # What is wrong is said when the study has ended.
+        with contextlib.suppress(UserError), warnings.catch_warnings(action="ignore"):
+            export(folder)
+        write_the_report(folder, display)
+    return [path for path in (folder.study_file, folder.best, folder.path / REPORT) if path.exists()]
 
 
 def write_the_report(folder: StudyFolder, display: Display) -> None:
@@ -197,6 +214,7 @@ def _driver(
         unit_preparation,
         display,
         resume,
+        results=partial(_results, folder, display),
         mirror=mirror,
         listeners=[optuna_export],
     )

@@ -8,7 +8,8 @@ writer           writes the events to MLflow in batches, and asks again while a 
 client_log_in    to which server name and password are sent
 sqlite_uri       the address of a database in a folder of any name
 runs             what each run shows, and the runs on the server
-models           the networks of the best configuration as MLflow models
+models           the networks of the best configuration as MLflow models, and files
+shared_view      how MLflow's page shows a study, and at which address
 moved_runs       the database of a study that was renamed
 one_transaction  many requests as one transaction of a study's own database
 server           starts an MLflow server, for one study or for many

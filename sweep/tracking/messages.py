@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,28 @@ class TrackingError(UserError):
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What MLflow's page is to show of a study beside its events.
+
+    `metric`: what ranks. `searched`: the dotted fields that vary. `fixed`: the other settings of the recipe, by dotted
+    field. `description`: of the experiment, in Markdown.
+    """
+
+    metric: str = "score"
+    searched: tuple[str, ...] = ()
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class Target:
     """Where the runs of a study go: the experiment of the study's name on the MLflow server at `uri`.
 
     `artifacts`: where a new experiment keeps files; None where the server says. `study_id`: how MLflow knows the study,
     whatever its name. `past`: the events before this driver. `tags` are given to every run. `gather_s`: seconds in which
     events are gathered before they are written. `retry_after_s`: seconds before a request without answer is repeated.
-    `log_in`: whether the server is sent the user's name and password (`sweep.tracking.client_log_in`).
+    `shown`: what its page shows of the study. `log_in`: whether the server is sent the user's name and password
+    (`sweep.tracking.client_log_in`).
     """
 
     uri: str
@@ -36,6 +51,7 @@ class Target:
     study_id: str
     past: tuple[Event, ...]
     tags: Mapping[str, str]
+    shown: Shown = field(default_factory=Shown)
     gather_s: float = GATHER_S
     retry_after_s: float = RETRY_AFTER_S
     log_in: bool = True
@@ -55,6 +71,14 @@ class Models:
     recipe: Mapping[str, Any]
     task: str
     about: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Files:
+    """To the writer: files, by path, that the run of that name is to have."""
+
+    run: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)

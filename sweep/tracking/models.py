@@ -1,4 +1,4 @@
-"""The networks of a study's best configuration as MLflow models, each among the files of its unit's run.
+"""The networks of a study's best configuration as MLflow models, each among the files of its unit's run; and files.
 
 MLflow keeps a network as a pickle, for its formats without one cannot hold our selective scan. Who loads it runs what
 is in the file, and needs our package `model` on the path of modules.
@@ -25,7 +25,7 @@ from data.settings import parse
 from data.task import Task, task_named
 from model.training.recipe import Recipe
 from sweep.storage.open_storage import open_storage
-from sweep.tracking.messages import Models, TrackingError
+from sweep.tracking.messages import Files, Models, TrackingError
 from sweep.tracking.runs import Runs
 
 MODEL = "model"
@@ -76,6 +76,24 @@ def log_models(runs: Runs, models: Models, ours: Path | None) -> None:
             raise TrackingError(f"the model of {name}: {error}") from error
         # Last, so that a model that was cut off is sent again.
         client.set_tag(run.info.run_id, TAG, digest)
+
+
+def log_files(runs: Runs, files: Files, ours: Path | None) -> None:
+    """Put files beside those of a run, in place of older ones; a run that nobody has any more is passed over.
+
+    `ours`: as of `log_models`. Raises TrackingError for files that cannot be read or written, and what MLflow raises
+    when it is away.
+    """
+    run = runs.all().get(files.run)
+    if run is None or (ours is not None and not _lies_in(run.info.artifact_uri, ours)):
+        return
+    for path in files.paths:
+        try:
+            runs.client.log_artifact(run.info.run_id, path)
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            raise TrackingError(f"{path} of {files.run}: {error}") from error
 
 
 def _save(

@@ -49,10 +49,11 @@ RESTING = "SCHEDULED"
 CONFIGURATION_STATUS = {
     Fate.OPEN: "RUNNING",
     Fate.COMPLETE: "FINISHED",
-    Fate.DROPPED: "KILLED",
-    Fate.PRUNED: "KILLED",
+    Fate.DROPPED: "FINISHED",
+    Fate.PRUNED: "FINISHED",
     Fate.FAILED: "FAILED",
 }
+"""A configuration that was given up has ended as it should; `respsweep.state` says how."""
 UNIT_STATUS = {
     State.WAITING: RESTING,
     State.RUNNING: "RUNNING",
@@ -83,7 +84,10 @@ class RunUpdates:
     """Turns events into updates of runs, many events of a run into one update.
 
     A unit's run holds its curves, a step being an epoch; a configuration's run holds each metric's mean, sample standard
-    deviation and 95 % confidence interval over the seeds so far, a step being their number. When a driver lets go of the
+    deviation and 95 % confidence interval over the seeds so far, a step being their number. One that was given up
+    before a seed had finished has the metrics of its last epoch as means, at step 0: MLflow's parallel coordinates
+    would draw a run without a value as the best. A configuration's parameters are what was searched and, in `fixed`,
+    the other settings of its recipe; the tag `respsweep.state` is its fate. When a driver lets go of the
     study, the best configuration's run says so in the tag `respsweep.best`, and in `score_luck` and `score_expected` how
     much too high its score is expected to be, and what to expect instead (`any_abnormal_score_luck` and so on where the
     study ranks by something else); not where scores are none of held-out patients (`held_out`), of whom alone this can
@@ -91,9 +95,12 @@ class RunUpdates:
     however they are cut into updates.
     """
 
-    def __init__(self, events: Iterable[Event] = (), *, held_out: bool = True) -> None:
+    def __init__(
+        self, events: Iterable[Event] = (), *, held_out: bool = True, fixed: Mapping[str, str] | None = None
+    ) -> None:
         self._board = Board()
         self._held_out = held_out
+        self._fixed = dict(fixed or {})
         self._updates: dict[str, RunUpdate] = {}
         self._best: int | None = None
         """The configuration whose run says that it is the best."""
@@ -123,7 +130,7 @@ class RunUpdates:
                 self._mark_best(when)
             case ConfigurationAdded(number, values):
                 run = self._configuration(number, when)
-                run.params |= _params(values)
+                run.params |= {**self._fixed, **_params(values)}
                 run.tags["respsweep.configuration"] = str(number)
                 run.tags["respsweep.objective"] = board.objective
             case ConfigurationDropped(number, reason):
@@ -151,10 +158,13 @@ class RunUpdates:
             case UnitPruned(number, seed, reason) | UnitFailed(number, seed, reason):
                 self._unit(number, seed, when).tags["respsweep.reason"] = _shortened(reason)
                 self._configuration(number, when).tags["respsweep.reason"] = _first_line(reason)
+                self._tell_so_far(number, seed, when)
 
     def _configuration(self, number: int, when: int) -> RunUpdate:
-        status = CONFIGURATION_STATUS[self._board.fate(number)]
-        return self._update(f"configuration {number}", when, status)
+        fate = self._board.fate(number)
+        update = self._update(f"configuration {number}", when, CONFIGURATION_STATUS[fate])
+        update.tags["respsweep.state"] = fate.value
+        return update
 
     def _unit(self, number: int, seed: int, when: int) -> RunUpdate:
         unit = self._board.unit(number, seed)
@@ -189,6 +199,19 @@ class RunUpdates:
             seeds = len(self._board.seeds)
             run.metrics.append(Metric(f"{compared.metric}_luck", expected.luck, when, seeds))
             run.metrics.append(Metric(f"{compared.metric}_expected", expected.mean, when, seeds))
+
+    def _tell_so_far(self, number: int, seed: int, when: int) -> None:
+        """Give a configuration without a finished seed the metrics of the last epoch of the one that was given up."""
+        configuration, curve = self._board.configurations[number], self._board.unit(number, seed).curve
+        if configuration.units_in(State.FINISHED) or not curve:
+            return
+        run, last = self._configuration(number, when), completed(curve[-1], self._board.metric)
+        run.metrics += [
+            Metric(f"{metric}_mean", float(last[metric]), when, 0)
+            for metric in shown_metrics(self._board)
+            if metric in last
+        ]
+        run.metrics.append(Metric("seeds", 0, when, 0))
 
     def _summarise(self, number: int, when: int) -> None:
         configuration = self._board.configurations[number]
@@ -235,6 +258,10 @@ class Runs:
     def client(self) -> MlflowClient:
         """What speaks to the server."""
         return self._client
+
+    def tag_experiment(self, tag: str, value: str) -> None:
+        """Give the experiment a tag."""
+        self._client.set_experiment_tag(self._experiment, tag, value)
 
     def recall(self, name: str | None = None) -> None:
         """Learn what the server has of all runs, or of the run `name`; of runs with the same key keep the best alone."""

@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.errors import UserError
+from mlflow.exceptions import MlflowException
+
+from data.errors import UserError, one_line
 from sweep.storage.credentials import holds_secret
 from sweep.storage.open_storage import below, checked_uri, is_uri
+from sweep.tracking.client_log_in import may_log_in, withhold_log_in
 from sweep.tracking.server_address import (
     check_port_is_free,
     host_environment,
@@ -38,6 +41,7 @@ from sweep.tracking.server_users import (
     auth_environment,
     check_password,
 )
+from sweep.tracking.shared_view import addresses, find_experiment
 from sweep.tracking.sqlite_uri import sqlite_uri
 
 LOOPBACK = "127.0.0.1"
@@ -95,20 +99,16 @@ class ServerStorage:
         return cls(backend, artifacts or below(_for_mlflow("--studies", studies), ".mlflow", "artifacts"))
 
 
-def serve_study(
-    tracking_uri: str | None, database: str, port: int, say: Callable[[str], None], *, terminal: bool
-) -> None:
+def serve_study(database: str, name: str, port: int, say: Callable[[str], None], *, terminal: bool) -> None:
     """Serve the runs in a study's own database on the loopback interface, until interrupted, to who logs in.
 
     The log-in is made for this server and gone with it: every user of this machine reaches the loopback interface, and
-    MLflow writes files as the user who started it. `say` tells the address and the log-in; `terminal`: only a person
-    reads that, so that a new password may be told.
+    MLflow writes files as the user who started it. `name`: of the study. `say` tells the addresses and the log-in;
+    `terminal`: only a person reads that, so that a new password may be told.
 
-    Raises TrackingServerError when the study's runs are on a server (`tracking_uri`), or this one does not start, and
-    TrackingAuthError when there is no terminal for a password, nor one in the environment.
+    Raises TrackingServerError when the server does not start, and TrackingAuthError when there is no terminal for a
+    password, nor one in the environment.
     """
-    if tracking_uri is not None:
-        raise TrackingServerError(f"the runs of this study are on {tracking_uri}; open it there")
     check_port_is_free(LOOPBACK, port)
     environment = host_environment(LOOPBACK, port, os.environ)
     options = ["--backend-store-uri", database, "--workers", "1", *QUIET, *LOG_IN]
@@ -117,9 +117,12 @@ def serve_study(
         admin = administrator(users, os.environ, terminal)
         environment |= auth_environment(admin, users, Path(folder))
         with _running(options, LOOPBACK, port, environment) as server:
+            experiment = find_experiment(database, name)
             _wait_for_an_answer(server, LOOPBACK, port)
             password = f"password {admin.password}" if admin.made_up else f"the password in {PASSWORD}"
-            say(f"runs and curves: http://{LOOPBACK}:{port}; log in as {admin.name} with {password}")
+            say(
+                f"{addresses(f'http://{LOOPBACK}:{port}', experiment)}\nlog in as {admin.name} with {password}"
+            )
             _wait_for_the_end(server)
 
 
@@ -204,6 +207,23 @@ def ray_head_runs(process: str = "gcs_server") -> bool:
             if name.read_text().strip() == process and name.stat().st_uid == os.getuid():
                 return True
     return False
+
+
+def say_where(uri: str, name: str, say: Callable[[str], None]) -> None:
+    """Say at which addresses the server at `uri`, which has the runs of the study of that name, shows them.
+
+    It is sent the user's name and password if `MLFLOW_TRACKING_URI` names it. Raises TrackingServerError when it does
+    not answer.
+    """
+    if not may_log_in(uri, None, os.environ):
+        withhold_log_in(os.environ)
+    try:
+        experiment = find_experiment(uri, name)
+    except MlflowException as error:
+        raise TrackingServerError(
+            f"the runs of this study are on {uri}, which gives no answer: {one_line(str(error))[:200]}"
+        ) from error
+    say(addresses(uri, experiment))
 
 
 @contextlib.contextmanager

@@ -16,8 +16,10 @@ from sweep.tracking.messages import (
     RETRY_AFTER_S,
     Close,
     Connected,
+    Files,
     Models,
     Refused,
+    Shown,
     Target,
     TrackingError,
     incomplete,
@@ -51,6 +53,7 @@ class Tracker:
         study_id: str,
         past: Iterable[Event],
         tags: Mapping[str, str],
+        shown: Shown | None = None,
         *,
         process: WriterProcess | None = None,
         gather_s: float = GATHER_S,
@@ -58,10 +61,11 @@ class Tracker:
         log_in: bool = True,
     ) -> None:
         self._target = Target(
-            uri, experiment, artifacts, study_id, tuple(past), dict(tags), gather_s, retry_after_s, log_in
+            *(uri, experiment, artifacts, study_id, tuple(past), dict(tags), shown or Shown()),
+            *(gather_s, retry_after_s, log_in),
         )
         self._heard: list[Event] = []
-        self._models: Models | None = None
+        self._kept: list[Models | Files] = []
         self._process = process or WriterProcess()
         try:
             self._process.send(self._target)
@@ -73,7 +77,7 @@ class Tracker:
             self._process.end()
             raise
         self._closed = False
-        self._queue: queue.SimpleQueue[Event | Models | Close] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event | Models | Files | Close] = queue.SimpleQueue()
         # A process that is stopped or swapped out takes nothing, and the sweep must not wait for that either.
         threading.Thread(target=self._send_all, args=(self._process,), name="tracking", daemon=True).start()
 
@@ -88,8 +92,15 @@ class Tracker:
 
     def keep_models(self, models: Models) -> None:
         """Have MLflow keep the networks of some units as models, once all events are written; before `close`."""
-        self._models = models
-        self._queue.put(models)
+        self._keep(models)
+
+    def keep_files(self, files: Files) -> None:
+        """Have MLflow keep files of the study with one of its runs, once all events are written; before `close`."""
+        self._keep(files)
+
+    def _keep(self, what: Models | Files) -> None:
+        self._kept.append(what)
+        self._queue.put(what)
 
     def close(self, timeout_s: float = 60.0) -> None:
         """Write what is queued, within about `timeout_s`, and end the process; a second call does nothing.
@@ -124,8 +135,8 @@ class Tracker:
         self._process = WriterProcess()
         self._process.send(replace(self._target, past=(*self._target.past, *self._heard)))
         _connected(self._process.receive(deadline - time.monotonic()))
-        if self._models is not None:
-            self._process.send(self._models)
+        for kept in self._kept:
+            self._process.send(kept)
         self._process.send(Close(max(0.0, deadline - ANSWER_S - time.monotonic())))
         return self._process.receive(deadline - time.monotonic())
 

@@ -19,8 +19,8 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from sweep.study.events import Event
-from sweep.tracking.messages import PROTOCOL, Models, Target, TrackingError, incomplete
-from sweep.tracking.models import log_models
+from sweep.tracking.messages import PROTOCOL, Files, Models, Shown, Target, TrackingError, incomplete
+from sweep.tracking.models import log_files, log_models
 
 # MLflow reads these at each request, telemetry when it is imported. By default it waits for minutes before it gives up.
 # It must not repeat a request by itself: a run might be created twice without our knowing.
@@ -32,8 +32,10 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from sweep.tracking.runs import STUDY, Runs, RunUpdate, RunUpdates
+from sweep.tracking.shared_view import TAG, shared_view
 
 # MLflow logs each failed request with its traceback; `close` says in one line what came of them.
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)
@@ -76,6 +78,7 @@ class Writer:
         self._retry_after_s = target.retry_after_s
         self._queue: queue.Queue[Event | None] = queue.Queue()
         self._models: Models | None = None
+        self._files: Files | None = None
         self._artifacts = target.artifacts
         self._closing = threading.Event()
         self._deadline = math.inf
@@ -107,7 +110,7 @@ class Writer:
         # The thread shares nothing with its maker but the queue.
         self._thread = threading.Thread(
             target=self._write_all,
-            args=(runs, connect, target.past, target.tags.get(PROTOCOL) != "published"),
+            args=(runs, connect, target.past, target.tags.get(PROTOCOL) != "published", target.shown),
             name="tracking",
             daemon=True,
         )
@@ -119,6 +122,10 @@ class Writer:
     def keep_models(self, models: Models) -> None:
         """Have MLflow keep the networks of some units as models, once all events are written; before `close`."""
         self._models = models
+
+    def keep_files(self, files: Files) -> None:
+        """Have MLflow keep files of the study with one of its runs, once all events are written; before `close`."""
+        self._files = files
 
     def close(self, timeout_s: float = 60.0) -> None:
         """Write what is queued, within about `timeout_s`. Raises TrackingError when something could not be written."""
@@ -134,11 +141,17 @@ class Writer:
             raise incomplete(_reason(problem))
 
     def _write_all(
-        self, runs: Runs | None, connect: Callable[[], Runs], past: Sequence[Event], held_out: bool
+        self,
+        runs: Runs | None,
+        connect: Callable[[], Runs],
+        past: Sequence[Event],
+        held_out: bool,
+        shown: Shown,
     ) -> None:
         try:
             runs = runs or self._insist(connect)
-            updates = RunUpdates(past, held_out=held_out)
+            self._insist(partial(_describe, runs, shown))
+            updates = RunUpdates(past, held_out=held_out, fixed=shown.fixed)
             if past:
                 self._insist(runs.recall)
             self._persist(runs, [update for update in updates.take() if not runs.shows(update)])
@@ -149,6 +162,8 @@ class Writer:
             self._insist(runs.settle)
             if (models := self._models) is not None:
                 self._insist(lambda: log_models(runs, models, self._artifacts))
+            if (files := self._files) is not None:
+                self._insist(lambda: log_files(runs, files, self._artifacts))
         except Exception as error:
             self._problem = error
 
@@ -197,6 +212,13 @@ class Writer:
             else:
                 self._trouble = None
                 return answer
+
+
+def _describe(runs: Runs, shown: Shown) -> None:
+    """Say in the experiment what it is, and how MLflow's page is to show it."""
+    runs.tag_experiment(TAG, shared_view(shown.metric, shown.searched))
+    if shown.description:
+        runs.tag_experiment(MLFLOW_RUN_NOTE, shown.description)
 
 
 def _find_or_create(client: MlflowClient, target: Target) -> str:

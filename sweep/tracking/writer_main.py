@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from sweep.tracking.client_log_in import withhold_log_in
-from sweep.tracking.messages import Close, Closed, Connected, Models, Refused, Target, TrackingError
+from sweep.tracking.messages import Close, Closed, Connected, Files, Models, Refused, Target, TrackingError
 
 NICENESS = 10
 """Of the processor the writer takes what the driver and its workers leave."""
@@ -50,6 +50,8 @@ def _write(pipe: Connection, heard: queue.SimpleQueue[Any]) -> None:
         while not isinstance(message := heard.get(), Close):
             if isinstance(message, Models):
                 writer.keep_models(message)
+            elif isinstance(message, Files):
+                writer.keep_files(message)
             else:
                 writer(message)
         writer.close(message.timeout_s)

@@ -17,7 +17,7 @@ from sweep.study.coordinator import Coordinator, UnitConfig
 from sweep.study.events import Event
 from sweep.study.journal import Journal
 from sweep.study.units import Configuration
-from sweep.tracking.messages import Models
+from sweep.tracking.messages import Files, Models
 
 
 class NoTracker:
@@ -26,12 +26,16 @@ class NoTracker:
     def __init__(self, close: Callable[[], None] = lambda: None) -> None:
         self.waited: list[float] = []
         self.models: list[Models] = []
+        self.files: list[Files] = []
         self._close = close
 
     def __call__(self, event: Event) -> None: ...
 
     def keep_models(self, models: Models) -> None:
         self.models.append(models)
+
+    def keep_files(self, files: Files) -> None:
+        self.files.append(files)
 
     def close(self, timeout_s: float) -> None:
         self.waited.append(timeout_s)

@@ -96,16 +96,36 @@ def test_an_interval_is_there_from_three_seeds_on_and_within_0_and_1() -> None:
 
 
 def test_a_stopped_unit_says_why_and_so_does_its_configuration() -> None:
-    for end, status in ((UnitPruned(0, 1, "low\nvery"), "KILLED"), (UnitFailed(0, 1, "low\nvery"), "FAILED")):
+    pruned, failed = UnitPruned(0, 1, "low\nvery"), UnitFailed(0, 1, "low\nvery")
+    for end, statuses in ((pruned, ["FINISHED", "KILLED"]), (failed, ["FAILED", "FAILED"])):
         updates = updates_of([*RUNS, end])
-        assert {update.status for update in updates.values()} == {status}
+        assert [updates[name].status for name in BOTH] == statuses
         assert updates["0000-seed1"].tags["respsweep.reason"] == "low\nvery"
         assert updates["configuration 0"].tags["respsweep.reason"] == "low"
 
 
+def test_a_configuration_given_up_in_its_first_seed_has_the_score_of_its_last_epoch() -> None:
+    run = updates_of([*RUNS, UnitPruned(0, 1, "low")])["configuration 0"]
+    assert run.tags["respsweep.state"] == "pruned"
+    assert values(run.metrics, "score_mean") == [(0, 0.5)]
+    assert values(run.metrics, "seeds") == [(0, 0)]
+    before_an_epoch = updates_of(
+        [STARTED, ADDED, UnitStarted(0, 1, at=2.0), UnitFailed(0, 1, "none", at=3.0)]
+    )
+    assert not before_an_epoch["configuration 0"].metrics
+
+
+def test_a_configurations_run_has_what_is_fixed_as_well() -> None:
+    (run, unit) = RunUpdates(RUNS, fixed={"epochs": "2"}).take()
+    assert run.params == {"epochs": "2", "patch_mix.beta": "0.5", "smoothing.stage": "None"}
+    assert "epochs" not in unit.params
+
+
 def test_a_dropped_configuration_says_why_and_its_units_stay_finished() -> None:
     updates = updates_of([*TRAINED, ConfigurationDropped(0, "P(better) 0.01", at=6)])
-    assert [updates[name].status for name in BOTH] == ["KILLED", "FINISHED"]
+    assert [updates[name].status for name in BOTH] == ["FINISHED", "FINISHED"]
+    assert updates["configuration 0"].tags["respsweep.state"] == "dropped"
+    assert values(updates["configuration 0"].metrics, "score_mean") == [(1, 0.5)]
     assert updates["configuration 0"].tags["respsweep.reason"] == "P(better) 0.01"
 
 

@@ -18,8 +18,8 @@ from mlflow import MlflowClient
 from sweep.cli import main
 from sweep.study.events import ConfigurationAdded, StudyStarted
 from sweep.tracking import server as tracking_server
-from sweep.tracking.server import ServerStorage, TrackingServerError, serve_study
-from tests.mlflow_servers import processes_of
+from sweep.tracking.server import ServerStorage, TrackingServerError, say_where
+from tests.mlflow_servers import free_port, processes_of
 
 Serve = Callable[..., Any]
 PASSWORD = "correct-horse-battery"
@@ -175,11 +175,13 @@ def test_a_port_in_use_is_one_line(
     assert error == f"error: --port {port}: Address already in use; give another one\n"
 
 
-def test_the_ui_of_a_study_on_a_server_is_there() -> None:
+def test_the_ui_of_a_study_on_a_server_that_is_away_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    uri = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(
-        TrackingServerError, match="the runs of this study are on http://tracking; open it there"
+        TrackingServerError, match=f"the runs of this study are on {uri}, which gives no answer"
     ):
-        serve_study("http://tracking", "sqlite:///study/mlflow.db", 5000, print, terminal=False)
+        say_where(uri, "first", print)
 
 
 def test_a_server_of_studies_in_an_object_store_needs_a_disk_for_its_database() -> None:

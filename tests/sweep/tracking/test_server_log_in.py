@@ -28,7 +28,7 @@ def test_the_ui_of_a_study_wants_a_password_that_somebody_can_see(tmp_path: Path
     with pytest.raises(
         TrackingAuthError, match=r"^admin has no password yet, .*; set MLFLOW_TRACKING_PASSWORD"
     ):
-        serve_study(None, f"sqlite:///{tmp_path}/mlflow.db", free_port(), print, terminal=False)
+        serve_study(f"sqlite:///{tmp_path}/mlflow.db", "first", free_port(), print, terminal=False)
 
 
 def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(

@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 
 from sweep.study.events import ConfigurationAdded, EpochReported, Event, UnitStarted
 from sweep.study.units import unit_id
-from sweep.tracking.messages import Target, TrackingError
+from sweep.tracking.messages import Files, Shown, Target, TrackingError
+from sweep.tracking.shared_view import TAG, shared_view
 from sweep.tracking.tracker import database_uri
 from sweep.tracking.writer import Writer
 from tests.disks import disk_of
@@ -68,9 +69,39 @@ def test_a_study_is_an_experiment_with_a_run_for_each_configuration_and_unit(
 
     statuses = {name: run.info.status for name, run in runs.items()}
     assert {statuses["configuration 0"], statuses[unit_id(0, 1)], statuses[unit_id(0, 2)]} == {"FINISHED"}
-    assert statuses["configuration 1"] == statuses[unit_id(1, 1)] == "KILLED"
+    assert (statuses["configuration 1"], statuses[unit_id(1, 1)]) == ("FINISHED", "KILLED")
+    assert runs["configuration 1"].data.metrics["score_mean"] == pytest.approx(0.3)
+    states = [runs[f"configuration {number}"].data.tags["respsweep.state"] for number in range(3)]
+    assert states == ["complete", "pruned", "failed"]
     assert statuses["configuration 2"] == statuses[unit_id(2, 1)] == "FAILED"
     assert runs["configuration 2"].data.tags["respsweep.reason"] == "TrainingError: the loss is NaN"
+
+
+def test_the_experiment_says_what_it_is_and_keeps_a_view_and_the_best_run_files(
+    database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "best.yaml").write_text("recipe: {}")
+    shown = Shown("score", ("smoothing.stage",), {"epochs": "4"}, "Study **viewed**")
+    tracking = Writer(Target(database, "viewed", tmp_path / "artifacts", "viewed", (), {}, shown))
+    for event in STUDY:
+        tracking(event)
+    tracking.keep_files(Files("configuration 0", (str(tmp_path / "best.yaml"),)))
+    tracking.close()
+    experiment = MlflowClient(database).get_experiment_by_name("viewed")
+    assert experiment is not None
+    assert experiment.tags["mlflow.note.content"] == "Study **viewed**"
+    assert experiment.tags[TAG] == shared_view("score", ("smoothing.stage",))
+    run = runs_of(database, "viewed")["configuration 0"]
+    assert run.data.params["epochs"] == "4"
+    files = MlflowClient(database).list_artifacts(run.info.run_id)
+    assert [file.path for file in files] == ["best.yaml"]
+
+
+def test_files_that_are_gone_are_missing_in_mlflow(database: str, tmp_path: Path) -> None:
+    tracking = Writer(Target(database, "gone", tmp_path / "artifacts", "gone", tuple(STUDY), {}))
+    tracking.keep_files(Files("configuration 0", (str(tmp_path / "gone.html"),)))
+    with pytest.raises(TrackingError, match=r"MLflow misses some results \(No such file or directory\)"):
+        tracking.close()
 
 
 def test_two_studies_of_one_name_share_an_experiment_but_no_run(database: str) -> None:
