@@ -19,11 +19,19 @@ def report(
     sounds: Annotated[
         bool, typer.Option("--sounds", help="Also the most confident errors, to hear and to see.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Write it anew while the study runs; an open page follows.")
+    ] = False,
     data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Write a study as one HTML page that works without a network, also while it runs."""
     from sweep.driver.report import report as write
+    from sweep.driver.report import watch_report
     from sweep.folder.study_folder import StudyFolder
 
-    console().print(write(StudyFolder.open(studies, name), output, data, sounds=sounds))
+    folder = StudyFolder.open(studies, name)
+    if watch:
+        watch_report(folder, output, data, sounds=sounds, say=console().print)
+    else:
+        console().print(write(folder, output, data, sounds=sounds))

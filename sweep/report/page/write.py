@@ -26,13 +26,15 @@ def write_report(
     path: Path | None = None,
     notes: Sequence[str] = (),
     answers: Mapping[str, Any] | None = None,
+    renewed_s: float | None = None,
 ) -> str:
     """Write the report of a study, whole or not at all, by default to `report.html` in it; returns the place.
 
     `now`: seconds since 1970, until which running units are counted. `notes`: sentences for the answer. `answers`: what
-    is told of validation cycles (`report_facts`). Raises ReportError for a file that cannot be written.
+    is told of validation cycles (`report_facts`). `renewed_s`: seconds after which a browser loads the file again, of a
+    study that runs. Raises ReportError for a file that cannot be written.
     """
-    content = report_page(report_facts(folder, now, notes, answers))
+    content = report_page({**report_facts(folder, now, notes, answers), "renewed_s": renewed_s})
     try:
         if path is None:
             open_storage(folder.place).write(FILE, content.encode())

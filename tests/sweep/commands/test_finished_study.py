@@ -92,6 +92,8 @@ def test_a_report_is_written_where_it_is_sent(
     finished_study()
     assert respsweep(monkeypatch, "report", "done") == 0
     assert capfd.readouterr().out == "studies/done/report.html\n"
+    assert respsweep(monkeypatch, "report", "done", "--watch") == 0
+    assert capfd.readouterr().out == "studies/done/report.html\n"
     assert respsweep(monkeypatch, "report", "done", "--output", "mine.html") == 0
     assert Path("mine.html").read_text().startswith("<!doctype html>")
     assert respsweep(monkeypatch, "report", "done", "--output", "none/mine.html") == 1

@@ -405,7 +405,7 @@ function describe(parent, values, prefix = "") {
 function page() {
   document.querySelector("h1").textContent = facts.study.name;
   document.querySelector(".aside").textContent =
-    `${facts.study.score}, task ${facts.study.task}; ${facts.study.state}; ${facts.study.data}; report of ${facts.study.made}`;
+    `${facts.study.score}, task ${facts.study.task}; ${facts.study.state}; ${facts.study.data}; report of ${facts.study.made}${facts.renewed_s ? ", renewed while the study runs" : ""}`;
   if (scored.length) {
     drawing(section("history", "History"), "history", drawHistory, scored.map(flat));
     const slices = section("slices", "Each field by itself");
@@ -441,5 +441,12 @@ function page() {
   section("provenance", "Provenance").append(list);
 }
 
+// While a study runs, this file is written anew; what is heard or dragged over stays until it is done with.
+function follow() {
+  const busy = ranges.size > 0 || [...document.querySelectorAll("audio")].some((one) => !one.paused);
+  if (!busy) location.reload();
+}
+
 page();
+if (facts.renewed_s) setInterval(follow, 1000 * facts.renewed_s);
 document.body.dataset.drawn = "yes";

@@ -15,9 +15,11 @@ QUIET = [
 ]
 FRAME = """<!doctype html><body><iframe width="{width}" height="2000" src="{page}"></iframe><script>
 const frame = document.querySelector("iframe");
-frame.onload = () => setTimeout(() => {{
+let loads = 0;
+frame.onload = () => (loads += 1) === 1 && setTimeout(() => {{
   const page = frame.contentDocument.documentElement, shown = document.createElement("pre");
   for (const audio of page.querySelectorAll("audio")) audio.dataset.duration = audio.duration;
+  page.dataset.loads = loads;
   shown.dataset.needed = page.scrollWidth;
   shown.textContent = page.outerHTML;
   document.body.replaceChildren(shown);
@@ -31,9 +33,9 @@ def in_chromium(
 ) -> tuple[str, list[str], int]:
     """Open a file `width` pixels wide; return its document once scripts have run, and what the browser said of it.
 
-    In the document each audio element says, as `data-duration`, how many seconds the browser could play. The third is
-    the width, in pixels, that the page would need to be seen without scrolling sideways. Skips the test
-    where there is no Chromium.
+    In the document each audio element says, as `data-duration`, how many seconds the browser could play, and the root,
+    as `data-loads`, how often the page was loaded within a second. The third is the width, in pixels, that the page
+    would need to be seen without scrolling sideways. Skips the test where there is no Chromium.
     """
     chromium = shutil.which("chromium")
     if chromium is None:

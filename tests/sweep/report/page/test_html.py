@@ -111,3 +111,16 @@ def test_what_stands_in_a_journal_is_text_in_a_browser(tmp_path: Path) -> None:
     assert "<img" not in re.sub(r"<script.*?</script>", "", document, flags=re.DOTALL)
     assert "<title>owned</title>" not in document
     assert document.count("&lt;img src=x") >= 5
+
+
+def test_an_open_page_follows_a_study_that_runs_and_no_other(tmp_path: Path) -> None:
+    facts = report_facts(reported_study(tmp_path / "studies", 6), NOW)
+    loads = []
+    for renewed_s in (None, 0.2):
+        (tmp_path / "report.html").write_text(report_page({**facts, "renewed_s": renewed_s}))
+        document, said, _ = in_chromium(tmp_path / "report.html", tmp_path)
+        assert said == []
+        found = re.search(r'data-loads="(\d+)"', document)
+        assert found is not None
+        loads.append(int(found[1]))
+    assert loads[0] == 1 < loads[1]
