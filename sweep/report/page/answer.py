@@ -12,6 +12,9 @@ from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
 from sweep.study.comparison import comparison_of
 
+FEWEST_IN_A_QUARTER = 3
+"""Configurations in the best quarter below which it is not told where they lie."""
+
 
 def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[str]:
     """Say in a few sentences which configuration is best or tied, how sure that is, and what it cost and saved."""
@@ -62,12 +65,12 @@ def findings(facts: Mapping[str, Any]) -> dict[str, str]:
     scored = [one for one in configurations if one["so_far"] is not None]
     return {
         "history": _history(facts, scored),
-        "slices": f"Each dot is a seed of one of {counted(len(scored), 'configuration')}, each large mark a mean.",
+        "slices": _slices(facts, scored),
         "importance": _importance(facts),
-        "parallel": "Drag along an axis to keep the configurations in a range, here and in the table; a click frees it.",
+        "parallel": f"{counted(len(scored), 'configuration')} with a score, the best in the lightest lines. Drag along "
+        "an axis to keep those in a range, here and in the table; a click frees it.",
         "race": _race(facts),
-        "curves": f"{counted(len(facts['curves']), 'learning curve')}; those of the best configuration are drawn "
-        "strongly.",
+        "curves": _curves(facts),
         "rates": _rates(configurations),
         "confusion": _confusion(facts),
         "readings": _readings(facts),
@@ -82,7 +85,47 @@ def _history(facts: Mapping[str, Any], scored: list[dict[str, Any]]) -> str:
     if best["rank"] is None:
         return f"{counted(len(scored), 'configuration')} so far, none with all its seeds."
     gained = 100 * (best["so_far"] - first["so_far"])
-    return f"The best is no. {best['number']} of {len(scored)}, {gained:.1f} points above the first that was tried."
+    return (
+        f"The best, in a ring, is no. {best['number']} of {len(scored)}, {gained:.1f} points above the first that was "
+        "tried. Bars are ± one deviation over seeds; the line is the highest score so far, of one seed or more."
+    )
+
+
+def _slices(facts: Mapping[str, Any], scored: list[dict[str, Any]]) -> str:
+    """Say where the best quarter lies; of few configurations that would say nothing."""
+    how = f"Each dot is a seed of one of {counted(len(scored), 'configuration')}, each large mark a mean."
+    quarter = sorted(scored, key=lambda one: -one["so_far"])[: len(scored) // 4]
+    if len(quarter) < FEWEST_IN_A_QUARTER:
+        return how
+    told = []
+    for parameter in facts["parameters"]:
+        values = [one["values"][parameter["path"]] for one in quarter if parameter["path"] in one["values"]]
+        if not values:
+            continue
+        if parameter["kind"] == "choice":
+            several = f"{_and(sorted(set(values), key=parameter['choices'].index))}"
+        else:
+            several = f"{min(values):.3g} to {max(values):.3g}"
+        told.append(f"{parameter['name']} {several}")
+    return f"The best quarter ({len(quarter)}) has {'; '.join(told)}. {how}"
+
+
+def _curves(facts: Mapping[str, Any]) -> str:
+    curves = facts["curves"]
+    if not curves:
+        return "No unit has reported an epoch."
+    best = facts["configurations"][0]
+    own = [
+        one["scores"] for one in curves if one["configuration"] == best["number"] and len(one["scores"]) > 1
+    ]
+    everything = counted(len(curves), "learning curve")
+    if best["rank"] is None or not own:
+        return f"{everything}, a line for each seed of each configuration."
+    gained = 100 * sum(scores[-1] - scores[-2] for scores in own) / len(own)
+    return (
+        f"{everything}; those of the best configuration are drawn strongly: over its last epoch they moved by "
+        f"{gained:+.1f} points on average ({counted(len(own), 'seed')})."
+    )
 
 
 def _importance(facts: Mapping[str, Any]) -> str:
@@ -106,8 +149,16 @@ def _race(facts: Mapping[str, Any]) -> str:
     dropped = sum(one["kind"] == "dropped" for one in given_up)
     pruned = len(given_up) - dropped
     behind = [one["behind"] for one in given_up if one["behind"] is not None]
-    least = f"; the nearest lay {100 * min(behind):.1f} points behind the best" if behind else ""
-    return f"{pruned} pruned on the first seed's curve, {dropped} dropped in the race over the seeds{least}."
+    return f"{pruned} pruned on the first seed's curve, {dropped} dropped in the race over the seeds{_nearest(behind)}."
+
+
+def _nearest(behind: list[float]) -> str:
+    if not behind:
+        return ""
+    points = f"{abs(100 * min(behind)):.1f} points"
+    if min(behind) < 0:
+        return f"; the highest lay {points} above the best, on fewer seeds"
+    return f"; the nearest lay {points} behind the best"
 
 
 def _rates(configurations: list[dict[str, Any]]) -> str:
@@ -116,10 +167,12 @@ def _rates(configurations: list[dict[str, Any]]) -> str:
         return "No configuration has finished a seed."
     finds = max(both, key=lambda one: one["means"]["sensitivity"])
     spares = max(both, key=lambda one: one["means"]["specificity"])
+    found = f"No. {finds['number']} finds most abnormal cycles ({_percent(finds['means']['sensitivity'])} %)"
+    normal = f"most normal ones ({_percent(spares['means']['specificity'])} %)"
+    also = f"and {normal}" if finds is spares else f", no. {spares['number']} {normal}"
     return (
-        f"No. {finds['number']} finds most abnormal cycles ({_percent(finds['means']['sensitivity'])} %), "
-        f"no. {spares['number']} most normal ones ({_percent(spares['means']['specificity'])} %); the line joins those "
-        "that no other beats in both."
+        f"{found}{' ' if finds is spares else ''}{also}; the line joins those of {counted(len(both), 'configuration')} "
+        "that no other beats in both, each a mean over the seeds that it finished. The best is in a ring."
     )
 
 
@@ -137,7 +190,7 @@ def _confusion(facts: Mapping[str, Any]) -> str:
     number, true, given = max(wrong)
     return (
         f"The most frequent confusion of no. {confusion['number']} is {labels[true]} called {labels[given]}: {number} "
-        f"answers over {counted(confusion['seeds'], 'seed')}."
+        f"of {sum(counts[true])} answers over {counted(confusion['seeds'], 'seed')}."
     )
 
 
@@ -157,13 +210,14 @@ def _answers(answers: Mapping[str, Any] | None) -> dict[str, str]:
         "no group has a score"
         if lowest is None
         else f"{lowest['by']} {lowest['value']} lies lowest, at {_percent(lowest['score'])} %"
-        f"{_over_patients(lowest['interval'])}"
+        f"{_over_patients(lowest['interval'])}. The groups were looked at together and after the fact: one that is "
+        "lowest is so in part by chance"
     )
     worst, errors = answers["worst"], answers["errors"]
     return {
         "errors": _errors(errors, answers["seeds"]),
         "groups": f"No. {answers['number']} has {_percent(answers['score'])} % {answers['score_name']} on all {n}"
-        f"{_over_patients(answers['interval'])}; {low}. Whether groups whose bars overlap differ, nobody can tell.",
+        f"{_over_patients(answers['interval'])}, the dashed line; {low}.",
         "patients": f"Of patient {worst[0]['patient']} {_percent(worst[0]['right'])} % of the answers are right "
         f"({counted(worst[0]['cycles'], 'cycle')}); {n}. First come those of whom it is surest that few are right."
         if worst

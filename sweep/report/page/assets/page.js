@@ -6,15 +6,25 @@ const scored = facts.configurations.filter((one) => one.so_far !== null);
 const best = facts.configurations.find((one) => one.rank === 1);
 // Okabe and Ito's colours, which the colour-blind tell apart; shapes tell the same.
 const FATES = ["complete", "dropped", "pruned", "failed", "open"];
-const COLOURS = ["#0072b2", "#e69f00", "#8c8c8c", "#d55e00", "#56b4e9"];
+// On a dark page the two blues change places with lighter ones.
+const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+const COLOURS = [isDark ? "#56b4e9" : "#0072b2", "#e69f00", "#8c8c8c", "#d55e00", isDark ? "#cc79a7" : "#56b4e9"];
 const SYMBOLS = ["circle", "triangle", "times", "diamond", "square"];
-const percent = (rate) => (rate === null || rate === undefined ? "" : (100 * rate).toFixed(1));
+const percent = (rate) => (rate === null || rate === undefined ? "" : (100 * rate).toFixed(1).replace(/^-(0\.0)$/, "$1"));
 // Numbers of configurations and epochs are whole.
-const whole = { tickFormat: (value) => (Number.isInteger(value) ? String(value) : "") };
-const present = FATES.map((fate, at) => [fate, COLOURS[at], SYMBOLS[at]])
-  .filter(([fate]) => facts.configurations.some((one) => one.fate === fate));
-const [fates, colours, symbols] = [0, 1, 2].map((part) => present.map((one) => one[part]));
-const byFate = { color: { domain: fates, range: colours }, symbol: { domain: fates, range: symbols } };
+const whole = (numbers, width) => ({
+  tickFormat: "d", ticks: d3.ticks(d3.min(numbers) ?? 0, d3.max(numbers) ?? 1, width / 70).filter(Number.isInteger),
+});
+
+// Colours and shapes of the fates that a figure shows; its legend has both.
+function byFate(shown) {
+  const present = FATES.map((fate, at) => [fate, COLOURS[at], SYMBOLS[at]]).filter(([fate]) => shown.includes(fate));
+  const [domain, colours, symbols] = [0, 1, 2].map((part) => present.map((one) => one[part]));
+  return { color: { domain, range: colours }, symbol: { domain, range: symbols, legend: true } };
+}
+
+const fatesOf = (configurations) => configurations.map((one) => one.fate);
+const ring = (where) => Plot.dot(best === undefined ? [] : [best], { ...where, r: 8, stroke: "currentColor", strokeWidth: 1.5 });
 const decade = (value) => (/^[125](\.0*)?e/.test(value.toExponential()) ? d3.format("~g")(value) : "");
 
 function element(tag, attributes = {}, ...children) {
@@ -116,9 +126,8 @@ function drawHistory(width) {
   const order = d3.sort(scored, (one) => one.number);
   const steps = order.map((one) => ({ number: one.number, highest: (highest = Math.max(highest, one.so_far)) }));
   return Plot.plot({
-    ...byFate, width, height: 300, marginLeft: 50, inset: 8, grid: true,
-    x: { ...whole, label: "configuration, in the order tried" }, y: { label: `${facts.study.score} %` },
-    color: { ...byFate.color, legend: true },
+    ...byFate(fatesOf(order)), width, height: 300, marginLeft: 50, inset: 8, grid: true,
+    x: { ...whole(order.map((one) => one.number), width), label: "configuration, in the order tried" }, y: { label: `${facts.study.score} %` },
     marks: [
       Plot.line(steps, { x: "number", y: (step) => 100 * step.highest, curve: "step-after", strokeOpacity: 0.5 }),
       Plot.ruleX(order.filter((one) => one.sd !== null), {
@@ -127,6 +136,7 @@ function drawHistory(width) {
       Plot.dot(order, {
         x: "number", y: (one) => 100 * one.so_far, stroke: "fate", symbol: "fate", r: 4, title: told, tip: true,
       }),
+      ring({ x: "number", y: (one) => 100 * one.so_far }),
     ],
   });
 }
@@ -137,11 +147,13 @@ function drawSlice(parameter, width) {
   const seeds = having.flatMap((one) => one.seeds.map((seed) => ({ ...one, score: seed[facts.study.metric] })));
   const kinds = { log: { type: "log", tickFormat: decade }, linear: { type: "linear" }, choice: { type: "point", domain: parameter.choices } };
   return Plot.plot({
-    ...byFate, width, height: 220, marginLeft: 46, inset: 8, grid: true,
+    color: byFate(fatesOf(scored)).color, symbol: { ...byFate(fatesOf(scored)).symbol, legend: false },
+    width, height: 220, marginLeft: 46, inset: 8, grid: true,
     x: { ...kinds[parameter.kind], label: parameter.name }, y: { label: "%" },
     marks: [
       Plot.dot(seeds, { x, y: (one) => 100 * one.score, fill: "fate", fillOpacity: 0.35, r: 2.5 }),
       Plot.dot(having, { x, y: (one) => 100 * one.so_far, stroke: "fate", symbol: "fate", r: 4, title: told, tip: true }),
+      ...(best !== undefined && parameter.path in best.values ? [ring({ x, y: (one) => 100 * one.so_far })] : []),
     ],
   });
 }
@@ -197,8 +209,10 @@ function drawParallel(width) {
   for (const axis of axes) {
     const scale = scales.get(axis.path);
     const place = svg.append("g").attr("transform", `translate(${position(axis.path)},0)`);
-    const ticks = axis.path === "" ? d3.axisLeft(scale).tickFormat((rate) => (100 * rate).toFixed(1)) : d3.axisLeft(scale);
+    const ticks = axis.path === "" ? d3.axisRight(scale).tickFormat((rate) => (100 * rate).toFixed(1)) : d3.axisLeft(scale);
     place.call(axis.kind === "choice" ? ticks : ticks.ticks(5, axis.kind === "log" ? "~g" : undefined));
+    // Labels are read over the lines that cross them.
+    place.selectAll(".tick text").attr("paint-order", "stroke").attr("stroke", "var(--paper)").attr("stroke-width", 4).attr("stroke-linejoin", "round");
     place.append("text").attr("y", 14).attr("text-anchor", "middle").attr("fill", "currentColor").text(axis.name);
     const brush = d3.brushY().extent([[-12, top], [12, bottom]]).on("brush end", ({ selection }) => {
       if (selection === null) ranges.delete(axis.path);
@@ -215,7 +229,7 @@ function drawParallel(width) {
 
 function configurationTable(parent) {
   const columns = [
-    ["rank", (one) => one.rank, (one) => (one.rank === null ? "" : `${one.rank}${one.tied ? "=" : ""}`)],
+    ["rank", (one) => one.rank, (one) => `${one.rank ?? ""}${one.tied ? "=" : ""}`],
     ["no.", (one) => one.number],
     ["score %", (one) => one.so_far, (one) => percent(one.so_far) + (one.sd === null ? "" : ` ± ${percent(one.sd)}`)],
     ["95 %", (one) => one.interval?.[0] ?? null, (one) => (one.interval ? one.interval.map(percent).join(" to ") : "")],
@@ -250,7 +264,7 @@ function drawCurves(width) {
   const line = { x: "epoch", y: (row) => 100 * row.score, z: unit };
   return Plot.plot({
     width, height: 300, marginLeft: 50, inset: 8, grid: true,
-    x: { ...whole, label: "epoch" }, y: { label: `${facts.study.score} %` },
+    x: { ...whole(rows.map((row) => row.epoch), width), label: "epoch" }, y: { label: `${facts.study.score} %` },
     marks: [
       Plot.line(rows.filter((row) => !isBest(row)), { ...line, strokeOpacity: 0.3, strokeWidth: 1 }),
       Plot.line(rows.filter(isBest), { ...line, stroke: COLOURS[0], strokeWidth: 2 }),
@@ -260,13 +274,13 @@ function drawCurves(width) {
 }
 
 function drawRace(width) {
+  const shown = facts.race.filter((one) => one.behind !== null);
   return Plot.plot({
-    ...byFate, width, height: 260, marginLeft: 50, inset: 8, grid: true,
-    x: { ...whole, label: "configuration, in the order tried" }, y: { label: "points behind the best", reverse: true },
-    color: { ...byFate.color, legend: true },
+    ...byFate(shown.map((one) => one.kind)), width, height: 260, marginLeft: 50, inset: 8, grid: true,
+    x: { ...whole(shown.map((one) => one.number), width), label: "configuration, in the order tried" }, y: { label: "points behind the best", reverse: true },
     marks: [
       Plot.ruleY([0]),
-      Plot.dot(facts.race.filter((one) => one.behind !== null), {
+      Plot.dot(shown, {
         x: "number", y: (one) => 100 * one.behind, stroke: "kind", symbol: "kind", r: 4, title: (one) => `no. ${one.number}: ${one.reason}`, tip: true,
       }),
     ],
@@ -279,11 +293,12 @@ function drawRates(width) {
   const front = d3.sort(both.filter((one) => !both.some((other) =>
     se(other) >= se(one) && sp(other) >= sp(one) && (se(other) > se(one) || sp(other) > sp(one)))), sp);
   return Plot.plot({
-    ...byFate, width: Math.min(width, 620), height: 380, marginLeft: 50, inset: 8, grid: true,
-    x: { label: "specificity %" }, y: { label: "sensitivity %" }, color: { ...byFate.color, legend: true },
+    ...byFate(fatesOf(both)), width: Math.min(width, 620), height: 380, marginLeft: 50, inset: 8, grid: true,
+    x: { label: "specificity %" }, y: { label: "sensitivity %" },
     marks: [
       Plot.line(front, { x: sp, y: se, strokeOpacity: 0.5 }),
       Plot.dot(both, { x: sp, y: se, stroke: "fate", symbol: "fate", r: 4, title: told, tip: true }),
+      ring({ x: sp, y: se }),
     ],
   });
 }
@@ -298,8 +313,8 @@ function confusionCells() {
 function drawConfusion(width) {
   const cells = confusionCells(), labels = facts.study.labels;
   return Plot.plot({
-    width: Math.min(width, 110 + 95 * labels.length), height: 70 + 45 * labels.length, marginLeft: 110, padding: 0.05,
-    x: { label: "answered", domain: labels, axis: "top" }, y: { label: "true", domain: labels },
+    width: Math.min(width, 110 + 95 * labels.length), height: 80 + 45 * labels.length, marginLeft: 110, marginTop: 50, padding: 0.05,
+    x: { label: "answered", labelOffset: 45, domain: labels, axis: "top" }, y: { label: "true", domain: labels },
     color: { scheme: "Blues", domain: [0, 1] },
     marks: [
       Plot.cell(cells, { x: "given", y: "truth", fill: "share" }),
@@ -374,13 +389,15 @@ function spectrogram({ frames, bands, seconds, low_hz, high_hz, cells }, name) {
     element("p", {}, element("span", {}, `0 to ${seconds.toFixed(1)} s`), element("span", {}, `${hertz(low_hz)} to ${hertz(high_hz)}, mel scale, upwards`)));
 }
 
+const isNumber = (value) => /^-?[\d.]+$/.test(String(value ?? ""));
+
 function simpleTable(parent, rows, reason) {
   if (!rows.length) return;
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   parent.append(element("div", { class: "table" }, element("table", {},
-    element("thead", {}, element("tr", {}, ...columns.map((column) => element("th", { scope: "col" }, column)))),
+    element("thead", {}, element("tr", {}, ...columns.map((column) => element("th", { scope: "col", class: isNumber(rows[0][column]) ? "number" : null }, column)))),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...columns.map((column) =>
-      element("td", { class: column === reason ? "reason" : null }, String(row[column] ?? "")))))))));
+      element("td", { class: column === reason ? "reason" : isNumber(row[column]) ? "number" : null }, String(row[column] ?? "")))))))));
 }
 
 function readingRows() {
