@@ -157,7 +157,7 @@ def _check_weights(config: StudyConfig, recipes: Iterable[Recipe]) -> None:
 
     Those of a hub are fetched when a study runs.
     """
-    for recipe in {recipe.backbone: recipe for recipe in recipes}.values():
+    for recipe in {recipe.backbone.model_dump_json(): recipe for recipe in recipes}.values():
         source = recipe.backbone.pretrained
         if source is None or is_hub_id(source):
             continue
