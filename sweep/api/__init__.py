@@ -2,5 +2,6 @@
 
 functions  read_study, plan, run, open, simulate
 study      a study as a Python object: tables, the best configuration, events
+plots      the figures of a study, for notebooks and papers
 arguments  what callers give, checked
 """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from evidence.comparison import Expectation
 from model.training.recipe import Recipe
 from sweep.api.arguments import require, require_whole
+from sweep.api.plots import Plots
 from sweep.config.study_config import StudyConfig
 from sweep.folder.note import read_note, write_note
 from sweep.folder.study_folder import StudyFolder
@@ -229,6 +230,11 @@ class Study:
             None if data is None else Path(data),
             sounds=sounds,
         )
+
+    @property
+    def plot(self) -> Plots:
+        """The figures of the report, for a notebook or a paper: `study.plot.history()`, and others."""
+        return Plots(self.folder)
 
     def predict(
         self,

@@ -22,12 +22,15 @@ def report(
     watch: Annotated[
         bool, typer.Option("--watch", help="Write it anew while the study runs; an open page follows.")
     ] = False,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write each figure as PDF and SVG into this folder.")
+    ] = None,
     data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Write a study as one HTML page that works without a network, also while it runs."""
+    from sweep.driver.report import figures_of, watch_report
     from sweep.driver.report import report as write
-    from sweep.driver.report import watch_report
     from sweep.folder.study_folder import StudyFolder
 
     folder = StudyFolder.open(studies, name)
@@ -35,3 +38,6 @@ def report(
         watch_report(folder, output, data, sounds=sounds, say=console().print)
     else:
         console().print(write(folder, output, data, sounds=sounds))
+    if figures is not None:
+        for file in figures_of(folder, figures):
+            console().print(str(file))

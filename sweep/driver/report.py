@@ -12,7 +12,9 @@ from sweep.evaluation.best_answers import answers_of_best, told_answers
 from sweep.evaluation.confident_errors import confident_errors
 from sweep.evaluation.cross_fold_ranking import in_words, read_ranking
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.page.facts import report_facts
 from sweep.report.page.write import ReportError, write_report
+from sweep.report.paper_figures import write_figures
 
 RENEWAL_S = 10.0
 """Seconds from one renewal of a watched report to the next, at least."""
@@ -68,6 +70,17 @@ def watch_report(
         if not running:
             return place
         wait(max(RENEWAL_S, IDLE_SHARE * (clock() - began)))
+
+
+def figures_of(folder: StudyFolder, directory: Path) -> list[Path]:
+    """Write the figures of a study's report for papers, as PDF and SVG, into a folder, which is made; return the files.
+
+    Raises ReportError for a folder that takes no files.
+    """
+    try:
+        return write_figures(report_facts(folder, time.time()), directory)
+    except OSError as error:
+        raise ReportError(f"{directory}: cannot be written: {error.strerror}") from error
 
 
 def answers_told(folder: StudyFolder, data: Path | None = None, *, sounds: bool = False) -> dict[str, Any]:

@@ -13,6 +13,8 @@ shown_study           what a study is, in words
 shown_configuration   one configuration: scores of its seeds, why it stopped, its recipe
 space_table           the fields that a study searches
 status                who runs a study, what it did, and what it spent
+notebook_figure       a figure of a study in a notebook's cell
+paper_figures         the figures of a report as PDF and SVG
 frames                a study as pandas tables, for Python
 device_time           device time of each unit: kept and lost
 markdown              texts and tables as Markdown, names and values to the letter

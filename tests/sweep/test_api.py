@@ -17,6 +17,7 @@ from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.driver.retry import RetryError
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.paper_figures import FIGURES
 from sweep.report.which_configuration import NoConfigurationError
 from sweep.study.events import Event, StudyStarted, StudyStopped, UnitFailed, UnitStarted
 from tests.studies import tiny_study
@@ -118,6 +119,17 @@ def test_a_study_is_looked_at_while_it_is_under_way(study_file: Path) -> None:
     assert study.units()["state"].tolist() == ["finished", "finished", "running"]
     with pytest.raises(NoConfigurationError, match="there is no configuration 2"):
         study.configuration(2)
+
+
+def test_each_figure_of_a_report_is_there_and_follows_the_study(study_file: Path) -> None:
+    study = with_history(study_file, StudyStarted((1, 2)), *added(0), *reported(0, 1, 0.5))
+    figures = {name: getattr(study.plot, name)() for name in FIGURES}
+    assert [figure.name for figure in figures.values()] == list(FIGURES)
+    assert repr(study.plot.history()) == "history: 1 configuration so far, none with all its seeds."
+    assert study.plot.history().facts is study.plot.race().facts
+    journal = study.folder.journal
+    journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:-2]))
+    assert study.plot.history().finding == "No configuration has a score yet."
 
 
 def test_without_a_finished_configuration_there_is_no_best_one(study_file: Path) -> None:

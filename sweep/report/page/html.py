@@ -16,9 +16,10 @@ _SCRIPTS = ("d3.min.js", "plot.umd.min.js", "page.js")
 def report_page(facts: Mapping[str, Any]) -> str:
     """Make the page that shows the facts of `sweep.report.page.facts.report_facts`.
 
-    With `renewed_s` among the facts, a browser loads the file again after so many seconds, unless something in it is
-    heard or dragged over. Every name and value of a user is text in it, never markup. The page's own policy lets it run
-    the scripts in it, known by their SHA-256, and nothing else, and forbids every request.
+    With `only` among the facts the page has that part alone. With `renewed_s` among them a browser loads the file again
+    after so many seconds, unless something in it is heard or dragged over. Every name and value of a user is text in it,
+    never markup. The page's own policy lets it run the scripts in it, known by their SHA-256, and nothing else, and
+    forbids every request.
     """
     scripts = [_asset(name) for name in _SCRIPTS]
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)

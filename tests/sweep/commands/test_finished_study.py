@@ -96,6 +96,11 @@ def test_a_report_is_written_where_it_is_sent(
     assert capfd.readouterr().out == "studies/done/report.html\n"
     assert respsweep(monkeypatch, "report", "done", "--output", "mine.html") == 0
     assert Path("mine.html").read_text().startswith("<!doctype html>")
+    assert respsweep(monkeypatch, "report", "done", "--figures", "figures") == 0
+    assert "figures/history.pdf\nfigures/history.svg\n" in capfd.readouterr().out
+    assert Path("figures/confusion.pdf").exists()
+    assert respsweep(monkeypatch, "report", "done", "--figures", "mine.html") == 1
+    assert "error: mine.html: cannot be written: File exists" in capfd.readouterr().err
     assert respsweep(monkeypatch, "report", "done", "--output", "none/mine.html") == 1
     assert "error: none/mine.html: cannot be written: No such file or directory" in capfd.readouterr().err
     # This study kept no predictions: what was asked for by name is missed, and not left out.

@@ -40,7 +40,8 @@ function element(tag, attributes = {}, ...children) {
 function section(id, title) {
   const made = element("section", { id }, element("h2", {}, title));
   if (facts.findings[id]) made.append(element("p", { class: "finding" }, facts.findings[id]));
-  document.querySelector("main").append(made);
+  // A notebook shows one part alone; the others are drawn into nothing.
+  if (!facts.only || facts.only === id) document.querySelector("main").append(made);
   return made;
 }
 
@@ -464,6 +465,7 @@ function follow() {
   if (!busy) location.reload();
 }
 
+if (facts.only) document.body.classList.add("alone");
 page();
 if (facts.renewed_s) setInterval(follow, 1000 * facts.renewed_s);
 document.body.dataset.drawn = "yes";
