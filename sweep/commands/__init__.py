@@ -9,6 +9,7 @@ show           what a study is, or one of its configurations
 rename         gives a study another name
 delete         deletes a study, after asking
 note           a note that is kept with a study
+check          a study file or recipe, before anything is done with it
 run            search: train configurations, export the best
 status         how a study stands
 retry          has failed units tried again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from sweep.commands.check import check_settings
 from sweep.commands.cluster_check import check
 from sweep.commands.cluster_drain import drain
 from sweep.commands.cluster_watch import watch
@@ -46,6 +47,7 @@ for command in (
 ):
     app.command()(command)
 app.command("test")(read_test)
+app.command("check")(check_settings)
 cluster = typer.Typer(help="Clusters: the files that describe them.", no_args_is_help=True)
 for command in (check, watch, drain):
     cluster.command()(command)

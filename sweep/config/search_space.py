@@ -26,7 +26,8 @@ class SearchSpace:
     """The varied fields by dotted name, and the fixed ones, nested as in a recipe file.
 
     With `crosses` the fold that validates is varied as well, which a study may only that chooses nothing by it.
-    Raises ConfigError when a field does not exist, a value makes no recipe, or conditions cannot be met.
+    Raises ConfigError, with a line for each field that does not exist, has a value that makes no recipe, or a condition
+    that cannot be met.
     """
 
     parameters: Mapping[str, AnyParameter]
@@ -34,18 +35,9 @@ class SearchSpace:
     crosses: bool = False
 
     def __post_init__(self) -> None:
-        for path, parameter in self.parameters.items():
-            self._check_field(path)
-            for other, values in parameter.conditions.items():
-                self._check_condition(path, other, values)
-        fixed_problem = self._problem({})
-        for path, parameter in self.parameters.items():
-            for value in parameter.probes():
-                problem = self._problem(self._reach(path, value))
-                if problem is not None and problem == fixed_problem:
-                    raise ConfigError(problem)
-                if problem is not None:
-                    raise ConfigError(f"search.{path}: {_written(value)} makes no {problem}")
+        problems = self._field_problems() or self._value_problems()
+        if problems:
+            raise ConfigError("\n".join(problems))
 
     def order(self) -> list[str]:
         """Order the varied fields, each after the fields that its condition names."""
@@ -157,14 +149,35 @@ class SearchSpace:
             other in values and _allows(allowed, values[other]) for other, allowed in conditions.items()
         )
 
-    def _check_field(self, path: str) -> None:
-        if path.split(".")[0] in SCORING_FIELDS and not (self.crosses and path == FOLD):
-            raise ConfigError(
-                f"search.{path}: says how a configuration is scored, so it must be the same for all"
-            )
-        if path in field_paths(Recipe) or path.startswith(OWN_FIELDS):
-            return
-        raise ConfigError(f"search.{path}: no such field{hint(Recipe, path)}")
+    def _field_problems(self) -> list[str]:
+        """Say what is wrong with the names of fields, and with those that conditions name."""
+        problems = []
+        for path, parameter in self.parameters.items():
+            try:
+                check_field(path, crosses=self.crosses)
+                for other, values in parameter.conditions.items():
+                    self._check_condition(path, other, values)
+            except ConfigError as error:
+                problems.append(str(error))
+        if problems:
+            # A name that is no field is none at any point; other faults may be mended by searched values.
+            fixed = (self._problem({}) or "").splitlines()
+            problems += [line for line in fixed if ": no such field" in line]
+        return problems
+
+    def _value_problems(self) -> list[str]:
+        """Say which fields have a value that makes no recipe, or one line of what is wrong with the fixed fields."""
+        problems = []
+        fixed_problem = self._problem({})
+        for path, parameter in self.parameters.items():
+            for value in parameter.probes():
+                problem = self._problem(self._reach(path, value))
+                if problem is not None and problem == fixed_problem:
+                    return [problem]
+                if problem is not None:
+                    problems.append(f"search.{path}: {_written(value)} makes no {problem}")
+                    break
+        return problems
 
     def _check_condition(self, path: str, other: str, values: tuple[Value, ...] | None) -> None:
         if other not in self.parameters:
@@ -202,6 +215,16 @@ class SearchSpace:
         if path not in reached:
             raise ConfigError(f"search.{path}: its conditions exclude each other")
         return reached
+
+
+def check_field(path: str, *, crosses: bool = False) -> None:
+    """Raise ConfigError unless a study may search the recipe field at a dotted path; for `crosses` see `SearchSpace`."""
+    if path.split(".")[0] in SCORING_FIELDS and not (crosses and path == FOLD):
+        raise ConfigError(
+            f"search.{path}: says how a configuration is scored, so it must be the same for all"
+        )
+    if path not in field_paths(Recipe) and not path.startswith(OWN_FIELDS):
+        raise ConfigError(f"search.{path}: no such field{hint(Recipe, path)}")
 
 
 def _check_length(points: int, path: str) -> None:

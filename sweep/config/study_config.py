@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from data.fields import FieldsOf
+from data.quantities import counted
 from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import ICBHI, Task, task_named
 from evidence.objectives import OBJECTIVES, Objective, objective_of
@@ -43,6 +44,8 @@ PUBLISHED = (
     "here; it is no held-out score, and not to be compared with honest ones"
 )
 """What is said of a study with `protocol: published` wherever it is shown."""
+MOST_POINTS_TOLD = 10
+"""Enqueued points of which is said what is wrong with them."""
 WEIGHTS = "backbone.pretrained"
 """The recipe field that names a file."""
 
@@ -153,6 +156,19 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _searches_recipes(self) -> Self:
+        checks = (
+            self._check_budget,
+            self._check_scan_engine,
+            self._check_somebody_is_held_out,
+            self._check_folds,
+            self._check_space,
+        )
+        problems = [problem for check in checks if (problem := _problem(check)) is not None]
+        if problems:
+            raise ConfigError("\n".join(problems))
+        return self
+
+    def _check_budget(self) -> None:
         if self.budget.gpu_hours is not None and not self.resources.gpu:
             raise ConfigError(
                 "budget.gpu_hours: the units hold no GPU (resources.gpu: 0), so that none are ever spent; "
@@ -167,20 +183,22 @@ class StudyConfig(Config):
                 f"objective: any_abnormal is the score itself in the task {self.scored_task.name}, which has one "
                 "abnormal label; write score"
             )
-        self._check_scan_engine()
-        self._check_somebody_is_held_out()
-        self._check_folds()
-        space = self.space
+
+    def _check_space(self) -> None:
+        space, problems = self.space, []
         for position, point in enumerate(self.enqueue):
-            try:
-                space.check_point(point)
-            except ConfigError as error:
-                raise ConfigError(f"enqueue.{position}: {error}") from None
+            problem = _problem(partial(space.check_point, point))
+            if problem is not None:
+                problems.append(f"enqueue.{position}: {problem}")
+        if len(problems) > MOST_POINTS_TOLD:
+            left = len(problems) - MOST_POINTS_TOLD
+            problems[MOST_POINTS_TOLD:] = [f"enqueue: {counted(left, 'other point')} cannot be tried either"]
+        if problems:
+            raise ConfigError("\n".join(problems))
         if self.sampler.name == "grid":
             space.grid_points()
         if self.sampler.name == "one_at_a_time":
             space.axis_points()
-        return self
 
     def _check_somebody_is_held_out(self) -> None:
         folds = self.recipe.get("folds")
@@ -327,6 +345,15 @@ class StudyConfig(Config):
     @cached_property
     def space(self) -> SearchSpace:
         return SearchSpace(self.search, self.recipe, crosses=self.crosses is not None)
+
+
+def _problem(check: Callable[[], None]) -> str | None:
+    """Say what a check refuses; None when it passes."""
+    try:
+        check()
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _as_published(recipe: Any) -> Any:

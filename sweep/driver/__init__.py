@@ -13,6 +13,7 @@ display             where lines, tables and warnings for a person go
 progress            how far a study is, as a live table or a line for each decision
 mlflow_page         what MLflow's page is told of a study beside its events
 provenance          what the numbers of a study rest on
+file_check          a study file or recipe: in order, or all that is wrong with it
 plan                what a study would cost before it runs
 unit_removal        frees the disk of units that are over, and keeps the weights of the best
 best_models         which networks MLflow is to have as models
