@@ -25,7 +25,7 @@ from model.recipe_parts import (
 class OptimiserConfig(Config):
     """How weights move. The defaults are those of Lung-SRAD's published runs."""
 
-    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    name: Literal["adamw", "adam", "sgd"] = Field(default="adamw", description="which optimiser")
     learning_rate: float = Field(default=5e-5, gt=0, le=1000, description="before the schedule")
     weight_decay: float = Field(
         default=1e-6, ge=0, le=1000, description="decoupled for adamw, L2 for the others"

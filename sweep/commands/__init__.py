@@ -10,6 +10,7 @@ rename         gives a study another name
 delete         deletes a study, after asking
 note           a note that is kept with a study
 check          a study file or recipe, before anything is done with it
+schema         JSON Schemas of study files and recipes
 run            search: train configurations, export the best
 status         how a study stands
 retry          has failed units tried again

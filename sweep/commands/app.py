@@ -24,6 +24,7 @@ from sweep.commands.rename import rename
 from sweep.commands.report import report
 from sweep.commands.retry import retry
 from sweep.commands.run import run
+from sweep.commands.schema import schema
 from sweep.commands.show import show
 from sweep.commands.simulate import simulate
 from sweep.commands.status import status
@@ -43,7 +44,7 @@ for command in (
     *(plan, run, status, retry, leaderboard, report, export, ui),
     *(show, note, rename, delete),
     *(finish, ledger, leak, verify, predict),
-    *(simulate, train, data, synth, doctor),
+    *(simulate, train, schema, data, synth, doctor),
 ):
     app.command()(command)
 app.command("test")(read_test)

@@ -38,11 +38,13 @@ class _Parameter(Config):
 class FloatParameter(_Parameter):
     """A real number in [low, high]; uniform in its logarithm with `log`, on a grid from `low` with `step`."""
 
-    type: Literal["float"]
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = Field(default=None, gt=0)
+    type: Literal["float"] = Field(description="a real number")
+    low: float = Field(description="least value")
+    high: float = Field(description="greatest value, itself possible")
+    log: bool = Field(default=False, description="uniform in the logarithm; low above 0, no step")
+    step: float | None = Field(
+        default=None, gt=0, description="only every step from low on, up to high; null: any number between"
+    )
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -85,11 +87,11 @@ class FloatParameter(_Parameter):
 class IntParameter(_Parameter):
     """An integer in [low, high], every `step`-th from `low`; uniform in its logarithm with `log`."""
 
-    type: Literal["int"]
-    low: int
-    high: int
-    log: bool = False
-    step: int = Field(default=1, ge=1)
+    type: Literal["int"] = Field(description="a whole number")
+    low: int = Field(description="least value")
+    high: int = Field(description="greatest value, itself possible")
+    log: bool = Field(default=False, description="uniform in the logarithm; low above 0, no step")
+    step: int = Field(default=1, ge=1, description="every such number from low on, up to high")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -122,8 +124,12 @@ class IntParameter(_Parameter):
 class CategoricalParameter(_Parameter):
     """One of some values, in no order. null stands for `none of it` where the field admits it."""
 
-    type: Literal["categorical"]
-    choices: tuple[Value, ...] = Field(min_length=1, max_length=MOST_CHOICES)
+    type: Literal["categorical"] = Field(description="one of a list")
+    choices: tuple[Value, ...] = Field(
+        min_length=1,
+        max_length=MOST_CHOICES,
+        description="values without order; null among them where the field may be null",
+    )
 
     @field_validator("choices")
     @classmethod

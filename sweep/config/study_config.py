@@ -69,7 +69,11 @@ class StudyConfig(Config):
     recipe: Annotated[dict[str, Any], FieldsOf(Recipe)] = Field(
         default_factory=dict, description="recipe fields that differ from the defaults"
     )
-    search: dict[str, Parameter] = Field(min_length=1, max_length=1000)
+    search: dict[str, Parameter] = Field(
+        min_length=1,
+        max_length=1000,
+        description="what varies: a parameter for each recipe field, by dotted name or nested as in a recipe",
+    )
     enqueue: tuple[dict[str, Value], ...] = Field(
         (), max_length=10_000, description="known points, tried first: {dotted field: value}"
     )

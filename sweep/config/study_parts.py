@@ -20,7 +20,7 @@ class SyntheticConfig(Config):
     """Breaths made up by `data.synthetic`, for a study without recordings."""
 
     patients: int = Field(default=24, ge=8, le=10_000, description="official training and test part together")
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of all that is made up")
 
 
 class SamplerConfig(Config):
@@ -31,9 +31,14 @@ class SamplerConfig(Config):
     class (`sweep.config.search_arguments`).
     """
 
-    name: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", "one_at_a_time"] = "tpe"
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    name: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", "one_at_a_time"] = Field(
+        default="tpe",
+        description="who proposes; grid: every combination, one_at_a_time: one field after the other",
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of the sampler's own chance")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="what the sampler takes beside its seed"
+    )
 
     @field_validator("arguments")
     @classmethod
@@ -63,8 +68,8 @@ class PrunerConfig(Config):
         "threshold",
         "patient",
         "none",
-    ] = "forecast"
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    ] = Field(default="forecast", description="who stops a first seed on its curve")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="what the pruner takes")
 
     @field_validator("arguments")
     @classmethod
@@ -81,7 +86,7 @@ class PrunerConfig(Config):
 class ResourcesConfig(Config):
     """What one unit takes on its machine."""
 
-    cpu: float = Field(default=1, gt=0, le=100_000)
+    cpu: float = Field(default=1, gt=0, le=100_000, description="cores of one unit")
     gpu: float = Field(default=0, ge=0, le=100_000, description="a fraction shares a GPU")
     custom: dict[str, Annotated[float, Field(gt=0, le=1e15)]] = Field(
         default_factory=dict,

@@ -50,7 +50,7 @@ class BudgetConfig(Config):
         description="time for which units hold a GPU, times the share that they hold",
     )
     wall_clock: float | None = Field(default=None, gt=0, le=1e6, description="hours in which the study runs")
-    until: UntilConfig | None = None
+    until: UntilConfig | None = Field(default=None, description="when to propose nothing new; null: never")
 
     @model_validator(mode="before")
     @classmethod

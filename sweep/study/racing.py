@@ -34,7 +34,9 @@ class Rule(Protocol):
 class ContendersConfig(Config):
     """Seeds go to rows that may end ahead of the present best and are among the best few, fewest seeds first."""
 
-    name: Literal["contenders"] = "contenders"
+    name: Literal["contenders"] = Field(
+        default="contenders", description="seeds go to those that may still be the best"
+    )
     p: float = Field(
         default=0.07,
         gt=0,
@@ -56,7 +58,7 @@ class ContendersConfig(Config):
 class NoRacingConfig(Config):
     """Every configuration gets all seeds."""
 
-    name: Literal["none"] = "none"
+    name: Literal["none"] = Field(default="none", description="every configuration gets all seeds")
 
     def judge(self, standings: Standings) -> RuleResult:
         return racing_rules.none(standings)
