@@ -40,8 +40,8 @@ def shortened(text: str) -> str:
 class UserError(Exception):
     """What a user can mend: the message says where, what was read, and what would be right.
 
-    The command line prints the message and exits with `exit_status`. Every other exception is a fault of respsweep and
-    keeps its traceback, with status 1.
+    The command line prints the message, after `opening`, and exits with `exit_status`. Every other exception is a fault
+    of respsweep and keeps its traceback, with status 1.
 
         UserError
         ├── ConfigError                    a study file, a recipe, an option
@@ -86,6 +86,8 @@ class UserError(Exception):
     """
 
     exit_status: ClassVar[int] = 1
+    opening: str = "error"
+    """What the command line opens the message with."""
     several_lines: ClassVar[bool] = False
     """Whether messages may have several lines, of which each says where; otherwise line breaks are escaped."""
 

@@ -12,8 +12,9 @@ from data.errors import UserError, escaped, one_line, shortened
 def main() -> None:
     """Run the command in `sys.argv`.
 
-    What a user can mend becomes one line on stderr; every other exception keeps its traceback. The exit status is 75 of
-    a study that was stopped and can be taken up again, and 1 of all else that went wrong.
+    What a user can mend becomes one line on stderr, and so does the pause of a study that somebody stopped; every other
+    exception keeps its traceback. The exit status is 75 of a study that was stopped and can be taken up again, and 1 of
+    all else that went wrong.
     """
     warnings.showwarning = _show_warning
     if logging.lastResort is not None:
@@ -22,7 +23,7 @@ def main() -> None:
         # Here, so that Ctrl-C is caught while the libraries are read.
         from sweep.commands.app import app
     except KeyboardInterrupt:
-        print("error: stopped before it began; nothing has run", file=sys.stderr)
+        print("stopped before it began; nothing has run", file=sys.stderr)
         raise SystemExit(1) from None
     try:
         app()
@@ -32,7 +33,7 @@ def main() -> None:
         print(shortened(one_line(f"error: {error.filename}: {error.strerror}")), file=sys.stderr)
         raise SystemExit(1) from None
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{error.opening}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_status) from None
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Annotated
+
 import typer
 
 from sweep.commands.check import check_settings
 from sweep.commands.cluster_check import check
 from sweep.commands.cluster_drain import drain
 from sweep.commands.cluster_watch import watch
+from sweep.commands.console import say
 from sweep.commands.data import data
 from sweep.commands.delete import delete
 from sweep.commands.doctor import doctor
+from sweep.commands.examples import example
 from sweep.commands.export import export
 from sweep.commands.finish import finish
 from sweep.commands.leaderboard import leaderboard
@@ -39,17 +44,43 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command("list")(list_studies)
-for command in (
-    *(plan, run, status, retry, leaderboard, report, export, ui),
-    *(show, note, rename, delete),
-    *(finish, ledger, leak, verify, predict),
-    *(simulate, train, schema, data, synth, doctor),
-):
-    app.command()(command)
-app.command("test")(read_test)
-app.command("check")(check_settings)
 cluster = typer.Typer(help="Clusters: the files that describe them.", no_args_is_help=True)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from sweep.driver.versions import described
+
+        say(described())
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which respsweep this is, and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None: ...
+
+
+def _named(command: Callable[..., None], group: str = "") -> str:
+    """Name a command as people type it, with its group."""
+    return f"{group}{NAMES.get(command, command.__name__)}"
+
+
+NAMES = {list_studies: "list", read_test: "test", check_settings: "check"}
+"""Commands that are called otherwise than their functions."""
+for command in (
+    *(plan, check_settings, schema),
+    *(run, status, retry, leaderboard, report, export, ui),
+    *(list_studies, show, note, rename, delete),
+    *(finish, read_test, ledger, leak, verify, predict),
+    *(simulate, train, data, synth, doctor),
+):
+    app.command(_named(command), epilog=example(_named(command)))(command)
 for command in (check, watch, drain):
-    cluster.command()(command)
+    cluster.command(_named(command), epilog=example(_named(command, "cluster ")))(command)
 app.add_typer(cluster, name="cluster")

@@ -15,7 +15,7 @@ def check_settings(
 ) -> None:
     """Say that a study file or recipe is in order, or all that is wrong with it: where, what was read, what is right.
 
-    Exit status 1 if something is wrong. Example: respsweep check search_spaces/quickstart.yaml
+    Exit status 1 if something is wrong.
     """
     from data.settings import ConfigError
     from sweep.driver.file_check import check_file

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import say
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, NameArgument, StudiesOption
 
 
 def delete(
-    name: str,
+    name: NameArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     studies: StudiesOption = STUDIES,
 ) -> None:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import say
-from sweep.commands.options import STUDIES, DataOption, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, NameArgument, StudiesOption
 
 
 def export(
-    name: str,
+    name: NameArgument,
     output: Annotated[
         Path | None, typer.Option(help="File to write; default: best.yaml in the study.")
     ] = None,

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import DATA_HELP, STUDIES, StudiesOption
+from sweep.commands.options import DATA_HELP, STUDIES, NameArgument, StudiesOption
 
 
 def finish(
-    name: str,
+    name: NameArgument,
     configuration: Annotated[
         int | None, typer.Option(min=0, help="A configuration other than the best, by its number.")
     ] = None,

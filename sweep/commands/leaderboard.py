@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 
 from sweep.commands.console import console, say
-from sweep.commands.options import STUDIES, FormatOption, StudiesOption
+from sweep.commands.options import STUDIES, FormatOption, NameArgument, StudiesOption
 
 
 def leaderboard(
-    name: str,
+    name: NameArgument,
     form: FormatOption = "table",
     studies: StudiesOption = STUDIES,
 ) -> None:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import DATA_HELP, STUDIES, StudiesOption
+from sweep.commands.options import DATA_HELP, STUDIES, NameArgument, StudiesOption
 
 
 def leak(
-    name: str,
+    name: NameArgument,
     data: Annotated[Path | None, typer.Option("--data", help=DATA_HELP)] = None,
     studies: StudiesOption = STUDIES,
 ) -> None:

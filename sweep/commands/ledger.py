@@ -5,11 +5,11 @@ from __future__ import annotations
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import STUDIES, DataOption, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, NameArgument, StudiesOption
 
 
 def ledger(
-    name: str,
+    name: NameArgument,
     data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:

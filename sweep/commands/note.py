@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import say
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, NameArgument, StudiesOption
 
 
 def note(
-    name: str,
+    name: NameArgument,
     text: Annotated[
         str | None, typer.Argument(help="The note, in the place of an earlier one; empty ('') removes it.")
     ] = None,

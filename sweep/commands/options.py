@@ -10,6 +10,16 @@ import typer
 STUDIES = "studies"
 """Default of `--studies`."""
 
+
+def study_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a study from those in `--studies`, if that is a folder: an object store takes too long."""
+    from sweep.folder.local_studies import local_studies
+
+    studies = context.params.get("studies") or STUDIES
+    return [name for name in local_studies(studies) if name.startswith(incomplete)]
+
+
+NameArgument = Annotated[str, typer.Argument(help="A study, by its name.", autocompletion=study_names)]
 StudiesOption = Annotated[
     str,
     typer.Option(

@@ -17,6 +17,7 @@ from sweep.commands.options import (
     StudiesOption,
     TaskOption,
     changed_settings,
+    study_names,
 )
 
 
@@ -34,7 +35,12 @@ def plan(
         float | None, typer.Option(min=1e-6, help="Seconds of an epoch on a worker, in place of the probe.")
     ] = None,
     recorded: Annotated[
-        str | None, typer.Option("--from", help="Take learning curves and times that this study recorded.")
+        str | None,
+        typer.Option(
+            "--from",
+            help="Take learning curves and times that this study recorded.",
+            autocompletion=study_names,
+        ),
     ] = None,
     price: Annotated[
         float | None,
@@ -51,7 +57,7 @@ def plan(
 ) -> None:
     """Say what a study searches, what it would cost, and what is missing, before it runs; nothing is kept on disk.
 
-    Exit status 1 if something is missing. Example: respsweep plan search_spaces/quickstart.yaml --workers 2
+    Exit status 1 if something is missing.
     """
     from rich.text import Text
 

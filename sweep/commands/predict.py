@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from sweep.commands.console import console, say_aside
-from sweep.commands.options import STUDIES, DataOption, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, StudiesOption, study_names
 
 Form = Literal["table", "csv", "json", "audacity"]
 
@@ -17,7 +17,8 @@ def predict(
     name: Annotated[
         str,
         typer.Argument(
-            help="A study, whose NAME-finish answers if it has finished, or a folder of export --weights."
+            help="A study, whose NAME-finish answers if it has finished, or a folder of export --weights.",
+            autocompletion=study_names,
         ),
     ],
     audio: Annotated[list[Path], typer.Argument(help="WAV or FLAC files, and folders of them.")],

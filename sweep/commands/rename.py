@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, StudiesOption, study_names
 
 
 def rename(
-    name: Annotated[str, typer.Argument(metavar="OLD")],
-    new_name: Annotated[str, typer.Argument(metavar="NEW")],
+    name: Annotated[
+        str, typer.Argument(metavar="OLD", help="A study, by its name.", autocompletion=study_names)
+    ],
+    new_name: Annotated[str, typer.Argument(metavar="NEW", help="A name that is free.")],
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Give a study another name, and with it the studies OLD-finish and OLD-folds; not while it runs."""

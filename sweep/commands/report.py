@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console
-from sweep.commands.options import STUDIES, DataOption, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, NameArgument, StudiesOption
 
 
 def report(
-    name: str,
+    name: NameArgument,
     output: Annotated[
         Path | None, typer.Option(help="File to write; default: report.html in the study.")
     ] = None,

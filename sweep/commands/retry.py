@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import say
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, NameArgument, StudiesOption
 
 
 def retry(
-    name: str,
+    name: NameArgument,
     configuration: Annotated[
         int | None,
         typer.Option(min=0, help="Only this configuration, by its number; default: all that failed."),

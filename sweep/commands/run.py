@@ -16,6 +16,7 @@ from sweep.commands.options import (
     StudiesOption,
     TaskOption,
     changed_settings,
+    study_names,
 )
 
 
@@ -25,10 +26,16 @@ def run(
     task: TaskOption = None,
     name: Annotated[
         str | None,
-        typer.Option(help="Name of the study; default: that of the file. One that exists goes on."),
+        typer.Option(
+            help="Name of the study; default: that of the file. One that exists goes on.",
+            autocompletion=study_names,
+        ),
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(help="Name of a study to go on with, as it was but for what is given.")
+        str | None,
+        typer.Option(
+            help="Name of a study to go on with, as it was but for what is given.", autocompletion=study_names
+        ),
     ] = None,
     configurations: ConfigurationsOption = None,
     settings: SettingsOption = None,

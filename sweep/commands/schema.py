@@ -12,10 +12,7 @@ from sweep.commands.console import say
 def schema(
     of: Annotated[Literal["study", "recipe"], typer.Argument(help="Which kind of file.")],
 ) -> None:
-    """Print the JSON Schema of study files or recipes, with which editors complete and check them.
-
-    Example: respsweep schema study > study.json
-    """
+    """Print the JSON Schema of study files or recipes, with which editors complete and check them."""
     from sweep.config.file_schemas import recipe_schema, schema_text, study_schema
 
     say(schema_text(study_schema() if of == "study" else recipe_schema()))

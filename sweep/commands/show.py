@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, NameArgument, StudiesOption
 
 
 def show(
-    name: str,
+    name: NameArgument,
     configuration: Annotated[
         int | None, typer.Argument(min=0, help="One configuration of the study, by its number.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console
-from sweep.commands.options import STUDIES, SettingsOption, StudiesOption
+from sweep.commands.options import STUDIES, SettingsOption, StudiesOption, study_names
 
 
 def simulate(
@@ -17,7 +17,10 @@ def simulate(
         Path | None, typer.Argument(help="Study file to play; default: the recorded study.")
     ] = None,
     recorded: Annotated[
-        str | None, typer.Option("--from", help="Take the learning curves that this study recorded.")
+        str | None,
+        typer.Option(
+            "--from", help="Take the learning curves that this study recorded.", autocompletion=study_names
+        ),
     ] = None,
     curves_file: Annotated[
         Path | None, typer.Option("--curves", help="Take learning curves from this file (export --curves).")

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, NameArgument, StudiesOption
 
 
 def status(
-    name: str,
+    name: NameArgument,
     units: Annotated[bool, typer.Option("--units", help="An account of each unit.")] = False,
     studies: StudiesOption = STUDIES,
 ) -> None:

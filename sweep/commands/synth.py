@@ -11,7 +11,7 @@ import typer
 def synth(
     directory: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
     patients: Annotated[int, typer.Option(min=8, help="How many.")] = 24,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is made up.")] = 0,
 ) -> None:
     """Write synthetic breaths in ICBHI layout."""
     from data.synthetic import write_breaths

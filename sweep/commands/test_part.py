@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from sweep.commands.console import console, say
-from sweep.commands.options import STUDIES, DataOption, StudiesOption
+from sweep.commands.options import STUDIES, DataOption, NameArgument, StudiesOption
 
 
 def read_test(
-    name: str,
+    name: NameArgument,
     data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:

@@ -7,15 +7,18 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import STUDIES, StudiesOption
+from sweep.commands.options import STUDIES, StudiesOption, study_names
 
 
 def ui(
-    name: Annotated[str | None, typer.Argument(help="A study: open the UI on its runs.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A study: open the UI on its runs.", autocompletion=study_names),
+    ] = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve the runs of all studies that have --tracking-uri.")
     ] = False,
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the UI or the server listens.")] = 5000,
     host: Annotated[
         str, typer.Option(help="With --serve: the address to listen on, loopback or private.")
     ] = "127.0.0.1",

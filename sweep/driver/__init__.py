@@ -12,6 +12,7 @@ signals             halts a study on Ctrl-C, SIGTERM or a lost connection
 display             where lines, tables and warnings for a person go
 progress            how far a study is, as a live table or a line for each decision
 mlflow_page         what MLflow's page is told of a study beside its events
+versions            which code this is, and what it runs on
 provenance          what the numbers of a study rest on
 file_check          a study file or recipe: in order, or all that is wrong with it
 plan                what a study would cost before it runs

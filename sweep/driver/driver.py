@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from data.errors import UserError
+from data.quantities import counted
 from sweep.driver.best_models import best_models
 from sweep.driver.display import Display
 from sweep.driver.preflight import CheckedStudy
 from sweep.driver.progress import Progress
-from sweep.driver.signals import halting_on_signals
+from sweep.driver.signals import INTERRUPTED, halting_on_signals
 from sweep.driver.steady_clock import SteadyClock
 from sweep.driver.unit_removal import UnitRemoval
 from sweep.folder.lock import StudyLock
@@ -32,15 +33,20 @@ log = logging.getLogger(__name__)
 
 
 class InterruptedStudyError(UserError):
-    """The study was stopped before it was over, and can be taken up again; `at_once`: nothing more is waited for."""
+    """The study was stopped before it was over, and can be taken up again.
+
+    `asked`: by Ctrl-C or a signal, which is no error but a pause. `at_once`: nothing more is waited for.
+    """
 
     several_lines = True
     exit_status = os.EX_TEMPFAIL
     """What schedulers and scripts read as: the same command again may succeed."""
 
-    def __init__(self, message: str, *, at_once: bool = False) -> None:
+    def __init__(self, message: str, *, asked: bool = False, at_once: bool = False) -> None:
         super().__init__(message)
         self.at_once = at_once
+        if asked:
+            self.opening = "paused"
 
 
 class UnitSlots(Protocol):
@@ -192,7 +198,7 @@ class Driver:
                     # Features or weights that one configuration asks for cannot be had; once they can, it goes on.
                     coordinator.halt(str(error))
         except KeyboardInterrupt:
-            coordinator.halt("interrupted")
+            coordinator.halt(INTERRUPTED)
             close_s = 0.0
         except Exception as error:
             # What halted the study, a full disk say, comes back from the depths of Ray Tune in its own words.
@@ -212,8 +218,10 @@ class Driver:
         self._say_what_was_skipped()
         if coordinator.interrupted:
             raise InterruptedStudyError(
-                f"{folder.place}: {reason} after {len(coordinator.board.ranking())} complete configurations; "
-                f"go on with: {self._resume_command}",
+                f"{folder.place}: {reason} after "
+                f"{counted(len(coordinator.board.ranking()), 'complete configuration')}; go on with: "
+                f"{self._resume_command}",
+                asked=coordinator.halted == INTERRUPTED,
                 at_once=close_s == 0.0,
             )
         self._say_what_came_out(reason)

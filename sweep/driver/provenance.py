@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import subprocess
-from pathlib import Path
 from typing import Any
 
 from model.training.recipe import Recipe
+from sweep.driver.versions import commit, versions
 from sweep.worker.weights import weights_of
-
-PACKAGES = ("respsweep", "torch", "torchaudio", "ray", "optuna", "mlflow", "numpy")
 
 
 def provenance_of(task: str, data_hash: str, fold_hash: str, weights_hash: str | None) -> dict[str, Any]:
@@ -20,8 +16,8 @@ def provenance_of(task: str, data_hash: str, fold_hash: str, weights_hash: str |
         "data_hash": data_hash,
         "fold_hash": fold_hash,
         "weights_hash": weights_hash,
-        "commit": _commit(),
-        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "commit": commit(),
+        "versions": versions(),
     }
 
 
@@ -32,18 +28,3 @@ def weights_hash(recipe: Recipe) -> str | None:
     """
     weights = weights_of(recipe)
     return None if weights is None else weights.sha256
-
-
-def _commit() -> str | None:
-    """Find the commit of the clone this runs from, with `-dirty` when files differ from it; None outside a clone."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return described.stdout.strip()

@@ -105,7 +105,7 @@ def run_study(
             shutil.rmtree(folder.path)
         if isinstance(error, KeyboardInterrupt) and not begun:
             raise InterruptedStudyError(
-                f"{folder.place}: stopped before it began; nothing has run", at_once=True
+                f"{folder.place}: stopped before it began; nothing has run", asked=True, at_once=True
             ) from None
         raise
     return folder

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from sweep.driver.display import Display
 from sweep.study.coordinator import Coordinator
 
+INTERRUPTED = "interrupted"
+"""Why a study was halted that somebody stopped."""
+
 
 @contextlib.contextmanager
 def halting_on_signals(coordinator: Coordinator, display: Display) -> Iterator[None]:
@@ -21,7 +24,7 @@ def halting_on_signals(coordinator: Coordinator, display: Display) -> Iterator[N
     def heard(number: int, frame: object) -> None:
         if coordinator.interrupted:
             raise KeyboardInterrupt
-        coordinator.halt("interrupted")
+        coordinator.halt(INTERRUPTED)
         display.say("stopping: what was reported is kept; once more stops at once")
 
     numbers = [signal.SIGINT, signal.SIGTERM]

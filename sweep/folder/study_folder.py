@@ -19,6 +19,7 @@ from data.settings import ConfigError, parse, read_yaml
 from evidence.chain import ChainCheck, check_chain
 from sweep.config.study_config import StudyConfig
 from sweep.folder.lease import LeasedLock
+from sweep.folder.local_studies import local_path, local_studies
 from sweep.folder.lock import StudyLock
 from sweep.folder.working_copy import OPTUNA, pull
 from sweep.storage.cache_folder import cache_folder, short_hash
@@ -50,7 +51,7 @@ class StudyFolder:
         if "\0" in f"{studies}{name}":
             raise FolderError(f"{f'{studies}/{name}'!r}: no path has a null character; expected STUDIES/NAME")
         if not is_uri(studies):
-            return cls(_path(studies) / name)
+            return cls(local_path(studies) / name)
         uri = checked_uri(str(studies))
         return cls(cache_folder() / "studies" / short_hash(uri) / name, below(uri, name))
 
@@ -289,14 +290,10 @@ def _named_by_place(name: str) -> str | None:
     return f"that is a place: its name is {last}, in {studies or '/'}" if slash and last else None
 
 
-def _path(studies: Path | str) -> Path:
-    return Path(studies).expanduser() if Path(studies).parts[:1] == ("~",) else Path(studies)
-
-
 def present_studies(studies: Path | str) -> list[str]:
     """List the studies below a path or URI by name, sorted. Raises StorageError for a store that does not answer."""
     if not is_uri(studies):
-        return sorted(path.parent.name for path in _path(studies).glob("[!.]*/study.yaml"))
+        return local_studies(studies)
     storage = open_storage(studies)
     try:
         names = [name for name in storage.entries() if not name.startswith(".")]

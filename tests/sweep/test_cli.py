@@ -1,6 +1,7 @@
 """The command as people type it: how it runs a study, what it refuses in one line, with which status it ends."""
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,15 +45,23 @@ def test_ctrl_c_while_the_libraries_are_read_is_told_in_one_line(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 1
-    assert capsys.readouterr().err == "error: stopped before it began; nothing has run\n"
+    assert capsys.readouterr().err == "stopped before it began; nothing has run\n"
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
-    [(InterruptedStudyError("one: interrupted"), 75), (ConfigError("one: no such field"), 1)],
+    ("error", "status", "opening"),
+    [
+        (InterruptedStudyError("one: interrupted", asked=True), 75, "paused"),
+        (InterruptedStudyError("one: the disk is full"), 75, "error"),
+        (ConfigError("one: no such field"), 1, "error"),
+    ],
 )
 def test_a_stopped_study_ends_with_a_status_that_says_try_again_and_a_refusal_does_not(
-    error: UserError, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: UserError,
+    status: int,
+    opening: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def app() -> None:
         raise error
@@ -61,7 +70,7 @@ def test_a_stopped_study_ends_with_a_status_that_says_try_again_and_a_refusal_do
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == status
-    assert capsys.readouterr().err == f"error: {error}\n"
+    assert capsys.readouterr().err == f"{opening}: {error}\n"
 
 
 def test_the_command_line_reads_its_libraries_where_ctrl_c_is_caught() -> None:
@@ -151,3 +160,14 @@ def test_log_lines_steer_no_terminal(
     monkeypatch.setattr("sweep.commands.app.app", lambda: last.handle(RECORD))
     main()
     assert capfd.readouterr().err == "a\\x1b[31mb\n"
+
+
+def test_the_version_is_told_with_what_it_runs_on_and_without_loading_that() -> None:
+    code = (
+        "import sys; sys.argv = ['respsweep', '--version']\nfrom sweep.cli import main\ntry: main()\n"
+        "except SystemExit as ended: print(ended.code, sorted({'torch', 'ray', 'pydantic', 'numpy'} & {*sys.modules}))"
+    )
+    shown = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
+    assert re.fullmatch(r"respsweep \d\S*(, commit [0-9a-f]{12}(, with changes)?)?", shown[0])
+    assert re.fullmatch(r"Python 3\S+, torch 2\S+, ray 2\S+, optuna 5\S+, mlflow 3\S+", shown[1])
+    assert shown[2:] == ["0 []"]

@@ -216,7 +216,7 @@ def test_a_driver_ends_though_its_store_has_stopped_answering(
         output, errors = driver.communicate(timeout=300)
     assert driver.returncode == 75
     assert "the store lacks the last results" in output
-    assert errors.splitlines()[-1].startswith("error: s3://bucket/lab/one: interrupted after")
+    assert errors.splitlines()[-1].startswith("paused: s3://bucket/lab/one: interrupted after")
     gone_on = machine.run("run", "--resume", "one")
     assert gone_on.returncode == 0, gone_on.stderr
 

@@ -67,7 +67,7 @@ def test_a_halt_leaves_the_best_of_the_complete_configurations_as_a_file(tmp_pat
     with pytest.raises(InterruptedStudyError, match="after 0 complete configurations"):
         run(halted_after(6))
     assert not folder.best.exists()
-    with pytest.raises(InterruptedStudyError, match="after 1 complete configurations"):
+    with pytest.raises(InterruptedStudyError, match="after 1 complete configuration;"):
         run(halted_after(5))
     assert yaml.safe_load(folder.best.read_text())["provenance"]["configuration"] == 0
     assert f"best complete configuration so far: {folder.best}" in console.export_text()
@@ -83,7 +83,7 @@ def test_a_best_one_that_cannot_be_written_does_not_hide_why_a_study_was_halted(
 
     monkeypatch.setattr("sweep.driver.export.write_whole", full)
     display, folder = ConsoleDisplay(Console(record=True, width=200)), StudyFolder.find(tmp_path, "full")
-    with pytest.raises(InterruptedStudyError, match="after 1 complete configurations"):
+    with pytest.raises(InterruptedStudyError, match="after 1 complete configuration;"):
         run_study(study(), folder, display=display, start_executor=lambda *_: halted_after(9))
     assert "best.yaml: cannot be written: No space left on device" in display._console.export_text()
 
