@@ -59,7 +59,8 @@ def cross_fold_numbers(bundle: Bundle) -> dict[str, Any]:
         number: configuration_numbers(list(of_seeds.values()), metrics) for number, of_seeds in units.items()
     }
     ranking = sorted(numbers, key=lambda number: (-configurations[number][metric]["mean"], number))
-    draws = _drawn(bundle, [[answers[number, seed] for seed in seeds] for number in numbers], metric)
+    given = [[answers[number, seed] for seed in seeds] for number in numbers]
+    draws = draws_of_answers(labels, bundle.cycles.patients, given, classes, bundle.formula, metric)
     best = None if draws is None else draws.best()
     for place, number in enumerate(numbers):
         found = configurations[number]
@@ -102,13 +103,25 @@ def tied_with_first(numbers: dict[str, Any]) -> list[int]:
     ]
 
 
-def _drawn(bundle: Bundle, answers: list[list[np.ndarray]], metric: str) -> PatientDraws | None:
-    """Draw patients anew for the number that ranks; None where nothing is said of other patients."""
-    confusion = patient_confusion(bundle.cycles.labels, bundle.cycles.patients, answers, len(bundle.labels))
+def draws_of_answers(
+    labels: np.ndarray,
+    patients: np.ndarray,
+    answers: list[list[np.ndarray]],
+    classes: int,
+    formula: str,
+    metric: str,
+) -> PatientDraws | None:
+    """Draw patients anew for configurations that answered the same cycles, each with the same seeds.
+
+    `labels` and `patients` are (cycles,), and so is each seed's entry of each configuration's `answers`. `metric`: what
+    is scored, the task's score by its `formula`, `any_abnormal_score` or `harmonic_score`. None where nothing is said of
+    other patients: below three seeds, or five patients with normal cycles, or five with abnormal ones.
+    """
+    confusion = patient_confusion(labels, patients, answers, classes)
     counts = patient_counts(confusion, any_abnormal=metric == "any_abnormal_score")
     if min((counts.normal > 0).sum(), (counts.abnormal > 0).sum()) < FEWEST_PATIENTS:
         return None
-    return draw_patients(counts, "harmonic" if metric == "harmonic_score" else bundle.formula)
+    return draw_patients(counts, "harmonic" if metric == "harmonic_score" else formula)
 
 
 def _behind(draws: PatientDraws, best: int, other: int) -> dict[str, Any]:

@@ -17,18 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from data.errors import UserError
+    from sweep.api.functions import compare, plan, read_study, run, simulate, studies
     from sweep.api.functions import open as open
-    from sweep.api.functions import plan, read_study, run, simulate, studies
     from sweep.api.study import ConfigurationResult, Study
     from sweep.config.study_config import StudyConfig
+    from sweep.report.compared_studies import StudyComparison
     from sweep.report.study_plan import Plan
 
 __all__ = [
     "ConfigurationResult",
     "Plan",
     "Study",
+    "StudyComparison",
     "StudyConfig",
     "UserError",
+    "compare",
     "plan",
     "read_study",
     "run",
@@ -41,8 +44,10 @@ _HOMES = {
     "ConfigurationResult": "sweep.api.study",
     "Plan": "sweep.report.study_plan",
     "Study": "sweep.api.study",
+    "StudyComparison": "sweep.report.compared_studies",
     "StudyConfig": "sweep.config.study_config",
     "UserError": "data.errors",
+    "compare": "sweep.api.functions",
     "open": "sweep.api.functions",
     "plan": "sweep.api.functions",
     "read_study": "sweep.api.functions",

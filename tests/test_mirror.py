@@ -52,6 +52,7 @@ ELSEWHERE = {
     "sweep/execution/errors.py": "tests/sweep/execution/test_slots.py",
     "sweep/worker/unit_config.py": "tests/sweep/worker/test_trainable.py",
     "sweep/worker/machine_errors.py": "tests/sweep/execution/test_losses.py",
+    "sweep/report/compared_studies.py": "tests/sweep/evaluation/test_study_comparison.py",
     "sweep/report/dataset_table.py": "tests/sweep/commands/test_data.py",
     "sweep/report/model_card_facts.py": "tests/sweep/report/test_model_card.py",
     "sweep/report/model_card_scores.py": "tests/sweep/report/test_model_card.py",

@@ -18,6 +18,7 @@ from sweep.folder.study_folder import StudyFolder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweep.report.compared_studies import StudyComparison
     from sweep.report.study_plan import Plan
 
 STUDIES = "studies"
@@ -87,6 +88,20 @@ def studies(place: Path | str = STUDIES) -> pd.DataFrame:
     from sweep.report.study_list import list_studies, studies_frame
 
     return studies_frame(list_studies(place))
+
+
+def compare(one: Study, other: Study, *, data: Path | str | None = None) -> StudyComparison:
+    """Compare two studies on the same recordings: their winners, the paired difference of these, settings that differ.
+
+    `data`: where the recordings lie, unless where the first study says. Where the studies were scored on something else,
+    `faults` of what is returned say so, and there is no difference. Raises ConfigError for what are no studies.
+    """
+    for study in (one, other):
+        require(isinstance(study, Study), "compare: must be a study, as open returns", study)
+    require(data is None or isinstance(data, Path | str), "data: must be a path", data)
+    from sweep.evaluation.study_comparison import compare_studies
+
+    return compare_studies(one.folder, other.folder, None if data is None else Path(data))
 
 
 def plan(

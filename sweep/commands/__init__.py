@@ -7,6 +7,7 @@ examples       an example for each command
 plan           a study before it runs: what is missing, what it would cost
 list_studies   the studies of a place, and how each stands
 show           what a study is, or one of its configurations
+compare        two studies on the same recordings
 rename         gives a study another name
 delete         deletes a study, after asking
 note           a note that is kept with a study

@@ -11,6 +11,7 @@ from sweep.commands.check import check_settings
 from sweep.commands.cluster_check import check
 from sweep.commands.cluster_drain import drain
 from sweep.commands.cluster_watch import watch
+from sweep.commands.compare import compare
 from sweep.commands.console import say
 from sweep.commands.data import data
 from sweep.commands.delete import delete
@@ -76,7 +77,7 @@ NAMES = {list_studies: "list", read_test: "test", check_settings: "check"}
 for command in (
     *(plan, check_settings, schema),
     *(run, status, retry, leaderboard, report, export, ui),
-    *(list_studies, show, note, rename, delete),
+    *(list_studies, show, compare, note, rename, delete),
     *(finish, read_test, ledger, leak, verify, predict),
     *(simulate, train, data, synth, doctor),
 ):

@@ -66,14 +66,33 @@ def _settings(config: StudyConfig) -> dict[str, Any]:
     return {**config.resolved().model_dump(mode="json"), "task": config.scored_task.name}
 
 
-def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def setting_differences(one: StudyConfig, other: StudyConfig) -> list[tuple[str, str, str]]:
+    """List the settings that differ between two studies: dotted path, and what each study says, on one line.
+
+    Left out are those that say where recordings and runs lie, and which study another one was made of.
+    """
+    left_out = ("data", "tracking_uri", "finishes", "crosses")
+    return [
+        (path, _written(before), _written(after))
+        for path, before, after in _different(_settings(one), _settings(other))
+        if path.split(".")[0] not in left_out
+    ]
+
+
+def _differences(before: Any, after: Any) -> Iterator[tuple[str, str]]:
     """Yield the dotted paths at which two nested settings differ, each with a line that says how."""
+    for path, was, now in _different(before, after):
+        yield path, f"{path}: {_written(was)} -> {_written(now)}"
+
+
+def _different(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the dotted paths at which two nested settings differ, each with the two values."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in dict.fromkeys([*before, *after]):
             below = f"{path}.{key}" if path else str(key)
-            yield from _differences(before.get(key), after.get(key), below)
+            yield from _different(before.get(key), after.get(key), below)
     elif before != after:
-        yield path, f"{path}: {_written(before)} -> {_written(after)}"
+        yield path, before, after
 
 
 def _short(digest: Any) -> str:

@@ -3,6 +3,7 @@
 finish               the study that trains the best configuration on all patients, with fresh seeds
 ledgers              where the readings of a test part are written down: beside the study, and beside the data
 epoch_readings       seals a study whose units read the test part at every epoch, and only then lets them
+study_comparison     whether two studies can be compared, and how far apart their winners are
 leak_reading         how far choosing by the test part would have raised a study's score
 test_reading         seals a reading, reads the test part once, and writes down what came out
 predict              answers of a study's networks to recordings that nobody has labelled

@@ -87,7 +87,7 @@ def _bundle(folder: StudyFolder, crossing: StudyFolder, data: Path | None) -> Bu
         for seed in board.seeds:
             whole = np.zeros((len(cycles), recordings.task.num_classes), dtype=np.float16)
             found = [
-                _answers(*sources[fold], seed, cycles.labels[held_out]) if fold in sources else None
+                checked_answers(*sources[fold], seed, cycles.labels[held_out]) if fold in sources else None
                 for fold, held_out in rows.items()
             ]
             if any(one is None for one in found):
@@ -147,10 +147,13 @@ def _sources(
     return found
 
 
-def _answers(folder: StudyFolder, trained: Configuration, seed: int, labels: np.ndarray) -> np.ndarray | None:
-    """Read what a unit answered on the cycles that it validated; None where it has not finished, or kept nothing.
+def checked_answers(
+    folder: StudyFolder, trained: Configuration, seed: int, labels: np.ndarray
+) -> np.ndarray | None:
+    """Read the probabilities that a unit gave the cycles that it validated, float16, (cycles, classes).
 
-    Raises CrossFoldError when the answers are not those that the journal tells of.
+    `labels`: true ones of these cycles. None where the unit has not finished, or kept nothing. Raises CrossFoldError
+    when the answers are not those that the journal tells of.
     """
     unit: Unit | None = trained.units.get(seed)
     if unit is None or unit.state is not State.FINISHED or unit.selected is None:

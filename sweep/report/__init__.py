@@ -11,6 +11,7 @@ study_state           how a study stands, in a word and in a line
 study_list            the studies of a place beside each other
 shown_study           what a study is, in words
 shown_configuration   one configuration: scores of its seeds, why it stopped, its recipe
+compared_studies      two studies: winners, their difference, settings that differ
 space_table           the fields that a study searches
 status                who runs a study, what it did, and what it spent
 notebook_figure       a figure of a study in a notebook's cell

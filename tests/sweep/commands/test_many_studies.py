@@ -9,6 +9,7 @@ import pytest
 
 from sweep.folder.study_folder import StudyFolder
 from tests.sweep.command_line import finished_study, respsweep
+from tests.sweep.family import a_study
 
 
 def test_the_studies_of_a_place_are_listed(
@@ -94,3 +95,13 @@ def test_nobody_is_asked_where_nobody_is(
     assert respsweep(monkeypatch, "delete", "done", "--yes") == 0
     assert capfd.readouterr().out.endswith("deleted: studies/done\n")
     assert not folder.exists
+
+
+def test_two_studies_are_compared(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    a_study("studies", "one", "1" * 32)
+    a_study("studies", "two", "2" * 32, task="1-2").journal.unlink()
+    assert respsweep(monkeypatch, "compare", "one", "two") == 0
+    printed = capfd.readouterr().out
+    assert printed.startswith("NOT COMPARABLE: task: icbhi in studies/one, 1-2 in studies/two\n")
+    assert "A: studies/one: no. 0, score 65.0 ± 7.1 % over 2 seeds" in printed
+    assert "task                  icbhi  1-2" in printed

@@ -1,0 +1,25 @@
+"""`respsweep compare`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sweep.commands.console import console
+from sweep.commands.options import STUDIES, DataOption, StudiesOption
+
+
+def compare(
+    one: Annotated[str, typer.Argument(metavar="A")],
+    other: Annotated[str, typer.Argument(metavar="B")],
+    data: DataOption = None,
+    studies: StudiesOption = STUDIES,
+) -> None:
+    """Compare two studies on the same recordings: their winners, how far these are apart, settings that differ."""
+    from sweep.evaluation.study_comparison import compare_studies
+    from sweep.folder.study_folder import StudyFolder
+    from sweep.report.compared_studies import comparison_parts
+
+    found = compare_studies(StudyFolder.open(studies, one), StudyFolder.open(studies, other), data)
+    console().print(comparison_parts(found), highlight=False)
