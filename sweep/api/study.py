@@ -131,9 +131,10 @@ class Study:
         `attrs` of the table has the study's `protocol`, and `label`: what it does with the official test part, or None.
         """
         from sweep.report.frames import leaderboard_frame
+        from sweep.report.special_points import special_points
 
-        config = self.config
-        table = leaderboard_frame(self._board(), config.objectives)
+        config, board = self.config, self._board()
+        table = leaderboard_frame(board, config.objectives, special_points(config, board))
         table.attrs.update(protocol=config.protocol, label=config.label)
         return table
 

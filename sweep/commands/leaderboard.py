@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from typing import Annotated
+
+import typer
 
 from sweep.commands.console import console, say
 from sweep.commands.options import STUDIES, FormatOption, NameArgument, StudiesOption
@@ -11,6 +14,15 @@ from sweep.commands.options import STUDIES, FormatOption, NameArgument, StudiesO
 def leaderboard(
     name: NameArgument,
     form: FormatOption = "table",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Only these, in this order, e.g. score,τ,state; also any-abnormal score, epochs, P(best)."
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="By this column, best first; --sort=-FIELD the other way round.")
+    ] = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Show a study's configurations, best first."""
@@ -19,16 +31,22 @@ def leaderboard(
     from sweep.report.cross_fold_table import cross_fold_table
     from sweep.report.leaderboard import failures
     from sweep.report.leaderboard import leaderboard as leaderboard_table
+    from sweep.report.special_points import special_points
     from sweep.report.table_formats import as_data, as_latex, as_markdown
 
     folder = StudyFolder.open(studies, name)
     config, board = folder.config(), folder.board()
+    marks = special_points(config, board)
+    chosen = None if columns is None else [name for name in columns.split(",") if name.strip()]
     table = leaderboard_table(
         board,
         config.scored_task,
         objectives=config.objectives,
         held_out=config.holds_out,
         label=config.label,
+        columns=chosen,
+        sort=sort,
+        marks=marks,
     )
     if form == "table":
         console().print(table, *failures(board), sep="\n")
@@ -38,7 +56,7 @@ def leaderboard(
     elif form in ("json", "csv"):
         from sweep.report.frames import leaderboard_frame
 
-        say(as_data(leaderboard_frame(board, config.objectives), form).rstrip("\n"))
+        say(as_data(leaderboard_frame(board, config.objectives, marks, chosen, sort), form).rstrip("\n"))
     else:
         say(as_markdown(table) if form == "markdown" else as_latex(table))
     if (warning := folder.journal_warning()) is not None:

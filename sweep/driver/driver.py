@@ -22,6 +22,7 @@ from sweep.driver.unit_removal import UnitRemoval
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror
 from sweep.report.leaderboard import failures, leaderboard
+from sweep.report.special_points import special_points
 from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Rules, UnitConfig
 from sweep.study.events import Event
@@ -314,6 +315,7 @@ class Driver:
             objectives=config.objectives,
             held_out=config.holds_out,
             label=config.label,
+            marks=special_points(config, board),
         )
         self._display.show(table, *failures(board))
         used = ", ".join(str(use) for use in self._budget.uses(board, self._clock()))

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from evidence.cross_folds import tied_with_first
-from sweep.report.leaderboard import best_first, state_of
+from sweep.report.leaderboard import best_first, board_columns, state_of
+from sweep.report.leaderboard_columns import chosen_columns, sorted_rows
 from sweep.simulation.simulate import Simulation
 from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
@@ -17,19 +18,30 @@ from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration, State
 
 
-def leaderboard_frame(board: Board, objectives: tuple[str, ...] = ("score",)) -> pd.DataFrame:
+def leaderboard_frame(
+    board: Board,
+    objectives: tuple[str, ...] = ("score",),
+    marks: Mapping[int, tuple[str, ...]] | None = None,
+    columns: Sequence[str] | None = None,
+    sort: str | None = None,
+) -> pd.DataFrame:
     """Make a table of configurations, best first, a row each.
 
     Columns: `rank` (missing without all seeds), `configuration` (its number), mean and sample standard deviation of each
     metric over the finished seeds (`score`, `score_sd`, ...; NaN where there are too few; `harmonic_score` where that is
     the objective), `seeds` (how many finished), `state`, `tied` (not told from the best at 5 %, the best included;
     missing where that is unknown),
-    `probability_best` (NaN without a score), with two objectives `pareto` (on their front), then the searched fields.
+    `probability_best` (NaN without a score), `epochs` (trained, of all seeds), with `marks` `point` (`paper's point` or
+    `baseline`, as `sweep.report.special_points` finds them), with two objectives `pareto` (on their front), then the
+    searched fields.
+
+    `columns` and `sort` choose and order as those of `sweep.report.leaderboard.leaderboard`, by the same names.
     """
     compared = comparison_of(board)
     tied = None if compared is None else compared.tied
     front = set(board.scores.front(objectives)) if len(objectives) > 1 else None
     metrics = shown_metrics(board)
+    known = board_columns(board, objectives)
     rows = [
         {
             "rank": rank,
@@ -41,14 +53,20 @@ def leaderboard_frame(board: Board, objectives: tuple[str, ...] = ("score",)) ->
             "probability_best": math.nan
             if compared is None
             else float(compared.probability_best[configuration.number]),
+            "epochs": sum(len(unit.curve) for unit in configuration.units.values()),
+            **({} if marks is None else {"point": ", ".join(marks.get(configuration.number, ()))}),
             **({} if front is None else {"pareto": configuration.number in front}),
             **configuration.values,
         }
-        for rank, configuration in best_first(board)
+        for rank, configuration in sorted_rows(best_first(board), known, sort)
     ]
     measured = [column for metric in metrics for column in (metric, f"{metric}_sd")]
-    columns = ["rank", "configuration", *measured, "seeds", "state", "tied", "probability_best"]
-    return _frame(rows, columns).astype({"rank": "Int64", "tied": "boolean", "probability_best": float})
+    first = ["rank", "configuration", *measured, "seeds", "state", "tied", "probability_best", "epochs"]
+    frame = _frame(rows, first).astype({"rank": "Int64", "tied": "boolean", "probability_best": float})
+    if not columns:
+        return frame
+    chosen = [name for column in chosen_columns(known, columns) for name in column.data if name in frame]
+    return frame.filter(items=list(dict.fromkeys(chosen)))
 
 
 def cross_fold_frame(numbers: Mapping[str, Any], metric: str) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,12 +17,15 @@ from evidence.comparison import Comparison
 from evidence.objectives import TITLES
 from sweep.report.field_names import short_name
 from sweep.report.fitting_table import FittingTable
+from sweep.report.leaderboard_columns import BoardColumn, Row, chosen_columns, sorted_rows
+from sweep.report.special_points import WHAT_THEY_ARE
 from sweep.report.winner import what_to_expect
-from sweep.study.board import Board
+from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
 from sweep.study.units import Configuration, Fate, State
 
 HELD_OUT = "held-out patients of the official training part"
+NUMBER, CHANCE = ("configuration",), ("probability_best",)
 TRAINED_ON = "the cycles that were trained on, as nobody was held out"
 
 
@@ -32,81 +37,136 @@ def leaderboard(
     objectives: tuple[str, ...] = ("score",),
     held_out: bool = True,
     label: str | None = None,
+    columns: Sequence[str] | None = None,
+    sort: str | None = None,
+    marks: Mapping[int, tuple[str, ...]] | None = None,
 ) -> FittingTable:
     """Make a table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
 
-    What the study ranks by comes first of the rates, and beside it the score, sensitivity and specificity.
-    Beside the rank, = marks those that are tied with the best. With two objectives those on their Pareto front are
-    marked. `held_out`: whether the scores are of patients that were held out; otherwise of those that were trained on.
-    `label`: what is said of the study wherever it is shown (`sweep.config.study_config.StudyConfig.label`); of scores
-    that are neither it stands in the place of what they are of.
+    What the study ranks by comes first of the rates, and beside it the score, sensitivity and specificity. Rates of one
+    that has finished no seed are those of its last epoch, in brackets. Beside the rank, = marks those that are tied with
+    the best. With two objectives those on their Pareto front are marked, and so are those in `marks`
+    (`sweep.report.special_points`). `held_out`: whether the scores are of patients that were held out; otherwise of
+    those that were trained on. `label`: what is said of the study wherever it is shown
+    (`sweep.config.study_config.StudyConfig.label`); of scores that are neither it stands in the place of what they are
+    of.
 
     Searched fields are called as in `sweep.report.field_names`. Where the columns do not fit, the values stand in a line
-    of their own below each configuration.
+    of their own below each configuration. `columns` and `sort`: names of columns, as shown or as fields; ConfigError is
+    raised for others (`sweep.report.leaderboard_columns`).
     """
     compared = comparison_of(board)
-    fields = list(
-        dict.fromkeys(field for configuration in board.configurations for field in configuration.values)
-    )
-    names = {field: short_name(field, fields) for field in fields}
+    known = board_columns(board, objectives, marks or {})
+    chosen = chosen_columns(known, columns)
     table = FittingTable(
         title=None,
         header_style="bold",
-        caption=_caption(board, task, compared, held_out, label),
+        caption=_caption(board, task, compared, held_out, label, marks or {}),
         caption_justify="left",
     )
-    for column in ("rank", "no."):
-        table.add_column(column, justify="right", no_wrap=True)
-    metrics = list(dict.fromkeys((board.metric, "score", "sensitivity", "specificity")))
-    for column in (*(f"{TITLES.get(metric, metric)} %" for metric in metrics), "seeds"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for field in fields:
-        table.add_column(names[field], no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    front = set(board.scores.front(objectives)) if len(objectives) > 1 else set()
-    for rank, configuration in best_first(board)[:rows]:
-        table.add_row(
-            _rank(rank, tied=compared is not None and compared.is_tied(configuration.number)),
-            str(configuration.number),
-            *(_percent(configuration, metric) for metric in metrics),
-            str(len(configuration.units_in(State.FINISHED))),
-            *(
-                written(configuration.values[field]) if field in configuration.values else ""
-                for field in fields
-            ),
-            state_of(configuration, board) + (", Pareto front" if configuration.number in front else ""),
-        )
-    table.narrow = lambda width: _narrow(table, len(metrics), width)
+    for column in chosen:
+        table.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True)
+    for row in sorted_rows(best_first(board), known, sort)[:rows]:
+        table.add_row(*(column.cell(row) for column in chosen))
+    table.narrow = lambda width: _narrow(table, chosen, width)
     return table
 
 
-def _narrow(table: FittingTable, metrics: int, width: int) -> RenderableType:
-    """Write each row of a leaderboard as a line with rank and rates, and the searched values below it."""
-    headings = [str(column.header) for column in table.columns]
-    rows = [list(row) for row in zip(*(map(str, column.cells) for column in table.columns), strict=True)]
-    first_value = 3 + metrics
-    # Rank, number, rates and seeds; where these do not fit either, sensitivity and specificity go below.
-    shown = [*range(first_value), len(headings) - 1]
-    short = {"sensitivity %": "SE %", "specificity %": "SP %"}
-    headings = [short.get(heading, heading) for heading in headings]
-    widths = (
-        [max(len(heading), *(len(row[at]) for row in rows)) for at, heading in enumerate(headings)]
-        if rows
-        else []
+def board_columns(
+    board: Board, objectives: tuple[str, ...] = ("score",), marks: Mapping[int, tuple[str, ...]] | None = None
+) -> list[BoardColumn]:
+    """List the columns that a leaderboard may have; the last two are shown only when they are named."""
+    compared = comparison_of(board)
+    fields = list(dict.fromkeys(field for one in board.configurations for field in one.values))
+    metrics = list(dict.fromkeys((board.metric, "score", "sensitivity", "specificity")))
+    front = set(board.scores.front(objectives)) if len(objectives) > 1 else set()
+
+    def rank(row: Row) -> str:
+        tied = compared is not None and compared.is_tied(row[1].number)
+        return ("" if row[0] is None else str(row[0])) + ("=" if tied else "")
+
+    def state(row: Row) -> str:
+        number = row[1].number
+        aside = [*(["Pareto front"] if number in front else []), *(marks or {}).get(number, ())]
+        return ", ".join([state_of(row[1], board), *aside])
+
+    def chance(row: Row) -> float | None:
+        found = math.nan if compared is None else float(compared.probability_best[row[1].number])
+        return None if math.isnan(found) else found
+
+    def probability(row: Row) -> str:
+        return "" if (found := chance(row)) is None else f"{100 * found:.0f}"
+
+    def epochs(row: Row) -> int:
+        return sum(len(unit.curve) for unit in row[1].units.values())
+
+    def finished(row: Row) -> int:
+        return len(row[1].units_in(State.FINISHED))
+
+    return [
+        BoardColumn("rank", (), rank, lambda row: row[0], ("rank", "tied")),
+        BoardColumn("no.", NUMBER, lambda row: str(row[1].number), lambda row: row[1].number, NUMBER),
+        *(_rate_column(metric) for metric in metrics),
+        BoardColumn("seeds", (), lambda row: str(finished(row)), finished, ("seeds",), falls=True),
+        *(_field_column(field, fields) for field in fields),
+        BoardColumn("state", (), state, state, ("state", "point"), right=False),
+        *(_rate_column(metric, asked=True) for metric in shown_metrics(board) if metric not in metrics),
+        BoardColumn("epochs", (), lambda row: str(epochs(row)), epochs, ("epochs",), asked=True, falls=True),
+        BoardColumn("P(best) %", CHANCE, probability, chance, CHANCE, asked=True, falls=True),
+    ]
+
+
+def _rate_column(metric: str, *, asked: bool = False) -> BoardColumn:
+    return BoardColumn(
+        f"{TITLES.get(metric, metric)} %",
+        (metric,),
+        lambda row: _percent(row[1], metric),
+        lambda row: None if (found := row[1].summary(metric)) is None else found.mean,
+        (metric, f"{metric}_sd"),
+        falls=True,
+        asked=asked,
     )
-    if rows and sum(widths[at] + 2 for at in shown) > width:
+
+
+def _field_column(field: str, fields: Sequence[str]) -> BoardColumn:
+    return BoardColumn(
+        short_name(field, fields),
+        (field,),
+        lambda row: written(row[1].values[field]) if field in row[1].values else "",
+        lambda row: row[1].values.get(field),
+        (field,),
+        right=False,
+        below=True,
+    )
+
+
+def _narrow(table: FittingTable, columns: Sequence[BoardColumn], width: int) -> RenderableType:
+    """Write each row of a leaderboard as a line with rank and rates, and the searched values below it."""
+    rows = [list(row) for row in zip(*(map(str, column.cells) for column in table.columns), strict=True)]
+    caption = Text(str(table.caption), style="dim italic")
+    if not rows:
+        return caption
+    short = {"sensitivity %": "SE %", "specificity %": "SP %"}
+    headings = [short.get(column.heading, column.heading) for column in columns]
+    widths = [max(len(heading), *(len(row[at]) for row in rows)) for at, heading in enumerate(headings)]
+    # Rank, number, rates, seeds and state; where these do not fit either, sensitivity and specificity go below.
+    shown = [at for at, column in enumerate(columns) if not column.below]
+    if sum(widths[at] + 2 for at in shown) > width:
         shown = [at for at in shown if headings[at] not in short.values()]
+    while len(shown) > 1 and sum(widths[at] + 2 for at in shown) > width + 2:
+        shown.pop()
     below = [at for at in range(len(headings)) if at not in shown]
+    indent = min(sum(widths[at] + 2 for at in shown[:2]), width // 4)
     parts: list[RenderableType] = []
-    for row in [headings, *rows] if rows else []:
-        cells = (row[at].rjust(widths[at]) if at < first_value else row[at] for at in shown)
+    for row in [headings, *rows]:
+        cells = (
+            row[at].rjust(widths[at]) if columns[at].right else row[at].ljust(widths[at]) for at in shown
+        )
         parts.append(Text("  ".join(cells).rstrip(), style="bold" if row is headings else ""))
         values = ", ".join(f"{headings[at]} {row[at]}" for at in below if row[at])
         if row is not headings and values:
-            parts.append(
-                Padding(Text(values, style="dim"), (0, 0, 0, min(widths[0] + widths[1] + 4, width // 4)))
-            )
-    return Group(*parts, Text(str(table.caption), style="dim italic"))
+            parts.append(Padding(Text(values, style="dim"), (0, 0, 0, indent)))
+    return Group(*parts, caption)
 
 
 def best_first(board: Board) -> list[tuple[int | None, Configuration]]:
@@ -145,10 +205,6 @@ def written(value: Any) -> str:
     return "none" if value is None else one_line(str(value))
 
 
-def _rank(rank: int | None, *, tied: bool) -> str:
-    return ("" if rank is None else str(rank)) + ("=" if tied else "")
-
-
 def _so_far(configuration: Configuration, metric: str) -> float:
     summary = configuration.summary(metric)
     if summary is not None:
@@ -160,7 +216,8 @@ def _so_far(configuration: Configuration, metric: str) -> float:
 def _percent(configuration: Configuration, metric: str) -> str:
     summary = configuration.summary(metric)
     if summary is None:
-        return ""
+        last = [unit.curve[-1].get(metric) for unit in configuration.units.values() if unit.curve]
+        return "" if not last or last[-1] is None else f"({100 * last[-1]:.1f})"
     return f"{100 * summary.mean:.1f}" + ("" if summary.sd is None else f" ± {100 * summary.sd:.1f}")
 
 
@@ -190,7 +247,14 @@ def why_no_best(board: Board) -> str:
     return "; ".join([*parts, *failures(board)[:1]])
 
 
-def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bool, label: str | None) -> str:
+def _caption(
+    board: Board,
+    task: Task,
+    compared: Comparison | None,
+    held_out: bool,
+    label: str | None,
+    marks: Mapping[int, tuple[str, ...]],
+) -> str:
     ended = board.ended
     dropped = sum(configuration.dropped is not None for configuration in board.configurations)
     open_units = len(board.running) + len(board.waiting)
@@ -203,6 +267,8 @@ def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bo
         + ("." if label and not held_out else "; the test part has no share in them.")
         + _ranked_by(board)
         + ("" if compared is None or not held_out else _about_the_best(compared))
+        + _in_brackets(board)
+        + "".join(f" {WHAT_THEY_ARE[mark]}." for mark in dict.fromkeys(sum(marks.values(), ())))
         + (f" Note: {label}." if label and held_out else "")
     )
 
@@ -210,6 +276,15 @@ def _caption(board: Board, task: Task, compared: Comparison | None, held_out: bo
 def what_scores_are_of(held_out: bool, label: str | None) -> str:
     """Say of which cycles the scores of a study are, with its `label` if it is scored on neither of the usual ones."""
     return HELD_OUT if held_out else label or TRAINED_ON
+
+
+def _in_brackets(board: Board) -> str:
+    """Say what rates in brackets are, where there are any."""
+    unfinished = any(
+        one.summary(board.metric) is None and any(unit.curve for unit in one.units.values())
+        for one in board.configurations
+    )
+    return " In brackets: the last epoch of a seed that has not finished." if unfinished else ""
 
 
 def _ranked_by(board: Board) -> str:

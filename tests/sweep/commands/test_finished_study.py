@@ -86,6 +86,28 @@ def test_a_leaderboard_is_written_for_papers_and_programs(
     assert r"60.0 $\pm$ 0.0" in shown["latex"]
 
 
+def test_columns_and_order_of_a_leaderboard_are_chosen(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    chosen = ("--columns", "no.,τ,state", "--sort=-τ")
+    assert respsweep(monkeypatch, "leaderboard", "done", *chosen) == 0
+    assert capfd.readouterr().out.splitlines()[:2] == [
+        "no.  τ    state                            ",
+        "  0  0.2  complete, paper's point, baseline",
+    ]
+    assert respsweep(monkeypatch, "leaderboard", "done", *chosen, "--format", "json") == 0
+    (row,) = json.loads(capfd.readouterr().out)
+    assert row == {
+        "configuration": 0,
+        "patch_mix.temperature": 0.2,
+        "state": "complete",
+        "point": "paper's point, baseline",
+    }
+    assert respsweep(monkeypatch, "leaderboard", "done", "--sort", "loss") == 1
+    assert "error: --sort loss: no such column; there are rank, no., score %" in capfd.readouterr().err
+
+
 def test_a_report_is_written_where_it_is_sent(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

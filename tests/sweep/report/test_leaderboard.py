@@ -52,7 +52,11 @@ def test_rates_are_percent_with_their_deviation_over_seeds() -> None:
     rows = {row[1]: row for row in rows_of(BOARD)}
     assert rows["0"][2:6] == ["55.0 ± 7.1", "45.0 ± 7.1", "65.0 ± 7.1", "2"]
     assert rows["3"][2:6] == ["90.0", "80.0", "100.0", "1"]
-    assert rows["4"][2:6] == ["", "", "", "0"]
+    assert rows["4"][2:6] == ["(45.0)", "(35.0)", "(55.0)", "0"]
+    assert "In brackets: the last epoch of a seed that has not finished." in str(
+        leaderboard(BOARD, ICBHI).caption
+    )
+    assert "In brackets" not in str(leaderboard(CLOSE, ICBHI).caption)
 
 
 def test_every_configuration_says_how_it_stands() -> None:
