@@ -36,8 +36,9 @@ TaskOption = Annotated[
         "--task", help="What to tell apart, of recordings with several tasks: icbhi, 1-1, 1-2, 2-1, 2-2."
     ),
 ]
+Form = Literal["table", "json", "csv", "markdown", "latex"]
 FormatOption = Annotated[
-    Literal["table", "json", "csv", "markdown", "latex"],
+    Form,
     typer.Option("--format", help="json and csv have every number, unrounded; rates are fractions there."),
 ]
 SettingsOption = Annotated[

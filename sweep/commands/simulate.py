@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sweep.commands.console import console
-from sweep.commands.options import STUDIES, SettingsOption, StudiesOption, study_names
+from sweep.commands.console import console, say
+from sweep.commands.options import STUDIES, FormatOption, SettingsOption, StudiesOption, study_names
 
 
 def simulate(
@@ -32,6 +32,7 @@ def simulate(
         list[str] | None,
         typer.Option("--world", help="FIELD=VALUE of the made-up curves, e.g. epoch_seconds=20. Repeatable."),
     ] = None,
+    form: FormatOption = "table",
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Play a study on made-up or recorded learning curves: what would it cost, what would it find?"""
@@ -42,6 +43,7 @@ def simulate(
     from sweep.config.study_config import read_study, with_settings
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.simulation_table import simulation_table
+    from sweep.report.table_formats import as_data, as_prose
     from sweep.simulation.curves_file import read_curves
     from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
     from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
@@ -69,7 +71,7 @@ def simulate(
         made = partial(RecordedCurves, RecordedStudy(curves, config.seeds))
     else:
         made = partial(SyntheticCurves, parse(WorldConfig, overrides(world or []), "--world"), config.space)
-    out = console()
+    out = console(stderr=form != "table")
     # Without a thread of its own, as studies are played in forked processes.
     with Progress(console=out, transient=True, auto_refresh=False, disable=not out.is_terminal) as progress:
         bar = progress.add_task("studies played", total=repeats)
@@ -80,4 +82,11 @@ def simulate(
             repeats,
             on_repeat=lambda over: progress.update(bar, completed=over, refresh=True),
         )
-    out.print(simulation_table(simulation), highlight=False)
+    if form in ("json", "csv"):
+        from sweep.report.frames import simulation_frame
+
+        say(as_data(simulation_frame(simulation), form).rstrip("\n"))
+    elif form == "table":
+        out.print(simulation_table(simulation), highlight=False)
+    else:
+        say(as_prose([simulation_table(simulation)], form))

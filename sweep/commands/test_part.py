@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sweep.commands.console import console, say
-from sweep.commands.options import STUDIES, DataOption, NameArgument, StudiesOption
+from dataclasses import asdict
+
+from sweep.commands.console import say, say_aside, show_in
+from sweep.commands.options import STUDIES, DataOption, FormatOption, NameArgument, StudiesOption
 
 
 def read_test(
     name: NameArgument,
     data: DataOption = None,
+    form: FormatOption = "table",
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Read the official test part once with the finished units of a study, and write down that it was read."""
@@ -16,7 +19,7 @@ def read_test(
     from sweep.evaluation.test_reading import read_test_part
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.published_scores import published_scores
-    from sweep.report.reading_table import reading_tables
+    from sweep.report.reading_table import reading_rows, reading_tables
 
     folder = StudyFolder.open(studies, name)
     check_honest(folder)
@@ -25,12 +28,13 @@ def read_test(
         if not folder.exists:
             raise FinishError(f"{searched.place}: not finished; first: respsweep finish {searched.arguments}")
         check_finishes(folder, searched)
-    reading = read_test_part(folder, data, say)
+    aside = say if form == "table" else say_aside
+    reading = read_test_part(folder, data, aside)
     published = published_scores(reading.published, reading.task)
     tables = reading_tables(
         reading.numbers, reading.readings, reading.missing, published, reading.at_every_epoch
     )
-    console().print(*tables, sep="\n")
-    say(
+    show_in(form, list(tables), lambda: asdict(reading), lambda: reading_rows(reading.numbers))
+    aside(
         f"check it anywhere: respsweep verify {reading.bundle}   who read when: respsweep ledger {folder.arguments}"
     )

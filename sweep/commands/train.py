@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sweep.commands.console import console, say
-from sweep.commands.options import DATA_HELP, TaskOption
+from sweep.commands.console import say, say_aside, show_in
+from sweep.commands.options import DATA_HELP, FormatOption, TaskOption
 
 
 def train(
@@ -19,19 +19,21 @@ def train(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Save each epoch here, and go on from it if it is there.")
     ] = None,
+    form: FormatOption = "table",
 ) -> None:
     """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""
     from model.training.epoch_metrics import select_epoch
     from model.training.fit import fit
     from model.training.recipe import exported_objective, read_recipe
-    from sweep.report.confusion_table import confusion_table
+    from sweep.report.confusion_table import confusion_table, epoch_row
     from sweep.worker.prepared_data import DataPreparation, load_examples
 
     settings = read_recipe(recipe)
     preparation = DataPreparation(data, task=task)
     prepared = preparation.prepare(settings)
     training, validation = load_examples(prepared, settings.folds.fold)
-    say(f"{len(training)} training and {len(validation)} validation cycles")
+    aside = say if form == "table" else say_aside
+    aside(f"{len(training)} training and {len(validation)} validation cycles")
     history = []
     epochs = fit(
         settings,
@@ -44,8 +46,21 @@ def train(
     )
     for metrics in epochs:
         history.append(metrics)
-        say(
+        aside(
             f"epoch {metrics.epoch}/{settings.epochs}  loss {metrics.train_loss:.4f}  score {metrics.score:.3f}  "
             f"{metrics.seconds:.1f} s"
         )
-    console().print(confusion_table(select_epoch(history, settings, exported_objective(recipe))))
+    chosen = select_epoch(history, settings, exported_objective(recipe))
+    rows = [epoch_row(metrics) for metrics in history]
+    show_in(
+        form,
+        [confusion_table(chosen)],
+        lambda: {
+            "task": chosen.task,
+            "labels": preparation.task.labels,
+            "seed": seed,
+            "selected_epoch": chosen.epoch,
+            "epochs": rows,
+        },
+        lambda: [{name: value for name, value in row.items() if name != "confusion"} for row in rows],
+    )

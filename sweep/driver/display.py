@@ -34,13 +34,13 @@ class Display(Protocol):
         ...
 
 
-def console() -> PlainConsole:
-    """Make a console as wide as the terminal.
+def console(*, stderr: bool = False) -> PlainConsole:
+    """Make a console as wide as the terminal, on `stderr` for what is no part of a command's output.
 
     Where output goes to a file or another program, 160 columns, and tables without lines around them.
     """
-    terminal = sys.stdout.isatty()
-    return PlainConsole(width=None if terminal else 160, boxes=terminal)
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return PlainConsole(width=None if terminal else 160, boxes=terminal, stderr=stderr)
 
 
 class ConsoleDisplay:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from data.task import task_named
 from model.training.epoch_metrics import EpochMetrics
+from sweep.study.score_table import METRICS
+
+
+def epoch_row(metrics: EpochMetrics) -> dict[str, Any]:
+    """Tell all numbers of an epoch by name: rates as fractions, losses, and counts by true class and prediction."""
+    return {
+        "epoch": metrics.epoch,
+        **{
+            name: getattr(metrics, name)
+            for name in (*METRICS, "harmonic_score", "train_loss", "cross_entropy")
+        },
+        "learning_rate": metrics.learning_rate,
+        "skipped_steps": metrics.skipped_steps,
+        "seconds": metrics.seconds,
+        "confusion": metrics.confusion,
+    }
 
 
 def confusion_table(metrics: EpochMetrics) -> Group:

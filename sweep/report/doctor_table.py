@@ -12,7 +12,7 @@ from sweep.machine.doctor import Check
 
 def doctor_table(checks: Sequence[Check]) -> Table:
     """Make a table with a row for each check, without a header; broken rows say so."""
-    table = Table(show_header=False)
+    table = Table("what", "found", show_header=False)
     for check in checks:
         broken = Text("BROKEN ", style="bold red") if check.broken else Text()
         table.add_row(check.what, broken.append(check.found, style="default"))

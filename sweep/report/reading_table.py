@@ -64,6 +64,21 @@ def reading_tables(
         yield Text(f"Read at every epoch, before or since, by: {', '.join(at_every_epoch)}.")
 
 
+def reading_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the rates of each part as plain rows, fractions: by seed, their mean, all together, and by plain methods."""
+    return [
+        {"part": part, "what": what, **{metric: rates[metric] for metric in COLUMNS}}
+        for part, found in numbers["parts"].items()
+        for what, rates in (
+            *((f"seed {seed}", rates) for seed, rates in found["seeds"].items()),
+            ("mean", found["mean"]),
+            ("sd", found["sd"]),
+            ("seeds together", found["ensemble"]),
+            *found["baselines"].items(),
+        )
+    ]
+
+
 def _by_seed(found: Mapping[str, Any]) -> Table:
     table = Table(header_style="bold")
     table.add_column("seed")

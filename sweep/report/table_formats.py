@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import math
 import re
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -28,6 +35,48 @@ def as_latex(table: Table) -> str:
     rows = [" & ".join(map(escaped_for_latex, row)) + r" \\" for row in [_headings(table), *_rows(table)]]
     lines = [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", rows[0], r"\midrule", *rows[1:]]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def as_prose(parts: Iterable[RenderableType], form: Literal["markdown", "latex"]) -> str:
+    """Write tables and texts, one below the other, as Markdown or LaTeX; texts are paragraphs, in LaTeX comments."""
+    written: list[str] = []
+    for part in parts:
+        if isinstance(part, Group):
+            written.append(as_prose(part.renderables, form))
+        elif isinstance(part, Table):
+            written.append(as_markdown(part) if form == "markdown" else as_latex(part))
+        else:
+            lines = str(part).splitlines()
+            written.append("\n".join(lines if form == "markdown" else [f"% {line}" for line in lines]))
+    return "\n\n".join(written)
+
+
+def as_json(value: Any) -> str:
+    """Write plain values as JSON; numbers are not rounded, and one that is none (NaN, infinite) is null."""
+    return json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write rows as CSV, with the columns of all of them in the order in which they come; what is missing is empty."""
+    text = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([{name: _plain(value) for name, value in row.items()} for row in rows])
+    return text.getvalue().rstrip("\n")
+
+
+def _plain(value: Any) -> Any:
+    """Make what JSON can hold of a value: numpy's numbers and arrays, tuples, paths, words of an enumeration."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
 def as_data(frame: pd.DataFrame, form: Literal["json", "csv"]) -> str:

@@ -9,13 +9,14 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from sweep.study.board import Board
 from sweep.tracking.tracker import Tracker, database_uri
-from tests.sweep.command_line import EVENTS, changed, finished_study, respsweep, written
+from tests.sweep.command_line import EVENTS, RECIPE, changed, finished_study, respsweep, written
 
 
 def test_an_export_goes_where_it_is_sent(
@@ -84,6 +85,59 @@ def test_a_leaderboard_is_written_for_papers_and_programs(
     assert shown["csv"].splitlines()[1].startswith("1,0,0.6,")
     assert "| 1 | 0 | 60.0 ± 0.0 |" in shown["markdown"]
     assert r"60.0 $\pm$ 0.0" in shown["latex"]
+
+
+@pytest.mark.parametrize(
+    ("command", "json_says", "csv_begins", "markdown_begins"),
+    [
+        (
+            "status done",
+            {"state": "over", "units": {"finished": 2}},
+            "state,units,kept_s,lost_s\nfinished,2",
+            "studies/done",
+        ),
+        (
+            "simulate --from done --repeats 1",
+            [{"repeat": 0, "stops": True}],
+            "repeat,stops,",
+            "| mean ± standard",
+        ),
+    ],
+)
+def test_other_results_are_written_for_papers_and_programs_too(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    command: str,
+    json_says: Any,
+    csv_begins: str,
+    markdown_begins: str,
+) -> None:
+    finished_study()
+    shown = {}
+    for form in ("json", "csv", "markdown", "latex"):
+        assert respsweep(monkeypatch, *command.split(), "--format", form) == 0
+        shown[form] = capfd.readouterr().out
+    told = json.loads(shown["json"])
+    told, says = (told[0], json_says[0]) if isinstance(told, list) else (told, json_says)
+    assert {name: told[name] for name in says} == says
+    assert shown["csv"].startswith(csv_begins)
+    assert shown["markdown"].startswith(markdown_begins)
+    assert r"\begin{tabular}" in shown["latex"]
+
+
+def test_a_run_of_one_recipe_is_written_for_programs(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], breaths: Path
+) -> None:
+    recipe = written("recipe.yaml", {"recipe": RECIPE})
+    assert respsweep(monkeypatch, "train", recipe, "--data", breaths, "--format", "json") == 0
+    told = capfd.readouterr()
+    numbers = json.loads(told.out)
+    assert [epoch["epoch"] for epoch in numbers["epochs"]] == [1, 2]
+    assert numbers["selected_epoch"] == 2
+    assert len(numbers["epochs"][1]["confusion"]) == len(numbers["labels"]) == 4
+    assert "epoch 1/2  loss" in told.err
+    assert respsweep(monkeypatch, "train", recipe, "--data", breaths, "--format", "csv") == 0
+    assert capfd.readouterr().out.startswith("epoch,score,sensitivity,specificity,any_abnormal_score,")
 
 
 def test_columns_and_order_of_a_leaderboard_are_chosen(

@@ -20,6 +20,7 @@ from sweep.evaluation.written_bundles import bundle_faults
 from sweep.folder.study_folder import StudyFolder
 from sweep.worker.prepared_data import DataPreparation
 from sweep.worker.unit_results import UnitResultError
+from tests.sweep.command_line import respsweep
 
 
 def test_a_reading_is_sealed_before_and_written_down_after(finished: StudyFolder) -> None:
@@ -134,3 +135,17 @@ def test_no_other_door_leads_to_the_test_part(finished: StudyFolder, tmp_path: P
     index = json.loads((tmp_path / "features" / prepared.store / "index.json").read_text())
     assert index["part"] == "train"
     check_part("train", recordings.content_hash(), None)
+
+
+def test_a_reading_is_written_for_programs(
+    finished: StudyFolder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("test", finished.name, "--studies", finished.studies, "--format", "json")
+    assert respsweep(monkeypatch, *arguments) == 0
+    told = capfd.readouterr()
+    reading = json.loads(told.out)
+    assert reading["readings"] == 1
+    assert set(reading["numbers"]["parts"]["test"]["seeds"]) == {
+        str(seed) for seed in finished.config().seeds
+    }
+    assert "sealed as reading 1" in told.err

@@ -1,5 +1,6 @@
 """The machine that runs the tests is examined; then parts of it are broken."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,21 @@ def test_a_folder_that_cannot_be_written_to_is_broken(
     # In a narrow table the path and the words are broken over lines.
     printed = "".join(capfd.readouterr().out.replace("│", "").split())
     assert "taken:Notadirectory;chooseafolderthatcanbewrittento" in printed
+
+
+def test_what_works_is_written_for_programs(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    checks = [Check("GPU", "none"), Check("ray", "missing, or | broken", broken=True)]
+    monkeypatch.setattr("sweep.machine.doctor.examine", lambda studies: checks)
+    shown = {}
+    for form in ("json", "csv", "markdown", "latex"):
+        assert doctor(monkeypatch, "--format", form) == 1
+        shown[form] = capfd.readouterr().out
+    assert json.loads(shown["json"])[1] == {"what": "ray", "found": "missing, or | broken", "broken": True}
+    assert shown["csv"].splitlines()[:2] == ["what,found,broken", "GPU,none,False"]
+    assert r"| ray | BROKEN missing, or \| broken |" in shown["markdown"]
+    assert r"GPU & none \\" in shown["latex"]
 
 
 def test_recordings_without_a_recipe_to_pack_are_refused(

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from evidence.reading import reading_numbers
 from sweep.report.published_scores import published_scores
-from sweep.report.reading_table import reading_tables
+from sweep.report.reading_table import reading_rows, reading_tables
 from tests.evidence.bundles import a_bundle, answers
 
 
@@ -68,3 +68,12 @@ def test_published_rows_are_shown_with_how_their_epoch_was_chosen() -> None:
     assert "Lung-SRAD" in text
     assert "64.48" in text
     assert "best epoch chosen on the test part" in text
+
+
+def test_rates_of_a_reading_are_rows_for_programs() -> None:
+    numbers = reading_numbers(a_bundle(cycles=200, kind="test", parts=("inter", "intra")))
+    rows = reading_rows(numbers)
+    inter = [row for row in rows if row["part"] == "inter"]
+    seeds = [f"seed {seed}" for seed in numbers["parts"]["inter"]["seeds"]]
+    assert [row["what"] for row in inter] == [*seeds, "mean", "sd", "seeds together"]
+    assert inter[len(seeds)]["score"] == numbers["parts"]["inter"]["mean"]["score"]

@@ -2,12 +2,25 @@
 
 import io
 import json
+import math
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
-from sweep.report.table_formats import as_data, as_latex, as_markdown, escaped_for_latex
+from sweep.report.table_formats import (
+    as_csv,
+    as_data,
+    as_json,
+    as_latex,
+    as_markdown,
+    as_prose,
+    escaped_for_latex,
+)
 
 
 @pytest.fixture
@@ -49,3 +62,29 @@ def test_data_come_back_as_they_were() -> None:
     pd.testing.assert_frame_equal(
         pd.read_csv(io.StringIO(as_data(frame, "csv"))).astype({"rank": "Int64"}), frame
     )
+
+
+def test_tables_and_texts_are_written_one_below_the_other(table: Table) -> None:
+    parts = [Group(Text("two rows\nof two cells"), table)]
+    assert as_prose(parts, "markdown").split("\n\n") == ["two rows\nof two cells", as_markdown(table)]
+    assert as_prose(parts, "latex").split("\n\n") == ["% two rows\n% of two cells", as_latex(table)]
+
+
+def test_plain_values_are_json_and_rows_are_csv_whatever_numpy_made_of_them() -> None:
+    value = {
+        "mean": np.float64(0.1),
+        "counts": np.array([[1, 2]]),
+        "none": math.nan,
+        "path": Path("a"),
+        3: (True,),
+    }
+    assert json.loads(as_json(value)) == {
+        "mean": 0.1,
+        "counts": [[1, 2]],
+        "none": None,
+        "path": "a",
+        "3": [True],
+    }
+    rows = [{"seed": 1, "score": np.float64(0.123456789012345)}, {"seed": 2, "note": "a,b"}]
+    assert as_csv(rows).splitlines() == ["seed,score,note", "1,0.123456789012345,", '2,,"a,b"']
+    assert as_csv([]) == ""
