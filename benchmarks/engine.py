@@ -7,6 +7,7 @@
     .venv/bin/python benchmarks/engine.py policies recorded  the same on the recorded curves in benchmarks/curves
     .venv/bin/python benchmarks/engine.py policies luck      how lucky the winner is, and what is said of it
     .venv/bin/python benchmarks/engine.py budget             how studies end that a budget of hours ends, simulated
+    .venv/bin/python benchmarks/engine.py left               how near the foretold end of a study is, on recorded curves
     .venv/bin/python benchmarks/engine.py leaks              memory and file handles while a study grows
 
 Each exits with 1 when a bar is missed.
@@ -72,6 +73,23 @@ def policies(
     if table == "sizes":
         raise typer.Exit(engine_sizes.main(repeats, processes))
     raise typer.Exit(engine_policies.main(table, repeats, processes))
+
+
+@app.command()
+def left(
+    curves: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recorded curves to play; default: all of benchmarks/curves. Repeatable."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Simulated studies for each row.")] = 20,
+    workers: Annotated[
+        list[int] | None, typer.Option(help="Units at a time; default: 1 and 4. Repeatable.")
+    ] = None,
+) -> None:
+    """How near the foretold end of a study is after a third of it, on recorded curves."""
+    import engine_time_left
+
+    raise typer.Exit(engine_time_left.main(curves or [], repeats, workers or [1, 4]))
 
 
 @app.command()

@@ -62,6 +62,19 @@ def simulate_study(
     raise AssertionError("the last driver does not die")
 
 
+def play_on(
+    config: StudyConfig, curves: LearningCurves, workers: int, past: Sequence[Event]
+) -> SimulatedStudy:
+    """Play the rest of a study, real or simulated, after the events `past`, on the clock of these events.
+
+    Units that were under way go on from the last epoch that they reported.
+    """
+    events = list(past)
+    driver = _Driver(config, curves, workers, "played on", events, None)
+    driver.run()
+    return SimulatedStudy(config, driver.board, events)
+
+
 class _DriverDiedError(Exception):
     """Raised where a simulated driver is to die."""
 
