@@ -14,6 +14,7 @@ note           a note that is kept with a study
 check          a study file or recipe, before anything is done with it
 schema         JSON Schemas of study files and recipes
 run            search: train configurations, export the best
+watch          a study that runs elsewhere, as its own terminal shows it
 status         how a study stands
 retry          has failed units tried again
 leaderboard    its configurations, best first

@@ -39,6 +39,7 @@ from sweep.commands.test_part import read_test
 from sweep.commands.train import train
 from sweep.commands.ui import ui
 from sweep.commands.verify import verify
+from sweep.commands.watch import watch as watch_study
 
 app = typer.Typer(
     help="Find, and be able to prove, the best hyperparameters of a lung-sound classifier.",
@@ -72,11 +73,11 @@ def _named(command: Callable[..., None], group: str = "") -> str:
     return f"{group}{NAMES.get(command, command.__name__)}"
 
 
-NAMES = {list_studies: "list", read_test: "test", check_settings: "check"}
+NAMES = {list_studies: "list", read_test: "test", check_settings: "check", watch_study: "watch"}
 """Commands that are called otherwise than their functions."""
 for command in (
     *(plan, check_settings, schema),
-    *(run, status, retry, leaderboard, report, export, ui),
+    *(run, watch_study, status, retry, leaderboard, report, export, ui),
     *(list_studies, show, compare, note, rename, delete),
     *(finish, read_test, ledger, leak, verify, predict),
     *(simulate, train, data, synth, doctor),

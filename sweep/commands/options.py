@@ -41,6 +41,12 @@ FormatOption = Annotated[
     Form,
     typer.Option("--format", help="json and csv have every number, unrounded; rates are fractions there."),
 ]
+LogOption = Annotated[
+    Literal["lines", "json"],
+    typer.Option(
+        "--log", help="json: a line of JSON for each event, as in the journal, and for each warning."
+    ),
+]
 SettingsOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="FIELD=VALUE of the study file, e.g. budget.gpu_hours=8. Repeatable."),

@@ -11,6 +11,7 @@ from sweep.commands.options import (
     STUDIES,
     ConfigurationsOption,
     GivenDataOption,
+    LogOption,
     SettingsOption,
     SpaceArgument,
     StudiesOption,
@@ -45,6 +46,8 @@ def run(
     tracking_uri: Annotated[
         str | None, typer.Option(help="MLflow server; default: a database in the study.")
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print warnings and the result alone.")] = False,
+    log: LogOption = "lines",
     studies: StudiesOption = STUDIES,
 ) -> None:
     """Search: train configurations over the seeds they deserve, and export the best. Goes on where it stopped.
@@ -59,12 +62,15 @@ def run(
     named = changes.get("tracking_uri")
     folder, config = choose_study(studies, space, name, resume, changes)
 
-    from sweep.driver.display import ConsoleDisplay
+    from sweep.driver.display import display_of
     from sweep.driver.run_folds import run_search
     from sweep.folder.study_folder import StudyFolder
     from sweep.report.page.write import FILE
 
-    run_search(config, folder, address, ConsoleDisplay(console()), tracking_server=named)
+    display = display_of(console(), console(stderr=True), quiet=quiet, log=log)
+    run_search(config, folder, address, display, tracking_server=named)
+    if log == "json":
+        return
     runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
     best = folder if config.crosses is None else StudyFolder.at(studies, config.crosses.study)
     say(

@@ -10,6 +10,8 @@ warning_by          warnings of ours, told as lines instead of printed with the 
 steady_clock        time that a study is charged for, whatever is done to the machine's clock
 signals             halts a study on Ctrl-C, SIGTERM or a lost connection
 display             where lines, tables and warnings for a person go
+foretelling         how long the study will still take
+watch               a study that another process runs, from its journal
 progress            how far a study is, as a live table or a line for each decision
 mlflow_page         what MLflow's page is told of a study beside its events
 versions            which code this is, and what it runs on

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from typing import Protocol
+import time
+from typing import Any, Literal, Protocol
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from sweep.report.plain_console import PlainConsole
+from sweep.study.events import Event
+from sweep.study.journal import told
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,10 @@ class Display(Protocol):
         """Show tables and texts, one below the other."""
         ...
 
+    def hear(self, event: Event) -> None:
+        """Take note of an event of the study, as it happens."""
+        ...
+
     def live(self) -> Live | None:
         """Return a table that redraws itself; None where output is a plain log."""
         ...
@@ -41,6 +49,13 @@ def console(*, stderr: bool = False) -> PlainConsole:
     """
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     return PlainConsole(width=None if terminal else 160, boxes=terminal, stderr=stderr)
+
+
+def display_of(output: Console, errors: Console, *, quiet: bool, log: Literal["lines", "json"]) -> Display:
+    """Choose what shows a study: all on `output`; warnings on `errors` alone (`quiet`); events as JSON (`log`)."""
+    if log == "json":
+        return JsonDisplay(output)
+    return QuietDisplay(errors) if quiet else ConsoleDisplay(output)
 
 
 class ConsoleDisplay:
@@ -58,8 +73,43 @@ class ConsoleDisplay:
     def show(self, *parts: RenderableType) -> None:
         self._console.print(*parts, sep="\n", markup=False)
 
+    def hear(self, event: Event) -> None: ...
+
     def live(self) -> Live | None:
         return Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+
+
+class QuietDisplay:
+    """Shows warnings alone, on a console for them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, line: str) -> None: ...
+
+    def warn(self, line: str) -> None:
+        self._console.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, *parts: RenderableType) -> None: ...
+
+    def hear(self, event: Event) -> None: ...
+
+    def live(self) -> Live | None:
+        return None
+
+
+class JsonDisplay(QuietDisplay):
+    """Writes a line of JSON for each event of the study, as its journal holds them, and for each warning."""
+
+    def warn(self, line: str) -> None:
+        self._write({"event": "Warning", "line": line, "at": time.time()})
+
+    def hear(self, event: Event) -> None:
+        self._write(told(event))
+
+    def _write(self, content: dict[str, Any]) -> None:
+        self._console.file.write(json.dumps(content, allow_nan=False) + "\n")
+        self._console.file.flush()
 
 
 class NoDisplay:
@@ -71,6 +121,8 @@ class NoDisplay:
         log.warning("%s", line)
 
     def show(self, *parts: RenderableType) -> None: ...
+
+    def hear(self, event: Event) -> None: ...
 
     def live(self) -> Live | None:
         return None

@@ -14,6 +14,7 @@ from data.errors import UserError
 from data.quantities import counted
 from sweep.driver.best_models import best_models
 from sweep.driver.display import Display
+from sweep.driver.foretelling import Foretelling
 from sweep.driver.preflight import CheckedStudy
 from sweep.driver.progress import Progress
 from sweep.driver.signals import INTERRUPTED, halting_on_signals
@@ -160,6 +161,8 @@ class Driver:
             silences=lambda: self._coordinator.silences(),
             held_out=config.holds_out,
             label=config.label,
+            epochs=config.space.epochs,
+            foretelling=Foretelling(config, study.past),
             clock=clock,
         )
         rules = Rules(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -14,8 +15,10 @@ from data.quantities import counted, duration
 from data.task import Task
 from evidence.objectives import TITLES
 from sweep.driver.display import Display
+from sweep.driver.foretelling import Foretelling
 from sweep.report.leaderboard import leaderboard, written
 from sweep.report.status import aside
+from sweep.report.training_now import Epochs, training_now
 from sweep.report.winner import luck_aside
 from sweep.study.board import Board
 from sweep.study.budget import Budget
@@ -34,6 +37,8 @@ from sweep.study.silence import Silence
 from sweep.study.units import unit_id
 
 LINES = 8
+STOPS = 4
+"""How many lines of a live table say why something stopped."""
 REFRESH_S = 1.0
 RACED_SHARE = 0.1
 """Of the configurations that race, about so many get all their seeds."""
@@ -53,11 +58,15 @@ class Progress:
         silences: Callable[[], Sequence[Silence]],
         held_out: bool = True,
         label: str | None = None,
+        epochs: Epochs | None = None,
+        foretelling: Foretelling | None = None,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         """`silences`: finds the units of which nothing is heard (`sweep.study.coordinator.Coordinator.silences`).
 
+        `epochs`: the length of a configuration by its values, with which a live table shows what trains now.
+        `foretelling`: hears events too, and says how long the study will still take; without it the pace so far does.
         `held_out` and `label`: what the scores are of, as in `sweep.report.leaderboard.leaderboard`.
         `clock`: seconds since 1970, as in events; `timer`: seconds that never jump, for how often to draw.
         """
@@ -67,6 +76,10 @@ class Progress:
         self._task = task
         self._held_out = held_out
         self._label = label
+        self._epochs = epochs
+        self._foretelling = foretelling
+        self._stops: deque[str] = deque(maxlen=STOPS)
+        """The last lines on why something stopped."""
         self._live = display.live()
         self._clock = clock
         self._timer = timer
@@ -97,8 +110,11 @@ class Progress:
             table = leaderboard(
                 self._board, self._task, rows=LINES, held_out=self._held_out, label=self._label
             )
-            below = "\n".join([self.status(), *map(str, silences[:LINES])])
-            self._live.update(Group(table, Text(below)), refresh=True)
+            now = self._clock()
+            training = None if self._epochs is None else training_now(self._board, self._epochs, now, LINES)
+            below = "\n".join([self.status(), *self._stops, *map(str, silences[:LINES])])
+            parts = [table, *([] if training is None else [training]), Text(below)]
+            self._live.update(Group(*parts), refresh=True)
         else:
             for silence in silences:
                 if (silence.unit, silence.since) not in self._told:
@@ -106,6 +122,11 @@ class Progress:
             self._told = {(silence.unit, silence.since) for silence in silences}
 
     def __call__(self, event: Event) -> None:
+        self._display.hear(event)
+        if self._foretelling is not None:
+            self._foretelling(event)
+        if isinstance(event, Shown) and not isinstance(event, UnitFinished):
+            self._stops.append(_line(self._board, event))
         if isinstance(event, NodeAccused):
             # Above a live table too: somebody should look at that machine.
             self._display.warn(f"node {shown(event.node)} {aside(self._board.nodes[event.node])}")
@@ -123,10 +144,18 @@ class Progress:
         ]
         if accused := [shown(name) for name, node in board.nodes.items() if node.accused is not None]:
             parts.append(f"no units on {', '.join(accused)}")
-        left = self._seconds_left(now)
-        if left is not None:
-            parts.append(f"about {duration(left)} left")
+        if (left := self._left(now)) is not None:
+            parts.append(left)
         return "  ".join(parts)
+
+    def _left(self, now: float) -> str | None:
+        """Say for about how long the study will still run; None where nobody knows."""
+        told = None if self._foretelling is None else self._foretelling.left(now)
+        if told is not None:
+            between = f" ({duration(told.low)} to {duration(told.high)})" if told.high - told.low > 60 else ""
+            return f"about {duration(told.seconds)} left{between}"
+        left = self._seconds_left(now)
+        return None if left is None else f"about {duration(left)} left"
 
     def _best(self) -> str:
         board = self._board

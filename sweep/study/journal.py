@@ -60,11 +60,7 @@ class Journal:
             self._append({"journal": "respsweep", "format": FORMAT}, to_disk=True)
 
     def write(self, event: Event) -> None:
-        content = {"event": type(event).__name__, **asdict(event)}
-        # Most samplers have none, and lines are read by people.
-        if not content.get("sampler_state", True):
-            del content["sampler_state"]
-        self._append(content, to_disk=not isinstance(event, AT_LEISURE))
+        self._append(told(event), to_disk=not isinstance(event, AT_LEISURE))
 
     def close(self) -> None:
         self._file.close()
@@ -82,6 +78,15 @@ class Journal:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self._path)) from error
         self._end, self._unwritten = self._end + len(self._unwritten), b""
+
+
+def told(event: Event) -> dict[str, Any]:
+    """Write an event as a line of a journal holds it: its kind under `event`, then its fields."""
+    content = {"event": type(event).__name__, **asdict(event)}
+    # Most samplers have none, and lines are read by people.
+    if not content.get("sampler_state", True):
+        del content["sampler_state"]
+    return content
 
 
 def read_journal(path: Path, score_of: Score | None = None) -> Iterator[Event]:

@@ -1,11 +1,13 @@
 import io
+import json
 import logging
 
 import pytest
 from rich.table import Table
 
-from sweep.driver.display import ConsoleDisplay, NoDisplay
+from sweep.driver.display import ConsoleDisplay, JsonDisplay, NoDisplay, QuietDisplay, display_of
 from sweep.report.plain_console import PlainConsole
+from sweep.study.events import UnitPruned
 
 
 def shown(console: PlainConsole) -> str:
@@ -57,3 +59,34 @@ def test_no_display_shows_nothing_and_logs_warnings(
     assert display.live() is None
     assert capfd.readouterr().out == ""
     assert caplog.messages == ["a store is away"]
+
+
+def test_a_quiet_display_shows_warnings_alone() -> None:
+    output, errors = (PlainConsole(file=io.StringIO(), width=80) for _ in range(2))
+    display = display_of(output, errors, quiet=True, log="lines")
+    display.say("configuration 3")
+    display.show("a table")
+    display.warn("a store is away")
+    assert display.live() is None
+    assert (shown(output), shown(errors)) == ("", "warning: a store is away\n")
+
+
+def test_events_and_warnings_are_lines_of_json_to_the_letter() -> None:
+    console = PlainConsole(file=io.StringIO(), width=20)
+    display = display_of(console, console, quiet=False, log="json")
+    assert isinstance(display, JsonDisplay)
+    display.say("configuration 3")
+    display.hear(UnitPruned(3, 1, "a reason that is [longer] than the console \x1b[2J", at=12.5))
+    display.warn("a store is away")
+    event, warning = (json.loads(line) for line in shown(console).splitlines())
+    assert event == {
+        "event": "UnitPruned",
+        "configuration": 3,
+        "seed": 1,
+        "reason": "a reason that is [longer] than the console \x1b[2J",
+        "at": 12.5,
+    }
+    assert (warning["event"], warning["line"]) == ("Warning", "a store is away")
+    assert isinstance(display_of(console, console, quiet=False, log="lines"), ConsoleDisplay)
+    assert not isinstance(display, NoDisplay)
+    assert isinstance(display, QuietDisplay)

@@ -43,6 +43,8 @@ class Spoken:
     def show(self, *parts: object) -> None:
         self.shown += 1
 
+    def hear(self, event: Event) -> None: ...
+
     def live(self) -> None:
         return None
 

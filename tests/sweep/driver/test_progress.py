@@ -9,8 +9,11 @@ from rich.console import Console
 
 from data.task import ICBHI
 from evidence.objectives import Objective
-from sweep.driver.display import ConsoleDisplay
+from sweep.config.study_config import StudyConfig
+from sweep.driver.display import ConsoleDisplay, NoDisplay
+from sweep.driver.foretelling import Foretelling
 from sweep.driver.progress import Progress
+from sweep.simulation.time_left import TimeLeft
 from sweep.study.board import Board
 from sweep.study.budget import Budget, BudgetConfig
 from sweep.study.events import (
@@ -26,6 +29,7 @@ from sweep.study.events import (
 )
 from sweep.study.racing import ContendersConfig, NoRacingConfig, RacingConfig
 from sweep.study.silence import Silence
+from tests.studies import tiny_study
 from tests.sweep import histories
 from tests.sweep.histories import reported, trained
 
@@ -214,3 +218,28 @@ def test_another_objective_is_named_as_it_comes() -> None:
     events: list[Event] = [*added(0), *trained(0, 1, 0.5, any_abnormal_score=0.75)]
     text = shown(events, objective="any_abnormal")[1]
     assert "0000-seed1  any-abnormal score 0.750  configuration 0.750 (1 seed)" in text
+
+
+def test_what_is_foretold_by_playing_the_rest_stands_in_the_place_of_the_pace_so_far() -> None:
+    class Told(Foretelling):
+        def left(self, now: float) -> TimeLeft | None:
+            return TimeLeft(3600.0, 3000.0, 4200.0)
+
+    board = Board()
+    budget = Budget(
+        BudgetConfig(configurations=4), ContendersConfig(), gpus=0, slots=1, epochs=lambda values: 1
+    )
+    config = StudyConfig.model_validate(tiny_study(1))
+    progress = Progress(
+        board,
+        budget,
+        NoDisplay(),
+        task=ICBHI,
+        silences=lambda: (),
+        foretelling=Told(config),
+        clock=lambda: NOW,
+    )
+    for event in [StudyStarted((1, 2), at=NOW), *added(0), *trained(0, 1, 0.5)]:
+        board.apply(event)
+        progress(event)
+    assert progress.status().endswith("about 1:00:00 left (50:00 to 1:10:00)")
