@@ -160,3 +160,14 @@ def test_every_promise_about_faults_has_tests_that_exist_or_says_that_it_is_not_
         parts = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
         there |= {f"{path}::{part.name}" for part in parts if isinstance(part, ast.FunctionDef)}
     assert sorted(named - there) == []
+
+
+def test_each_message_of_the_page_on_troubles_is_one_of_ours() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    assert len(quoted) > 25
+    files = [path for package in ("data", "model", "sweep") for path in (ROOT / package).rglob("*.py")]
+    # Long messages are written in several strings, one below the other.
+    ours = re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text(encoding="utf-8") for path in files))
+    theirs = {"Address already in use"}
+    assert [message for message in quoted if message not in ours and message not in theirs] == []

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console
-from sweep.commands.options import STUDIES, DataOption, StudiesOption
+from sweep.commands.options import NAMED, STUDIES, DataOption, StudiesOption, study_names
 
 
 def compare(
-    one: Annotated[str, typer.Argument(metavar="A")],
-    other: Annotated[str, typer.Argument(metavar="B")],
+    one: Annotated[str, typer.Argument(metavar="A", help=NAMED, autocompletion=study_names)],
+    other: Annotated[str, typer.Argument(metavar="B", help=NAMED, autocompletion=study_names)],
     data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:

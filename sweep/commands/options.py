@@ -19,7 +19,8 @@ def study_names(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in local_studies(studies) if name.startswith(incomplete)]
 
 
-NameArgument = Annotated[str, typer.Argument(help="A study, by its name.", autocompletion=study_names)]
+NAMED = "A study, by its name."
+NameArgument = Annotated[str, typer.Argument(help=NAMED, autocompletion=study_names)]
 StudiesOption = Annotated[
     str,
     typer.Option(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from sweep.commands.console import console, say
-from sweep.commands.options import STUDIES, LogOption, StudiesOption
+from sweep.commands.options import STUDIES, LogOption, NameArgument, StudiesOption
 
 
 def watch(
-    name: str,
+    name: NameArgument,
     log: LogOption = "lines",
     studies: StudiesOption = STUDIES,
 ) -> None:

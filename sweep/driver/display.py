@@ -6,14 +6,15 @@ import json
 import logging
 import sys
 import time
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from sweep.report.plain_console import PlainConsole
-from sweep.study.events import Event
-from sweep.study.journal import told
+
+if TYPE_CHECKING:
+    from sweep.study.events import Event
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,9 @@ class JsonDisplay(QuietDisplay):
         self._write({"event": "Warning", "line": line, "at": time.time()})
 
     def hear(self, event: Event) -> None:
+        # It brings NumPy, and every command has a display.
+        from sweep.study.journal import told
+
         self._write(told(event))
 
     def _write(self, content: dict[str, Any]) -> None:
