@@ -6,19 +6,26 @@ on these sounds say nothing about lungs.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 
 from data.atomic import folder_draft
 from data.breath_sounds import Breath, Device, Voice, sound_of
+from data.digests import file_digests
 from data.errors import DataError
 from data.icbhi_annotations import Part
+from data.settings import ConfigError, read_yaml
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same arguments would write other files, so that no cache mistakes one for the other."""
+MADE_UP = "made_up.yaml"
+"""File, beside the recordings, that says how they were made up."""
 FIRST_PATIENT = 301
 """Above every ICBHI patient, so that no number means two people."""
 
@@ -80,8 +87,42 @@ def write_breaths(
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise DataError(f"{directory}: there is something already; expected a new or empty folder")
     directory.parent.mkdir(parents=True, exist_ok=True)
+    made = {
+        "version": VERSION,
+        "patients": patients,
+        "seed": seed,
+        "recordings": recordings,
+        "cycles": list(cycles),
+    }
     with folder_draft(directory) as draft:
         _write_all(draft, [_invent(position, seed) for position in range(patients)], recordings, cycles)
+        content = yaml.safe_dump({**made, "sha256": _digest_of(draft)}, sort_keys=False)
+        (draft / MADE_UP).write_text(content, encoding="utf-8")
+
+
+def made_up(directory: Path) -> dict[str, Any] | None:
+    """Say with which arguments of `write_breaths`, and in which version, the recordings in a folder were made.
+
+    None for recordings that were not made up, and where a file was changed, added or removed since.
+    """
+    path = directory / MADE_UP
+    if not path.is_file():
+        return None
+    try:
+        found = read_yaml(path)
+    except ConfigError:
+        return None
+    digest = found.pop("sha256", None)
+    return found if digest == _digest_of(directory) else None
+
+
+def _digest_of(folder: Path) -> str:
+    """SHA-256, hex, over the names and bytes of the files of a data set in a folder."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix in (".wav", ".txt", ".csv"))
+    lines = (
+        f"{path.name}\t{digest}\n" for path, digest in zip(paths, file_digests(paths, None), strict=True)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def invented_breaths(

@@ -157,6 +157,8 @@ def export_configuration(
         f"# {which}: {chosen.summary(board.metric)} {name} {said}\n"
         f"# respsweep train {path.name} --data DIR --task {task.name} --seed 1\n"
     )
+    if (synthetic := provenance.get("synthetic")) is not None:
+        header += f"# Its recordings are made up: {synthetic['again']}\n"
     try:
         write_whole(path, header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     except OSError as error:

@@ -16,7 +16,7 @@ from sweep.config.resumption import changes, evidence_changes
 from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import SyntheticConfig
 from sweep.driver.display import Display
-from sweep.driver.provenance import provenance_of, weights_hash
+from sweep.driver.provenance import provenance_of, synthetic_breaths, weights_hash
 from sweep.execution.ray_session import check_machine
 from sweep.folder.study_folder import StudyFolder
 from sweep.search.epoch_pruner import EpochPruner
@@ -157,6 +157,8 @@ def _provenance(
     made = provenance_of(prepared.task, prepared.data_hash, prepared.fold_hash, weights)
     if own := own_code((recipe.backbone.name, prepared.task)):
         made["own_code"] = own
+    if synthetic := synthetic_breaths(Path(prepared.recordings)):
+        made["synthetic"] = synthetic
     kept = {"begun_as": known["begun_as"]} if "begun_as" in known else {}
     return {"study_id": known.get("study_id", uuid.uuid4().hex), **kept, **made}
 

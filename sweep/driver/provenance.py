@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from data.synthetic import made_up
 from model.training.recipe import Recipe
 from sweep.driver.versions import commit, versions
 from sweep.worker.weights import weights_of
@@ -19,6 +21,15 @@ def provenance_of(task: str, data_hash: str, fold_hash: str, weights_hash: str |
         "commit": commit(),
         "versions": versions(),
     }
+
+
+def synthetic_breaths(recordings: Path) -> dict[str, Any] | None:
+    """Say how to make the recordings in a folder again, if `data.synthetic` made them up; None for all others."""
+    made = made_up(recordings)
+    if made is None:
+        return None
+    again = f"respsweep synth DIR --patients {made['patients']} --seed {made['seed']}"
+    return {"again": again, **made}
 
 
 def weights_hash(recipe: Recipe) -> str | None:

@@ -13,7 +13,7 @@ from data.dataset import DataSet, census
 from data.errors import DataError
 from data.icbhi import read_icbhi
 from data.icbhi_annotations import Part
-from data.synthetic import invented_breaths, write_breaths
+from data.synthetic import MADE_UP, VERSION, invented_breaths, made_up, write_breaths
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +130,16 @@ def test_breaths_are_counted_without_being_written(tmp_path: Path, part: Part) -
     for recording in read_icbhi(tmp_path / "breaths").part(part):
         written[recording.patient] += len(recording.cycles)
     assert invented_breaths(part, **sizes) == written
+
+
+def test_made_up_recordings_say_how_they_were_made_until_they_are_changed(tmp_path: Path) -> None:
+    few: Any = {"patients": 2, "seed": 7, "recordings": 1, "cycles": (1, 2)}
+    write_breaths(tmp_path / "breaths", **few)
+    assert made_up(tmp_path / "breaths") == {"version": VERSION, **few, "cycles": [1, 2]}
+    write_breaths(tmp_path / "again", **few)
+    assert everything_in(tmp_path / "again") == everything_in(tmp_path / "breaths")
+    next((tmp_path / "breaths").glob("*.wav")).unlink()
+    assert made_up(tmp_path / "breaths") is None
+    (tmp_path / "again" / MADE_UP).write_text("{")
+    assert made_up(tmp_path / "again") is None
+    assert made_up(tmp_path / "nowhere") is None

@@ -52,6 +52,18 @@ def test_the_export_is_read_back_as_the_same_recipe(tmp_path: Path) -> None:
     assert read.digest() == RECIPE.digest()
 
 
+def test_the_export_says_how_made_up_recordings_are_made_again(tmp_path: Path) -> None:
+    board, best = board_of(0.5, 0.7)
+    again = "respsweep synth DIR --patients 12 --seed 0"
+    made = {**PROVENANCE, "synthetic": {"again": again, "patients": 12, "seed": 0}}
+    export_configuration(tmp_path / "best.yaml", "first", board, best, RECIPE, made)
+    text = (tmp_path / "best.yaml").read_text(encoding="utf-8")
+    assert f"\n# Its recordings are made up: {again}\n" in text
+    assert yaml.safe_load(text)["provenance"]["synthetic"]["patients"] == 12
+    exported(tmp_path / "best.yaml", 0.5, 0.7)
+    assert "made up" not in (tmp_path / "best.yaml").read_text(encoding="utf-8")
+
+
 def test_the_export_says_where_it_comes_from(tmp_path: Path) -> None:
     provenance = exported(tmp_path / "best.yaml", 0.5, 0.7)["provenance"]
     assert provenance["study"] == "first"

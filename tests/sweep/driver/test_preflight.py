@@ -19,6 +19,7 @@ from sweep.study.events import ConfigurationAdded, StudyStarted, StudyStopped
 from sweep.study.journal import JournalError
 from tests.own_parts import write_modules
 from tests.studies import TINY_RECIPE, tiny_study
+from tests.sweep.command_line import respsweep
 from tests.sweep.histories import write_journal
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -55,6 +56,22 @@ def test_a_new_study_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
     assert found.search.propose() is not None
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.config = study()  # type: ignore[misc]
+
+
+def test_made_up_recordings_are_named_so_that_they_can_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = StudyFolder.at(tmp_path, "one").create(study())
+    named = checked(folder, study()).provenance
+    again = named["synthetic"]["again"]
+    assert again == "respsweep synth DIR --patients 12 --seed 0"
+    assert respsweep(monkeypatch, *again.replace("DIR", str(tmp_path / "breaths")).split()[1:]) == 0
+    made = checked(folder, study(data=str(tmp_path / "breaths"))).provenance
+    assert {key: made[key] for key in ("data_hash", "fold_hash", "synthetic")} == {
+        key: named[key] for key in ("data_hash", "fold_hash", "synthetic")
+    }
+    (tmp_path / "breaths" / "official_split.txt").open("a").write("\n")
+    assert "synthetic" not in checked(folder, study(data=str(tmp_path / "breaths"))).provenance
 
 
 def test_a_study_that_goes_on_keeps_its_id_and_tells_what_changed(tmp_path: Path) -> None:
