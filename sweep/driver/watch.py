@@ -15,8 +15,8 @@ from sweep.study.budget import Budget
 from sweep.study.events import Event
 from sweep.study.silence import silences
 
-EVERY_S = 2.0
-"""From one look at the journal to the next."""
+EVERY_S, EVERY_STORED_S = 2.0, 10.0
+"""Seconds from one look at the journal to the next; and of a journal on an object store, which is read whole."""
 
 
 def watch(
@@ -53,6 +53,7 @@ def watch(
         timer=timer,
     )
     read = _Journal(folder, len(past))
+    every_s = EVERY_S if folder.uri is None else EVERY_STORED_S
     with progress:
         if display.live() is None:
             display.say(progress.status())
@@ -60,7 +61,7 @@ def watch(
         while (held := lock.held_by() is not None) | _hear(read.news(), board, progress):
             progress.tick()
             if held:
-                wait(EVERY_S)
+                wait(every_s)
     return state_line(folder, board, None, lock.last_sign())
 
 

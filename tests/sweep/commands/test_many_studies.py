@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sweep.driver.display import Display
 from sweep.folder.study_folder import StudyFolder
-from tests.sweep.command_line import finished_study, respsweep
+from tests.sweep.command_line import STUDY, finished_study, respsweep, written
 from tests.sweep.family import a_study
 
 
@@ -105,3 +106,46 @@ def test_two_studies_are_compared(monkeypatch: pytest.MonkeyPatch, capfd: pytest
     assert printed.startswith("NOT COMPARABLE: task: icbhi in studies/one, 1-2 in studies/two\n")
     assert "A: studies/one: no. 0, score 65.0 ± 7.1 % over 2 seeds" in printed
     assert "task                  icbhi  1-2" in printed
+
+
+def test_a_study_that_nobody_runs_is_not_watched_for_long(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    finished_study()
+    assert respsweep(monkeypatch, "watch", "done") == 0
+    first, last = capfd.readouterr().out.splitlines()
+    assert "units done 2, running 0" in first
+    assert last.startswith("studies/done: over, since ")
+    assert respsweep(monkeypatch, "watch", "done", "--log", "json") == 0
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "printed", "told"),
+    [
+        ((), ["said", "warning: warned"], ""),
+        (("--quiet",), [], "warning: warned\n"),
+        (("--log", "json"), ['{"event": "Warning", "line": "warned"'], ""),
+    ],
+)
+def test_a_run_prints_as_much_as_it_is_asked_to(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    printed: list[str],
+    told: str,
+) -> None:
+    def run_search(config: object, folder: object, address: str, display: Display, **other: object) -> None:
+        display.say("said")
+        display.warn("warned")
+
+    monkeypatch.setattr("sweep.driver.run_folds.run_search", run_search)
+    space = written("study.yaml", STUDY)
+    assert respsweep(monkeypatch, "run", space, "--name", "one", *options) == 0
+    output = capfd.readouterr()
+    lines = output.out.splitlines()
+    result = [line for line in lines if line.startswith(("best configuration", "again:"))]
+    assert len(result) == (0 if "json" in options else 2)
+    assert [line[: len(begin)] for line, begin in zip(lines, printed, strict=False)] == printed
+    assert len(lines) == len(printed) + len(result)
+    assert output.err == told
