@@ -112,9 +112,10 @@ class Progress:
             )
             now = self._clock()
             training = None if self._epochs is None else training_now(self._board, self._epochs, now, LINES)
-            below = "\n".join([self.status(), *self._stops, *map(str, silences[:LINES])])
-            parts = [table, *([] if training is None else [training]), Text(below)]
-            self._live.update(Group(*parts), refresh=True)
+            aside = Text("\n".join([*self._stops, *map(str, silences[:LINES])]))
+            # What a low terminal has no room for is cut off the end.
+            parts = [Text(self.status()), training, aside if aside.plain else None, table]
+            self._live.update(Group(*(part for part in parts if part is not None)), refresh=True)
         else:
             for silence in silences:
                 if (silence.unit, silence.since) not in self._told:

@@ -110,6 +110,15 @@ def test_a_terminal_shows_what_trains_now_and_why_things_stopped(folder: StudyFo
     assert "best 0.650 ± 0.071 (no. 0" in shown
 
 
+def test_a_low_terminal_shows_how_far_the_study_is_before_all_else(folder: StudyFolder, run: Run) -> None:
+    made = PlainConsole(file=io.StringIO(), width=100, height=4, force_terminal=True, color_system=None)
+    ticks = iter(range(0, 1000, 5))
+    watch(folder, ConsoleDisplay(made), wait=run.between, clock=now, timer=lambda: float(next(ticks)))
+    # Of each drawing, and of the last line.
+    assert printed(made).count("units done ") > 3
+    assert "sensitivity %" not in printed(made)
+
+
 def test_each_event_from_now_on_is_a_line_of_json(folder: StudyFolder, run: Run) -> None:
     made = console()
     watch(folder, JsonDisplay(made), wait=run.between, clock=now)
