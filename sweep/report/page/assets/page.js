@@ -328,7 +328,7 @@ function drawConfusion(width) {
 
 function drawGroups(width) {
   const shown = facts.answers.groups.filter((one) => one.score !== null);
-  const key = (one) => `${one.by} ${one.value}, ${one.patients} patients`;
+  const key = (one) => `${one.by} ${one.value}, ${one.patients} ${one.patients === 1 ? "patient" : "patients"}`;
   const ends = (one) => (one.interval ? `, 95 %: ${one.interval.map(percent).join(" to ")}` : "");
   return Plot.plot({
     width, height: 60 + 22 * shown.length, marginLeft: 190, marginRight: 20,
@@ -360,6 +360,7 @@ function answerParts() {
 }
 
 function errorCards(parent) {
+  if (!facts.answers.errors.length) return;
   parent.append(element("div", { class: "small-multiples" }, ...facts.answers.errors.map((one, at) => element("figure", { class: "error" },
     spectrogram(one.spectrogram, `spectrogram of a cycle that is ${one.label} and was called ${one.answer}`),
     element("audio", { controls: "", preload: "metadata", src: `data:audio/ogg;base64,${one.sound}` }),
