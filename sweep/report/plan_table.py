@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, fields
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from rich.console import RenderableType
@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data.quantities import counted, duration, size
-from sweep.config.parameters import AnyParameter, CategoricalParameter
-from sweep.report.leaderboard import written
+from sweep.report.space_table import in_yaml, space_table
 from sweep.report.study_plan import Cost, Plan
 from sweep.report.table_formats import as_data, as_latex, as_markdown
 
@@ -50,17 +49,7 @@ def cost_frame(plan: Plan) -> pd.DataFrame:
 
 
 def _tables(plan: Plan) -> list[Table]:
-    return [_space_table(plan), _proposals_table(plan), _cost_table(plan)]
-
-
-def _space_table(plan: Plan) -> Table:
-    table = _table(_points(plan))
-    table.add_column("searched", overflow="fold")
-    table.add_column("values", overflow="fold")
-    table.add_column("when", overflow="fold")
-    for path, parameter in plan.config.search.items():
-        table.add_row(path, _values(parameter), _condition(parameter))
-    return table
+    return [space_table(plan.config.space, _points(plan)), _proposals_table(plan), _cost_table(plan)]
 
 
 def _points(plan: Plan) -> str:
@@ -72,36 +61,13 @@ def _points(plan: Plan) -> str:
     )
 
 
-def _values(parameter: AnyParameter) -> str:
-    """Write what a field may be: `5e-05 to 0.002, log`, `16 to 64 in steps of 16`, `null, 0, 1`."""
-    if isinstance(parameter, CategoricalParameter):
-        return ", ".join(map(_yaml, parameter.choices))
-    span = f"{written(parameter.low)} to {written(parameter.high)}"
-    if parameter.log:
-        return f"{span}, log"
-    step = parameter.step
-    return span if step is None or (parameter.type == "int" and step == 1) else f"{span} in steps of {step:g}"
-
-
-def _yaml(value: Any) -> str:
-    return "null" if value is None else written(value)
-
-
-def _condition(parameter: AnyParameter) -> str:
-    """Write when a field varies: `smoothing.stage is 0 or 1`."""
-    return " and ".join(
-        f"{path} is {'not null' if values is None else ' or '.join(map(_yaml, values))}"
-        for path, values in parameter.conditions.items()
-    )
-
-
 def _proposals_table(plan: Plan) -> Table:
     table = _table("the first proposals, before any score is known")
     table.add_column("searched", overflow="fold")
     for number in range(len(plan.proposals)):
         table.add_column(f"no. {number}", overflow="fold")
     for path in plan.config.search:
-        table.add_row(path, *(_yaml(values[path]) if path in values else "-" for values in plan.proposals))
+        table.add_row(path, *(in_yaml(values[path]) if path in values else "-" for values in plan.proposals))
     return table
 
 

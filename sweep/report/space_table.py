@@ -1,35 +1,45 @@
-"""The fields that a study searches, with their bounds, as a table for people."""
+"""The fields that a study searches, with their values and conditions, as a table for people."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.table import Table
 
-from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
+from sweep.config.parameters import AnyParameter, CategoricalParameter
 from sweep.config.search_space import SearchSpace
-from sweep.report.field_names import short_name
 from sweep.report.leaderboard import written
 
 
-def space_table(space: SearchSpace) -> Table:
-    """Make a table with a row for each searched field: its name, path and values, and when it is searched."""
-    table = Table(header_style="bold")
-    for column in ("field", "as", "values", "only where"):
+def space_table(space: SearchSpace, caption: str | None = None) -> Table:
+    """Make a table with a row for each searched field: its path, its values, and when it is searched."""
+    table = Table(header_style="bold", caption=caption, caption_justify="left")
+    for column in ("searched", "values", "when"):
         table.add_column(column, overflow="fold")
     for path, parameter in space.parameters.items():
-        conditions = " and ".join(
-            f"{short_name(other, space.parameters)} "
-            + ("is not null" if values is None else f"is {' or '.join(map(written, values))}")
-            for other, values in parameter.conditions.items()
-        )
-        table.add_row(path, short_name(path, space.parameters), values_in_words(parameter), conditions)
+        table.add_row(path, values_in_words(parameter), _condition(parameter))
     return table
 
 
 def values_in_words(parameter: AnyParameter) -> str:
-    """Say which values a searched field may have: `0.02 to 0.5, logarithmic`, `1 to 9 by 2`, `a, b or none`."""
-    if isinstance(parameter, FloatParameter | IntParameter):
-        step = parameter.step
-        by = f" by {written(step)}" if step is not None and step != 1 else ""
-        log = ", logarithmic" if parameter.log else ""
-        return f"{written(parameter.low)} to {written(parameter.high)}{by}{log}"
-    return ", ".join(map(written, parameter.choices))
+    """Say which values a searched field may have: `5e-05 to 0.002, log`, `16 to 64 in steps of 16`, `null, 0, 1`."""
+    if isinstance(parameter, CategoricalParameter):
+        return ", ".join(map(in_yaml, parameter.choices))
+    span = f"{written(parameter.low)} to {written(parameter.high)}"
+    if parameter.log:
+        return f"{span}, log"
+    step = parameter.step
+    return span if step is None or (parameter.type == "int" and step == 1) else f"{span} in steps of {step:g}"
+
+
+def in_yaml(value: Any) -> str:
+    """Write a value as a study file has it: `null` for none."""
+    return "null" if value is None else written(value)
+
+
+def _condition(parameter: AnyParameter) -> str:
+    """Write when a field varies: `smoothing.stage is 0 or 1`."""
+    return " and ".join(
+        f"{path} is {'not null' if values is None else ' or '.join(map(in_yaml, values))}"
+        for path, values in parameter.conditions.items()
+    )

@@ -17,8 +17,8 @@ def test_each_searched_field_has_its_values_and_its_condition() -> None:
         [cell.strip() for cell in line.split("│")[1:-1]] for line in as_text(space_table(space)).splitlines()
     ]
     assert [row for row in rows if row] == [
-        ["patch_mix.temperature", "τ", "0.02 to 0.5, logarithmic", ""],
-        ["smoothing.kernel_size", "K", "3 to 9 by 2", "stage is not null"],
-        ["smoothing.stage", "stage", "none, 1, 2", ""],
-        ["smoothing.sigma", "σ", "1 to 5", "stage is 1 or 2"],
+        ["patch_mix.temperature", "0.02 to 0.5, log", ""],
+        ["smoothing.kernel_size", "3 to 9 in steps of 2", "smoothing.stage is not null"],
+        ["smoothing.stage", "null, 1, 2", ""],
+        ["smoothing.sigma", "1 to 5", "smoothing.stage is 1 or 2"],
     ]
