@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from data.cycle import check_times
+from data.cycle import Cycle, check_times
 from data.dataset import DataSet, Recording
 from data.errors import DataError, UserError
 from data.task import Task
 
 _SHOWN = 5
+_KINDS = {"name": str, "path": Path, "annotation": Path, "patient": int, "sample_rate": int, "frames": int}
 
 
 def read_own(directory: Path, task: Task) -> DataSet:
@@ -38,19 +41,49 @@ def read_own(directory: Path, task: Task) -> DataSet:
         raise DataError(
             f"{directory}: the reader of {task.name} returned a {type(data).__name__}; expected a data.dataset.DataSet"
         )
-    data = replace(
-        data,
-        directory=directory,
-        task=task,
-        recordings=tuple(sorted(data.recordings, key=lambda one: one.name)),
-    )
-    faults = [*_faults(data)]
+    faults = _type_faults(data)
+    if not faults:
+        recordings = tuple(sorted(data.recordings, key=lambda recording: recording.name))
+        data = replace(data, directory=directory, task=task, recordings=recordings)
+        faults = [*_faults(data)]
     if faults:
         more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
         raise DataError(
             f"{directory}: the reader of {task.name} returned no usable data: {'; '.join([*faults[:_SHOWN], *more])}"
         )
     return data
+
+
+def _type_faults(data: DataSet) -> list[str]:
+    """Say what a reader wrote in another form than a recording and its cycles have."""
+    found: list[str] = []
+    recordings: Iterable[Any] = data.recordings
+    for recording in recordings:
+        if not isinstance(recording, Recording):
+            found.append(
+                f"a {type(recording).__name__} among the recordings; expected data.dataset.Recording"
+            )
+            continue
+        for name, kind in _KINDS.items():
+            value = getattr(recording, name)
+            if not isinstance(value, kind):
+                found.append(f"{recording.name}: {name} is {value!r}; expected {kind.__name__}")
+        for position, cycle in enumerate(recording.cycles, 1):
+            if not _is_cycle(cycle):
+                found.append(
+                    f"{recording.name}: cycle {position} is {cycle!r}; expected times in seconds and a label"
+                )
+    return found
+
+
+def _is_cycle(cycle: Any) -> bool:
+    return (
+        isinstance(cycle, Cycle)
+        and type(cycle.label) is int
+        and all(
+            isinstance(time, int | float) and math.isfinite(time) for time in (cycle.start_s, cycle.end_s)
+        )
+    )
 
 
 def _faults(data: DataSet) -> Iterator[str]:
@@ -78,7 +111,7 @@ def _faults_of(recording: Recording, data: DataSet) -> Iterator[str]:
     if recording.part not in data.parts:
         yield f"{name}: part {recording.part!r} is none of {', '.join(data.parts)}"
     for path in dict.fromkeys((recording.path, recording.annotation)):
-        if not Path(path).is_file():
+        if not path.is_file():
             yield f"{name}: {path} is no file"
     if recording.sample_rate <= 0 or recording.frames <= 0:
         yield f"{name}: {recording.frames} samples at {recording.sample_rate} Hz; expected its length"

@@ -15,6 +15,7 @@ from torch import nn
 from data.batches import Examples
 from data.features import model_input
 from data.task import Task
+from model.own_network import check_own_network
 from model.pretrained import load_pretrained
 from model.registry import Network, build_backbone
 from model.training.recipe import Recipe
@@ -65,6 +66,20 @@ def random_network(recipe: Recipe, task: Task) -> Network:
     # That file need not be there any more.
     backbone = recipe.backbone.model_copy(update={"pretrained": None})
     return build_backbone(backbone, recipe.smoothing, task.num_classes, recipe.features.input_shape)
+
+
+def try_own_network(recipe: Recipe, task: Task) -> None:
+    """Have a network of the user's own answer before anything is trained with a recipe; other networks are not tried.
+
+    Raises ConfigError for what cannot be imported, built, or trained so.
+    """
+    if recipe.backbone.is_own:
+        check_own_network(
+            recipe.backbone,
+            task.num_classes,
+            recipe.features.input_shape,
+            contrasted=bool(recipe.patch_mix.axes),
+        )
 
 
 def predict(

@@ -24,12 +24,14 @@ def train(
     """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""
     from model.training.epoch_metrics import select_epoch
     from model.training.fit import fit
+    from model.training.prediction import try_own_network
     from model.training.recipe import exported_objective, read_recipe
     from sweep.report.confusion_table import confusion_table, epoch_row
     from sweep.worker.prepared_data import DataPreparation, load_examples
 
     settings = read_recipe(recipe)
     preparation = DataPreparation(data, task=task)
+    try_own_network(settings, preparation.task)
     prepared = preparation.prepare(settings)
     training, validation = load_examples(prepared, settings.folds.fold)
     aside = say if form == "table" else say_aside

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from data.fields import field_paths, hint
+from data.own_code import is_own
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
 from sweep.config.parameters import LONGEST_GRID, AnyParameter, Value, includes
@@ -17,6 +18,7 @@ from sweep.study.board import FOLD
 
 SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
 """Recipe fields that decide how a run is scored. A search must not vary them: the best value is the easiest exam."""
+NETWORK = "backbone.name"
 OWN_FIELDS = "backbone.config."
 """How fields of a network of the user's own begin; it has what names it likes."""
 
@@ -79,6 +81,27 @@ class SearchSpace:
                     return parse(Recipe, self.fixed, "recipe")
             target[last] = value
         return parse(Recipe, content, "recipe")
+
+    def own_networks(self) -> list[Recipe]:
+        """List a recipe for each network of the user's own that the search may come to.
+
+        Every searched field is at its first value that the others allow. Raises ConfigError when such a point makes no
+        recipe.
+        """
+        first = {path: parameter.probes()[0] for path, parameter in self.parameters.items()}
+        names = self.parameters.get(NETWORK)
+        points = (
+            [self.active(first)] if names is None else [self._reach(NETWORK, name) for name in names.probes()]
+        )
+        recipes = (
+            self.recipe(point) for point in points if is_own(str(point.get(NETWORK, self._fixed_network)))
+        )
+        return list(recipes)
+
+    @property
+    def _fixed_network(self) -> str:
+        backbone = self.fixed.get("backbone")
+        return str(backbone.get("name")) if isinstance(backbone, Mapping) else ""
 
     def epochs(self, values: Mapping[str, Any]) -> int:
         """Number of epochs at a point. Raises ConfigError when the values contradict each other."""

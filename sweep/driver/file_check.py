@@ -10,12 +10,14 @@ from typing import Any
 
 from data.quantities import counted
 from data.settings import Config, ConfigError, parse, read_yaml
+from data.task import ICBHI, Task, task_named
 from model.training.recipe import Recipe, exported_objective, read_recipe
 from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
 from sweep.config.other_words import FIELDS, in_our_words
 from sweep.config.parameters import AnyParameter, Parameter
 from sweep.config.search_space import SearchSpace, check_field
 from sweep.config.study_config import WEIGHTS, StudyConfig, read_study
+from sweep.driver.preflight import check_own_networks
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
 
@@ -65,6 +67,7 @@ def _study(path: Path) -> str:
         recipe = config.any_recipe()
     except ConfigError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+    check_own_networks(config, config.scored_task)
     searched = config.search.get(WEIGHTS)
     _find_weights(*getattr(searched, "choices", [recipe.backbone.pretrained]))
     many = "no end of points" if search.points is None else counted(search.points, "point")
@@ -79,6 +82,11 @@ def _recipe(path: Path, content: Mapping[str, Any]) -> str:
     """Sum up a recipe file. Raises ConfigError or PretrainedError."""
     recipe = read_recipe(path)
     exported_objective(path)
+    if recipe.backbone.is_own:
+        # It brings torch.
+        from model.training.prediction import try_own_network
+
+        try_own_network(recipe, _task(content))
     _find_weights(recipe.backbone.pretrained)
     whence = _whence(path, recipe, content.get("provenance"))
     backbone = recipe.backbone
@@ -86,6 +94,13 @@ def _recipe(path: Path, content: Mapping[str, Any]) -> str:
         f"{path}: a recipe in order: {backbone.name} {backbone.variant}, {counted(recipe.epochs, 'epoch')}"
         f"{whence}; respsweep train {path} --data DIR"
     )
+
+
+def _task(content: Mapping[str, Any]) -> Task:
+    """Find the task that a recipe was exported for, or else ICBHI's. Raises ConfigError for none."""
+    provenance = content.get("provenance")
+    name = provenance.get("task") if isinstance(provenance, Mapping) else None
+    return ICBHI if name is None else task_named(str(name))
 
 
 def _whence(path: Path, recipe: Recipe, provenance: object) -> str:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from data.errors import UserError
 from data.folds import check_patients
 from data.recordings import read_recordings
+from data.settings import ConfigError
 from data.synthetic import invented_breaths
 from model.training.recipe import Recipe
 from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
 from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import ResourcesConfig, SyntheticConfig
-from sweep.driver.preflight import given_data, random_weights
+from sweep.driver.preflight import check_own_networks, given_data, random_weights
 from sweep.driver.warning_by import warning_by
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_session import check_machine
@@ -74,6 +75,7 @@ def plan_study(
     with warning_by(warnings.append):
         data = _tried(lambda: _planned_data(config, fixed), UserError, missing)
     _tried(lambda: _check_weights(config, recipes), PretrainedError, missing)
+    _tried(lambda: check_own_networks(config, config.scored_task), ConfigError, missing)
     if address == "local":
         _tried(lambda: check_machine(config.resources), ExecutorError, missing)
     steps = None

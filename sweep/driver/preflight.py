@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,8 @@ def preflight(
     weights = weights_hash(recipe)
     preparation = DataPreparation(_recordings(data, display), task=config.task)
     config = config.model_copy(update={"task": preparation.task.name})
-    _check_own_network(recipe, preparation.task)
-    provenance = _provenance(folder, preparation.prepare(recipe), weights, recipe)
+    networks = check_own_networks(config, preparation.task)
+    provenance = _provenance(folder, preparation.prepare(recipe), weights, networks)
     if folder.provenance_file.exists():
         differences += evidence_changes(folder.provenance(), provenance, folder.name)
     return CheckedStudy(
@@ -121,6 +121,20 @@ def given_data(config: StudyConfig) -> SyntheticConfig | str:
     return config.data
 
 
+def check_own_networks(config: StudyConfig, task: Task) -> list[str]:
+    """Build each network of the user's own that a study may come to, and have it answer; returns their names.
+
+    Raises ConfigError for what cannot be imported, built or trained.
+    """
+    recipes = config.space.own_networks()
+    for recipe in recipes:
+        # It brings torch, which the driver has no other use for.
+        from model.training.prediction import try_own_network
+
+        try_own_network(recipe, task)
+    return [recipe.backbone.name for recipe in recipes]
+
+
 def random_weights(recipe: Recipe) -> list[str]:
     """Warn of a network that starts from random weights where published scores do not."""
     backbone = recipe.backbone
@@ -139,23 +153,12 @@ def _recordings(data: SyntheticConfig | str, display: Display) -> Path:
     return Path(data)
 
 
-def _check_own_network(recipe: Recipe, task: Task) -> None:
-    if recipe.backbone.is_own:
-        # It brings torch, which the driver has no other use for.
-        from model.own_network import check_own_network
-
-        contrasted = bool(recipe.patch_mix.axes)
-        check_own_network(
-            recipe.backbone, task.num_classes, recipe.features.input_shape, contrasted=contrasted
-        )
-
-
 def _provenance(
-    folder: StudyFolder, prepared: PreparedData, weights: str | None, recipe: Recipe
+    folder: StudyFolder, prepared: PreparedData, weights: str | None, networks: Iterable[str]
 ) -> dict[str, Any]:
     known = folder.provenance() if folder.provenance_file.exists() else {}
     made = provenance_of(prepared.task, prepared.data_hash, prepared.fold_hash, weights)
-    if own := own_code((recipe.backbone.name, prepared.task)):
+    if own := own_code((*networks, prepared.task)):
         made["own_code"] = own
     if synthetic := synthetic_breaths(Path(prepared.recordings)):
         made["synthetic"] = synthetic

@@ -49,7 +49,8 @@ def _equals(values: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
 
 
 def _at(recipe: Mapping[str, Any], path: str) -> Any:
-    return reduce(lambda found, name: found[name], path.split("."), recipe)
+    # A field of a user's own network may be searched and stand in no recipe.
+    return reduce(lambda found, name: found.get(name, {}), path.split("."), recipe)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,10 @@ def test_a_reader_that_fails_or_returns_something_else_is_named(tmp_path: Path) 
         ({"frames": 0}, "p1: 0 samples at 4000 Hz; expected its length"),
         ({"cycles": ()}, "p1: no cycles; leave such a recording out"),
         ({"cycles": (Cycle(0.0, 1.0, 3),)}, "p1: cycle 1: label 3; expected 0 to 2"),
+        (
+            {"cycles": (Cycle(float("nan"), 1.0, 0),)},
+            "p1: cycle 1 is .*nan.*; expected times in seconds and a label",
+        ),
         ({"cycles": (Cycle(-1.0, 1.0, 0),)}, "p1: cycle 1: starts at -1 s; expected 0 or later"),
         (
             {"cycles": (Cycle(0.0, 1.0, 0), Cycle(2.0, 9.0, 0))},
@@ -140,3 +145,21 @@ def test_what_is_no_task_is_refused(tmp_path: Path, coughs: Path, name: str, com
     )
     with pytest.raises(ConfigError, match=complaint):
         task_named(name)
+
+
+def test_what_is_in_another_form_than_a_recording_is_named(coughs: Path) -> None:
+    found = read_recordings(coughs, NAME)
+    first = copy(found.recordings[0])
+    object.__setattr__(first, "annotation", None)
+    task = task_named(NAME)
+    with pytest.raises(DataError, match=r"a str among the recordings; expected data\.dataset\.Recording"):
+        read_own(coughs, replace(task, read=lambda _: with_first(found, "p7")))
+    with pytest.raises(DataError, match="p1: annotation is None; expected Path"):
+        read_own(coughs, replace(task, read=lambda _: with_first(found, first)))
+
+
+def with_first(found: DataSet, first: Any) -> DataSet:
+    """Copy a data set with something else for its first recording, as no type checker would let pass."""
+    data = copy(found)
+    object.__setattr__(data, "recordings", (first, *found.recordings[1:]))
+    return data

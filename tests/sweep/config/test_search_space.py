@@ -322,3 +322,14 @@ def test_settings_of_an_own_network_are_searched_by_names_that_only_it_knows() -
         space.axis_points()
     with pytest.raises(ConfigError, match=r"config is for networks of your own, .* got \{'width': 8\}"):
         space_of(width)
+
+
+def test_each_own_network_that_a_search_may_come_to_has_a_recipe_with_searched_values() -> None:
+    plain = {"smoothing": {"stage": None}}
+    width = {"backbone.config.width": {"type": "categorical", "choices": [8, 16]}}
+    (one,) = space_of(width, {"backbone": {"name": "a:B"}, **plain}).own_networks()
+    assert one.backbone.config == {"width": 8}
+    names = {"backbone.name": {"type": "categorical", "choices": ["a:A", "b:B"]}}
+    several = space_of(names, {"backbone": {"name": "a:A"}, **plain}).own_networks()
+    assert [recipe.backbone.name for recipe in several] == ["a:A", "b:B"]
+    assert space_of(CONDITIONAL).own_networks() == []

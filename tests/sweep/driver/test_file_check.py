@@ -124,3 +124,13 @@ def test_an_exported_recipe_that_was_changed_since_is_told(tmp_path: Path) -> No
     assert found.startswith(f"provenance.recipe_digest: {recipe.digest()[:12]} is of another recipe")
     provenance["objective"] = "luck"
     assert problems(path, exported)[0].startswith("provenance.objective: must be one of score")
+
+
+@pytest.mark.parametrize("kind", ["study", "recipe"])
+def test_an_own_network_that_cannot_be_had_is_told(tmp_path: Path, kind: str) -> None:
+    recipe = {"backbone": {"name": "nowhere:Net"}, "smoothing": {"stage": None}, "patch_mix": {"axes": []}}
+    search = {"optimiser.learning_rate": {"type": "float", "low": 1e-5, "high": 1e-3}}
+    path = tmp_path / "file.yaml"
+    path.write_text(yaml.safe_dump({"recipe": recipe, **({"search": search} if kind == "study" else {})}))
+    (problem,) = check_file(path).problems
+    assert "nowhere:Net: module nowhere cannot be imported" in problem

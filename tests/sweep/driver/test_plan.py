@@ -17,7 +17,7 @@ from sweep.machine import step_times
 from sweep.machine.step_times import StepTimes
 from sweep.report.study_plan import Plan
 from sweep.simulation import simulate
-from tests.studies import tiny_study
+from tests.studies import TINY_RECIPE, tiny_study
 
 
 @pytest.fixture(autouse=True)
@@ -246,6 +246,12 @@ def test_what_is_missing_is_listed_and_nothing_refused(tmp_path: Path) -> None:
     assert [line.partition(": ")[0] for line in plan.missing] == [str(tmp_path / "nowhere"), "gone.pth"]
     assert plan.feature_bytes is None
     assert planned(data=None).missing[0].startswith("no recordings: give --data DIR (in Python: data=DIR)")
+
+
+def test_an_own_network_that_cannot_be_had_is_missing() -> None:
+    recipe = {**TINY_RECIPE, "backbone": {"name": "nowhere:Net"}, "smoothing": {"stage": None}}
+    (missing,) = planned(recipe=recipe).missing
+    assert missing.startswith("nowhere:Net: module nowhere cannot be imported")
 
 
 def test_weights_that_are_those_of_another_network_are_missing(tmp_path: Path) -> None:

@@ -53,3 +53,10 @@ def test_no_configuration_of_another_network_is_the_papers() -> None:
     recipe = {"backbone": {"name": "cnn_tsa", "variant": "three_blocks"}, "smoothing": {"stage": None}}
     config = StudyConfig.model_validate({"search": search, "recipe": recipe})
     assert marks(config, {"optimiser.learning_rate": 5e-5}) == {0: (BASELINE,)}
+
+
+def test_a_searched_field_of_an_own_network_that_the_recipe_does_not_set_is_no_baseline() -> None:
+    search = {"backbone.config.width": {"type": "categorical", "choices": [8, 16]}}
+    recipe = {"backbone": {"name": "a:B", "config": {"layers": 1}}, "smoothing": {"stage": None}}
+    config = StudyConfig.model_validate({"search": search, "recipe": recipe})
+    assert marks(config, {"backbone.config.width": 8}) == {}
