@@ -1,5 +1,7 @@
 """A study that is deleted: what goes, and what stays."""
 
+import errno
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from sweep.driver.delete import DeleteError, delete_study, what_goes
 from sweep.evaluation.ledgers import Ledgers
 from sweep.folder.lock import LockedError, StudyLock
 from sweep.folder.study_folder import StudyFolder, present_studies
+from sweep.storage.storage import StorageError
 from tests.object_store import S3
 from tests.sweep.family import a_family, a_study
 
@@ -62,6 +65,47 @@ def test_a_study_without_readings_leaves_no_ledger(tmp_path: Path) -> None:
 def test_runs_on_a_server_stay_and_that_is_said(tmp_path: Path) -> None:
     study = a_study(tmp_path, "one", OWN, tracking_uri="http://127.0.0.1:9")
     assert "stays: the runs at http://127.0.0.1:9; delete the experiment there" in delete_study(study)
+
+
+def test_a_study_behind_a_link_is_deleted_with_its_link(tmp_path: Path) -> None:
+    a_study(tmp_path / "scratch", "one", OWN)
+    studies = tmp_path / "studies"
+    studies.mkdir()
+    (studies / "one").symlink_to(tmp_path / "scratch" / "one")
+    delete_study(StudyFolder.open(studies, "one"))
+    assert [*studies.iterdir(), *(tmp_path / "scratch").iterdir()] == []
+
+
+def test_what_cannot_be_removed_is_named_and_the_study_is_gone_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path / "units"))
+
+    study = a_study(tmp_path, "one", OWN)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", refuses)
+        with pytest.raises(StorageError, match=r"one: the study is deleted, but .*/units cannot be removed"):
+            delete_study(study)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".deleted-one-")
+    assert present_studies(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_taken_away_is_left_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(path: Path, target: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    study = a_study(tmp_path, "one", OWN)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuses)
+        with pytest.raises(PermissionError):
+            delete_study(study)
+    assert study.board().stopped == "over"
+    delete_study(study)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_study_that_runs_is_not_deleted(tmp_path: Path) -> None:
