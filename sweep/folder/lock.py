@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -75,12 +76,27 @@ class StudyLock:
         return moment(card["last_sign"]) if "last_sign" in card else self._card.stat().st_mtime
 
     def held_by(self) -> str | None:
-        """Process, host and start of the lock's holder, in words; None when nobody holds the lock."""
+        """Process, host and start of the lock's holder, in words; None when nobody holds the lock.
+
+        Who may only read the folder, of another user say, is told as well. Raises OSError for one that cannot be read.
+        """
         try:
             with self._lock.acquire(timeout=0):
                 return None
         except Timeout:
             return self._holder()
+        except PermissionError:
+            return self._holder() if self._is_held_for_readers() else None
+
+    def _is_held_for_readers(self) -> bool:
+        try:
+            with Path(self._lock.lock_file).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
 
     def is_held(self) -> bool:
         """Whether a process of this machine, or of those that share its disk, holds the lock."""

@@ -25,7 +25,7 @@ def related_studies(folder: StudyFolder) -> list[tuple[StudyFolder, str]]:
         try:
             other = StudyFolder.open(folder.studies, name)
             config = other.config()
-        except UserError:
+        except (UserError, OSError):
             continue
         if config.finishes is not None and config.finishes.study_id == own:
             found.append((other, FINISHES))

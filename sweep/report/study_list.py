@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from data.errors import UserError
+from data.errors import UserError, one_line
 from evidence.objectives import TITLES
 from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder, present_studies
@@ -87,6 +87,8 @@ def _listed(studies: Path | str, name: str) -> ListedStudy:
             events[-1].at if events else None,
             read_note(folder),
         )
+    except OSError as error:
+        return ListedStudy(name, trouble=one_line(f"{error.filename or name}: {error.strerror or error}"))
     except UserError as error:
         return ListedStudy(name, trouble=str(error))
 

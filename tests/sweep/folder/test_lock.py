@@ -47,6 +47,18 @@ def test_a_lock_that_was_let_go_can_be_taken_again(tmp_path: Path) -> None:
     assert StudyLock(tmp_path).held_by() is None
 
 
+def test_who_may_only_read_is_told_who_holds_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "driver.lock")
+
+    reader = StudyLock(tmp_path)
+    monkeypatch.setattr(reader._lock, "acquire", refuses)
+    assert reader.held_by() is None
+    with StudyLock(tmp_path):
+        assert f"process {os.getpid()} on " in (reader.held_by() or "")
+    assert reader.held_by() is None
+
+
 def test_the_last_sign_of_life_is_the_last_beat(tmp_path: Path) -> None:
     lock = StudyLock(tmp_path)
     assert lock.last_sign() is None

@@ -1,4 +1,7 @@
+import errno
 from pathlib import Path
+
+import pytest
 
 from sweep.config.study_config import StudyConfig
 from sweep.folder.related import CROSSES, FINISHES, related_studies
@@ -22,3 +25,18 @@ def test_a_study_that_never_ran_has_no_id_and_no_relatives(tmp_path: Path) -> No
     a_family(tmp_path, OWN)
     fresh = StudyFolder.at(tmp_path, "fresh").create(StudyConfig.model_validate(tiny_study(1)))
     assert related_studies(fresh) == []
+
+
+def test_a_study_of_another_user_that_cannot_be_read_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = StudyFolder.config
+
+    def refused(folder: StudyFolder) -> StudyConfig:
+        if folder.name == "third":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder.study_file))
+        return read(folder)
+
+    first = a_family(tmp_path, OWN)
+    monkeypatch.setattr(StudyFolder, "config", refused)
+    assert [one.name for one, _ in related_studies(first)] == ["first-finish", "first-folds"]

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ from sweep.folder.note import write_note
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.plain_console import as_text
 from sweep.report.study_list import list_studies, studies_frame, studies_table
-from sweep.study.events import StudyStarted, StudyStopped
+from sweep.study.events import Event, StudyStarted, StudyStopped
 from tests.object_store import S3
 from tests.studies import tiny_study
 from tests.sweep.family import a_study
@@ -47,6 +48,22 @@ def test_a_study_that_runs_is_said_to_run(studies: Path) -> None:
     with StudyLock(studies / "paused") as lock:
         lock.sign()
         assert str(list_studies(studies)[0].state).startswith("running: process ")
+
+
+def test_a_study_that_another_user_keeps_to_himself_does_not_end_the_list(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = StudyFolder.events
+
+    def refused(folder: StudyFolder) -> list[Event]:
+        if folder.name == "over":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder.journal))
+        return read(folder)
+
+    monkeypatch.setattr(StudyFolder, "events", refused)
+    troubles = {one.name: one.trouble for one in list_studies(studies)}
+    assert troubles.pop("over") == f"{studies}/over/journal.jsonl: Permission denied"
+    assert [name for name, trouble in troubles.items() if trouble is None] == ["paused", "fresh"]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 160])
