@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from data.fields import field_paths
+from model.training.recipe import Recipe
 from sweep.config.study_config import StudyConfig
 from sweep.tracking.messages import Shown
 
@@ -13,7 +15,7 @@ from sweep.tracking.messages import Shown
 def mlflow_page(config: StudyConfig, name: str) -> Shown:
     """Say of the study of that name what it searches, and with which other settings of the recipe."""
     searched = tuple(config.space.order())
-    settings = _flat(config.any_recipe().model_dump(mode="json"))
+    settings = _flat(config.any_recipe().model_dump(mode="json"), {*field_paths(Recipe), *searched})
     return Shown(
         metric=config.ranking_metric,
         searched=searched,
@@ -38,11 +40,11 @@ def _plain(name: str) -> str:
     return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+-.!|~" else sign for sign in name)
 
 
-def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Yield settings by dotted field, as a study file would write each."""
+def _flat(settings: Mapping[str, Any], known: Collection[str], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield settings by dotted field, as a study file would write each: the `known` fields, what lies deeper as JSON."""
     for key, value in settings.items():
         path = f"{above}{key}"
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{path}.")
+        if isinstance(value, dict) and any(field.startswith(f"{path}.") for field in known):
+            yield from _flat(value, known, f"{path}.")
         else:
             yield path, value if isinstance(value, str) else json.dumps(value)

@@ -8,6 +8,7 @@ writer           writes the events to MLflow in batches, and asks again while a 
 client_log_in    to which server name and password are sent
 sqlite_uri       the address of a database in a folder of any name
 runs             what each run shows, and the runs on the server
+parameters       settings under names that MLflow takes
 models           the networks of the best configuration as MLflow models, and files
 shared_view      how MLflow's page shows a study, and at which address
 moved_runs       the database of a study that was renamed

@@ -36,6 +36,7 @@ from sweep.study.events import (
 )
 from sweep.study.units import Fate, State
 from sweep.tracking.one_transaction import one_transaction
+from sweep.tracking.parameters import parameters
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class RunUpdates:
     ) -> None:
         self._board = Board()
         self._held_out = held_out
-        self._fixed = dict(fixed or {})
+        self._fixed = parameters(fixed or {})
         self._updates: dict[str, RunUpdate] = {}
         self._best: int | None = None
         """The configuration whose run says that it is the best."""
@@ -130,7 +131,7 @@ class RunUpdates:
                 self._mark_best(when)
             case ConfigurationAdded(number, values):
                 run = self._configuration(number, when)
-                run.params |= {**self._fixed, **_params(values)}
+                run.params |= {**self._fixed, **parameters(values)}
                 run.tags["respsweep.configuration"] = str(number)
                 run.tags["respsweep.objective"] = board.objective
             case ConfigurationDropped(number, reason):
@@ -138,7 +139,7 @@ class RunUpdates:
             case UnitStarted(number, seed):
                 self._configuration(number, when)
                 values = board.configurations[number].values
-                self._unit(number, seed, when).params |= {"seed": str(seed), **_params(values)}
+                self._unit(number, seed, when).params |= {"seed": str(seed), **parameters(values)}
             case EpochReported(number, seed, report):
                 unit = self._unit(number, seed, when)
                 if not again:
@@ -380,10 +381,6 @@ def _metrics(report: Mapping[str, Any], when: int) -> list[Metric]:
         for name, value in report.items()
         if drawn(name)
     ]
-
-
-def _params(values: Mapping[str, Any]) -> dict[str, str]:
-    return {path: str(value) for path, value in values.items()}
 
 
 def _shortened(reason: str) -> str:

@@ -34,6 +34,7 @@ from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from sweep.tracking.parameters import parameter_name
 from sweep.tracking.runs import STUDY, Runs, RunUpdate, RunUpdates
 from sweep.tracking.shared_view import TAG, shared_view
 
@@ -216,7 +217,7 @@ class Writer:
 
 def _describe(runs: Runs, shown: Shown) -> None:
     """Say in the experiment what it is, and how MLflow's page is to show it."""
-    runs.tag_experiment(TAG, shared_view(shown.metric, shown.searched))
+    runs.tag_experiment(TAG, shared_view(shown.metric, [parameter_name(path) for path in shown.searched]))
     if shown.description:
         runs.tag_experiment(MLFLOW_RUN_NOTE, shown.description)
 

@@ -62,6 +62,16 @@ def test_both_runs_carry_what_was_searched() -> None:
     assert (configuration.parent, unit.parent) == (None, "configuration 0")
 
 
+def test_odd_keys_and_long_values_of_an_own_network_come_as_mlflow_takes_them() -> None:
+    values = {"backbone.config.(1,5)": 2}
+    odd = [STARTED, ConfigurationAdded(0, values, at=1.0), UnitStarted(0, 1, at=2.0)]
+    told = RunUpdates(odd, fixed={"backbone.config.long": "x" * 7000}).take()
+    configuration, unit = (update.params for update in told)
+    assert set(configuration) == {"backbone.config.long", "backbone.config._1_5_"}
+    assert len(configuration["backbone.config.long"]) == 6000
+    assert unit == {"backbone.config._1_5_": "2", "seed": "1"}
+
+
 def test_a_units_run_holds_its_curves_by_epoch() -> None:
     metrics = updates_of(TRAINED)["0000-seed1"].metrics
     assert values(metrics, "score") == [(1, 0.4), (2, 0.5)]
