@@ -5,6 +5,7 @@ messages         what driver and writer tell each other
 writer_process   starts the process of the writer, and ends it
 writer_main      that process: hears the driver, and ends with the driver
 writer           writes the events to MLflow in batches, and asks again while a server is away
+client_limits    how long an answer of a server is waited for
 client_log_in    to which server name and password are sent
 sqlite_uri       the address of a database in a folder of any name
 runs             what each run shows, and the runs on the server

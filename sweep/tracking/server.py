@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import sweep.tracking.client_limits  # noqa: F401  MLflow reads them when it is imported
+
+# isort: split
 from mlflow.exceptions import MlflowException
 
 from data.errors import UserError, one_line

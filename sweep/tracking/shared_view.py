@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+import sweep.tracking.client_limits  # noqa: F401  MLflow reads them when it is imported
+
+# isort: split
 from mlflow import MlflowClient
 
 KEY = "respsweep"

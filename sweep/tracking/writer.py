@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import queue
 import shlex
 import threading
@@ -18,17 +17,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
+import sweep.tracking.client_limits  # noqa: F401  MLflow reads them when it is imported
 from sweep.study.events import Event
 from sweep.tracking.messages import PROTOCOL, Files, Models, Shown, Target, TrackingError, incomplete
 from sweep.tracking.models import log_files, log_models
 
-# MLflow reads these at each request, telemetry when it is imported. By default it waits for minutes before it gives up.
-# It must not repeat a request by itself: a run might be created twice without our knowing.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
+# isort: split
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException

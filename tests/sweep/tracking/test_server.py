@@ -175,8 +175,7 @@ def test_a_port_in_use_is_one_line(
     assert error == f"error: --port {port}: Address already in use; give another one\n"
 
 
-def test_the_ui_of_a_study_on_a_server_that_is_away_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+def test_the_ui_of_a_study_on_a_server_that_is_away_says_where_it_is() -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(
         TrackingServerError, match=f"the runs of this study are on {uri}, which gives no answer"
