@@ -6,9 +6,7 @@ import contextlib
 import os
 import shlex
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 from data.errors import UserError
@@ -88,8 +86,18 @@ def run_study(
                 closing.callback(_close_at_once, tracker)
                 executor = start_executor(config.resources, address, display.say)
                 closing.callback(executor.stop)
+                results = Results(folder, display)
                 driver = _driver(
-                    study, executor, tracker, lock, mirror, address, tracking_server, display, closing
+                    study,
+                    executor,
+                    tracker,
+                    lock,
+                    mirror,
+                    address,
+                    tracking_server,
+                    display,
+                    results,
+                    closing,
                 )
                 begun = True
                 try:
@@ -97,8 +105,7 @@ def run_study(
                 except InterruptedStudyError:
                     _export_so_far(folder, display)
                     raise
-            if config.crosses is None:
-                export(folder)
+            results.settle()
     except BaseException as error:
         # The study of a driver that was faster than we were is not ours to remove.
         if fresh and not begun and not StudyLock(folder.path).is_held():
@@ -148,14 +155,37 @@ def _export_so_far(folder: StudyFolder, display: Display) -> None:
         display.warn(str(error))
 
 
-def _results(folder: StudyFolder, display: Display) -> list[Path]:
-    """Write what a study that is over leaves, `best.yaml` and its report; returns these and the study file."""
-    if folder.config().crosses is None:
-        # What is wrong is said when the study has ended.
-        with contextlib.suppress(UserError), warnings.catch_warnings(action="ignore"):
-            export(folder)
-        write_the_report(folder, display)
-    return [path for path in (folder.study_file, folder.best, folder.path / REPORT) if path.exists()]
+class Results:
+    """What a study that is over leaves, `best.yaml` and its report, each written once; none of one that crosses."""
+
+    def __init__(self, folder: StudyFolder, display: Display) -> None:
+        self._folder = folder
+        self._display = display
+        self._crosses = folder.config().crosses is not None
+        self._exported = False
+        self._problem: UserError | None = None
+
+    def __call__(self) -> list[Path]:
+        """Write both, whatever either stumbles over; returns these and the study file, as far as they are there."""
+        folder = self._folder
+        if not self._crosses:
+            self._export()
+            write_the_report(folder, self._display)
+        return [path for path in (folder.study_file, folder.best, folder.path / REPORT) if path.exists()]
+
+    def settle(self) -> None:
+        """Raise the UserError that `best.yaml` stumbled over; write it, if that was not tried before."""
+        if not (self._crosses or self._exported):
+            self._export()
+        if self._problem is not None:
+            raise self._problem
+
+    def _export(self) -> None:
+        self._exported = True
+        try:
+            export(self._folder)
+        except UserError as error:
+            self._problem = error
 
 
 def write_the_report(folder: StudyFolder, display: Display) -> None:
@@ -183,6 +213,7 @@ def _driver(
     address: str,
     tracking_server: str | None,
     display: Display,
+    results: Results,
     closing: contextlib.ExitStack,
 ) -> Driver:
     """Put a driver together. What is still refused here: a place that cannot take what other machines need."""
@@ -214,7 +245,7 @@ def _driver(
         unit_preparation,
         display,
         resume,
-        results=partial(_results, folder, display),
+        results=results,
         mirror=mirror,
         listeners=[optuna_export],
     )

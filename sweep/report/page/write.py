@@ -11,7 +11,7 @@ from data.errors import UserError
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.page.facts import report_facts
 from sweep.report.page.html import report_page
-from sweep.storage.open_storage import below, open_storage
+from sweep.storage.open_storage import below
 
 FILE = "report.html"
 
@@ -30,16 +30,16 @@ def write_report(
 ) -> str:
     """Write the report of a study, whole or not at all, by default to `report.html` in it; returns the place.
 
+    Of a study on an object store the working copy has it too, from which the driver hands it on.
     `now`: seconds since 1970, until which running units are counted. `notes`: sentences for the answer. `answers`: what
     is told of validation cycles (`report_facts`). `renewed_s`: seconds after which a browser loads the file again, of a
     study that runs. Raises ReportError for a file that cannot be written.
     """
     content = report_page({**report_facts(folder, now, notes, answers), "renewed_s": renewed_s})
     try:
-        if path is None:
-            open_storage(folder.place).write(FILE, content.encode())
-        else:
-            write_whole(path, content)
+        write_whole(path or folder.path / FILE, content)
+        if path is None and folder.uri is not None:
+            folder.storage().write(FILE, content.encode())
     except OSError as error:
         raise ReportError(
             f"{path or below(folder.place, FILE)}: cannot be written: {error.strerror}"

@@ -17,11 +17,13 @@ from data.settings import ConfigError
 from data.synthetic import write_breaths
 from sweep.driver.display import ConsoleDisplay, Display
 from sweep.driver.driver import InterruptedStudyError, UnitSlots
+from sweep.driver.export import export
 from sweep.driver.run import run_study
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_session import RaySession
 from sweep.folder.lock import LockedError, StudyLock
 from sweep.folder.study_folder import StudyFolder
+from tests.object_store import S3
 from tests.sweep.driver.driving import ScoresOnly
 from tests.sweep.driver.small_study import SEARCH, study
 
@@ -41,6 +43,25 @@ def test_a_study_that_is_over_takes_more_budget_and_more_seeds(tmp_path: Path) -
     ] * 2
     assert "changed: budget.configurations: 1 -> 2" in console.export_text()
     assert folder.config().seeds == (1, 2, 3)
+
+
+def test_mlflow_has_the_report_and_the_best_recipe_of_a_study_on_an_object_store(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported: list[StudyFolder] = []
+
+    def once(folder: StudyFolder) -> Path:
+        exported.append(folder)
+        return export(folder)
+
+    monkeypatch.setattr("sweep.driver.run.export", once)
+    folder = StudyFolder.find(s3.place("lab"), "one")
+    run_study(study(seeds=[1], budget={"configurations": 1}), folder, start_executor=lambda *_: ScoresOnly())
+    assert exported == [folder]
+    kept = {path.name for path in folder.artifacts.rglob("*") if path.is_file()}
+    assert {"study.yaml", "best.yaml", "report.html"} <= kept
+    assert "lab/one/report.html" in s3.names()
+    assert "report.html" in {Path(name).name for name in s3.names() if name.startswith("lab/one/artifacts")}
 
 
 def halted_after(epochs: int) -> ScoresOnly:
