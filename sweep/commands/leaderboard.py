@@ -17,7 +17,7 @@ def leaderboard(
     columns: Annotated[
         str | None,
         typer.Option(
-            help="Only these, in this order, e.g. score,τ,state; also any-abnormal score, epochs, P(best)."
+            help="Only these, in this order, e.g. score,τ,state; also any-abnormal score, epochs trained, P(best)."
         ),
     ] = None,
     sort: Annotated[

@@ -31,7 +31,7 @@ def leaderboard_frame(
     metric over the finished seeds (`score`, `score_sd`, ...; NaN where there are too few; `harmonic_score` where that is
     the objective), `seeds` (how many finished), `state`, `tied` (not told from the best at 5 %, the best included;
     missing where that is unknown),
-    `probability_best` (NaN without a score), `epochs` (trained, of all seeds), with `marks` `point` (`paper's point` or
+    `probability_best` (NaN without a score), `epochs_trained` (of all seeds), with `marks` `point` (`paper's point` or
     `baseline`, as `sweep.report.special_points` finds them), with two objectives `pareto` (on their front), then the
     searched fields.
 
@@ -53,7 +53,7 @@ def leaderboard_frame(
             "probability_best": math.nan
             if compared is None
             else float(compared.probability_best[configuration.number]),
-            "epochs": sum(len(unit.curve) for unit in configuration.units.values()),
+            "epochs_trained": sum(len(unit.curve) for unit in configuration.units.values()),
             **({} if marks is None else {"point": ", ".join(marks.get(configuration.number, ()))}),
             **({} if front is None else {"pareto": configuration.number in front}),
             **configuration.values,
@@ -61,7 +61,16 @@ def leaderboard_frame(
         for rank, configuration in sorted_rows(best_first(board), known, sort)
     ]
     measured = [column for metric in metrics for column in (metric, f"{metric}_sd")]
-    first = ["rank", "configuration", *measured, "seeds", "state", "tied", "probability_best", "epochs"]
+    first = [
+        "rank",
+        "configuration",
+        *measured,
+        "seeds",
+        "state",
+        "tied",
+        "probability_best",
+        "epochs_trained",
+    ]
     frame = _frame(rows, first).astype({"rank": "Int64", "tied": "boolean", "probability_best": float})
     if not columns:
         return frame

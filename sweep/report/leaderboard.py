@@ -25,6 +25,8 @@ from sweep.study.comparison import comparison_of
 from sweep.study.units import Configuration, Fate, State
 
 HELD_OUT = "held-out patients of the official training part"
+EPOCHS = "epochs_trained", "epochs"
+"""A searched field `epochs` comes first."""
 NUMBER, CHANCE = ("configuration",), ("probability_best",)
 TRAINED_ON = "the cycles that were trained on, as nobody was held out"
 
@@ -111,7 +113,9 @@ def board_columns(
         *(_field_column(field, fields) for field in fields),
         BoardColumn("state", (), state, state, ("state", "point"), right=False),
         *(_rate_column(metric, asked=True) for metric in shown_metrics(board) if metric not in metrics),
-        BoardColumn("epochs", (), lambda row: str(epochs(row)), epochs, ("epochs",), asked=True, falls=True),
+        BoardColumn(
+            "epochs trained", EPOCHS, lambda row: str(epochs(row)), epochs, EPOCHS[:1], asked=True, falls=True
+        ),
         BoardColumn("P(best) %", CHANCE, probability, chance, CHANCE, asked=True, falls=True),
     ]
 

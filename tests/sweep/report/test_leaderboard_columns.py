@@ -32,7 +32,18 @@ def test_columns_are_chosen_by_their_headings_or_full_names_in_the_order_given()
     assert cells(["τ", "score", "No.", "smoothing.stage"])[0] == ["0.05", "70.0 ± 0.0", "2", "1"]
     assert cells(["patch_mix.temperature", "SCORE %"])[1] == ["0.2", "55.0 ± 7.1"]
     assert cells(["epochs", "any_abnormal_score"])[0] == ["2", "90.0 ± 0.0"]
+    assert cells(["epochs trained"]) == cells(["epochs"])
     assert float(cells(["P(best)"])[0][0]) > 50
+
+
+def test_searched_epochs_and_epochs_trained_are_two_columns() -> None:
+    board = Board((1, 2), [*added(0, epochs=3), *trained(0, 1, 0.5), *trained(0, 2, 0.6)])
+    frame = leaderboard_frame(board)
+    assert (list(frame["epochs"]), list(frame["epochs_trained"])) == ([3], [2])
+    table = leaderboard(board, ICBHI, columns=["epochs", "epochs trained"])
+    assert [list(column.cells) for column in table.columns] == [["3"], ["2"]]
+    chosen = leaderboard_frame(board, columns=["epochs trained", "epochs"])
+    assert list(chosen.columns) == ["epochs_trained", "epochs"]
 
 
 @pytest.mark.parametrize(
