@@ -7,7 +7,7 @@ on these sounds say nothing about lungs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ VERSION = 2
 """Raised whenever the same arguments would write other files, so that no cache mistakes one for the other."""
 MADE_UP = "made_up.yaml"
 """File, beside the recordings, that says how they were made up."""
+RECORDINGS = 3
+CYCLES = (8, 12)
 FIRST_PATIENT = 301
 """Above every ICBHI patient, so that no number means two people."""
 
@@ -68,8 +70,8 @@ def write_breaths(
     patients: int = 24,
     seed: int = 0,
     *,
-    recordings: int = 3,
-    cycles: tuple[int, int] = (8, 12),
+    recordings: int = RECORDINGS,
+    cycles: tuple[int, int] = CYCLES,
 ) -> None:
     """Write recordings of invented patients, with annotations, split and patient files, to a new folder.
 
@@ -103,7 +105,8 @@ def write_breaths(
 def made_up(directory: Path) -> dict[str, Any] | None:
     """Say with which arguments of `write_breaths`, and in which version, the recordings in a folder were made.
 
-    None for recordings that were not made up, and where a file was changed, added or removed since.
+    None for recordings that were not made up, where a file was changed, added or removed since, and where the file that
+    says it does not hold what `write_breaths` writes.
     """
     path = directory / MADE_UP
     if not path.is_file():
@@ -113,7 +116,15 @@ def made_up(directory: Path) -> dict[str, Any] | None:
     except ConfigError:
         return None
     digest = found.pop("sha256", None)
+    whole = ("version", "patients", "seed", "recordings")
+    if found.keys() != {*whole, "cycles"} or any(type(found[key]) is not int for key in whole):
+        return None
     return found if digest == _digest_of(directory) else None
+
+
+def made_by_default(made: Mapping[str, Any]) -> bool:
+    """Whether what `made_up` found comes again by patients and seed alone, in the version that is installed."""
+    return (made["version"], made["recordings"], made["cycles"]) == (VERSION, RECORDINGS, list(CYCLES))
 
 
 def _digest_of(folder: Path) -> str:
@@ -126,7 +137,7 @@ def _digest_of(folder: Path) -> str:
 
 
 def invented_breaths(
-    part: Part, patients: int, seed: int, *, recordings: int = 3, cycles: tuple[int, int] = (8, 12)
+    part: Part, patients: int, seed: int, *, recordings: int = RECORDINGS, cycles: tuple[int, int] = CYCLES
 ) -> dict[int, int]:
     """Count the breaths that `write_breaths` would write for the same arguments, by patient of an official part."""
     counted: dict[int, int] = {}

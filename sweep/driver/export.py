@@ -158,7 +158,7 @@ def export_configuration(
         f"# respsweep train {path.name} --data DIR --task {task.name} --seed 1\n"
     )
     if (synthetic := provenance.get("synthetic")) is not None:
-        header += f"# Its recordings are made up: {synthetic['again']}\n"
+        header += f"# Its recordings are made up: {synthetic.get('again', 'no command makes them again')}\n"
     try:
         write_whole(path, header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from data.synthetic import made_up
+from data.synthetic import made_by_default, made_up
 from model.training.recipe import Recipe
 from sweep.driver.versions import commit, versions
 from sweep.worker.weights import weights_of
@@ -24,12 +24,14 @@ def provenance_of(task: str, data_hash: str, fold_hash: str, weights_hash: str |
 
 
 def synthetic_breaths(recordings: Path) -> dict[str, Any] | None:
-    """Say how to make the recordings in a folder again, if `data.synthetic` made them up; None for all others."""
+    """Say with what `data.synthetic` made up the recordings in a folder; None for all others.
+
+    Under `again` is the command that makes them again, where one does.
+    """
     made = made_up(recordings)
-    if made is None:
-        return None
-    again = f"respsweep synth DIR --patients {made['patients']} --seed {made['seed']}"
-    return {"again": again, **made}
+    if made is None or not made_by_default(made):
+        return made
+    return {"again": f"respsweep synth DIR --patients {made['patients']} --seed {made['seed']}", **made}
 
 
 def weights_hash(recipe: Recipe) -> str | None:

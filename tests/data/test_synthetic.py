@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 from data.audio import read_recording
 from data.dataset import DataSet, census
 from data.errors import DataError
 from data.icbhi import read_icbhi
 from data.icbhi_annotations import Part
-from data.synthetic import MADE_UP, VERSION, invented_breaths, made_up, write_breaths
+from data.synthetic import MADE_UP, VERSION, invented_breaths, made_by_default, made_up, write_breaths
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +144,21 @@ def test_made_up_recordings_say_how_they_were_made_until_they_are_changed(tmp_pa
     (tmp_path / "again" / MADE_UP).write_text("{")
     assert made_up(tmp_path / "again") is None
     assert made_up(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(("key", "value"), [("patients", None), ("seed", "7"), ("colour", "red")])
+def test_a_file_that_does_not_hold_what_it_should_is_not_believed(
+    tmp_path: Path, key: str, value: str | None
+) -> None:
+    write_breaths(tmp_path, patients=2, recordings=1, cycles=(1, 1))
+    content = yaml.safe_load((tmp_path / MADE_UP).read_text())
+    content.pop(key, None)
+    (tmp_path / MADE_UP).write_text(yaml.safe_dump(content | ({} if value is None else {key: value})))
+    assert made_up(tmp_path) is None
+
+
+def test_only_what_patients_and_seed_make_again_is_made_by_default() -> None:
+    made = {"version": VERSION, "patients": 9, "seed": 4, "recordings": 3, "cycles": [8, 12]}
+    assert made_by_default(made)
+    for other in ({"version": VERSION - 1}, {"recordings": 2}, {"cycles": [1, 2]}):
+        assert not made_by_default(made | other)

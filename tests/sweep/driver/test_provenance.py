@@ -3,8 +3,9 @@ import subprocess
 from pathlib import Path
 
 from data.settings import parse
+from data.synthetic import VERSION, write_breaths
 from model.training.recipe import Recipe
-from sweep.driver.provenance import provenance_of, weights_hash
+from sweep.driver.provenance import provenance_of, synthetic_breaths, weights_hash
 
 
 def test_provenance_names_task_data_folds_versions_and_the_commit() -> None:
@@ -22,3 +23,9 @@ def test_provenance_names_task_data_folds_versions_and_the_commit() -> None:
 
 def test_random_weights_have_no_hash() -> None:
     assert weights_hash(parse(Recipe, {"backbone": {"variant": "tiny"}}, "recipe")) is None
+
+
+def test_recordings_that_no_command_makes_again_are_told_without_one(tmp_path: Path) -> None:
+    write_breaths(tmp_path, patients=2, seed=5, recordings=1, cycles=(1, 1))
+    made = {"version": VERSION, "patients": 2, "seed": 5, "recordings": 1, "cycles": [1, 1]}
+    assert synthetic_breaths(tmp_path) == made
