@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from sweep.config.study_config import StudyConfig
+from sweep.config.study_config import ENUMERATED, StudyConfig
 from sweep.simulation.time_left import TimeLeft, time_left, workers_of
 from sweep.study.board import Board
 from sweep.study.events import Event
@@ -15,9 +15,8 @@ SHARE = 0.02
 """Of the time, at most so much is spent on foretelling."""
 LEAST_S = 20.0
 """From one foretelling to the next, at least."""
-REPEATS = 3
 MOST_UNITS = 5000
-"""A study that may come to more units than this is not played on: that would take long."""
+"""A study that may come to more units than this, or that no number bounds, is not played on: that might take long."""
 
 Task = Callable[[], None]
 
@@ -64,15 +63,19 @@ class Foretelling:
         return TimeLeft(*(max(0.0, end - passed) for end in (found.seconds, found.low, found.high)))
 
     def _is_small(self) -> bool:
-        configurations = self._config.budget.configurations
-        return configurations is None or configurations * len(self._config.seeds) <= MOST_UNITS
+        config, budget = self._config, self._config.budget
+        if budget.configurations is None and budget.units is None:
+            # A grid, or a list of points, bounds a study by itself.
+            return config.sampler.name in ENUMERATED
+        by_configurations = (budget.configurations or MOST_UNITS + 1) * len(config.seeds)
+        return min(by_configurations, budget.units or by_configurations) <= MOST_UNITS
 
     def _foretell(self) -> None:
         began = self._timer()
         try:
             # No event comes between: appending to a list, and copying one, are single steps.
             events = list(self._events)
-            found = time_left(self._config, events, workers_of(Board(events=events)), repeats=REPEATS)
+            found = time_left(self._config, events, workers_of(Board(events=events)))
             self._found = None if found is None else (events[-1].at, found)
         except Exception:
             # Whatever it stumbles over: a study is not disturbed by what is said of its end.
