@@ -19,10 +19,9 @@ def rename(
 ) -> None:
     """Give a study another name, and with it the studies OLD-finish and OLD-folds; not while it runs."""
     from sweep.driver.display import ConsoleDisplay
-    from sweep.driver.rename import rename_study
-    from sweep.folder.study_folder import StudyFolder
+    from sweep.driver.rename import rename_study, study_to_rename
 
-    folder = StudyFolder.open(studies, name)
+    folder = study_to_rename(studies, name, new_name)
     renamed = rename_study(folder, new_name, ConsoleDisplay(console()))
     say(f"{folder.place} is now {renamed.place}")
     if (uri := renamed.config().tracking_uri) is not None:

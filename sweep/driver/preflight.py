@@ -28,6 +28,9 @@ from sweep.study.events import Event
 from sweep.study.journal import JournalError
 from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
 
+BEGUN_AS, CALLED_BEFORE = "begun_as", "called_before"
+"""Of a study that was renamed, in its provenance: the name under which it began, and its last one."""
+
 
 @dataclass(frozen=True)
 class CheckedStudy:
@@ -162,11 +165,11 @@ def _provenance(
         made["own_code"] = own
     if synthetic := synthetic_breaths(Path(prepared.recordings)):
         made["synthetic"] = synthetic
-    kept = {"begun_as": known["begun_as"]} if "begun_as" in known else {}
+    kept = {name: known[name] for name in (BEGUN_AS, CALLED_BEFORE) if name in known}
     return {"study_id": known.get("study_id", uuid.uuid4().hex), **kept, **made}
 
 
 def _begun_as(folder: StudyFolder) -> str:
     """The name that a study had when it began: hyperband deals its configurations into brackets by it."""
     known = folder.provenance() if folder.provenance_file.exists() else {}
-    return str(known.get("begun_as", folder.name))
+    return str(known.get(BEGUN_AS, folder.name))

@@ -7,10 +7,12 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from data.errors import UserError
 from sweep.driver.display import Display, NoDisplay
 from sweep.driver.export import export
+from sweep.driver.preflight import BEGUN_AS, CALLED_BEFORE
 from sweep.driver.report import report
 from sweep.driver.run import mirrored
 from sweep.evaluation.cross_fold_ranking import SUFFIX as FOLDS
@@ -20,7 +22,7 @@ from sweep.folder.lock import StudyLock
 from sweep.folder.related import related_studies
 from sweep.folder.removal import remove_stored
 from sweep.folder.study_folder import StudyFolder
-from sweep.folder.working_copy import DATABASE, OPTUNA, STUDY
+from sweep.folder.working_copy import DATABASE, OPTUNA, PROVENANCE, STUDY
 from sweep.report.page.write import FILE as REPORT
 from sweep.search.optuna_export import OptunaExport
 from sweep.tracking.moved_runs import move_runs
@@ -38,37 +40,94 @@ def rename_study(folder: StudyFolder, name: str, display: Display | None = None)
     name it as it is called now. Journal, predictions, bundles and ledgers stay to the letter: they know the study by its
     id. On an object store everything is copied, and then removed under the old name.
 
-    Should this die halfway, the same call finishes it. Raises RenameError when the name is taken, FolderError for what
-    can be no name, LockedError while one of the studies runs, StorageError when an object store does not answer.
+    Should this die halfway, the same call finishes it, with the folder that `study_to_rename` finds; a study that never
+    ran, on an object store, may then be there under both names, and one is to be deleted. Raises RenameError when the
+    name is taken, FolderError for what can be no name, LockedError while one of the studies runs, StorageError when an
+    object store does not answer.
     """
     display = display or NoDisplay()
-    if (crosses := folder.config().crosses) is not None:
+    renamed = StudyFolder.find(folder.studies, name)
+    moved = _has_moved(folder, renamed)
+    if (crosses := (renamed if moved else folder).config().crosses) is not None:
         raise RenameError(
             f"{folder.place}: belongs to the study {crosses.study}, and is found by its name; rename that one"
         )
     if name == folder.name:
         raise RenameError(f"{folder.place}: is called {name} already")
-    related = [one for one, _ in related_studies(folder)]
-    moves = {
-        one: StudyFolder.find(folder.studies, f"{name}{suffix}")
-        for suffix in (FOLDS, FINISH)
-        for one in related
-        if one.name == f"{folder.name}{suffix}"
-    }
+    related = [one for one, _ in related_studies(renamed if moved else folder)]
     # The study itself last: until it has moved, all of this can be done again.
-    moves[folder] = StudyFolder.find(folder.studies, name)
-    for target in moves.values():
-        if target.path.exists() if target.uri is None else target.exists:
+    pairs = [
+        (
+            StudyFolder.at(folder.studies, f"{folder.name}{suffix}"),
+            StudyFolder.find(folder.studies, f"{name}{suffix}"),
+        )
+        for suffix in (FOLDS, FINISH)
+    ] + [(folder, renamed)]
+    moves = [
+        (source, target) for source, target in pairs if source in related or (source == folder and not moved)
+    ]
+    before = [(source, target) for source, target in pairs if _has_moved(source, target)]
+    for source, target in moves:
+        if target.path.exists() if target.uri is None else target.exists and not _is_copy(target, source):
             raise RenameError(f"{target.place}: is there already; take another name")
     with contextlib.ExitStack() as held:
-        locks = {one: held.enter_context(one.lock()) for one in (*related, folder)}
+        there = related if moved else [*related, folder]
+        locks = {one: held.enter_context(one.lock()) for one in there}
         for one in related:
             _name_searched(one, name)
-        for source, target in moves.items():
+        for source, _ in moves:
+            _note_names(source)
+        for source, target in moves:
             _move(source, target, locks[source], display)
-    for source, target in reversed(moves.items()):
+    for source, target in reversed([*before, *moves]):
+        _remove_rest(source)
         _name_inside(target, source.name, display)
-    return moves[folder]
+    return renamed
+
+
+def study_to_rename(studies: Path | str, name: str, new_name: str) -> StudyFolder:
+    """Open the study that is to have a new name; also one that has it already, as the renaming died on the way.
+
+    Raises what `StudyFolder.open` raises.
+    """
+    folder = StudyFolder.at(studies, name)
+    folder.pull()
+    return (
+        folder if _has_moved(folder, StudyFolder.find(studies, new_name)) else StudyFolder.open(studies, name)
+    )
+
+
+def _provenance(folder: StudyFolder) -> dict[str, Any]:
+    return folder.provenance() if folder.provenance_file.exists() else {}
+
+
+def _note_names(folder: StudyFolder) -> None:
+    """Write down in a study, before it moves, how it is called: by that a retry knows that it has moved."""
+    if not (provenance := _provenance(folder)):
+        return
+    folder.write_provenance({BEGUN_AS: folder.name, **provenance, CALLED_BEFORE: folder.name})
+    if folder.uri is not None:
+        folder.storage().upload(folder.provenance_file, PROVENANCE)
+
+
+def _has_moved(source: StudyFolder, target: StudyFolder) -> bool:
+    return not source.exists and target.exists and _provenance(target).get(CALLED_BEFORE) == source.name
+
+
+def _is_copy(target: StudyFolder, source: StudyFolder) -> bool:
+    """Whether a study that is there twice lacks nothing in its new place."""
+    own = _provenance(source).get("study_id")
+    if own is None or own != _provenance(target).get("study_id"):
+        return False
+    journals = [one.journal.read_bytes() if one.journal.exists() else b"" for one in (target, source)]
+    return journals[0].startswith(journals[1])
+
+
+def _remove_rest(source: StudyFolder) -> None:
+    """Remove what a renaming that died has left under the old name on an object store, where no study is any more."""
+    if source.uri is not None and (source.storage().sizes() or source.path.exists()):
+        with source.lock() as lock:
+            remove_stored(source, lock)
 
 
 def _name_searched(folder: StudyFolder, name: str) -> None:
@@ -94,8 +153,9 @@ def _move(source: StudyFolder, target: StudyFolder, lock: StudyLock, display: Di
         mirror.start()
     stored, new = source.storage(), target.storage()
     with tempfile.TemporaryDirectory(prefix="respsweep-rename-") as scratch:
+        names = [] if target.exists else stored.sizes()
         # The study file last: until it is there, nothing under the new name is a study.
-        for name in sorted(stored.sizes(), key=lambda name: name == STUDY):
+        for name in sorted(names, key=lambda name: name == STUDY):
             if name != LEASE:
                 stored.download(name, Path(scratch) / "file")
                 new.upload(Path(scratch) / "file", name)
@@ -106,9 +166,6 @@ def _move(source: StudyFolder, target: StudyFolder, lock: StudyLock, display: Di
 def _name_inside(folder: StudyFolder, before: str, display: Display) -> None:
     """Bring up to date what names the study inside; what cannot be is told, and is written anew by later commands."""
     with folder.lock() as lock, mirrored(folder, lock, display) as mirror:
-        provenance = folder.provenance() if folder.provenance_file.exists() else {}
-        if provenance:
-            folder.write_provenance({"begun_as": before, **provenance})
         for part in (_name_runs, _name_in_optunas_file, _name_in_results):
             try:
                 part(folder, before)

@@ -8,7 +8,7 @@ import uuid
 from sweep.folder.lease import LEASE
 from sweep.folder.lock import StudyLock
 from sweep.folder.study_folder import StudyFolder
-from sweep.folder.working_copy import STUDY
+from sweep.folder.working_copy import MARK, STUDY
 from sweep.storage.storage import StorageError
 
 
@@ -39,6 +39,9 @@ def remove_study(folder: StudyFolder, lock: StudyLock) -> None:
 def remove_stored(folder: StudyFolder, lock: StudyLock) -> None:
     """Remove a study from its object store, and this machine's working copy; `lock` is held, and leaves nothing."""
     storage = folder.storage()
+    # The copy first: it would be kept as the last one of a study that somebody else removed.
+    for name in (MARK, STUDY):
+        (folder.path / name).unlink(missing_ok=True)
     # Without its study file it is no study any more, and nobody takes it up.
     storage.remove(STUDY)
     for name in {name.partition("/")[0] for name in storage.sizes()} - {LEASE}:

@@ -10,8 +10,10 @@ from mlflow import MlflowClient
 from evidence.ledger import SEALED
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import NoDisplay
+from sweep.driver.export import export
 from sweep.driver.preflight import preflight
-from sweep.driver.rename import RenameError, rename_study
+from sweep.driver.rename import RenameError, rename_study, study_to_rename
+from sweep.driver.report import report
 from sweep.evaluation.finish import check_finishes
 from sweep.evaluation.ledgers import Ledgers
 from sweep.folder.lock import LockedError, StudyLock
@@ -20,6 +22,7 @@ from sweep.folder.related import related_studies
 from sweep.folder.study_folder import FolderError, StudyFolder, present_studies
 from sweep.folder.working_copy import OPTUNA
 from sweep.search.epoch_pruner import EpochPruner
+from sweep.storage.object_store import ObjectStore
 from sweep.tracking.tracker import database_uri
 from tests.object_store import S3
 from tests.studies import tiny_study
@@ -57,9 +60,6 @@ def test_a_study_is_renamed_with_those_that_were_made_of_it(first: StudyFolder) 
 def test_what_names_the_study_inside_names_it_as_it_is_called_now(
     first: StudyFolder, empty_tables: Path, tmp_path: Path
 ) -> None:
-    from sweep.driver.export import export
-    from sweep.driver.report import report
-
     export(first)
     report(first)
     (first.path / OPTUNA).write_text("an older one")
@@ -141,26 +141,98 @@ def test_a_renaming_that_died_halfway_is_finished_by_the_same_call(
         with pytest.raises(KeyboardInterrupt):
             rename_study(first, "night")
     assert "first" in present_studies(first.studies)
-    rename_study(first, "night")
+    assert "night-folds" in present_studies(first.studies)
+    folds = StudyFolder.open(first.studies, "night-folds")
+    (folds.path / OPTUNA).write_text("an older one")
+    rename_study(study_to_rename(first.studies, "first", "night"), "night")
     assert present_studies(first.studies) == ["night", "night-finish", "night-folds", "third"]
+    assert folds.provenance()["begun_as"] == "first-folds"
+    assert '"study_name": "night-folds"' in (folds.path / OPTUNA).read_text()
 
 
-def test_a_study_on_an_object_store_is_renamed_there(
-    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_study_that_has_moved_and_was_not_named_inside_is_named_by_the_same_call(
+    first: StudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    export(first)
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.driver.rename._name_inside", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            rename_study(first, "night")
+    assert not first.path.exists()
+    with pytest.raises(FolderError, match="no study 'first'"):
+        study_to_rename(first.studies, "first", "third")
+    renamed = rename_study(study_to_rename(first.studies, "first", "night"), "night")
+    assert yaml.safe_load(renamed.best.read_text())["provenance"]["study"] == "night"
+    assert renamed.provenance()["begun_as"] == "first"
+
+
+def _dies(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def stored(s3: S3, tmp_path: Path) -> StudyFolder:
+    """A study on an object store."""
     here = a_study(tmp_path / "made", "one", OWN)
     lab = s3.place("lab")
     storage = StudyFolder.at(lab, "one").storage()
     for file in here.path.iterdir():
         storage.upload(file, file.name)
     storage.write("predictions/0000-seed1.npy", b"answers")
-    study = StudyFolder.open(lab, "one")
-    renamed = rename_study(study, "two")
+    return StudyFolder.open(lab, "one")
+
+
+@pytest.mark.parametrize("removed", [0, 1, 2])
+def test_a_study_on_an_object_store_is_there_once_after_a_renaming_that_died_and_the_same_call(
+    stored: StudyFolder, s3: S3, removed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0: the copy is whole, and nothing is removed; 1: the study file is; 2: something more."""
+    remove, calls = ObjectStore.remove, []
+
+    def dies(self: ObjectStore, name: str) -> None:
+        # A lease tries the store out first.
+        if not name.startswith(".probe"):
+            calls.append(name)
+            if len(calls) > removed:
+                raise KeyboardInterrupt
+        remove(self, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectStore, "remove", dies)
+        with pytest.raises(KeyboardInterrupt):
+            rename_study(stored, "two")
+    assert [name for name in s3.names() if "/one/" in name]
+    renamed = rename_study(study_to_rename(stored.studies, "one", "two"), "two")
+    assert present_studies(stored.studies) == ["two"]
+    assert not [name for name in s3.names() if "/one/" in name]
+    assert renamed.storage().read("predictions/0000-seed1.npy") == b"answers"
+    assert renamed.provenance()["begun_as"] == "one"
+    assert not stored.path.exists()
+
+
+def test_a_study_that_went_on_under_its_old_name_is_not_taken_for_its_copy(
+    stored: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.driver.rename.remove_stored", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            rename_study(stored, "two")
+    with stored.journal.open("ab") as journal:
+        journal.write(b"more\n")
+    with pytest.raises(RenameError, match="two: is there already; take another name"):
+        rename_study(stored, "two")
+
+
+def test_a_study_on_an_object_store_is_renamed_there(
+    stored: StudyFolder, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = stored.studies
+    renamed = rename_study(stored, "two")
     assert present_studies(lab) == ["two"]
     assert not [name for name in s3.names() if "/one/" in name]
     assert renamed.storage().read("predictions/0000-seed1.npy") == b"answers"
     assert renamed.provenance()["begun_as"] == "one"
-    assert not study.path.exists()
+    assert not stored.path.exists()
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "elsewhere"))
     elsewhere = StudyFolder.open(lab, "two")
     assert elsewhere.board().stopped == "over"
