@@ -89,9 +89,8 @@ def _recipe(path: Path, content: Mapping[str, Any]) -> str:
         try_own_network(recipe, _task(content))
     _find_weights(recipe.backbone.pretrained)
     whence = _whence(path, recipe, content.get("provenance"))
-    backbone = recipe.backbone
     return (
-        f"{path}: a recipe in order: {backbone.name} {backbone.variant}, {counted(recipe.epochs, 'epoch')}"
+        f"{path}: a recipe in order: {recipe.backbone.title}, {counted(recipe.epochs, 'epoch')}"
         f"{whence}; respsweep train {path} --data DIR"
     )
 

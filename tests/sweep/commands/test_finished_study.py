@@ -244,7 +244,8 @@ def test_an_unknown_study_names_those_that_exist(
     assert "no study 'dune' in studies/; there is done" in capfd.readouterr().err
 
 
-def test_the_mlflow_ui_opens_on_a_study() -> None:
+@pytest.mark.slow
+def test_the_mlflow_ui_opens_on_a_study_and_says_where_its_views_are(tmp_path: Path) -> None:
     folder = finished_study()
     tracking = Tracker(database_uri(folder.path), "done", folder.artifacts.absolute(), "0" * 32, [], {})
     for event in EVENTS:
@@ -258,20 +259,22 @@ def test_the_mlflow_ui_opens_on_a_study() -> None:
     command = [sys.executable, "-c", "from sweep.cli import main; main()", "ui", "done", "--port", str(port)]
     password = "correct-horse-battery"
     environment = {**os.environ, "MLFLOW_TRACKING_PASSWORD": password, "MLFLOW_TRACKING_USERNAME": "ann"}
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    said = tmp_path / "said"
+    with said.open("w") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     log_in = base64.b64encode(f"ann:{password}".encode()).decode()
     page = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Authorization": f"Basic {log_in}"})
     try:
         for _ in range(240):
-            try:
-                with urllib.request.urlopen(page, timeout=5) as answer:
-                    assert b"MLflow" in answer.read()
+            if "log in as ann" in said.read_text():
                 break
-            except OSError:
-                assert server.poll() is None, "the UI ended"
-                time.sleep(0.5)
-        else:
-            pytest.fail("the UI did not answer")
+            assert server.poll() is None, f"the UI ended: {said.read_text()}"
+            time.sleep(0.5)
+        with urllib.request.urlopen(page, timeout=60) as answer:
+            assert b"MLflow" in answer.read()
     finally:
         server.terminate()
         server.wait(30)
+    view = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=respsweep"
+    lines = said.read_text().splitlines()
+    assert lines[:2] == [f"configurations, best first: {view}", f"compared: {view}&compareRunsMode=CHART"]
