@@ -9,14 +9,11 @@ from pathlib import Path
 from data.errors import UserError
 from data.quantities import counted, gibibytes
 from evidence.ledger import Ledger
-from sweep.evaluation.ledgers import LEDGER, own_ledger
+from sweep.evaluation.ledgers import KEPT, LEDGER, own_ledger
 from sweep.folder.related import FINISHES, related_studies
 from sweep.folder.removal import remove_study
 from sweep.folder.study_folder import StudyFolder
 from sweep.storage.open_storage import below, open_storage
-
-KEPT = ".ledgers"
-"""Place beside the studies where ledgers of readings are kept."""
 
 
 class DeleteError(UserError):

@@ -34,6 +34,8 @@ from sweep.storage.open_storage import below, open_storage
 from sweep.storage.patience import patiently
 
 LEDGER = "ledger.jsonl"
+KEPT = ".ledgers"
+"""Place beside the studies where ledgers of readings are kept."""
 
 
 class ReadingError(UserError):
@@ -79,7 +81,7 @@ class Ledgers:
         self._places = {
             f"of the study {folder.name}": (folder.place, LEDGER),
             "of these recordings, by studies of the same place": (
-                below(folder.studies, ".ledgers"),
+                below(folder.studies, KEPT),
                 f"{tested}.jsonl",
             ),
             "of these recordings, on this machine": (str(ledgers), f"{tested}.jsonl"),
