@@ -75,6 +75,8 @@ def ui(
 
     folder = StudyFolder.open(studies, name, runs=True)
     if (uri := folder.config().tracking_uri) is not None:
-        say_where(uri, folder.name, say)
+        # A study that never ran has none.
+        study_id = folder.provenance()["study_id"] if folder.provenance_file.exists() else None
+        say_where(uri, folder.name, study_id, say)
     else:
         serve_study(database_uri(folder.path), folder.name, port, say, terminal=console().is_terminal)

@@ -212,8 +212,8 @@ def ray_head_runs(process: str = "gcs_server") -> bool:
     return False
 
 
-def say_where(uri: str, name: str, say: Callable[[str], None]) -> None:
-    """Say at which addresses the server at `uri`, which has the runs of the study of that name, shows them.
+def say_where(uri: str, name: str, study_id: str | None, say: Callable[[str], None]) -> None:
+    """Say at which addresses the server at `uri`, which has the runs of the study of that name and id, shows them.
 
     It is sent the user's name and password if `MLFLOW_TRACKING_URI` names it. Raises TrackingServerError when it does
     not answer.
@@ -221,7 +221,7 @@ def say_where(uri: str, name: str, say: Callable[[str], None]) -> None:
     if not may_log_in(uri, None, os.environ):
         withhold_log_in(os.environ)
     try:
-        experiment = find_experiment(uri, name)
+        experiment = find_experiment(uri, name, study_id)
     except MlflowException as error:
         raise TrackingServerError(
             f"the runs of this study are on {uri}, which gives no answer: {one_line(str(error))[:200]}"

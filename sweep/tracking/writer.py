@@ -24,13 +24,13 @@ from sweep.tracking.models import log_files, log_models
 
 # isort: split
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, LifecycleStage
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from sweep.tracking.parameters import parameter_name
-from sweep.tracking.runs import STUDY, Runs, RunUpdate, RunUpdates
-from sweep.tracking.shared_view import TAG, shared_view
+from sweep.tracking.runs import Runs, RunUpdate, RunUpdates
+from sweep.tracking.shared_view import TAG, experiment_with_runs_of, shared_view
 
 # MLflow logs each failed request with its traceback; `close` says in one line what came of them.
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)
@@ -220,7 +220,7 @@ def _find_or_create(client: MlflowClient, target: Target) -> str:
     name = target.experiment
     found = client.get_experiment_by_name(name)
     if found is None and target.past:
-        found = _under_another_name(client, target.study_id)
+        found = experiment_with_runs_of(client, target.study_id)
         # On a server other studies of the earlier name may share the experiment.
         if found is not None and target.artifacts is not None:
             client.rename_experiment(found.experiment_id, name)
@@ -233,21 +233,6 @@ def _find_or_create(client: MlflowClient, target: Target) -> str:
             f"mlflow experiments restore --experiment-id {found.experiment_id}`, or begin a study of another name"
         )
     return found.experiment_id
-
-
-def _under_another_name(client: MlflowClient, study_id: str) -> Experiment | None:
-    """Find the experiment with a study's runs that was called as the study was before its folder was renamed."""
-    token = None
-    while True:
-        page = client.search_experiments(page_token=token)
-        for experiment in page:
-            if client.search_runs(
-                [experiment.experiment_id], f"tags.`{STUDY}` = '{study_id}'", max_results=1
-            ):
-                return experiment
-        token = page.token
-        if not token:
-            return None
 
 
 def _refused(error: Exception) -> bool:

@@ -180,7 +180,7 @@ def test_the_ui_of_a_study_on_a_server_that_is_away_says_where_it_is() -> None:
     with pytest.raises(
         TrackingServerError, match=f"the runs of this study are on {uri}, which gives no answer"
     ):
-        say_where(uri, "first", print)
+        say_where(uri, "first", None, print)
 
 
 def test_a_server_of_studies_in_an_object_store_needs_a_disk_for_its_database() -> None:

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from sweep.study.events import ConfigurationAdded, EpochReported, Event, UnitStarted
 from sweep.study.units import unit_id
 from sweep.tracking.messages import Files, Shown, Target, TrackingError
-from sweep.tracking.shared_view import TAG, shared_view
+from sweep.tracking.shared_view import TAG, find_experiment, shared_view
 from sweep.tracking.tracker import database_uri
 from sweep.tracking.writer import Writer
 from tests.disks import disk_of
@@ -274,6 +274,12 @@ def test_a_renamed_study_goes_on_with_the_runs_it_has(database: str, tmp_path: P
     names = {experiment.name for experiment in MlflowClient(database).search_experiments()}
     assert names & {before, after} == {after if own else before}
     assert len(runs_of(database, after if own else before)) == 7
+    found = MlflowClient(database).get_experiment_by_name(after if own else before)
+    assert found is not None
+    # Also where the new name is that of another study's experiment.
+    assert find_experiment(database, after, before) == found.experiment_id
+    assert find_experiment(database, "another", before) == found.experiment_id
+    assert find_experiment(database, after, "nobody") is None
 
 
 def test_a_server_that_is_not_there_is_refused_at_once_in_one_line() -> None:
