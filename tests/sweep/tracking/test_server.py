@@ -142,7 +142,7 @@ def test_a_server_that_is_killed_ends_its_command_with_one_line(serve: Serve) ->
         ((*ON_A_STORE, f"s3://key:{PASSWORD}@bucket/lab"), "s3://bucket/lab: the address holds a user"),
         ((*ON_A_STORE, f"s3://AKIA{PASSWORD}@bucket/lab"), "s3://bucket/lab: the address holds a user"),
         (("--serve", "done"), "done: --serve is for all studies"),
-        ((), "no study: name one that keeps its runs itself, or give --serve"),
+        ((), "no study: name one, or give --serve"),
         (
             ("done", "--auth"),
             "--host, --backend, --artifacts, --auth and --with-ray are for a server; give --serve too",
