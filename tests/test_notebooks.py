@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,13 +28,15 @@ def test_a_notebook_holds_what_its_cells_showed_and_no_path_of_a_machine(path: P
 @pytest.mark.parametrize(
     "path", [path for path in NOTEBOOKS if path.name != NEEDS_A_STUDY], ids=lambda path: path.stem
 )
-def test_a_notebook_runs_as_it_stands(path: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copy(path, tmp_path))
+def test_a_notebook_runs_as_it_stands_but_for_its_number_of_epochs(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / path.name
+    shorter = path.read_text(encoding="utf-8").replace("epochs: 10", "epochs: 1")
+    copy.write_text(shorter, encoding="utf-8")
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     surroundings = {**kept, "PYTHONPATH": str(ROOT), "RESPSWEEP_CACHE": str(tmp_path / "cache")}
     tool = ROOT / "tools" / "run_notebook.py"
     subprocess.run([sys.executable, tool, copy.name], cwd=tmp_path, env=surroundings, check=True, timeout=550)
-    ran, stored = (json.loads(each.read_text(encoding="utf-8"))["cells"] for each in (copy, path))
+    ran, stored = json.loads(copy.read_text(encoding="utf-8"))["cells"], json.loads(shorter)["cells"]
     for one, other in zip(ran, stored, strict=True):
         assert one["source"] == other["source"]
         assert len(one.get("outputs", ())) == len(other.get("outputs", ()))
