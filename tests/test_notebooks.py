@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
-NEEDS_A_STUDY = "read_a_study.ipynb"
-"""Runs in tests/test_python_page.py, beside a study that is there."""
+ELSEWHERE = "read_a_study.ipynb", "your_own_network.ipynb"
+"""The first runs in tests/test_python_page.py, beside a study; the way of the second in scenarios/test_own_parts.py."""
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -26,7 +26,7 @@ def test_a_notebook_holds_what_its_cells_showed_and_no_path_of_a_machine(path: P
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "path", [path for path in NOTEBOOKS if path.name != NEEDS_A_STUDY], ids=lambda path: path.stem
+    "path", [path for path in NOTEBOOKS if path.name not in ELSEWHERE], ids=lambda path: path.stem
 )
 def test_a_notebook_runs_as_it_stands_but_for_its_number_of_epochs(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / path.name
