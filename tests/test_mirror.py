@@ -24,6 +24,7 @@ ELSEWHERE = {
     "sweep/cluster/launcher.py": "tests/sweep/cluster/test_shipped_files.py",
     "sweep/cluster/surroundings.py": "tests/sweep/cluster/test_check.py",
     "model/backbone.py": "tests/model/test_registry.py",  # what every network that is built must offer
+    "sweep/config/study_checks.py": "tests/sweep/config/test_refused_study_files.py",  # as whole files are refused
     "sweep/config/study_parts.py": "tests/sweep/config/test_study_config.py",  # read as parts of whole study files
     # Commands only read options and call one function; what they print and refuse is tested as people type it.
     "sweep/commands/": "tests/sweep/commands/test_finished_study.py",
@@ -43,6 +44,7 @@ ELSEWHERE = {
     # Parts of the coordinator, whose rules are seen in studies that it holds.
     "sweep/study/choice.py": "tests/sweep/study/test_coordinator.py",
     "sweep/study/failures.py": "tests/sweep/study/test_halted_study.py",
+    "sweep/tracking/experiments.py": "tests/sweep/tracking/test_writer.py",  # as runs of a renamed study go on
     # What two processes tell each other, and the two sides of the pipe.
     "sweep/tracking/messages.py": "tests/sweep/tracking/test_tracker.py",
     "sweep/tracking/writer_main.py": "tests/sweep/tracking/test_tracker.py",

@@ -1,6 +1,7 @@
 """Study files, typed: what is searched, on which recordings, with which budget, on which machines.
 
 study_config      a study file, read and checked
+study_checks      settings of a study that contradict each other
 study_parts       its parts: sampler, pruner, resources, which study it goes on from
 other_words       words of other tools and short forms, read or told how to write them
 overrides         settings given beside a study file, by dotted field

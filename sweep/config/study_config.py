@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from data.fields import FieldsOf
-from data.quantities import counted
 from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import ICBHI, Task, task_named
 from evidence.objectives import OBJECTIVES, Objective, objective_of
-from model.scan_engines import DEVICES
 from model.training.recipe import Recipe
 from model.weights_file import absolute_source
 from sweep.config.other_words import in_our_words
 from sweep.config.overrides import override
 from sweep.config.parameters import Parameter, Value
 from sweep.config.search_space import SearchSpace
+from sweep.config.study_checks import contradictions
 from sweep.config.study_parts import (
     CrossesConfig,
     FinishesConfig,
@@ -31,7 +30,6 @@ from sweep.config.study_parts import (
     SyntheticConfig,
 )
 from sweep.storage.credentials import holds_secret
-from sweep.study.board import FOLD
 from sweep.study.budget import BudgetConfig
 from sweep.study.racing import ContendersConfig, RacingConfig
 
@@ -44,8 +42,6 @@ PUBLISHED = (
     "here; it is no held-out score, and not to be compared with honest ones"
 )
 """What is said of a study with `protocol: published` wherever it is shown."""
-MOST_POINTS_TOLD = 10
-"""Enqueued points of which is said what is wrong with them."""
 WEIGHTS = "backbone.pretrained"
 """The recipe field that names a file."""
 
@@ -160,122 +156,9 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _searches_recipes(self) -> Self:
-        checks = (
-            self._check_budget,
-            self._check_scan_engine,
-            self._check_somebody_is_held_out,
-            self._check_folds,
-            self._check_space,
-        )
-        problems = [problem for check in checks if (problem := _problem(check)) is not None]
-        if problems:
+        if problems := contradictions(self):
             raise ConfigError("\n".join(problems))
         return self
-
-    def _check_budget(self) -> None:
-        if self.budget.gpu_hours is not None and not self.resources.gpu:
-            raise ConfigError(
-                "budget.gpu_hours: the units hold no GPU (resources.gpu: 0), so that none are ever spent; "
-                "use wall_clock or units"
-            )
-        if self.budget.units is not None and self.budget.units < len(self.seeds):
-            raise ConfigError(
-                f"budget.units: {self.budget.units} cannot finish one configuration of {len(self.seeds)} seeds"
-            )
-        if self.objective == "any_abnormal" and self.scored_task.num_classes == 2:
-            raise ConfigError(
-                f"objective: any_abnormal is the score itself in the task {self.scored_task.name}, which has one "
-                "abnormal label; write score"
-            )
-
-    def _check_space(self) -> None:
-        space, problems = self.space, []
-        for position, point in enumerate(self.enqueue):
-            problem = _problem(partial(space.check_point, point))
-            if problem is not None:
-                problems.append(f"enqueue.{position}: {problem}")
-        if len(problems) > MOST_POINTS_TOLD:
-            left = len(problems) - MOST_POINTS_TOLD
-            problems[MOST_POINTS_TOLD:] = [f"enqueue: {counted(left, 'other point')} cannot be tried either"]
-        if problems:
-            raise ConfigError("\n".join(problems))
-        if self.sampler.name == "grid":
-            space.grid_points()
-        if self.sampler.name == "one_at_a_time":
-            space.axis_points()
-
-    def _check_somebody_is_held_out(self) -> None:
-        folds = self.recipe.get("folds")
-        nobody = isinstance(folds, Mapping) and folds.get("fold", 0) is None
-        if self.protocol == "published":
-            self._check_is_as_published(nobody)
-            return
-        if nobody and self.finishes is None:
-            raise ValueError(
-                "recipe.folds.fold: null holds nobody out, and a search would choose by what was trained on; give a "
-                "fold from 0, or choose first and then: respsweep finish NAME"
-            )
-        chooses = (
-            not nobody
-            or self.budget != BudgetConfig(configurations=1)
-            or len(self.enqueue) != 1
-            or any(len(getattr(parameter, "choices", ())) != 1 for parameter in self.search.values())
-            or self.recipe.get("selection", "last") != "last"
-        )
-        if self.finishes is not None and chooses:
-            raise ValueError(
-                "finishes: such a study trains one configuration to its last epoch, with nobody held out, and chooses "
-                "nothing; make it with: respsweep finish NAME"
-            )
-        if self.finishes is not None and self.leak:
-            raise ValueError("leak: a study that finishes another is tested once, at its end; leave leak out")
-
-    def _check_folds(self) -> None:
-        if self.folds == "all" and (self.finishes or self.crosses) is not None:
-            raise ValueError(
-                "folds: all is of a study that searches, and this one chooses nothing; write one"
-            )
-        if self.protocol == "published" and (self.folds == "all" or self.crosses is not None):
-            raise ValueError(
-                f"{'crosses' if self.crosses else 'folds: all'}: a study with `protocol: published` holds nobody out, "
-                "so there are no folds; leave it out"
-            )
-        if self.crosses is None:
-            return
-        if self.leak:
-            raise ValueError(
-                "leak: a study of other folds shows nothing that its search did not; leave leak out"
-            )
-        every_point = len(self.enqueue) == self.budget.configurations
-        if self.finishes is not None or not every_point or any(FOLD not in point for point in self.enqueue):
-            raise ValueError(
-                "crosses: such a study trains the points under `enqueue`, each on the fold that it names, and chooses "
-                "nothing; it is made by `folds: all` in the study file of a search"
-            )
-
-    def _check_is_as_published(self, nobody_held_out: bool) -> None:
-        if self.finishes is not None or self.leak:
-            other = "leak" if self.leak else "finishes"
-            raise ValueError(f"{other}: is of honest studies; a study with `protocol: published` has none")
-        if not nobody_held_out:
-            raise ValueError(
-                "recipe.folds.fold: `protocol: published` trains on the whole official training part; leave it out"
-            )
-        if self.recipe.get("selection", "last") != "best":
-            raise ValueError(
-                "recipe.selection: with `protocol: published` the best epoch on the test part counts; leave it out"
-            )
-
-    def _check_scan_engine(self) -> None:
-        here, engine = "cuda" if self.resources.gpu else "cpu", "auto"
-        # The fixed settings may be a recipe only together with searched ones.
-        with contextlib.suppress(ConfigError):
-            engine = self.space.recipe({}).backbone.scan_engine
-        if DEVICES.get(engine, here) != here:
-            raise ConfigError(
-                f"recipe.backbone.scan_engine: {engine} runs on {DEVICES[engine]}, the units on {here} "
-                f"(resources.gpu: {self.resources.gpu:g}); use auto"
-            )
 
     @property
     def scored_task(self) -> Task:
@@ -349,15 +232,6 @@ class StudyConfig(Config):
     @cached_property
     def space(self) -> SearchSpace:
         return SearchSpace(self.search, self.recipe, crosses=self.crosses is not None)
-
-
-def _problem(check: Callable[[], None]) -> str | None:
-    """Say what a check refuses; None when it passes."""
-    try:
-        check()
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def _as_published(recipe: Any) -> Any:
