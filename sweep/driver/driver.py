@@ -17,7 +17,7 @@ from sweep.driver.display import Display
 from sweep.driver.foretelling import Foretelling
 from sweep.driver.preflight import CheckedStudy
 from sweep.driver.progress import Progress
-from sweep.driver.signals import INTERRUPTED, halting_on_signals
+from sweep.driver.signals import halting_on_signals
 from sweep.driver.steady_clock import SteadyClock
 from sweep.driver.unit_removal import UnitRemoval
 from sweep.folder.lock import StudyLock
@@ -26,7 +26,7 @@ from sweep.report.leaderboard import failures, leaderboard
 from sweep.report.special_points import special_points
 from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Rules, UnitConfig
-from sweep.study.events import Event
+from sweep.study.events import INTERRUPTED, Event
 from sweep.study.journal import Journal
 from sweep.study.record import Listener
 from sweep.tracking.messages import Files, Models

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -10,6 +11,8 @@ from sweep.config.study_config import ENUMERATED, StudyConfig
 from sweep.simulation.time_left import TimeLeft, time_left, workers_of
 from sweep.study.board import Board
 from sweep.study.events import Event
+
+log = logging.getLogger(__name__)
 
 SHARE = 0.02
 """Of the time, at most so much is spent on foretelling."""
@@ -79,6 +82,7 @@ class Foretelling:
             self._found = None if found is None else (events[-1].at, found)
         except Exception:
             # Whatever it stumbles over: a study is not disturbed by what is said of its end.
+            log.debug("the end could not be foretold", exc_info=True)
             self._found = None
         finally:
             took = self._timer() - began

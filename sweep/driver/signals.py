@@ -9,9 +9,7 @@ from collections.abc import Iterator
 
 from sweep.driver.display import Display
 from sweep.study.coordinator import Coordinator
-
-INTERRUPTED = "interrupted"
-"""Why a study was halted that somebody stopped."""
+from sweep.study.events import INTERRUPTED
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Literal
 from data.errors import one_line, shortened
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
+from sweep.study.events import INTERRUPTED
 
 Word = Literal["not begun", "running", "paused", "halted", "died", "over"]
 _SPENT = ("budget spent", "ended with seeds")
@@ -39,7 +40,7 @@ def state_of_study(board: Board, holder: str | None) -> StudyState:
         return StudyState("died")
     if board.stopped == "over":
         return StudyState("over")
-    paused = board.stopped == "interrupted" or board.stopped.startswith(_SPENT)
+    paused = board.stopped == INTERRUPTED or board.stopped.startswith(_SPENT)
     return StudyState("paused" if paused else "halted", shortened(one_line(board.stopped)))
 
 

@@ -41,9 +41,16 @@ class StudyStarted(_Happened):
     objective: Objective = "score"
 
 
+INTERRUPTED = "interrupted"
+"""Why a study stopped that somebody stopped."""
+
+
 @dataclass(frozen=True)
 class StudyStopped(_Happened):
-    """The driver let go of the study. It may be taken up again whatever the reason."""
+    """The driver let go of the study. It may be taken up again whatever the reason.
+
+    `reason`: `over`, `INTERRUPTED` when a person stopped it, or what else it was.
+    """
 
     reason: str
 

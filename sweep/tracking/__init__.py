@@ -11,6 +11,7 @@ sqlite_uri       the address of a database in a folder of any name
 runs             what each run shows, and the runs on the server
 parameters       settings under names that MLflow takes
 models           the networks of the best configuration as MLflow models, and files
+experiments      which experiment has a study's runs, also after it was renamed
 shared_view      how MLflow's page shows a study, and at which address
 moved_runs       the database of a study that was renamed
 one_transaction  many requests as one transaction of a study's own database

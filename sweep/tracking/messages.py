@@ -10,6 +10,8 @@ from typing import Any
 from data.errors import UserError
 from sweep.study.events import Event
 
+STUDY = "respsweep.study"
+"""Tag of every run with the id of its study."""
 PROTOCOL = "respsweep.protocol"
 """Tag of every run that names the study's protocol."""
 GATHER_S = 0.5

@@ -35,6 +35,8 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.units import Fate, State
+from sweep.tracking.experiments import experiment_with_runs_of
+from sweep.tracking.messages import STUDY
 from sweep.tracking.one_transaction import one_transaction
 from sweep.tracking.parameters import parameters
 
@@ -42,7 +44,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_TAG = 5000
 PAGE = 500
-STUDY = "respsweep.study"
 KEY = "respsweep.key"
 OVER = ("FINISHED", "FAILED", "KILLED")
 RESTING = "SCHEDULED"
@@ -277,6 +278,18 @@ class Runs:
                     self._client.delete_run(double.info.run_id)
             info = run.info
             self._runs[key] = _Run(info.run_id, info.status, info.end_time, not _active(run))
+
+    def look_elsewhere(self) -> None:
+        """Turn to the experiment that has the runs of the study, if there are none in the one of its name.
+
+        So it is of a study that was renamed, where the new name is that of somebody else's experiment.
+        """
+        if self._runs:
+            return
+        former = experiment_with_runs_of(self._client, self._study_id)
+        if former is not None:
+            self._experiment = former.experiment_id
+            self.recall()
 
     def shows(self, update: RunUpdate) -> bool:
         """Whether the server has all of an update: its run is over and there to its end, or somebody deleted it."""

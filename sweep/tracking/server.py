@@ -23,6 +23,7 @@ from data.errors import UserError, one_line
 from sweep.storage.credentials import holds_secret
 from sweep.storage.open_storage import below, checked_uri, is_uri
 from sweep.tracking.client_log_in import may_log_in, withhold_log_in
+from sweep.tracking.experiments import find_experiment
 from sweep.tracking.server_address import (
     check_port_is_free,
     host_environment,
@@ -44,7 +45,7 @@ from sweep.tracking.server_users import (
     auth_environment,
     check_password,
 )
-from sweep.tracking.shared_view import addresses, find_experiment
+from sweep.tracking.shared_view import addresses
 from sweep.tracking.sqlite_uri import sqlite_uri
 
 LOOPBACK = "127.0.0.1"

@@ -12,14 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-import sweep.tracking.client_limits  # noqa: F401  MLflow reads them when it is imported
-
-# isort: split
-from mlflow import MlflowClient
-from mlflow.entities import Experiment
-
-from sweep.tracking.runs import STUDY
-
 KEY = "respsweep"
 TAG = f"mlflow.sharedViewState.{KEY}"
 LONGEST = 5000
@@ -48,41 +40,6 @@ def view_address(server: str, experiment: str, *, charts: bool = False) -> str:
     if charts:
         query["compareRunsMode"] = "CHART"
     return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?{urlencode(query)}"
-
-
-def find_experiment(uri: str, name: str, study_id: str | None = None) -> str | None:
-    """Find the id of the experiment of a study in MLflow at `uri`, a server or a database; None when there is none.
-
-    With `study_id` the one that has its runs, which of a study that was renamed is called as it was before.
-    """
-    client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(name)
-    if study_id is None:
-        return None if found is None else found.experiment_id
-    if found is not None and has_runs_of(client, found, study_id):
-        return found.experiment_id
-    other = experiment_with_runs_of(client, study_id)
-    return None if other is None else other.experiment_id
-
-
-def experiment_with_runs_of(client: MlflowClient, study_id: str) -> Experiment | None:
-    """Find the experiment with the runs of a study, whatever it is called; None when there is none."""
-    token = None
-    while True:
-        page = client.search_experiments(page_token=token)
-        for experiment in page:
-            if has_runs_of(client, experiment, study_id):
-                return experiment
-        token = page.token
-        if not token:
-            return None
-
-
-def has_runs_of(client: MlflowClient, experiment: Experiment, study_id: str) -> bool:
-    """Whether an experiment has runs of a study."""
-    return bool(
-        client.search_runs([experiment.experiment_id], f"tags.`{STUDY}` = '{study_id}'", max_results=1)
-    )
 
 
 def addresses(server: str, experiment: str | None) -> str:

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import sweep.tracking.client_limits  # noqa: F401  MLflow reads them when it is imported
 from sweep.study.events import Event
+from sweep.tracking.experiments import experiment_with_runs_of
 from sweep.tracking.messages import PROTOCOL, Files, Models, Shown, Target, TrackingError, incomplete
 from sweep.tracking.models import log_files, log_models
 
@@ -30,7 +31,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from sweep.tracking.parameters import parameter_name
 from sweep.tracking.runs import Runs, RunUpdate, RunUpdates
-from sweep.tracking.shared_view import TAG, experiment_with_runs_of, shared_view
+from sweep.tracking.shared_view import TAG, shared_view
 
 # MLflow logs each failed request with its traceback; `close` says in one line what came of them.
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)
@@ -145,10 +146,11 @@ class Writer:
     ) -> None:
         try:
             runs = runs or self._insist(connect)
-            self._insist(partial(_describe, runs, shown))
             updates = RunUpdates(past, held_out=held_out, fixed=shown.fixed)
             if past:
                 self._insist(runs.recall)
+                self._insist(runs.look_elsewhere)
+            self._describe(runs, shown)
             self._persist(runs, [update for update in updates.take() if not runs.shows(update)])
             ended = False
             while not ended:
@@ -161,6 +163,20 @@ class Writer:
                 self._insist(lambda: log_files(runs, files, self._artifacts))
         except Exception as error:
             self._problem = error
+
+    def _describe(self, runs: Runs, shown: Shown) -> None:
+        """Say in the experiment what it is, and how MLflow's page is to show it."""
+        tags = {TAG: shared_view(shown.metric, [parameter_name(path) for path in shown.searched])}
+        if shown.description:
+            tags[MLFLOW_RUN_NOTE] = shown.description
+        for tag, value in tags.items():
+            try:
+                self._insist(partial(runs.tag_experiment, tag, value))
+            except Exception as error:
+                if not _refused(error):
+                    raise
+                # A server that takes no such tag shows its usual page, and has all runs.
+                log.debug("no tag %s: %s", tag, error)
 
     def _gather(self, updates: RunUpdates) -> bool:
         """Wait for an event, and take those that come soon after; True when there will be no more."""
@@ -207,13 +223,6 @@ class Writer:
             else:
                 self._trouble = None
                 return answer
-
-
-def _describe(runs: Runs, shown: Shown) -> None:
-    """Say in the experiment what it is, and how MLflow's page is to show it."""
-    runs.tag_experiment(TAG, shared_view(shown.metric, [parameter_name(path) for path in shown.searched]))
-    if shown.description:
-        runs.tag_experiment(MLFLOW_RUN_NOTE, shown.description)
 
 
 def _find_or_create(client: MlflowClient, target: Target) -> str:

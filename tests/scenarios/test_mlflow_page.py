@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sweep.study.events import ConfigurationAdded, EpochReported, Event, StudyStarted, UnitPruned, UnitStarted
+from sweep.tracking.experiments import find_experiment
 from sweep.tracking.messages import Shown, Target
-from sweep.tracking.shared_view import find_experiment, view_address
+from sweep.tracking.shared_view import view_address
 from sweep.tracking.tracker import database_uri
 from sweep.tracking.writer import Writer
 from tests.mlflow_servers import BareServer

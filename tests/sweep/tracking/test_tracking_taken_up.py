@@ -110,7 +110,7 @@ def test_a_driver_that_is_killed_after_any_request_leaves_no_run_twice_and_none_
     survived = False
     while not survived:
         made = 0
-        # Otherwise all other experiments are searched for the runs of a study that was renamed.
+        # Otherwise the writer's maker searches for the runs of a study that was renamed.
         MlflowClient(database).create_experiment(f"killed {life}")
         with monkeypatch.context() as patch:
             for name in ("create_run", "log_batch", "set_terminated", "update_run", "search_runs"):
@@ -120,8 +120,8 @@ def test_a_driver_that_is_killed_after_any_request_leaves_no_run_twice_and_none_
         follow(database, f"killed {life}", interrupted, [])
         assert picture_of(database, f"killed {life}") == expected
         life += 1
-    # A search, then three requests for each of two configurations and three units.
-    assert life == 17
+    # Two searches, then three requests for each of two configurations and three units.
+    assert life == 18
 
 
 def test_a_study_goes_on_although_its_server_is_away_and_sends_everything_when_it_is_back(

@@ -13,8 +13,9 @@ from mlflow import MlflowClient
 
 from sweep.study.events import ConfigurationAdded, EpochReported, Event, UnitStarted
 from sweep.study.units import unit_id
+from sweep.tracking.experiments import find_experiment
 from sweep.tracking.messages import Files, Shown, Target, TrackingError
-from sweep.tracking.shared_view import TAG, find_experiment, shared_view
+from sweep.tracking.shared_view import TAG, shared_view
 from sweep.tracking.tracker import database_uri
 from sweep.tracking.writer import Writer
 from tests.disks import disk_of
@@ -280,6 +281,16 @@ def test_a_renamed_study_goes_on_with_the_runs_it_has(database: str, tmp_path: P
     assert find_experiment(database, after, before) == found.experiment_id
     assert find_experiment(database, "another", before) == found.experiment_id
     assert find_experiment(database, after, "nobody") is None
+
+
+def test_a_renamed_study_whose_new_name_is_a_strangers_goes_on_with_the_runs_it_has(
+    database: str, tmp_path: Path
+) -> None:
+    follow(database, "once mine", [], STUDY)
+    MlflowClient(database).create_experiment("a stranger's")
+    Writer(Target(database, "a stranger's", None, "once mine", tuple(STUDY), {})).close()
+    assert runs_of(database, "a stranger's") == {}
+    assert len(runs_of(database, "once mine")) == 7
 
 
 def test_a_server_that_is_not_there_is_refused_at_once_in_one_line() -> None:
