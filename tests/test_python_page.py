@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import yaml
 
+from model.training.recipe import Recipe
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import StudyStarted, StudyStopped
@@ -38,10 +39,23 @@ def test_the_page_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
     for snippet in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         exec(compile(snippet, "docs/python.md", "exec"), names)
-    assert names["study"].state == "over"
+    study = names["study"]
+    assert (study.name, study.place, study.state) == ("first", "studies/first", "over")
     assert len(names["board"]) == 4
+    assert study.leaderboard()["seeds"].tolist() == [2] * 4
+    assert study.curves()[["configuration", "seed", "epoch"]].values.tolist() == [
+        [configuration, seed, 1] for configuration in range(4) for seed in (1, 2)
+    ]
+    best = study.best()
+    assert isinstance(best.recipe, Recipe)
+    assert best.recipe.patch_mix.temperature == best.values["patch_mix.temperature"]
+    assert best.metrics["score"].seeds == 2
     assert names["path"] == Path("best.yaml")
-    assert "budget.unit: no such field; did you mean budget.units" in capsys.readouterr().out
+    assert yaml.safe_load(names["path"].read_text())["provenance"]["configuration"] == best.number
+    printed = capsys.readouterr().out
+    assert "synthetic breaths of 12 patients" in printed
+    assert "score %" in printed
+    assert "budget.unit: no such field; did you mean budget.units" in printed
 
 
 def test_the_notebook_reads_a_study_that_ran(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,7 @@ SEEDS = range(int(os.environ.get("RESPSWEEP_FAULT_STUDIES", "1")))
 TABLE = os.environ.get("RESPSWEEP_FAULT_TABLE")
 """A file that takes a line of JSON for each fault, for `benchmarks/faults.py`."""
 INTERRUPTED = 75
-EPOCHS = 60
+EPOCHS = 40
 DISK_MB = 96
 STUDY = tiny_study(
     EPOCHS,

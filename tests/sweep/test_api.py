@@ -1,4 +1,7 @@
-"""`import sweep` as people use it: what it costs to import, and a study from its file to its best recipe."""
+"""`import sweep` as people use it: what it costs to import, and studies that are read.
+
+One is run, from its file to its best recipe, in tests/test_python_page.py.
+"""
 
 import subprocess
 import sys
@@ -14,7 +17,6 @@ import yaml
 import sweep
 from data.errors import UserError
 from data.settings import ConfigError
-from model.training.recipe import Recipe
 from sweep.driver.retry import RetryError
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.paper_figures import FIGURES
@@ -86,22 +88,6 @@ def test_a_study_file_is_read_with_other_settings(study_file: Path) -> None:
     assert sweep.read_study(study_file, budget={"units": 8}).budget.units == 8
     with pytest.raises(sweep.UserError, match=r"budget\.unit: no such field; did you mean budget\.units"):
         sweep.read_study(study_file, **{"budget.unit": 8})
-
-
-@pytest.mark.usefixtures("kept_ray")
-def test_a_study_runs_and_gives_its_best_recipe(study_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study = sweep.run(sweep.read_study(study_file, **{"budget.configurations": 1}), name="first")
-    printed = capsys.readouterr().out
-    assert "synthetic breaths of 12 patients" in printed
-    assert "score %" in printed
-    assert (study.name, study.place, study.state) == ("first", "studies/first", "over")
-    assert study.leaderboard()["seeds"].tolist() == [2]
-    assert study.curves()[["configuration", "seed", "epoch"]].values.tolist() == [[0, 1, 1], [0, 2, 1]]
-    best = study.best()
-    assert isinstance(best.recipe, Recipe)
-    assert best.recipe.patch_mix.temperature == best.values["patch_mix.temperature"]
-    assert best.metrics["score"].seeds == 2
-    assert yaml.safe_load(study.export().read_text())["provenance"]["configuration"] == 0
 
 
 def test_a_study_without_events_has_not_begun(study_file: Path) -> None:

@@ -30,8 +30,7 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not() -> None:
     assert first[-1].train_loss != other[-1].train_loss
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
-@pytest.mark.parametrize("rho", [0.0, 0.05])
+@pytest.mark.parametrize(("name", "rho"), [("adamw", 0.05), ("sgd", 0.0)])
 def test_an_interrupted_run_continues_bit_for_bit(tmp_path: Path, name: str, rho: float) -> None:
     settings = recipe(
         optimiser={"name": name, "learning_rate": 1e-3, "sam_rho": rho}, sampling={"name": "weighted"}
@@ -55,12 +54,6 @@ def tear(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 def scribble(path: Path) -> None:
     path.write_bytes(b"garbage" * 1000)
 
@@ -74,8 +67,6 @@ def spoil_both(path: Path) -> None:
     ("spoil", "note"),
     [
         (tear, r"not a readable checkpoint .*; going on from the one before it, checkpoint\.previous\.pt"),
-        (flip_a_bit, r"not a readable checkpoint .*; going on from the one before it"),
-        (scribble, r"not a readable checkpoint .*; going on from the one before it"),
         (Path.unlink, r"no such checkpoint; going on from the one before it"),
         (spoil_both, r"the run begins anew"),
     ],

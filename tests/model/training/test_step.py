@@ -151,9 +151,16 @@ def assert_the_same(got: tuple[Losses, dict[str, Tensor]], wanted: tuple[Losses,
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"), [("dass", "layer_norm"), ("dass", "batch_norm"), ("dass", "conv_blocks"), ("ast", None)]
+    ("name", "stem", "axes"),
+    [
+        *(("dass", "layer_norm", axes) for axes in ((), ("time",), ("frequency",), ("cells",), ALL_AXES)),
+        ("dass", "batch_norm", ("time",)),
+        ("dass", "batch_norm", ALL_AXES),
+        ("dass", "conv_blocks", ()),
+        ("dass", "conv_blocks", ALL_AXES),
+        *(("ast", None, axes) for axes in ((), ("time",), ("frequency",), ("cells",), ALL_AXES)),
+    ],
 )
-@pytest.mark.parametrize("axes", [(), ("time",), ("frequency",), ("cells",), ALL_AXES])
 def test_in_chunks_a_batch_has_the_same_losses_gradients_and_batch_statistics(
     name: Literal["dass", "ast"], stem: Stem | None, axes: tuple[Axis, ...]
 ) -> None:

@@ -1,7 +1,7 @@
 import threading
 import warnings
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +18,17 @@ from model.variants import Stem
 from tests.model.training.tiny_run import FRAMES, MELS, SMALL, recipe, tones, without_time
 
 
-@pytest.mark.parametrize("after", [0, 1, 2])
-@pytest.mark.parametrize("stem", get_args(Stem))
-@pytest.mark.parametrize("sam_rho", [0.0, 0.05])
+@pytest.mark.parametrize(
+    ("after", "sam_rho", "stem"),
+    [
+        (0, 0.0, "layer_norm"),
+        (1, 0.05, "layer_norm"),
+        (1, 0.0, "batch_norm"),
+        (2, 0.05, "batch_norm"),
+        (0, 0.05, "conv_blocks"),
+        (2, 0.0, "conv_blocks"),
+    ],
+)
 def test_an_epoch_paused_in_its_middle_goes_on_elsewhere_bit_for_bit(
     tmp_path: Path, after: int, sam_rho: float, stem: Stem
 ) -> None:

@@ -1,5 +1,6 @@
 """A study of three tiny configurations and two seeds, and what Optuna and MLflow say of a study."""
 
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -7,9 +8,14 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from data.synthetic import write_breaths
+from data.task import ICBHI
+from model.training.fit import fit
+from model.training.recipe import read_recipe
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.tracking.tracker import database_uri
+from sweep.worker.prepared_data import DataPreparation, load_examples
 from tests.studies import TINY_RECIPE
 
 RECIPE = {
@@ -46,3 +52,15 @@ def mlflow_states(folder: StudyFolder) -> list[str]:
     experiment = client.get_experiment_by_name(folder.name)
     assert experiment is not None
     return [run.info.status for run in client.search_runs([experiment.experiment_id])]
+
+
+def scores_alone(folder: StudyFolder, seed: int, place: Path) -> list[float]:
+    """Train the best recipe of a study without the study: no Ray, no worker, nothing that ends it before its time.
+
+    `place`: a new folder for the recordings, written once more, and their features. Returns each epoch's score.
+    """
+    recipe = read_recipe(folder.best)
+    write_breaths(place / "data", **STUDY["data"])
+    prepared = DataPreparation(place / "data", place / "cache", progress=False).prepare(recipe)
+    train, validation = load_examples(prepared, recipe.folds.fold)
+    return [metrics.score for metrics in fit(recipe, seed, train, validation, task=ICBHI)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
 from sweep.driver.driver import InterruptedStudyError
 from sweep.folder.study_folder import StudyFolder
+from sweep.study.coordinator import Coordinator, UnitConfig
 from sweep.study.events import Event, StudyStarted, StudyStopped, UnitFinished
 from sweep.study.journal import Journal
 from sweep.study.units import Configuration, State
@@ -140,6 +143,44 @@ def test_a_second_signal_waits_for_nothing(folder: StudyFolder) -> None:
         drive(CONFIG, folder, ScoresOnly(twice), tracker=tracker)
     assert stopped.value.at_once
     assert tracker.waited == [0.0]
+
+
+class SmallDisk:
+    """A file that takes so many lines and half of the next one."""
+
+    def __init__(self, file: Any, lines: int) -> None:
+        self._file, self._left = file, lines
+
+    def write(self, content: bytes) -> int:
+        self._left -= 1
+        if self._left < 0:
+            self._file.write(content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._file.write(content)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class AsCallbacks(ScoresOnly):
+    """Tells scores as the callbacks of Tune do."""
+
+    def run(
+        self, coordinator: Coordinator, unit_config: UnitConfig, folder: Path, on_tick: Callable[[], None]
+    ) -> None:
+        with coordinator.halting_on_full_disk():
+            super().run(coordinator, unit_config, folder, on_tick)
+
+
+def test_a_full_disk_stops_the_study_and_freeing_it_lets_it_go_on(folder: StudyFolder) -> None:
+    journal = Journal(folder.create(CONFIG).journal)
+    journal._file = SmallDisk(journal._file, lines=4)  # type: ignore[assignment]
+    with pytest.raises(InterruptedStudyError, match=r"No space left on device: .*journal\.jsonl after \d"):
+        drive(CONFIG, folder, AsCallbacks(), journal=journal)
+    drive(CONFIG, folder, AsCallbacks())
+    board = folder.board()
+    assert board.stopped == "over"
+    assert all(configuration.complete((1, 2)) for configuration in board.configurations)
 
 
 def test_a_programming_error_comes_out_as_it_is_and_the_study_can_go_on(folder: StudyFolder) -> None:

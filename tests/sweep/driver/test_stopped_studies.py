@@ -1,6 +1,8 @@
-"""Studies on real Ray workers that Ctrl-C, a full disk or a bug stops before their end, and that go on from there."""
+"""Studies on real Ray workers that Ctrl-C or a bug stops before their end, and that go on from there.
 
-import errno
+A disk that is full is in `test_driver.py` and in `tests/scenarios/test_faults.py`.
+"""
+
 import os
 import signal
 import threading
@@ -15,11 +17,9 @@ from sweep.driver.driver import InterruptedStudyError
 from sweep.driver.run import run_study
 from sweep.execution.ray_session import RaySession
 from sweep.folder.study_folder import StudyFolder
-from sweep.study.board import Board
-from sweep.study.journal import Journal
 from sweep.study.units import Configuration, State
 from tests.sweep.driver.driving import drive
-from tests.sweep.driver.small_study import RECIPE, mlflow_states, optuna_states, study
+from tests.sweep.driver.small_study import RECIPE, mlflow_states, optuna_states, scores_alone, study
 
 pytestmark = pytest.mark.usefixtures("kept_ray")
 LONG = {"recipe": {**RECIPE, "epochs": 200}, "pruner": {"name": "none"}}
@@ -49,20 +49,14 @@ def test_an_interrupted_study_says_how_to_go_on_and_leaves_nothing_running(
 
 def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     asked = study(seeds=[1, 2], budget={"configurations": 1})
-    whole = run_study(asked, StudyFolder.find(tmp_path / "whole", "one")).board()
     interrupt_when(lambda: list(tmp_path.glob("cut/one/units/*/checkpoint.pt")))
     with pytest.raises(InterruptedStudyError):
         run_study(asked, StudyFolder.find(tmp_path / "cut", "one"))
     cut = run_study(asked, StudyFolder.find(tmp_path / "cut", "one"))
-
-    def scores(board: Board) -> dict[int, list[float]]:
-        (configuration,) = board.configurations
-        return {
-            seed: [report["score"] for report in unit.curve] for seed, unit in configuration.units.items()
-        }
-
-    assert set(scores(whole)) == {1, 2}
-    assert scores(cut.board()) == scores(whole)
+    (configuration,) = cut.board().configurations
+    assert {
+        seed: [report["score"] for report in unit.curve] for seed, unit in configuration.units.items()
+    } == {seed: scores_alone(cut, seed, tmp_path / f"alone{seed}") for seed in (1, 2)}
     assert optuna_states(cut) == ["COMPLETE"]
     # The configuration and its two seeds.
     assert mlflow_states(cut) == ["FINISHED"] * 3
@@ -80,36 +74,6 @@ def interrupt_when(ready: Callable[[], object], times: int = 1) -> None:
             time.sleep(0.2)
 
     threading.Thread(target=interrupt, daemon=True).start()
-
-
-class SmallDisk:
-    """A file that takes so many lines and half of the next one."""
-
-    def __init__(self, file: Any, lines: int) -> None:
-        self._file, self._left = file, lines
-
-    def write(self, content: bytes) -> int:
-        self._left -= 1
-        if self._left < 0:
-            self._file.write(content[: len(content) // 2])
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return self._file.write(content)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-
-def test_a_full_disk_stops_the_study_and_freeing_it_lets_it_go_on(tmp_path: Path) -> None:
-    one = study(seeds=[1], budget={"configurations": 2}, sampler={"name": "random"})
-    folder = StudyFolder.find(tmp_path, "full").create(one)
-    journal = Journal(folder.journal)
-    journal._file = SmallDisk(journal._file, lines=4)  # type: ignore[assignment]
-    ray = RaySession.start(one.resources, "local", print)
-    with pytest.raises(InterruptedStudyError, match=r"No space left on device: .*journal\.jsonl after \d"):
-        drive(one, folder, ray, journal=journal)
-    run_study(one, folder)
-    assert all(configuration.complete((1,)) for configuration in folder.board().configurations)
-    assert "RUNNING" not in optuna_states(folder) + mlflow_states(folder)
 
 
 def test_a_programming_error_comes_out_of_ray_as_it_is_and_the_study_can_go_on(tmp_path: Path) -> None:

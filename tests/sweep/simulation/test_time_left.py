@@ -42,7 +42,7 @@ def test_after_a_third_of_a_study_most_foretellings_are_within_a_quarter_of_the_
     recording: RecordedStudy,
 ) -> None:
     errors = []
-    for repeat in range(6):
+    for repeat in range(4):
         workers = 1 + 3 * (repeat % 2)
         study = study_of(recording, workers, repeat)
         past = after(study, 1 / 3)
@@ -50,7 +50,7 @@ def test_after_a_third_of_a_study_most_foretellings_are_within_a_quarter_of_the_
         assert found is not None
         assert found.low <= found.seconds <= found.high
         errors.append(found.seconds / (study.events[-1].at - past[-1].at) - 1)
-    assert sum(abs(error) <= 0.25 for error in errors) >= 4, errors
+    assert sum(abs(error) <= 0.25 for error in errors) >= 3, errors
 
 
 def test_the_same_events_foretell_the_same_and_are_left_as_they_are(recording: RecordedStudy) -> None:

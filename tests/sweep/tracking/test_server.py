@@ -78,13 +78,23 @@ def test_a_server_says_how_to_use_it_answers_to_its_names_only_and_ends_with_all
     assert not processes_of(session)
 
 
-@pytest.mark.slow
-def test_files_of_runs_go_through_the_server(
+def test_files_of_runs_go_through_the_server_and_nowhere_but_into_its_folder(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve("--artifacts", str(tmp_path / "files"))
+    create = f"{served.uri}/api/2.0/mlflow/experiments/create"
+    for field in ("artifact_location", "artifactLocation"):
+        for place in (str(tmp_path), tmp_path.as_uri(), "s3://bucket/theirs"):
+            refused = requests.post(create, json={"name": "theirs", field: place}, timeout=60)
+            assert refused.status_code == 400, (field, place)
+            assert "Invalid artifact path length" in refused.json()["message"]
+    assert requests.post(create, json={"name": "ours"}, timeout=60).status_code == 200
     client = MlflowClient(served.uri)
-    run = client.create_run(client.create_experiment("with files")).info.run_id
+    found = client.get_experiment_by_name("ours")
+    assert found is not None
+    assert found.artifact_location.startswith("mlflow-artifacts:")
+
+    run = client.create_run(found.experiment_id).info.run_id
     # The client finds the server's files by the address that is set for the process.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", served.uri)
     before = mlflow.get_tracking_uri()
@@ -96,21 +106,6 @@ def test_files_of_runs_go_through_the_server(
         mlflow.set_tracking_uri(before)
     (stored,) = tmp_path.glob("files/**/note.txt")
     assert stored.read_text() == "a breath"
-    assert served.stop() == 0
-
-
-def test_files_of_runs_go_nowhere_but_into_the_folder_of_the_server(serve: Serve, tmp_path: Path) -> None:
-    served = serve()
-    create = f"{served.uri}/api/2.0/mlflow/experiments/create"
-    for field in ("artifact_location", "artifactLocation"):
-        for place in (str(tmp_path), tmp_path.as_uri(), "s3://bucket/theirs"):
-            refused = requests.post(create, json={"name": "theirs", field: place}, timeout=60)
-            assert refused.status_code == 400, (field, place)
-            assert "Invalid artifact path length" in refused.json()["message"]
-    assert requests.post(create, json={"name": "ours"}, timeout=60).status_code == 200
-    found = MlflowClient(served.uri).get_experiment_by_name("ours")
-    assert found is not None
-    assert found.artifact_location.startswith("mlflow-artifacts:")
 
 
 def test_a_server_that_is_killed_ends_its_command_with_one_line(serve: Serve) -> None:
