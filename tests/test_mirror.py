@@ -32,6 +32,7 @@ ELSEWHERE = {
     "sweep/commands/cluster_watch.py": "tests/sweep/execution/test_spot_notice.py",
     "sweep/commands/doctor.py": "tests/sweep/machine/test_doctor.py",
     "sweep/commands/predict.py": "tests/sweep/evaluation/test_predict.py",  # with a study that was really trained
+    "sweep/commands/spectral.py": "tests/sweep/evaluation/test_spectral_curves.py",
     "sweep/commands/simulate.py": "tests/sweep/simulation/test_simulate.py",
     "sweep/commands/ui.py": "tests/sweep/tracking/test_server.py",
     "sweep/driver/weights_export.py": "tests/sweep/evaluation/test_card_facts.py",  # of a study that was really trained

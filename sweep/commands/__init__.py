@@ -26,6 +26,7 @@ ledger         who read it
 leak           how far choosing by it raises a score
 verify         the numbers of a bundle, computed again
 predict        answers to recordings that nobody has labelled
+spectral       what a network's layers do to each spatial frequency
 simulate       a study played on made-up or recorded learning curves
 train          one recipe with one seed
 data           a data set, counted

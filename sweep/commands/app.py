@@ -33,6 +33,7 @@ from sweep.commands.run import run
 from sweep.commands.schema import schema
 from sweep.commands.show import show
 from sweep.commands.simulate import simulate
+from sweep.commands.spectral import spectral
 from sweep.commands.status import status
 from sweep.commands.synth import synth
 from sweep.commands.test_part import read_test
@@ -79,7 +80,7 @@ for command in (
     *(plan, check_settings, schema),
     *(run, watch_study, status, retry, leaderboard, report, export, ui),
     *(list_studies, show, compare, note, rename, delete),
-    *(finish, read_test, ledger, leak, verify, predict),
+    *(finish, read_test, ledger, leak, verify, predict, spectral),
     *(simulate, train, data, synth, doctor),
 ):
     app.command(_named(command), epilog=example(_named(command)))(command)

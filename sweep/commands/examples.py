@@ -26,6 +26,7 @@ EXAMPLES = {
     "leak": "leak first",
     "verify": "verify first.bundle",
     "predict": "predict first breath.wav FOLDER --format csv",
+    "spectral": "spectral first breath.wav --layer 2.3",
     "simulate": "simulate search_spaces/lung_srad.yaml --workers 4 --world epoch_seconds=20",
     "train": "train winner.yaml --data DIR --seed 1",
     "data": "data DIR --task 1-2",

@@ -7,6 +7,7 @@ study_comparison     whether two studies can be compared, and how far apart thei
 leak_reading         how far choosing by the test part would have raised a study's score
 test_reading         seals a reading, reads the test part once, and writes down what came out
 predict              answers of a study's networks to recordings that nobody has labelled
+spectral_curves      what the layers of these networks do to each spatial frequency
 weights_folder       a folder with the weights of a configuration's seeds, written and read back
 card_facts           what a model card tells, gathered from a study and its readings
 sealed_recordings    recordings of the test part, known again by their bytes

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from data.audio_file import recording_length
 from data.batches import Examples
@@ -67,6 +67,18 @@ class Cutting:
 
 
 @dataclass(frozen=True)
+class HeardRecording:
+    """What of a recording networks answer to: start and end of its cycles in seconds, and the log-mels of each.
+
+    `features` are computed as they are taken, before the resize in front of the network, (frames, mels) each.
+    """
+
+    duration_s: float
+    spans: tuple[Span, ...]
+    features: Iterator[Tensor]
+
+
+@dataclass(frozen=True)
 class Predictor:
     """Networks of a study, one for each of some seeds, which answer to recordings together.
 
@@ -115,16 +127,11 @@ class Predictor:
         The answer rests on this recording alone, not on others. Raises DataError for a recording or an annotation that
         cannot be read, and SealedPartError for a recording of the study's official test part.
         """
-        self.sealed.check(audio)
-        rate, frames = recording_length(audio)
-        duration_s = frames / rate
-        spans = self._spans(audio, duration_s)
-        features = cycle_features(audio, spans, self.recipe.features)
-        number: torch.dtype = getattr(torch, self.recipe.features.storage)
+        heard = self.hear(audio)
         answers = []
         # Few at a time: narrow hops make many windows.
-        while some := list(islice(features, 4 * self.recipe.batch_size)):
-            table = torch.stack([each.to(number) for each in some])
+        while some := list(islice(heard.features, 4 * self.recipe.batch_size)):
+            table = torch.stack(some)
             examples = Examples(table, torch.zeros(len(table), dtype=torch.int64))
             by_seed = [predict(network, examples, self.recipe, self.device)[0] for network in self.networks]
             answers.append(np.mean(by_seed, axis=0, dtype=np.float64))
@@ -133,7 +140,17 @@ class Predictor:
             raise DataError(
                 f"{audio}: the network's answers are not finite numbers; nothing can be said of it"
             )
-        return RecordingPrediction(audio, duration_s, self.task.labels, spans, probabilities)
+        return RecordingPrediction(audio, heard.duration_s, self.task.labels, heard.spans, probabilities)
+
+    def hear(self, audio: Path) -> HeardRecording:
+        """Cut a recording into cycles. Raises DataError and SealedPartError, as `predict` does."""
+        self.sealed.check(audio)
+        rate, frames = recording_length(audio)
+        duration_s = frames / rate
+        spans = self._spans(audio, duration_s)
+        number: torch.dtype = getattr(torch, self.recipe.features.storage)
+        features = (each.to(number) for each in cycle_features(audio, spans, self.recipe.features))
+        return HeardRecording(duration_s, spans, features)
 
     def _spans(self, audio: Path, duration_s: float) -> tuple[Span, ...]:
         check_times(str(audio), 0.0, duration_s, duration_s)

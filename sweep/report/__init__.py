@@ -31,6 +31,7 @@ leak_table            how far choosing by the test part would have raised a scor
 published_scores      what papers print for the test parts, and how they came to it
 ledger_table          who read the test part, and whether a line was altered
 prediction_table      answers to recordings: table, CSV, JSON, Audacity's labels, pandas
+spectral_figure       spectral responses of layers as SVG and CSV
 confusion_table       a confusion matrix and the rates that follow from it
 dataset_table         the cycles of a data set, and what of the published one is missing
 study_plan            a study before it runs, as plain values

@@ -4,12 +4,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.ast import AST
 from model.dass import DASS
+from model.recipe_parts import Hook, SmoothingConfig
 from model.selective_scan import selective_scan
 from model.selective_scan.cross_scan import cross_merge, cross_scan
 from model.selective_scan.cross_selective_scan import DirectionInputs
+from model.smoothing import gaussian_smooth
 from model.spectral_response import (
+    MOST_CELLS,
     Mode,
+    ast_attention,
+    ast_response,
     attention_curve,
     dass_response,
     merged_matrix,
@@ -17,6 +23,8 @@ from model.spectral_response import (
     mixing_matrices,
     response_curve,
     row_major,
+    smoothing_matrix,
+    ss2d_matrices,
 )
 from model.variants import DASS_VARIANTS
 from tests.goldens import Golden
@@ -102,3 +110,51 @@ def test_a_block_that_is_not_there_is_refused() -> None:
     model = DASS((1, 1), (16, 32))
     with pytest.raises(ValueError, match="no block 1 in stage 0"):
         dass_response(model, torch.zeros(1, 16, 16), stage=0, block=1)
+
+
+def test_smoothing_as_a_matrix_does_what_smoothing_does() -> None:
+    smoothing = SmoothingConfig(kernel_size=3, sigma=1.5)
+    x = torch.randn(1, 1, HEIGHT, WIDTH)
+    expected = gaussian_smooth(x, smoothing.kernel_size, smoothing.sigma).flatten()
+    torch.testing.assert_close(smoothing_matrix(HEIGHT, WIDTH, smoothing) @ x.flatten(), expected)
+
+
+@pytest.mark.parametrize(("hook", "before"), [("scan_output", False), ("scan_input", True)])
+def test_a_smoothed_block_has_the_curve_of_both_matrices(hook: Hook, before: bool) -> None:
+    smoothing = SmoothingConfig(stage=0, blocks=(0,), kernel_size=3, hook=hook)
+    model = DASS((1,), (16,), smoothing=smoothing).eval()
+    met: list[Tensor] = []
+    layer = model.get_submodule("layers.0.blocks.0.op")
+    layer.register_forward_pre_hook(lambda _, inputs: met.append(inputs[0]))
+    found = dass_response(model, torch.randn(1, 32, 16), stage=0, block=0)
+    height, width = met[0].shape[1:3]
+    scans = merged_matrix(ss2d_matrices(layer, met[0]), height, width)  # type: ignore[arg-type]
+    smoothed = smoothing_matrix(height, width, smoothing)
+    expected = response_curve(scans @ smoothed if before else smoothed @ scans)
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found, response_curve(scans), rtol=0.05)
+
+
+def test_attention_is_what_the_layer_of_an_ast_takes_from_each_token() -> None:
+    model = AST(12, 2, 3, 24).eval()
+    block = model.blocks[1]
+    assert isinstance(block, torch.nn.TransformerEncoderLayer)
+    met: list[Tensor] = []
+    block.register_forward_pre_hook(lambda _, inputs: met.append(inputs[0]))
+    attention = ast_attention(model, torch.randn(2, 36, 26), layer=1)
+    tokens = block.norm1(met[0])
+    values = (tokens @ block.self_attn.in_proj_weight[24:].T + block.self_attn.in_proj_bias[24:]).unflatten(
+        2, (3, 4)
+    )
+    mixed = torch.einsum("bhts,bshd->bthd", attention, values).flatten(2)
+    expected = block.self_attn(tokens, tokens, tokens, need_weights=False)[0]
+    torch.testing.assert_close(block.self_attn.out_proj(mixed), expected)
+
+
+def test_a_layer_that_is_not_there_and_a_map_that_is_too_large_are_refused() -> None:
+    with pytest.raises(ValueError, match="no layer 2: the encoder has 2"):
+        ast_response(AST(12, 2, 3, 24), torch.zeros(1, 36, 26), layer=2)
+    large = DASS((1,), (16,))
+    side = 4 * (int(MOST_CELLS**0.5) + 1)
+    with pytest.raises(ValueError, match=f"expected up to {MOST_CELLS} cells"):
+        dass_response(large, torch.zeros(1, side, side), stage=0, block=0)

@@ -1,0 +1,69 @@
+"""Curves of the layers of a study's networks, and the command that writes them."""
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.recordings import read_recordings
+from data.settings import ConfigError
+from model.spectral_response import dass_response
+from sweep.cli import main
+from sweep.evaluation.predict import load_predictor
+from sweep.evaluation.recordings_of import recordings_of
+from sweep.evaluation.spectral_curves import chosen_layers, heard_cycles, spectral_curves
+from sweep.folder.study_folder import StudyFolder
+
+
+@pytest.fixture
+def breath(first: StudyFolder) -> Path:
+    return read_recordings(recordings_of(first)).part("train")[3].path
+
+
+def test_a_curve_is_the_mean_over_cycles_and_networks_without_smoothing_and_with_it(
+    first: StudyFolder, breath: Path
+) -> None:
+    predictor = load_predictor(first)
+    cycles = heard_cycles(predictor, [breath], 2)
+    assert cycles.shape == (2, *predictor.recipe.features.input_shape)
+    plain, smoothed = spectral_curves(predictor, cycles, [(2, 1)], "exact")
+    assert (plain.layer, plain.smoothed, smoothed.smoothed) == ("2.1", False, True)
+    by_network = [dass_response(network, cycles, 2, 1).mean(0) for network in predictor.networks]  # type: ignore[arg-type]
+    expected = np.mean([curve.numpy() for curve in by_network], axis=0)
+    assert smoothed.cells == len(expected)
+    np.testing.assert_allclose(smoothed.response, expected[: len(expected) // 2 + 1], rtol=1e-5)
+    assert not np.allclose(plain.response, smoothed.response, rtol=0.01)
+    assert (smoothed.scaled.min(), smoothed.scaled.max()) == (0, 1)
+    assert smoothed.frequencies[-1] == 0.5
+
+
+def test_layers_are_chosen_by_name_and_one_that_is_not_there_is_refused(
+    first: StudyFolder, breath: Path
+) -> None:
+    predictor = load_predictor(first)
+    cycles = heard_cycles(predictor, [breath], 1)
+    assert chosen_layers(predictor, cycles, ["2.0", "3.0"]) == [(2, 0), (3, 0)]
+    assert chosen_layers(predictor, cycles, [])[-1] == (3, 0)
+    with pytest.raises(ConfigError, match=r"--layer 7: dass tiny has no such layer; it has 0\.0, 1\.0, 2\.0"):
+        chosen_layers(predictor, cycles, ["7"])
+
+
+def test_the_command_writes_a_figure_and_every_number(
+    first: StudyFolder, breath: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--layer", "2.0", "--layer", "3.0", "--cycles", "1", "--output", str(tmp_path / "out")]
+    command = ["respsweep", "spectral", first.name, str(breath), "--studies", str(first.studies), *options]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    rows = list(csv.DictReader((tmp_path / "out" / "spectral.csv").open()))
+    assert {(row["layer"], row["smoothed"]) for row in rows} == {
+        (layer, smoothed) for layer in ("2.0", "3.0") for smoothed in ("false", "true")
+    }
+    assert all(float(row["response"]) >= 0 for row in rows)
+    drawn = (tmp_path / "out" / "spectral.svg").read_text()
+    assert "cycles a cell" in drawn
+    assert "dass tiny" in drawn
