@@ -46,7 +46,11 @@ DOORS = {
     "optuna": {"sweep.search"},
     "mlflow": {"sweep.tracking"},
     "obstore": {"sweep.storage.object_store"},
-    "matplotlib": {"sweep.report.paper_figures", "sweep.report.notebook_figure", "sweep.report.spectral_figure"},
+    "matplotlib": {
+        "sweep.report.paper_figures",
+        "sweep.report.notebook_figure",
+        "sweep.report.spectral_figure",
+    },
     "pyarrow": set(),
     "fsspec": set(),
     "typer": {"sweep.commands"},
