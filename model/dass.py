@@ -44,9 +44,9 @@ class DASS(nn.Module):
         pooling: Pooling = "mean",
     ) -> None:
         super().__init__()
-        if smoothing is not None and smoothing.stage is not None and smoothing.stage >= len(depths):
+        if smoothing is not None and max(smoothing.stages, default=0) >= len(depths):
             raise ConfigError(
-                f"smoothing.stage: this DASS has stages 0 to {len(depths) - 1}, got {smoothing.stage}"
+                f"smoothing.stage: this DASS has stages 0 to {len(depths) - 1}, got {max(smoothing.stages)}"
             )
         self.patch_embed = build_stem(stem, dims[0], mels)
         rates = [drop_path_rate * i / max(1, sum(depths) - 1) for i in range(sum(depths))]

@@ -20,6 +20,7 @@ Form = Literal["reference", "paper", "paper_inverse"]
 Negatives = Literal["all", "different_label"]
 Reduction = Literal["mean", "sum"]
 Pooling = Literal["mean", "mean_max"]
+StageNumber = Annotated[int, Field(ge=0, le=100)]
 
 VARIANTS = {"dass": tuple(DASS_VARIANTS), "ast": tuple(AST_VARIANTS), "cnn_tsa": tuple(CNN_TSA_VARIANTS)}
 ONLY = {
@@ -157,14 +158,15 @@ class BackboneConfig(Config):
 
 
 class SmoothingConfig(Config):
-    """Gaussian low-pass on the feature maps of one DASS stage, always on (Lung-SRAD, section 3.4)."""
+    """Gaussian low-pass on the feature maps of a DASS stage, or of several, always on (Lung-SRAD, section 3.4)."""
 
-    stage: int | None = Field(
-        default=2, ge=0, le=100, description="which stage; 0 is nearest the spectrogram; null: no smoothing"
+    stage: StageNumber | tuple[StageNumber, ...] | None = Field(
+        default=2,
+        description="which stage, or a list of several; 0 is nearest the spectrogram; null: no smoothing",
     )
     blocks: tuple[Annotated[int, Field(ge=0, le=1000)], ...] | None = Field(
         default=(2, 3),
-        description="which blocks of the stage, from 0; those it lacks are passed over; all its blocks when "
+        description="which blocks of a stage, from 0; those it lacks are passed over; all its blocks when "
         "none is left, and for null",
     )
     kernel_size: int = Field(default=5, ge=1, le=255, description="taps, in feature-map cells; odd")
@@ -176,6 +178,16 @@ class SmoothingConfig(Config):
     )
     padding: Padding = Field(default="zeros", description="what the kernel finds beyond the map's border")
 
+    @field_validator("stage")
+    @classmethod
+    def _are_several(cls, stage: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
+        if isinstance(stage, tuple) and (len(stage) < 2 or list(stage) != sorted({*stage})):
+            raise ValueError(
+                "a list must hold two stages or more, each once and in their order; one stage is a number, and none is "
+                f"null; got {list(stage)}"
+            )
+        return stage
+
     @field_validator("kernel_size")
     @classmethod
     def _has_a_centre(cls, kernel_size: int) -> int:
@@ -183,24 +195,30 @@ class SmoothingConfig(Config):
             raise ValueError(f"must be odd to have a centre, got {kernel_size}")
         return kernel_size
 
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The stages that are smoothed, none or more."""
+        if self.stage is None:
+            return ()
+        return self.stage if isinstance(self.stage, tuple) else (self.stage,)
+
     def smooths(self, stage: int, block: int, depth: int) -> bool:
         """Whether block `block` of stage `stage`, which has `depth` blocks, is smoothed."""
         present = [index for index in self.blocks or () if index < depth]
-        return stage == self.stage and (not present or block in present)
+        return stage in self.stages and (not present or block in present)
 
 
 def check_smoothing(backbone: BackboneConfig, smoothing: SmoothingConfig) -> None:
     """Raise ConfigError when `smoothing` names a stage that the backbone lacks."""
-    if smoothing.stage is None:
+    if not smoothing.stages:
         return
+    named = ", ".join(map(str, smoothing.stages))
     if backbone.name != "dass":
-        raise ConfigError(
-            f"smoothing.stage: {backbone.name} has no stages, so it must be null, got {smoothing.stage}"
-        )
+        raise ConfigError(f"smoothing.stage: {backbone.name} has no stages, so it must be null, got {named}")
     stages = len(DASS_VARIANTS[backbone.size].depths)
-    if smoothing.stage >= stages:
+    if max(smoothing.stages) >= stages:
         raise ConfigError(
-            f"smoothing.stage: dass {backbone.variant} has stages 0 to {stages - 1}, got {smoothing.stage}"
+            f"smoothing.stage: dass {backbone.variant} has stages 0 to {stages - 1}, got {named}"
         )
 
 

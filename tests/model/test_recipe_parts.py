@@ -123,6 +123,18 @@ def test_which_blocks_of_a_stage_are_smoothed(
     assert not any(config.smooths(2, block, depth) for block in range(depth))
 
 
+def test_several_stages_are_smoothed_at_once() -> None:
+    config = SmoothingConfig(stage=(0, 2))
+    smoothed = [(stage, block) for stage in range(4) for block in range(4) if config.smooths(stage, block, 4)]
+    assert smoothed == [(0, 2), (0, 3), (2, 2), (2, 3)]
+    check_smoothing(BackboneConfig(variant="tiny"), config)
+    with pytest.raises(ConfigError, match=r"dass tiny has stages 0 to 3, got 1, 4"):
+        check_smoothing(BackboneConfig(variant="tiny"), SmoothingConfig(stage=(1, 4)))
+    for stages in ([2], [2, 1], [1, 1], []):
+        with pytest.raises(ConfigError, match=r"stage: a list must hold two stages or more"):
+            parse(SmoothingConfig, {"stage": stages}, "best.yaml")
+
+
 def test_no_stage_means_no_smoothing() -> None:
     assert not SmoothingConfig(stage=None).smooths(2, 2, 8)
 

@@ -34,6 +34,7 @@ def test_these_studies_are_shipped() -> None:
     assert {shipped.name for shipped in SHIPPED} == {
         "lung_srad.yaml",
         "paper_fig3.yaml",
+        "paper_table2.yaml",
         "quickstart.yaml",
         "sprsound_quick.yaml",
     }
@@ -44,6 +45,16 @@ def test_figure_3_is_sixteen_points_around_the_published_one() -> None:
     points = config.space.axis_points()
     assert len(points) == config.budget.configurations == 16
     assert config.space.recipe(points[0]) == parse(Recipe, {}, "recipe")
+
+
+def test_table_2_goes_from_plain_fine_tuning_to_lung_srad() -> None:
+    config = read_study(SEARCH_SPACES / "paper_table2.yaml")
+    plain, *rows = (config.space.recipe(values) for values in config.enqueue)
+    assert len(rows) + 1 == config.budget.configurations == 6
+    assert (plain.smoothing.stages, plain.patch_mix.axes) == ((), ())
+    assert {row.smoothing for row in rows} == {parse(Recipe, {}, "recipe").smoothing}
+    assert [row.patch_mix.axes for row in rows[:-1]] == [(), ("cells",), ("frequency",), ("time",)]
+    assert rows[-1] == parse(Recipe, {}, "recipe")
 
 
 def test_a_study_starts_from_the_published_point() -> None:
