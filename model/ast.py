@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.recipe_parts import Pooling
 from model.variants import AST_PATCH
 
 STRIDE = 10
@@ -21,11 +22,26 @@ class AST(nn.Module):
     Takes any log-mel of at least 16 x 16: the position table keeps the published size, and `fit_positions`
     fits it to each input.
 
+    `pooling`: features are the `mean` of the two special output tokens, or (`token_mean`) that of all tokens, patches
+    included, which AST + SAM classifies without another layer norm. `dropout` is the share of the features that training
+    drops right before the linear classifier.
+
     Reference: Gong et al., https://arxiv.org/abs/2104.01778
     """
 
-    def __init__(self, dim: int, depth: int, heads: int, mlp_dim: int, num_classes: int = 4) -> None:
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        heads: int,
+        mlp_dim: int,
+        num_classes: int = 4,
+        *,
+        pooling: Pooling = "mean",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.pooling = pooling
         self.feature_dim = dim
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(1, dim, AST_PATCH, STRIDE)})
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
@@ -45,7 +61,9 @@ class AST(nn.Module):
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, num_classes))
+        head_norm = nn.Identity() if pooling == "token_mean" else nn.LayerNorm(dim)
+        self.mlp_head = nn.Sequential(head_norm, nn.Linear(dim, num_classes))
+        self.dropout = nn.Dropout(dropout)
         for parameter in (self.cls_token, self.dist_token, self.pos_embed):
             nn.init.trunc_normal_(parameter, std=0.02)
 
@@ -64,12 +82,14 @@ class AST(nn.Module):
         return self.patch_embed["proj"](rearrange(x, "batch frames mels -> batch 1 mels frames"))
 
     def forward_grid(self, grid: Float[Tensor, "batch dim height width"]) -> Float[Tensor, "batch dim"]:
-        """Run the encoder; returns the mean of the two special output tokens."""
-        return self.tokens(grid)[:, :2].mean(dim=1)
+        """Run the encoder; returns the mean of the two special output tokens, or with pooling `token_mean` of all."""
+        tokens = self.tokens(grid)
+        return (tokens if self.pooling == "token_mean" else tokens[:, :2]).mean(dim=1)
 
     def classify(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch classes"]:
         """Compute logits of pooled features."""
-        return self.mlp_head(features)
+        norm, linear = self.mlp_head
+        return linear(self.dropout(norm(features)))
 
     def tokens(self, grid: Float[Tensor, "batch dim height width"]) -> Float[Tensor, "batch tokens dim"]:
         """Run the encoder; returns normalised tokens: class, distillation, then the patches, frequency-major."""

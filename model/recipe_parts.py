@@ -19,19 +19,20 @@ Axis = Literal["time", "frequency", "cells"]
 Form = Literal["reference", "paper", "paper_inverse"]
 Negatives = Literal["all", "different_label"]
 Reduction = Literal["mean", "sum"]
-Pooling = Literal["mean", "mean_max"]
+Pooling = Literal["mean", "mean_max", "token_mean"]
 StageNumber = Annotated[int, Field(ge=0, le=100)]
 
 VARIANTS = {"dass": tuple(DASS_VARIANTS), "ast": tuple(AST_VARIANTS), "cnn_tsa": tuple(CNN_TSA_VARIANTS)}
+POOLINGS: dict[str, tuple[Pooling, ...]] = {"dass": ("mean", "mean_max"), "ast": ("mean", "token_mean")}
 ONLY = {
-    "drop_path_rate": ("dass", "has no drop path"),
-    "scan_engine": ("dass", "scans nothing"),
-    "stem": ("dass", "has one stem"),
-    "pooling": ("dass", "pools in a way of its own"),
-    "attention": ("cnn_tsa", "has no place for it to choose"),
-    "dropout": ("cnn_tsa", "has none"),
+    "drop_path_rate": (("dass",), "has no drop path"),
+    "scan_engine": (("dass",), "scans nothing"),
+    "stem": (("dass",), "has one stem"),
+    "pooling": (tuple(POOLINGS), "pools in a way of its own"),
+    "attention": (("cnn_tsa",), "has no place for it to choose"),
+    "dropout": (("cnn_tsa", "ast"), "has none"),
 }
-"""Fields of a backbone that one network alone has, and what is to be said of the others."""
+"""Fields of a backbone that some networks alone have, and what is to be said of the others."""
 
 
 class BackboneConfig(Config):
@@ -64,7 +65,9 @@ class BackboneConfig(Config):
     )
     pooling: Pooling = Field(
         default="mean",
-        description="dass: of the last map, over its cells; mean_max: the sum of mean and maximum",
+        description="dass: of the last map, over its cells; mean_max: the sum of mean and maximum. ast: of the class "
+        "and the distillation token; token_mean: of all tokens, these two included, with no layer norm before the "
+        "classifier, as in AST + SAM",
     )
     pretrained: str | None = Field(
         default=None, description="checkpoint file, or hub id author/name; null: random initial weights"
@@ -79,7 +82,11 @@ class BackboneConfig(Config):
         "is pooled over frequency), or none of them; null: post",
     )
     dropout: float | None = Field(
-        default=None, ge=0, lt=1, description="after each block; null: the variant's own (cnn_tsa)"
+        default=None,
+        ge=0,
+        lt=1,
+        description="cnn_tsa: after each block; null: the variant's own. ast: of the pooled features, right before the "
+        "linear classifier, 0.3 in AST + SAM; null: none",
     )
 
     @model_validator(mode="before")
@@ -120,10 +127,13 @@ class BackboneConfig(Config):
             raise ValueError(
                 f"{self.name} has no variant {self.variant}; it has {', '.join(VARIANTS[self.name])}"
             )
-        for field, (owner, reason) in ONLY.items():
+        for field, (owners, reason) in ONLY.items():
             value, default = getattr(self, field), type(self).model_fields[field].default
-            if self.name != owner and value != default:
+            if self.name not in owners and value != default:
                 raise ValueError(f"{self.name} {reason}, so {field} must be {default or 'null'}, got {value}")
+        poolings = POOLINGS.get(self.name, ("mean",))
+        if self.pooling not in poolings:
+            raise ValueError(f"pooling: {self.name} has {', '.join(poolings)}, got {self.pooling}")
         if self.name == "cnn_tsa" and (self.attention or "").startswith("block"):
             blocks = len(CNN_TSA_VARIANTS[self.size].channels)
             if int((self.attention or "").removeprefix("block")) > blocks:

@@ -41,7 +41,15 @@ def _build(
 ) -> DASS | AST | CNNTSA:
     if config.name == "ast":
         size = AST_VARIANTS[config.size]
-        return AST(size.dim, size.depth, size.heads, size.mlp_dim, num_classes)
+        return AST(
+            size.dim,
+            size.depth,
+            size.heads,
+            size.mlp_dim,
+            num_classes,
+            pooling=config.pooling,
+            dropout=config.dropout or 0.0,
+        )
     if config.name == "cnn_tsa":
         channels, dropout = CNN_TSA_VARIANTS[config.size]
         dropout = dropout if config.dropout is None else config.dropout

@@ -67,6 +67,35 @@ def test_every_length_matches_the_golden_outputs(
         expected.check(f"T{frames}/{name}", value, atol=tolerance)
 
 
+@pytest.mark.parametrize("frames", [798, 1024])
+def test_features_are_the_golden_mean_of_all_tokens_where_the_recipe_says_so(
+    golden_ast: AST, meta: dict[str, Any], expected: Golden, frames: int
+) -> None:
+    config = meta["config"]
+    sizes = config["hidden"], config["layers"], config["heads"], config["mlp_hidden"], config["classes"]
+    model = AST(*sizes, pooling="token_mean").double().eval()
+    weights = golden_ast.double().state_dict()
+    model.load_state_dict({name: weights[name] for name in model.state_dict()})
+    features = model.forward_grid(model.stem(golden_input(frames)))
+    expected.check(f"T{frames}/token_mean", features, atol=1e-9)
+    assert torch.equal(model.classify(features), model.mlp_head[1](features))
+
+
+def test_dropout_is_of_the_classifiers_input_alone_and_in_training_alone() -> None:
+    torch.manual_seed(0)
+    size = AST_VARIANTS["tiny"]
+    model = AST(size.dim, size.depth, size.heads, size.mlp_dim, dropout=0.5)
+    x = torch.randn(2, 32, 32)
+    grid = model.stem(x)
+    assert torch.equal(model.forward_grid(grid), model.forward_grid(grid))
+    features = torch.randn(1, size.dim).expand(400, -1)
+    assert len(model.classify(features).unique(dim=0)) == 400
+    torch.testing.assert_close(
+        model.classify(features).mean(dim=0), model.eval().classify(features)[0], atol=0.1, rtol=0
+    )
+    assert torch.equal(model(x), model(x))
+
+
 def test_positions_are_cropped_around_the_middle_of_the_table(golden_ast: AST, meta: dict[str, Any]) -> None:
     rows, columns = meta["config"]["pretrain_grid"]
     frequency, time = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")

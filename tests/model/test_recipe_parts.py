@@ -43,6 +43,11 @@ from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, 
             {"name": "cnn_tsa", "variant": "tiny", "pooling": "mean_max"},
             "cnn_tsa pools in a way of its own, so pooling must be mean, got mean_max",
         ),
+        (
+            {"name": "ast", "variant": "tiny", "pooling": "mean_max"},
+            "pooling: ast has mean, token_mean, got mean_max",
+        ),
+        ({"pooling": "token_mean"}, "pooling: dass has mean, mean_max, got token_mean"),
         ({"varient": "tiny"}, "varient: no such field; did you mean variant?"),
     ],
 )
