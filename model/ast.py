@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.recipe_parts import Pooling
+from model.recipe_parts import Pooling, PositionLayout
 from model.variants import AST_PATCH
 
 STRIDE = 10
@@ -24,7 +24,9 @@ class AST(nn.Module):
 
     `pooling`: features are the `mean` of the two special output tokens, or (`token_mean`) that of all tokens, patches
     included, which AST + SAM classifies without another layer norm. `dropout` is the share of the features that training
-    drops right before the linear classifier.
+    drops right before the linear classifier. `position_layout` swapped fits the position table as the code behind the
+    published ICBHI scores of AST does: for a grid with as many rows as the input has columns. Tokens of an input of 798
+    frames then find 12 positions in time, over and over.
 
     Reference: Gong et al., https://arxiv.org/abs/2104.01778
     """
@@ -39,9 +41,11 @@ class AST(nn.Module):
         *,
         pooling: Pooling = "mean",
         dropout: float = 0.0,
+        position_layout: PositionLayout = "correct",
     ) -> None:
         super().__init__()
         self.pooling = pooling
+        self.position_layout = position_layout
         self.feature_dim = dim
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(1, dim, AST_PATCH, STRIDE)})
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
@@ -96,7 +100,8 @@ class AST(nn.Module):
         special = torch.cat([self.cls_token, self.dist_token], dim=1).expand(len(grid), -1, -1)
         tokens = torch.cat([special, rearrange(grid, "batch dim f t -> batch (f t) dim")], dim=1)
         height, width = grid.shape[2:]
-        tokens = tokens + fit_positions(self.pos_embed, (height, width))
+        laid_out = (height, width) if self.position_layout == "correct" else (width, height)
+        tokens = tokens + fit_positions(self.pos_embed, laid_out)
         for block in self.blocks:
             tokens = block(tokens)
         return self.norm(tokens)

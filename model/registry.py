@@ -49,6 +49,7 @@ def _build(
             num_classes,
             pooling=config.pooling,
             dropout=config.dropout or 0.0,
+            position_layout=config.position_layout,
         )
     if config.name == "cnn_tsa":
         channels, dropout = CNN_TSA_VARIANTS[config.size]

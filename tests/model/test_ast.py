@@ -124,6 +124,26 @@ def test_fewer_mel_bands_take_the_middle_rows_of_the_table() -> None:
     assert fit_positions(table, (5, 101))[0, 2::101, 0].tolist() == [4, 5, 6, 7, 8]
 
 
+def test_a_swapped_table_shows_tokens_twelve_positions_in_time_over_and_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frequency, time = torch.meshgrid(torch.arange(12), torch.arange(101), indexing="ij")
+    table = torch.stack([frequency.flatten(), time.flatten()], dim=1).float()
+    model = AST(2, 0, 1, 2, position_layout="swapped")
+    monkeypatch.setattr(model, "norm", torch.nn.Identity())
+    with torch.no_grad():
+        model.pos_embed.copy_(torch.cat([torch.full((2, 2), -1.0), table])[None])
+        for special in (model.cls_token, model.dist_token):
+            special.zero_()
+        grid = model.grid(798, 128)
+        positions = model.tokens(torch.zeros(1, 2, *grid))[0]
+    assert (positions[:2] == -1).all()
+    assert positions[2:, 1].round(decimals=4).tolist() == [44 + token % 12 for token in range(12 * 79)]
+    # The row of a token is nearly right: it climbs evenly with the token's number, and is clamped at both ends.
+    rows = ((torch.arange(12 * 79) // 12 + 0.5) * 12 / 79 - 0.5).clamp(0, 11)
+    torch.testing.assert_close(positions[2:, 0], rows, atol=1e-4, rtol=0)
+
+
 def test_a_mix_of_patches_moves_only_the_mixed_sample() -> None:
     torch.manual_seed(0)
     size = AST_VARIANTS["tiny"]

@@ -48,6 +48,10 @@ from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, 
             "pooling: ast has mean, token_mean, got mean_max",
         ),
         ({"pooling": "token_mean"}, "pooling: dass has mean, mean_max, got token_mean"),
+        (
+            {"position_layout": "swapped"},
+            "dass has no position table, so position_layout must be correct, got swapped",
+        ),
         ({"varient": "tiny"}, "varient: no such field; did you mean variant?"),
     ],
 )

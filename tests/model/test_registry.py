@@ -56,12 +56,11 @@ def test_the_stem_is_that_of_the_recipe_or_else_of_the_variant(variant: Any, nam
     assert not holds_batch_norm(backbone, outside=backbone.stem_layers)
 
 
-def test_an_ast_has_the_head_that_its_recipe_asks_for() -> None:
+def test_an_ast_has_the_head_and_the_positions_that_its_recipe_asks_for() -> None:
     tiny = BackboneConfig(name="ast", variant="tiny")
     plain = build_backbone(tiny, PLAIN, 4, (64, 32))
-    asked = build_backbone(
-        tiny.model_copy(update={"pooling": "token_mean", "dropout": 0.3}), PLAIN, 4, (64, 32)
-    )
+    changes = {"pooling": "token_mean", "dropout": 0.3, "position_layout": "swapped"}
+    asked = build_backbone(tiny.model_copy(update=changes), PLAIN, 4, (64, 32))
     assert isinstance(plain, AST)
     assert isinstance(asked, AST)
     assert (plain.pooling, plain.dropout.p, asked.pooling, asked.dropout.p) == (
