@@ -13,7 +13,7 @@ from torch import Tensor
 from torchaudio.compliance import kaldi
 from torchaudio.functional import melscale_fbanks
 
-from data.recipe_parts import FeatureConfig, Norm
+from data.recipe_parts import FeatureConfig, Fill, Norm
 
 AUDIOSET_MEAN = -4.2677393
 AUDIOSET_STD = 4.5689974
@@ -102,14 +102,19 @@ def normalise(features: Float[Tensor, "frames mels"], norm: Norm) -> Float[Tenso
 
 
 def model_input(
-    batch: Float[Tensor, "batch frames mels"], target_frames: int | None
+    batch: Float[Tensor, "batch frames mels"], target_frames: int | None, fill: Fill = "resize"
 ) -> Float[Tensor, "batch target_frames mels"]:
     """Stretch or shrink a batch along time to `target_frames` (None: unchanged), on the batch's device.
 
-    Bilinear with half-pixel centres; shrinking low-passes first. SpecAugment comes before this step.
+    Bilinear with half-pixel centres; shrinking low-passes first. With `fill` raw_zero, for batches normalised by
+    AudioSet's statistics, frames are appended instead that were 0 before the normalisation: +0.467, as in the code of
+    AST + SAM (arXiv 2512.22564). SpecAugment comes before this step, so masks are drawn on computed frames alone.
     """
     if target_frames is None or target_frames == batch.shape[1]:
         return batch
+    if fill == "raw_zero":
+        zero = -AUDIOSET_MEAN / (2 * AUDIOSET_STD)
+        return F.pad(batch, (0, 0, 0, target_frames - batch.shape[1]), value=zero)
     size = (target_frames, batch.shape[2])
     shrinks = target_frames < batch.shape[1]
     return F.interpolate(batch[:, None], size, mode="bilinear", align_corners=False, antialias=shrinks)[:, 0]

@@ -12,6 +12,7 @@ from data.settings import Config
 FrontEnd = Literal["kaldi", "stft_db"]
 Norm = Literal["per_sample", "audioset", "min_max"]
 ClipPadding = Literal["repeat", "zeros"]
+Fill = Literal["resize", "raw_zero"]
 
 MOST_CELLS = 2**26
 """Numbers that stand in memory at once for one cycle, 256 MiB in float32."""
@@ -59,6 +60,12 @@ class FeatureConfig(Config):
         le=1_000_000,
         description="frames after the resize in front of the model; none: as many as computed",
     )
+    fill: Fill = Field(
+        default="resize",
+        description="how computed frames become target_frames: resize, all of them stretched or shrunk; raw_zero, "
+        "frames of a log-mel of 0 are appended, as AST + SAM did from 798 to 1024, which norm audioset makes +0.467, "
+        "louder than the mean of AudioSet",
+    )
     storage: Literal["float32", "float16"] = Field(
         default="float32", description="number format in the feature store"
     )
@@ -104,7 +111,21 @@ class FeatureConfig(Config):
                 f"norm audioset has the statistics of front_end kaldi; with {self.front_end}, norm must be "
                 "per_sample or min_max"
             )
+        if self.fill == "raw_zero":
+            self._check_fill()
         return self
+
+    def _check_fill(self) -> None:
+        if self.norm != "audioset":
+            raise ValueError(
+                f"fill raw_zero wants norm audioset: with {self.norm}, the frames appended would change how all others "
+                "are normalised; take norm audioset, or fill resize"
+            )
+        if self.target_frames is None or self.target_frames < self.frames:
+            raise ValueError(
+                f"fill raw_zero appends frames to the {self.frames} computed, so target_frames must be at least "
+                f"{self.frames}, got {self.target_frames or 'null'}"
+            )
 
     @property
     def samples(self) -> int:
@@ -137,7 +158,7 @@ class FeatureConfig(Config):
 
     @property
     def input_shape(self) -> tuple[int, int]:
-        """(frames, mel bins) of what the model sees, after the resize."""
+        """(frames, mel bins) of what the model sees, after the resize or the fill."""
         return (self.target_frames or self.frames, self.n_mels)
 
 

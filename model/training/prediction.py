@@ -94,7 +94,7 @@ def predict(
     size = max(1, 4 * recipe.batch_size // chunks)
     with torch.no_grad():
         for features, _ in examples.to(device).batches(torch.arange(len(examples)).split(size)):
-            inputs = model_input(features, recipe.features.target_frames)
+            inputs = model_input(features, recipe.features.target_frames, recipe.features.fill)
             with autocast(recipe, device):
                 logits = network(inputs)
             probabilities.append(logits.float().softmax(dim=1))

@@ -260,7 +260,7 @@ class Training:
                 begun.mixup = pairing.get_state()
                 return False
             batch = spec_augment(features, recipe.augment, masks)
-            inputs = model_input(batch, recipe.features.target_frames)
+            inputs = model_input(batch, recipe.features.target_frames, recipe.features.fill)
             mixes = [
                 draw_mix(axis, self.grid, len(labels), recipe.patch_mix.beta, mixing)
                 for axis in recipe.patch_mix.axes

@@ -286,6 +286,15 @@ def test_shrinking_averages_instead_of_skipping() -> None:
     assert model_input(alternating, 8)[:, 1:-1].abs().max() < 0.05
 
 
+def test_filled_frames_are_those_that_were_zero_before_they_were_normalised() -> None:
+    raw = torch.randn(798, 128)
+    filled = torch.cat([raw, torch.zeros(226, 128)])
+    (seen,) = model_input(normalise(raw, "audioset")[None], 1024, "raw_zero")
+    torch.testing.assert_close(seen, normalise(filled, "audioset"))
+    filler = facts("ast_sam/fbank")["zero_fill_normalized"]
+    assert seen[-1].unique().item() == pytest.approx(filler, abs=1e-6)
+
+
 @pytest.mark.parametrize("target", [None, 12])
 def test_a_batch_of_the_right_length_is_left_alone(target: int | None) -> None:
     batch = torch.rand(2, 12, 4)

@@ -33,6 +33,15 @@ from data.recipe_parts import BatchSamplerConfig, FeatureConfig, FoldConfig
             {"sample_rate": 4000, "front_end": "stft_db", "frame_length_ms": 0.5},
             "no line of the FFT, one every 2000 Hz, lies between low_hz 20 and the highest frequency 2000",
         ),
+        (
+            {"fill": "raw_zero"},
+            "fill raw_zero wants norm audioset: with per_sample, the frames appended would",
+        ),
+        (
+            {"fill": "raw_zero", "norm": "audioset", "target_frames": 797},
+            "the 798 computed, so target_frames must be at least 798, got 797",
+        ),
+        ({"fill": "raw_zero", "norm": "audioset", "target_frames": None}, "at least 798, got null"),
         ({"frame_length_ms": 1e308}, "less than or equal to 60000"),
         ({"frame_shift_ms": 1e305}, "less than or equal to 60000"),
         ({"sample_rate": 10**400}, "less than or equal to 384000"),

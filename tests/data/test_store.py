@@ -95,7 +95,7 @@ def test_a_second_call_decodes_no_audio(data: DataSet, cache: Path, monkeypatch:
 
 def test_only_settings_that_change_the_numbers_make_a_new_store(data: DataSet, cache: Path) -> None:
     first = build(data, cache)
-    resized = build(data, cache, SMALL.model_copy(update={"target_frames": 64}))
+    resized = build(data, cache, SMALL.model_copy(update={"target_frames": 64, "fill": "raw_zero"}))
     louder = build(data, cache, SMALL.model_copy(update={"norm": "audioset"}))
     assert resized.directory == first.directory
     assert louder.directory != first.directory
