@@ -1,7 +1,7 @@
 """From a recording on disk to cycles of fixed length: decode, resample, fade, cut, repeat.
 
 The order matters and is the one of the published Patch-Mix and Lung-SRAD runs: the whole recording is
-resampled and faded, then each cycle is cut out of it and repeated until it fills the clip.
+resampled and faded, then each cycle is cut out of it and repeated until it fills the clip. AST + SAM fades nothing.
 """
 
 from __future__ import annotations
@@ -91,9 +91,14 @@ def cut_cycle(
 
 
 def pad_cycle(
-    cycle: Float[Tensor, "1 samples"], sample_rate: int, duration_s: float, padding: ClipPadding = "repeat"
+    cycle: Float[Tensor, "1 samples"],
+    sample_rate: int,
+    duration_s: float,
+    padding: ClipPadding = "repeat",
+    *,
+    fades: bool = True,
 ) -> Float[Tensor, "1 clip_samples"]:
-    """Bring a cycle to `duration_s` seconds: a longer one is cut; any other is repeated, cut, and faded out.
+    """Bring a cycle to `duration_s` seconds: a longer one is cut; another is repeated, cut, and (`fades`) faded out.
 
     The joints between repeats are not smoothed. With padding `zeros` a shorter cycle lies once, unfaded, in the middle
     of zeros, of which the odd one follows it. Raises ValueError for a cycle without samples.
@@ -109,7 +114,7 @@ def pad_cycle(
         return functional.pad(cycle, (before, target - length - before))
     whole, rest = divmod(target, length)
     repeated = torch.cat([*[cycle] * whole, cycle[:, :rest]], dim=1)
-    return _fade_in_place(repeated, sample_rate, start=False)
+    return _fade_in_place(repeated, sample_rate, start=False) if fades else repeated
 
 
 @functools.lru_cache(maxsize=16)

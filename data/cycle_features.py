@@ -17,7 +17,7 @@ from data.recipe_parts import FeatureConfig
 def cycle_features(
     path: Path, times: Sequence[tuple[float, float]], config: FeatureConfig
 ) -> Iterator[Float[Tensor, "frames mels"]]:
-    """Yield the normalised log-mels of cycles of a recording, which is decoded, resampled and faded once.
+    """Yield the normalised log-mels of cycles of a recording, decoded, resampled and (`config.fade`) faded once.
 
     `times`: start and end of each cycle, in seconds. Raises DataError for damaged audio, and for a sample rate that
     cannot be brought to that of `config`.
@@ -25,10 +25,12 @@ def cycle_features(
     wave, native_rate = read_recording(path)
     rate = config.sample_rate
     try:
-        wave = fade(resample(wave, native_rate, rate), rate)
+        wave = resample(wave, native_rate, rate)
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
+    if config.fade:
+        wave = fade(wave, rate)
     for start_s, end_s in times:
         cut = cut_cycle(wave, rate, start_s, end_s)
-        clip = pad_cycle(cut, rate, config.duration_s, config.padding)
+        clip = pad_cycle(cut, rate, config.duration_s, config.padding, fades=config.fade)
         yield normalise(log_mel(clip, config), config.norm)

@@ -30,6 +30,11 @@ class FeatureConfig(Config):
     padding: ClipPadding = Field(
         default="repeat", description="a shorter cycle is repeated, or lies in the middle of zeros"
     )
+    fade: bool = Field(
+        default=True,
+        description="fade each recording in and out, and the end of each clip of repeats, over 62.5 ms; false in "
+        "AST + SAM",
+    )
     front_end: FrontEnd = Field(
         default="kaldi",
         description="kaldi: natural log of Kaldi's filter bank, in frames that fit whole; stft_db: mel power in dB, "

@@ -37,7 +37,7 @@ from evidence.ledger import Seal
 
 FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
-LATER_SETTINGS = ("padding", "front_end")
+LATER_SETTINGS = ("padding", "front_end", "fade")
 """Settings that came after FORMAT 1: they count only where they differ from what stores had before."""
 CHECK_SUMS = "check_sums"
 """Key of an index under which the check sums of the rest of the index and of the features stand."""

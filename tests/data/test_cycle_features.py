@@ -32,6 +32,16 @@ def test_each_cycle_is_cut_from_the_recording_that_was_resampled_and_faded_whole
     assert not torch.equal(first, second)
 
 
+def test_without_fades_the_sound_stays_as_it_is_to_both_ends(noise: Path) -> None:
+    config = CONFIG.model_copy(update={"fade": False})
+    (first,) = cycle_features(noise, [(0.0, 1.5)], config)
+    wave = resample(read_recording(noise)[0], 10_000, 4000)[:, :6000]
+    by_hand = torch.cat([wave, wave[:, :2000]], dim=1)
+    torch.testing.assert_close(first, normalise(log_mel(by_hand, config), config.norm), rtol=0, atol=0)
+    (faded,) = cycle_features(noise, [(0.0, 1.5)], CONFIG)
+    assert not torch.equal(first, faded)
+
+
 def test_what_cannot_be_brought_to_the_rate_is_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "odd.wav", np.zeros(40_000), 9973)
     config = FeatureConfig(sample_rate=47_981)
