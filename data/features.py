@@ -38,18 +38,32 @@ def kaldi_log_mel(
     each call and takes 61 operations. This function takes 23: threads that compute features side by side wait for
     the interpreter after every operation.
     """
-    window, bank = _window_and_mel_bank(
-        config.window_samples, config.n_mels, config.sample_rate, config.low_hz, config.high_hz or 0.0
-    )
-    frames = wave[0].unfold(0, config.window_samples, config.shift_samples)
-    centred = frames - frames.mean(dim=1, keepdim=True)
-    padded = torch.zeros(len(frames), 2 * (len(bank) - 1))
-    emphasised = padded[:, : config.window_samples]
-    torch.sub(centred[:, 1:], 0.97 * centred[:, :-1], out=emphasised[:, 1:])
-    torch.sub(centred[:, :1], 0.97 * centred[:, :1], out=emphasised[:, :1])
+    return kaldi_mel_power(wave[0], config).clamp_(min=torch.finfo(torch.float32).eps).log_()
+
+
+def kaldi_mel_power(
+    waves: Float32[Tensor, "*batch samples"], config: FeatureConfig
+) -> Float32[Tensor, "*batch frames mels"]:
+    """Compute the mel power of each frame of waves, before floor and log, on the device of the waves."""
+    window, bank = kaldi_window_and_bank(config, waves.device)
+    frames = waves.unfold(-1, config.window_samples, config.shift_samples)
+    centred = frames - frames.mean(dim=-1, keepdim=True)
+    padded = torch.zeros(*frames.shape[:-1], 2 * (len(bank) - 1), device=waves.device)
+    emphasised = padded[..., : config.window_samples]
+    torch.sub(centred[..., 1:], 0.97 * centred[..., :-1], out=emphasised[..., 1:])
+    torch.sub(centred[..., :1], 0.97 * centred[..., :1], out=emphasised[..., :1])
     emphasised *= window
     power = torch.fft.rfft(padded).abs().pow_(2)
-    return (power @ bank).clamp_(min=torch.finfo(torch.float32).eps).log_()
+    return power @ bank
+
+
+def kaldi_window_and_bank(
+    config: FeatureConfig, device: torch.device
+) -> tuple[Float32[Tensor, " window_samples"], Float32[Tensor, "lines mels"]]:
+    """Make the window of a frame, and the weight of each line of the FFT in each mel bin, once for each device."""
+    return _window_and_mel_bank(
+        config.window_samples, config.n_mels, config.sample_rate, config.low_hz, config.high_hz or 0.0, device
+    )
 
 
 def stft_db(wave: Float32[Tensor, "1 samples"], config: FeatureConfig) -> Float32[Tensor, "frames mels"]:
@@ -122,14 +136,15 @@ def model_input(
 
 @functools.lru_cache(maxsize=8)
 def _window_and_mel_bank(
-    window_samples: int, n_mels: int, sample_rate: int, low_hz: float, high_hz: float
+    window_samples: int, n_mels: int, sample_rate: int, low_hz: float, high_hz: float, device: torch.device
 ) -> tuple[Float32[Tensor, " window_samples"], Float32[Tensor, "lines mels"]]:
     """Make the Hann window, and the mel bank over the lines of an FFT of the next power of two; `high_hz` 0: Nyquist."""
     lines = 1 << (window_samples - 1).bit_length()
     # The last three say that no frequency is warped.
     bank, _ = kaldi.get_mel_banks(n_mels, lines, sample_rate, low_hz, high_hz, 100.0, -500.0, 1.0)
     # The line at Nyquist counts for nothing.
-    return torch.hann_window(window_samples, periodic=False), F.pad(bank, (0, 1)).T
+    window = torch.hann_window(window_samples, periodic=False)
+    return window.to(device), F.pad(bank, (0, 1)).T.to(device)
 
 
 @functools.lru_cache(maxsize=8)

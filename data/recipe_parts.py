@@ -187,6 +187,28 @@ class SpecAugmentConfig(Config):
     )
 
 
+class WaveformAugmentConfig(Config):
+    """Gain and white noise, drawn anew for every cycle of every training batch; both are off unless named.
+
+    AST + SAM (arXiv 2512.22564) has gain 0.1 and noise 1e-4. Features are stored, so a batch of log-mels is changed as
+    the waveforms behind it would change it (`data.waveform_augment`), which needs `features.norm: audioset`.
+    """
+
+    gain: float = Field(
+        default=0.0, ge=0, le=0.9, description="a cycle is made 1 - gain to 1 + gain times as loud; 0: off"
+    )
+    gain_probability: float = Field(default=0.5, ge=0, le=1, description="share of cycles with a gain")
+    noise: float = Field(
+        default=0.0, ge=0, le=1, description="standard deviation of the noise, full scale being 1; 0: off"
+    )
+    noise_probability: float = Field(default=0.5, ge=0, le=1, description="share of cycles with noise")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any cycle may be changed."""
+        return self.gain > 0 or self.noise > 0
+
+
 class FoldConfig(Config):
     """Which patients of the training part are held out for validation."""
 

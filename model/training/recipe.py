@@ -9,7 +9,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from data.recipe_parts import BatchSamplerConfig, FeatureConfig, FoldConfig, SpecAugmentConfig
+from data.recipe_parts import (
+    BatchSamplerConfig,
+    FeatureConfig,
+    FoldConfig,
+    SpecAugmentConfig,
+    WaveformAugmentConfig,
+)
 from data.settings import Config, ConfigError, parse, read_yaml
 from evidence.objectives import OBJECTIVES, Objective
 from model.recipe_parts import (
@@ -114,6 +120,7 @@ class Recipe(Config):
     mixup: MixupConfig = MixupConfig()
     features: FeatureConfig = FeatureConfig()
     augment: SpecAugmentConfig = SpecAugmentConfig()
+    waveform_augment: WaveformAugmentConfig = WaveformAugmentConfig()
     folds: FoldConfig = FoldConfig()
     sampling: BatchSamplerConfig = BatchSamplerConfig()
     loss: LossConfig = LossConfig()
@@ -141,6 +148,12 @@ class Recipe(Config):
     def _parts_fit_together(self) -> Recipe:
         check_smoothing(self.backbone, self.smoothing)
         check_input(self.backbone, *self.features.input_shape)
+        if self.waveform_augment.is_on and self.features.norm != "audioset":
+            raise ValueError(
+                f"waveform_augment (gain {self.waveform_augment.gain:g}, noise {self.waveform_augment.noise:g}) needs "
+                f"features.norm audioset: {self.features.norm} scales each spectrogram by itself, so a gain changes "
+                "nothing, and the power to which noise adds is not known any more"
+            )
         if self.sampling.name == "weighted" and self.loss.class_weights != "none":
             raise ValueError(
                 "sampling.name weighted and loss.class_weights inverse_frequency both correct the class balance; "

@@ -19,6 +19,7 @@ from data.batches import Examples, epoch_batches
 from data.features import model_input
 from data.settings import ConfigError
 from data.task import ICBHI, Task
+from data.waveform_augment import waveform_augment
 from evidence.objectives import Objective
 from evidence.predictions import rounded
 from evidence.scores import confusion_matrix
@@ -259,6 +260,9 @@ class Training:
                 begun.masks, begun.mixing = masks.get_state(), mixing.get_state()
                 begun.mixup = pairing.get_state()
                 return False
+            if recipe.waveform_augment.is_on:
+                draws = generator(self.seed, "waveform", epoch, begun.steps)
+                features = waveform_augment(features, recipe.waveform_augment, recipe.features, draws)
             batch = spec_augment(features, recipe.augment, masks)
             inputs = model_input(batch, recipe.features.target_frames, recipe.features.fill)
             mixes = [

@@ -69,6 +69,10 @@ def test_equal_recipes_have_equal_digests_and_others_do_not() -> None:
             "loss: {focal_gamma: 2, label_smoothing: 0.1}",
             "loss: focal_gamma .*label_smoothing .*one of them to 0",
         ),
+        (
+            "waveform_augment: {gain: 0.1}",
+            "waveform_augment .gain 0.1, noise 0. needs features.norm audioset: per_sample scales each spectrogram",
+        ),
         ("mixup: {alpha: -1}", "mixup.alpha: .*greater than or equal to 0"),
         (
             "mixup: {alpha: 0.2}\npatch_mix: {negatives: different_label}",

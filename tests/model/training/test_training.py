@@ -76,6 +76,45 @@ def test_an_epoch_with_mixup_paused_in_its_middle_goes_on_with_the_pairs_and_sha
     torch.testing.assert_close(second.modules.state_dict(), whole.modules.state_dict(), rtol=0, atol=0)
 
 
+def test_waveforms_are_augmented_in_training_alone_and_an_epoch_so_paused_goes_on_with_the_draws_to_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = {"n_mels": MELS, "sample_rate": 4000, "duration_s": 0.42, "norm": "audioset"}
+    features |= {"target_frames": 64, "fill": "raw_zero"}
+    small = {
+        "epochs": 1,
+        "features": features,
+        "backbone": {"name": "ast", "variant": "tiny", "dropout": 0.3},
+    }
+    small |= {"smoothing": {"stage": None}, "patch_mix": {"axes": []}}
+    plain, settings = (
+        recipe(**small, waveform_augment=changes) for changes in ({}, {"gain": 0.2, "noise": 1e-3})
+    )
+    assert settings.features.frames == FRAMES
+    data = tones(24, 0), tones(8, 1)
+    unchanged, whole, first, second = (
+        Training(one, 1, *data, task=ICBHI) for one in (plain, settings, settings, settings)
+    )
+    np.testing.assert_array_equal(unchanged.predict(data[1])[0], whole.predict(data[1])[0])
+    whole.run_epoch()
+    asked = iter([False, True])
+    assert first.run_epoch_unless(lambda: next(asked)) is None
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    assert without_time([second.run_epoch()]) == without_time(whole.history)
+
+    # All other draws of the epoch are as without it; and every pass sees frames of raw zero at the end.
+    inputs = []
+    stem = unchanged.model.stem
+    monkeypatch.setattr(unchanged.model, "stem", lambda x: inputs.append(x) or stem(x))
+    assert without_time([unchanged.run_epoch()]) != without_time(whole.history)
+    assert len(inputs) == 4
+    assert all(x.shape[1:] == (64, MELS) and (x[:, FRAMES:] == x[0, -1, -1]).all() for x in inputs)
+    monkeypatch.setattr("model.training.training.waveform_augment", lambda batch, *_: batch)
+    again = Training(settings, 1, *data, task=ICBHI)
+    assert without_time([again.run_epoch()]) == without_time(unchanged.history)
+
+
 def test_mixup_leaves_the_other_draws_of_an_epoch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, mixed = (
         Training(recipe(epochs=1, mixup={"alpha": alpha}), 1, tones(16, 0), tones(8, 1), task=ICBHI)
