@@ -32,10 +32,14 @@ def test_a_shipped_study_reads_and_says_how_to_run_it(shipped: Path) -> None:
 
 def test_these_studies_are_shipped() -> None:
     assert {shipped.name for shipped in SHIPPED} == {
+        "ast_fine_tuning.yaml",
+        "ast_patch_mix.yaml",
+        "ast_sam.yaml",
         "lung_srad.yaml",
         "paper_fig3.yaml",
         "paper_table2.yaml",
         "quickstart.yaml",
+        "sam_everywhere.yaml",
         "sprsound_quick.yaml",
     }
 
@@ -68,6 +72,38 @@ def test_a_study_starts_from_the_published_point() -> None:
     assert read_study(SEARCH_SPACES / "lung_srad.yaml").enqueue == (published,)
     quickstart = read_study(SEARCH_SPACES / "quickstart.yaml").enqueue
     assert quickstart == ({"optimiser.learning_rate": 5e-5, **published},)
+
+
+def test_the_studies_of_ast_start_from_the_published_systems() -> None:
+    first = {}
+    for name in ("ast_fine_tuning", "ast_patch_mix", "ast_sam"):
+        config = read_study(SEARCH_SPACES / f"{name}.yaml")
+        first[name] = recipe = config.space.recipe(config.enqueue[0])
+        assert (recipe.backbone.title, recipe.batch_size, recipe.features.norm) == ("ast base", 8, "audioset")
+        assert recipe.backbone.position_layout == "correct"
+    fine_tuning, patch_mix, sam = first.values()
+    for recipe in (fine_tuning, patch_mix):
+        assert (recipe.features.input_shape, recipe.epochs) == ((798, 128), 50)
+        optimiser = recipe.optimiser
+        assert (optimiser.name, optimiser.learning_rate, optimiser.weight_decay) == ("adam", 5e-5, 1e-6)
+        assert (optimiser.schedule, optimiser.final_fraction, optimiser.weight_blend) == ("cosine", 1e-3, 0.5)
+        assert optimiser.sam_rho == 0
+    assert (fine_tuning.loss.class_weights, fine_tuning.patch_mix.axes) == ("inverse_frequency", ())
+    contrast = patch_mix.patch_mix
+    assert (contrast.axes, contrast.temperature, contrast.beta) == (("cells",), 0.06, 1.0)
+    assert (contrast.form, patch_mix.loss.class_weights) == ("reference", "none")
+    assert (sam.backbone.pooling, sam.backbone.dropout) == ("token_mean", 0.3)
+    assert (sam.features.input_shape, sam.features.fill, sam.features.fade) == (
+        (1024, 128),
+        "raw_zero",
+        False,
+    )
+    assert (sam.optimiser.name, sam.optimiser.sam_rho, sam.optimiser.sam_adaptive) == ("adamw", 0.05, False)
+    assert (sam.optimiser.learning_rate, sam.optimiser.weight_decay) == (1e-5, 1e-4)
+    assert (sam.optimiser.schedule, sam.optimiser.weight_blend, sam.epochs) == ("constant", 0.0, 20)
+    assert (sam.sampling.name, sam.sampling.power, sam.loss.label_smoothing) == ("weighted", 1.0, 0.1)
+    assert (sam.waveform_augment.gain, sam.waveform_augment.noise) == (0.1, 1e-4)
+    assert sam.augment.probability == 0
 
 
 def test_the_little_that_a_study_must_say(path: Path) -> None:
