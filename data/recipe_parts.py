@@ -190,8 +190,9 @@ class SpecAugmentConfig(Config):
 class WaveformAugmentConfig(Config):
     """Gain and white noise, drawn anew for every cycle of every training batch; both are off unless named.
 
-    AST + SAM (arXiv 2512.22564) has gain 0.1 and noise 1e-4. Features are stored, so a batch of log-mels is changed as
-    the waveforms behind it would change it (`data.waveform_augment`), which needs `features.norm: audioset`.
+    AST + SAM (arXiv 2512.22564) has gain 0.1 and noise 1e-4. Features are stored, so log-mels are changed as their
+    waveforms would change them, which needs `features.norm: audioset`: exactly by gain but at the floor of the log, and
+    by noise exactly in mean power and nearly in its spread (`data.waveform_augment`).
     """
 
     gain: float = Field(
