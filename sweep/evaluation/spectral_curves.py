@@ -59,7 +59,8 @@ def heard_cycles(
     """
     every = (cycle for path in recordings for cycle in predictor.hear(path).features)
     cycles = torch.stack([cycle.float() for cycle in islice(every, most)])
-    return model_input(cycles, predictor.recipe.features.target_frames).to(predictor.device)
+    config = predictor.recipe.features
+    return model_input(cycles, config.target_frames, config.fill).to(predictor.device)
 
 
 def chosen_layers(
