@@ -8,8 +8,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,15 +17,6 @@ import yaml
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
 from sweep.study.epoch_report import drawn
-from sweep.study.events import (
-    ConfigurationAdded,
-    EpochReported,
-    Event,
-    StudyStarted,
-    UnitFinished,
-    UnitStarted,
-)
-from sweep.tracking.tracker import Tracker
 from tests.studies import tiny_study
 
 pytestmark = pytest.mark.slow
@@ -152,46 +141,3 @@ def test_a_sweep_goes_on_without_its_server_and_all_is_there_in_the_end(
     assert ended.returncode == 0, ended.stderr
     assert "MLflow misses some results" not in ended.stdout
     check_that_nothing_is_lost_or_doubled(served, folder.board())
-
-
-def long_study(configurations: int, epochs: int) -> list[Event]:
-    """A tenth of a second between events, in November 2023."""
-    events: list[Event] = [StudyStarted((1, 2))]
-    for number in range(configurations):
-        events.append(ConfigurationAdded(number, {"patch_mix.temperature": 0.01 * (number + 1)}))
-        for seed in (1, 2):
-            rates = {"sensitivity": 0.2, "specificity": 0.8, "any_abnormal_score": 0.6, "seconds": 1.0}
-            curve = [
-                {"epoch": epoch, "score": (epoch + number + seed) / 100, **rates}
-                for epoch in range(1, epochs + 1)
-            ]
-            events.append(UnitStarted(number, seed))
-            events += [EpochReported(number, seed, report) for report in curve]
-            events.append(UnitFinished(number, seed, epochs))
-    return [replace(event, at=1.7e9 + 0.1 * place) for place, event in enumerate(events)]
-
-
-@pytest.mark.timeout(1500)
-def test_a_server_that_is_killed_while_it_writes_loses_and_doubles_nothing(
-    serve: Callable[..., Any],
-) -> None:
-    served = serve()
-    configurations = 40
-    events = long_study(configurations, epochs=30)
-    tracking = Tracker(served.uri, "long", None, "long", [], {}, retry_after_s=0.05)
-    for event in events:
-        tracking(event)
-
-    def written(enough: int) -> int:
-        """How many runs there are; 0 while there are not `enough`."""
-        runs = len(rows(served, "runs"))
-        return runs if runs >= enough else 0
-
-    # Two thirds of the runs are left for after the last kill, so that it does not come too late.
-    for enough in (1, 20, 40):
-        runs = wait_until(partial(written, enough))
-        assert runs < 3 * configurations, "it was through before it could be killed"
-        served.kill()
-        served.start()
-    tracking.close(timeout_s=240)
-    check_that_nothing_is_lost_or_doubled(served, Board(events=events))
