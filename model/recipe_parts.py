@@ -24,6 +24,8 @@ StageNumber = Annotated[int, Field(ge=0, le=100)]
 PositionLayout = Literal["correct", "swapped"]
 
 VARIANTS = {"dass": tuple(DASS_VARIANTS), "ast": tuple(AST_VARIANTS), "cnn_tsa": tuple(CNN_TSA_VARIANTS)}
+PUBLISHED_SIZES = {"dass": "medium", "ast": "base", "cnn_tsa": "four_blocks"}
+"""The variants with which the papers got their scores."""
 POOLINGS: dict[str, tuple[Pooling, ...]] = {"dass": ("mean", "mean_max"), "ast": ("mean", "token_mean")}
 ONLY = {
     "drop_path_rate": (("dass",), "has no drop path"),
@@ -47,7 +49,7 @@ class BackboneConfig(Config):
     variant: Literal["tiny", "small", "medium", "base", "three_blocks", "four_blocks"] | None = Field(
         default=None,
         description="dass: tiny, small, medium; ast: tiny, base; cnn_tsa: tiny, three_blocks, four_blocks; when not "
-        "given, medium, and null of a network of your own",
+        "given, the paper's: medium, base and four_blocks; null of a network of your own",
     )
     config: dict[str, JsonValue] = Field(
         default_factory=dict, description="what a network of your own is called with, by name"
@@ -100,8 +102,8 @@ class BackboneConfig(Config):
     @classmethod
     def _has_a_size(cls, content: Any) -> Any:
         if isinstance(content, Mapping) and content.get("variant") is None:
-            own = is_own(str(content.get("name")))
-            return {**content, "variant": None if own else "medium"}
+            name = str(content.get("name", "dass"))
+            return {**content, "variant": None if is_own(name) else PUBLISHED_SIZES.get(name, "medium")}
         return content
 
     @field_validator("name")

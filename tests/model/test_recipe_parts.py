@@ -17,7 +17,10 @@ from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, 
             {"name": "ast", "variant": "base", "scan_engine": "numba"},
             "ast scans nothing, so scan_engine must be auto",
         ),
-        ({"name": "cnn_tsa"}, "cnn_tsa has no variant medium; it has tiny, three_blocks, four_blocks"),
+        (
+            {"name": "cnn_tsa", "variant": "medium"},
+            "cnn_tsa has no variant medium; it has tiny, three_blocks, four_blocks",
+        ),
         (
             {"name": "cnn_tsa", "variant": "tiny", "drop_path_rate": 0.1},
             "cnn_tsa has no drop path, so drop_path_rate must be null, got 0.1",
@@ -130,6 +133,13 @@ def test_which_blocks_of_a_stage_are_smoothed(
     config = SmoothingConfig(stage=1, blocks=blocks)
     assert [block for block in range(depth) if config.smooths(1, block, depth)] == smoothed
     assert not any(config.smooths(2, block, depth) for block in range(depth))
+
+
+@pytest.mark.parametrize(("name", "size"), [("dass", "medium"), ("ast", "base"), ("cnn_tsa", "four_blocks")])
+def test_a_network_has_the_size_of_its_paper_unless_another_is_named(name: str, size: str) -> None:
+    assert BackboneConfig(name=name).size == size
+    assert BackboneConfig.model_validate({"name": name, "variant": None}).size == size
+    assert BackboneConfig.model_validate({"name": name, "variant": "tiny"}).size == "tiny"
 
 
 def test_several_stages_are_smoothed_at_once() -> None:

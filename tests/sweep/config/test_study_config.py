@@ -35,6 +35,7 @@ def test_these_studies_are_shipped() -> None:
         "ast_fine_tuning.yaml",
         "ast_patch_mix.yaml",
         "ast_sam.yaml",
+        "everything.yaml",
         "lung_srad.yaml",
         "paper_fig3.yaml",
         "paper_table2.yaml",
