@@ -160,7 +160,7 @@ def _rows(study: sweep.Study, points: Mapping[str, Mapping[str, Any]]) -> list[t
         recipe = study.configuration(number).recipe
         scratch = recipe.backbone.model_copy(update={"pretrained": None})
         classes = task_named(study.config.task or "icbhi").num_classes
-        network = build_backbone(scratch, recipe.smoothing, classes, recipe.features.input_shape)
+        network = build_backbone(scratch, recipe.smoothing, classes, recipe.input_shape)
         parameters = sum(weights.numel() for weights in network.parameters())
         rates = {rate: last.loc[number][rate].tolist() for rate in RATES}
         plain = numbers.get(plain_of(name), number)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from data.bands import Band, BandChoice, MelScale, band_indices
 from data.settings import Config
 
 FrontEnd = Literal["kaldi", "stft_db"]
 Norm = Literal["per_sample", "audioset", "min_max"]
 ClipPadding = Literal["repeat", "zeros"]
 Fill = Literal["resize", "raw_zero"]
+BandMode = Literal["drop", "fill"]
 
 MOST_CELLS = 2**26
 """Numbers that stand in memory at once for one cycle, 256 MiB in float32."""
@@ -74,6 +76,26 @@ class FeatureConfig(Config):
     storage: Literal["float32", "float16"] = Field(
         default="float32", description="number format in the feature store"
     )
+    bands: tuple[Band, ...] | BandChoice | None = Field(
+        default=None,
+        description="mel bins that the network is given, counted from 0: a list; `{ranges: [[first, last], ...]}`, both "
+        "ends kept; or `{ranking: FILE, keep: n}`, the n best in a file of respsweep bands; null: all. Spectrograms "
+        "are computed, normalised and stored with all bins, and are cut when they are used",
+    )
+    band_mode: BandMode | None = Field(
+        default=None,
+        description="drop: the network sees fewer bins; fill: as many as ever, with 0 in those that are not kept; null: "
+        "fill for dass and ast, which drop is not for, and drop for all others",
+    )
+
+    @field_validator("bands")
+    @classmethod
+    def _are_indices(cls, bands: tuple[int, ...] | BandChoice | None, info: Any) -> tuple[int, ...] | None:
+        names = "n_mels", "sample_rate", "low_hz", "high_hz", "front_end"
+        if bands is None or not all(name in info.data for name in names):
+            # What is wrong with another field is said there.
+            return None
+        return band_indices(bands, _mel_scale({name: info.data[name] for name in names}))
 
     @model_validator(mode="after")
     def _fits_together(self) -> FeatureConfig:
@@ -162,9 +184,30 @@ class FeatureConfig(Config):
         return 1 + (self.samples - self.window_samples) // self.shift_samples
 
     @property
+    def kept_bands(self) -> tuple[int, ...] | None:
+        """Indices of the mel bins that are kept, rising; None: all."""
+        assert not isinstance(self.bands, BandChoice)
+        return self.bands
+
+    @property
+    def all_bands(self) -> FeatureConfig:
+        """These settings with all bands: what is computed and stored."""
+        return self.model_copy(update={"bands": None, "band_mode": None})
+
+    @property
+    def mel_scale(self) -> MelScale:
+        """Which frequencies the mel bins are."""
+        return _mel_scale(self.model_dump(include=set(MelScale.model_fields)))
+
+    @property
     def input_shape(self) -> tuple[int, int]:
-        """(frames, mel bins) of what the model sees, after the resize or the fill."""
+        """(frames, mel bins) of a spectrogram with all its bins, after the resize or the fill."""
         return (self.target_frames or self.frames, self.n_mels)
+
+
+def _mel_scale(settings: dict[str, Any]) -> MelScale:
+    nyquist = settings["sample_rate"] / 2
+    return MelScale.model_validate({**settings, "high_hz": settings["high_hz"] or nyquist})
 
 
 class SpecAugmentConfig(Config):

@@ -39,6 +39,8 @@ FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
 LATER_SETTINGS = ("padding", "front_end", "fade")
 """Settings that came after FORMAT 1: they count only where they differ from what stores had before."""
+NOT_STORED = ("target_frames", "fill", "bands", "band_mode")
+"""Settings of what is done to features when they are used, so that one store serves all their values."""
 CHECK_SUMS = "check_sums"
 """Key of an index under which the check sums of the rest of the index and of the features stand."""
 FLUSH_BYTES = 32 * 2**20
@@ -90,10 +92,10 @@ def build_store(
 ) -> FeatureStore:
     """Open the store of one part of `data` under `cache`, or compute it in threads if it is not there yet.
 
-    `config.target_frames` and `config.fill` play no role. `workers` defaults to the processors at hand and does not
-    change the numbers. `seal`: what opens an official test part, and nothing else does (SealedPartError). Raises
-    DataError when the part has no recordings or audio turns out to be damaged; nothing is left behind then. A store that
-    is damaged is computed again, with a warning.
+    `config.target_frames`, `config.fill` and the bands that `config` keeps play no role. `workers` defaults to the
+    processors at hand and does not change the numbers. `seal`: what opens an official test part, and nothing else does
+    (SealedPartError). Raises DataError when the part has no recordings or audio turns out to be damaged; nothing is left
+    behind then. A store that is damaged is computed again, with a warning.
     """
     recordings = data.part(part)
     if not recordings:
@@ -179,7 +181,7 @@ def recording_features(
 def _settings(config: FeatureConfig) -> dict[str, Any]:
     defaults = {name: FeatureConfig.model_fields[name].default for name in LATER_SETTINGS}
     as_before = {name for name, default in defaults.items() if getattr(config, name) == default}
-    return config.model_dump(mode="json", exclude={"target_frames", "fill", *as_before})
+    return config.model_dump(mode="json", exclude={*NOT_STORED, *as_before})
 
 
 def _name(part: str, data_hash: str, settings: dict[str, Any], task: str) -> str:

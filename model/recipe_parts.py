@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from data.own_code import is_own
+from data.recipe_parts import BandMode
 from data.settings import Config, ConfigError
 from model.scan_engines import Engine
 from model.variants import AST_PATCH, AST_VARIANTS, CNN_TSA_VARIANTS, DASS_STRIDE, DASS_VARIANTS, Stem
@@ -37,6 +38,12 @@ ONLY = {
     "position_layout": (("ast",), "has no position table"),
 }
 """Fields of a backbone that some networks alone have, and what is to be said of the others."""
+
+WHOLE_GRID = {
+    "dass": "patch grid and its scans assume them",
+    "ast": "patch grid and position table assume them",
+}
+"""Networks that bands may not be dropped in front of, and why."""
 
 
 class BackboneConfig(Config):
@@ -238,6 +245,15 @@ def check_smoothing(backbone: BackboneConfig, smoothing: SmoothingConfig) -> Non
     if max(smoothing.stages) >= stages:
         raise ConfigError(
             f"smoothing.stage: dass {backbone.variant} has stages 0 to {stages - 1}, got {named}"
+        )
+
+
+def check_band_mode(backbone: BackboneConfig, band_mode: BandMode | None) -> None:
+    """Raise ConfigError when bands are to be dropped in front of a network that is made for all of them."""
+    if band_mode == "drop" and backbone.name in WHOLE_GRID:
+        raise ConfigError(
+            f"features.band_mode: {backbone.name} needs all bands, as its {WHOLE_GRID[backbone.name]}; use fill, which "
+            "puts zeros in place of those that are not kept, or null; got drop"
         )
 
 

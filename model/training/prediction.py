@@ -13,11 +13,11 @@ from jaxtyping import Float, Int
 from torch import nn
 
 from data.batches import Examples
-from data.features import model_input
 from data.task import Task
 from model.own_network import check_own_network
 from model.pretrained import load_pretrained
 from model.registry import Network, build_backbone
+from model.training.inputs import network_input
 from model.training.recipe import Recipe
 
 
@@ -65,7 +65,7 @@ def random_network(recipe: Recipe, task: Task) -> Network:
     """Build the network of a recipe for a task with random weights, whatever file the recipe starts from."""
     # That file need not be there any more.
     backbone = recipe.backbone.model_copy(update={"pretrained": None})
-    return build_backbone(backbone, recipe.smoothing, task.num_classes, recipe.features.input_shape)
+    return build_backbone(backbone, recipe.smoothing, task.num_classes, recipe.input_shape)
 
 
 def try_own_network(recipe: Recipe, task: Task) -> None:
@@ -77,7 +77,7 @@ def try_own_network(recipe: Recipe, task: Task) -> None:
         check_own_network(
             recipe.backbone,
             task.num_classes,
-            recipe.features.input_shape,
+            recipe.input_shape,
             contrasted=bool(recipe.patch_mix.axes),
         )
 
@@ -94,7 +94,7 @@ def predict(
     size = max(1, 4 * recipe.batch_size // chunks)
     with torch.no_grad():
         for features, _ in examples.to(device).batches(torch.arange(len(examples)).split(size)):
-            inputs = model_input(features, recipe.features.target_frames, recipe.features.fill)
+            inputs = network_input(features, recipe)
             with autocast(recipe, device):
                 logits = network(inputs)
             probabilities.append(logits.float().softmax(dim=1))

@@ -19,13 +19,18 @@ from data.recipe_parts import (
 from data.settings import Config, ConfigError, parse, read_yaml
 from evidence.objectives import OBJECTIVES, Objective
 from model.recipe_parts import (
+    WHOLE_GRID,
     BackboneConfig,
     MixupConfig,
     PatchMixConfig,
     SmoothingConfig,
+    check_band_mode,
     check_input,
     check_smoothing,
 )
+
+LATER_FEATURES = ("bands", "band_mode")
+"""Feature settings that came after the first exports: they count in a digest only where they are given."""
 
 
 class OptimiserConfig(Config):
@@ -147,7 +152,8 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Recipe:
         check_smoothing(self.backbone, self.smoothing)
-        check_input(self.backbone, *self.features.input_shape)
+        check_band_mode(self.backbone, self.features.band_mode)
+        check_input(self.backbone, *self.input_shape)
         if self.waveform_augment.is_on and self.features.norm != "audioset":
             raise ValueError(
                 f"waveform_augment (gain {self.waveform_augment.gain:g}, noise {self.waveform_augment.noise:g}) needs "
@@ -176,9 +182,26 @@ class Recipe(Config):
             )
         return self
 
+    @property
+    def fills_bands(self) -> bool:
+        """Whether bands that are not kept are given to the network as zeros, rather than left out."""
+        mode = self.features.band_mode or ("fill" if self.backbone.name in WHOLE_GRID else "drop")
+        return mode == "fill"
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """(frames, mel bands) of what the network sees, after the resize and without the bands that are dropped."""
+        frames, mels = self.features.input_shape
+        kept = self.features.kept_bands
+        return frames, mels if kept is None or self.fills_bands else len(kept)
+
     def digest(self) -> str:
         """SHA-256 over all settings, hex: equal recipes have equal digests."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        content = self.model_dump(mode="json")
+        for name in LATER_FEATURES:
+            if content["features"][name] is None:
+                del content["features"][name]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def exported_objective(path: Path) -> Objective:

@@ -14,9 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from data.augment import spec_augment
 from data.batches import Examples, epoch_batches
-from data.features import model_input
 from data.settings import ConfigError
 from data.task import ICBHI, Task
 from data.waveform_augment import waveform_augment
@@ -31,6 +29,7 @@ from model.selective_scan import choose_engine
 from model.training.checkpoint import CheckpointError
 from model.training.checkpoint_contents import checked_state
 from model.training.epoch_metrics import EpochMetrics, TrainingError, select_epoch
+from model.training.inputs import network_input
 from model.training.losses import build_loss
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
 from model.training.prediction import autocast, predict
@@ -98,7 +97,7 @@ class Training:
 
         torch.manual_seed(derive_seed(seed, "initial weights"))
         _check_scan_engine(recipe, self.device)
-        input_shape = recipe.features.input_shape
+        input_shape = recipe.input_shape
         backbone = build_backbone(recipe.backbone, recipe.smoothing, task.num_classes, input_shape)
         self.model = backbone.to(self.device)
         check_accumulates(self.model, accumulate)
@@ -263,8 +262,7 @@ class Training:
             if recipe.waveform_augment.is_on:
                 draws = generator(self.seed, "waveform", epoch, begun.steps)
                 features = waveform_augment(features, recipe.waveform_augment, recipe.features, draws)
-            batch = spec_augment(features, recipe.augment, masks)
-            inputs = model_input(batch, recipe.features.target_frames, recipe.features.fill)
+            inputs = network_input(features, recipe, masks)
             mixes = [
                 draw_mix(axis, self.grid, len(labels), recipe.patch_mix.beta, mixing)
                 for axis in recipe.patch_mix.axes

@@ -21,6 +21,10 @@ SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
 NETWORK = "backbone.name"
 OWN_FIELDS = "backbone.config."
 """How fields of a network of the user's own begin; it has what names it likes."""
+BANDS = "features.bands."
+"""How fields begin that say by a ranking or by ranges which bands are kept."""
+SEARCHED_BANDS = (f"{BANDS}keep", f"{BANDS}ranges")
+"""Those of them that a study may search: it rests on one ranking, which its provenance names."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,22 @@ class SearchSpace:
             *groups, last = path.split(".")
             target = content
             for group in groups:
-                target = target.setdefault(group, {})
+                # A group of settings that may be null is null where nothing of it is fixed.
+                if target.get(group) is None:
+                    target[group] = {}
+                target = target[group]
                 if not isinstance(target, dict):
-                    # The fixed fields alone are no recipe then, and the reader is told so.
-                    return parse(Recipe, self.fixed, "recipe")
+                    return self._without_group(path, target)
             target[last] = value
         return parse(Recipe, content, "recipe")
+
+    def _without_group(self, path: str, value: Any) -> Recipe:
+        """Refuse fixed fields with a value where a searched field's group should be: most are no recipe at all."""
+        parse(Recipe, self.fixed, "recipe")
+        group = path.rpartition(".")[0]
+        raise ConfigError(
+            f"recipe.{group}: must be settings or null, as the study searches {path}, got {_written(value)}"
+        )
 
     def own_networks(self) -> list[Recipe]:
         """List a recipe for each network of the user's own that the search may come to.
@@ -140,7 +154,9 @@ class SearchSpace:
         `LONGEST_GRID` points.
         """
         recipe = self.recipe({}).model_dump()
-        centre = {path: _lookup(recipe, path) for path in self.parameters}
+        # Of bands a recipe keeps the indices, however they were written.
+        written = {path: self.fixed if path.startswith(BANDS) else recipe for path in self.parameters}
+        centre = {path: _lookup(content, path) for path, content in written.items()}
         for path, value in centre.items():
             if not self.parameters[path].admits(value):
                 raise ConfigError(
@@ -248,6 +264,10 @@ def check_field(path: str, *, crosses: bool = False) -> None:
         )
     if path not in field_paths(Recipe) and not path.startswith(OWN_FIELDS):
         raise ConfigError(f"search.{path}: no such field{hint(Recipe, path)}")
+    if path.startswith(BANDS) and path not in SEARCHED_BANDS:
+        raise ConfigError(
+            f"search.{path}: a study rests on one ranking of bands, so it may search {' or '.join(SEARCHED_BANDS)}"
+        )
 
 
 def _check_length(points: int, path: str) -> None:
@@ -265,7 +285,7 @@ def _allows(allowed: tuple[Value, ...] | None, value: Value) -> bool:
 def _lookup(content: Mapping[str, Any], path: str) -> Any:
     *groups, last = path.split(".")
     for group in groups:
-        content = content[group]
+        content = content.get(group) or {}
     return content.get(last)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from data.bands import rankings_written_out
 from data.fields import FieldsOf
 from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import ICBHI, Task, task_named
@@ -206,7 +207,8 @@ class StudyConfig(Config):
     def resolved(self) -> StudyConfig:
         """Write out every setting of the recipe, and the absolute places of the recordings and of pretrained weights.
 
-        So neither later defaults nor another working directory change the study.
+        A ranking of bands stands there itself in place of its file. So neither later defaults nor another working
+        directory, nor a file that is changed, change the study. Raises ConfigError for a ranking that cannot be read.
         """
         content = self.model_dump(mode="json")
         if isinstance(self.data, str):
@@ -214,6 +216,7 @@ class StudyConfig(Config):
         # The fixed settings may be a recipe only together with searched ones.
         with contextlib.suppress(ConfigError):
             content["recipe"] = self.space.recipe({}).model_dump(mode="json")
+        _write_out_bands(content, self.recipe)
         _make_weights_absolute(content)
         return StudyConfig.model_validate(content)
 
@@ -242,6 +245,14 @@ def _as_published(recipe: Any) -> Any:
     if isinstance(folds, Mapping):
         recipe = {**recipe, "folds": {"fold": None, **folds}}
     return {"selection": "best", **recipe}
+
+
+def _write_out_bands(content: dict[str, Any], written: Mapping[str, Any]) -> None:
+    """Keep how a study's fixed settings say which bands are kept, as a search may put in what is missing there."""
+    features = written.get("features")
+    bands = features.get("bands") if isinstance(features, Mapping) else None
+    if isinstance(bands, dict):
+        content["recipe"]["features"]["bands"] = rankings_written_out(bands)
 
 
 def _make_weights_absolute(content: dict[str, Any]) -> None:

@@ -166,8 +166,8 @@ def _check_weights(config: StudyConfig, recipes: Iterable[Recipe]) -> None:
         find_checkpoint(source)
         from model.registry import build_backbone
 
-        features, labels = recipe.features, config.scored_task.num_classes
-        build_backbone(recipe.backbone, recipe.smoothing, labels, features.input_shape)
+        labels = config.scored_task.num_classes
+        build_backbone(recipe.backbone, recipe.smoothing, labels, recipe.input_shape)
 
 
 def _time_steps(recipe: Recipe, resources: ResourcesConfig, warnings: list[str]) -> StepTimes | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.bands import ranking_hash
 from data.own_code import own_code
 from data.settings import ConfigError
 from data.task import Task
@@ -77,6 +78,8 @@ def preflight(
     config = config.model_copy(update={"task": preparation.task.name})
     networks = check_own_networks(config, preparation.task)
     provenance = _provenance(folder, preparation.prepare(recipe), weights, networks)
+    if (ranking := ranking_hash(config.recipe)) is not None:
+        provenance["band_ranking_hash"] = ranking
     if folder.provenance_file.exists():
         differences += evidence_changes(folder.provenance(), provenance, folder.name)
     return CheckedStudy(

@@ -41,6 +41,8 @@ def _what_it_is(facts: CardFacts) -> Iterator[str]:
     recipe, task = facts.recipe, facts.task
     features = recipe.features
     frames, mels = features.input_shape
+    kept = features.kept_bands
+    some = "" if kept is None else f", of which the network is given {len(kept)} (`features.bands`)"
     top = features.high_hz or features.sample_rate / 2
     unit = "a whole recording" if task.whole_recordings else "a breath cycle"
     yield table(
@@ -49,8 +51,9 @@ def _what_it_is(facts: CardFacts) -> Iterator[str]:
             ("network", f"{recipe.backbone.title}, {facts.parameters:,} parameters"),
             ("networks", f"{len(facts.seeds)}, one for each of the seeds {', '.join(map(str, facts.seeds))}; together "
              "they answer with the mean of their probabilities"),
-            ("input", f"log-mel spectrogram of {frames} frames and {mels} bands ({features.low_hz:g} to {top:g} Hz) of "
-             f"{unit}, {features.duration_s:g} s at {features.sample_rate} Hz, cut or padded ({features.padding})"),
+            ("input", f"log-mel spectrogram of {frames} frames and {mels} bands ({features.low_hz:g} to {top:g} Hz"
+             f"{some}) of {unit}, {features.duration_s:g} s at {features.sample_rate} Hz, cut or padded "
+             f"({features.padding})"),
             ("output", f"a probability for each of {', '.join(map(plain, task.labels))}; the first is normal"),
             ("task", f"{plain(task.name)}, scored by the {task.score_name}"),
             ("from", f"study {plain(facts.study)}, configuration {facts.configuration}"),

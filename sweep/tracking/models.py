@@ -107,7 +107,7 @@ def _save(
 
     from model.training.prediction import load_network
 
-    shape = recipe.features.input_shape
+    shape = recipe.input_shape
     number = np.dtype("float32")
     signature = ModelSignature(
         inputs=Schema([TensorSpec(number, (-1, *shape))]),
@@ -124,9 +124,20 @@ def _save(
         signature=signature,
         input_example=np.zeros((1, *shape), dtype=number),
         pip_requirements=[f"torch=={importlib.metadata.version('torch')}"],
-        metadata={**about, "labels": ", ".join(task.labels), "output": "logits of the labels"},
+        metadata={
+            **about,
+            **_bands(recipe),
+            "labels": ", ".join(task.labels),
+            "output": "logits of the labels",
+        },
         **options,
     )
+
+
+def _bands(recipe: Recipe) -> dict[str, str]:
+    """Say which mel bands the network's input has or, where others are given as zeros, which of them count."""
+    kept = recipe.features.kept_bands
+    return {} if kept is None else {"mel_bands": ", ".join(map(str, kept))}
 
 
 def _lies_in(uri: str | None, folder: Path) -> bool:

@@ -130,7 +130,11 @@ class DataPreparation:
         return self._data.content_hash(self._cache / "features")
 
     def make(self, features: FeatureConfig, folds: FoldConfig) -> PreparedData:
-        """Make features and folds by their settings, unless they are there; raises what `prepare` raises."""
+        """Make features and folds by their settings, unless they are there; raises what `prepare` raises.
+
+        Features have all mel bands, whichever of them the settings choose.
+        """
+        features = features.all_bands
         if (features, folds) not in self._prepared:
             self._prepared[features, folds] = self._make(features, folds)
         return self._prepared[features, folds]

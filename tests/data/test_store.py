@@ -131,6 +131,13 @@ def test_padding_and_front_end_make_stores_of_their_own_with_the_numbers_of_each
     assert len(directories) == 1 + len(changes)
 
 
+def test_every_choice_of_bands_shares_the_store_with_all_of_them(data: DataSet, cache: Path) -> None:
+    whole = build(data, cache)
+    some = SMALL.model_copy(update={"bands": (3, 4, 5), "band_mode": "fill"})
+    assert build(data, cache, some).directory == whole.directory
+    assert build(data, cache, some).features.shape[2] == 16
+
+
 def test_changed_recordings_make_a_new_store(data: DataSet, recordings: Path, cache: Path) -> None:
     first = build(data, cache)
     soundfile.write(recordings / "301_1b1_Al_sc_Meditron.wav", np.full(8000, 0.1), 4000)

@@ -47,6 +47,15 @@ def test_equal_recipes_have_equal_digests_and_others_do_not() -> None:
     assert Recipe().digest() != Recipe(epochs=49).digest()
 
 
+def test_fields_of_bands_leave_the_digests_of_older_recipes_as_they_were(tmp_path: Path) -> None:
+    before = "6f47d7e7257c52eddbc27c94904305996d20a977129085a35de84f4743dc91a3"
+    assert Recipe().digest() == before
+    every = read_recipe(written(tmp_path, "features: {bands: {ranges: [[0, 127]]}}"))
+    some = read_recipe(written(tmp_path, "features: {bands: {ranges: [[0, 126]]}}"))
+    assert every.digest() == before
+    assert some.digest() != before
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -59,6 +68,12 @@ def test_equal_recipes_have_equal_digests_and_others_do_not() -> None:
         ("smoothing: {stage: 4}", "smoothing.*stage"),
         ("recipe: []", "recipe: must be settings such as"),
         ("batch_size: 1" + 400 * "0", "batch_size: must be less than or equal to 1000000"),
+        (
+            "backbone: {name: cnn_tsa, variant: four_blocks}\nsmoothing: {stage: null}\n"
+            "features: {bands: {ranges: [[0, 14]]}}",
+            "needs at least 16 frames and 16 mel bands, got 1024 and 15",
+        ),
+        ("features: {band_mode: drop}", "band_mode: dass needs all bands.*use fill"),
         ("epochs: many", "epochs: .*'many'"),
         ("sampling: {name: weighted}\nloss: {class_weights: inverse_frequency}", "use one of them"),
         (

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from data.settings import Config, parse, read_yaml
+from data.bands import BandRanking, ranking_hash, written_ranking
+from data.recipe_parts import FeatureConfig
+from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import TASKS
 from model.training.recipe import Recipe
 from sweep.config.study_config import LEAKS, PUBLISHED, StudyConfig, read_study
@@ -224,6 +226,53 @@ def test_relative_weights_mean_the_same_file_in_every_folder(
     assert [point[weights] for point in config.enqueue] == [there, None]
     monkeypatch.chdir("/")
     assert config.resolved() == config
+
+
+def test_a_ranking_of_bands_stands_in_a_study_in_place_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "ranking.json"
+    scale = FeatureConfig().mel_scale
+    groups = tuple(tuple(range(start, start + 4)) for start in (*range(64, 128, 4), *range(0, 64, 4)))
+    file.write_text(written_ranking(BandRanking(groups=groups, scale=scale)))
+    content = {
+        "recipe": {"features": {"bands": {"ranking": str(file)}}},
+        "search": {"features.bands.keep": {"type": "categorical", "choices": [128, 64, 4]}},
+    }
+    config = parse(StudyConfig, content, "test").resolved()
+    file.unlink()
+    assert parse(StudyConfig, config.model_dump(mode="json"), "test") == config == config.resolved()
+    kept = [config.space.recipe({"features.bands.keep": keep}).features.kept_bands for keep in (128, 64, 4)]
+    assert kept == [None, tuple(range(64, 128)), (64, 65, 66, 67)]
+    assert ranking_hash(config.recipe) is not None
+
+
+def test_ranges_of_bands_are_searched_beside_a_recipe_with_all_of_them() -> None:
+    ranges = {"type": "categorical", "choices": [[[0, 127]], [[0, 63]], [[0, 15], [32, 47]]]}
+    content = {"search": {"features.bands.ranges": ranges}}
+    config = parse(StudyConfig, content, "test").resolved()
+    points = config.space.grid_points()
+    found = [config.space.recipe(point).features.kept_bands for point in points]
+    assert found == [None, tuple(range(64)), (*range(16), *range(32, 48))]
+    assert points[2] == {"features.bands.ranges": ([0, 15], [32, 47])}
+
+
+@pytest.mark.parametrize(
+    ("bands", "path", "complaint"),
+    [
+        (
+            [0, 1],
+            "features.bands.keep",
+            "recipe.features.bands: must be settings or null, as the study searches",
+        ),
+        (None, "features.bands.ranking", "may search features.bands.keep or features.bands.ranges"),
+    ],
+)
+def test_bands_that_cannot_be_searched_are_refused(bands: Any, path: str, complaint: str) -> None:
+    content = {
+        "recipe": {"features": {"bands": bands}},
+        "search": {path: {"type": "categorical", "choices": [4, 8]}},
+    }
+    with pytest.raises(ConfigError, match=complaint):
+        parse(StudyConfig, content, "test")
 
 
 def test_objectives_are_numbers_that_units_report_or_that_follow_from_them() -> None:
