@@ -97,14 +97,33 @@ class AST(nn.Module):
 
     def tokens(self, grid: Float[Tensor, "batch dim height width"]) -> Float[Tensor, "batch tokens dim"]:
         """Run the encoder; returns normalised tokens: class, distillation, then the patches, frequency-major."""
+        tokens = self._placed(grid)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+    def attentions(
+        self, grid: Float[Tensor, "batch dim height width"]
+    ) -> list[Float[Tensor, "batch tokens tokens"]]:
+        """Compute how much each token (row) attends to each (column), mean over the heads, for every block in order.
+
+        Rows sum to 1. Each attention is computed twice, as the encoder itself does not keep it.
+        """
+        tokens, found = self._placed(grid), []
+        for block in self.blocks:
+            assert isinstance(block, nn.TransformerEncoderLayer)
+            normed = block.norm1(tokens)
+            found.append(block.self_attn(normed, normed, normed, need_weights=True)[1])
+            tokens = block(tokens)
+        return found
+
+    def _placed(self, grid: Float[Tensor, "batch dim height width"]) -> Float[Tensor, "batch tokens dim"]:
+        """Put the special tokens before the patches, and add positions."""
         special = torch.cat([self.cls_token, self.dist_token], dim=1).expand(len(grid), -1, -1)
         tokens = torch.cat([special, rearrange(grid, "batch dim f t -> batch (f t) dim")], dim=1)
         height, width = grid.shape[2:]
         laid_out = (height, width) if self.position_layout == "correct" else (width, height)
-        tokens = tokens + fit_positions(self.pos_embed, laid_out)
-        for block in self.blocks:
-            tokens = block(tokens)
-        return self.norm(tokens)
+        return tokens + fit_positions(self.pos_embed, laid_out)
 
     def grid(self, frames: int, mels: int) -> tuple[int, int]:
         """Count the patches of a log-mel along frequency and along time. Raises ValueError when none fits."""

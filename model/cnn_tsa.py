@@ -120,6 +120,13 @@ class CNNTSA(nn.Module):
         """Compute logits of pooled features."""
         return self.head(features)
 
+    @property
+    def last_block(self) -> ConvBlock:
+        """The block nearest the features."""
+        block = self._block(len(self.channels))
+        assert isinstance(block, ConvBlock)
+        return block
+
     def _block(self, index: int) -> nn.Module:
         return self.get_submodule(f"conv_block{index}")
 

@@ -21,8 +21,9 @@ class ConvBlock(nn.Module):
         # CPUs convolve maps of few channels faster in this layout.
         nn.utils.convert_conv2d_weight_memory_format(self.conv1, torch.channels_last)
         self.bn1 = nn.BatchNorm2d(outputs)
+        self.pool = nn.AvgPool2d(2)
 
     def forward(
         self, x: Float[Tensor, "batch inputs height width"]
     ) -> Float[Tensor, "batch outputs half_height half_width"]:
-        return functional.avg_pool2d(functional.relu(self.bn1(self.conv1(x))), 2)
+        return self.pool(functional.relu(self.bn1(self.conv1(x))))

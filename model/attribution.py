@@ -1,0 +1,157 @@
+"""Which cells of a spectrogram a network's answer rests on: Grad-CAM, integrated gradients, attention rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.ast import AST
+from model.cnn_tsa import CNNTSA
+
+Method = Literal["grad_cam", "integrated_gradients", "attention_rollout"]
+STEPS = 32
+"""Points between baseline and input at which integrated gradients are taken."""
+METHODS: dict[Method, type[nn.Module]] = {
+    "grad_cam": CNNTSA,
+    "integrated_gradients": nn.Module,
+    "attention_rollout": AST,
+}
+"""What each method asks of a network."""
+
+
+def default_method(network: nn.Module) -> Method:
+    """Choose Grad-CAM for a network of convolutions, whose last maps have places, and else integrated gradients."""
+    return "grad_cam" if isinstance(network, CNNTSA) else "integrated_gradients"
+
+
+def attribution(
+    network: nn.Module,
+    inputs: Float[Tensor, "batch frames mels"],
+    classes: Int[Tensor, " batch"],
+    method: Method,
+    baseline: Float[Tensor, "batch frames mels"] | None = None,
+) -> Float[Tensor, "batch frames mels"]:
+    """Say how much each cell of each input has to do with the logit of a class, by one of the methods; 0 or more.
+
+    Signs of integrated gradients are left out. `baseline`: from what these start (`integrated_gradients`). Raises
+    ValueError for a network that the method is not for, or that is training.
+    """
+    if not isinstance(network, METHODS[method]):
+        raise ValueError(
+            f"{method} is for {METHODS[method].__name__}, got {type(network).__name__}; use integrated_gradients"
+        )
+    if isinstance(network, CNNTSA) and method == "grad_cam":
+        return grad_cam(network, inputs, classes)
+    if isinstance(network, AST) and method == "attention_rollout":
+        return attention_rollout(network, inputs)
+    return integrated_gradients(network, inputs, classes, baseline).abs()
+
+
+def grad_cam(
+    network: CNNTSA, inputs: Float[Tensor, "batch frames mels"], classes: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch frames mels"]:
+    """Weigh the last convolutional maps of a CNNTSA by what the logit of a class gains from them.
+
+        alpha_m = mean over time and frequency of d logit_c / d A_m;   map = ReLU(sum over m of alpha_m A_m)
+
+    A_m is map m of the last block, after its ReLU and before its pooling. The result is stretched to the input,
+    bilinearly. Of 64 bands and four blocks it tells 8 apart. Raises ValueError for a network that is training.
+
+    Reference: Selvaraju et al., "Grad-CAM", equations 1 and 2, https://arxiv.org/abs/1610.02391
+    """
+    _check_answers(network)
+    seen: list[Tensor] = []
+    hook = network.last_block.pool.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    try:
+        with torch.enable_grad():
+            # The input asks for gradients, so that maps have some where no weight does.
+            logits = network(inputs.detach().requires_grad_())
+            (gradients,) = torch.autograd.grad(_of_classes(logits, classes).sum(), seen[0])
+    finally:
+        hook.remove()
+    weights = gradients.mean(dim=(2, 3), keepdim=True)
+    maps = functional.relu((weights * seen[0].detach()).sum(dim=1, keepdim=True))
+    return functional.interpolate(maps, inputs.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+
+
+def integrated_gradients(
+    network: nn.Module,
+    inputs: Float[Tensor, "batch frames mels"],
+    classes: Int[Tensor, " batch"],
+    baseline: Float[Tensor, "batch frames mels"] | None = None,
+    steps: int = STEPS,
+) -> Float[Tensor, "batch frames mels"]:
+    """Share out among the cells of each input what the logit of a class gains on the way from a baseline to it.
+
+        (x - x') * mean over steps k of d logit_c(x' + (k - 1/2) / steps * (x - x')) / d x
+
+    The cells' shares add up to logit_c(x) - logit_c(x'), but for the error of the sum over steps. `baseline`, x': by
+    default each input's own mean in all its cells. Raises ValueError for a network that is training.
+
+    Reference: Sundararajan et al., "Axiomatic attribution for deep networks", equation 3,
+    https://arxiv.org/abs/1703.01365, with points in the middle of each step
+    """
+    _check_answers(network)
+    inputs = inputs.detach()
+    start = inputs.mean(dim=(1, 2), keepdim=True).expand_as(inputs) if baseline is None else baseline
+    total = torch.zeros_like(inputs)
+    for step in range(steps):
+        point = torch.lerp(start, inputs, (step + 0.5) / steps).requires_grad_()
+        with torch.enable_grad():
+            (gradients,) = torch.autograd.grad(_of_classes(network(point), classes).sum(), point)
+        total += gradients
+    return (inputs - start) * total / steps
+
+
+def attention_rollout(
+    network: AST, inputs: Float[Tensor, "batch frames mels"]
+) -> Float[Tensor, "batch frames mels"]:
+    """Follow attention from the two pooled tokens of an AST back to its patches; stretched to the input, bilinearly.
+
+    It knows no class: it says what was looked at, and not for what. Raises ValueError for a network that is training.
+
+    Reference: Abnar & Zuidema, "Quantifying attention flow in transformers", section 3, https://arxiv.org/abs/2005.00928
+    """
+    _check_answers(network)
+    with torch.no_grad():
+        grid = network.stem(inputs)
+        looked = rollout(network.attentions(grid))[:, :2, 2:].mean(dim=1)
+    height = grid.shape[2]
+    patches = rearrange(looked, "batch (f t) -> batch 1 t f", f=height)
+    return functional.interpolate(patches, inputs.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+
+
+def rollout(
+    attentions: Sequence[Float[Tensor, "batch tokens tokens"]],
+) -> Float[Tensor, "batch tokens tokens"]:
+    """Multiply the attention of all layers, first layer rightmost, each averaged with the identity for its residual."""
+    flow = torch.eye(attentions[0].shape[-1], device=attentions[0].device)
+    for attention in attentions:
+        flow = (attention + torch.eye(attention.shape[-1], device=attention.device)) / 2 @ flow
+    return flow
+
+
+def band_vectors(maps: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "some mels"]:
+    """Mean of each map over time, scaled to sum 1; maps that are 0 everywhere are left out."""
+    bands = maps.mean(dim=1)
+    sums = bands.sum(dim=1, keepdim=True)
+    return (bands / sums)[sums[:, 0] > 0]
+
+
+def _of_classes(
+    logits: Float[Tensor, "batch classes"], classes: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    return logits.gather(1, classes[:, None])[:, 0]
+
+
+def _check_answers(network: nn.Module) -> None:
+    if network.training:
+        raise ValueError(
+            "the network is training, where its answers depend on chance and batch; call eval() before"
+        )
