@@ -29,6 +29,7 @@ predict        answers to recordings that nobody has labelled
 spectral       what a network's layers do to each spatial frequency
 simulate       a study played on made-up or recorded learning curves
 train          one recipe with one seed
+bands          mel bands, ranked by what answers rest on
 data           a data set, counted
 synth          synthetic breaths
 ui             MLflow's pages

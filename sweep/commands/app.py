@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sweep.commands.bands import bands
 from sweep.commands.check import check_settings
 from sweep.commands.cluster_check import check
 from sweep.commands.cluster_drain import drain
@@ -81,7 +82,7 @@ for command in (
     *(run, watch_study, status, retry, leaderboard, report, export, ui),
     *(list_studies, show, compare, note, rename, delete),
     *(finish, read_test, ledger, leak, verify, predict, spectral),
-    *(simulate, train, data, synth, doctor),
+    *(simulate, train, bands, data, synth, doctor),
 ):
     app.command(_named(command), epilog=example(_named(command)))(command)
 for command in (check, watch, drain):

@@ -29,6 +29,7 @@ EXAMPLES = {
     "spectral": "spectral first breath.wav --layer 2.3",
     "simulate": "simulate search_spaces/lung_srad.yaml --workers 4 --world epoch_seconds=20",
     "train": "train winner.yaml --data DIR --seed 1",
+    "bands": "bands winner.yaml --data DIR --output ranking.json",
     "data": "data DIR --task 1-2",
     "synth": "synth breaths --patients 24",
     "doctor": "doctor --pack search_spaces/quickstart.yaml",

@@ -19,6 +19,7 @@ validation_bundle    the validation predictions of a study, in one file with wha
 recordings_of        where the recordings of a study lie
 cycles_table         the cycles of a part as a bundle holds them, with patients and devices
 cross_folds          the study that validates the finalists of a search on the other folds of patients
+band_selection       mel bands, ranked by networks of all folds, and removed until scores fall
 cross_fold_bundle    what finalists answered on all folds, put together, scored, and ranked
 cross_fold_ranking   that ranking as it was written, and what is chosen by it
 """

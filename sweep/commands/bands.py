@@ -1,0 +1,77 @@
+"""`respsweep bands`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from sweep.commands.console import console, say, say_aside
+from sweep.commands.options import STUDIES, DataOption, StudiesOption, TaskOption, study_names
+
+Method = Literal["grad_cam", "integrated_gradients", "attention_rollout"]
+
+
+def bands(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A study, whose best configuration counts, or a recipe file.", autocompletion=study_names
+        ),
+    ],
+    data: DataOption = None,
+    output: Annotated[Path, typer.Option(help="The ranking file to write, as JSON.")] = Path("ranking.json"),
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=0, help="Groups to remove at most; 0: rank once. Default: until scores fall."),
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Folds of patients; default: as many as the recipe has.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of each network; default: the recipe's.")
+    ] = None,
+    method: Annotated[
+        Method | None,
+        typer.Option(help="Default: grad_cam for cnn_tsa, integrated_gradients for all others."),
+    ] = None,
+    penalty: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Lambda: deviations over folds and classes to take off. Default: 0.5; 1 of two classes.",
+        ),
+    ] = None,
+    backward: Annotated[
+        bool, typer.Option("--backward", help="Try every group in every round instead: far more networks.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    task: TaskOption = None,
+    studies: StudiesOption = STUDIES,
+) -> None:
+    """Rank mel bands by what networks' answers to held-out patients rest on, and try how few will do."""
+    from data.atomic import write_whole
+    from data.bands import written_ranking
+    from data.settings import ConfigError
+    from sweep.evaluation.band_selection import (
+        BandSelection,
+        changed_recipe,
+        rank_bands,
+        recipe_and_recordings,
+    )
+    from sweep.report.band_table import ranking_parts
+    from sweep.worker.prepared_data import DataPreparation
+
+    if not output.absolute().parent.is_dir():
+        raise ConfigError(f"--output: must lie in a folder that is there, got {output}")
+    if backward and method is not None:
+        raise ConfigError(f"--method: --backward attributes nothing, so leave it out, got {method}")
+    found = recipe_and_recordings(name, studies, data)
+    recipe = changed_recipe(found.recipe, folds, epochs)
+    preparation = DataPreparation(found.recordings, task=task or found.task)
+    chosen = BandSelection(method, penalty, rounds, backward, seed)
+    ranking = rank_bands(recipe, preparation, chosen, say_aside)
+    write_whole(output, written_ranking(ranking))
+    console().print(*ranking_parts(ranking), sep="\n", highlight=False)
+    say(f"written to {output}: features.bands: {{ranking: {output}, keep: {ranking.best_keep}}}")

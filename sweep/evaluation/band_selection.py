@@ -1,0 +1,228 @@
+"""A ranking of mel bands: networks trained on all folds but one, and what their answers to that fold rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from data.bands import BandRanking
+from data.batches import Examples
+from data.settings import ConfigError, parse
+from model.attribution import Method, attribution, band_vectors, default_method
+from model.band_importance import (
+    LEAST,
+    Trained,
+    band_groups,
+    consistent_importance,
+    fold_correlations,
+    remove_backward,
+    remove_least_important,
+)
+from model.training.inputs import network_input
+from model.training.recipe import Recipe, read_recipe
+from model.training.training import Training
+from sweep.evaluation.recordings_of import recordings_of
+from sweep.folder.study_folder import StudyFolder
+from sweep.report.which_configuration import which_configuration
+from sweep.worker.prepared_data import DataPreparation, load_examples
+
+PENALTY, PENALTY_OF_TWO = 0.5, 1.0
+"""Deviations taken from the mean, lambda: with several classes, and with two (arXiv 2507.20052)."""
+
+
+@dataclass(frozen=True)
+class BandSelection:
+    """How bands are ranked.
+
+    `method`: None for what suits the network. `penalty`: lambda, None for the default of so many classes. `rounds`:
+    removals at most, None for as many as scores bear. `backward`: try every group in every round, and attribute nothing.
+    """
+
+    method: Method | None = None
+    penalty: float | None = None
+    rounds: int | None = None
+    backward: bool = False
+    seed: int = 1
+
+
+@dataclass
+class _Folds:
+    """Trains networks with some bands, one for each fold of patients, and remembers what they made of all bands."""
+
+    recipe: Recipe
+    preparation: DataPreparation
+    selection: BandSelection
+    tell: Callable[[str], None]
+    correlations: tuple[float | None, ...] | None = None
+    whole: Float[np.ndarray, " bands"] | None = None
+    method: Method | None = None
+    trained: int = 0
+
+    @property
+    def penalty(self) -> float:
+        given, classes = self.selection.penalty, self.preparation.task.num_classes
+        return given if given is not None else PENALTY_OF_TWO if classes == 2 else PENALTY
+
+    def train(self, bands: tuple[int, ...]) -> Trained:
+        """Train on all folds but each in turn; importances are of the cycles of the fold that is left out."""
+        scores, cases = [], []
+        for fold in range(self.recipe.folds.folds):
+            training = self._fold(bands, fold)
+            scores.append(training.history[-1].score)
+            cases.append(self._attributed(training))
+        together = consistent_importance(np.concatenate(cases), self.penalty)
+        if self.whole is None:
+            self.whole = together
+            self.correlations = fold_correlations([consistent_importance(one, self.penalty) for one in cases])
+        return Trained(float(np.mean(scores)), together)
+
+    def score(self, bands: tuple[int, ...]) -> float:
+        """Train on all folds but each in turn; returns the mean score."""
+        scores = [self._fold(bands, fold).history[-1].score for fold in range(self.recipe.folds.folds)]
+        return float(np.mean(scores))
+
+    def _fold(self, bands: tuple[int, ...], fold: int) -> Training:
+        recipe = with_bands(self.recipe, bands)
+        prepared = self.preparation.prepare(recipe)
+        train, validation = load_examples(prepared, fold)
+        task = self.preparation.task
+        training = Training(recipe, self.selection.seed, train, validation, task=task, data=prepared.identity)
+        while not training.done:
+            training.run_epoch()
+        self.trained += 1
+        self.tell(
+            f"network {self.trained}: {len(bands)} bands, fold {fold + 1}/{recipe.folds.folds}, "
+            f"score {training.history[-1].score:.3f}"
+        )
+        return training
+
+    def _attributed(self, training: Training) -> Float[np.ndarray, "classes bands"]:
+        training.modules.eval()
+        self.method = self.selection.method or default_method(training.model)
+        found = class_importances(
+            training.model, training.validation, training.recipe, training.device, self.method
+        )
+        if not len(found):
+            raise ConfigError(
+                f"bands: {self.method} found nothing that a network's answers rest on; train more epochs, or take "
+                "another method"
+            )
+        return found
+
+
+def rank_bands(
+    recipe: Recipe, preparation: DataPreparation, selection: BandSelection, tell: Callable[[str], None]
+) -> BandRanking:
+    """Rank all mel bands of a recipe, whichever it keeps, by groups; `tell` is told of every network in a line.
+
+    Networks are trained on the official training part, without a fold of its patients each, and scored at their last
+    epoch. Raises ConfigError or DataError for recipes and recordings that cannot be trained so, and ValueError for a
+    method that is not for the recipe's network.
+    """
+    # The fold of the recipe plays no role, as each is left out in turn.
+    recipe = recipe.model_copy(
+        update={
+            "features": recipe.features.model_copy(update={"bands": None}),
+            "folds": recipe.folds.model_copy(update={"fold": 0}),
+        }
+    )
+    groups = band_groups(recipe.features.n_mels)
+    folds = _Folds(recipe, preparation, selection, tell)
+    least = least_bands(recipe)
+    if selection.backward:
+        found = remove_backward(groups, folds.score, selection.rounds, least)
+    else:
+        found = remove_least_important(groups, folds.train, selection.rounds, least)
+    whole, prepared = folds.whole, preparation.prepare(recipe)
+    return BandRanking(
+        groups=found.groups,
+        scale=recipe.features.mel_scale,
+        method="backward" if selection.backward else str(folds.method),
+        consistency_penalty=None if selection.backward else folds.penalty,
+        scores=() if whole is None else tuple(float(whole[list(group)].mean()) for group in found.groups),
+        folds=tuple(range(recipe.folds.folds)),
+        fold_correlations=folds.correlations or (),
+        rounds=found.rounds,
+        best_keep=found.best_keep,
+        data_hash=prepared.data_hash,
+        fold_hash=prepared.fold_hash,
+        recipe_digest=recipe.digest(),
+    )
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The recipe whose bands are ranked, where the recordings lie, and the task that they are read for."""
+
+    recipe: Recipe
+    recordings: Path
+    task: str | None
+
+
+def recipe_and_recordings(name: str, studies: Path | str, data: Path | None = None) -> Ranked:
+    """Find the recipe in a file of that name, or that of the best configuration of a study of that name.
+
+    `data`: where the recordings lie; only a study says so itself. Raises ConfigError for a recipe file without it,
+    and NoConfigurationError for a study whose best configuration is not known.
+    """
+    if Path(name).is_file():
+        if data is None:
+            raise ConfigError(f"{name}: a recipe says nothing of recordings; give --data DIR")
+        return Ranked(read_recipe(Path(name)), data, None)
+    folder = StudyFolder.open(studies, name)
+    chosen, config = which_configuration(folder.board(), folder.place), folder.config()
+    return Ranked(config.space.recipe(chosen.values), recordings_of(folder, data), config.task)
+
+
+def changed_recipe(recipe: Recipe, folds: int | None, epochs: int | None) -> Recipe:
+    """Put another number of folds or epochs into a recipe. Raises ConfigError when they do not go with the rest."""
+    content = recipe.model_dump()
+    if folds is not None:
+        content["folds"] |= {"folds": folds, "fold": 0}
+    if epochs is not None:
+        content["epochs"] = epochs
+    return parse(Recipe, content, "bands")
+
+
+def class_importances(
+    network: torch.nn.Module, examples: Examples, recipe: Recipe, device: torch.device, method: Method
+) -> Float[np.ndarray, "classes bands"]:
+    """Mean share of each kept band in the logit of the true class, a row for each class whose cycles show any.
+
+    The shares of a cycle add up to 1; cycles in which nothing was found are left out. Integrated gradients start from
+    the mean of the kept bands of each cycle.
+    """
+    columns = list(recipe.features.kept_bands or range(recipe.features.n_mels))
+    if not recipe.fills_bands:
+        columns = list(range(len(columns)))
+    sums: dict[int, np.ndarray] = {}
+    counts: dict[int, int] = {}
+    order = torch.arange(len(examples)).split(recipe.batch_size)
+    for features, labels in examples.to(device).batches(order):
+        inputs = network_input(features, recipe)
+        baseline = torch.zeros_like(inputs)
+        baseline[:, :, columns] = inputs[:, :, columns].mean(dim=(1, 2), keepdim=True)
+        maps = attribution(network, inputs, labels, method, baseline)[:, :, columns]
+        for label in labels.unique().tolist():
+            vectors = band_vectors(maps[labels == label]).cpu().double().numpy()
+            sums[label] = sums.get(label, 0) + vectors.sum(axis=0)
+            counts[label] = counts.get(label, 0) + len(vectors)
+    rows = [sums[label] / counts[label] for label in sorted(sums) if counts[label]]
+    return np.stack(rows) if rows else np.zeros((0, len(columns)))
+
+
+def with_bands(recipe: Recipe, bands: tuple[int, ...]) -> Recipe:
+    """Keep other bands in a recipe. Raises ConfigError when its network cannot do with them."""
+    content = recipe.model_dump()
+    content["features"]["bands"] = bands
+    return parse(Recipe, content, "bands")
+
+
+def least_bands(recipe: Recipe) -> int:
+    """Count the bands that a removal leaves: 16, or 8 for a network of three blocks, which halves them less often."""
+    return LEAST // 2 if recipe.backbone.variant == "three_blocks" else LEAST

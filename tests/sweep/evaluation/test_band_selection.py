@@ -1,0 +1,108 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from data.bands import read_ranking, written_ranking
+from data.batches import Examples
+from data.settings import ConfigError, parse
+from data.synthetic import write_breaths
+from model.training.recipe import Recipe
+from sweep.evaluation.band_selection import (
+    BandSelection,
+    class_importances,
+    least_bands,
+    rank_bands,
+    recipe_and_recordings,
+    with_bands,
+)
+from sweep.worker.prepared_data import DataPreparation
+
+TINY: dict[str, Any] = {
+    "backbone": {"name": "cnn_tsa", "variant": "tiny"},
+    "smoothing": {"stage": None},
+    "patch_mix": {"axes": []},
+    "features": {
+        "sample_rate": 4000,
+        "duration_s": 2,
+        "n_mels": 20,
+        "frame_length_ms": 64,
+        "frame_shift_ms": 64,
+        "target_frames": None,
+    },
+    "folds": {"folds": 2},
+    "epochs": 1,
+}
+
+
+class OfOneBand(nn.Module):
+    """Logit c is the mean of the squares in band 3 + c."""
+
+    def forward(self, x: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch classes"]:
+        return x.square().mean(dim=1)[:, 3:7]
+
+
+@pytest.mark.parametrize(
+    ("mode", "places"), [("fill", (0, 1)), ("drop", (3, 4))], ids=["among zeros", "left alone"]
+)
+def test_each_class_has_a_row_with_the_bands_that_its_logit_knows(mode: str, places: tuple[int, int]) -> None:
+    # Kept are bands 3 to 18: among zeros the network sees band 3 where it was, else at place 0.
+    features = {**TINY["features"], "band_mode": mode, "bands": {"ranges": [[3, 18]]}}
+    recipe = parse(Recipe, {**TINY, "features": features}, "test")
+    cycles = torch.randn(6, 10, 20, generator=torch.Generator().manual_seed(0))
+    examples = Examples(cycles, torch.tensor([0, 1, 0, 1, 0, 1]))
+    found = class_importances(
+        OfOneBand().eval(), examples, recipe, torch.device("cpu"), "integrated_gradients"
+    )
+    expected = torch.zeros(2, 16, dtype=torch.float64)
+    expected[0, places[0]] = expected[1, places[1]] = 1
+    assert torch.allclose(torch.from_numpy(found), expected, atol=1e-9)
+
+
+@pytest.fixture
+def preparation(tmp_path: Path) -> DataPreparation:
+    write_breaths(tmp_path / "breaths", patients=8, seed=0)
+    return DataPreparation(tmp_path / "breaths", tmp_path / "cache", progress=False)
+
+
+def test_a_ranking_is_made_of_networks_of_all_folds_and_then_used(
+    preparation: DataPreparation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    recipe, lines = parse(Recipe, TINY, "test"), list[str]()
+    ranking = rank_bands(with_bands(recipe, tuple(range(16))), preparation, BandSelection(), lines.append)
+    # 20 and 16 bands, each with two folds.
+    assert len(lines) == 4
+    assert [one.bands for one in ranking.rounds] == [20, 16]
+    assert sorted(band for group in ranking.groups for band in group) == list(range(20))
+    assert ranking.groups[-1] == ranking.rounds[1].removed
+    assert (ranking.method, ranking.consistency_penalty, ranking.folds) == ("grad_cam", 0.5, (0, 1))
+    assert len(ranking.fold_correlations) == 1
+    assert ranking.recipe_digest == recipe.digest()
+    file = tmp_path / "ranking.json"
+    file.write_text(written_ranking(ranking))
+    assert read_ranking(file)[0] == ranking
+    kept = parse(
+        Recipe, {**TINY, "features": {**TINY["features"], "bands": {"ranking": str(file), "keep": 16}}}, ""
+    )
+    assert kept.features.kept_bands == ranking.best(16)
+    backward = rank_bands(recipe, preparation, BandSelection(backward=True, rounds=0), lines.append)
+    assert len(lines) == 4 + 2
+    assert (backward.method, backward.scores, backward.rounds) == ("backward", (), ranking.rounds[:1])
+    stores = [path.name for path in (tmp_path / "cache" / "features").glob("train-*")]
+    assert len(stores) == 1
+
+
+def test_a_recipe_needs_its_recordings_and_three_blocks_fewer_bands(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("epochs: 1")
+    with pytest.raises(
+        ConfigError, match=r"recipe.yaml: a recipe says nothing of recordings; give --data DIR"
+    ):
+        recipe_and_recordings(str(file), tmp_path)
+    assert recipe_and_recordings(str(file), tmp_path, tmp_path).recipe.epochs == 1
+    three = parse(Recipe, {**TINY, "backbone": {"name": "cnn_tsa", "variant": "three_blocks"}}, "test")
+    assert (least_bands(three), least_bands(parse(Recipe, TINY, "test"))) == (8, 16)
