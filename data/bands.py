@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
@@ -142,6 +142,13 @@ class BandChoice(Config):
                 f"ranking: made for other mel bands ({', '.join(other)}), so its order says nothing here"
             )
         return set(ranking.best(self.keep))
+
+
+class KeptBands(NamedTuple):
+    """Bands that are left of a number of them, where the others are dropped."""
+
+    indices: tuple[int, ...]
+    of: int
 
 
 def band_indices(choice: Iterable[int] | BandChoice, scale: MelScale) -> tuple[int, ...] | None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from data.bands import KeptBands
 from model.ast import AST
 from model.cnn_tsa import CNNTSA, token_widths
 from model.dass import DASS
@@ -64,16 +65,21 @@ class LoadReport:
 
 
 def load_pretrained(
-    model: DASS | AST | CNNTSA | OwnNetwork, source: str, *, head: bool = False
+    model: DASS | AST | CNNTSA | OwnNetwork,
+    source: str,
+    *,
+    head: bool = False,
+    kept: KeptBands | None = None,
 ) -> LoadReport:
     """Copy the weights of a checkpoint into `model`, in place, and say what was copied.
 
     `source` is a file, a folder with a Hugging Face model, or, when there is no such file, a hub id
     `author/name`; the checkpoint of a training run of ours serves too, whatever task it was trained on. The file must
     hold every tensor but the classifier head (with `head=True` the head as well), each with its shape, and no other.
-    CNN6 has no attention, so a CNNTSA keeps its own, and blocks that the CNNTSA lacks are dropped. Otherwise raises
-    PretrainedError, and changes nothing; so for a file that is no checkpoint, and for weights that are not finite real
-    numbers in floating point (counts of batches are whole ones).
+    CNN6 has no attention, so a CNNTSA keeps its own, and blocks that the CNNTSA lacks are dropped. Of a first norm with
+    all mel bands a network takes those that are `kept` in front of it. Otherwise raises PretrainedError, and changes
+    nothing; so for a file that is no checkpoint, and for weights that are not finite real numbers in floating point
+    (counts of batches are whole ones).
     """
     path = find_checkpoint(source)
     found, layout = _tensors(_read(path), path)
@@ -94,7 +100,7 @@ def load_pretrained(
         elif name not in expected or name in renamed:
             unexpected.append(key)
         else:
-            renamed[name] = reshaped(name, value, expected[name].shape)
+            renamed[name] = reshaped(name, _of_kept_bands(name, value, kept), expected[name].shape)
 
     missing = tuple(
         key
@@ -112,6 +118,13 @@ def load_pretrained(
         for key, value in renamed.items():
             expected[key].copy_(value)
     return LoadReport(path, checkpoint_sha256(path), layout, len(renamed), tuple(dropped))
+
+
+def _of_kept_bands(name: str, value: Tensor, kept: KeptBands | None) -> Tensor:
+    """Take the kept bands of a tensor that has a number for each mel band; all else stays as it is."""
+    if kept is None or not name.startswith("bn0.") or value.shape != (kept.of,):
+        return value
+    return value[list(kept.indices)]
 
 
 def _read(path: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from data.bands import KeptBands
 from model.ast import AST
 from model.cnn_tsa import CNNTSA
 from model.dass import DASS
@@ -18,9 +19,15 @@ Network = DASS | AST | CNNTSA | OwnNetwork
 
 
 def build_backbone(
-    config: BackboneConfig, smoothing: SmoothingConfig, num_classes: int, input_shape: tuple[int, int]
+    config: BackboneConfig,
+    smoothing: SmoothingConfig,
+    num_classes: int,
+    input_shape: tuple[int, int],
+    kept: KeptBands | None = None,
 ) -> Network:
     """Build the network for log-mels of `input_shape` (frames, mels), and load pretrained weights if `config` names any.
+
+    `kept`: the bands that `input_shape` has, where others are dropped, so that weights for all of them fit too.
 
     Raises ConfigError when smoothing or input do not fit the network, or when one of the user's own cannot be built;
     PretrainedError when weights do not fit.
@@ -31,7 +38,7 @@ def build_backbone(
         return build_own_network(config, num_classes, input_shape)
     backbone = _build(config, smoothing, num_classes, input_shape[1])
     if config.pretrained is not None:
-        report = load_pretrained(backbone, config.pretrained)
+        report = load_pretrained(backbone, config.pretrained, kept=kept)
         log.info("%s  layout %s  SHA-256 %s", report.path, report.layout, report.sha256)
     return backbone
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from data.bands import KeptBands
 from data.recipe_parts import (
     BatchSamplerConfig,
     FeatureConfig,
@@ -192,8 +193,13 @@ class Recipe(Config):
     def input_shape(self) -> tuple[int, int]:
         """(frames, mel bands) of what the network sees, after the resize and without the bands that are dropped."""
         frames, mels = self.features.input_shape
+        return frames, mels if self.dropped_to is None else len(self.dropped_to.indices)
+
+    @property
+    def dropped_to(self) -> KeptBands | None:
+        """The bands that are left where others are dropped; None where the network sees all of them."""
         kept = self.features.kept_bands
-        return frames, mels if kept is None or self.fills_bands else len(kept)
+        return None if kept is None or self.fills_bands else KeptBands(kept, self.features.n_mels)
 
     def digest(self) -> str:
         """SHA-256 over all settings, hex: equal recipes have equal digests."""

@@ -98,7 +98,9 @@ class Training:
         torch.manual_seed(derive_seed(seed, "initial weights"))
         _check_scan_engine(recipe, self.device)
         input_shape = recipe.input_shape
-        backbone = build_backbone(recipe.backbone, recipe.smoothing, task.num_classes, input_shape)
+        backbone = build_backbone(
+            recipe.backbone, recipe.smoothing, task.num_classes, input_shape, recipe.dropped_to
+        )
         self.model = backbone.to(self.device)
         check_accumulates(self.model, accumulate)
         self.grid = self.model.grid(*input_shape)

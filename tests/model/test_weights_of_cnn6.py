@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.bands import KeptBands
 from model.cnn_tsa import CNNTSA
 from model.pretrained import load_pretrained
 from model.recipe_parts import BackboneConfig, SmoothingConfig
@@ -103,3 +104,14 @@ def test_other_mel_bands_than_the_weights_have_are_refused_by_the_field(
     said = r"one number of mel bands \(features\.n_mels\); .*bn0\.running_mean \(64,\), not \(32,\)"
     with pytest.raises(PretrainedError, match=said):
         load_pretrained(CNNTSA((64, 128, 256, 512), mels=32), str(tmp_path / "cnn6.pth"))
+
+
+def test_of_the_weights_for_all_mel_bands_those_of_kept_ones_are_taken(cnn6: Weights, tmp_path: Path) -> None:
+    torch.save({"model": cnn6}, tmp_path / "cnn6.pth")
+    bands = tuple(range(8, 40))
+    model = CNNTSA((64, 128, 256, 512), mels=32)
+    load_pretrained(model, str(tmp_path / "cnn6.pth"), kept=KeptBands(bands, 64))
+    assert torch.equal(model.bn0.weight, cnn6["bn0.weight"][8:40])
+    assert torch.equal(model.bn0.state_dict()["running_var"], cnn6["bn0.running_var"][8:40])
+    with pytest.raises(PretrainedError, match=r"bn0\.running_mean \(64,\), not \(32,\)"):
+        load_pretrained(model, str(tmp_path / "cnn6.pth"), kept=KeptBands(bands, 128))
