@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from data.settings import Config
 
-Value = float | int | str | bool | None | tuple[Any, ...]
 
+def all_tuples(value: Any) -> Any:
+    """Turn a list, and all lists in it, into tuples, so that equal values are equal wherever they were read."""
+    return tuple(map(all_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+Value = float | int | str | bool | None | Annotated[tuple[Any, ...], AfterValidator(all_tuples)]
 
 LONGEST_GRID = 10_000
 """Values of one field, and points of a whole grid, that may be meant one by one."""

@@ -88,4 +88,4 @@ def _kept(folder: StudyFolder, finalist: Configuration, seeds: Sequence[int]) ->
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return [*map(_plain, value)] if isinstance(value, tuple) else value

@@ -11,6 +11,8 @@ SHORT = {
     "smoothing.sigma": "σ",
     "smoothing.stage": "stage",
     "optimiser.learning_rate": "learning rate",
+    "features.bands.keep": "bands",
+    "features.bands.ranges": "bands",
     "backbone.name": "backbone",
     "backbone.variant": "size",
 }

@@ -205,8 +205,13 @@ def written(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, tuple | list):
-        return "+".join(written(item) for item in value) or "none"
+        return "+".join(map(_item_written, value)) or "none"
     return "none" if value is None else one_line(str(value))
+
+
+def _item_written(item: Any) -> str:
+    """Write an item of a searched list; one that is a list itself is a range."""
+    return "-".join(map(written, item)) if isinstance(item, tuple | list) else written(item)
 
 
 def _so_far(configuration: Configuration, metric: str) -> float:

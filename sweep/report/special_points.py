@@ -49,9 +49,11 @@ def _equals(values: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
 
 
 def _at(recipe: Mapping[str, Any], path: str) -> Any:
-    # A field of a user's own network may be searched and stand in no recipe.
-    return reduce(lambda found, name: found.get(name, {}), path.split("."), recipe)
+    # A field of a user's own network may be searched and stand in no recipe, and of bands a recipe has the indices.
+    return reduce(
+        lambda found, name: found.get(name, {}) if isinstance(found, Mapping) else {}, path.split("."), recipe
+    )
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return [*map(_plain, value)] if isinstance(value, tuple) else value

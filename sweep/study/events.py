@@ -16,6 +16,8 @@ a worker that was killed because nothing was heard of it for too long; or the dr
 Moment = Annotated[StrictFloat, Field(ge=0, le=253_402_300_799)]
 """Seconds since 1970, or of a simulation's own clock; at most those of the year 9999."""
 Scalar = None | StrictBool | StrictInt | StrictFloat | str
+Value = Scalar | tuple[Scalar | tuple[Scalar, ...], ...]
+"""Of a searched field: a list of pairs at most."""
 Seeds = Annotated[tuple[StrictInt, ...], Field(min_length=1, max_length=10_000)]
 
 
@@ -64,7 +66,7 @@ class ConfigurationAdded(_Happened):
     """
 
     configuration: StrictInt
-    values: Mapping[str, Scalar | tuple[Scalar, ...]]
+    values: Mapping[str, Value]
     sampler_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 

@@ -37,6 +37,7 @@ def test_these_studies_are_shipped() -> None:
         "ast_fine_tuning.yaml",
         "ast_patch_mix.yaml",
         "ast_sam.yaml",
+        "cnn_tsa_bands.yaml",
         "everything.yaml",
         "lung_srad.yaml",
         "paper_fig3.yaml",
@@ -252,7 +253,7 @@ def test_ranges_of_bands_are_searched_beside_a_recipe_with_all_of_them() -> None
     points = config.space.grid_points()
     found = [config.space.recipe(point).features.kept_bands for point in points]
     assert found == [None, tuple(range(64)), (*range(16), *range(32, 48))]
-    assert points[2] == {"features.bands.ranges": ([0, 15], [32, 47])}
+    assert points[2] == {"features.bands.ranges": ((0, 15), (32, 47))}
 
 
 @pytest.mark.parametrize(

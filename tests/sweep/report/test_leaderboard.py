@@ -121,6 +121,7 @@ def test_an_empty_board_is_an_empty_table() -> None:
         (True, "True"),
         ("adamw", "adamw"),
         (("time", "frequency"), "time+frequency"),
+        (((0, 15), (32, 47)), "0-15+32-47"),
         ((), "none"),
     ],
 )

@@ -60,3 +60,8 @@ def test_a_searched_field_of_an_own_network_that_the_recipe_does_not_set_is_no_b
     recipe = {"backbone": {"name": "a:B", "config": {"layers": 1}}, "smoothing": {"stage": None}}
     config = StudyConfig.model_validate({"search": search, "recipe": recipe})
     assert marks(config, {"backbone.config.width": 8}) == {}
+
+
+def test_ranges_of_bands_stand_in_no_recipe_and_so_are_no_baseline() -> None:
+    config = read_study(ROOT / "search_spaces" / "cnn_tsa_bands.yaml")
+    assert marks(config, {"features.bands.ranges": ((0, 31),)}) == {}

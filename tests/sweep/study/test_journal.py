@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.settings import parse
+from sweep.config.study_config import StudyConfig
 from sweep.study.board import Board
 from sweep.study.events import (
     Cause,
@@ -288,3 +290,16 @@ def test_the_events_of_a_version_that_knew_no_nodes_are_read(path: Path) -> None
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert list(read_journal(path)) == [UnitPlaced(0, 1, at=1.0), UnitLost(0, 1, "gone", at=2.0)]
+
+
+def test_a_list_of_pairs_is_read_as_the_study_has_it(path: Path) -> None:
+    ranges = {"type": "categorical", "choices": [[[0, 63]], [[0, 15], [32, 47]]]}
+    parameter = parse(StudyConfig, {"search": {"features.bands.ranges": ranges}}, "").search[
+        "features.bands.ranges"
+    ]
+    added = ConfigurationAdded(0, {"features.bands.ranges": parameter.probes()[1]})
+    write_journal(path, [added])
+    (read,) = read_journal(path)
+    assert read == added
+    assert isinstance(read, ConfigurationAdded)
+    assert parameter.admits(read.values["features.bands.ranges"])
