@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from data.settings import ConfigError
 from model.ast import AST
 from model.cnn_tsa import CNNTSA
 
@@ -40,17 +41,23 @@ def attribution(
     """Say how much each cell of each input has to do with the logit of a class, by one of the methods; 0 or more.
 
     Signs of integrated gradients are left out. `baseline`: from what these start (`integrated_gradients`). Raises
-    ValueError for a network that the method is not for, or that is training.
+    ConfigError for a network that the method is not for, and ValueError for one that is training.
     """
-    if not isinstance(network, METHODS[method]):
-        raise ValueError(
-            f"{method} is for {METHODS[method].__name__}, got {type(network).__name__}; use integrated_gradients"
-        )
+    check_method(network, method)
     if isinstance(network, CNNTSA) and method == "grad_cam":
         return grad_cam(network, inputs, classes)
     if isinstance(network, AST) and method == "attention_rollout":
         return attention_rollout(network, inputs)
     return integrated_gradients(network, inputs, classes, baseline).abs()
+
+
+def check_method(network: nn.Module, method: Method) -> None:
+    """Raise ConfigError for a network that the method is not for."""
+    if not isinstance(network, METHODS[method]):
+        raise ConfigError(
+            f"method: {method} is for {METHODS[method].__name__}, got {type(network).__name__}; use "
+            "integrated_gradients"
+        )
 
 
 def grad_cam(

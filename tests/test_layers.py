@@ -50,6 +50,7 @@ DOORS = {
         "sweep.report.paper_figures",
         "sweep.report.notebook_figure",
         "sweep.report.spectral_figure",
+        "sweep.report.explained_cycle",
     },
     "pyarrow": set(),
     "fsspec": set(),

@@ -27,3 +27,19 @@ def network_input(
         kept = spec_augment(kept, recipe.augment, masks)
     resized = model_input(kept, recipe.features.target_frames, recipe.features.fill)
     return among_zeros(resized, bands, recipe.features.n_mels) if recipe.fills_bands else resized
+
+
+def kept_places(recipe: Recipe) -> list[int]:
+    """Places of the kept bands in a network's input: where they ever were, or closed up where others are dropped."""
+    kept = recipe.features.kept_bands
+    return list(range(recipe.input_shape[1])) if kept is None or not recipe.fills_bands else list(kept)
+
+
+def mean_baseline(
+    inputs: Float[Tensor, "batch input_frames input_mels"], recipe: Recipe
+) -> Float[Tensor, "batch input_frames input_mels"]:
+    """Put the mean of each input's kept bands in all their cells; bands that are not kept stay 0."""
+    places = kept_places(recipe)
+    baseline = torch.zeros_like(inputs)
+    baseline[:, :, places] = inputs[:, :, places].mean(dim=(1, 2), keepdim=True)
+    return baseline

@@ -27,6 +27,7 @@ leak           how far choosing by it raises a score
 verify         the numbers of a bundle, computed again
 predict        answers to recordings that nobody has labelled
 spectral       what a network's layers do to each spatial frequency
+explain        what the answer to a cycle rests on
 simulate       a study played on made-up or recorded learning curves
 train          one recipe with one seed
 bands          mel bands, ranked by what answers rest on

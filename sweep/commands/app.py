@@ -18,6 +18,7 @@ from sweep.commands.data import data
 from sweep.commands.delete import delete
 from sweep.commands.doctor import doctor
 from sweep.commands.examples import example
+from sweep.commands.explain import explain
 from sweep.commands.export import export
 from sweep.commands.finish import finish
 from sweep.commands.leaderboard import leaderboard
@@ -81,7 +82,7 @@ for command in (
     *(plan, check_settings, schema),
     *(run, watch_study, status, retry, leaderboard, report, export, ui),
     *(list_studies, show, compare, note, rename, delete),
-    *(finish, read_test, ledger, leak, verify, predict, spectral),
+    *(finish, read_test, ledger, leak, verify, predict, explain, spectral),
     *(simulate, train, bands, data, synth, doctor),
 ):
     app.command(_named(command), epilog=example(_named(command)))(command)

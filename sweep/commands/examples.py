@@ -27,6 +27,7 @@ EXAMPLES = {
     "verify": "verify first.bundle",
     "predict": "predict first breath.wav FOLDER --format csv",
     "spectral": "spectral first breath.wav --layer 2.3",
+    "explain": "explain first breath.wav --cycle 2 --output FOLDER",
     "simulate": "simulate search_spaces/lung_srad.yaml --workers 4 --world epoch_seconds=20",
     "train": "train winner.yaml --data DIR --seed 1",
     "bands": "bands winner.yaml --data DIR --output ranking.json",

@@ -8,6 +8,7 @@ leak_reading         how far choosing by the test part would have raised a study
 test_reading         seals a reading, reads the test part once, and writes down what came out
 predict              answers of a study's networks to recordings that nobody has labelled
 spectral_curves      what the layers of these networks do to each spatial frequency
+explain              what the answer to one cycle rests on
 weights_folder       a folder with the weights of a configuration's seeds, written and read back
 card_facts           what a model card tells, gathered from a study and its readings
 sealed_recordings    recordings of the test part, known again by their bytes

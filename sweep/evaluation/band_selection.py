@@ -13,7 +13,7 @@ from jaxtyping import Float
 from data.bands import BandRanking
 from data.batches import Examples
 from data.settings import ConfigError, parse
-from model.attribution import Method, attribution, band_vectors, default_method
+from model.attribution import Method, attribution, band_vectors, check_method, default_method
 from model.band_importance import (
     LEAST,
     Trained,
@@ -23,7 +23,8 @@ from model.band_importance import (
     remove_backward,
     remove_least_important,
 )
-from model.training.inputs import network_input
+from model.training.inputs import kept_places, mean_baseline, network_input
+from model.training.prediction import random_network
 from model.training.recipe import Recipe, read_recipe
 from model.training.training import Training
 from sweep.evaluation.recordings_of import recordings_of
@@ -121,8 +122,8 @@ def rank_bands(
     """Rank all mel bands of a recipe, whichever it keeps, by groups; `tell` is told of every network in a line.
 
     Networks are trained on the official training part, without a fold of its patients each, and scored at their last
-    epoch. Raises ConfigError or DataError for recipes and recordings that cannot be trained so, and ValueError for a
-    method that is not for the recipe's network.
+    epoch. Raises ConfigError or DataError for recipes and recordings that cannot be trained so, and for a method that
+    is not for the recipe's network.
     """
     # The fold of the recipe plays no role, as each is left out in turn.
     recipe = recipe.model_copy(
@@ -131,6 +132,8 @@ def rank_bands(
             "folds": recipe.folds.model_copy(update={"fold": 0}),
         }
     )
+    if selection.method is not None:
+        check_method(random_network(recipe, preparation.task), selection.method)
     groups = band_groups(recipe.features.n_mels)
     folds = _Folds(recipe, preparation, selection, tell)
     least = least_bands(recipe)
@@ -197,23 +200,19 @@ def class_importances(
     The shares of a cycle add up to 1; cycles in which nothing was found are left out. Integrated gradients start from
     the mean of the kept bands of each cycle.
     """
-    columns = list(recipe.features.kept_bands or range(recipe.features.n_mels))
-    if not recipe.fills_bands:
-        columns = list(range(len(columns)))
+    places = kept_places(recipe)
     sums: dict[int, np.ndarray] = {}
     counts: dict[int, int] = {}
     order = torch.arange(len(examples)).split(recipe.batch_size)
     for features, labels in examples.to(device).batches(order):
         inputs = network_input(features, recipe)
-        baseline = torch.zeros_like(inputs)
-        baseline[:, :, columns] = inputs[:, :, columns].mean(dim=(1, 2), keepdim=True)
-        maps = attribution(network, inputs, labels, method, baseline)[:, :, columns]
+        maps = attribution(network, inputs, labels, method, mean_baseline(inputs, recipe))[:, :, places]
         for label in labels.unique().tolist():
             vectors = band_vectors(maps[labels == label]).cpu().double().numpy()
             sums[label] = sums.get(label, 0) + vectors.sum(axis=0)
             counts[label] = counts.get(label, 0) + len(vectors)
     rows = [sums[label] / counts[label] for label in sorted(sums) if counts[label]]
-    return np.stack(rows) if rows else np.zeros((0, len(columns)))
+    return np.stack(rows) if rows else np.zeros((0, len(places)))
 
 
 def with_bands(recipe: Recipe, bands: tuple[int, ...]) -> Recipe:

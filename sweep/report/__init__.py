@@ -4,6 +4,7 @@ leaderboard           configurations by mean score, and why the others stopped
 leaderboard_columns   which columns there are, by what names, and in what order rows come
 special_points        the published point and the baseline among configurations
 band_table            a ranking of mel bands, with frequencies
+explained_cycle       a cycle's spectrogram with what an answer rests on, drawn and as a table
 cross_fold_table      finalists on all folds of patients
 which_configuration   the configuration that is meant: the best one, or one by its number
 field_names             searched fields by short names
