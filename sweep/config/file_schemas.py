@@ -19,7 +19,7 @@ from data.task import TASKS
 from model.recipe_parts import VARIANTS
 from model.training.recipe import Recipe
 from sweep.config.search_arguments import PRUNER_ARGUMENTS, SAMPLER_ARGUMENTS, NoArguments
-from sweep.config.search_space import OWN_FIELDS, SCORING_FIELDS
+from sweep.config.search_space import OWN_FIELDS, SCORING_FIELDS, SEARCHED_BANDS
 from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import PrunerConfig, SamplerConfig
 
@@ -127,12 +127,18 @@ def _fields_below(field: Schema, definitions: Schema) -> Schema | None:
 
 
 def _leaves(fields: Schema, definitions: Schema, above: str = "") -> list[tuple[str, Schema]]:
-    """List the fields that are no groups, by dotted path."""
+    """List the fields that are no groups, by dotted path; of what may be one, also the fields that may be searched."""
     found: list[tuple[str, Schema]] = []
     for name, field in fields.items():
         below = _fields_below(field, definitions)
         path = f"{above}{name}"
-        found += [(path, field)] if below is None else _leaves(below, definitions, f"{path}.")
+        if below is not None:
+            found += _leaves(below, definitions, f"{path}.")
+            continue
+        found.append((path, field))
+        for option in field.get("anyOf", ()):
+            inner = _leaves(_fields_below(option, definitions) or {}, definitions, f"{path}.")
+            found += [leaf for leaf in inner if any(known.endswith(leaf[0]) for known in SEARCHED_BANDS)]
     return found
 
 
