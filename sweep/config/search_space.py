@@ -13,7 +13,7 @@ from data.fields import field_paths, hint
 from data.own_code import is_own
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
-from sweep.config.parameters import LONGEST_GRID, AnyParameter, Value, includes
+from sweep.config.parameters import LONGEST_GRID, AnyParameter, Value, all_tuples, includes
 from sweep.study.board import FOLD
 
 SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
@@ -156,7 +156,7 @@ class SearchSpace:
         recipe = self.recipe({}).model_dump()
         # Of bands a recipe keeps the indices, however they were written.
         written = {path: self.fixed if path.startswith(BANDS) else recipe for path in self.parameters}
-        centre = {path: _lookup(content, path) for path, content in written.items()}
+        centre = {path: all_tuples(_lookup(content, path)) for path, content in written.items()}
         for path, value in centre.items():
             if not self.parameters[path].admits(value):
                 raise ConfigError(

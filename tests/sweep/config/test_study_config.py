@@ -254,6 +254,10 @@ def test_ranges_of_bands_are_searched_beside_a_recipe_with_all_of_them() -> None
     found = [config.space.recipe(point).features.kept_bands for point in points]
     assert found == [None, tuple(range(64)), (*range(16), *range(32, 48))]
     assert points[2] == {"features.bands.ranges": ((0, 15), (32, 47))}
+    around = {**content, "recipe": {"features": {"bands": {"ranges": [[0, 63]]}}}, "sampler": "one_at_a_time"}
+    first, *others = parse(StudyConfig, around, "test").resolved().space.axis_points()
+    assert first == points[1]
+    assert others == [points[0], points[2]]
 
 
 @pytest.mark.parametrize(
