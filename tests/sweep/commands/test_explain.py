@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweep.command_line import RECIPE, respsweep, written
+from sweep.evaluation.band_selection import changed_recipe, recipe_and_recordings
+from tests.sweep.command_line import RECIPE, finished_study, respsweep, written
 from tests.sweep.evaluation.test_explain import predictor_of
 
 
@@ -19,6 +20,15 @@ def test_a_cycle_is_explained_in_files_of_its_own(
     printed = capfd.readouterr()
     assert printed.out.startswith(f"{audio.name}, ")
     assert "no diagnosis" in printed.err
+
+
+def test_of_a_study_the_bands_of_the_best_configuration_are_ranked(breaths: Path) -> None:
+    folder = finished_study()
+    found = recipe_and_recordings("done", "studies", breaths)
+    assert found.recipe == folder.config().space.recipe(folder.board().ranking()[0].values)
+    assert found.recordings == breaths
+    fewer = changed_recipe(found.recipe, folds=2, epochs=1)
+    assert (fewer.folds.folds, fewer.epochs, found.recipe.folds.folds) == (2, 1, 5)
 
 
 def test_a_ranking_that_cannot_be_made_or_written_is_refused_at_once(
