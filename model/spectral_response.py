@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from model.ast import AST
@@ -33,47 +33,38 @@ def dass_response(
     Raises ValueError when the model has no such block, and for a map of more than `MOST_CELLS` cells.
     """
     layer = _ss2d_of(model, stage, block)
-    met = _input_of(layer, model, x)
-    height, width = met.shape[1:3]
+    met: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: met.append(inputs[0]))
+    try:
+        with torch.no_grad():
+            model(x)
+    finally:
+        hook.remove()
+    height, width = met[0].shape[1:3]
     if height * width > MOST_CELLS:
         raise ValueError(
             f"block {block} of stage {stage} has a map of {height} x {width} cells, and the matrix between them has the "
             f"square of that; expected up to {MOST_CELLS} cells, as later stages have"
         )
-    matrix = merged_matrix(ss2d_matrices(layer, met, mode), height, width)
+    matrix = merged_matrix(ss2d_matrices(layer, met[0], mode), height, width)
     if layer.smoothing is not None:
         smoothed = smoothing_matrix(height, width, layer.smoothing).to(matrix)
         matrix = matrix @ smoothed if layer.smoothing.hook == "scan_input" else smoothed @ matrix
     return response_curve(matrix)
 
 
+@torch.no_grad()
 def ast_response(
     model: AST, x: Float[Tensor, "batch frames mels"], layer: int
 ) -> Float[Tensor, "batch tokens"]:
-    """Compute the `attention_curve` of one encoder layer for log-mels `x`; layers count from 0.
+    """Compute the `response_curve` of the mean attention over heads of one encoder layer for log-mels `x`.
 
-    The tokens are class, distillation, and the patches, frequency-major. Raises ValueError when the model has no such
-    layer.
-    """
-    return attention_curve(ast_attention(model, x, layer))
-
-
-@torch.no_grad()
-def ast_attention(
-    model: AST, x: Float[Tensor, "batch frames mels"], layer: int
-) -> Float[Tensor, "batch heads tokens tokens"]:
-    """Compute the attention of one encoder layer to log-mels `x`: row t holds what token t takes from each token.
-
-    Raises ValueError when the model has no such layer.
+    The tokens are class, distillation, and the patches, frequency-major; layers count from 0. Raises ValueError when the
+    model has no such layer.
     """
     if not 0 <= layer < len(model.blocks):
         raise ValueError(f"no layer {layer}: the encoder has {len(model.blocks)}, which count from 0")
-    block = model.blocks[layer]
-    assert isinstance(block, nn.TransformerEncoderLayer)
-    tokens = block.norm1(_input_of(block, model, x))
-    attention = block.self_attn(tokens, tokens, tokens, need_weights=True, average_attn_weights=False)[1]
-    assert attention is not None
-    return attention
+    return response_curve(model.attentions(model.stem(x))[layer])
 
 
 def smoothing_matrix(height: int, width: int, smoothing: SmoothingConfig) -> Float[Tensor, "cells cells"]:
@@ -164,14 +155,3 @@ def _ss2d_of(model: DASS, stage: int, block: int) -> SS2D:
     layer = model.get_submodule(f"layers.{stage}.blocks.{block}.op")
     assert isinstance(layer, SS2D)
     return layer
-
-
-@torch.no_grad()
-def _input_of(layer: nn.Module, model: nn.Module, x: Tensor) -> Tensor:
-    met: list[Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda _, inputs: met.append(inputs[0]))
-    try:
-        model(x)
-    finally:
-        hook.remove()
-    return met[0]

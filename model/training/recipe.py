@@ -30,9 +30,6 @@ from model.recipe_parts import (
     check_smoothing,
 )
 
-LATER_FEATURES = ("bands", "band_mode")
-"""Feature settings that came after the first exports: they count in a digest only where they are given."""
-
 
 class OptimiserConfig(Config):
     """How weights move. The defaults are those of Lung-SRAD's published runs."""
@@ -203,11 +200,7 @@ class Recipe(Config):
 
     def digest(self) -> str:
         """SHA-256 over all settings, hex: equal recipes have equal digests."""
-        content = self.model_dump(mode="json")
-        for name in LATER_FEATURES:
-            if content["features"][name] is None:
-                del content["features"][name]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
 def exported_objective(path: Path) -> Objective:

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data.features import model_input
 from data.settings import ConfigError
 from model.ast import AST
 from model.dass import DASS
 from model.spectral_response import MOST_CELLS, Mode, ast_response, dass_response
+from model.training.inputs import network_input
 from model.training.prediction import random_network
 from sweep.evaluation.predict import Predictor
 
@@ -59,8 +59,7 @@ def heard_cycles(
     """
     every = (cycle for path in recordings for cycle in predictor.hear(path).features)
     cycles = torch.stack([cycle.float() for cycle in islice(every, most)])
-    config = predictor.recipe.features
-    return model_input(cycles, config.target_frames, config.fill).to(predictor.device)
+    return network_input(cycles, predictor.recipe).to(predictor.device)
 
 
 def chosen_layers(

@@ -14,7 +14,6 @@ from model.smoothing import gaussian_smooth
 from model.spectral_response import (
     MOST_CELLS,
     Mode,
-    ast_attention,
     ast_response,
     attention_curve,
     dass_response,
@@ -135,20 +134,11 @@ def test_a_smoothed_block_has_the_curve_of_both_matrices(hook: Hook, before: boo
     assert not torch.allclose(found, response_curve(scans), rtol=0.05)
 
 
-def test_attention_is_what_the_layer_of_an_ast_takes_from_each_token() -> None:
+def test_the_curve_of_a_layer_of_an_ast_is_that_of_its_attention() -> None:
     model = AST(12, 2, 3, 24).eval()
-    block = model.blocks[1]
-    assert isinstance(block, torch.nn.TransformerEncoderLayer)
-    met: list[Tensor] = []
-    block.register_forward_pre_hook(lambda _, inputs: met.append(inputs[0]))
-    attention = ast_attention(model, torch.randn(2, 36, 26), layer=1)
-    tokens = block.norm1(met[0])
-    values = (tokens @ block.self_attn.in_proj_weight[24:].T + block.self_attn.in_proj_bias[24:]).unflatten(
-        2, (3, 4)
-    )
-    mixed = torch.einsum("bhts,bshd->bthd", attention, values).flatten(2)
-    expected = block.self_attn(tokens, tokens, tokens, need_weights=False)[0]
-    torch.testing.assert_close(block.self_attn.out_proj(mixed), expected)
+    x = torch.randn(2, 36, 26)
+    attention = model.attentions(model.stem(x))[1]
+    torch.testing.assert_close(ast_response(model, x, layer=1), attention_curve(attention[:, None]))
 
 
 def test_a_layer_that_is_not_there_and_a_map_that_is_too_large_are_refused() -> None:

@@ -60,7 +60,7 @@ def test_table_2_goes_from_plain_fine_tuning_to_lung_srad() -> None:
     plain, *rows = (config.space.recipe(values) for values in config.enqueue)
     assert len(rows) + 1 == config.budget.configurations == 6
     assert (plain.smoothing.stages, plain.patch_mix.axes) == ((), ())
-    assert {row.smoothing for row in rows} == {parse(Recipe, {}, "recipe").smoothing}
+    assert all(row.smoothing == rows[-1].smoothing for row in rows)
     assert [row.patch_mix.axes for row in rows[:-1]] == [(), ("cells",), ("frequency",), ("time",)]
     assert rows[-1] == parse(Recipe, {}, "recipe")
 
