@@ -25,6 +25,7 @@ import optuna
 from engine_cases import WORKERS
 from engine_worlds import LUCK_SEED_SDS, LUCK_SIZES, TAILS, luck_case
 
+from evidence.ties import tied_with_best
 from sweep.config.study_config import with_settings
 from sweep.simulation.simulate import mean_and_error
 from sweep.simulation.simulated_study import simulate_study
@@ -96,7 +97,8 @@ def play(setting: Setting, repeat: int) -> Played:
     assert compared is not None
     expectation = compared.expectation(compared.best)
     assert expectation is not None
-    assert compared.tied is not None
+    tied = tied_with_best(board.scores.ranked, compared.best, compared.chosen_among)
+    assert tied is not None
     truth = np.array([curves.quality(configuration.values) for configuration in board.configurations])
     winner, best = truth[compared.best], int(truth.argmax())
     mean = float(np.mean(board.scores.metric("score")[compared.best]))
@@ -107,7 +109,7 @@ def play(setting: Setting, repeat: int) -> Played:
         covered=float(expectation.low <= winner <= expectation.high),
         best=float(best == compared.best),
         believed=float(compared.probability_best[compared.best]),
-        false=float(seen and not compared.tied[best]),
+        false=float(seen and not tied[best]),
     )
 
 

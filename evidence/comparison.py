@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 
 from evidence.luck import Belief, believe
 from evidence.ties import tied_with_best
+
+TIES = "ranked", "all"
+"""Which configurations may be tied with the best: those with all their seeds, or every one with a score."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,10 @@ class Expectation:
 class Comparison:
     """Configurations of a study beside its best one, number `best`; arrays have an entry for each configuration.
 
-    `tied`: whether the mean score cannot be told from that of the best at 5 % (`evidence.ties`), the best included; None
-    while no configuration has two seeds. `probability_best`: of having the highest true score of those with a score
-    (`evidence.luck`), NaN without one. `means`: over the seeds so far. `metric`: what all of this is about, the number
-    that the study ranks by.
+    `tied`: whether a configuration is ranked and its mean score cannot be told from that of the best at 5 %
+    (`evidence.ties`), the best included; None while no configuration has two seeds. `probability_best`: of having the
+    highest true score of those with a score (`evidence.luck`), NaN without one. `means`: over the seeds so far.
+    `metric`: what all of this is about, the number that the study ranks by.
     """
 
     best: int
@@ -59,17 +63,28 @@ class Comparison:
         return Expectation(float(self.means[number]) - mean, mean, *self.belief.interval(number))
 
 
-def compare(scores: np.ndarray, best: int, pruned: int, metric: str = "score") -> Comparison:
+def compare(
+    scores: np.ndarray, ranking: Sequence[int], pruned: int, metric: str = "score", *, ties: str = "ranked"
+) -> Comparison:
     """Compare configurations by their scores, (configurations, seeds), NaN where a seed has not finished.
 
-    `best` is the row of the one that ranks first, `pruned` how many were stopped on the curve of their first seed: they
-    count as worse than three quarters of those that were not.
+    `ranking`: the rows with all their seeds, the best first; only these are tied. A configuration that was dropped was
+    told from the best by the race, though a test of the few seeds that it got may not tell it. `pruned`: how many were
+    stopped on the curve of their first seed: they count as worse than three quarters of those that were not.
+
+    `ties`: `ranked`, or `all` for bundles of earlier versions, which called those tied that were dropped too. Raises
+    ValueError for another word.
     """
+    if ties not in TIES:
+        raise ValueError(f"ties {ties!r}; expected one of {', '.join(TIES)}")
     finished = np.isfinite(scores).sum(1)
     means = np.where(finished > 0, np.nansum(scores, 1) / np.maximum(finished, 1), np.nan)
     belief = believe(scores, pruned)
     probability = np.full(len(scores), np.nan) if belief is None else belief.best()
-    return Comparison(best, tied_with_best(scores, best, len(scores)), probability, means, belief, metric)
+    tied = tied_with_best(scores, ranking[0], len(scores))
+    if tied is not None and ties == "ranked":
+        tied &= np.isin(np.arange(len(scores)), ranking)
+    return Comparison(ranking[0], tied, probability, means, belief, metric)
 
 
 def comparison_numbers(compared: Comparison | None) -> dict[str, Any] | None:

@@ -66,7 +66,8 @@ def validation_numbers(bundle: Bundle) -> dict[str, Any]:
     `ranking`: the numbers of these by their mean, the best first; equal means by number. `about.objective` says the mean
     of what; without it, of the score. `comparison`: that of `evidence.comparison.comparison_numbers`, for which
     `about.tried` says how many configurations there were and `about.pruned` how many were pruned; None without these,
-    and where `about.without_predictions` names units that finished and are not here.
+    and where `about.without_predictions` names units that finished and are not here. `about.ties` says which of them may
+    be tied (`evidence.comparison.TIES`); bundles of earlier versions, without it, called dropped ones tied too.
     """
     metrics, metric = metrics_of(bundle.about), ranked_by(bundle.about)
     labels, classes = bundle.cycles.labels, len(bundle.labels)
@@ -104,4 +105,5 @@ def _comparison(
     for number, found in units.items():
         for seed, unit in found.items():
             scores[number, about["seeds"].index(seed)] = unit[metric]
-    return comparison_numbers(compare(scores, ranking[0], about["pruned"], metric))
+    ties = about.get("ties", "all")
+    return comparison_numbers(compare(scores, ranking, about["pruned"], metric, ties=ties))

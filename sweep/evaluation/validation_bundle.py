@@ -73,6 +73,7 @@ def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> 
             "commit": provenance.get("commit"),
             "seeds": list(board.seeds),
             "tried": len(board.configurations),
+            "ties": "ranked",
             "pruned": sum(bool(each.units_in(State.PRUNED)) for each in board.configurations),
             "closed": [each.number for each in board.configurations if _is_closed(each.fate(board.seeds))],
             "without_predictions": sorted(

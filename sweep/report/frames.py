@@ -29,8 +29,8 @@ def leaderboard_frame(
 
     Columns: `rank` (missing without all seeds), `configuration` (its number), mean and sample standard deviation of each
     metric over the finished seeds (`score`, `score_sd`, ...; NaN where there are too few; `harmonic_score` where that is
-    the objective), `seeds` (how many finished), `state`, `tied` (not told from the best at 5 %, the best included;
-    missing where that is unknown),
+    the objective), `seeds` (how many finished), `state`, `tied` (ranked, and not told from the best at 5 %,
+    the best included; missing where that is unknown),
     `probability_best` (NaN without a score), `epochs_trained` (of all seeds), with `marks` `point` (`paper's point` or
     `baseline`, as `sweep.report.special_points` finds them), with two objectives `pareto` (on their front), then the
     searched fields.

@@ -46,10 +46,10 @@ def leaderboard(
     """Make a table of the best `rows` configurations (None: all); rates in percent, mean ± sd over seeds.
 
     What the study ranks by comes first of the rates, and beside it the score, sensitivity and specificity. Rates of one
-    that has finished no seed are those of its last epoch, in brackets. Beside the rank, = marks those that are tied with
-    the best. With two objectives those on their Pareto front are marked, and so are those in `marks`
-    (`sweep.report.special_points`). `held_out`: whether the scores are of patients that were held out; otherwise of
-    those that were trained on. `label`: what is said of the study wherever it is shown
+    that has finished no seed are those of its last epoch, in brackets. Beside the rank, = marks those with all their
+    seeds that are tied with the best. With two objectives those on their Pareto front are marked, and so are those in
+    `marks` (`sweep.report.special_points`). `held_out`: whether the scores are of patients that were held out;
+    otherwise of those that were trained on. `label`: what is said of the study wherever it is shown
     (`sweep.config.study_config.StudyConfig.label`); of scores that are neither it stands in the place of what they are
     of.
 
@@ -305,7 +305,7 @@ def _ranked_by(board: Board) -> str:
 def _about_the_best(compared: Comparison) -> str:
     tied = sum(map(compared.is_tied, range(compared.chosen_among)))
     told = (
-        f" = is tied: not told from no. {compared.best} at 5 % ({counted(tied, 'configuration')})."
+        f" = is tied: not told from no. {compared.best} at 5 % ({counted(tied, 'configuration')} with all seeds)."
         if tied
         else ""
     )

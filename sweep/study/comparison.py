@@ -16,7 +16,8 @@ def comparison_of(board: Board) -> Comparison | None:
 
     A score is here what the study ranks by (`Board.objective`).
 
-    Scores of dropped and failed configurations count with the seeds that they got. Those that were pruned on their
+    Only configurations with all their seeds are tied with the best. Scores of dropped and failed configurations count
+    with the seeds that they got, in the deviation between seeds and in what is believed. Those that were pruned on their
     first curve count as worse than three quarters of those that were not.
     """
     ranking = board.scores.ranking()
@@ -24,10 +25,12 @@ def comparison_of(board: Board) -> Comparison | None:
         return None
     pruned = sum(bool(configuration.units_in(State.PRUNED)) for configuration in board.configurations)
     scores = np.ascontiguousarray(board.scores.ranked)
-    return _compared(scores.tobytes(), scores.shape, ranking[0], pruned, board.metric)
+    return _compared(scores.tobytes(), scores.shape, tuple(ranking), pruned, board.metric)
 
 
 @lru_cache(maxsize=8)
-def _compared(content: bytes, shape: tuple[int, int], best: int, pruned: int, metric: str) -> Comparison:
+def _compared(
+    content: bytes, shape: tuple[int, int], ranking: tuple[int, ...], pruned: int, metric: str
+) -> Comparison:
     """Compare once for as long as no score comes: a table is drawn every second."""
-    return compare(np.frombuffer(content).reshape(shape), best, pruned, metric)
+    return compare(np.frombuffer(content).reshape(shape), ranking, pruned, metric)

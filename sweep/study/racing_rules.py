@@ -49,17 +49,20 @@ class Standings:
         return cls(scores, started, finished, mean, running, judged, rank, best)
 
     def against(self, best: int | None) -> Callable[[int], str]:
-        """Return a function that writes why a row is dropped: its mean beside that of row `best`, on common seeds."""
+        """Return a function that writes why a row is dropped: its mean and that of row `best`, on common seeds."""
 
         def text(row: int) -> str:
             opening = f"dropped after seed {self.finished[row]}: "
             if best is None:
-                return opening + f"{self.mean[row]:.3f}"
+                return opening + f"{100 * self.mean[row]:.1f} %"
             both = np.isfinite(self.scores[row]) & np.isfinite(self.scores[best])
             if not both.any():
-                return opening + f"{self.mean[row]:.3f} against {self.mean[best]:.3f} on other seeds"
+                return (
+                    opening
+                    + f"{100 * self.mean[row]:.1f} % against {100 * self.mean[best]:.1f} % on other seeds"
+                )
             own, other = self.scores[row, both].mean(), self.scores[best, both].mean()
-            return opening + f"{own:.3f} against {other:.3f} on the same seeds"
+            return opening + f"{100 * own:.1f} % against {100 * other:.1f} % after as many seeds"
 
         return text
 

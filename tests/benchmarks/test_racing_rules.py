@@ -34,7 +34,9 @@ def test_pooled_z_compares_the_same_seeds() -> None:
     race = race_of(best, [0.637], [0.637], [0.632], [0.629])
     found = verdict(PooledZ(), race)
     assert found.order == (1, 2, 3)
-    assert dict(found.dropped) == {4: "dropped after seed 1: 0.629 against 0.660 on the same seeds, z = -1.7"}
+    assert dict(found.dropped) == {
+        4: "dropped after seed 1: 62.9 % against 66.0 % after as many seeds, z = -1.7"
+    }
 
 
 @pytest.mark.parametrize("rule", [PooledZ(), Wilcoxon()])
@@ -51,7 +53,9 @@ def test_four_seeds_below_the_best_are_enough_for_wilcoxon_and_three_are_not() -
     best = [0.66, 0.65, 0.64, 0.66, 0.65]
     four, three = [0.61, 0.59, 0.62, 0.60], [0.31, 0.29, 0.32]
     found = verdict(Wilcoxon(), race_of(best, [0.66], [0.66], four, three))
-    assert dict(found.dropped) == {3: "dropped after seed 4: 0.605 against 0.653 on the same seeds, p = 0.06"}
+    assert dict(found.dropped) == {
+        3: "dropped after seed 4: 60.5 % against 65.3 % after as many seeds, p = 0.06"
+    }
     assert found.order == (4, 1, 2)
 
 
@@ -109,7 +113,7 @@ def test_halving_promotes_the_better_half_of_a_rung() -> None:
     found = verdict(Halving(), race)
     assert found.order == (7, 6, 5, 4)
     assert found.behind[3] == (
-        "dropped after seed 1: 0.630 against 0.670 on the same seeds, 5 of 8 at rung 1"
+        "dropped after seed 1: 63.0 % against 67.0 % after as many seeds, 5 of 8 at rung 1"
     )
 
 

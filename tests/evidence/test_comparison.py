@@ -13,7 +13,7 @@ SCORES = np.array(
 
 
 def test_ties_luck_and_chances_are_those_of_the_comparison() -> None:
-    compared = compare(SCORES, 1, pruned=1)
+    compared = compare(SCORES, [1, 0, 2], pruned=1)
     numbers = comparison_numbers(compared)
     assert numbers is not None
     assert (numbers["best"], numbers["chosen_among"], numbers["tied"]) == (1, 5, [0])
@@ -36,7 +36,19 @@ def test_ties_luck_and_chances_are_those_of_the_comparison() -> None:
 
 def test_where_nothing_can_be_told_it_says_none() -> None:
     assert comparison_numbers(None) is None
-    numbers = comparison_numbers(compare(SCORES[:, :1], 1, pruned=0))
+    numbers = comparison_numbers(compare(SCORES[:, :1], [1, 0, 3, 2], pruned=0))
     assert numbers is not None
     assert numbers["tied"] == []
     assert numbers["configurations"]["1"] == {"probability_best": None, "expected": None}
+
+
+def test_who_was_dropped_is_tied_only_by_the_rule_of_earlier_versions() -> None:
+    scores = SCORES.copy()
+    scores[3, 0] = 0.6
+    tied = {ties: compare(scores, [1, 0, 2], pruned=1, ties=ties).tied for ties in ("ranked", "all")}
+    assert {ties: None if told is None else told.tolist() for ties, told in tied.items()} == {
+        "ranked": [True, True, False, False, False],
+        "all": [True, True, False, True, False],
+    }
+    with pytest.raises(ValueError, match="ties 'some'; expected one of ranked, all"):
+        compare(scores, [1, 0, 2], pruned=1, ties="some")

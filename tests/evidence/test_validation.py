@@ -99,6 +99,10 @@ def test_ties_and_luck_are_told_where_every_finished_unit_is_there() -> None:
     )
     assert validation_numbers(a_study(**{**about, "without_predictions": ["4/1"]}))["comparison"] is None
     assert validation_numbers(a_study())["comparison"] is None
+    # Bundles of earlier versions say nothing of ties, and called those tied that were given up too.
+    ranked = validation_numbers(a_study(**about, ties="ranked"))["comparison"]
+    assert (compared["tied"], ranked["tied"]) == ([0, 1, 3], [0])
+    assert {**compared, "tied": [0]} == ranked
 
 
 @pytest.mark.parametrize("tried", [1, 3, 10**11, "6"])

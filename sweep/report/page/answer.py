@@ -277,7 +277,9 @@ def _readings(facts: Mapping[str, Any]) -> str:
 def _ties(tied: list[int], *, known: bool) -> str:
     if not known:
         return "Who is tied with it cannot be told: that takes a configuration with two seeds."
-    return f"{_listed(tied)} cannot be told from it at 5 %." if tied else "No other is tied with it at 5 %."
+    if not tied:
+        return "No other with all its seeds is tied with it at 5 %."
+    return f"{_listed(tied)}, with all seeds too, cannot be told from it at 5 %."
 
 
 def _values(one: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ def test_a_contender_gets_seeds_and_a_hopeless_configuration_does_not() -> None:
     assert world.coordinator.stop() == "over"
     hopeless = world.board.configurations[11]
     assert (hopeless.dropped or "").startswith(
-        "dropped after seed 1: 0.300 against 0.700 on the same seeds, P(ahead)"
+        "dropped after seed 1: 30.0 % against 70.0 % after as many seeds, P(ahead)"
     )
     assert {world.board.fate(number) for number in range(4, 12)} == {Fate.DROPPED}
 

@@ -40,7 +40,7 @@ def test_a_contender_may_end_ahead_of_the_best() -> None:
     found = verdict(ContendersConfig(), race)
     assert found.order == (3, 4, 1, 0)
     assert dict(found.behind) == {
-        2: "dropped after seed 1: 0.610 against 0.640 on the same seeds, P(ahead) = 0.01"
+        2: "dropped after seed 1: 61.0 % against 64.0 % after as many seeds, P(ahead) = 0.01"
     }
 
 
@@ -69,7 +69,7 @@ def test_a_contender_must_be_among_the_best_share() -> None:
     found = verdict(ContendersConfig(), race)
     assert set(found.order) == set(range(55, 100))
     assert found.behind[54] == (
-        "dropped after seed 1: 0.605 against 0.610 on the same seeds, P(ahead) = 0.41, rank 46 of 100 where 45 go on"
+        "dropped after seed 1: 60.5 % against 61.0 % after as many seeds, P(ahead) = 0.41, rank 46 of 100 where 45 go on"
     )
 
 
@@ -81,7 +81,7 @@ def test_few_are_not_thinned_out_by_the_share() -> None:
 def test_who_cannot_catch_up_is_given_up_for_good() -> None:
     found = verdict(ContendersConfig(), race_of(*FRONT, *CROWD))
     # s^2 = (4 * 0.015^2 + 0.0005) / 8 = 0.000175; -0.05 / (s sqrt(4/5 + 3/10)) = -3.60.
-    reason = "dropped after seed 1: 0.600 against 0.640 on the same seeds, P(ahead) < 0.01"
+    reason = "dropped after seed 1: 60.0 % against 64.0 % after as many seeds, P(ahead) < 0.01"
     assert dict(found.dropped) == dict.fromkeys((4, 5, 6, 7), reason)
     assert not found.behind
 

@@ -23,6 +23,7 @@ def test_the_answer_names_the_best_its_ties_how_sure_and_what_it_cost(facts: dic
     assert facts["answer"][0].startswith(f"No. {best['number']} is best: {score}, on held-out patients")
     tied = [str(one["number"]) for one in facts["configurations"] if one["tied"]]
     assert all(number in facts["answer"][1] for number in tied)
+    assert all(one["rank"] is not None for one in facts["configurations"] if one["tied"])
     assert f"{100 * best['best_probability']:.0f} %" in text
     assert "was chosen for its score among 60" in text
     assert "60 configurations (20 complete, 20 dropped, 20 pruned) took 360 epochs" in text
