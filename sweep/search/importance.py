@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from sweep.search.values import distribution, encode
 
 FEWEST = 8
 """Configurations with a score below which nothing is said."""
+BEST_SHARE = 0.1
+"""Share of the configurations that count as the best; what Optuna, and so optuna-dashboard, take unasked."""
 
 
 def importances(
@@ -42,6 +45,12 @@ def importances(
         found[name] = _divergence(name, trials)
     total = sum(found.values())
     return {name: value / total for name, value in found.items()} if total > 0 else {}
+
+
+def count_best(scores: Sequence[float]) -> int:
+    """Count the configurations that `importances` takes as the best: a tenth, rounded up, and those as good."""
+    last = sorted(scores, reverse=True)[math.ceil(BEST_SHARE * len(scores)) - 1]
+    return sum(score >= last for score in scores)
 
 
 def importance_intervals(
@@ -80,5 +89,5 @@ def _divergence(name: str, trials: list[FrozenTrial]) -> float:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
         study.add_trials(trials)
-        found = PedAnovaImportanceEvaluator().evaluate(study, params=[name])
+        found = PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE).evaluate(study, params=[name])
     return float(found.get(name, 0.0))

@@ -1,6 +1,6 @@
 import pytest
 
-from data.quantities import counted, duration, gibibytes
+from data.quantities import counted, duration, gibibytes, listed
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,7 @@ def test_bytes_are_written_in_gibibytes() -> None:
 @pytest.mark.parametrize(("number", "written"), [(0, "0 units"), (1, "1 unit"), (2, "2 units")])
 def test_one_thing_is_not_several(number: int, written: str) -> None:
     assert counted(number, "unit") == written
+
+
+def test_words_are_listed_as_people_do() -> None:
+    assert [listed("abc"[:number]) for number in (1, 2, 3)] == ["a", "a and b", "a, b and c"]

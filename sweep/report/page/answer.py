@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from data.quantities import counted
+from data.quantities import counted, listed
 from sweep.config.study_config import StudyConfig
 from sweep.report.leaderboard import what_scores_are_of, why_no_best
+from sweep.report.page.importance import importance_finding
 from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
 from sweep.study.comparison import comparison_of
@@ -66,7 +67,7 @@ def findings(facts: Mapping[str, Any]) -> dict[str, str]:
     return {
         "history": _history(facts, scored),
         "slices": _slices(facts, scored),
-        "importance": _importance(facts),
+        "importance": importance_finding(facts),
         "parallel": f"{counted(len(scored), 'configuration')} with a score, the best in the lightest lines. Drag along "
         "an axis to keep those in a range, here and in the table; a click frees it.",
         "race": _race(facts),
@@ -103,7 +104,7 @@ def _slices(facts: Mapping[str, Any], scored: list[dict[str, Any]]) -> str:
         if not values:
             continue
         if parameter["kind"] == "choice":
-            several = f"{_and(sorted(set(values), key=parameter['choices'].index))}"
+            several = f"{listed(sorted(set(values), key=parameter['choices'].index))}"
         else:
             several = f"{min(values):.3g} to {max(values):.3g}"
         told.append(f"{parameter['name']} {several}")
@@ -126,20 +127,6 @@ def _curves(facts: Mapping[str, Any]) -> str:
         f"{everything}; those of the best configuration are drawn strongly: over its last epoch they moved by "
         f"{gained:+.1f} points on average ({counted(len(own), 'seed')})."
     )
-
-
-def _importance(facts: Mapping[str, Any]) -> str:
-    shares, number = facts["importance"]["shares"], facts["importance"]["configurations"]
-    if not shares:
-        return f"Too few configurations with different scores ({number}) to say which field matters."
-    names = {parameter["path"]: parameter["name"] for parameter in facts["parameters"]}
-    first, *others = shares
-    low = first["interval"][0]
-    unsure = [names[one["path"]] for one in others if one["interval"][1] > low]
-    told = f"{names[first['path']]} tells the best configurations from the others most: {100 * first['share']:.0f} %"
-    also = f", but {_and(unsure)} may matter as much" if unsure else ""
-    how = f"PED-ANOVA, {number} configurations; bars: 90 % over other configurations"
-    return f"{told} of what fields tell ({how}){also}."
 
 
 def _race(facts: Mapping[str, Any]) -> str:
@@ -291,11 +278,7 @@ def _values(one: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
 
 
 def _listed(numbers: list[int]) -> str:
-    return f"No{'s' if len(numbers) > 1 else ''}. {_and([str(number) for number in numbers])}"
-
-
-def _and(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"No{'s' if len(numbers) > 1 else ''}. {listed([str(number) for number in numbers])}"
 
 
 def _percent(rate: float | None) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sweep.config.parameters import CategoricalParameter, FloatParameter
-from sweep.search.importance import importance_intervals, importances
+from sweep.search.importance import count_best, importance_intervals, importances
 
 PARAMETERS = {
     "matters": FloatParameter(type="float", low=0.0, high=1.0),
@@ -44,3 +44,13 @@ def test_nothing_is_said_of_equal_scores_and_of_few_points(scores: list[float]) 
     points, _ = world(len(scores))
     assert importances(PARAMETERS, points, scores) == {}
     assert importance_intervals(PARAMETERS, points, scores, draws=3) == {}
+
+
+def test_the_best_are_a_tenth_rounded_up_and_those_as_good() -> None:
+    assert [count_best([float(score) for score in range(number)]) for number in (8, 10, 11, 60)] == [
+        1,
+        1,
+        2,
+        6,
+    ]
+    assert count_best([0.9, 0.9, 0.9, *[0.1] * 7]) == 3
