@@ -102,7 +102,7 @@ def _chosen(winner: Winner) -> str:
     )
     summary, score = winner.summary, TITLES.get(winner.metric, winner.metric)
     sd = "" if summary.sd is None else f" ± {100 * summary.sd:.1f}"
-    luck = "" if winner.luck is None else f", of which about {100 * winner.luck:.1f} points are luck"
+    luck = "" if winner.luck is None else f", of which about {100 * winner.luck:z.1f} points are luck"
     return (
         f"no. {winner.number}, {score} {100 * summary.mean:.1f}{sd} % over {counted(summary.seeds, 'seed')}{luck} "
         f"({values})"
@@ -112,11 +112,11 @@ def _chosen(winner: Winner) -> str:
 def _in_words(found: PairedDifference) -> str:
     score, seeds = TITLES.get(found.metric, found.metric), ", ".join(map(str, found.seeds))
     on = f"on the same {counted(found.patients, 'patient')}, {counted(found.cycles, 'cycle')} and seeds ({seeds})"
-    between = f"A minus B: {100 * found.mean:+.1f} points {score}, {on}"
+    between = f"A minus B: {100 * found.mean:+z.1f} points {score}, {on}"
     if found.low is None or found.high is None:
         return f"{between}; too few patients or seeds for an interval"
     if found.low <= 0 <= found.high:
         told = "not told apart"
     else:
         told = f"{'A' if found.mean > 0 else 'B'} is better on these patients, by which both were chosen"
-    return f"{between}; 95 % for other patients and seeds {100 * found.low:+.1f} to {100 * found.high:+.1f}: {told}"
+    return f"{between}; 95 % for other patients and seeds {100 * found.low:+z.1f} to {100 * found.high:+z.1f}: {told}"

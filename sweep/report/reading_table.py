@@ -130,9 +130,7 @@ def _beside(name: str, above: Sequence[float] | None) -> str:
     if above is None:
         return f"beside {name}: too few seeds or patients for an interval"
     mean, low, high = (100 * value for value in above)
-    difference = (
-        f"{abs(mean):.1f} points {'above' if mean >= 0 else 'below'} {name} (95 %: {low:+.1f} to {high:+.1f})"
-    )
+    difference = f"{abs(mean):.1f} points {'above' if mean >= 0 else 'below'} {name} (95 %: {low:+z.1f} to {high:+z.1f})"
     return f"{difference}: {'no difference is shown' if low <= 0 <= high else 'more than chance, at 5 %'}"
 
 

@@ -87,7 +87,7 @@ def _history(facts: Mapping[str, Any], scored: list[dict[str, Any]]) -> str:
         return f"{counted(len(scored), 'configuration')} so far, none with all its seeds."
     gained = 100 * (best["so_far"] - first["so_far"])
     return (
-        f"The best, in a ring, is no. {best['number']} of {len(scored)}, {gained:.1f} points above the first that was "
+        f"The best, in a ring, is no. {best['number']} of {len(scored)}, {gained:z.1f} points above the first that was "
         "tried. Bars are ± one deviation over seeds; the line is the highest score so far, of one seed or more."
     )
 
@@ -125,7 +125,7 @@ def _curves(facts: Mapping[str, Any]) -> str:
     gained = 100 * sum(scores[-1] - scores[-2] for scores in own) / len(own)
     return (
         f"{everything}; those of the best configuration are drawn strongly: over its last epoch they moved by "
-        f"{gained:+.1f} points on average ({counted(len(own), 'seed')})."
+        f"{gained:+z.1f} points on average ({counted(len(own), 'seed')})."
     )
 
 

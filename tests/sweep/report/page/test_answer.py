@@ -52,6 +52,9 @@ def test_each_figure_says_what_it_finds(facts: dict[str, Any]) -> None:
         "100 learning curves; those of the best configuration are drawn strongly"
     )
     assert "moved by +0.0 points on average (3 seeds)" in found["curves"]
+    number = facts["configurations"][0]["number"]
+    fell = [{"configuration": number, "scores": [0.5001, 0.5]}] * 2
+    assert "moved by +0.0 points on average (2 seeds)" in findings({**facts, "curves": fell})["curves"]
     assert "% and most normal ones" in found["rates"].replace(" %)", " %")
     assert "the line joins those of 40 configurations" in found["rates"]
     assert found["history"].startswith(
