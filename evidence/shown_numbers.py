@@ -36,7 +36,8 @@ def _ranking(about: Mapping[str, Any], numbers: Mapping[str, Any]) -> Iterator[s
         expected = best["expected"]
         yield (
             f"no. {compared['best']} was chosen among {compared['chosen_among']}; with other seeds expect "
-            f"{_percent(expected['mean'])} % (95 %: {_percent(expected['low'])} to {_percent(expected['high'])})"
+            f"{_percent(expected['mean'])} % (95 % over seeds: {_percent(expected['low'])} to "
+            f"{_percent(expected['high'])})"
         )
 
 

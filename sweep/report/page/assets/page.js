@@ -233,7 +233,7 @@ function configurationTable(parent) {
     ["rank", (one) => one.rank, (one) => `${one.rank ?? ""}${one.tied ? "=" : ""}`],
     ["no.", (one) => one.number],
     ["score %", (one) => one.so_far, (one) => percent(one.so_far) + (one.sd === null ? "" : ` ± ${percent(one.sd)}`)],
-    ["95 %", (one) => one.interval?.[0] ?? null, (one) => (one.interval ? one.interval.map(percent).join(" to ") : "")],
+    ["95 %, seeds", (one) => one.interval?.[0] ?? null, (one) => (one.interval ? one.interval.map(percent).join(" to ") : "")],
     ["SE %", (one) => one.means.sensitivity, (one) => percent(one.means.sensitivity)],
     ["SP %", (one) => one.means.specificity, (one) => percent(one.means.specificity)],
     ["seeds", (one) => one.seeds.length],
@@ -329,10 +329,10 @@ function drawConfusion(width) {
 function drawGroups(width) {
   const shown = facts.answers.groups.filter((one) => one.score !== null);
   const key = (one) => `${one.by} ${one.value}, ${one.patients} ${one.patients === 1 ? "patient" : "patients"}`;
-  const ends = (one) => (one.interval ? `, 95 %: ${one.interval.map(percent).join(" to ")}` : "");
+  const ends = (one) => (one.interval ? `, 95 % over patients and seeds: ${one.interval.map(percent).join(" to ")}` : "");
   return Plot.plot({
     width, height: 60 + 22 * shown.length, marginLeft: 190, marginRight: 20,
-    x: { label: `${facts.answers.score_name} %`, grid: true }, y: { label: null, domain: shown.map(key) },
+    x: { label: `${facts.answers.score_name} %; lines: 95 % over patients and seeds`, grid: true }, y: { label: null, domain: shown.map(key) },
     marks: [
       Plot.ruleX([100 * facts.answers.score], { strokeDasharray: "4 3", strokeOpacity: 0.7 }),
       Plot.ruleY(shown.filter((one) => one.interval), {

@@ -85,6 +85,10 @@ def test_every_figure_is_drawn_at_the_width_of_a_desktop_and_of_a_phone(
         assert widths
         assert max(widths) <= width
     assert document.count('<tr class="best">') == 1
+    # Each interval says over what.
+    assert "(95 % over seeds: " in document
+    for figure, words in (("parallel", "95 %, seeds"), ("groups", "lines: 95 % over patients and seeds")):
+        assert words in document.partition(f'<section id="{figure}"')[2].partition("</section>")[0]
 
 
 def test_a_study_without_a_result_is_shown_too(tmp_path: Path) -> None:
