@@ -23,6 +23,7 @@ best_models         which networks MLflow is to have as models
 retry               has failed units tried again by the next driver
 rename              a study under another name, with all that names it
 delete              deletes a study; what goes, what stays
+results             what a study that is over leaves, and what that found in short
 report              writes a study as a page, with what all folds of patients say
 export              writes a configuration as a recipe that trains again
 weights_export      writes a configuration's networks as a folder: weights, recipe, model card

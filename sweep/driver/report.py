@@ -23,18 +23,24 @@ IDLE_SHARE = 9
 
 
 def report(
-    folder: StudyFolder, path: Path | None = None, data: Path | None = None, *, sounds: bool = False
+    folder: StudyFolder,
+    path: Path | None = None,
+    data: Path | None = None,
+    *,
+    sounds: bool = False,
+    hear: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> str:
     """Write the report of a study, by default to `report.html` in it; returns the place.
 
     `data`: where the recordings lie, unless where the study says; without recordings the report says what is left out.
     `sounds`: also the most confident errors, with the sound and spectrogram of their cycles.
+    `hear` is called with the facts that the report shows (`sweep.report.page.facts.report_facts`).
 
     Raises ReportError for a file that cannot be written, and for the study of finalists on other folds, which is told
     on the report of the search; CrossFoldError for a ranking on all folds that is damaged; and what
     `sweep.evaluation.best_answers.answers_of_best` does where `data` is given, or `sounds` are asked for.
     """
-    return _written(folder, path, lambda: answers_told(folder, data, sounds=sounds))
+    return _written(folder, path, lambda: answers_told(folder, data, sounds=sounds), hear=hear)
 
 
 def watch_report(
@@ -103,6 +109,7 @@ def _written(
     path: Path | None,
     answers: Callable[[], Mapping[str, Any]],
     renewed_s: float | None = None,
+    hear: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> str:
     if (crosses := folder.config().crosses) is not None:
         raise ReportError(
@@ -110,4 +117,4 @@ def _written(
         )
     ranking = read_ranking(folder)
     notes = () if ranking is None else (in_words(ranking),)
-    return write_report(folder, time.time(), path, notes, answers(), renewed_s)
+    return write_report(folder, time.time(), path, notes, answers(), renewed_s, hear)

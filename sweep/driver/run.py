@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from data.errors import UserError
 from sweep.config.study_config import StudyConfig
@@ -17,7 +16,7 @@ from sweep.driver.driver import BackgroundListener, Driver, Executor, Interrupte
 from sweep.driver.export import export
 from sweep.driver.mlflow_page import mlflow_page
 from sweep.driver.preflight import CheckedStudy, preflight
-from sweep.driver.report import report
+from sweep.driver.results import Results
 from sweep.driver.unit_preparation import UnitPreparation
 from sweep.driver.warning_by import warning_by
 from sweep.evaluation.epoch_readings import open_test_part
@@ -26,7 +25,6 @@ from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror, MirrorError
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.page.write import FILE as REPORT
 from sweep.search.optuna_export import OptunaExport
 from sweep.storage.open_storage import below
 from sweep.study.journal import Journal
@@ -153,49 +151,6 @@ def _export_so_far(folder: StudyFolder, display: Display) -> None:
             display.say(f"best complete configuration so far: {export(folder)}")
     except UserError as error:
         display.warn(str(error))
-
-
-class Results:
-    """What a study that is over leaves, `best.yaml` and its report, each written once; none of one that crosses."""
-
-    def __init__(self, folder: StudyFolder, display: Display) -> None:
-        self._folder = folder
-        self._display = display
-        self._crosses = folder.config().crosses is not None
-        self._exported = False
-        self._problem: UserError | None = None
-
-    def __call__(self) -> list[Path]:
-        """Write both, whatever either stumbles over; returns these and the study file, as far as they are there."""
-        folder = self._folder
-        if not self._crosses:
-            self._export()
-            write_the_report(folder, self._display)
-        return [path for path in (folder.study_file, folder.best, folder.path / REPORT) if path.exists()]
-
-    def settle(self) -> None:
-        """Raise the UserError that `best.yaml` stumbled over; write it, if that was not tried before."""
-        if not (self._crosses or self._exported):
-            self._export()
-        if self._problem is not None:
-            raise self._problem
-
-    def _export(self) -> None:
-        self._exported = True
-        try:
-            export(self._folder)
-        except UserError as error:
-            self._problem = error
-
-
-def write_the_report(folder: StudyFolder, display: Display) -> None:
-    """Write the report of a study that is over. Whatever it stumbles over, the study has ended well."""
-    try:
-        report(folder)
-    except Exception as error:
-        display.warn(
-            f"no report was written: {error or repr(error)}; again with: respsweep report {folder.arguments}"
-        )
 
 
 def _close_at_once(tracker: BackgroundListener) -> None:

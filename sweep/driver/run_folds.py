@@ -5,7 +5,8 @@ from __future__ import annotations
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import Display, NoDisplay
 from sweep.driver.export import export
-from sweep.driver.run import StartExecutor, run_study, write_the_report
+from sweep.driver.results import write_the_report
+from sweep.driver.run import StartExecutor, run_study
 from sweep.evaluation.cross_fold_bundle import write_ranking
 from sweep.evaluation.cross_fold_ranking import crossing_folder
 from sweep.evaluation.cross_folds import check_crossing, crossing_study

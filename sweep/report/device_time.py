@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sweep.study.board import Board
-from sweep.study.units import State, Unit
+from sweep.study.units import Fate, State, Unit
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,28 @@ def totals(accounts: Iterable[DeviceTime]) -> dict[State, Total]:
         for state in State
         if (those := [account for account in accounts if account.state is state])
     }
+
+
+def epochs_trained(board: Board, epochs: Callable[[Mapping[str, Any]], int]) -> tuple[int, int | None]:
+    """Count the epochs that a study trained, and those of every seed of each configuration, without race and pruner.
+
+    `epochs`: the length of a configuration by its values. The second is None while a configuration is open: what is
+    still to be trained is not saved.
+    """
+    trained = sum(len(unit.curve) for unit in board.units())
+    if any(one.fate(board.seeds) is Fate.OPEN for one in board.configurations):
+        return trained, None
+    return trained, sum(len(board.seeds) * epochs(one.values) for one in board.configurations)
+
+
+def epochs_saved(trained: int, of_all: int | None) -> str:
+    """Say in a line how many epochs were trained, and what race and pruner saved where that is known."""
+    if not of_all:
+        return f"epochs: {trained} trained"
+    return (
+        f"epochs: {trained} trained; with every seed of each configuration {of_all}: race and pruner saved "
+        f"{100 * (1 - trained / of_all):.0f} %"
+    )
 
 
 def _account(unit: Unit, now: float) -> DeviceTime:

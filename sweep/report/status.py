@@ -16,7 +16,7 @@ from evidence.objectives import TITLES
 from sweep.config.study_config import StudyConfig
 from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.device_time import device_times, totals
+from sweep.report.device_time import device_times, epochs_saved, epochs_trained, totals
 from sweep.report.study_state import moment, state_line
 from sweep.report.winner import luck_aside
 from sweep.study.blame import RETRY_AFTER_S
@@ -25,6 +25,11 @@ from sweep.study.budget import Budget
 from sweep.study.nodes import Node, shown
 from sweep.study.silence import silences
 from sweep.study.units import State
+
+_HELD = {
+    "GPU": "hours for which units, each one seed of a configuration, held a GPU, times the share that they held",
+    "slot": "hours for which units, each one seed of a configuration, trained; a slot is the room for one unit",
+}
 
 
 def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
@@ -74,6 +79,7 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     )
     yield f"budget: {', '.join(str(use) for use in budget.uses(board, now)) or 'until it stops improving'}"
     yield _best(board, config)
+    yield epochs_saved(*epochs_trained(board, config.space.epochs))
     yield f"run for {duration(board.wall_seconds(now))}, times started: {len(board.drivers)}"
     for name, node in board.nodes.items():
         if held and node.accused is not None:
@@ -108,7 +114,9 @@ def _totals(board: Board, config: StudyConfig, now: float) -> Group:
     share = config.resources.gpu or 1.0
     device = "GPU" if config.resources.gpu else "slot"
     # A table's own title would be wrapped at the width of its columns.
-    title = Text(f"{device}-hours (time for which units held one):")
+    title = Text(
+        f"{device}-hours: {_HELD[device]}. Kept: of training that counts; lost: had to be done again, or was no use"
+    )
     table = Table(header_style="bold")
     table.add_column("units")
     for column in ("number", "kept", "lost"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.device_time import device_times, totals
+from sweep.report.device_time import device_times, epochs_trained, totals
 from sweep.report.study_state import state_of_study
 from sweep.study.budget import Budget
 from sweep.study.comparison import comparison_of
@@ -21,8 +21,8 @@ def status_facts(folder: StudyFolder, *, units: bool = False) -> dict[str, Any]:
     Keys: `study`, `place`, `state` (a word), `why` (who runs it, or why it stopped), `note`, `task`, `protocol`, `label`
     (what it does with the test part), `warning` (of a changed journal), `configurations` and `units` (numbers by how
     they stand), `budget` (limit, used, allowed), `objective`, `best` (None, or number, mean, sd, seeds, and `luck` as a
-    fraction, None where unknown), `seconds` (run), `drivers` (times started), `accused_nodes`, `device_seconds` (by
-    state: units, kept, lost).
+    fraction, None where unknown), `seconds` (run), `drivers` (times started), `epochs` (trained, and of_all: with every
+    seed of each configuration, None while one is open), `accused_nodes`, `device_seconds` (by state: units, kept, lost).
     """
     config, board, lock = folder.config(), folder.board(), folder.lock()
     holder, now = lock.held_by(), lock.last_sign() or time.time()
@@ -57,6 +57,7 @@ def status_facts(folder: StudyFolder, *, units: bool = False) -> dict[str, Any]:
         },
         "seconds": board.wall_seconds(now),
         "drivers": len(board.drivers),
+        "epochs": dict(zip(("trained", "of_all"), epochs_trained(board, config.space.epochs), strict=True)),
         "accused_nodes": {
             name: node.reason for name, node in board.nodes.items() if node.accused is not None
         },

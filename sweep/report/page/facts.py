@@ -18,7 +18,7 @@ from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
 from sweep.config.study_config import StudyConfig
 from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.device_time import device_times
+from sweep.report.device_time import epochs_trained
 from sweep.report.field_names import short_name
 from sweep.report.leaderboard import best_first, failures, state_of, written
 from sweep.report.page.answer import answer, findings
@@ -27,7 +27,7 @@ from sweep.report.page.methods import latex_table, methods
 from sweep.storage.open_storage import open_storage
 from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
-from sweep.study.units import Configuration, Fate, State, Unit
+from sweep.study.units import Configuration, State, Unit
 
 DIGITS = 5
 """Decimals of a rate in a report: a thousandth of a point."""
@@ -194,15 +194,11 @@ def _confusion(board: Board, config: StudyConfig) -> dict[str, Any] | None:
 
 
 def _time(board: Board, config: StudyConfig, now: float) -> dict[str, Any]:
-    accounts = device_times(board, now)
-    epochs = sum(account.epochs for account in accounts)
-    asked = sum(len(board.seeds) * config.space.epochs(one.values) for one in board.configurations)
-    under_way = any(one.fate(board.seeds) is Fate.OPEN for one in board.configurations)
+    trained, of_all = epochs_trained(board, config.space.epochs)
     return {
         "wall": duration(board.wall_seconds(now)),
-        "epochs": epochs,
-        # What is still to be trained is not saved.
-        "epochs_of_all": None if under_way else asked,
+        "epochs": trained,
+        "epochs_of_all": of_all,
         "fates": dict(Counter(str(one.fate(board.seeds)) for one in board.configurations)),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,19 @@ def write_report(
     notes: Sequence[str] = (),
     answers: Mapping[str, Any] | None = None,
     renewed_s: float | None = None,
+    hear: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> str:
     """Write the report of a study, whole or not at all, by default to `report.html` in it; returns the place.
 
     Of a study on an object store the working copy has it too, from which the driver hands it on.
     `now`: seconds since 1970, until which running units are counted. `notes`: sentences for the answer. `answers`: what
     is told of validation cycles (`report_facts`). `renewed_s`: seconds after which a browser loads the file again, of a
-    study that runs. Raises ReportError for a file that cannot be written.
+    study that runs. `hear` is called with the facts that the page shows. Raises ReportError for a file that cannot be
+    written.
     """
-    content = report_page({**report_facts(folder, now, notes, answers), "renewed_s": renewed_s})
+    facts = report_facts(folder, now, notes, answers)
+    hear(facts)
+    content = report_page({**facts, "renewed_s": renewed_s})
     try:
         write_whole(path or folder.path / FILE, content)
         if path is None and folder.uri is not None:

@@ -1,7 +1,8 @@
-from sweep.report.device_time import DeviceTime, Total, device_times, totals
+from sweep.report.device_time import DeviceTime, Total, device_times, epochs_saved, epochs_trained, totals
 from sweep.study.board import Board
 from sweep.study.events import (
     ConfigurationAdded,
+    ConfigurationDropped,
     EpochReported,
     UnitFailed,
     UnitFinished,
@@ -10,7 +11,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.units import State
-from tests.sweep.histories import epoch
+from tests.sweep.histories import added, epoch, reported, trained
 
 BOARD = Board(
     [1, 2, 3, 4, 5],
@@ -58,3 +59,16 @@ def test_accounts_are_summed_by_how_units_stand() -> None:
     assert sums[State.FAILED] == Total(1, 0.0, 6.0)
     held = sum(total.kept_s + total.lost_s for total in sums.values())
     assert held == 40.0
+
+
+def test_race_and_pruner_saved_the_epochs_of_seeds_that_were_not_trained() -> None:
+    pruned = [*added(1), *reported(1, 1, 0.2), UnitPruned(1, 1, "low")]
+    dropped = [*added(2), *trained(2, 1, 0.3, 0.4), ConfigurationDropped(2, "behind")]
+    board = Board([1, 2], [*added(0), *trained(0, 1, 0.5, 0.6), *pruned, *dropped])
+    assert epochs_trained(board, lambda values: 2) == (5, None)
+    assert epochs_saved(5, None) == "epochs: 5 trained"
+    for event in trained(0, 2, 0.5, 0.6):
+        board.apply(event)
+    assert epochs_trained(board, lambda values: 2) == (7, 12)
+    told = "epochs: 7 trained; with every seed of each configuration 12: race and pruner saved 42 %"
+    assert epochs_saved(7, 12) == told

@@ -104,9 +104,9 @@ def test_a_study_that_is_over_needs_no_resuming(folder: StudyFolder) -> None:
 
 
 def test_what_the_hours_are_is_said_in_one_line(folder: StudyFolder) -> None:
-    assert "GPU-hours (time for which units held one):" in [
-        line.strip() for line in status_of(folder).splitlines()
-    ]
+    (line,) = [line.strip() for line in status_of(folder).splitlines() if "GPU-hours" in line]
+    assert line.startswith("GPU-hours: hours for which units, each one seed of a configuration, held a GPU")
+    assert "epochs: 1 trained\n" in "\n".join(line.strip() for line in status_of(folder).splitlines())
 
 
 def test_a_running_study_says_of_which_unit_there_is_no_news(folder: StudyFolder) -> None:

@@ -70,7 +70,7 @@ def test_what_was_saved_counts_against_every_seed_of_all(facts: dict[str, Any]) 
 def test_a_study_without_configurations_has_facts(tmp_path: Path) -> None:
     facts = report_facts(reported_study(tmp_path, 0), NOW)
     assert facts["configurations"] == []
-    assert facts["importance"] == {"configurations": 0, "shares": []}
+    assert facts["importance"] == {"configurations": 0, "best": 0, "shares": []}
 
 
 def with_ledger(folder: StudyFolder, *entries: tuple[Kind, dict[str, Any]]) -> StudyFolder:
