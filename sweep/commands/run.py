@@ -73,7 +73,9 @@ def run(
         return
     runs = config.tracking_uri or f"respsweep ui {folder.arguments}"
     best = folder if config.crosses is None else StudyFolder.at(studies, config.crosses.study)
+    following = f"next, train it on all training patients: respsweep finish {best.arguments}\n"
     say(
         f"best configuration: {best.place}/{best.best.name}   report: {best.place}/{FILE}\n"
+        f"{following if config.holds_out else ''}"
         f"again: respsweep leaderboard {folder.arguments}   runs and curves: {runs}"
     )

@@ -321,6 +321,8 @@ class Driver:
             marks=special_points(config, board),
         )
         self._display.show(table, *failures(board))
-        used = ", ".join(str(use) for use in self._budget.uses(board, self._clock()))
-        more = f"; for more, raise the limit: {self._resume_command} --set budget.LIMIT=VALUE"
-        self._display.say(f"{reason} ({used or 'no longer improving'}){more if config.searches else ''}")
+        now = self._clock()
+        used = ", ".join(str(use) for use in self._budget.uses(board, now))
+        raised = self._budget.raised(board, now) if config.searches else None
+        more = "" if raised is None else f"; for more, raise the limit: {self._resume_command} --set {raised}"
+        self._display.say(f"{reason} ({used or 'no longer improving'}){more}")

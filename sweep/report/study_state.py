@@ -9,6 +9,7 @@ from typing import Literal
 from data.errors import one_line, shortened
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board
+from sweep.study.budget import Budget
 from sweep.study.events import INTERRUPTED
 
 Word = Literal["not begun", "running", "paused", "halted", "died", "over"]
@@ -58,8 +59,17 @@ def state_line(folder: StudyFolder, board: Board, holder: str | None, last_sign:
     stopped = f"{folder.place}: {board.stopped}, since {moment(board.drivers[-1].ended)}"
     if state.word == "over":
         return stopped
-    spent = state.why.startswith(_SPENT)
-    return f"{stopped}; {resume}" + (" --set budget.LIMIT=VALUE" if spent else "")
+    raised = _raised(folder, board) if state.why.startswith(_SPENT) else None
+    return f"{stopped}; {resume}" + (f" --set {raised}" if raised is not None else "")
+
+
+def _raised(folder: StudyFolder, board: Board) -> str | None:
+    """Write the setting of a larger budget, with which a study goes on whose budget is spent."""
+    config = folder.config()
+    budget = Budget(
+        config.budget, config.racing, gpus=config.resources.gpu, slots=1, epochs=config.space.epochs
+    )
+    return budget.raised(board, board.drivers[-1].ended or time.time())
 
 
 def moment(seconds: float | None) -> str:

@@ -126,6 +126,27 @@ class Budget:
                 return f"budget spent: {use}"
         return None
 
+    def raised(self, board: Board, now: float) -> str | None:
+        """Write the setting that lets a study that ended go on, `budget.configurations=16`; None where none does.
+
+        It is twice the limit that was reached. Where a part of units or hours is left over that nothing fits in, it is
+        the one of these that is used most.
+        """
+        uses = self.uses(board, now)
+        others = [use for use in uses if use.limit != "configurations"]
+        if board.stopped == "over":
+            reached = [use for use in uses if use.used >= use.allowed]
+            if not reached and self._stale(board):
+                return "budget.until=null"
+        else:
+            # Seeds are to come, for which the number of configurations leaves room.
+            reached = []
+        reached = reached or others
+        if not reached:
+            return None
+        most = max(reached, key=lambda use: use.used / use.allowed)
+        return f"budget.{most.limit}={2 * most.allowed:.12g}"
+
     def proposes(self, board: Board) -> bool:
         """Whether the number of configurations, and their scores, allow one more to be proposed."""
         most = self._config.configurations

@@ -136,7 +136,9 @@ def test_a_study_can_be_run_looked_at_and_its_export_trained(
 ) -> None:
     arguments = ("run", written("study.yaml", STUDY), "--name", "small", "--data", breaths)
     assert respsweep(monkeypatch, *arguments) == 0
-    assert "best configuration: studies/small/best.yaml" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "best configuration: studies/small/best.yaml" in said
+    assert "next, train it on all training patients: respsweep finish small\n" in said
 
     assert respsweep(monkeypatch, "leaderboard", "small") == 0
     assert (

@@ -85,6 +85,7 @@ def test_a_study_runs_to_its_end_and_lets_go_of_everything(folder: StudyFolder) 
     assert display.lines[-1].startswith(
         "over (configurations 2 of 2); for more, raise the limit: respsweep run "
     )
+    assert display.lines[-1].endswith(" --set budget.configurations=4")
     assert display.shown == 1
 
 

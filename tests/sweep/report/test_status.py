@@ -180,3 +180,11 @@ def test_a_study_of_other_folds_names_whose_finalists_it_trains(tmp_path: Path) 
     text = printed(folder)
     assert "trains the finalists of the study first on other folds, and chooses nothing" in text
     assert "best:" not in text
+
+
+def test_a_study_whose_budget_is_spent_says_which_limit_to_raise(folder: StudyFolder) -> None:
+    end = [
+        UnitLost(0, 2, "interrupted", counts=False, at=4 * HOUR),
+        StudyStopped("budget spent: gpu_hours 2 of 2", at=4 * HOUR),
+    ]
+    assert " --set budget.gpu_hours=4 " in " ".join(status_of(folder, *end).split())

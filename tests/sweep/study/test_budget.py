@@ -102,3 +102,22 @@ def test_a_search_that_no_longer_improves_ends(scores: list[float], goes_on: boo
 def test_a_budget_without_numbers_has_no_uses() -> None:
     until = {"for_configurations": 2}
     assert budget(until=until).uses(board_of([]), math.inf) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "stopped", "raised"),
+    [
+        ({"configurations": 2, "gpu_hours": 9}, "over", "budget.configurations=4"),
+        ({"configurations": 2, "gpu_hours": 4.5}, "ended with seeds to come", "budget.gpu_hours=9"),
+        ({"units": 4, "wall_clock": 30}, "over", "budget.units=8"),
+        ({"gpu_hours": 4.1, "wall_clock": 30}, "budget spent: gpu_hours 4.1 of 4.1", "budget.gpu_hours=8.2"),
+        ({"configurations": 9, "until": {"for_configurations": 1}}, "over", "budget.until=null"),
+        ({"configurations": 9}, "over", None),
+    ],
+)
+def test_the_limit_that_was_reached_is_the_one_to_raise(
+    limits: dict[str, Any], stopped: str, raised: str | None
+) -> None:
+    board = board_of([[0.6, 0.6], [0.5, 0.5]])
+    board.apply(StudyStopped(stopped, at=4 * HOUR))
+    assert budget(**limits).raised(board, 4 * HOUR) == raised
