@@ -1,3 +1,7 @@
+import io
+
+import pytest
+from rich.console import Console
 from rich.table import Table
 
 from sweep.report.training_now import training_now
@@ -50,3 +54,20 @@ def test_where_units_run_is_told_only_when_there_are_several_nodes() -> None:
 
 def test_without_running_units_there_is_no_table() -> None:
     assert training_now(Board(), lambda values: 5, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(80, []), (60, ["loss", "its best %"]), (45, ["loss", "its best %", "for"])],
+)
+def test_columns_that_do_not_fit_are_left_out_and_no_cell_is_cut(width: int, left_out: list[str]) -> None:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    table = training_now(board(), lambda values: 60, 4000.0)
+    assert table is not None
+    console.print(table)
+    shown = console.export_text()
+    assert all(len(line) <= width for line in shown.splitlines())
+    assert "…" not in shown
+    assert "2 of 60" in shown
+    for column in table.columns:
+        assert (str(column.header) in shown) == (str(column.header) not in left_out), column.header
