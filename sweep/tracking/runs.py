@@ -27,6 +27,7 @@ from sweep.study.events import (
     NodeAccused,
     StudyStarted,
     StudyStopped,
+    UnitEnded,
     UnitFailed,
     UnitFinished,
     UnitForgiven,
@@ -69,7 +70,8 @@ UNIT_STATUS = {
 class RunUpdate:
     """News of a run, and its status. Times are milliseconds since 1970.
 
-    `changed` is the time of the latest event. For a run that is over that is its end, which later news move.
+    `since` is the start of a run that is yet to be created. `changed` is the end of a run that is over: of a unit the
+    time of its latest event, of a configuration the end of its last unit, which no later news moves.
     """
 
     name: str
@@ -88,8 +90,9 @@ class RunUpdates:
     A unit's run holds its curves, a step being an epoch; a configuration's run holds each metric's mean, sample standard
     deviation and 95 % confidence interval over the seeds so far, a step being their number. One that was given up
     before a seed had finished has the metrics of its last epoch as means, at step 0: MLflow's parallel coordinates
-    would draw a run without a value as the best. A configuration's parameters are what was searched and, in `fixed`,
-    the other settings of its recipe; the tag `respsweep.state` is its fate. When a driver lets go of the
+    would draw a run without a value as the best. Its `device_seconds` are those for which its units held a device. Its
+    run begins with its first unit and ends with its last one. A configuration's parameters are what was searched and, in
+    `fixed`, the other settings of its recipe; the tag `respsweep.state` is its fate. When a driver lets go of the
     study, the best configuration's run says so in the tag `respsweep.best`, and in `score_luck` and `score_expected` how
     much too high its score is expected to be, and what to expect instead (`any_abnormal_score_luck` and so on where the
     study ranks by something else); not where scores are none of held-out patients (`held_out`), of whom alone this can
@@ -104,6 +107,12 @@ class RunUpdates:
         self._held_out = held_out
         self._fixed = parameters(fixed or {})
         self._updates: dict[str, RunUpdate] = {}
+        self._began: dict[int, int] = {}
+        """Start of the first unit of each configuration, in milliseconds since 1970."""
+        self._ended: dict[int, int] = {}
+        """End of the last unit that ended of each configuration, in milliseconds since 1970."""
+        self._told: set[int] = set()
+        """Configurations whose runs have their parameters."""
         self._best: int | None = None
         """The configuration whose run says that it is the best."""
         for event in events:
@@ -124,17 +133,17 @@ class RunUpdates:
             event.report["epoch"] != len(board.unit(event.configuration, event.seed).curve) + 1
         )
         board.apply(event)
+        if isinstance(event, UnitStarted):
+            self._began.setdefault(event.configuration, when)
+        elif isinstance(event, UnitEnded):
+            self._ended[event.configuration] = max(when, self._ended.get(event.configuration, when))
         match event:
-            case StudyStarted() | NodeAccused():
+            # A configuration's run begins with its first unit, and MLflow moves no start.
+            case StudyStarted() | NodeAccused() | ConfigurationAdded():
                 pass
             case StudyStopped():
                 self._rest(when)
                 self._mark_best(when)
-            case ConfigurationAdded(number, values):
-                run = self._configuration(number, when)
-                run.params |= {**self._fixed, **parameters(values)}
-                run.tags["respsweep.configuration"] = str(number)
-                run.tags["respsweep.objective"] = board.objective
             case ConfigurationDropped(number, reason):
                 self._configuration(number, when).tags["respsweep.reason"] = _first_line(reason)
             case UnitStarted(number, seed):
@@ -150,6 +159,7 @@ class RunUpdates:
             case UnitFinished(number, seed, epoch):
                 self._unit(number, seed, when).tags["respsweep.selected_epoch"] = str(epoch)
                 self._summarise(number, when)
+                self._tell_cost(number, event.at)
             case UnitLost(number, seed, reason):
                 failures = board.unit(number, seed).failures
                 lost = f"{_first_line(reason)} (failures so far: {failures})"
@@ -161,11 +171,19 @@ class RunUpdates:
                 self._unit(number, seed, when).tags["respsweep.reason"] = _shortened(reason)
                 self._configuration(number, when).tags["respsweep.reason"] = _first_line(reason)
                 self._tell_so_far(number, seed, when)
+                self._tell_cost(number, event.at)
 
     def _configuration(self, number: int, when: int) -> RunUpdate:
         fate = self._board.fate(number)
         update = self._update(f"configuration {number}", when, CONFIGURATION_STATUS[fate])
+        update.since = self._began.get(number, update.since)
+        update.changed = self._ended.get(number, when)
         update.tags["respsweep.state"] = fate.value
+        if number not in self._told:
+            self._told.add(number)
+            update.params |= {**self._fixed, **parameters(self._board.configurations[number].values)}
+            update.tags["respsweep.configuration"] = str(number)
+            update.tags["respsweep.objective"] = self._board.objective
         return update
 
     def _unit(self, number: int, seed: int, when: int) -> RunUpdate:
@@ -182,7 +200,7 @@ class RunUpdates:
     def _rest(self, when: int) -> None:
         """Mark what is not over as resting, so that nothing seems to run while no driver holds the study."""
         for configuration in self._board.configurations:
-            if self._board.fate(configuration.number) is Fate.OPEN:
+            if configuration.units and self._board.fate(configuration.number) is Fate.OPEN:
                 self._configuration(configuration.number, when).status = RESTING
         for number, seed in (*self._board.running, *self._board.waiting):
             self._unit(number, seed, when).status = RESTING
@@ -215,6 +233,15 @@ class RunUpdates:
         ]
         run.metrics.append(Metric("seeds", 0, when, 0))
 
+    def _tell_cost(self, number: int, at: float) -> None:
+        """Give a configuration the seconds for which its units have held a device until `at`."""
+        configuration = self._board.configurations[number]
+        seconds = sum(unit.seconds(at) for unit in configuration.units.values())
+        seeds = len(configuration.units_in(State.FINISHED))
+        self._configuration(number, round(1000 * at)).metrics.append(
+            Metric("device_seconds", seconds, round(1000 * at), seeds)
+        )
+
     def _summarise(self, number: int, when: int) -> None:
         configuration = self._board.configurations[number]
         run = self._configuration(number, when)
@@ -239,6 +266,8 @@ class _Run:
     status: str
     ended: int | None = None
     deleted: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of a run that an earlier driver left."""
 
 
 class Runs:
@@ -277,7 +306,7 @@ class Runs:
                 if _active(double):
                     self._client.delete_run(double.info.run_id)
             info = run.info
-            self._runs[key] = _Run(info.run_id, info.status, info.end_time, not _active(run))
+            self._runs[key] = _Run(info.run_id, info.status, info.end_time, not _active(run), run.data.tags)
 
     def look_elsewhere(self) -> None:
         """Turn to the experiment that has the runs of the study, if there are none in the one of its name.
@@ -292,11 +321,17 @@ class Runs:
             self.recall()
 
     def shows(self, update: RunUpdate) -> bool:
-        """Whether the server has all of an update: its run is over and there to its end, or somebody deleted it."""
+        """Whether the server has all of an update: its run is over and there to its end, or somebody deleted it.
+
+        What was told of a configuration after its end is known by its tags.
+        """
         run = self._runs.get(update.name)
         if run is None or update.status not in OVER:
             return False
-        return run.deleted or (run.status, run.ended) == (update.status, update.changed)
+        return run.deleted or (
+            (run.status, run.ended) == (update.status, update.changed)
+            and update.tags.items() <= run.tags.items()
+        )
 
     def write_together(self, updates: Iterable[RunUpdate]) -> bool:
         """Bring runs up to date in one transaction, where MLflow is a database of this machine.

@@ -19,6 +19,7 @@ from sweep.study.events import (
 )
 from sweep.tracking.runs import RunUpdate, RunUpdates
 from tests.sweep import histories
+from tests.sweep.histories import timed
 
 
 def epoch(number: int, score: float, **more: object) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def test_a_configuration_given_up_in_its_first_seed_has_the_score_of_its_last_ep
     before_an_epoch = updates_of(
         [STARTED, ADDED, UnitStarted(0, 1, at=2.0), UnitFailed(0, 1, "none", at=3.0)]
     )
-    assert not before_an_epoch["configuration 0"].metrics
+    assert {metric.key for metric in before_an_epoch["configuration 0"].metrics} == {"device_seconds"}
 
 
 def test_a_configurations_run_has_what_is_fixed_as_well() -> None:
@@ -223,12 +224,30 @@ def test_times_are_those_of_the_events_in_milliseconds() -> None:
     assert [metric.timestamp for metric in unit.metrics if metric.key == "score"] == [3000, 4250]
 
 
+def test_a_configurations_run_goes_from_the_start_of_its_first_unit_to_the_end_of_its_last() -> None:
+    assert updates_of([STARTED, ADDED, StudyStopped("interrupted", at=1.5)]) == {}
+    dropped = ConfigurationDropped(0, "P(better) 0.01", at=60)
+    run = updates_of([*TRAINED, dropped, StudyStopped("over", at=61)])["configuration 0"]
+    assert (run.status, run.since, run.changed) == ("FINISHED", 2000, 5500)
+    over: list[Event] = [*TRAINED, *SECOND, StudyStopped("over", at=60)]
+    resumed: list[Event] = [*over, StudyStarted((1, 2), at=900), StudyStopped("over", at=901)]
+    for events in (over, resumed):
+        run = updates_of(events)["configuration 0"]
+        assert (run.status, run.since, run.changed) == ("FINISHED", 2000, 8000)
+
+
+def test_a_run_says_for_how_long_the_units_of_its_configuration_held_a_device() -> None:
+    lost: list[Event] = [*RUNS, UnitLost(0, 1, "the node died", at=5), UnitStarted(0, 1, at=20)]
+    run = updates_of([*lost, UnitFinished(0, 1, 2, at=22), *timed(*SECOND, start=30)])["configuration 0"]
+    assert values(run.metrics, "device_seconds") == [(1, 3 + 2), (2, 3 + 2 + 2)]
+    pruned = updates_of([*RUNS, UnitPruned(0, 1, "low", at=6)])["configuration 0"]
+    assert values(pruned.metrics, "device_seconds") == [(0, 4)]
+
+
 def test_an_update_is_handed_over_once() -> None:
-    updates = RunUpdates([STARTED, ADDED])
-    assert [update.name for update in updates.take()] == ["configuration 0"]
+    updates = RunUpdates([STARTED, ADDED, UnitStarted(0, 1)])
+    assert [update.name for update in updates.take()] == ["configuration 0", "0000-seed1"]
     assert updates.take() == []
-    updates.hear(UnitStarted(0, 1))
-    updates.take()
     updates.hear(EpochReported(0, 1, epoch(1, 0.4)))
     assert [update.name for update in updates.take()] == ["0000-seed1"]
 

@@ -11,17 +11,18 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from sweep.study.events import ConfigurationAdded, StudyStarted
+from sweep.study.events import ConfigurationAdded, StudyStarted, UnitStarted
 from sweep.tracking.messages import TrackingError
 from sweep.tracking.server import serve_study
 from sweep.tracking.server_users import TrackingAuthError
 from tests.mlflow_servers import free_port, processes_of
+from tests.sweep.histories import timed
 from tests.sweep.tracking.tracked import wait_for_trouble, writer
 
 Serve = Callable[..., Any]
 PASSWORD = "correct-horse-battery"
 READ = "/api/2.0/mlflow/experiments/get?experiment_id=0"
-STUDY = [StudyStarted((1, 2), at=1.7e9), ConfigurationAdded(0, {"patch_mix.beta": 0.5}, at=1.7e9 + 1)]
+STUDY = timed(StudyStarted((1, 2)), ConfigurationAdded(0, {"patch_mix.beta": 0.5}), UnitStarted(0, 1))
 
 
 def test_the_ui_of_a_study_wants_a_password_that_somebody_can_see(tmp_path: Path) -> None:
@@ -57,9 +58,10 @@ def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
     client = MlflowClient(served.uri)
     experiment = client.get_experiment_by_name("locked")
     assert experiment is not None
-    assert [run.info.run_name for run in client.search_runs([experiment.experiment_id])] == [
-        "configuration 0"
-    ]
+    assert {run.info.run_name for run in client.search_runs([experiment.experiment_id])} == {
+        "configuration 0",
+        "0000-seed1",
+    }
 
     # Another user, who may log in, sees nothing that is not granted to them.
     user = {"username": "bob", "password": "another-horse-battery"}
@@ -107,15 +109,18 @@ def test_a_password_that_no_longer_holds_costs_nothing_once_it_is_mended(
     tracking = writer(served.uri, "lab")
     # MLflow's client looks at each request.
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
-    tracking(STUDY[0])
-    tracking(STUDY[1])
+    for event in STUDY:
+        tracking(event)
     wait_for_trouble(tracking)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     tracking.close()
 
     tracking = writer(served.uri, "lab", STUDY)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-horse-battery")
-    tracking(ConfigurationAdded(1, {"patch_mix.beta": 1.0}, at=1.7e9 + 2))
+    for event in timed(
+        ConfigurationAdded(1, {"patch_mix.beta": 1.0}), UnitStarted(1, 1), start=STUDY[-1].at + 1
+    ):
+        tracking(event)
     wait_for_trouble(tracking)
     with pytest.raises(TrackingError) as loss:
         tracking.close(timeout_s=0)
@@ -127,9 +132,10 @@ def test_a_password_that_no_longer_holds_costs_nothing_once_it_is_mended(
     client = MlflowClient(served.uri)
     experiment = client.get_experiment_by_name("lab")
     assert experiment is not None
-    assert [run.info.run_name for run in client.search_runs([experiment.experiment_id])] == [
-        "configuration 0"
-    ]
+    assert {run.info.run_name for run in client.search_runs([experiment.experiment_id])} == {
+        "configuration 0",
+        "0000-seed1",
+    }
 
 
 @pytest.mark.slow

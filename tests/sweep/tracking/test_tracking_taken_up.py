@@ -151,7 +151,7 @@ def test_runs_that_are_there_to_their_end_are_left_alone(
 ) -> None:
     follow(database, "alone", [], STUDY)
     names = {run.info.run_id: name for name, run in runs_of(database, "alone").items()}
-    further = [*STUDY, *timed(ConfigurationAdded(3, {"patch_mix.temperature": 0.1}))]
+    further = [*STUDY, *timed(ConfigurationAdded(3, {"patch_mix.temperature": 0.1}), UnitStarted(3, 1))]
     written: list[str | None] = []
     log_batch = MlflowClient.log_batch
 
@@ -163,8 +163,21 @@ def test_runs_that_are_there_to_their_end_are_left_alone(
     # The runs come in pages.
     monkeypatch.setattr(sweep.tracking.runs, "PAGE", 2)
     follow(database, "alone", further, [])
-    assert written == [None]
-    assert set(runs_of(database, "alone")) == {*names.values(), "configuration 3"}
+    assert written == [None, None]
+    assert set(runs_of(database, "alone")) == {*names.values(), "configuration 3", unit_id(3, 1)}
+
+
+def test_what_a_driver_that_died_had_not_told_of_a_configuration_that_was_over_is_told_and_moves_no_end(
+    database: str,
+) -> None:
+    stopped = timed(*STUDY, StudyStopped("over"))
+    follow(database, "untold", [], stopped[:-1])
+    before = runs_of(database, "untold")["configuration 0"]
+    follow(database, "untold", stopped, [])
+    best = runs_of(database, "untold")["configuration 0"]
+    assert "respsweep.best" not in before.data.tags
+    assert best.data.tags["respsweep.best"] == "of 3"
+    assert (best.info.start_time, best.info.end_time) == (before.info.start_time, before.info.end_time)
 
 
 def test_a_run_that_somebody_deleted_does_not_come_back(database: str) -> None:

@@ -185,17 +185,16 @@ def test_neither_the_start_nor_the_end_waits_for_a_server_that_hangs(
 
 def test_a_run_that_somebody_deleted_keeps_back_no_other(database: str) -> None:
     tracking = writer(database, "deleted")
-    for event in (STARTED, ConfigurationAdded(0, {"patch_mix.beta": 0.5})):
+    first, *rest = trained(0, 1, 0.5)
+    for event in (STARTED, ConfigurationAdded(0, {"patch_mix.beta": 0.5}), first):
         tracking(event)
     client = MlflowClient(database)
     experiment = client.get_experiment_by_name("deleted")
     assert experiment is not None
-    while not (runs := client.search_runs([experiment.experiment_id])):
+    while len(client.search_runs([experiment.experiment_id])) < 2:
         time.sleep(0.05)
-    client.delete_run(runs[0].info.run_id)
-    for event in timed(
-        *trained(0, 1, 0.5), ConfigurationAdded(1, {"patch_mix.beta": 1.0}), *trained(1, 1, 0.6)
-    ):
+    client.delete_run(runs_of(database, "deleted")["configuration 0"].info.run_id)
+    for event in timed(*rest, ConfigurationAdded(1, {"patch_mix.beta": 1.0}), *trained(1, 1, 0.6)):
         tracking(event)
     with pytest.raises(
         TrackingError, match=r"MLflow misses some results \(.*; the study folder has them all"
@@ -220,8 +219,8 @@ def test_what_a_broken_database_refuses_is_one_line_at_the_end(
     tracking = writer(database_uri(tmp_path), "broken")
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as file:
         file.execute("ALTER TABLE runs RENAME TO elsewhere")
-    tracking(STUDY[0])
-    tracking(STUDY[1])
+    for event in STUDY[:3]:
+        tracking(event)
     wait_for_trouble(tracking)
     with pytest.raises(TrackingError, match=r"MLflow misses some results \(.*no such table: runs"):
         tracking.close(timeout_s=0)
