@@ -25,8 +25,8 @@ def shared_view(metric: str, searched: Sequence[str]) -> str:
     """Write the view of a study that is ranked by `metric` and varies the dotted fields `searched`.
 
     Its table has a row for each configuration, the best first: mean, deviation and number of seeds, state, searched
-    fields. Its charts are parallel coordinates from those fields to the mean, and the means as bars. Fields that would
-    make the value longer than `LONGEST` characters are left out, from the last.
+    fields, and why it was given up. Its charts are parallel coordinates from those fields to the mean, and the means as
+    bars. Fields that would make the value longer than `LONGEST` characters are left out, from the last.
     """
     fields = list(searched)
     while len(view := json.dumps(_view(metric, fields), separators=(",", ":"))) > LONGEST:
@@ -67,8 +67,9 @@ def _view(metric: str, fields: Sequence[str]) -> dict[str, Any]:
     bars = {**card, "uuid": _id("bars"), "type": "BAR", "displayName": mean, "metricKey": mean}
     columns = [
         *(f"metrics.`{name}`" for name in (mean, f"{metric}_sd", "seeds")),
-        *(f"params.`{field}`" for field in fields),
         "tags.`respsweep.state`",
+        *(f"params.`{field}`" for field in fields),
+        "tags.`respsweep.reason`",
     ]
     return {
         "searchFilter": CONFIGURATIONS,

@@ -13,7 +13,8 @@ def test_the_table_has_a_row_for_each_configuration_the_best_first() -> None:
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`score_mean`", False)
     assert view["selectedColumns"] == [
         *("metrics.`score_mean`", "metrics.`score_sd`", "metrics.`seeds`"),
-        *("params.`patch_mix.temperature`", "params.`smoothing.stage`", "tags.`respsweep.state`"),
+        "tags.`respsweep.state`",
+        *("params.`patch_mix.temperature`", "params.`smoothing.stage`", "tags.`respsweep.reason`"),
     ]
 
 
