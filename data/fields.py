@@ -71,9 +71,11 @@ class Place:
     """Annotation of the field."""
 
     def nearest_field(self, settings: type[BaseModel]) -> str | None:
-        """Find the field that the writer may have meant: one beside, unless one elsewhere is nearly as written."""
+        """Find the field that the writer may have meant: one beside, unless one elsewhere is far more as written."""
         group, dot, name = self.path.rpartition(".")
         beside = difflib.get_close_matches(name, self.holder.model_fields if self.holder else (), n=1)
+        if beside and _ratio(name, beside[0]) >= 0.8:
+            return f"{group}{dot}{beside[0]}"
         nearest = nearest_field(settings, self.path)
         if beside and (nearest is None or (_likeness(self.path, nearest) or (0.0,))[0] < 0.9):
             return f"{group}{dot}{beside[0]}"

@@ -77,3 +77,37 @@ def test_fields_that_another_class_checks_are_found_where_they_are_to_be_written
 )
 def test_a_hint_names_the_nearest_field_or_those_beside(written: str, said: str) -> None:
     assert hint(Settings, written) == said
+
+
+class Budget(Config):
+    configurations: int | None = None
+    gpu_hours: float | None = None
+
+
+class Finishes(Config):
+    configuration: int
+    study: str
+    gpu_hour: float
+
+
+class Search(Config):
+    budget: Budget = Budget()
+    finishes: Finishes | None = None
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("budget.configuration", "budget.configurations"),
+        ("budget.gpu_hour", "budget.gpu_hours"),
+        ("finishes.configurations", "finishes.configuration"),
+        ("finishes.gpu_hours", "finishes.gpu_hour"),
+        ("finish", "finishes"),
+        ("budget.study", "finishes.study"),
+        ("configurations", "budget.configurations"),
+    ],
+)
+def test_a_field_of_the_same_part_is_nearer_than_one_that_is_called_just_so_elsewhere(
+    written: str, meant: str
+) -> None:
+    assert hint(Search, written) == f"; did you mean {meant}?"
