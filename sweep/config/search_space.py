@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from data.fields import field_paths, hint
 from data.own_code import is_own
+from data.quantities import counted
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
-from sweep.config.parameters import LONGEST_GRID, AnyParameter, Value, all_tuples, includes
+from sweep.config.parameters import (
+    LONGEST_GRID,
+    AnyParameter,
+    CategoricalParameter,
+    Value,
+    all_tuples,
+    includes,
+)
 from sweep.study.board import FOLD
 
 SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
 """Recipe fields that decide how a run is scored. A search must not vary them: the best value is the easiest exam."""
+RECIPE = "recipe"
+"""How a line of what is wrong with a recipe begins."""
+MOST_VALUES_TOLD, MOST_REASONS_TOLD = 10, 3
 NETWORK = "backbone.name"
 OWN_FIELDS = "backbone.config."
 """How fields of a network of the user's own begin; it has what names it likes."""
@@ -86,11 +97,11 @@ class SearchSpace:
                 if not isinstance(target, dict):
                     return self._without_group(path, target)
             target[last] = value
-        return parse(Recipe, content, "recipe")
+        return parse(Recipe, content, RECIPE)
 
     def _without_group(self, path: str, value: Any) -> Recipe:
         """Refuse fixed fields with a value where a searched field's group should be: most are no recipe at all."""
-        parse(Recipe, self.fixed, "recipe")
+        parse(Recipe, self.fixed, RECIPE)
         group = path.rpartition(".")[0]
         raise ConfigError(
             f"recipe.{group}: must be settings or null, as the study searches {path}, got {_written(value)}"
@@ -205,18 +216,40 @@ class SearchSpace:
         return problems
 
     def _value_problems(self) -> list[str]:
-        """Say which fields have a value that makes no recipe, or one line of what is wrong with the fixed fields."""
-        problems = []
+        """Say which fields have a value that makes no recipe, or what is wrong with the fixed fields."""
+        wrong: dict[str, list[tuple[Value, str]]] = {}
+        bad: dict[str, tuple[Value, ...]] = {}
+        # A field of the wrong kind hides what contradicts the rest, until it has another value.
+        for _ in range(2):
+            wrong = {path: told for path in self.parameters if (told := self._wrong_values(path, bad))}
+            bad = {path: tuple(value for value, _ in told) for path, told in wrong.items()}
+            if not bad:
+                break
+        problems = [_told_of_values(path, told) for path, told in wrong.items()]
         fixed_problem = self._problem({})
         for path, parameter in self.parameters.items():
             for value in parameter.probes():
-                problem = self._problem(self._reach(path, value))
-                if problem is not None and problem == fixed_problem:
-                    return [problem]
-                if problem is not None:
-                    problems.append(f"search.{path}: {_written(value)} makes no {problem}")
+                problem = None if path in wrong else self._problem(self._reach(path, value, bad))
+                # What is wrong with another field's own values is told of that field alone.
+                lines = [line for line in (problem or "").splitlines() if not _is_told_of(line, wrong)]
+                if lines and problem == fixed_problem:
+                    return [*problems, problem]
+                if lines:
+                    problems.append(f"search.{path}: {_written(value)} makes no " + "\n".join(lines))
                     break
         return problems
+
+    def _wrong_values(self, path: str, bad: Mapping[str, tuple[Value, ...]]) -> list[tuple[Value, str]]:
+        """List the values of a field that the field itself cannot have, each with why; of a range the first one."""
+        wrong: list[tuple[Value, str]] = []
+        parameter = self.parameters[path]
+        for value in parameter.probes():
+            lines = (self._problem(self._reach(path, value, bad)) or "").splitlines()
+            if own := [line for line in lines if _is_told_of(line, [path])]:
+                wrong.append((value, "\n".join(own)))
+            if wrong and not isinstance(parameter, CategoricalParameter):
+                break
+        return wrong
 
     def _check_condition(self, path: str, other: str, values: tuple[Value, ...] | None) -> None:
         if other not in self.parameters:
@@ -238,9 +271,20 @@ class SearchSpace:
             return str(error)
         return None
 
-    def _reach(self, path: str, value: Value) -> dict[str, Any]:
-        """Find a point at which the field has the value, every other field at its first value that allows this."""
-        values = {name: parameter.probes()[0] for name, parameter in self.parameters.items()}
+    def _reach(
+        self, path: str, value: Value, bad: Mapping[str, tuple[Value, ...]] | None = None
+    ) -> dict[str, Any]:
+        """Find a point at which the field has the value, every other field at its first value that allows this.
+
+        Values of a field that are `bad` are taken where no other one will do.
+        """
+
+        def good_first(name: str, values: Iterable[Value]) -> list[Value]:
+            return sorted(values, key=lambda one: includes((bad or {}).get(name, ()), one))
+
+        values = {
+            name: good_first(name, parameter.probes())[0] for name, parameter in self.parameters.items()
+        }
         values[path] = value
         wanted = [path]
         for name in reversed(self.order()):
@@ -248,7 +292,7 @@ class SearchSpace:
                 for other, allowed in self.parameters[name].conditions.items():
                     if not _allows(allowed, values[other]):
                         candidates = self.parameters[other].probes() if allowed is None else allowed
-                        values[other] = next(filter(partial(_allows, allowed), candidates))
+                        values[other] = next(filter(partial(_allows, allowed), good_first(other, candidates)))
                     wanted.append(other)
         reached = self.active(values)
         if path not in reached:
@@ -287,6 +331,24 @@ def _lookup(content: Mapping[str, Any], path: str) -> Any:
     for group in groups:
         content = content.get(group) or {}
     return content.get(last)
+
+
+def _is_told_of(line: str, paths: Iterable[str]) -> bool:
+    """Whether a line of what is wrong with a recipe is of one of the fields, or of what lies within it."""
+    return any(line.startswith((f"{RECIPE}: {path}:", f"{RECIPE}: {path}.")) for path in paths)
+
+
+def _told_of_values(path: str, wrong: Sequence[tuple[Value, str]]) -> str:
+    """Name a field and its values that make no recipe, with what is wrong with them."""
+    values, reasons = [_written(value) for value, _ in wrong[:MOST_VALUES_TOLD]], [why for _, why in wrong]
+    if len(wrong) == 1:
+        return f"search.{path}: {values[0]} makes no {reasons[0]}"
+    if len(wrong) > MOST_VALUES_TOLD:
+        values.append(counted(len(wrong) - MOST_VALUES_TOLD, "other choice"))
+    # Without the value itself, several values have one reason.
+    kinds = dict.fromkeys(reason.removesuffix(f", got {value!r}") for value, reason in wrong)
+    told = "; ".join(kind.removeprefix(f"{RECIPE}: ") for kind in [*kinds][:MOST_REASONS_TOLD])
+    return f"search.{path}: {', '.join(values[:-1])} and {values[-1]} make no {RECIPE}: {told}"
 
 
 def _written(value: Value) -> str:

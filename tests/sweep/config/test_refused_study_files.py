@@ -256,3 +256,33 @@ def test_a_task_that_there_is_not_is_answered_with_those_there_are(path: Path) -
     assert complaint == (
         ": task: no task is called '3-1'; expected one of icbhi, 1-1, 1-2, 2-1, 2-2, or one of your own as module:NAME"
     )
+
+
+@pytest.mark.parametrize(
+    ("choices", "complaint"),
+    [
+        (
+            "[none, 9]",
+            "'none' and 9 make no recipe: smoothing.stage: must be a whole number or a list such as [1, 2, 3]; "
+            "smoothing.stage: dass tiny has stages 0 to 3",
+        ),
+        ("[1, none]", "'none' makes no recipe: smoothing.stage: must be a whole number or a list such as "),
+    ],
+)
+def test_wrong_choices_are_told_once_of_their_field_and_of_no_other(
+    path: Path, choices: str, complaint: str
+) -> None:
+    text = f"""
+        recipe: {{backbone: {{variant: tiny}}}}
+        search:
+          optimiser.learning_rate: {{type: float, low: 5.0e-5, high: 1.0e-3}}
+          smoothing.stage: {{type: categorical, choices: {choices}}}
+          smoothing.kernel_size: {{type: categorical, choices: [3, 5], when: smoothing.stage}}
+    """
+    assert refusal(path, text).startswith(f": search.smoothing.stage: {complaint}")
+    assert len(refusal(path, text).splitlines()) == 1
+    temperatures = "patch_mix.temperature: {type: categorical, choices: [-1, 0.2]}"
+    both = text.replace("smoothing.kernel_size:", f"{temperatures}\n          smoothing.kernel_size:")
+    first, second = refusal(path, both).splitlines()
+    assert first.startswith(f": search.smoothing.stage: {complaint}")
+    assert second.startswith(": search.patch_mix.temperature: -1 makes no recipe: patch_mix.temperature: ")
