@@ -34,6 +34,7 @@ class OptunaExport:
     """
 
     def __init__(self, path: Path, name: str, config: StudyConfig, board: Board) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._path = path
         self._name = name
         self._objectives = len(config.objectives)

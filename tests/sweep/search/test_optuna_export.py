@@ -1,5 +1,6 @@
 """`optuna.journal` as anybody else reads it, who has Optuna and not respsweep."""
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from sweep.search.optuna_export import OptunaExport
+from sweep.study.board import Board
 from sweep.study.events import (
     ConfigurationDropped,
     EpochReported,
@@ -51,6 +53,20 @@ def raced(**settings: Any) -> Sweep:
         sweep.record(EpochReported(number, 1, epoch(1, 0.3)))
     sweep.end(UnitPruned(8, 1, "slow"))
     return sweep
+
+
+def test_optuna_says_nothing_of_its_own_about_an_export(path: Path) -> None:
+    said: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    logging.getLogger("optuna").addHandler(listener)
+    try:
+        OptunaExport(path, "first", config_of(WIDE), Board((1, 2))).write()
+    finally:
+        logging.getLogger("optuna").removeHandler(listener)
+    assert path.exists()
+    assert said == []
 
 
 def test_optuna_reads_every_configuration_and_knows_the_best(path: Path) -> None:
