@@ -10,6 +10,7 @@ from data.errors import UserError
 from data.quantities import counted, gibibytes
 from evidence.ledger import Ledger
 from sweep.evaluation.ledgers import KEPT, LEDGER, own_ledger
+from sweep.folder.lock import LockedError
 from sweep.folder.related import FINISHES, related_studies
 from sweep.folder.removal import remove_study
 from sweep.folder.study_folder import StudyFolder
@@ -54,8 +55,8 @@ class Deletion:
 def what_goes(folder: StudyFolder) -> Deletion:
     """Find out what goes when a study is deleted; nothing is changed.
 
-    Raises DeleteError for a study that another one finishes, which could not be tested any more; StorageError when an
-    object store does not answer.
+    Raises LockedError while one of them runs; DeleteError for a study that another one finishes, which could not be
+    tested any more; StorageError when an object store does not answer.
     """
     related = related_studies(folder)
     finishing = [one for one, relation in related if relation == FINISHES]
@@ -66,6 +67,11 @@ def what_goes(folder: StudyFolder) -> Deletion:
         )
     studies = (folder, *(one for one, _ in related))
     sizes = [size for one in studies for size in one.storage().sizes().values()]
+    for one in studies:
+        if (holder := one.lock().held_by()) is not None:
+            raise LockedError(
+                f"{one.place}: in use by {holder}; wait for its end or stop it there, then delete it"
+            )
     readings = sum(_readings(own_ledger(one)) for one in studies)
     return Deletion(studies, len(sizes), sum(sizes), readings)
 
@@ -75,7 +81,7 @@ def delete_study(folder: StudyFolder) -> list[str]:
 
     A ledger of readings of the test part, and the bundles of these, are first put beside the studies, in
     `.ledgers/NAME-ID`. Runs on an MLflow server stay, and so does what other studies share. Raises what `what_goes`
-    raises, and LockedError while the study runs.
+    raises.
     """
     deletion = what_goes(folder)
     with contextlib.ExitStack() as held:

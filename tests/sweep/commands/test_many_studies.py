@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from sweep.driver.display import Display
+from sweep.folder.lock import StudyLock
 from sweep.folder.study_folder import StudyFolder
 from tests.sweep.command_line import STUDY, finished_study, respsweep, written
 from tests.sweep.family import a_study
@@ -96,6 +98,23 @@ def test_nobody_is_asked_where_nobody_is(
     assert respsweep(monkeypatch, "delete", "done", "--yes") == 0
     assert capfd.readouterr().out.endswith("deleted: studies/done\n")
     assert not folder.exists
+
+
+def test_a_study_that_runs_is_refused_before_anybody_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = finished_study()
+    asked = io.StringIO("y\n")
+    monkeypatch.setattr(asked, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", asked)
+    with StudyLock(folder.path):
+        assert respsweep(monkeypatch, "delete", "done") == 1
+    printed = capfd.readouterr()
+    assert printed.err.startswith(f"error: studies/done: in use by process {os.getpid()} on ")
+    assert printed.err.endswith("; wait for its end or stop it there, then delete it\n")
+    assert printed.out == ""
+    assert asked.tell() == 0
+    assert folder.exists
 
 
 def test_two_studies_are_compared(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
