@@ -70,11 +70,16 @@ def ui(
             "--host, --backend, --artifacts, --auth and --with-ray are for a server; give --serve too"
         )
     from sweep.folder.study_folder import StudyFolder
+
+    folder = StudyFolder.open(studies, name, runs=True)
+    uri = folder.config().tracking_uri
+    if uri is None:
+        # MLflow alone takes seconds to import.
+        say("starting MLflow's page, up to a minute")
     from sweep.tracking.server import say_where, serve_study
     from sweep.tracking.tracker import database_uri
 
-    folder = StudyFolder.open(studies, name, runs=True)
-    if (uri := folder.config().tracking_uri) is not None:
+    if uri is not None:
         # A study that never ran has none.
         study_id = folder.provenance()["study_id"] if folder.provenance_file.exists() else None
         say_where(uri, folder.name, study_id, say)

@@ -241,6 +241,8 @@ def _running(
     inherited = {name: value for name, value in os.environ.items() if name not in CLIENTS_OWN}
     # Its job runners are many processes that a sweep has no use for.
     settings = {
+        # Of its own it tells of users made and of features that are experimental.
+        "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL", "ERROR"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PYTHONWARNINGS": "ignore",

@@ -276,7 +276,8 @@ def test_the_mlflow_ui_opens_on_a_study_and_says_where_its_views_are(tmp_path: P
         server.terminate()
         server.wait(30)
     view = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=respsweep"
-    # MLflow says something of its own before.
-    lines = said.read_text().splitlines()
+    first, *lines = said.read_text().splitlines()
+    assert first == "starting MLflow's page, up to a minute"
     assert f"configurations, best first: {view}" in lines
     assert f"compared: {view}&compareRunsMode=CHART" in lines
+    assert not [line for line in lines if "admin user" in line or "experimental" in line]
