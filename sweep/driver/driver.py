@@ -294,8 +294,8 @@ class Driver:
         limits = ", ".join(str(use) for use in self._budget.uses(self._study.board, 0))
         more = f", up to {slots()} as nodes come" if slots() > slots.here else ""
         self._display.say(
-            f"study {self._study.folder.place}: {limits or 'until it stops improving'}; "
-            f"{slots.here} units at a time{more}"
+            f"study {self._study.folder.place}: {limits or 'until it stops improving'}"
+            + (f"; {slots.here} units at a time{more}" if slots.here or more else "")
             + (f"\n  {label}" if (label := self._study.config.label) else "")
             + "".join(f"\n  changed: {line}" for line in self._study.changes)
         )

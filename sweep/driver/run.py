@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from data.errors import UserError
 from sweep.config.study_config import StudyConfig
@@ -14,6 +15,7 @@ from sweep.config.study_parts import ResourcesConfig
 from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import BackgroundListener, Driver, Executor, InterruptedStudyError
 from sweep.driver.export import export
+from sweep.driver.late_executor import started_or_late
 from sweep.driver.mlflow_page import mlflow_page
 from sweep.driver.preflight import CheckedStudy, preflight
 from sweep.driver.results import Results
@@ -82,7 +84,8 @@ def run_study(
             with contextlib.ExitStack() as closing:
                 tracker = _tracker(study, writer, tracking_server, display)
                 closing.callback(_close_at_once, tracker)
-                executor = start_executor(config.resources, address, display.say)
+                start = partial(start_executor, config.resources, address, display.say)
+                executor = started_or_late(study, start, display)
                 closing.callback(executor.stop)
                 results = Results(folder, display)
                 driver = _driver(
