@@ -229,9 +229,9 @@ class SearchSpace:
         fixed_problem = self._problem({})
         for path, parameter in self.parameters.items():
             for value in parameter.probes():
-                problem = None if path in wrong else self._problem(self._reach(path, value, bad))
+                problem = (None if path in wrong else self._problem(self._reach(path, value, bad))) or ""
                 # What is wrong with another field's own values is told of that field alone.
-                lines = [line for line in (problem or "").splitlines() if not _is_told_of(line, wrong)]
+                lines = [line for line in problem.splitlines() if not _is_told_of(line, wrong)]
                 if lines and problem == fixed_problem:
                     return [*problems, problem]
                 if lines:
