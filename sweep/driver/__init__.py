@@ -5,6 +5,7 @@ run_folds           a search and, if its file says so, its finalists on the othe
 which_study         which study a command means: a new one, or one that goes on
 preflight           looks at all that can be refused, and starts nothing
 driver              runs a study that passed its preflight, and lets go of it in good order
+late_executor       what trains the units of a study that was over, started only if it has any left
 unit_preparation    features and weights of a unit, ready before it is handed out
 warning_by          warnings of ours, told as lines instead of printed with the place in the source
 steady_clock        time that a study is charged for, whatever is done to the machine's clock
