@@ -69,4 +69,4 @@ def test_the_notebook_reads_a_study_that_ran(capsys: pytest.CaptureFixture[str])
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), "read_a_study.ipynb", "exec"), names)
     assert names["study"].name == "first"
-    assert "0 {'patch_mix.temperature': 0.1} 0.650 ± 0.071" in capsys.readouterr().out
+    assert "0 {'patch_mix.temperature': 0.1} 65.0 ± 7.1 %" in capsys.readouterr().out

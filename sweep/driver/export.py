@@ -150,7 +150,7 @@ def export_configuration(
         mean = crossed[board.metric]["mean"]
         said += (
             f"\n# On all folds of patients, by which the best is chosen, it is number {crossed['rank']} of "
-            f"{counted(len(crossed['finalists']), 'finalist')}: {mean:.3f}."
+            f"{counted(len(crossed['finalists']), 'finalist')}: {100 * mean:.1f} %."
         )
     name = task.score_name if board.objective == "score" else TITLES[board.metric]
     header = (

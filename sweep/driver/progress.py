@@ -198,7 +198,7 @@ def _line(board: Board, event: Shown) -> str:
         summary = configuration.summary(board.metric)
         assert summary is not None
         seeds = counted(summary.seeds, "seed")
-        reached = f"{TITLES[board.metric]} {selected[board.metric]:.3f}"
+        reached = f"{TITLES[board.metric]} {100 * selected[board.metric]:.1f} %"
         return f"{name}  {reached}  configuration {summary} ({seeds})  {values}"
     reason = event.reason.partition("\n")[0]
     if isinstance(event, UnitLost):

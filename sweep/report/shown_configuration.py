@@ -87,7 +87,7 @@ def _scores(configuration: Configuration, board: Board, config: StudyConfig) -> 
         return
     interval = summary.interval()
     between = (
-        "" if interval is None else f", 95 % of the mean over seeds {interval[0]:.3f} to {interval[1]:.3f}"
+        "" if interval is None else f", 95 % over seeds {100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
     )
     of = what_scores_are_of(config.holds_out, config.label)
     yield f"{TITLES[board.metric]}: {summary} over {summary.seeds} of {len(board.seeds)} seeds{between}; of {of}"

@@ -217,7 +217,7 @@ class Coordinator:
             return False
         metric = self.board.metric
         now, best = unit.curve[-1][metric], max(past[metric] for past in unit.curve)
-        reason = f"pruned at epoch {report['epoch']}: {TITLES[metric]} {now:.3f}, its best {best:.3f}"
+        reason = f"pruned at epoch {report['epoch']}: {TITLES[metric]} {100 * now:.1f} %, its best {100 * best:.1f} %"
         self._record(UnitPruned(number, seed, reason))
         self._failures.note_end()
         self._ended(number, seed)

@@ -182,7 +182,7 @@ class Summary:
         return None if self.sd is None else rate_interval(self.mean, self.sd, self.seeds)
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f}" if self.sd is None else f"{self.mean:.3f} ± {self.sd:.3f}"
+        return f"{100 * self.mean:.1f}{'' if self.sd is None else f' ± {100 * self.sd:.1f}'} %"
 
 
 def unit_id(configuration: int, seed: int) -> str:

@@ -110,7 +110,7 @@ def test_the_export_opens_by_saying_what_it_is_and_how_to_use_it(tmp_path: Path)
     exported(tmp_path / "other.yaml", 0.5, 0.7)
     what, chosen, how = (tmp_path / "other.yaml").read_text(encoding="utf-8").splitlines()[:3]
     assert what == (
-        "# The best configuration of the study first: 0.600 ± 0.141 ICBHI Score on the patients by whose scores "
+        "# The best configuration of the study first: 60.0 ± 14.1 % ICBHI Score on the patients by whose scores "
         "configurations were chosen."
     )
     assert chosen == "# No. 0 is the only configuration: nothing was chosen."
@@ -141,7 +141,7 @@ def test_another_objective_is_named_with_what_to_expect_of_it(tmp_path: Path) ->
     assert provenance["expected_any_abnormal_score"]["mean"] == pytest.approx(0.82, abs=0.02)
     assert "expected_score" not in provenance
     assert text.startswith(
-        "# The best configuration of the study first: 0.820 ± 0.020 any-abnormal score on the patients"
+        "# The best configuration of the study first: 82.0 ± 2.0 % any-abnormal score on the patients"
     )
     assert exported_objective(path) == "any_abnormal"
 

@@ -99,12 +99,12 @@ def test_without_a_terminal_there_is_a_line_for_each_unit_that_ends() -> None:
     values = "patch_mix.temperature=0.06123  patch_mix.axes=time"
     lines = [line.partition("  [configurations")[0] for line in shown(events)[1].splitlines()]
     assert lines == [
-        f"0000-seed1  score 0.500  configuration 0.500 (1 seed)  {values}",
-        f"0000-seed2  score 0.600  configuration 0.550 ± 0.071 (2 seeds)  {values}",
+        f"0000-seed1  score 50.0 %  configuration 50.0 % (1 seed)  {values}",
+        f"0000-seed2  score 60.0 %  configuration 55.0 ± 7.1 % (2 seeds)  {values}",
         f"0001-seed1  pruned at epoch 1  {values}",
         f"0002-seed1  the loss is [NaN]  {values}",
         "0003-seed1  waits to go on from its checkpoint: node 7 is gone",
-        f"0003-seed1  score 0.100  configuration 0.100 (1 seed)  {values}",
+        f"0003-seed1  score 10.0 %  configuration 10.0 % (1 seed)  {values}",
         f"configuration 3  dropped after seed 1: 0.100 against 0.550  {values}",
     ]
 
@@ -147,7 +147,7 @@ def test_the_status_says_how_far_the_study_is() -> None:
     )
     status = progress.status()
     assert status.startswith(
-        "configurations 2 of 4  units done 2, running 1  best 0.550 ± 0.071 (no. 0)  elapsed 0:00"
+        "configurations 2 of 4  units done 2, running 1  best 55.0 ± 7.1 % (no. 0)  elapsed 0:00"
     )
     assert "left" in status
 
@@ -217,7 +217,7 @@ def test_hours_are_shown_when_there_are_any(clock: list[float]) -> None:
 def test_another_objective_is_named_as_it_comes() -> None:
     events: list[Event] = [*added(0), *trained(0, 1, 0.5, any_abnormal_score=0.75)]
     text = shown(events, objective="any_abnormal")[1]
-    assert "0000-seed1  any-abnormal score 0.750  configuration 0.750 (1 seed)" in text
+    assert "0000-seed1  any-abnormal score 75.0 %  configuration 75.0 % (1 seed)" in text
 
 
 def test_what_is_foretold_by_playing_the_rest_stands_in_the_place_of_the_pace_so_far() -> None:

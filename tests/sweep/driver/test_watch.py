@@ -94,7 +94,7 @@ def test_elsewhere_than_on_a_terminal_there_is_a_line_for_what_ends_from_now_on(
     assert "units done 1, running 0" in first
     assert [line.split("  ")[:2] for line in lines] == [
         ["0001-seed1", "pruned at epoch 1: score 0.400, its best 0.400"],
-        ["0000-seed2", "score 0.700"],
+        ["0000-seed2", "score 70.0 %"],
     ]
     assert ended.startswith(f"{folder.place}: over, since ")
 
@@ -107,7 +107,7 @@ def test_a_terminal_shows_what_trains_now_and_why_things_stopped(folder: StudyFo
     assert "trains now" in shown
     assert "1 of 2" in shown
     assert "0001-seed1  pruned at epoch 1: score 0.400" in shown
-    assert "best 0.650 ± 0.071 (no. 0" in shown
+    assert "best 65.0 ± 7.1 % (no. 0" in shown
 
 
 def test_a_low_terminal_shows_how_far_the_study_is_before_all_else(folder: StudyFolder, run: Run) -> None:

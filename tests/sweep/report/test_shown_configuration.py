@@ -60,7 +60,7 @@ def test_a_configuration_shows_its_values_scores_and_recipe(folder: StudyFolder)
     lines = text.splitlines()
     assert "searched: τ 0.1 (patch_mix.temperature)" in lines
     assert (
-        "score: 0.650 ± 0.071 over 2 of 2 seeds; of held-out patients of the official training part" in lines
+        "score: 65.0 ± 7.1 % over 2 of 2 seeds; of held-out patients of the official training part" in lines
     )
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
     assert ["2", "finished", "2", "2", "70.0", "60.0", "80.0", ""] in cells

@@ -26,7 +26,7 @@ def test_a_study_is_said_to_be_what_it_is(tmp_path: Path) -> None:
         "counts",
         "rules: maximises the score; sampler tpe, pruner none, race none, 2 seeds (1, 2)",
         "budget: configurations 1 of 1",
-        "best: no. 0, score 0.650 ± 0.071",
+        "best: no. 0, score 65.0 ± 7.1 %",
         f"beside it: {tmp_path}/first-folds, which trains its finalists on the other folds of patients",
         f"beside it: {tmp_path}/third, which finishes it",
     ):

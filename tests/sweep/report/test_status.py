@@ -100,7 +100,7 @@ def test_a_study_that_is_over_needs_no_resuming(folder: StudyFolder) -> None:
     status = status_of(folder, *end)
     assert ": over, since" in status
     assert "go on with" not in status
-    assert "best: configuration 0, 0.600 ± 0.000" in status
+    assert "best: configuration 0, 60.0 ± 0.0 %" in status
 
 
 def test_what_the_hours_are_is_said_in_one_line(folder: StudyFolder) -> None:
@@ -163,7 +163,7 @@ def test_the_best_by_another_objective_is_named_with_it(tmp_path: Path) -> None:
     folder = StudyFolder.at(tmp_path, "one").create(config)
     events: list[Event] = [StudyStarted((1,), objective="any_abnormal", at=0.0), *EVENTS[1:5]]
     write_journal(folder.journal, events)
-    assert "best: configuration 0, any-abnormal score 0.800" in printed(folder)
+    assert "best: configuration 0, any-abnormal score 80.0" in printed(folder)
 
 
 def test_a_study_of_other_folds_names_whose_finalists_it_trains(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_configuration_is_summed_up_over_its_finished_seeds() -> None:
     assert sensitivity is not None
     assert (score.mean, score.sd, score.seeds) == pytest.approx((0.6, 0.02**0.5, 2))
     assert sensitivity.mean == pytest.approx(0.5)
-    assert str(score) == "0.600 ± 0.141"
+    assert str(score) == "60.0 ± 14.1 %"
 
 
 def test_a_configuration_without_a_finished_seed_has_no_summary() -> None:

@@ -28,4 +28,4 @@ def test_a_mean_has_an_interval_within_0_and_1_from_three_seeds_on() -> None:
 
 def test_one_seed_has_a_mean_and_no_deviation() -> None:
     assert Summary.of([0.5]) == Summary(0.5, None, 1)
-    assert str(Summary.of([0.5])) == "0.500"
+    assert str(Summary.of([0.5])) == "50.0 %"
