@@ -21,14 +21,12 @@ from sweep.study.events import UnitLost
 from sweep.study.units import State
 from sweep.worker.trainable import UnitTrainable
 from tests.ray_heads import RayHead
-from tests.studies import curves, tiny_study
+from tests.studies import tiny_study
+from tests.sweep.driver.small_study import scores_alone
 
-EPOCHS = 4
 STUDY = tiny_study(
-    EPOCHS,
-    search={"patch_mix.temperature": {"type": "categorical", "choices": [0.06, 0.2]}},
-    sampler={"name": "grid"},
-    budget={"configurations": 2},
+    3,
+    budget={"configurations": 1},
     # Ten seconds. Where a worker needs longer to begin it is killed too, and has twice as long then.
     resources={"patience": 1 / 360, "max_failures": 10},
 )
@@ -73,26 +71,25 @@ def is_gone(process: int) -> bool:
 def test_a_study_whose_workers_stop_ends_with_the_scores_of_one_whose_workers_did_not(
     kept_ray: RayHead, tmp_path: Path
 ) -> None:
-    def sweep(studies: Path, trainable: type[UnitTrainable] = UnitTrainable) -> StudyFolder:
-        config = StudyConfig.model_validate(STUDY)
-        start = partial(RaySession.start, trainable=trainable)
-        return run_study(config, StudyFolder.find(studies, "one"), start_executor=start)
-
-    whole = sweep(tmp_path / "whole").board()
     stopped = tmp_path / "stopped"
     stopped.mkdir()
-    folder = sweep(tmp_path / "stopping", stopping(stopped))
-    board = folder.board()
-
-    assert [unit.state for unit in board.units()] == [State.FINISHED] * 4
-    assert curves(board) == curves(whole)
+    folder = run_study(
+        StudyConfig.model_validate(STUDY),
+        StudyFolder.find(tmp_path, "one"),
+        start_executor=partial(RaySession.start, trainable=stopping(stopped)),
+    )
+    units = folder.board().units()
+    assert [unit.state for unit in units] == [State.FINISHED] * 2
+    for unit in units:
+        scores = [report["score"] for report in unit.curve]
+        assert scores == scores_alone(folder, unit.seed, tmp_path / f"alone{unit.seed}")
 
     hung = {path.name: json.loads(path.read_text()) for path in stopped.iterdir()}
     assert hung.keys() == {"set-up", "epoch"}
     assert all(is_gone(each["process"]) for each in hung.values())
     silent = [event for event in folder.events() if isinstance(event, UnitLost) and event.cause == "silence"]
-    units = [(event.configuration, event.seed) for event in silent]
-    assert {tuple(each["unit"]) for each in hung.values()} <= set(units)
+    lost = [(event.configuration, event.seed) for event in silent]
+    assert {tuple(each["unit"]) for each in hung.values()} <= set(lost)
     assert all(
         re.match(r"no news for \d:\d\d, while .*\(resources.patience\)$", event.reason) for event in silent
     )
