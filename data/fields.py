@@ -103,7 +103,9 @@ def place_of(settings: type[BaseModel], location: Sequence[str | int]) -> Place:
     for part in location:
         options = members(annotation)
         if len(options) > 1:
-            annotation = next((option for option in options if _is_called(option, str(part))), Any)
+            member = next((option for option in options if _is_called(option, str(part))), Any)
+            # Null stays one of the values of the field.
+            annotation = typing.Optional[member] if _admits_null(annotation) else member  # noqa: UP045
         elif part != "[key]":
             path.append(str(part))
             holder = options[0] if _is_settings(options[0]) else None
@@ -140,6 +142,10 @@ def _ratio(one: str, other: str) -> float:
     compared = difflib.SequenceMatcher(None, one, other)
     # A name of another length altogether is no slip, and may be as long as a file.
     return compared.ratio() if compared.real_quick_ratio() >= 0.1 else 0.0
+
+
+def _admits_null(annotation: Any) -> bool:
+    return types.NoneType in typing.get_args(_bare(annotation))
 
 
 def _bare(annotation: Any) -> Any:

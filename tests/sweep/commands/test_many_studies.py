@@ -163,8 +163,8 @@ def test_a_run_prints_as_much_as_it_is_asked_to(
     assert respsweep(monkeypatch, "run", space, "--name", "one", *options) == 0
     output = capfd.readouterr()
     lines = output.out.splitlines()
-    result = [line for line in lines if line.startswith(("best configuration", "again:"))]
-    assert len(result) == (0 if "json" in options else 2)
+    result = [line for line in lines if line.startswith(("best configuration", "next,", "again:"))]
+    assert len(result) == (0 if "json" in options else 3)
     assert [line[: len(begin)] for line, begin in zip(lines, printed, strict=False)] == printed
     assert len(lines) == len(printed) + len(result)
     assert output.err == told

@@ -263,10 +263,10 @@ def test_a_task_that_there_is_not_is_answered_with_those_there_are(path: Path) -
     [
         (
             "[none, 9]",
-            "'none' and 9 make no recipe: smoothing.stage: must be a whole number or a list such as [1, 2, 3]; "
-            "smoothing.stage: dass tiny has stages 0 to 3",
+            "'none' and 9 make no recipe: smoothing.stage: must be a whole number or null or a list such as [1, 2, 3], "
+            "got 'none'; write null for none; smoothing.stage: dass tiny has stages 0 to 3",
         ),
-        ("[1, none]", "'none' makes no recipe: smoothing.stage: must be a whole number or a list such as "),
+        ("[1, none]", "'none' makes no recipe: smoothing.stage: must be a whole number or null or a list"),
     ],
 )
 def test_wrong_choices_are_told_once_of_their_field_and_of_no_other(

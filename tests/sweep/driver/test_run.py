@@ -54,7 +54,7 @@ def test_mlflow_has_the_report_and_the_best_recipe_of_a_study_on_an_object_store
         exported.append(folder)
         return export(folder)
 
-    monkeypatch.setattr("sweep.driver.run.export", once)
+    monkeypatch.setattr("sweep.driver.results.export", once)
     folder = StudyFolder.find(s3.place("lab"), "one")
     run_study(study(seeds=[1], budget={"configurations": 1}), folder, start_executor=lambda *_: ScoresOnly())
     assert exported == [folder]
