@@ -62,6 +62,15 @@ BOUNDS = {
     "exclusiveMaximum": "below",
     "maximum": "at most",
 }
+BELOW = {
+    "features": {
+        "bands": "BandChoice",
+        "bands.ranking": "BandRanking",
+        "bands.ranking.scale": "MelScale",
+        "bands.ranking.rounds": "RankingRound",
+    }
+}
+"""Groups of settings inside those of a recipe, and their definitions in the schema."""
 UNBOUNDED = 1e9
 """From here on a bound only guards against slips, and is not worth a reader's time."""
 
@@ -95,6 +104,8 @@ def settings_page(study: Schema) -> str:
     for name, field in recipe["properties"].items():
         if "$ref" in field:
             parts += _group(name, _definition(field["$ref"], definitions), "###")
+        for below, definition in BELOW.get(name, {}).items():
+            parts += _group(f"{name}.{below}", definitions[definition], "###")
     return "\n".join([*parts, EDITORS])
 
 
@@ -146,7 +157,7 @@ def _table(settings: Schema) -> str:
 def _may_be(field: Schema) -> str:
     """Write what a field may be: `whole number, at least 1`; a group of settings is called one."""
     if "anyOf" in field or "oneOf" in field:
-        kinds = [_may_be(option) for option in field.get("anyOf", field.get("oneOf"))]
+        kinds = [_may_be(option) for option in field.get("anyOf") or field["oneOf"]]
         return "; or ".join(dict.fromkeys(kinds))
     if "enum" in field or "const" in field:
         return ", ".join(f"`{_yaml(value)}`" for value in field.get("enum", [field.get("const")]))
@@ -169,7 +180,9 @@ def _may_be(field: Schema) -> str:
 def _list(field: Schema) -> str:
     items = field["items"]
     if isinstance(items, list):
-        return f"`[{', '.join(item['const'] for item in items)}]`"
+        if all("const" in item for item in items):
+            return f"`[{', '.join(item['const'] for item in items)}]`"
+        return f"list of {len(items)}, each: {'; or '.join(dict.fromkeys(map(_may_be, items)))}"
     if items.get("type") == "object":
         return "list of points"
     return "list of values" if len(items.get("anyOf", [])) > 3 else f"list, each: {_may_be(items)}"
