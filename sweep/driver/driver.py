@@ -114,6 +114,7 @@ class Driver:
         resume_command: str,
         *,
         results: Callable[[], Sequence[Path]] = tuple,
+        answer: Callable[[], str] = str,
         mirror: Mirror | None = None,
         listeners: Sequence[Listener] = (),
         clock: Callable[[], float] | None = None,
@@ -123,7 +124,8 @@ class Driver:
         """Put the study's parts together; nothing happens before `run`.
 
         `lock` is held by the caller. `results`: writes what a study that is over is to leave, and returns the files,
-        which the tracker keeps with the best configuration. `listeners` hear each event after journal, tracker and
+        which the tracker keeps with the best configuration; `answer`: says in Markdown what the study found, once these
+        are written. `listeners` hear each event after journal, tracker and
         display. `mirror`: sends the study to its object store. `clock`: stamps events and signs of life, a
         `SteadyClock` unless given. `close_s`: seconds in which the tracker may send what is left when the study is
         over; `close_soon_s` when it was halted. After a second Ctrl-C nothing is waited for.
@@ -139,6 +141,7 @@ class Driver:
         self._display = display
         self._resume_command = resume_command
         self._results = results
+        self._answer = answer
         self._mirror = mirror
         self._clock = clock = clock or SteadyClock()
         self._close_s = close_s
@@ -284,7 +287,7 @@ class Driver:
                 files, best = self._results(), study.board.best()
                 if files and best is not None:
                     paths = tuple(str(path.absolute()) for path in files)
-                    self._tracker.keep_files(Files(f"configuration {best.number}", paths))
+                    self._tracker.keep_files(Files(f"configuration {best.number}", paths, self._answer()))
             self._tracker.close(close_s)
         except UserError as error:
             self._display.warn(str(error))

@@ -12,6 +12,7 @@ from sweep.driver.export import export
 from sweep.driver.report import report
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.device_time import epochs_saved
+from sweep.report.markdown import plain
 from sweep.report.page.write import FILE as REPORT
 
 
@@ -25,6 +26,7 @@ class Results:
         self._exported = False
         self._problem: UserError | None = None
         self._findings: list[str] = []
+        self._answer: list[str] = []
 
     def __call__(self) -> list[Path]:
         """Write both, whatever either stumbles over; returns these and the study file, as far as they are there."""
@@ -46,11 +48,18 @@ class Results:
         if self._problem is not None:
             raise self._problem
 
+    def answer(self) -> str:
+        """The answer of the report as a list in Markdown, and which field matters; empty before there is a report."""
+        return "\n".join(f"- {plain(line)}" for line in self._answer)
+
     def _find(self, facts: Mapping[str, Any]) -> None:
-        """Keep what race and pruner saved and which field matters, of the facts of a report."""
+        """Keep the answer, what race and pruner saved and which field matters, of the facts of a report."""
         self._findings = [epochs_saved(facts["time"]["epochs"], facts["time"]["epochs_of_all"])]
+        self._answer = [*facts["answer"]]
         if facts["importance"]["shares"]:
-            self._findings.append(f"which field matters: {facts['findings']['importance']}")
+            matters = f"which field matters: {facts['findings']['importance']}"
+            self._findings.append(matters)
+            self._answer.append(matters[0].upper() + matters[1:])
 
     def _export(self) -> None:
         self._exported = True

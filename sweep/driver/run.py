@@ -204,6 +204,7 @@ def _driver(
         display,
         resume,
         results=results,
+        answer=results.answer,
         mirror=mirror,
         listeners=[optuna_export],
     )

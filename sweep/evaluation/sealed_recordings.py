@@ -39,8 +39,8 @@ class SealedRecordings:
         if digest in sealed or digest in self.digests:
             name = alike[sealed.index(digest)].name if digest in sealed else "a recording"
             raise SealedPartError(
-                f"{audio}: {name} of the study's official test part, which `respsweep test` reads, and writes down that "
-                "it did"
+                f"{audio}: refused, as it is {name} of the study's official test part, which `respsweep test` alone "
+                "reads, and writes down that it did; give a recording that is not in that part"
             )
 
 

@@ -38,6 +38,6 @@ def what_to_expect(compared: Comparison, number: int) -> str:
     side = "high" if expected.luck >= 0 else "low"
     return (
         f"{chosen}; expected to be {100 * abs(expected.luck):.1f} points too {side}: with other seeds expect "
-        f"{100 * expected.mean:.1f} % (95 % over seeds: {100 * expected.low:z.1f} to {100 * expected.high:.1f}) "
+        f"{100 * expected.mean:.1f} % (95 %, luck taken off: {100 * expected.low:z.1f} to {100 * expected.high:.1f}) "
         "on these patients."
     )

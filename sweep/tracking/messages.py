@@ -77,10 +77,14 @@ class Models:
 
 @dataclass(frozen=True)
 class Files:
-    """To the writer: files, by path, that the run of that name is to have."""
+    """To the writer: files, by path, that the run of that name is to have, and what the experiment is to say of the end.
+
+    `answer`: what the study found, in Markdown below the experiment's description; empty: nothing.
+    """
 
     run: str
     paths: tuple[str, ...]
+    answer: str = ""
 
 
 @dataclass(frozen=True)

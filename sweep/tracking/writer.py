@@ -161,6 +161,8 @@ class Writer:
                 self._insist(lambda: log_models(runs, models, self._artifacts))
             if (files := self._files) is not None:
                 self._insist(lambda: log_files(runs, files, self._artifacts))
+                if files.answer:
+                    self._tag(runs, MLFLOW_RUN_NOTE, f"{shown.description}\n\n{files.answer}".strip())
         except Exception as error:
             self._problem = error
 
@@ -170,13 +172,16 @@ class Writer:
         if shown.description:
             tags[MLFLOW_RUN_NOTE] = shown.description
         for tag, value in tags.items():
-            try:
-                self._insist(partial(runs.tag_experiment, tag, value))
-            except Exception as error:
-                if not _refused(error):
-                    raise
-                # A server that takes no such tag shows its usual page, and has all runs.
-                log.debug("no tag %s: %s", tag, error)
+            self._tag(runs, tag, value)
+
+    def _tag(self, runs: Runs, tag: str, value: str) -> None:
+        try:
+            self._insist(partial(runs.tag_experiment, tag, value))
+        except Exception as error:
+            if not _refused(error):
+                raise
+            # A server that takes no such tag shows its usual page, and has all runs.
+            log.debug("no tag %s: %s", tag, error)
 
     def _gather(self, updates: RunUpdates) -> bool:
         """Wait for an event, and take those that come soon after; True when there will be no more."""

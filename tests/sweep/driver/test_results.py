@@ -14,7 +14,12 @@ def test_the_end_says_what_race_and_pruner_saved_and_which_field_matters_most(tm
     console = Console(record=True, width=400, file=io.StringIO())
     folder = reported_study(tmp_path, 24)
     results = Results(folder, ConsoleDisplay(console))
+    assert results.answer() == ""
     assert folder.path / "report.html" in results()
+    best, *_, matters = results.answer().splitlines()
+    assert best.startswith("- No. ")
+    assert " is best: " in best
+    assert matters.startswith("- Which field matters: learning rate parts the best tenth")
     results.settle()
     saved, field = console.export_text().splitlines()
     assert (

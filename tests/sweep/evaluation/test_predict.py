@@ -154,7 +154,8 @@ def test_the_official_test_part_is_refused_under_any_name(
     copy = shutil.copy(sealed.path, tmp_path / "mine.wav")
     for path in (sealed.path, Path(copy)):
         with pytest.raises(
-            SealedPartError, match=f"{sealed.name}.wav of the study's official test part, .* test"
+            SealedPartError,
+            match=f"refused, as it is {sealed.name}.wav of the study's official test part, .* test",
         ):
             predictor.predict(path)
 

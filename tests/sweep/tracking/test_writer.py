@@ -86,11 +86,11 @@ def test_the_experiment_says_what_it_is_and_keeps_a_view_and_the_best_run_files(
     tracking = Writer(Target(database, "viewed", tmp_path / "artifacts", "viewed", (), {}, shown))
     for event in STUDY:
         tracking(event)
-    tracking.keep_files(Files("configuration 0", (str(tmp_path / "best.yaml"),)))
+    tracking.keep_files(Files("configuration 0", (str(tmp_path / "best.yaml"),), "- No. 0 is best."))
     tracking.close()
     experiment = MlflowClient(database).get_experiment_by_name("viewed")
     assert experiment is not None
-    assert experiment.tags["mlflow.note.content"] == "Study **viewed**"
+    assert experiment.tags["mlflow.note.content"] == "Study **viewed**\n\n- No. 0 is best."
     assert experiment.tags[TAG] == shared_view("score", ("smoothing.stage",))
     run = runs_of(database, "viewed")["configuration 0"]
     assert run.data.params["epochs"] == "4"

@@ -86,7 +86,7 @@ def test_every_figure_is_drawn_at_the_width_of_a_desktop_and_of_a_phone(
         assert max(widths) <= width
     assert document.count('<tr class="best">') == 1
     # Each interval says over what.
-    assert "(95 % over seeds: " in document
+    assert "(95 %, luck taken off: " in document
     for figure, words in (("parallel", "95 %, seeds"), ("groups", "lines: 95 % over patients and seeds")):
         assert words in document.partition(f'<section id="{figure}"')[2].partition("</section>")[0]
 
