@@ -12,18 +12,22 @@ NAME ?=
 SPRSOUND = $(wildcard $(foreach inner,$(DATA) $(DATA)/BioCAS2022,$(inner)/train_wav $(inner)/train2022_wav))
 SPACE ?= search_spaces/$(if $(and $(DATA),$(SPRSOUND)),sprsound_quick,quickstart).yaml
 
-.PHONY: sweep test test-slow bench licences sbom lint format types lock clean
+.PHONY: sweep test test-slow test-long bench licences sbom lint format types lock clean
 
 sweep: .venv/ready
 	$(BIN)/respsweep run $(SPACE) $(if $(NAME), --name $(NAME))$(if $(DATA), --data $(DATA))
 
 test: lint types
-	$(PYTEST) -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not long and not gpu"
 
 # The cluster of Linux namespaces has the machine to itself: it says how soon its nodes are there.
 test-slow: .venv/dev-ready
 	$(PYTEST) -m "slow and not gpu" --ignore tests/scenarios/cluster
 	$(BIN)/pytest -m "slow and not gpu" tests/scenarios/cluster
+
+# What quicker tests hold too, on its own and for longer: before a release, and after a change of what they are about.
+test-long: .venv/dev-ready
+	$(PYTEST) -m "long and not gpu"
 
 # Every table, even after one has missed a bar. On an idle machine: other jobs spoil the figures.
 bench: .venv/dev-ready

@@ -67,7 +67,7 @@ def is_gone(process: int) -> bool:
     return not Path("/proc", str(process)).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_whose_workers_stop_ends_with_the_scores_of_one_whose_workers_did_not(
     kept_ray: RayHead, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import StudyStopped
 from tests.studies import tiny_study
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 INTERRUPTED = 75
 STUDY = tiny_study(
     40,
@@ -86,6 +86,7 @@ def check_let_go(driver: subprocess.Popen[str], folder: StudyFolder, reason: str
     assert not folder.board().running
 
 
+@pytest.mark.slow
 def test_a_study_on_a_cluster_whose_head_dies_is_let_go_after_a_minute(
     space: Path, cluster: Any, tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_study_on_a_cluster_whose_head_dies_is_let_go_after_a_minute(
     check_let_go(driver, folder, "Ray's head has not answered for 1:00")
 
 
+@pytest.mark.long
 def test_a_study_whose_machine_loses_its_node_of_a_cluster_is_let_go(
     space: Path, cluster: Any, tmp_path: Path
 ) -> None:

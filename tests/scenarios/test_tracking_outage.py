@@ -19,7 +19,7 @@ from sweep.study.board import Board
 from sweep.study.epoch_report import drawn
 from tests.studies import tiny_study
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 OUTAGE_S = 60
 """As long as a sweep is asked to survive without its server."""
 STUDY = tiny_study(

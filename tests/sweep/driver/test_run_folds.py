@@ -90,7 +90,7 @@ def test_without_folds_all_nothing_follows(tmp_path: Path) -> None:
     assert not crossing_folder(folder).exists
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_finalists_are_trained_on_all_folds_by_ray(tmp_path: Path, kept_ray: RayHead) -> None:
     config = study(
         recipe={**RECIPE, "epochs": 1, "folds": {"folds": 2}},

@@ -37,7 +37,7 @@ def after(study: SimulatedStudy, share: float) -> list[Event]:
     return [event for event in study.events if event.at <= share * study.events[-1].at]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_after_a_third_of_a_study_most_foretellings_are_within_a_quarter_of_the_truth(
     recording: RecordedStudy,
 ) -> None:
