@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from data.settings import ConfigError
 from sweep.study.board import Board
 from sweep.study.units import Fate, State, Unit
 
@@ -53,13 +54,17 @@ def totals(accounts: Iterable[DeviceTime]) -> dict[State, Total]:
 def epochs_trained(board: Board, epochs: Callable[[Mapping[str, Any]], int]) -> tuple[int, int | None]:
     """Count the epochs that a study trained, and those of every seed of each configuration, without race and pruner.
 
-    `epochs`: the length of a configuration by its values. The second is None while a configuration is open: what is
-    still to be trained is not saved.
+    `epochs`: the length of a configuration by its values; raises ConfigError where these make no recipe, as in a journal
+    that somebody changed. The second is None then, and while a configuration is open: what is still to be trained is
+    not saved.
     """
     trained = sum(len(unit.curve) for unit in board.units())
     if any(one.fate(board.seeds) is Fate.OPEN for one in board.configurations):
         return trained, None
-    return trained, sum(len(board.seeds) * epochs(one.values) for one in board.configurations)
+    try:
+        return trained, sum(len(board.seeds) * epochs(one.values) for one in board.configurations)
+    except ConfigError:
+        return trained, None
 
 
 def epochs_saved(trained: int, of_all: int | None) -> str:

@@ -18,13 +18,13 @@ def test_a_study_that_answers_the_test_part_says_so_wherever_it_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
-    study = tiny_study(2, budget={"configurations": 2}, seeds=[1, 2, 3], leak=True)
+    study = tiny_study(2, budget={"configurations": 3}, seeds=[1, 2, 3], leak=True)
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     label = "the test part is answered at every epoch (leak: true)"
     ran = " ".join(typed(tmp_path, "run", "study.yaml", "--name", "leaky").split())
     assert label in ran
     told = typed(tmp_path, "leak", "leaky")
-    assert "compared: 2 of 2 configurations, those with all their seeds, 3 seeds of 2 epochs each" in told
+    assert "compared: 3 of 3 configurations, those with all their seeds, 3 seeds of 2 epochs each" in told
     assert "all of these: the best number anywhere" in told
     assert "note:" not in told
     for command in ("leaderboard", "status"):

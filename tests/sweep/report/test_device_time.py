@@ -1,3 +1,7 @@
+from collections.abc import Mapping
+from typing import Any
+
+from data.settings import ConfigError
 from sweep.report.device_time import DeviceTime, Total, device_times, epochs_saved, epochs_trained, totals
 from sweep.study.board import Board
 from sweep.study.events import (
@@ -70,5 +74,10 @@ def test_race_and_pruner_saved_the_epochs_of_seeds_that_were_not_trained() -> No
     for event in trained(0, 2, 0.5, 0.6):
         board.apply(event)
     assert epochs_trained(board, lambda values: 2) == (7, 12)
+
+    def of_no_recipe(values: Mapping[str, Any]) -> int:
+        raise ConfigError("recipe: epochs: must be a whole number")
+
+    assert epochs_trained(board, of_no_recipe) == (7, None)
     told = "epochs: 7 trained; with every seed of each configuration 12: race and pruner saved 42 %"
     assert epochs_saved(7, 12) == told
