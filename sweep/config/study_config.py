@@ -20,7 +20,7 @@ from model.weights_file import absolute_source
 from sweep.config.other_words import in_our_words
 from sweep.config.overrides import override
 from sweep.config.parameters import Parameter, Value
-from sweep.config.search_space import SearchSpace
+from sweep.config.search_space import NETWORK, SearchSpace
 from sweep.config.study_checks import contradictions
 from sweep.config.study_parts import (
     CrossesConfig,
@@ -216,6 +216,9 @@ class StudyConfig(Config):
         # The fixed settings may be a recipe only together with searched ones.
         with contextlib.suppress(ConfigError):
             content["recipe"] = self.space.recipe({}).model_dump(mode="json")
+            # Of several networks each has a size of its own, unless the study names one.
+            if NETWORK in self.search and not (self.recipe.get("backbone") or {}).get("variant"):
+                content["recipe"]["backbone"]["variant"] = None
         _write_out_bands(content, self.recipe)
         _make_weights_absolute(content)
         return StudyConfig.model_validate(content)

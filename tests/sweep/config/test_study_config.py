@@ -28,6 +28,9 @@ def path(tmp_path: Path) -> Path:
 def test_a_shipped_study_reads_and_says_how_to_run_it(shipped: Path) -> None:
     config = read_study(shipped)
     assert config.seeds == (1, 2, 3, 4, 5)
+    written = config.resolved()
+    assert written.resolved() == written
+    assert all(written.space.recipe(point) == config.space.recipe(point) for point in config.enqueue)
     opening = [line for line in shipped.read_text().splitlines() if line.startswith("#")]
     assert any(f"respsweep run search_spaces/{shipped.name}" in line for line in opening)
 
