@@ -60,7 +60,8 @@ def test_a_folder_of_weights_answers_as_its_study_does(
         # Under whatever name, wherever the study's recordings are.
         test = shutil.copy(recordings.part("test")[0].path, tmp_path / "mine.wav")
         with pytest.raises(
-            SealedPartError, match=r"mine\.wav: a recording of the study's official test part"
+            SealedPartError,
+            match=r"mine\.wav: refused, as it is a recording of the study's official test part",
         ):
             exported.predict(Path(test))
     with pytest.raises(ConfigError, match=r"seed: must be one of 1, 2, which .*search has, got 9"):

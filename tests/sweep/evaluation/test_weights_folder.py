@@ -114,7 +114,9 @@ def test_a_recording_of_the_test_part_is_refused(units: FinishedUnits, tmp_path:
     (tmp_path / "to").mkdir()
     save_weights(units, "first", "5" * 32, [hashlib.sha256(b"breath").hexdigest()], tmp_path / "to")
     (tmp_path / "to" / "recipe.yaml").write_text(yaml.safe_dump(RECIPE.model_dump(mode="json")))
-    with pytest.raises(SealedPartError, match=r"mine\.wav: a recording of the study's official test part"):
+    with pytest.raises(
+        SealedPartError, match=r"mine\.wav: refused, as it is a recording of the study's official test part"
+    ):
         read_weights_folder(tmp_path / "to").sealed.check(tmp_path / "mine.wav")
 
 
