@@ -93,7 +93,7 @@ def remove_one_that_trains(cluster: Any, log: Path, gone: Path, over: threading.
                 return
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_that_loses_a_node_ends_with_the_scores_of_one_that_did_not(
     cluster: Any, tmp_path: Path
 ) -> None:

@@ -115,7 +115,7 @@ def scan_and_gradients(
     return {name: value.cpu() for name, value in results.items()}
 
 
-@pytest.mark.parametrize(("engine", "case"), cases_of_engines(slow_up_to=129))
+@pytest.mark.parametrize(("engine", "case"), cases_of_engines(slow_up_to=65))
 def test_values_and_gradients_are_the_published_ones_in_float64(
     golden: Golden, meta: dict[str, Any], engine: str, case: str
 ) -> None:

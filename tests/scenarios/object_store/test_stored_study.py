@@ -166,7 +166,7 @@ def test_a_study_goes_on_on_another_machine_when_its_first_one_has_vanished(
     assert curves(end.board()) == curves(StudyFolder.open(tmp_path / "studies", "one").board())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_store_that_is_away_for_a_while_costs_nothing(
     space: str, machines: Callable[[str], Machine], s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

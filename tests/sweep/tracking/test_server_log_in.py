@@ -85,7 +85,7 @@ def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
     assert served.stop() == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_administrator_of_a_server_stays_who_they_were(serve: Serve) -> None:
     first = serve("--auth", MLFLOW_TRACKING_USERNAME="ann", MLFLOW_TRACKING_PASSWORD=PASSWORD)
     assert first.stop() == 0
