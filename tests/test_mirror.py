@@ -45,6 +45,7 @@ ELSEWHERE = {
     # Parts of the coordinator, whose rules are seen in studies that it holds.
     "sweep/study/choice.py": "tests/sweep/study/test_coordinator.py",
     "sweep/study/failures.py": "tests/sweep/study/test_halted_study.py",
+    "sweep/tracking/runs.py": "tests/sweep/tracking/test_writer.py",  # with all that it writes, on a database
     "sweep/tracking/experiments.py": "tests/sweep/tracking/test_writer.py",  # as runs of a renamed study go on
     # What two processes tell each other, and the two sides of the pipe.
     "sweep/tracking/messages.py": "tests/sweep/tracking/test_tracker.py",

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from data.errors import DataError
 from data.settings import ConfigError
 from model.ast import AST
 from model.dass import DASS
@@ -58,7 +59,12 @@ def heard_cycles(
     study's official test part.
     """
     every = (cycle for path in recordings for cycle in predictor.hear(path).features)
-    cycles = torch.stack([cycle.float() for cycle in islice(every, most)])
+    found = [cycle.float() for cycle in islice(every, most)]
+    if not found:
+        raise DataError(
+            f"{', '.join(map(str, recordings))}: no cycle; expected an annotation with one, or none"
+        )
+    cycles = torch.stack(found)
     return network_input(cycles, predictor.recipe).to(predictor.device)
 
 
@@ -67,7 +73,8 @@ def chosen_layers(
 ) -> list[Layer]:
     """Read layers as people write them, `2.6` for the block 6 of stage 2 of DASS and `7` for the layer 7 of AST.
 
-    When none is asked for: all blocks of DASS whose maps have at most a quarter of `MOST_CELLS` cells, and three layers
+    When none is asked for: all blocks of DASS whose maps have at most a quarter of `MOST_CELLS` cells, at least the last
+    block, and three layers
     of AST, the first, the middle and the last. Raises ConfigError for a network that neither scans nor attends, and for
     a layer that it does not have.
     """
@@ -89,7 +96,7 @@ def chosen_layers(
     for one in asked:
         if one not in names:
             raise ConfigError(f"--layer {one}: {title} has no such layer; it has {', '.join(names)}")
-    return [names[one] for one in asked] or usual
+    return [names[one] for one in asked] or usual or known[-1:]
 
 
 def named(layer: Layer) -> str:

@@ -8,7 +8,8 @@ writer           writes the events to MLflow in batches, and asks again while a 
 client_limits    how long an answer of a server is waited for
 client_log_in    to which server name and password are sent
 sqlite_uri       the address of a database in a folder of any name
-runs             what each run shows, and the runs on the server
+run_updates      what each run shows, decided without a server
+runs             the runs on the server
 parameters       settings under names that MLflow takes
 models           the networks of the best configuration as MLflow models, and files
 experiments      which experiment has a study's runs, also after it was renamed

@@ -30,7 +30,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from sweep.tracking.parameters import parameter_name
-from sweep.tracking.runs import Runs, RunUpdate, RunUpdates
+from sweep.tracking.run_updates import RunUpdate, RunUpdates
+from sweep.tracking.runs import Runs
 from sweep.tracking.shared_view import TAG, shared_view
 
 # MLflow logs each failed request with its traceback; `close` says in one line what came of them.

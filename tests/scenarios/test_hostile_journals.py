@@ -31,7 +31,7 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.tracking.runs import RunUpdates
+from sweep.tracking.run_updates import RunUpdates
 from tests.sweep.histories import added, reported, timed, trained, write_journal
 
 CONFIG = StudyConfig.model_validate(

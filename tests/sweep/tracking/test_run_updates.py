@@ -17,7 +17,7 @@ from sweep.study.events import (
     UnitPruned,
     UnitStarted,
 )
-from sweep.tracking.runs import RunUpdate, RunUpdates
+from sweep.tracking.run_updates import RunUpdate, RunUpdates
 from tests.sweep import histories
 from tests.sweep.histories import timed
 
