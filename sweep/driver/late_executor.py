@@ -10,6 +10,7 @@ from sweep.config.study_config import StudyConfig
 from sweep.driver.display import Display
 from sweep.driver.driver import Executor, UnitSlots
 from sweep.driver.preflight import CheckedStudy
+from sweep.report.study_state import larger_budget
 from sweep.study.board import Board
 from sweep.study.coordinator import Coordinator, UnitConfig
 
@@ -19,9 +20,11 @@ def started_or_late(study: CheckedStudy, start: Callable[[], Executor], display:
     folder = study.folder
     if not was_over(study.board, folder.config(), study.config):
         return start()
-    more = f"; for more: respsweep run --resume {folder.arguments} --set budget.LIMIT=VALUE"
-    said = f"{folder.place} is over, and nothing is left to do{more if study.config.searches else ''}"
-    return LateExecutor(start, partial(display.say, said))
+    larger = larger_budget(folder, study.board) if study.config.searches else None
+    more = "" if larger is None else f"; for more: respsweep run --resume {folder.arguments} --set {larger}"
+    return LateExecutor(
+        start, partial(display.say, f"{folder.place} is over, and nothing is left to do{more}")
+    )
 
 
 class LateExecutor:

@@ -98,7 +98,7 @@ class _Folds:
         self.trained += 1
         self.tell(
             f"network {self.trained}: {len(bands)} bands, fold {fold + 1}/{recipe.folds.folds}, "
-            f"score {training.history[-1].score:.3f}"
+            f"score {100 * training.history[-1].score:.1f} %"
         )
         return training
 

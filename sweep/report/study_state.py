@@ -59,12 +59,12 @@ def state_line(folder: StudyFolder, board: Board, holder: str | None, last_sign:
     stopped = f"{folder.place}: {board.stopped}, since {moment(board.drivers[-1].ended)}"
     if state.word == "over":
         return stopped
-    raised = _raised(folder, board) if state.why.startswith(_SPENT) else None
+    raised = larger_budget(folder, board) if state.why.startswith(_SPENT) else None
     return f"{stopped}; {resume}" + (f" --set {raised}" if raised is not None else "")
 
 
-def _raised(folder: StudyFolder, board: Board) -> str | None:
-    """Write the setting of a larger budget, with which a study goes on whose budget is spent."""
+def larger_budget(folder: StudyFolder, board: Board) -> str | None:
+    """Write the setting of a larger budget, with which a study goes on that has ended; None where none would help."""
     config = folder.config()
     budget = Budget(
         config.budget, config.racing, gpus=config.resources.gpu, slots=1, epochs=config.space.epochs

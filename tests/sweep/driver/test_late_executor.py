@@ -46,6 +46,7 @@ def test_a_study_that_is_over_says_so_starts_nothing_and_writes_what_is_missing(
     assert started == [1]
     said = console.export_text()
     assert over in said
+    assert "--set budget.configurations=2" in " ".join(said.split())
     assert "units at a time" not in said
     assert folder.best.exists()
     assert (folder.path / "report.html").exists()
