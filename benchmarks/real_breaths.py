@@ -38,13 +38,27 @@ SEEDS = (1, 2, 3, 4, 5)
 PRETRAINED = ", pretrained"
 RATES = ("score", "sensitivity", "specificity", "any_abnormal_score")
 BACKBONES: Mapping[str, Mapping[str, Any]] = {
-    "cnn_tsa": {"optimiser.learning_rate": 2e-3},
+    "cnn_tsa": {"optimiser.learning_rate": 2e-3, "features.bands": None, "backbone.attention": None},
     "dass": {"optimiser.learning_rate": 2e-3, "smoothing.stage": None, "backbone.stem": None},
-    "ast": {"optimiser.learning_rate": 1e-3},
+    "ast": {
+        "optimiser.learning_rate": 1e-3,
+        "backbone.pooling": "mean",
+        "backbone.dropout": None,
+        "backbone.position_layout": "correct",
+    },
 }
 CONDITIONS: Mapping[str, Any] = {
+    "features.bands": {"backbone.name": ["cnn_tsa"]},
+    "backbone.attention": {"backbone.name": ["cnn_tsa"]},
     "smoothing.stage": {"backbone.name": ["dass"]},
+    "smoothing.hook": {"smoothing.stage": [1, 2, (1, 2)]},
     "backbone.stem": {"backbone.name": ["dass"]},
+    "backbone.pooling": {"backbone.name": ["ast"]},
+    "backbone.dropout": {"backbone.name": ["ast"]},
+    "backbone.position_layout": {"backbone.name": ["ast"]},
+    "features.fill": {"features.norm": ["audioset"], "features.target_frames": [64]},
+    "waveform_augment.gain": {"features.norm": ["audioset"]},
+    "waveform_augment.noise": {"features.norm": ["audioset"]},
     "loss.logit_adjustment": {"sampling.name": ["shuffle"]},
 }
 PLAIN: Mapping[str, Any] = {
@@ -53,11 +67,18 @@ PLAIN: Mapping[str, Any] = {
     "mixup.alpha": 0.0,
     "sampling.name": "weighted",
     "loss.focal_gamma": 0.0,
+    "loss.label_smoothing": 0.0,
+    "features.duration_s": 2.5,
+    "features.padding": "repeat",
+    "features.fade": True,
+    "features.norm": "per_sample",
+    "features.target_frames": None,
 }
 PLAIN_OBJECTIVE = "cross-entropy, weighted sampling"
+ONCE: Mapping[str, Any] = {"sampling.name": "shuffle", "loss.logit_adjustment": 0.0}
 OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     PLAIN_OBJECTIVE: {},
-    "cross-entropy, every cycle once": {"sampling.name": "shuffle", "loss.logit_adjustment": 0.0},
+    "cross-entropy, every cycle once": ONCE,
     "logit adjustment": {"sampling.name": "shuffle", "loss.logit_adjustment": 0.5},
     "focal loss": {"loss.focal_gamma": 2.0},
     "mixup": {"mixup.alpha": 0.2},
@@ -65,15 +86,69 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     "Patch-Mix, cells": {"patch_mix.axes": ("cells",)},
     "Patch-Mix, both axes": {"patch_mix.axes": ("time", "frequency")},
 }
-DASS_ONLY: Mapping[str, Mapping[str, Any]] = {
-    "strided stem, layer norms (as published)": {"backbone.stem": "layer_norm"},
-    "strided stem, batch norms": {"backbone.stem": "batch_norm"},
-    "smoothing": {"smoothing.stage": 2},
-    "smoothing and Patch-Mix on both axes, the parts of Lung-SRAD": {
-        "smoothing.stage": 2,
-        "patch_mix.axes": ("time", "frequency"),
+SMOOTHED: Mapping[str, Any] = {"smoothing.stage": 2, "smoothing.hook": "scan_output"}
+AUDIOSET: Mapping[str, Any] = {
+    "features.norm": "audioset",
+    "waveform_augment.gain": 0.0,
+    "waveform_augment.noise": 0.0,
+}
+LOUD_AND_NOISY: Mapping[str, Any] = {**AUDIOSET, "waveform_augment.gain": 0.1, "waveform_augment.noise": 1e-4}
+OF_ONE_NETWORK: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "cnn_tsa": {
+        "no attention": {"backbone.attention": "none"},
+        "SAM, radius 0.02": {"optimiser.sam_rho": 0.02},
+        "SAM, radius 0.1": {"optimiser.sam_rho": 0.1},
+        "24 lower of 32 bands": {"features.bands": tuple(range(24))},
+        "24 upper of 32 bands": {"features.bands": tuple(range(8, 32))},
+        "16 lower of 32 bands": {"features.bands": tuple(range(16))},
+    },
+    "dass": {
+        "strided stem, layer norms (as published)": {"backbone.stem": "layer_norm"},
+        "strided stem, batch norms": {"backbone.stem": "batch_norm"},
+        "smoothing": SMOOTHED,
+        "smoothing of the stage before": {**SMOOTHED, "smoothing.stage": 1},
+        "smoothing of both stages": {**SMOOTHED, "smoothing.stage": (1, 2)},
+        "smoothing before the scan": {**SMOOTHED, "smoothing.hook": "scan_input"},
+        "smoothing of the state-space branch": {**SMOOTHED, "smoothing.hook": "op_output"},
+        "smoothing of whole blocks": {**SMOOTHED, "smoothing.hook": "block_output"},
+        "smoothing and Patch-Mix, cells": {**SMOOTHED, "patch_mix.axes": ("cells",)},
+        "smoothing and Patch-Mix, frequency": {**SMOOTHED, "patch_mix.axes": ("frequency",)},
+        "smoothing and Patch-Mix, time": {**SMOOTHED, "patch_mix.axes": ("time",)},
+        "smoothing and Patch-Mix on both axes, the parts of Lung-SRAD": {
+            **SMOOTHED,
+            "patch_mix.axes": ("time", "frequency"),
+        },
+    },
+    "ast": {
+        "SAM, every cycle once": {**ONCE, "optimiser.sam_rho": 0.05},
+        "SAM, radius 0.02": {"optimiser.sam_rho": 0.02},
+        "SAM, radius 0.1": {"optimiser.sam_rho": 0.1},
+        "SAM, label smoothing": {"optimiser.sam_rho": 0.05, "loss.label_smoothing": 0.1},
+        "mean of all tokens, dropout": {"backbone.pooling": "token_mean", "backbone.dropout": 0.3},
+        "swapped positions": {"backbone.position_layout": "swapped"},
+        "statistics of AudioSet": AUDIOSET,
+        "statistics of AudioSet, gain and noise": LOUD_AND_NOISY,
+        "statistics of AudioSet, 14 of 64 frames raw zero": {
+            **AUDIOSET,
+            "features.target_frames": 64,
+            "features.fill": "raw_zero",
+        },
+        "no fade": {"features.fade": False},
+        "the parts of AST + SAM": {
+            "optimiser.sam_rho": 0.05,
+            "loss.label_smoothing": 0.1,
+            "backbone.pooling": "token_mean",
+            "backbone.dropout": 0.3,
+            "features.fade": False,
+            **LOUD_AND_NOISY,
+        },
+        "1.25 s": {"features.duration_s": 1.25},
+        "5 s": {"features.duration_s": 5.0},
+        "2.5 s, padded with zeros": {"features.padding": "zeros"},
+        "5 s, padded with zeros": {"features.duration_s": 5.0, "features.padding": "zeros"},
     },
 }
+"""What only one network has, or was asked of only one."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -98,7 +173,7 @@ def systems(
     """Name every system, and give its values of the searched fields."""
     found = {}
     for backbone in backbones:
-        for objective, changes in {**OBJECTIVES, **(DASS_ONLY if backbone == "dass" else {})}.items():
+        for objective, changes in {**OBJECTIVES, **OF_ONE_NETWORK[backbone]}.items():
             if objective not in objectives:
                 continue
             fitting = [] if "backbone.stem" in changes else [pretrained.get(backbone)]
@@ -222,7 +297,7 @@ def _between(interval: tuple[float, ...] | None, form: str) -> str:
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the arguments of a command line, by default this process's."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    objectives = [*OBJECTIVES, *DASS_ONLY]
+    objectives = [*OBJECTIVES, *dict.fromkeys(name for some in OF_ONE_NETWORK.values() for name in some)]
     parser.add_argument("--data", type=Path, required=True, help="recordings")
     parser.add_argument("--task", help="where the recordings have several")
     parser.add_argument("--pretrain-on", type=Path, help="other recordings, which have the same task")

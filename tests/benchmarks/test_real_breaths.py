@@ -20,16 +20,21 @@ def test_systems_are_every_objective_of_every_backbone_with_and_without_weights(
     assert "smoothing.stage" not in found["cnn_tsa, mixup"]
 
 
+def test_what_only_one_network_has_is_asked_of_that_network_alone() -> None:
+    found = real_breaths.systems(["cnn_tsa", "dass", "ast"], ["swapped positions", "no attention"], {})
+    assert list(found) == ["cnn_tsa, no attention", "ast, swapped positions"]
+
+
 def test_the_study_of_all_systems_trains_each_of_them_with_every_seed() -> None:
     asked = real_breaths.arguments(["--data", "recordings"])
     points = real_breaths.systems(asked.backbones, asked.objectives, {})
     config = sweep.read_study(real_breaths.STUDY, **real_breaths.settings(points, asked))
     assert list(config.enqueue) == list(points.values())
-    assert config.budget.configurations == len(points) == 28
+    assert config.budget.configurations == len(points) == 57
     assert config.seeds == (1, 2, 3, 4, 5)
     assert (config.racing.name, config.pruner.name) == ("none", "none")
     recipes = [config.space.recipe(point) for point in config.enqueue]
-    assert len({recipe.digest() for recipe in recipes}) == 28
+    assert len({recipe.digest() for recipe in recipes}) == 57
     assert {recipe.backbone.variant for recipe in recipes} == {"tiny"}
 
 
