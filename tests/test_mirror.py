@@ -29,6 +29,7 @@ ELSEWHERE = {
     # Commands only read options and call one function; what they print and refuse is tested as people type it.
     "sweep/commands/": "tests/sweep/commands/test_finished_study.py",
     "sweep/commands/cluster_drain.py": "tests/scenarios/cluster/test_ray_up.py",
+    "sweep/commands/cluster_worker.py": "tests/scenarios/test_workers.py",
     "sweep/commands/cluster_watch.py": "tests/sweep/execution/test_spot_notice.py",
     "sweep/commands/doctor.py": "tests/sweep/machine/test_doctor.py",
     "sweep/commands/predict.py": "tests/sweep/evaluation/test_predict.py",  # with a study that was really trained
@@ -40,6 +41,7 @@ ELSEWHERE = {
     "sweep/evaluation/written_bundles.py": "tests/sweep/evaluation/test_test_reading.py",
     # These talk to Ray alone, and are tested with one.
     "sweep/execution/drain.py": "tests/scenarios/cluster/test_ray_up.py",
+    "sweep/execution/joined_nodes.py": "tests/scenarios/test_workers.py",
     "sweep/execution/scheduler.py": "tests/sweep/driver/test_whole_studies.py",
     "sweep/worker/drain_notice.py": "tests/sweep/worker/test_trainable.py",
     # Parts of the coordinator, whose rules are seen in studies that it holds.

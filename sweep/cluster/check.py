@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.settings import ConfigError, read_yaml_documents
+from sweep.cluster.batch_script import batch_script, is_batch_script
 from sweep.cluster.cluster_file import ClusterFile
 from sweep.cluster.finding import Finding
 from sweep.cluster.kuberay import is_kuberay, kuberay_file
 from sweep.cluster.launcher import launcher_file
 from sweep.cluster.rules.auth import auth_mode, token
+from sweep.cluster.rules.batch import batch
 from sweep.cluster.rules.files import files
 from sweep.cluster.rules.kuberay import kuberay
 from sweep.cluster.rules.mlflow import mlflow
@@ -44,8 +46,11 @@ ANY: Mapping[str, Rule] = {
 ONLY: Mapping[str, Mapping[str, Rule]] = {
     "launcher": {"addresses and ssh key": ssh, "token": token, "synced files": files},
     "kuberay": {"how a RayJob ends": kuberay},
+    "slurm": {"how a job ends": batch},
 }
 """Rules for one kind of file."""
+OF_SCRIPTS = ("secrets", "resources", "what is to be filled in")
+"""Rules of `ANY` that say something of a batch script, which has no ports, mounts or clouds in it."""
 QUOTED_CHARACTERS = 60
 
 
@@ -71,10 +76,11 @@ class Report:
 def check_cluster_file(path: Path, surroundings: Surroundings) -> Report:
     """Find what is wrong with the file at `path`. Nothing is started and no network is used.
 
-    Raises ConfigError when the file cannot be read, repeats a key, or is neither for `ray up` nor for KubeRay.
+    Raises ConfigError when the file cannot be read, repeats a key, or is for none of `ray up`, KubeRay and sbatch.
     """
     file = read_cluster_file(path)
-    rules = {**ANY, **ONLY[file.kind]}
+    general = {name: ANY[name] for name in OF_SCRIPTS} if file.kind == "slurm" else ANY
+    rules = {**general, **ONLY[file.kind]}
     by_rule = {name: list(rule(file, surroundings)) for name, rule in rules.items()}
     findings = dict.fromkeys(finding for found in by_rule.values() for finding in found)
     with_secret = {finding.where for finding in by_rule["secrets"]}
@@ -88,6 +94,8 @@ def check_cluster_file(path: Path, surroundings: Surroundings) -> Report:
 
 def read_cluster_file(path: Path) -> ClusterFile:
     """Read the cluster that a file describes. Raises ConfigError as `check_cluster_file` does."""
+    if is_batch_script(path):
+        return batch_script(path)
     documents = read_yaml_documents(path)
     mappings = [document for document in documents if isinstance(document, dict)]
     if any(is_kuberay(document) for document in mappings):
@@ -95,5 +103,6 @@ def read_cluster_file(path: Path) -> ClusterFile:
     if len(documents) == 1 and mappings and {"cluster_name", "provider"} & mappings[0].keys():
         return launcher_file(path, mappings[0])
     raise ConfigError(
-        f"{path}: neither a file for ray up (cluster_name, provider) nor KubeRay's (apiVersion: ray.io/v1)"
+        f"{path}: neither a file for ray up (cluster_name, provider) nor KubeRay's (apiVersion: ray.io/v1), nor for "
+        "sbatch (#SBATCH)"
     )

@@ -51,15 +51,16 @@ class NodeType:
 
 @dataclass(frozen=True)
 class ClusterFile:
-    """A cluster that a file describes, for `ray up` (kind launcher) or `kubectl apply` (kind kuberay).
+    """A cluster that a file describes, for `ray up` (kind launcher), `kubectl apply` (kuberay) or `sbatch` (slurm).
 
-    `provider` is the launcher's word for a cloud, or kubernetes. `content` is the mapping that makes the cluster, at the
-    prefix `root` of key paths; `documents` is all that the file holds. `head_mounts` and `worker_mounts` are folders on
-    shared storage that fields of the file, rather than commands, mount on the head and on all workers.
+    `provider` is the launcher's word for a cloud, or kubernetes, or slurm. `content` is the mapping that makes the
+    cluster, at the prefix `root` of key paths; `documents` is all that the file holds. `head_mounts` and
+    `worker_mounts` are folders on shared storage that fields of the file, rather than commands, mount on the head and
+    on all workers.
     """
 
     path: Path
-    kind: Literal["launcher", "kuberay"]
+    kind: Literal["launcher", "kuberay", "slurm"]
     provider: str
     documents: Sequence[Mapping[str, Any]]
     content: Mapping[str, Any]

@@ -11,7 +11,11 @@ from sweep.commands.bands import bands
 from sweep.commands.check import check_settings
 from sweep.commands.cluster_check import check
 from sweep.commands.cluster_drain import drain
+from sweep.commands.cluster_slurm import slurm
+from sweep.commands.cluster_status import cluster_status
+from sweep.commands.cluster_stop import stop
 from sweep.commands.cluster_watch import watch
+from sweep.commands.cluster_worker import worker
 from sweep.commands.compare import compare
 from sweep.commands.console import say
 from sweep.commands.data import data
@@ -20,6 +24,7 @@ from sweep.commands.doctor import doctor
 from sweep.commands.examples import example
 from sweep.commands.explain import explain
 from sweep.commands.export import export
+from sweep.commands.fetch import fetch
 from sweep.commands.finish import finish
 from sweep.commands.leaderboard import leaderboard
 from sweep.commands.leak import leak
@@ -49,7 +54,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-cluster = typer.Typer(help="Clusters: the files that describe them.", no_args_is_help=True)
+cluster = typer.Typer(
+    help="Clusters: their files, SLURM jobs, and machines that come and go.", no_args_is_help=True
+)
 
 
 def _show_version(asked: bool) -> None:
@@ -76,16 +83,22 @@ def _named(command: Callable[..., None], group: str = "") -> str:
     return f"{group}{NAMES.get(command, command.__name__)}"
 
 
-NAMES = {list_studies: "list", read_test: "test", check_settings: "check", watch_study: "watch"}
+NAMES = {
+    list_studies: "list",
+    read_test: "test",
+    check_settings: "check",
+    watch_study: "watch",
+    cluster_status: "status",
+}
 """Commands that are called otherwise than their functions."""
 for command in (
-    *(plan, check_settings, schema),
+    *(plan, check_settings, schema, fetch),
     *(run, watch_study, status, retry, leaderboard, report, export, ui),
     *(list_studies, show, compare, note, rename, delete),
     *(finish, read_test, ledger, leak, verify, predict, explain, spectral),
     *(simulate, train, bands, data, synth, doctor),
 ):
     app.command(_named(command), epilog=example(_named(command)))(command)
-for command in (check, watch, drain):
+for command in (check, slurm, worker, cluster_status, stop, watch, drain):
     cluster.command(_named(command), epilog=example(_named(command, "cluster ")))(command)
 app.add_typer(cluster, name="cluster")

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def check(
     file: Annotated[
-        Path, typer.Argument(help="For ray up (cluster.yaml), or KubeRay's RayJob or RayCluster.")
+        Path,
+        typer.Argument(
+            help="For ray up (cluster.yaml), KubeRay's RayJob or RayCluster, or a script for sbatch."
+        ),
     ],
     space: Annotated[
         Path | None, typer.Option("--space", help="Study file: do its units fit on a worker?")

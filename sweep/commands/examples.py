@@ -6,6 +6,7 @@ EXAMPLES = {
     "plan": "plan search_spaces/quickstart.yaml --workers 2 --price 2.5",
     "check": "check search_spaces/quickstart.yaml",
     "schema": "schema study > study.json",
+    "fetch": "fetch search_spaces/lung_srad.yaml",
     "run": "run search_spaces/quickstart.yaml --data DIR --name first --set budget.configurations=40",
     "watch": "watch first",
     "status": "status first --units",
@@ -35,6 +36,10 @@ EXAMPLES = {
     "synth": "synth breaths --patients 24",
     "doctor": "doctor --pack search_spaces/quickstart.yaml",
     "cluster check": "cluster check cluster.yaml",
+    "cluster slurm": "cluster slurm search_spaces/lung_srad.yaml --data DIR --workers 8 --gres gpu:1 --submit",
+    "cluster status": "cluster status lung_srad",
+    "cluster stop": "cluster stop lung_srad",
+    "cluster worker": "cluster worker first --studies /shared/studies",
     "cluster watch": "cluster watch",
     "cluster drain": "cluster drain --seconds 60",
 }

@@ -41,7 +41,11 @@ def run(
     configurations: ConfigurationsOption = None,
     settings: SettingsOption = None,
     address: Annotated[
-        str, typer.Option(help="local: this machine; auto: the Ray cluster it belongs to.")
+        str,
+        typer.Option(
+            help="local: this machine; auto: the Ray cluster it belongs to; head: machines that come by themselves, see "
+            "cluster worker."
+        ),
     ] = "local",
     tracking_uri: Annotated[
         str | None, typer.Option(help="MLflow server; default: a database in the study.")

@@ -235,6 +235,15 @@ class StudyConfig(Config):
                 raise
             return self.space.recipe(self.space.active(self.enqueue[0]))
 
+    @property
+    def named_weights(self) -> list[str]:
+        """Sources of pretrained weights that the study may come to, as it names them."""
+        backbone = self.recipe.get("backbone")
+        fixed = backbone.get("pretrained") if isinstance(backbone, Mapping) else None
+        searched = getattr(self.search.get(WEIGHTS), "choices", ())
+        named = [fixed, *searched, *(point.get(WEIGHTS) for point in self.enqueue)]
+        return list(dict.fromkeys(str(source) for source in named if source is not None))
+
     @cached_property
     def space(self) -> SearchSpace:
         return SearchSpace(self.search, self.recipe, crosses=self.crosses is not None)

@@ -16,7 +16,7 @@ from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
 from sweep.config.other_words import FIELDS, in_our_words
 from sweep.config.parameters import AnyParameter, Parameter
 from sweep.config.search_space import SearchSpace, check_field
-from sweep.config.study_config import WEIGHTS, StudyConfig, read_study
+from sweep.config.study_config import StudyConfig, read_study
 from sweep.driver.preflight import check_own_networks
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
@@ -64,12 +64,11 @@ def _study(path: Path) -> str:
     try:
         search = OptunaSearch(config)
         EpochPruner(config.pruner, config.space.epochs, config.sampler.name, metric=config.ranking_metric)
-        recipe = config.any_recipe()
+        config.any_recipe()
     except ConfigError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
     check_own_networks(config, config.scored_task)
-    searched = config.search.get(WEIGHTS)
-    _find_weights(*getattr(searched, "choices", [recipe.backbone.pretrained]))
+    _find_weights(*config.named_weights)
     many = "no end of points" if search.points is None else counted(search.points, "point")
     return (
         f"{path}: a study in order: {counted(len(config.search), 'searched field')}, {many}, "

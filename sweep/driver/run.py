@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from data.errors import UserError
+from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
-from sweep.config.study_parts import ResourcesConfig
 from sweep.driver.display import Display, NoDisplay
 from sweep.driver.driver import BackgroundListener, Driver, Executor, InterruptedStudyError
 from sweep.driver.export import export
@@ -22,7 +22,8 @@ from sweep.driver.results import Results
 from sweep.driver.unit_preparation import UnitPreparation
 from sweep.driver.warning_by import warning_by
 from sweep.evaluation.epoch_readings import open_test_part
-from sweep.execution.ray_session import RaySession
+from sweep.execution.head_file import FILE, Head, remove_head, write_head
+from sweep.execution.ray_session import HEAD, RaySession
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror, MirrorError
@@ -37,7 +38,8 @@ from sweep.tracking.writer_process import WriterProcess
 
 CLOSE_S = 300.0
 CLOSE_SOON_S = 30.0
-StartExecutor = Callable[[ResourcesConfig, str, Callable[[str], None]], Executor]
+StartExecutor = Callable[..., Executor]
+"""Called as `RaySession.start` is."""
 
 
 def run_study(
@@ -67,6 +69,11 @@ def run_study(
     display = display or NoDisplay()
     # The values of the journal, and those that a later driver reads in the study's folder, are then the same.
     config = config.resolved()
+    if address == HEAD and folder.uri is not None:
+        raise ConfigError(
+            f"address head: workers find the driver by a folder that all machines see, so --studies must be a path, got "
+            f"{folder.studies}"
+        )
     fresh, begun = not folder.exists, False
     if fresh:
         folder.create(config)
@@ -85,6 +92,8 @@ def run_study(
                 tracker = _tracker(study, writer, tracking_server, display)
                 closing.callback(_close_at_once, tracker)
                 start = partial(start_executor, config.resources, address, display.say)
+                if address == HEAD:
+                    start = partial(start, announce=partial(_announce, folder, closing, display))
                 executor = started_or_late(study, start, display)
                 closing.callback(executor.stop)
                 results = Results(folder, display)
@@ -117,6 +126,18 @@ def run_study(
             ) from None
         raise
     return folder
+
+
+def _announce(
+    folder: StudyFolder, closing: contextlib.ExitStack, display: Display, address: str, token: str
+) -> None:
+    """Write down where workers find this driver, until it lets go of the study."""
+    head = Head.here(address, token)
+    write_head(folder.path, head)
+    closing.callback(remove_head, folder.path, head)
+    display.say(
+        f"workers find this driver by {folder.path / FILE}: respsweep cluster worker {folder.arguments}"
+    )
 
 
 def _tracker(

@@ -25,7 +25,8 @@ def halting_on_signals(coordinator: Coordinator, display: Display) -> Iterator[N
         coordinator.halt(INTERRUPTED)
         display.say("stopping: what was reported is kept; once more stops at once")
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
+    # SIGUSR1 is what SLURM is asked to send before the time of a job ends.
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
     # nohup keeps it away.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)

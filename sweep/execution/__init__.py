@@ -1,18 +1,22 @@
 """Ray on the driver's side: trains the units that the study starts, on this machine or on a cluster.
 
-ray_session  Ray as one driver uses it: started or connected to, used, and left
-ray_doors    who gets into that Ray: loopback, a token, a private folder
-ray_watch    whether Ray's head and this machine's node are still there
-tune_thread  runs the loop in a thread that can be left behind
-tuner        the loop of a study: one Tune trial is one unit
-searcher     hands out units as trials, and tells the study how each ended
-scheduler    tells the study of each epoch, and stops units that the study gives up
-unit_actors  the Ray actors of units: where each is set up, and which is killed as it gives no news
-losses       why the worker of a unit is gone
-nodes        Ray's nodes by name: which are there, where an actor runs, how a unit is kept off some
-room         whether a machine has room for a unit, and what to set where it has none
-slots        how many units fit on the nodes, as nodes come and go
-drain        tells Ray that this node is about to go
-spot_notice  waits for a cloud to announce that it takes this machine back
-errors       what the machines of a study cannot do
+ray_session   Ray as one driver uses it: started or connected to, used, and left
+ray_doors     who gets into that Ray: loopback, a token, a private folder
+ray_watch     whether Ray's head and this machine's node are still there
+tune_thread   runs the loop in a thread that can be left behind
+tuner         the loop of a study: one Tune trial is one unit
+searcher      hands out units as trials, and tells the study how each ended
+scheduler     tells the study of each epoch, and stops units that the study gives up
+unit_actors   the Ray actors of units: where each is set up, and which is killed as it gives no news
+losses        why the worker of a unit is gone
+nodes         Ray's nodes by name: which are there, where an actor runs, how a unit is kept off some
+room          whether a machine has room for a unit, and what to set where it has none
+slots         how many units fit on the nodes, as nodes come and go
+drain         tells Ray that this node is about to go
+head_file     where a driver is met by machines that come by themselves
+joined_node   this machine as a node of such a driver
+joined_nodes  the machines that have joined it
+worker_job    a batch job that goes from one driver of a study to the next
+spot_notice   waits for a cloud to announce that it takes this machine back
+errors        what the machines of a study cannot do
 """

@@ -48,13 +48,17 @@ class RayDoors:
 
         # Ray then takes 127.0.0.1 for the address of this node, as it does on macOS, and all its processes listen there.
         ray_constants.ENABLE_RAY_CLUSTER = False
-        os.environ[AUTH_MODE] = "token"
-        os.environ[AUTH_TOKEN] = secrets.token_hex(32)
-        os.environ.update(NO_METRICS)
-        _read_again()
+        self.guard()
+
+    def guard(self) -> str:
+        """Let the Ray that is started next listen to all machines, and want a token made for it, which is returned."""
+        token = secrets.token_hex(32)
+        os.environ.update({AUTH_MODE: "token", AUTH_TOKEN: token, **NO_METRICS})
+        read_again()
+        return token
 
     def restore(self) -> None:
-        """Undo `shut`, and that Ray has turned tokens on for this whole process as it started or joined a cluster."""
+        """Undo `shut` or `guard`, and that Ray turned tokens on for this process as it started or joined a cluster."""
         from ray._private import ray_constants
 
         ray_constants.ENABLE_RAY_CLUSTER = self._clusters
@@ -64,7 +68,7 @@ class RayDoors:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        _read_again()
+        read_again()
 
 
 def check_token_is_wanted(address: str) -> None:
@@ -111,18 +115,19 @@ def asks_for_token(head: str, timeout_s: float = 5.0) -> bool | None:
     return False
 
 
-def ray_folder() -> str:
-    """Return the folder for the files and sockets of a Ray on this machine, inside one that only this user enters.
+def ray_folder(name: str = "ray") -> str:
+    """Return the folder `name` for the files and sockets of a Ray on this machine, inside one that only its user enters.
 
     It is below `RAY_TMPDIR`, or `TMPDIR`, or else `/tmp`, which also takes the place of a `TMPDIR` too long for names of
     sockets. Raises ExecutorError for a `RAY_TMPDIR` that is too long, and when the folder belongs to somebody else.
     """
     named = os.environ.get("RAY_TMPDIR")
     base = Path(named or os.environ.get("TMPDIR") or SHORT_FOLDER).absolute()
-    if len(os.fsencode(base)) > LONGEST_FOLDER:
+    longest = LONGEST_FOLDER - len(name) + len("ray")
+    if len(os.fsencode(base)) > longest:
         if named:
             raise ExecutorError(
-                f"RAY_TMPDIR={named}: too long for the names of Ray's sockets; expected at most {LONGEST_FOLDER} bytes"
+                f"RAY_TMPDIR={named}: too long for the names of Ray's sockets; expected at most {longest} bytes"
             )
         base = SHORT_FOLDER
     # Ray opens its own folders to everybody, so that the door is the folder around them.
@@ -141,10 +146,11 @@ def ray_folder() -> str:
         raise ExecutorError(
             f"{folder}: Ray's files cannot be kept there: {error.strerror}; set RAY_TMPDIR to a folder of your own"
         ) from error
-    return str(folder / "ray")
+    return str(folder / name)
 
 
-def _read_again() -> None:
+def read_again() -> None:
+    """Make Ray, which reads them once in a process, read mode and token of the environment again. Imports Ray."""
     from ray._raylet import (  # pyright: ignore[reportMissingModuleSource]
         AuthenticationTokenLoader,  # pyright: ignore[reportAttributeAccessIssue]
         Config,  # pyright: ignore[reportAttributeAccessIssue]

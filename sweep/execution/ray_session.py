@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import gc
 import logging
+import math
 import os
 import socket
 import sys
@@ -19,7 +20,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.errors import ExecutorError
-from sweep.execution.ray_doors import RayDoors, check_token_is_wanted, ray_folder, warn_of_open_doors
+from sweep.execution.ray_doors import (
+    AUTH_TOKEN,
+    RayDoors,
+    check_token_is_wanted,
+    ray_folder,
+    warn_of_open_doors,
+)
 from sweep.execution.room import no_room, units_on
 from sweep.study.coordinator import Coordinator, UnitConfig
 
@@ -46,6 +53,8 @@ ENVIRONMENT = {
 }
 """What Ray and Tune read of the environment, when they are imported or started."""
 JOIN_S = 180.0
+HEAD = "head"
+"""The address of a Ray that is started here for machines that come by themselves (`sweep.execution.head_file`)."""
 _in_use = threading.Lock()
 """Held by the session that starts or has Ray in this process, where there can be one."""
 _doors: RayDoors | None = None
@@ -82,13 +91,15 @@ class RaySession:
         *,
         trainable: type[Trainable] | None = None,
         join_s: float = JOIN_S,
+        announce: Callable[[str, str], None] | None = None,
     ) -> Self:
         """Start Ray at `address` (see `start_ray`), and wait until there is room for a unit.
 
         `say` hears that Ray starts, which may take a minute, and of nodes of a cluster that may still be joining; these
-        are waited for `join_s` seconds. Raises ExecutorError when this process has started Ray already, or another
-        thread's study has, which then stays as it is, when there is no cluster at the address, or no machine that can
-        take a unit. Warns of a cluster that asks for no token.
+        are waited for `join_s` seconds, with address `head` for as long as it takes. `announce` is given the address
+        (HOST:PORT) and token of such a head before. Raises ExecutorError when this process has started Ray already, or
+        another thread's study has, which then stays as it is, when there is no cluster at the address, or no machine
+        that can take a unit. Warns of a cluster that asks for no token.
         """
         if not _in_use.acquire(blocking=False):
             raise ExecutorError(
@@ -97,11 +108,16 @@ class RaySession:
             )
         try:
             _check_ray_is_ours_to_start()
-            say("starting Ray" if address == "local" else f"joining the Ray cluster at {address}")
+            begins = address in ("local", HEAD)
+            say("starting Ray" if begins else f"joining the Ray cluster at {address}")
             try:
                 start_ray(address)
-                if address != "local":
+                if not begins:
                     warn_of_open_doors(address)
+                if address == HEAD:
+                    join_s = math.inf
+                    if announce is not None:
+                        announce(*_door_of_this_head())
                 from sweep.execution.slots import await_slots
 
                 slots = await_slots(resources, address, say, join_s=join_s)
@@ -179,22 +195,28 @@ def machine_resources() -> Mapping[str, float]:
     prepare_ray()
     from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 
-    counted = ResourceAndLabelSpec(num_cpus=_processors()).resolve(is_head=True, node_ip_address="127.0.0.1")
+    counted = ResourceAndLabelSpec(num_cpus=processors()).resolve(is_head=True, node_ip_address="127.0.0.1")
     resources: dict[str, Any] = counted.to_resource_dict()
     return resources
 
 
-def _processors() -> int:
-    """Count the processors that this process may use: Ray itself counts all of the machine's, or its container's."""
+def processors() -> int:
+    """Count the processors that this process may use: Ray itself counts all of the machine's, or its container's.
+
+    Of a SLURM job those that it was given, which not every site confines it to. Imports Ray.
+    """
     from ray._private.utils import get_num_cpus
 
-    return min(int(get_num_cpus()), len(os.sched_getaffinity(0)))
+    of_the_job = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    given = [int(of_the_job)] if of_the_job.isdigit() else []
+    return min(int(get_num_cpus()), len(os.sched_getaffinity(0)), *given)
 
 
 def start_ray(address: str) -> None:
-    """Connect to the cluster at `address` (`auto`: the one this machine belongs to), or start Ray here (`local`).
+    """Connect to the cluster at `address` (`auto`: the one this machine belongs to), or start Ray here.
 
-    A Ray that is started here listens on the loopback interface alone and lets nobody else in, see
+    A Ray that is started here as `local` listens on the loopback interface alone and lets nobody else in; as `head` it
+    is met at this machine's address with the token of its own, and offers no CPUs to units, see
     `sweep.execution.ray_doors`. Raises ExecutorError when there is no cluster at the address, or one is to be joined
     without a token (RAY_AUTH_MODE=disabled).
     """
@@ -204,7 +226,8 @@ def start_ray(address: str) -> None:
             f"address {address}: a study holds its state in the driver, so it cannot run through Ray Client; "
             "run it on a node of the cluster with address auto"
         )
-    if address != "local":
+    begins = address in ("local", HEAD)
+    if not begins:
         check_token_is_wanted(address)
     prepare_ray()
     import ray
@@ -212,13 +235,22 @@ def start_ray(address: str) -> None:
 
     _doors = RayDoors()
     own: dict[str, Any] = {}
+    if begins:
+        own = {"include_dashboard": False, "_temp_dir": ray_folder()}
     if address == "local":
-        own = {"include_dashboard": False, "num_cpus": _processors(), "_temp_dir": ray_folder()}
+        own["num_cpus"] = processors()
         _doors.shut()
+    elif address == HEAD:
+        own |= {"num_cpus": 0, "num_gpus": 0}
+        _doors.guard()
     try:
         _check_someone_listens(address)
         ray.init(
-            address=address, log_to_driver=False, logging_level=logging.ERROR, job_config=_job_config(), **own
+            address="local" if begins else address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            job_config=_job_config(),
+            **own,
         )
     except AuthenticationError as error:
         raise ExecutorError(
@@ -226,13 +258,19 @@ def start_ray(address: str) -> None:
             "~/.ray/auth_token to this user's"
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
-        if address == "local":
+        if begins:
             reason = str(error).partition("\n")[0]
             raise ExecutorError(f"Ray does not start on this machine: {reason}") from error
         raise ExecutorError(
             f"address {address}: no Ray cluster answers there, or not to the token that is here "
             "(~/.ray/auth_token); start one with `ray start --head`, or leave the address out to run on this machine"
         ) from error
+
+
+def _door_of_this_head() -> tuple[str, str]:
+    import ray
+
+    return ray.get_runtime_context().gcs_address, os.environ[AUTH_TOKEN]
 
 
 def _job_config() -> JobConfig:

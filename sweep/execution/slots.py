@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from sweep.config.study_parts import ResourcesConfig
-from sweep.execution.errors import ExecutorError
+from sweep.execution.errors import ExecutorError, StoppedWaitingError
 from sweep.execution.nodes import nodes
 from sweep.execution.room import bundle, described, no_room, units_on
 
@@ -39,7 +39,9 @@ class Slots:
         self._looked = -LOOK_EVERY_S
         self._nodes: dict[str, int] = {}
         self._to_come = 0
-        if address != "local":
+        if address == "head":
+            self._to_come = resources.concurrent or 0
+        elif address != "local":
             self._to_come = resources.concurrent or units_on_cluster(_cluster_file(), resources)
 
     def __call__(self, barred: Mapping[str, int] = NONE_BARRED) -> int:
@@ -103,14 +105,14 @@ def units_on_cluster(cluster: Mapping[str, Any], resources: ResourcesConfig) -> 
 
 
 def _pause() -> None:
-    """Wait a second. Raises ExecutorError when Ctrl-C or SIGTERM come meanwhile, of which Ray would make a crash."""
+    """Wait a second. Raises StoppedWaitingError when Ctrl-C or SIGTERM come, of which Ray would make a crash."""
     before = None
     if threading.current_thread() is threading.main_thread():
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         time.sleep(1)
     except KeyboardInterrupt:
-        raise ExecutorError("stopped while it waited for a node; nothing has run") from None
+        raise StoppedWaitingError("stopped while it waited for a node; nothing has run") from None
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)

@@ -13,4 +13,5 @@ placeholders  what is to be filled in
 ssh           addresses and key (`ray up`)
 files         what is sent to the cluster (`ray up`)
 kuberay       how a RayJob runs and ends
+batch         how a SLURM job ends
 """

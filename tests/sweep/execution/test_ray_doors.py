@@ -184,4 +184,4 @@ def test_processors_are_those_that_this_process_may_use(monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
     monkeypatch.setattr("ray._private.utils.get_num_cpus", lambda: 8)
     assert machine_resources()["CPU"] == 1
-    assert ray_session._processors() == 1
+    assert ray_session.processors() == 1

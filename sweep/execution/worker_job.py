@@ -1,0 +1,145 @@
+"""A batch job that works for a study: finds its driver, trains units, leaves when told to, waits for the next one."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+from data.errors import UserError
+from data.quantities import duration
+from sweep.execution.head_file import Head, read_head
+from sweep.execution.joined_node import JoinedNode
+from sweep.folder.study_folder import StudyFolder
+
+LOOK_EVERY_S = 2.0
+LOOK_FOR_END_EVERY_S = 10.0
+SETTLED_S = 30.0
+"""After so long on a node a worker counts as one that has worked: it waits as long as ever for the next driver."""
+JOIN_AGAIN_S = 5.0
+KILL_WAIT_S = 30.0
+"""How long after TERM a scheduler kills: SLURM's KillWait, unless a site says otherwise."""
+TO_END_S = 10.0
+"""What is kept of a notice to end what is left of Ray once the units have gone."""
+
+
+class Ending(Enum):
+    """Why a worker has ended."""
+
+    OVER = "the study is over"
+    LEFT = "told to leave"
+    GAVE_UP = "no driver came"
+
+
+class WorkerJob:
+    """Offers this machine to a study, whichever driver holds it."""
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        say: Callable[[str], None],
+        *,
+        give_up_s: float,
+        notice_s: float = 120.0,
+        cpus: int | None = None,
+        gpus: float | None = None,
+        join: Callable[..., JoinedNode] = JoinedNode,
+    ) -> None:
+        """`folder`: the study's place, also before the study begins; `say` hears what happens.
+
+        `give_up_s`: how long it waits for a driver, each time anew. `notice_s`: how long after USR1 the machine goes
+        away, as it does `KILL_WAIT_S` after TERM and SIGINT. `cpus`, `gpus`: see `JoinedNode`, which `join`
+        makes.
+        """
+        self._folder = folder
+        self._say = say
+        self._give_up_s = give_up_s
+        self._notice_s = {
+            signal.SIGUSR1: max(0.0, notice_s - TO_END_S),
+            signal.SIGTERM: KILL_WAIT_S - TO_END_S,
+            signal.SIGINT: KILL_WAIT_S - TO_END_S,
+        }
+        self._offer = {"cpus": cpus, "gpus": gpus}
+        self._join = join
+        self._leaves_at: float | None = None
+
+    def run(self) -> Ending:
+        """Work until the study is over, no driver came for too long, or a signal (USR1, TERM, INT) tells to leave."""
+        with self._hearing_signals():
+            waits_since, looked_for_end = time.monotonic(), 0.0
+            while self._leaves_at is None:
+                head = read_head(self._folder.path)
+                if head is not None and head.answers():
+                    if self._work(head) >= SETTLED_S:
+                        waits_since = time.monotonic()
+                    self._pause(JOIN_AGAIN_S)
+                    looked_for_end = 0.0
+                    continue
+                now = time.monotonic()
+                if now - looked_for_end >= LOOK_FOR_END_EVERY_S:
+                    looked_for_end = now
+                    if self._is_over():
+                        return Ending.OVER
+                    if now - waits_since >= self._give_up_s:
+                        return Ending.GAVE_UP
+                    self._say_once_waiting(waits_since, now)
+                self._pause(LOOK_EVERY_S)
+            return Ending.LEFT
+
+    def _work(self, head: Head) -> float:
+        """Be a node of this head until it is gone, another takes its place, or we leave; returns seconds it lasted."""
+        begun = time.monotonic()
+        self._say(f"joins the driver on {head.host} ({head.address})")
+        node = self._join(head, **self._offer)
+        try:
+            while node.alive and self._leaves_at is None:
+                if read_head(self._folder.path) != head:
+                    self._say("the driver has let go of the study")
+                    break
+                self._pause(LOOK_EVERY_S)
+            if self._leaves_at is not None and node.alive:
+                left = max(0.0, self._leaves_at - time.monotonic())
+                self._say(f"units save where they are and leave, within {duration(left)}")
+                if node.drain(left, "the batch job of this machine is about to end"):
+                    node.wait(max(0.0, self._leaves_at - time.monotonic()))
+        finally:
+            node.end()
+        return time.monotonic() - begun
+
+    def _is_over(self) -> bool:
+        folder = self._folder
+        try:
+            return folder.exists and folder.board().stopped == "over"
+        except (UserError, OSError):
+            # It is just being written, or the shared folder does not answer.
+            return False
+
+    def _say_once_waiting(self, since: float, now: float) -> None:
+        if now - since < LOOK_FOR_END_EVERY_S:
+            self._say(f"waits for a driver of {self._folder.place}, {duration(self._give_up_s)} at most")
+
+    def _pause(self, seconds: float) -> None:
+        """Sleep, but for as long as no signal comes; Python goes on sleeping after the handler of one."""
+        deadline = time.monotonic() + seconds
+        while self._leaves_at is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+    @contextlib.contextmanager
+    def _hearing_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def heard(number: int, frame: object) -> None:
+            leaves_at = time.monotonic() + self._notice_s[signal.Signals(number)]
+            self._leaves_at = min(leaves_at, self._leaves_at or leaves_at)
+
+        before = {number: signal.signal(number, heard) for number in self._notice_s}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

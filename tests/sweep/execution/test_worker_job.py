@@ -1,0 +1,181 @@
+"""When a worker joins, leaves, waits and ends, with a stand-in for its node (real: tests/scenarios/test_workers.py)."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from sweep.execution import worker_job
+from sweep.execution.head_file import Head, remove_head, write_head
+from sweep.execution.worker_job import Ending, WorkerJob
+from sweep.folder.study_folder import StudyFolder
+
+
+class Node:
+    """A node that lasts until it is ended, or drained; notes what is asked of it."""
+
+    made: ClassVar[list["Node"]] = []
+
+    def __init__(self, head: Head, **offer: Any) -> None:
+        self.head, self.offer, self.alive, self.drained = head, offer, True, None
+        Node.made.append(self)
+
+    def drain(self, seconds: float, why: str) -> bool:
+        self.drained = seconds
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        self.alive = False
+        return True
+
+    def end(self) -> None:
+        self.alive = False
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    Node.made = []
+    for name in ("LOOK_EVERY_S", "LOOK_FOR_END_EVERY_S", "JOIN_AGAIN_S"):
+        monkeypatch.setattr(worker_job, name, 0.05)
+
+
+@pytest.fixture
+def listening() -> Iterator[Callable[[], Head]]:
+    """Makes heads that answer."""
+    servers = []
+
+    def make() -> Head:
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+        return Head.here(f"127.0.0.1:{server.getsockname()[1]}", f"token {len(servers)}")
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+def soon(look: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 30
+    while not look():
+        assert time.monotonic() < deadline, "did not come"
+        time.sleep(0.02)
+
+
+def then(*steps: Callable[[], Any]) -> None:
+    """Do steps beside the worker, which has the main thread as it needs for signals."""
+
+    def run() -> None:
+        for step in steps:
+            step()
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def job(folder: Path, **settings: Any) -> WorkerJob:
+    said: list[str] = []
+    made = WorkerJob(
+        StudyFolder(folder),
+        said.append,
+        join=Node,
+        **{"give_up_s": 60.0, "cpus": 2, **settings},  # pyright: ignore[reportArgumentType]
+    )
+    made.said = said  # pyright: ignore[reportAttributeAccessIssue]
+    return made
+
+
+def tell(number: int) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds"), [(signal.SIGUSR1, 80.0), (signal.SIGTERM, 20.0), (signal.SIGINT, 20.0)]
+)
+def test_a_signal_drains_the_node_in_the_time_that_it_leaves(
+    tmp_path: Path, listening: Callable[[], Head], number: int, seconds: float
+) -> None:
+    head = listening()
+    write_head(tmp_path, head)
+    then(lambda: soon(lambda: Node.made), tell(number))
+    assert job(tmp_path, notice_s=90.0).run() is Ending.LEFT
+    (node,) = Node.made
+    assert (node.head, node.offer) == (head, {"cpus": 2, "gpus": None})
+    assert node.drained == pytest.approx(seconds, abs=5)
+    assert not node.alive
+
+
+def test_a_signal_that_comes_before_any_driver_ends_the_wait(tmp_path: Path) -> None:
+    begun = job(tmp_path)
+    then(lambda: soon(lambda: begun.said), tell(signal.SIGUSR1))  # pyright: ignore[reportAttributeAccessIssue]
+    assert begun.run() is Ending.LEFT
+    assert Node.made == []
+
+
+def test_signals_are_heard_as_before_once_the_worker_has_ended(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    job(tmp_path, give_up_s=0.0).run()
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_a_worker_goes_from_one_driver_to_the_next(tmp_path: Path, listening: Callable[[], Head]) -> None:
+    first, second = listening(), listening()
+    write_head(tmp_path, first)
+    then(
+        lambda: soon(lambda: Node.made),
+        lambda: remove_head(tmp_path, first),
+        lambda: soon(lambda: not Node.made[0].alive),
+        lambda: write_head(tmp_path, second),
+        lambda: soon(lambda: len(Node.made) == 2),
+        tell(signal.SIGTERM),
+    )
+    assert job(tmp_path).run() is Ending.LEFT
+    assert [node.head for node in Node.made] == [first, second]
+    assert Node.made[0].drained is None, "its driver was gone: nobody to ask"
+
+
+def test_a_driver_that_took_another_ones_place_is_joined_at_once(
+    tmp_path: Path, listening: Callable[[], Head]
+) -> None:
+    first, second = listening(), listening()
+    write_head(tmp_path, first)
+    then(
+        lambda: soon(lambda: Node.made),
+        lambda: write_head(tmp_path, second),
+        lambda: soon(lambda: len(Node.made) == 2),
+        tell(signal.SIGTERM),
+    )
+    job(tmp_path).run()
+    assert [node.head for node in Node.made] == [first, second]
+
+
+def test_a_node_that_died_joins_again(tmp_path: Path, listening: Callable[[], Head]) -> None:
+    write_head(tmp_path, listening())
+    then(
+        lambda: soon(lambda: Node.made),
+        lambda: setattr(Node.made[0], "alive", False),
+        lambda: soon(lambda: len(Node.made) == 2),
+        tell(signal.SIGTERM),
+    )
+    assert job(tmp_path).run() is Ending.LEFT
+
+
+def test_a_worker_gives_up_when_no_driver_comes(tmp_path: Path) -> None:
+    write_head(tmp_path, Head.here("127.0.0.1:1", "of a driver that died"))
+    waited = job(tmp_path, give_up_s=0.3)
+    assert waited.run() is Ending.GAVE_UP
+    assert Node.made == []
+    assert len(waited.said) == 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_worker_ends_when_the_study_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Board:
+        stopped = "over"
+
+    monkeypatch.setattr(StudyFolder, "exists", True)
+    monkeypatch.setattr(StudyFolder, "board", lambda self: Board)
+    assert job(tmp_path).run() is Ending.OVER
