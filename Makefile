@@ -1,6 +1,7 @@
 # make sweep    the main job: search for the best configuration (DATA=DIR for real recordings)
 # make test     lint, types and tests
 # make bench    what features, scan, step, sweep and engine cost, beside floors and others; GPU or not
+# make gpu-check what a GPU makes of it, in under eight minutes; without a GPU a dry run on tiny sizes
 # make licences the licences of all dependencies; make sbom: a bill of them as CycloneDX JSON
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,7 +13,7 @@ NAME ?=
 SPRSOUND = $(wildcard $(foreach inner,$(DATA) $(DATA)/BioCAS2022,$(inner)/train_wav $(inner)/train2022_wav))
 SPACE ?= search_spaces/$(if $(and $(DATA),$(SPRSOUND)),sprsound_quick,quickstart).yaml
 
-.PHONY: sweep test test-slow test-long bench licences sbom lint format types lock clean
+.PHONY: sweep test test-slow test-long bench gpu-check licences sbom lint format types lock clean
 
 sweep: .venv/ready
 	$(BIN)/respsweep run $(SPACE) $(if $(NAME), --name $(NAME))$(if $(DATA), --data $(DATA))
@@ -33,6 +34,9 @@ test-long: .venv/dev-ready
 bench: .venv/dev-ready
 	missed=0; for script in features.py scan.py step.py sweep_cost.py "engine.py cost"; do \
 		$(BIN)/python benchmarks/$$script || missed=1; done; exit $$missed
+
+gpu-check: .venv/dev-ready
+	$(BIN)/python benchmarks/gpu_check.py
 
 licences: .venv/dev-ready
 	$(BIN)/python tools/licences.py

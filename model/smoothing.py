@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -43,6 +45,14 @@ def gaussian_smooth(
     if padding != "zeros":
         x = functional.pad(x, (reach, reach, reach, reach), mode=padding)
     channels = x.shape[1]
-    taps = gaussian_kernel(kernel_size, sigma).to(x).expand(channels, 1, -1)
+    taps = _taps(kernel_size, sigma, x.dtype, x.device).expand(channels, 1, -1)
     x = functional.conv2d(x, taps[..., None], padding=(inside, 0), groups=channels)
     return functional.conv2d(x, taps[..., None, :], padding=(0, inside), groups=channels)
+
+
+@functools.lru_cache(maxsize=64)
+def _taps(kernel_size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " taps"]:
+    """The kernel where it is used: a copy to a GPU waits for all that is queued there, so there is one for all steps."""
+    # What is made in inference mode could not be used in training afterwards.
+    with torch.inference_mode(False):
+        return gaussian_kernel(kernel_size, sigma).to(device, dtype)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import torch
@@ -51,12 +52,13 @@ def optimise_step(
     gradient that is not finite skips the step: weights and buffers stay as they were before.
 
     With `weight_blend` b the trained weights and the floating-point buffers of `model` end at b * before +
-    (1 - b) * after, and the next step starts there: in effect a step 1 - b as long, moments untouched.
+    (1 - b) * after, and the next step starts there. Weights get there by a step with 1 - b times the learning rate,
+    to which all three optimisers' steps are proportional, weight decay included; moments are untouched.
 
     Reference: Foret et al., "Sharpness-Aware Minimization", https://arxiv.org/abs/2010.01412
     """
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    blended = _floating_state(model) if config.weight_blend else []
+    blended = [b for b in model.buffers() if b.is_floating_point()] if config.weight_blend else []
     before_blending = _copies(blended)
 
     optimiser.zero_grad()
@@ -79,7 +81,8 @@ def optimise_step(
     assert any(parameter.grad is not None for parameter in parameters), "the closure must run backward"
     if config.clip_norm is not None:
         nn.utils.clip_grad_norm_(parameters, config.clip_norm)
-    optimiser.step()
+    with _shorter_steps(optimiser, 1 - config.weight_blend):
+        optimiser.step()
     if blended:
         with torch.no_grad():
             torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
@@ -88,9 +91,17 @@ def optimise_step(
     return result, True
 
 
-def _floating_state(model: nn.Module) -> list[Tensor]:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [tensor for tensor in (*trained, *model.buffers()) if tensor.is_floating_point()]
+@contextlib.contextmanager
+def _shorter_steps(optimiser: Optimizer, share: float) -> Iterator[None]:
+    """Take `share` of the learning rate while the block runs."""
+    rates = [group["lr"] for group in optimiser.param_groups]
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        group["lr"] = share * rate
+    try:
+        yield
+    finally:
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate
 
 
 @torch.no_grad()

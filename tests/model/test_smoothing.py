@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
+from model import smoothing
 from model.recipe_parts import Padding
 from model.smoothing import gaussian_kernel, gaussian_smooth
 from tests.goldens import Golden
@@ -66,3 +67,20 @@ def test_a_map_that_is_too_small_to_reflect_is_refused() -> None:
 def test_an_even_kernel_is_refused() -> None:
     with pytest.raises(ValueError, match="odd to have a centre, got 4"):
         gaussian_smooth(torch.ones(1, 1, 8, 8), 4, 3.0)
+
+
+def test_a_kernel_that_was_first_used_without_gradients_serves_in_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+    monkeypatch.setattr(
+        smoothing, "gaussian_kernel", lambda *given: made.append(given) or gaussian_kernel(*given)
+    )
+    smoothing._taps.cache_clear()
+    x = torch.ones(1, 2, 6, 6)
+    with torch.inference_mode():
+        gaussian_smooth(x, 3, 0.7)
+    x.requires_grad_()
+    gaussian_smooth(x, 3, 0.7).square().sum().backward()
+    assert x.grad is not None
+    assert made == [(3, 0.7)], "made once, and again neither for each step nor for each mode"

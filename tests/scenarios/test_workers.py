@@ -25,7 +25,7 @@ STUDY = tiny_study(
     search={"optimiser.learning_rate": {"type": "categorical", "choices": [0.0005, 0.001]}},
     sampler={"name": "grid"},
 )
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def begin(
         process.wait(90)
 
 
-def wait_for(what: str, look: Callable[[], Any], seconds: float = 120) -> Any:
+def wait_for(what: str, look: Callable[[], Any], seconds: float = 300) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := look()):
         if time.monotonic() > deadline:
