@@ -165,6 +165,8 @@ def _is_called(option: Any, branch: str) -> bool:
         ]
         return branch == option.__name__ or branch in tags
     origin = typing.get_origin(option)
+    # A check of ours after pydantic's own is named around the type.
+    branch = branch.partition("(), ")[2] if branch.startswith("function-") else branch
     return branch.startswith(f"{origin.__name__}[") if origin else branch == getattr(option, "__name__", None)
 
 

@@ -33,10 +33,10 @@ def patient_files(folders: Iterable[Path]) -> list[Path]:
 def read_patients(folders: Iterable[Path]) -> dict[int, Patient]:
     """Read patients by number, from the demographic and the diagnosis file found first in `folders`.
 
-    Nothing that is trained rests on these files. So a file that cannot be read, and a line that does not start with a
-    patient's number, has too few fields, an age that is no number, or a sex other than F and M, is left out with a
-    warning, one a file. Fields are divided by tabs, spaces, commas or semicolons. Returns no patients when there are no
-    such files.
+    Populations by age alone rest on these files (`data.population`). So a file that cannot be read, and a line that does
+    not start with a patient's number, has too few fields, an age that is no number, or a sex other than F and M, is left
+    out with a warning, one a file. Fields are divided by tabs, spaces, commas or semicolons. Returns no patients when
+    there are no such files.
     """
     folders = list(folders)
     patients = _patients_in(file_named(folders, DEMOGRAPHICS), _demographics)
@@ -53,7 +53,7 @@ def _patients_in(path: Path | None, patient_of: Callable[[list[str]], Patient]) 
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else f"not UTF-8 text (byte {error.start})"
-        warnings.warn(f"{path}: left out, as it cannot be read: {why}; no training needs it", stacklevel=4)
+        warnings.warn(f"{path}: left out, as it cannot be read: {why}; populations by age alone need it", stacklevel=4)
         return {}
     found: dict[int, Patient] = {}
     strange: list[str] = []
@@ -68,7 +68,7 @@ def _patients_in(path: Path | None, patient_of: Callable[[list[str]], Patient]) 
             strange.append(f"{path} line {position}: read {line[:60]!r}; expected {error}")
     if strange:
         more = f" (and {len(strange) - 1} more like it)" if len(strange) > 1 else ""
-        warnings.warn(f"{strange[0]}; left out{more}, no training needs it", stacklevel=4)
+        warnings.warn(f"{strange[0]}; left out{more}, populations by age alone need it", stacklevel=4)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from data.bands import Band, BandChoice, MelScale, band_indices
+from data.population import Population
 from data.settings import Config
 
 FrontEnd = Literal["kaldi", "stft_db"]
@@ -265,6 +266,11 @@ class FoldConfig(Config):
     )
     seed: int = Field(
         default=0, ge=0, le=2**31, description="first random state that is tried; a state is a 32-bit number"
+    )
+    population: Population = Field(
+        default="all",
+        description="whose cycles of that fold, and of the test part, are scored: all, child (under 18 years), adult, "
+        "or [low, high] in years, without high; patients without an age count to all alone (docs/systems.md)",
     )
 
     @model_validator(mode="after")

@@ -68,13 +68,18 @@ def _list(annotation: Any) -> str:
     )
     inner = typing.get_args(found)
     if len(inner) > 1 and inner[-1] is not Ellipsis:
-        return f"[{', '.join(_value(item) for item in inner)}]"
+        return f"[{', '.join(_entry(place, item) for place, item in enumerate(inner))}]"
     item = members(inner[0])[0] if inner else Any
     if item in (int, float):
         return "[1, 2, 3]" if item is int else "[0.1, 0.2]"
     if typing.get_origin(item) is Literal:
         return f"[{', '.join(map(str, typing.get_args(item)[:_SHOWN]))}]"
     return f"[{_value(item)}, ...]"
+
+
+def _entry(place: int, annotation: Any) -> str:
+    """A word for an entry of a list with a place for each: numbers count up."""
+    return str(place) if members(annotation)[0] in (int, float) else _value(annotation)
 
 
 def _settings(annotation: Any) -> str:

@@ -55,7 +55,17 @@ def summary(bundle: Bundle, digest: str) -> Iterator[str]:
     about = bundle.about
     ranked = "" if ranked_by(about) == "score" else f", ranked by the {TITLES[ranked_by(about)]}"
     yield f"{bundle.kind} of the study {about.get('study')!r}, task {about.get('task')!r}{ranked}; SHA-256 {digest}"
-    yield f"{len(bundle.cycles)} cycles, {len(bundle.predictions)} units"
+    of = (
+        ""
+        if (population := about.get("population")) is None
+        else f" of the population {_population(population)}"
+    )
+    yield f"{len(bundle.cycles)} cycles{of}, {len(bundle.predictions)} units"
+
+
+def _population(told: Any) -> str:
+    """Write a population as a study file does: `child`, or `[0, 5]` in years."""
+    return f"[{', '.join(f'{age:g}' for age in told)}]" if isinstance(told, list) else str(told)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

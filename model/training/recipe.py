@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from data.bands import KeptBands
+from data.population import Population, covers, written
 from data.recipe_parts import (
     BatchSamplerConfig,
     FeatureConfig,
@@ -125,6 +126,11 @@ class Recipe(Config):
     augment: SpecAugmentConfig = SpecAugmentConfig()
     waveform_augment: WaveformAugmentConfig = WaveformAugmentConfig()
     folds: FoldConfig = FoldConfig()
+    population: Population = Field(
+        default="all",
+        description="on whose cycles the network is trained, by age: all, child (under 18 years), adult, or [low, high] "
+        "in years, without high; other than all, it must hold everybody of folds.population",
+    )
     sampling: BatchSamplerConfig = BatchSamplerConfig()
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -172,6 +178,12 @@ class Recipe(Config):
             raise ValueError(
                 f"patch_mix.negatives different_label compares labels, and with mixup.alpha {self.mixup.alpha} a cycle "
                 "has two; use negatives all, or alpha 0"
+            )
+        if not covers(self.population, self.folds.population):
+            raise ValueError(
+                f"population {written(self.population)} would be scored on patients whom it is not for, as "
+                f"folds.population is {written(self.folds.population)}; its score would say little of it, and nothing "
+                f"beside a network for all; set folds.population: {written(self.population)}"
             )
         if self.optimiser.warmup_epochs >= self.epochs:
             raise ValueError(

@@ -44,6 +44,7 @@ def leaderboard(
         objectives=config.objectives,
         held_out=config.holds_out,
         label=config.label,
+        population=config.scored_population,
         columns=chosen,
         sort=sort,
         marks=marks,

@@ -2,6 +2,7 @@
 
 study_config      a study file, read and checked
 study_checks      settings of a study that contradict each other
+population_checks a network for all beside those for some patients
 study_parts       its parts: sampler, pruner, resources, which study it goes on from
 other_words       words of other tools and short forms, read or told how to write them
 overrides         settings given beside a study file, by dotted field

@@ -17,7 +17,12 @@ FIXED = ("search", "recipe", "objective", "task", "finishes", "crosses", "protoc
 """Parts of a study file that may not change: earlier scores would then be scores of something else."""
 SHOWN = 5
 """Fixed settings that a refusal names."""
-EVIDENCE = {"data_hash": "recordings", "fold_hash": "folds", "weights_hash": "weights"}
+EVIDENCE = {
+    "data_hash": "recordings",
+    "fold_hash": "folds",
+    "weights_hash": "weights",
+    "ages_hash": "ages of patients",
+}
 """Parts of the provenance that may not change, by the name that a user knows."""
 
 

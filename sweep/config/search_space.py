@@ -11,6 +11,7 @@ from typing import Any
 
 from data.fields import field_paths, hint
 from data.own_code import is_own
+from data.population import Population, as_population
 from data.quantities import counted
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
@@ -30,6 +31,7 @@ RECIPE = "recipe"
 """How a line of what is wrong with a recipe begins."""
 MOST_VALUES_TOLD, MOST_REASONS_TOLD = 10, 3
 NETWORK = "backbone.name"
+POPULATION = "population"
 OWN_FIELDS = "backbone.config."
 """How fields of a network of the user's own begin; it has what names it likes."""
 BANDS = "features.bands."
@@ -122,6 +124,17 @@ class SearchSpace:
             self.recipe(point) for point in points if is_own(str(point.get(NETWORK, self._fixed_network)))
         )
         return list(recipes)
+
+    def populations(self) -> list[Population]:
+        """List the populations of whose cycles the search may train a network (`population` of a recipe)."""
+        parameter, fixed = self.parameters.get(POPULATION), [self.fixed.get(POPULATION, "all")]
+        if parameter is not None:
+            fixed = [*parameter.probes(), *(fixed if parameter.conditions else [])]
+        return [*dict.fromkeys(map(as_population, fixed))]
+
+    def point_with(self, path: str, value: Value) -> dict[str, Any]:
+        """Find a point at which a searched field has a value, every other field at its first one that allows this."""
+        return self._reach(path, value)
 
     @property
     def _fixed_network(self) -> str:

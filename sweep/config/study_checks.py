@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from data.quantities import counted
 from data.settings import ConfigError
 from model.scan_engines import DEVICES
+from sweep.config.population_checks import check_scored_population, check_unified_model
 from sweep.study.board import FOLD
 from sweep.study.budget import BudgetConfig
 
@@ -25,7 +26,15 @@ def contradictions(config: StudyConfig) -> list[str]:
 
     The searched space is tried at the bounds and choices of each field, and at each enqueued point.
     """
-    checks = _check_budget, _check_scan_engine, _check_somebody_is_held_out, _check_folds, _check_space
+    checks = (
+        _check_budget,
+        _check_scan_engine,
+        _check_somebody_is_held_out,
+        _check_folds,
+        _check_space,
+        check_unified_model,
+        check_scored_population,
+    )
     problems = (_problem(partial(check, config)) for check in checks)
     return [problem for problem in problems if problem is not None]
 

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from data.bands import rankings_written_out
 from data.fields import FieldsOf
+from data.population import Population, as_population
 from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import ICBHI, Task, task_named
 from evidence.objectives import OBJECTIVES, Objective, objective_of
@@ -168,6 +169,12 @@ class StudyConfig(Config):
         Data with several tasks run under a named one alone, so a stored study that names none is of ICBHI's.
         """
         return ICBHI if self.task is None else task_named(self.task)
+
+    @property
+    def scored_population(self) -> Population:
+        """Whose cycles alone are scored, by age (`folds.population`); the same for all configurations."""
+        folds = self.recipe.get("folds")
+        return as_population(folds.get("population", "all")) if isinstance(folds, Mapping) else "all"
 
     @property
     def holds_out(self) -> bool:

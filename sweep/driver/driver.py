@@ -164,6 +164,7 @@ class Driver:
             silences=lambda: self._coordinator.silences(),
             held_out=config.holds_out,
             label=config.label,
+            population=config.scored_population,
             epochs=config.space.epochs,
             foretelling=Foretelling(config, study.past),
             clock=clock,
@@ -321,6 +322,7 @@ class Driver:
             objectives=config.objectives,
             held_out=config.holds_out,
             label=config.label,
+            population=config.scored_population,
             marks=special_points(config, board),
         )
         self._display.show(table, *failures(board))

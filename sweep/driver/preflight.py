@@ -17,6 +17,7 @@ from sweep.config.resumption import changes, evidence_changes
 from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import SyntheticConfig
 from sweep.driver.display import Display
+from sweep.driver.populations import population_ages
 from sweep.driver.provenance import provenance_of, synthetic_breaths, weights_hash
 from sweep.execution.ray_session import check_machine
 from sweep.folder.study_folder import StudyFolder
@@ -78,6 +79,8 @@ def preflight(
     config = config.model_copy(update={"task": preparation.task.name})
     networks = check_own_networks(config, preparation.task)
     provenance = _provenance(folder, preparation.prepare(recipe), weights, networks)
+    if (ages := population_ages(config, preparation)) is not None:
+        provenance["ages_hash"] = ages
     if (ranking := ranking_hash(config.recipe)) is not None:
         provenance["band_ranking_hash"] = ranking
     if folder.provenance_file.exists():

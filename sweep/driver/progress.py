@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Group
 from rich.text import Text
 
+from data.population import Population
 from data.quantities import counted, duration
 from data.task import Task
 from evidence.objectives import TITLES
@@ -58,6 +59,7 @@ class Progress:
         silences: Callable[[], Sequence[Silence]],
         held_out: bool = True,
         label: str | None = None,
+        population: Population = "all",
         epochs: Epochs | None = None,
         foretelling: Foretelling | None = None,
         clock: Callable[[], float] = time.time,
@@ -67,7 +69,7 @@ class Progress:
 
         `epochs`: the length of a configuration by its values, with which a live table shows what trains now.
         `foretelling`: hears events too, and says how long the study will still take; without it the pace so far does.
-        `held_out` and `label`: what the scores are of, as in `sweep.report.leaderboard.leaderboard`.
+        `held_out`, `label` and `population`: what the scores are of, as in `sweep.report.leaderboard.leaderboard`.
         `clock`: seconds since 1970, as in events; `timer`: seconds that never jump, for how often to draw.
         """
         self._board = board
@@ -76,6 +78,7 @@ class Progress:
         self._task = task
         self._held_out = held_out
         self._label = label
+        self._population: Population = population
         self._epochs = epochs
         self._foretelling = foretelling
         self._stops: deque[str] = deque(maxlen=STOPS)
@@ -108,7 +111,12 @@ class Progress:
         silences = self._silences()
         if self._live:
             table = leaderboard(
-                self._board, self._task, rows=LINES, held_out=self._held_out, label=self._label
+                self._board,
+                self._task,
+                rows=LINES,
+                held_out=self._held_out,
+                label=self._label,
+                population=self._population,
             )
             now = self._clock()
             training = None if self._epochs is None else training_now(self._board, self._epochs, now, LINES)
@@ -188,7 +196,7 @@ class Progress:
 
 def _line(board: Board, event: Shown) -> str:
     configuration = board.configurations[event.configuration]
-    values = "  ".join(f"{field}={written(value)}" for field, value in configuration.values.items())
+    values = "  ".join(f"{field}={written(value, field)}" for field, value in configuration.values.items())
     if isinstance(event, ConfigurationDropped):
         return f"configuration {event.configuration}  {event.reason}  {values}"
     name = unit_id(event.configuration, event.seed)

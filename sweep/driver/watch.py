@@ -47,6 +47,7 @@ def watch(
         silences=lambda: silences(board, config.resources.patience, clock()),
         held_out=config.holds_out,
         label=config.label,
+        population=config.scored_population,
         epochs=config.space.epochs,
         foretelling=Foretelling(config, past),
         clock=clock,

@@ -18,6 +18,7 @@ best_answers         what the best configuration answered: groups, the patients 
 confident_errors     the wrong answers of which it was surest, with sound and spectrogram
 validation_bundle    the validation predictions of a study, in one file with what its journal tells of them
 recordings_of        where the recordings of a study lie
+scored_cycles        which of them a study of some patients is scored on
 cycles_table         the cycles of a part as a bundle holds them, with patients and devices
 cross_folds          the study that validates the finalists of a search on the other folds of patients
 band_selection       mel bands, ranked by networks of all folds, and removed until scores fall

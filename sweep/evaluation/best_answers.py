@@ -15,6 +15,7 @@ from evidence.predictions import answers_of, check_probabilities
 from evidence.reading import reading_numbers
 from evidence.worst_patients import PatientAnswers, worst_patients
 from model.training.recipe import Recipe
+from sweep.evaluation.scored_cycles import validated_rows
 from sweep.evaluation.validation_bundle import BundleExportError, some_rows, training_cycles
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.leaderboard import why_no_best
@@ -59,7 +60,7 @@ def answers_of_best(folder: StudyFolder, data: Path | None = None) -> BestAnswer
         raise BundleExportError(f"of configuration {best.number} not all predictions were kept")
     with warnings.catch_warnings(action="ignore"):
         recordings, cycles, folds = training_cycles(folder, recipe.folds, data)
-    validated = some_rows(cycles, folds.split(cycles.patients, recipe.folds.fold)[1])
+    validated = some_rows(cycles, validated_rows(recordings, cycles, folds, recipe.folds))
     task = recordings.task
     for (number, seed), kept in predictions.items():
         try:

@@ -13,6 +13,7 @@ import numpy as np
 
 from data.dataset import TRAINING_PART, DataSet
 from data.errors import UserError
+from data.population_cycles import chosen_rows, patients_of
 from data.recordings import read_recordings
 from evidence.bundle import BundleError, Cycles, read_bundle
 from evidence.ledger import Entry
@@ -143,6 +144,7 @@ def _heard(recordings: DataSet, recipe: Recipe) -> Heard:
         with warnings.catch_warnings(action="ignore"):
             folds = folds_of(recordings, cycles, recipe.folds)
         rows, _ = folds.split(cycles.patients, recipe.folds.fold)
+    rows = chosen_rows(rows, cycles.patients, patients_of(recordings, recipe.population))
     labels = np.bincount(cycles.labels[rows], minlength=recordings.task.num_classes)
     groups = {name: dict(_counts(cycles, name, rows)) for name in sorted(cycles.groups)}
     return Heard(

@@ -20,6 +20,7 @@ from sweep.evaluation.cross_fold_ranking import (
     crossing_folder,
     read_ranking,
 )
+from sweep.evaluation.scored_cycles import about_population, validated_rows
 from sweep.evaluation.validation_bundle import some_rows, training_cycles
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.leaderboard import failures
@@ -74,11 +75,11 @@ def _bundle(folder: StudyFolder, crossing: StudyFolder, data: Path | None) -> Bu
     assert asked.fold is not None, "a search holds somebody out"
     recordings, cycles, folds = training_cycles(folder, asked, data)
     theirs = crossing.provenance()
-    if any(theirs[key] != provenance[key] for key in ("data_hash", "fold_hash")):
+    if any(theirs.get(key) != provenance.get(key) for key in ("data_hash", "fold_hash", "ages_hash")):
         raise CrossFoldError(
             f"{crossing.place}: was trained on other recordings or folds than {folder.place}; remove it"
         )
-    rows = {fold: folds.split(cycles.patients, fold)[1] for fold in range(asked.folds)}
+    rows = {fold: validated_rows(recordings, cycles, folds, asked, fold) for fold in range(asked.folds)}
     pool = np.sort(np.concatenate(list(rows.values())))
     predictions: dict[tuple[int, int], np.ndarray] = {}
     finalists = _sources(board, crossing, crossed)
@@ -119,6 +120,7 @@ def _bundle(folder: StudyFolder, crossing: StudyFolder, data: Path | None) -> Bu
             "fold_hash": provenance["fold_hash"],
             "folds": asked.folds,
             "searched_fold": asked.fold,
+            **about_population(asked, provenance),
             "finalists": sorted(finalists),
             "commit": provenance.get("commit"),
             "numpy": np.__version__,

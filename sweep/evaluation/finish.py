@@ -108,7 +108,7 @@ def check_finishes(folder: StudyFolder, searched: StudyFolder) -> None:
         raise FinishError(
             f"{folder.place}: finishes another study than {searched.place}; name it, or remove it"
         )
-    for key in ("data_hash", "fold_hash", "weights_hash"):
+    for key in ("data_hash", "fold_hash", "ages_hash", "weights_hash"):
         if ours.get(key) != theirs.get(key):
             raise FinishError(
                 f"{folder.place}: was trained on something else than {searched.place} ({key} "

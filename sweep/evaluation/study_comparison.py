@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import DataError
+from data.population import written
 from data.settings import ConfigError
 from evidence.cross_folds import draws_of_answers
 from evidence.predictions import answers_of
@@ -17,6 +18,7 @@ from sweep.config.resumption import EVIDENCE, setting_differences
 from sweep.config.study_config import StudyConfig
 from sweep.evaluation.cross_fold_bundle import checked_answers
 from sweep.evaluation.cross_fold_ranking import CrossFoldError, best_configuration
+from sweep.evaluation.scored_cycles import validated_rows
 from sweep.evaluation.validation_bundle import BundleExportError, training_cycles
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.compared_studies import PairedDifference, StudyComparison, Winner
@@ -76,12 +78,20 @@ def _faults(folders: tuple[StudyFolder, StudyFolder], configs: list[StudyConfig]
     known = [folder.provenance() for folder in folders]
     for key, what in EVIDENCE.items():
         first, second = (str(each.get(key))[:12] for each in known)
+        # A study of patients of any age keeps no hash of their ages; whom it scored is said below.
+        ageless = key == "ages_hash" and not all(key in each for each in known)
         # Other weights to start from are a setting, on the same patients.
-        if first != second and key != "weights_hash":
+        if first != second and key != "weights_hash" and not ageless:
             yield f"other {what}: {key} {first} in {one.place}, {second} in {other.place}"
     folds = [config.any_recipe().folds.fold for config in configs]
     if folds[0] != folds[1]:
         yield f"validated on different patients: fold {folds[0]} in {one.place}, {folds[1]} in {other.place}"
+    populations = [written(config.any_recipe().folds.population) for config in configs]
+    if populations[0] != populations[1]:
+        yield (
+            f"scored on different patients: folds.population {populations[0]} in {one.place}, {populations[1]} in "
+            f"{other.place}"
+        )
 
 
 def _other_weights(folders: tuple[StudyFolder, StudyFolder]) -> list[tuple[str, str, str]]:
@@ -117,7 +127,7 @@ def _difference(
         recordings, cycles, folds = training_cycles(folders[0], asked, data)
     except (DataError, ConfigError, BundleExportError) as error:
         return None, f"{error}; give --data DIR"
-    rows = folds.split(cycles.patients, asked.fold)[1]
+    rows = validated_rows(recordings, cycles, folds, asked)
     labels, patients = cycles.labels[rows], cycles.patients[rows]
     answers: list[list[np.ndarray]] = []
     for folder, best in zip(folders, chosen, strict=True):

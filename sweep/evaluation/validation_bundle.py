@@ -18,6 +18,7 @@ from evidence.bundle import Bundle, Cycles, write_bundle
 from evidence.comparison import comparison_numbers
 from sweep.evaluation.cycles_table import cycles_of, folds_of
 from sweep.evaluation.recordings_of import recordings_of
+from sweep.evaluation.scored_cycles import about_population, other_ages, validated_rows
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
@@ -70,6 +71,7 @@ def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> 
             "data_hash": provenance["data_hash"],
             "fold_hash": provenance["fold_hash"],
             "fold": recipe.folds.fold,
+            **about_population(recipe.folds, provenance),
             "commit": provenance.get("commit"),
             "seeds": list(board.seeds),
             "tried": len(board.configurations),
@@ -85,7 +87,7 @@ def export_bundle(folder: StudyFolder, path: Path, data: Path | None = None) -> 
             },
         },
         claims=_claims(board, set(predictions)),
-        cycles=some_rows(cycles, folds.split(cycles.patients, recipe.folds.fold)[1]),
+        cycles=some_rows(cycles, validated_rows(recordings, cycles, folds, recipe.folds)),
         predictions=predictions,
     )
     write_whole(path, write_bundle(bundle)[0])
@@ -107,6 +109,8 @@ def training_cycles(
         raise BundleExportError(
             f"{recordings.directory}: other recordings, or other folds of them, than the study was trained on"
         )
+    if (fault := other_ages(recordings, provenance)) is not None:
+        raise BundleExportError(fault)
     return recordings, cycles, folds
 
 

@@ -98,7 +98,7 @@ def comparison_parts(comparison: StudyComparison) -> RenderableType:
 
 def _chosen(winner: Winner) -> str:
     values = ", ".join(
-        f"{short_name(path, winner.values)} {written(value)}" for path, value in winner.values.items()
+        f"{short_name(path, winner.values)} {written(value, path)}" for path, value in winner.values.items()
     )
     summary, score = winner.summary, TITLES.get(winner.metric, winner.metric)
     sd = "" if summary.sd is None else f" ± {100 * summary.sd:.1f}"

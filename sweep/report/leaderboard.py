@@ -11,10 +11,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from data.errors import one_line
+from data.population import Population, as_population, in_words
+from data.population import written as population_written
 from data.quantities import counted
 from data.task import Task
 from evidence.comparison import Comparison
 from evidence.objectives import TITLES
+from sweep.config.search_space import POPULATION
 from sweep.report.field_names import short_name
 from sweep.report.fitting_table import FittingTable
 from sweep.report.leaderboard_columns import BoardColumn, Row, chosen_columns, sorted_rows
@@ -39,6 +42,7 @@ def leaderboard(
     objectives: tuple[str, ...] = ("score",),
     held_out: bool = True,
     label: str | None = None,
+    population: Population = "all",
     columns: Sequence[str] | None = None,
     sort: str | None = None,
     marks: Mapping[int, tuple[str, ...]] | None = None,
@@ -51,7 +55,7 @@ def leaderboard(
     `marks` (`sweep.report.special_points`). `held_out`: whether the scores are of patients that were held out;
     otherwise of those that were trained on. `label`: what is said of the study wherever it is shown
     (`sweep.config.study_config.StudyConfig.label`); of scores that are neither it stands in the place of what they are
-    of.
+    of. `population`: whose cycles alone are scored (`folds.population`).
 
     Searched fields are called as in `sweep.report.field_names`. Where the columns do not fit, the values stand in a line
     of their own below each configuration. `columns` and `sort`: names of columns, as shown or as fields; ConfigError is
@@ -63,7 +67,7 @@ def leaderboard(
     table = FittingTable(
         title=None,
         header_style="bold",
-        caption=_caption(board, task, compared, held_out, label, marks or {}),
+        caption=_caption(board, task, compared, held_out, label, population, marks or {}),
         caption_justify="left",
     )
     for column in chosen:
@@ -136,7 +140,7 @@ def _field_column(field: str, fields: Sequence[str]) -> BoardColumn:
     return BoardColumn(
         short_name(field, fields),
         (field,),
-        lambda row: written(row[1].values[field]) if field in row[1].values else "",
+        lambda row: written(row[1].values[field], field) if field in row[1].values else "",
         lambda row: row[1].values.get(field),
         (field,),
         right=False,
@@ -200,10 +204,12 @@ def state_of(configuration: Configuration, board: Board) -> str:
     return "running" if configuration.units_in(State.RUNNING) else "open"
 
 
-def written(value: Any) -> str:
-    """Write a searched value as people do."""
+def written(value: Any, field: str = "") -> str:
+    """Write a searched value, of a field, as people do."""
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, tuple | list) and field == POPULATION:
+        return population_written(as_population(value))
     if isinstance(value, tuple | list):
         return "+".join(map(_item_written, value)) or "none"
     return "none" if value is None else one_line(str(value))
@@ -262,6 +268,7 @@ def _caption(
     compared: Comparison | None,
     held_out: bool,
     label: str | None,
+    population: Population,
     marks: Mapping[int, tuple[str, ...]],
 ) -> str:
     ended = board.ended
@@ -271,8 +278,8 @@ def _caption(
         f"{counted(len(board.configurations), 'configuration')}, {dropped} dropped in the race over the seeds; "
         f"units: {ended[State.FINISHED]} finished, {ended[State.PRUNED]} pruned, {ended[State.FAILED]} failed"
         + (f", {open_units} under way" if open_units else "")
-        + f". Task {task.name}; scores: {what_scores_are_of(held_out, label)}, where always answering normal scores "
-        f"{100 * task.always_normal_score:.0f} %"
+        + f". Task {task.name}; scores: {what_scores_are_of(held_out, label, population)}, where always answering "
+        f"normal scores {100 * task.always_normal_score:.0f} %"
         + ("." if label and not held_out else "; the test part has no share in them.")
         + _ranked_by(board)
         + ("" if compared is None or not held_out else _about_the_best(compared))
@@ -282,9 +289,13 @@ def _caption(
     )
 
 
-def what_scores_are_of(held_out: bool, label: str | None) -> str:
-    """Say of which cycles the scores of a study are, with its `label` if it is scored on neither of the usual ones."""
-    return HELD_OUT if held_out else label or TRAINED_ON
+def what_scores_are_of(held_out: bool, label: str | None, population: Population = "all") -> str:
+    """Say of which cycles the scores of a study are, with its `label` if it is scored on neither of the usual ones.
+
+    `population`: whose cycles alone are scored (`folds.population`).
+    """
+    alone = "" if population == "all" else f", {in_words(population)} alone"
+    return f"{HELD_OUT if held_out else label or TRAINED_ON}{alone}"
 
 
 def _in_brackets(board: Board) -> str:

@@ -67,7 +67,9 @@ def _proposals_table(plan: Plan) -> Table:
     for number in range(len(plan.proposals)):
         table.add_column(f"no. {number}", overflow="fold")
     for path in plan.config.search:
-        table.add_row(path, *(in_yaml(values[path]) if path in values else "-" for values in plan.proposals))
+        table.add_row(
+            path, *(in_yaml(values[path], path) if path in values else "-" for values in plan.proposals)
+        )
     return table
 
 

@@ -76,7 +76,8 @@ def why_it_stopped(configuration: Configuration, board: Board) -> str:
 def _values(configuration: Configuration) -> str:
     paths = list(configuration.values)
     return ", ".join(
-        f"{short_name(path, paths)} {written(value)} ({path})" for path, value in configuration.values.items()
+        f"{short_name(path, paths)} {written(value, path)} ({path})"
+        for path, value in configuration.values.items()
     )
 
 
@@ -89,7 +90,7 @@ def _scores(configuration: Configuration, board: Board, config: StudyConfig) -> 
     between = (
         "" if interval is None else f", 95 % over seeds {100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
     )
-    of = what_scores_are_of(config.holds_out, config.label)
+    of = what_scores_are_of(config.holds_out, config.label, config.scored_population)
     yield f"{TITLES[board.metric]}: {summary} over {summary.seeds} of {len(board.seeds)} seeds{between}; of {of}"
     if compared is not None and config.holds_out:
         yield what_to_expect(compared, configuration.number)

@@ -80,8 +80,9 @@ def _what_it_is(config: StudyConfig) -> Iterator[str]:
 def _protocol(config: StudyConfig) -> str:
     recipe = config.any_recipe()
     fold = "" if recipe.folds.fold is None else f", fold {recipe.folds.fold} of {recipe.folds.folds}"
+    of = what_scores_are_of(config.holds_out, config.label, config.scored_population)
     epoch = {"last": "the last epoch counts", "best": "the best epoch counts"}[recipe.selection]
-    return f"{config.protocol}: scores are of {what_scores_are_of(config.holds_out, config.label)}{fold}; {epoch}"
+    return f"{config.protocol}: scores are of {of}{fold}; {epoch}"
 
 
 def _rules(config: StudyConfig) -> str:

@@ -17,14 +17,14 @@ def space_table(space: SearchSpace, caption: str | None = None) -> Table:
     for column in ("searched", "values", "when"):
         table.add_column(column, overflow="fold")
     for path, parameter in space.parameters.items():
-        table.add_row(path, values_in_words(parameter), _condition(parameter))
+        table.add_row(path, values_in_words(parameter, path), _condition(parameter))
     return table
 
 
-def values_in_words(parameter: AnyParameter) -> str:
-    """Say which values a searched field may have: `5e-05 to 0.002, log`, `16 to 64 in steps of 16`, `null, 0, 1`."""
+def values_in_words(parameter: AnyParameter, field: str = "") -> str:
+    """Say which values a searched `field` may have: `5e-05 to 0.002, log`, `16 to 64 in steps of 16`, `null, 0, 1`."""
     if isinstance(parameter, CategoricalParameter):
-        return ", ".join(map(in_yaml, parameter.choices))
+        return ", ".join(in_yaml(choice, field) for choice in parameter.choices)
     span = f"{written(parameter.low)} to {written(parameter.high)}"
     if parameter.log:
         return f"{span}, log"
@@ -32,14 +32,14 @@ def values_in_words(parameter: AnyParameter) -> str:
     return span if step is None or (parameter.type == "int" and step == 1) else f"{span} in steps of {step:g}"
 
 
-def in_yaml(value: Any) -> str:
-    """Write a value as a study file has it: `null` for none."""
-    return "null" if value is None else written(value)
+def in_yaml(value: Any, field: str = "") -> str:
+    """Write a value of a field as a study file has it: `null` for none."""
+    return "null" if value is None else written(value, field)
 
 
 def _condition(parameter: AnyParameter) -> str:
     """Write when a field varies: `smoothing.stage is 0 or 1`."""
     return " and ".join(
-        f"{path} is {'not null' if values is None else ' or '.join(map(in_yaml, values))}"
+        f"{path} is {'not null' if values is None else ' or '.join(in_yaml(value, path) for value in values)}"
         for path, values in parameter.conditions.items()
     )

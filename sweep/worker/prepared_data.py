@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from data.atomic import build_once, make_folder, remove_built, write_whole
 from data.batches import Examples
 from data.dataset import DataSet
 from data.errors import DataError, UserError
 from data.folds import Folds, make_folds
+from data.population_cycles import check_populations, chosen_rows, patients_of
 from data.recipe_parts import FeatureConfig, FoldConfig
 from data.recordings import read_recordings
 from data.settings import parse
@@ -46,6 +51,8 @@ class PreparedData:
     sees them, `shared` is the place with copies for all machines, if there is one. `settings` are those of features and
     folds, as in a recipe. `tested` names the stores of official test parts, by part, of a study that reads these at
     every epoch, and `reading` is the number under which that is written down; no store and 0 in all other studies.
+    `trained` and `scored` list the patients of the populations that are trained on and scored (`data.population`), of
+    every official part, rising; None for all patients. Stores and folds are those of all patients.
     """
 
     store: str
@@ -58,6 +65,8 @@ class PreparedData:
     shared: str | None = None
     tested: Mapping[str, str] = field(default_factory=dict)
     reading: int = 0
+    trained: Sequence[int] | None = None
+    scored: Sequence[int] | None = None
 
     @property
     def stores(self) -> dict[str, Seal | None]:
@@ -71,8 +80,12 @@ class PreparedData:
 
     @property
     def identity(self) -> str:
-        """What a checkpoint keeps of the data that its run was trained on: hashes of recordings and folds."""
-        return f"{self.data_hash}/{self.fold_hash}"
+        """What a checkpoint keeps of the data that its run was trained on: hashes of recordings, folds and patients."""
+        whole = f"{self.data_hash}/{self.fold_hash}"
+        if self.trained is None and self.scored is None:
+            return whole
+        chosen = json.dumps([self.trained and [*self.trained], self.scored and [*self.scored]])
+        return f"{whole}/{hashlib.sha256(chosen.encode()).hexdigest()}"
 
 
 class DataPreparation:
@@ -90,13 +103,28 @@ class DataPreparation:
         self._seal: Seal | None = None
         self._tested: tuple[str, ...] = ()
         self._prepared: dict[tuple[FeatureConfig, FoldConfig], PreparedData] = {}
+        self._chosen: dict[Hashable, tuple[tuple[int, ...] | None, tuple[int, ...] | None]] = {}
 
     def prepare(self, recipe: Recipe) -> PreparedData:
-        """Make the features and folds that a recipe asks for, unless they are there.
+        """Make the features and folds that a recipe asks for, unless they are there, and choose its patients.
 
-        Raises DataError for recordings that allow none, DataPreparationError when the results cannot be shared.
+        Raises DataError for recordings that allow none, and for populations of which too little is left to train on or
+        to score (`data.population_cycles`); DataPreparationError when the results cannot be shared.
         """
-        return self.make(recipe.features, recipe.folds)
+        prepared = self.make(recipe.features, recipe.folds)
+        if recipe.population == "all" and recipe.folds.population == "all":
+            return prepared
+        key = (
+            recipe.features.all_bands,
+            recipe.folds,
+            recipe.population,
+            recipe.batch_size,
+            recipe.sampling.drop_last,
+        )
+        if key not in self._chosen:
+            self._chosen[key] = self._of_populations(recipe)
+        trained, scored = self._chosen[key]
+        return replace(prepared, trained=trained, scored=scored)
 
     def share(self, place: str) -> None:
         """Copy all features and folds made so far, and made from now on, to a place that other machines reach.
@@ -166,6 +194,22 @@ class DataPreparation:
             folds.save(path)
         return self._copied(prepared)
 
+    def _of_populations(self, recipe: Recipe) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+        """Choose the patients whom a recipe trains on and scores, once enough of their cycles are found."""
+        store = self._store(recipe.features.all_bands, self._data.parts[0])
+        folds = Folds.load(self._cache / "folds" / self.make(recipe.features, recipe.folds).folds)
+        trained = patients_of(self._data, recipe.population)
+        scored = patients_of(self._data, recipe.folds.population)
+        train, validation = folds.split(store.patients, recipe.folds.fold)
+        check_populations(
+            store.labels[chosen_rows(train, store.patients, trained)],
+            store.labels[chosen_rows(validation, store.patients, scored)],
+            recipe.population,
+            recipe.folds,
+            recipe.batch_size if recipe.sampling.drop_last else 2,
+        )
+        return trained, scored
+
     def _copied(self, prepared: PreparedData) -> PreparedData:
         storage = self._shared
         if storage is None:
@@ -195,7 +239,7 @@ class DataPreparation:
 
 
 def load_examples(prepared: PreparedData, fold: int | None) -> tuple[Examples, Examples]:
-    """Training and validation cycles of a fold; without a fold (None) all cycles, twice.
+    """Training and validation cycles of a fold, of the prepared populations; without a fold (None) of all patients.
 
     Features and folds are opened in this machine's cache. If they are not there, or damaged, they are copied from the
     shared place; or opened in the driver's cache, if this machine sees that folder; or made from the recordings. Raises
@@ -204,16 +248,26 @@ def load_examples(prepared: PreparedData, fold: int | None) -> tuple[Examples, E
     """
     (store, *_), folds = _local(prepared)
     train, validation = folds.split(store.patients, fold)
-    return store.examples(train), store.examples(validation)
+    return (
+        store.examples(chosen_rows(train, store.patients, prepared.trained)),
+        store.examples(chosen_rows(validation, store.patients, prepared.scored)),
+    )
 
 
 def load_tested(prepared: PreparedData) -> list[Examples]:
-    """All cycles of each official test part that a study reads at every epoch; none in all other studies.
+    """Scored cycles of each official test part that a study reads at every epoch; none in all other studies.
 
     Found and made as `load_examples` does, and raises the same.
     """
     (_, *tested), _ = _local(prepared)
-    return [store.examples() for store in tested]
+    return [
+        store.examples(
+            None
+            if prepared.scored is None
+            else chosen_rows(np.arange(len(store)), store.patients, prepared.scored)
+        )
+        for store in tested
+    ]
 
 
 def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> Path:

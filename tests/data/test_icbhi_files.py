@@ -127,7 +127,7 @@ def test_a_missing_split_is_said_with_the_folders_that_were_looked_into(
         ("15_text_messages/upper_txt", 2),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*(recordings are read from|no training needs it)")
+@pytest.mark.filterwarnings("ignore:.*(recordings are read from|populations by age alone need it)")
 def test_layouts_that_users_had_are_read(cases: Path, given: str, files: int) -> None:
     data = read_recordings(cases / "use" / given)
     assert (len(data.recordings), len(data.read)) == (2, files)

@@ -27,10 +27,11 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
         best = configurations[0]
         tied = [one["number"] for one in configurations if one["tied"]]
         sure = best["best_probability"]
+        of = what_scores_are_of(config.holds_out, config.label, config.scored_population)
         spread = "" if best["sd"] is None else f" ± {_percent(best['sd'])}"
         lines = [
             f"No. {best['number']} is best: {_percent(best['so_far'])}{spread} % {facts['study']['score']} over "
-            f"{counted(len(best['seeds']), 'seed')}, on {what_scores_are_of(config.holds_out, config.label)} "
+            f"{counted(len(best['seeds']), 'seed')}, on {of} "
             f"({_values(best, facts)}).",
             _ties(tied, known=compared.tied is not None),
         ]

@@ -101,7 +101,7 @@ def _parameter(path: str, parameter: AnyParameter, config: StudyConfig) -> dict[
     if isinstance(parameter, FloatParameter | IntParameter):
         kind = "log" if parameter.log else "linear"
         return {**told, "kind": kind, "low": parameter.low, "high": parameter.high}
-    return {**told, "kind": "choice", "choices": [written(choice) for choice in parameter.choices]}
+    return {**told, "kind": "choice", "choices": [written(choice, path) for choice in parameter.choices]}
 
 
 def _configuration(
@@ -142,7 +142,7 @@ def _value(path: str, value: Any, config: StudyConfig) -> float | int | str:
     parameter = config.space.parameters.get(path)
     if isinstance(parameter, FloatParameter | IntParameter) and isinstance(value, int | float):
         return float(f"{value:.6g}") if isinstance(value, float) else value
-    return written(value)
+    return written(value, path)
 
 
 def _curve(unit: Unit, metric: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from data.population import in_words
 from data.quantities import counted
 from sweep.config.study_config import StudyConfig
 from sweep.report.leaderboard import what_scores_are_of
@@ -29,6 +30,8 @@ def methods(facts: Mapping[str, Any], config: StudyConfig) -> str:
         else f"trained on the whole official training part, with nobody held out; scores are of "
         f"{what_scores_are_of(config.holds_out, config.label)}"
     )
+    if config.scored_population != "all":
+        fold = f"{fold}, of {in_words(config.scored_population)} alone"
     epoch = {"last": "the last epoch", "best": "the best validation epoch"}[recipe.selection]
     if config.protocol == "published":
         epoch = "the best epoch on the test part"

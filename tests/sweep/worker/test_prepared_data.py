@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -312,3 +313,42 @@ def test_the_test_part_comes_with_its_seal_to_every_machine_and_to_none_without(
         (made,) = load_tested(alone)
     assert torch.equal(here.labels, made.labels)
     assert json.loads(json.dumps(dataclasses.asdict(unsealed)))["tested"] == unsealed.tested
+
+
+def test_populations_are_rows_of_the_one_store_and_the_same_folds(breaths: Path, driver: Path) -> None:
+    preparation = DataPreparation(breaths, driver, progress=False)
+    folds = {"folds": 2, "population": [19, 55]}
+    whole = preparation.prepare(parse(Recipe, {**TINY_RECIPE, "folds": {"folds": 2}}, "test"))
+    unified = preparation.prepare(parse(Recipe, {**TINY_RECIPE, "folds": folds}, "test"))
+    young = preparation.prepare(
+        parse(Recipe, {**TINY_RECIPE, "folds": folds, "population": [19, 55]}, "test")
+    )
+    assert len({(each.store, each.fold_hash) for each in (whole, unified, young)}) == 1
+    assert len({each.identity for each in (whole, unified, young)}) == 3
+    # As a worker hears of them.
+    young = PreparedData(**json.loads(json.dumps(dataclasses.asdict(young))))
+    assert young.identity != whole.identity
+    ages = {number: patient.age_years or 0 for number, patient in preparation.recordings.patients.items()}
+    store = open_store(driver / "features" / whole.store)
+    chosen = [number for number in set(store.patients.tolist()) if 19 <= ages[number] < 55]
+    assert young.trained is not None
+    assert set(chosen) <= set(young.trained)
+    all_train, all_scored = load_examples(whole, 0)
+    unified_train, unified_scored = load_examples(unified, 0)
+    young_train, young_scored = load_examples(young, 0)
+    assert len(unified_train) == len(all_train) > len(young_train) > 0
+    assert unified_scored.digest() == young_scored.digest()
+    assert 0 < len(young_scored) < len(all_scored)
+    rows = torch.cat([young_train.rows, young_scored.rows])  # pyright: ignore[reportCallIssue, reportArgumentType]
+    assert sorted(rows.tolist()) == np.flatnonzero(np.isin(store.patients, chosen)).tolist()
+
+
+def test_scored_cycles_of_a_test_part_are_those_of_the_population(breaths: Path, driver: Path) -> None:
+    preparation = DataPreparation(breaths, driver, progress=False)
+    preparation.unseal(Seal(preparation.data_hash, 1), ["test"])
+    folds = {"fold": None, "population": [19, 55]}
+    (every,) = load_tested(
+        preparation.prepare(parse(Recipe, {**TINY_RECIPE, "folds": {"fold": None}}, "test"))
+    )
+    (some,) = load_tested(preparation.prepare(parse(Recipe, {**TINY_RECIPE, "folds": folds}, "test")))
+    assert 0 < len(some) < len(every)
