@@ -53,7 +53,9 @@ def _patients_in(path: Path | None, patient_of: Callable[[list[str]], Patient]) 
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else f"not UTF-8 text (byte {error.start})"
-        warnings.warn(f"{path}: left out, as it cannot be read: {why}; populations by age alone need it", stacklevel=4)
+        warnings.warn(
+            f"{path}: left out, as it cannot be read: {why}; populations by age alone need it", stacklevel=4
+        )
         return {}
     found: dict[int, Patient] = {}
     strange: list[str] = []

@@ -45,7 +45,7 @@ Population = Literal["all", "child", "adult"] | AgeRange
 
 def as_population(value: Any) -> Population:
     """Take a valid population as a search space or JSON holds it: a list, or whole numbers, stand for a range."""
-    return value if isinstance(value, str) else (float(value[0]), float(value[1]))  # pyright: ignore[reportReturnType]
+    return (float(value[0]), float(value[1])) if isinstance(value, list | tuple) else value
 
 
 def limits(population: Population) -> Ages:

@@ -52,6 +52,12 @@ def find_recordings(directory: Path) -> list[RecordingFiles]:
     return found
 
 
+def age_in_name(stem: str) -> float | None:
+    """Read the age in years out of a recording's name without suffix; None for a name that is none of SPRSound's."""
+    fields = _NAME.fullmatch(stem)
+    return None if fields is None else float(fields[2])
+
+
 @dataclass(frozen=True)
 class _Layout:
     """Folders with the audio and the annotations of each part; `first` is one of them that is there."""

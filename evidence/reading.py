@@ -17,7 +17,7 @@ from evidence.seed_statistics import FEWEST_SEEDS, rate_interval
 
 METRICS = ("score", "sensitivity", "specificity", "average_score", "harmonic_score", "any_abnormal_score")
 HEADLINE = ("cycles", "patients", "mean", "interval", "patient_interval")
-"""What a ledger keeps of the numbers of a part."""
+"""What a ledger keeps of the numbers of a part (`headline_of`)."""
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 FEWEST_PATIENTS = 5
 """Below so many patients no interval over patients is given."""
@@ -42,7 +42,10 @@ def reading_numbers(bundle: Bundle) -> dict[str, Any]:
     - `groups`: by property and value, cycles, patients, mean score and its `patient_interval`;
     - `baselines`: by plain method, its metrics, and `above`: how far the mean score over the seeds lies above its
       score, with the ends of the 95 % interval of that over other patients and other seeds, drawn in pairs; None where
-      there is no `patient_interval`.
+      there is no `patient_interval`;
+    - `unified`, where networks for all patients were read beside some for a population (`about.unified.configuration`
+      is their number): their `seeds`, `mean` and `sd`, and `above`: how far the mean score of those for the population
+      lies above theirs, with such ends, drawn in pairs of patient and seed.
     """
     excluded = list(bundle.about.get("excluded", ()))
     kept = ~np.isin(bundle.cycles.patients, excluded)
@@ -73,7 +76,15 @@ def rates(confusion: np.ndarray, formula: str) -> dict[str, float | None]:
 def _numbers(bundle: Bundle, rows: np.ndarray) -> dict[str, Any]:
     cycles = bundle.cycles
     labels, patients = cycles.labels[rows], cycles.patients[rows]
-    by_seed = {seed: kept[rows].astype(np.float64) for (_, seed), kept in bundle.predictions.items()}
+    beside = bundle.about.get("unified")
+    by_seed, unified = (
+        {
+            seed: kept[rows].astype(np.float64)
+            for (number, seed), kept in bundle.predictions.items()
+            if (beside is not None and number == beside["configuration"]) == for_all
+        }
+        for for_all in (False, True)
+    )
     answers = {seed: answers_of(kept) for seed, kept in by_seed.items()}
     classes, formula = len(bundle.labels), bundle.formula
     confusions = {seed: confusion_matrix(labels, given, classes) for seed, given in answers.items()}
@@ -108,6 +119,42 @@ def _numbers(bundle: Bundle, rows: np.ndarray) -> dict[str, Any]:
             }
             for name, kept in sorted(bundle.baselines.items())
         },
+        **(
+            {}
+            if beside is None
+            else {"unified": _unified(labels, patients, answers, unified, classes, formula)}
+        ),
+    }
+
+
+def headline_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose what a ledger keeps of the numbers of a part, and of networks for all patients that were read beside."""
+    kept = {key: found[key] for key in HEADLINE}
+    if "unified" in found:
+        kept["unified"] = {key: found["unified"][key] for key in ("mean", "above")}
+    return kept
+
+
+def _unified(
+    labels: np.ndarray,
+    patients: np.ndarray,
+    answers: Mapping[int, np.ndarray],
+    unified: Mapping[int, np.ndarray],
+    classes: int,
+    formula: str,
+) -> dict[str, Any]:
+    """Compute the numbers of networks for all patients, given their probabilities and the others' answers, by seed."""
+    theirs = {seed: answers_of(unified[seed]) for seed in answers}
+    confusions = {seed: confusion_matrix(labels, given, classes) for seed, given in theirs.items()}
+    seeds = {seed: rates(confusion, formula) for seed, confusion in confusions.items()}
+    drawn = _drawn(labels, patients, [[*answers.values()], [*theirs.values()]], classes, formula)
+    return {
+        "seeds": {
+            str(seed): {"confusion": confusions[seed].tolist(), **found} for seed, found in seeds.items()
+        },
+        "mean": {metric: _mean([found[metric] for found in seeds.values()]) for metric in METRICS},
+        "sd": {metric: _deviation([found[metric] for found in seeds.values()]) for metric in METRICS},
+        "above": None if drawn is None else list(drawn.difference(0, 1)),
     }
 
 

@@ -51,8 +51,18 @@ def _parts(parts: Mapping[str, Any]) -> Iterator[str]:
             for metric in RATES
         )
         yield f"{part!r}: {found['cycles']} cycles of {found['patients']} patients: {rates} %{between}"
+        if (unified := found.get("unified")) is not None:
+            theirs = _percent(unified["mean"]["score"])
+            yield f"  networks for all patients, on the same: score {theirs} %{_above(unified)}"
         for name, plain in found["baselines"].items():
             yield f"  beside {name}: {', '.join(f'{metric} {_percent(plain[metric])}' for metric in RATES)} %"
+
+
+def _above(unified: Mapping[str, Any]) -> str:
+    if unified["above"] is None:
+        return ""
+    mean, low, high = (f"{100 * value:+z.1f}" for value in unified["above"])
+    return f"; those above lie {mean} points higher (95 % over patients and seeds {low} to {high})"
 
 
 def _mean(summary: Mapping[str, Any] | None) -> str:

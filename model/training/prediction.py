@@ -26,6 +26,7 @@ class RecordingPrediction:
     """What networks answer to a recording: the probabilities of a task's labels for each of its cycles.
 
     `spans`: start and end of each cycle, in seconds from the start of the recording, which lasts `duration_s`.
+    `answered_by`: which of several networks answered, by age of the patient; empty where there is no choice.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class RecordingPrediction:
     labels: tuple[str, ...]
     spans: tuple[tuple[float, float], ...]
     probabilities: Float[np.ndarray, "cycles labels"]
+    answered_by: str = ""
 
     @property
     def answers(self) -> tuple[str, ...]:

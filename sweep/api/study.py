@@ -245,11 +245,13 @@ class Study:
         annotations: Path | str | None = None,
         window_s: float | None = None,
         hop_s: float | None = None,
+        age_years: float | None = None,
     ) -> pd.DataFrame:
         """Return the probabilities of each label in each cycle of new recordings, and in each recording.
 
         `audio`: WAV and FLAC files, or folders of them. `seed`: one seed's network alone; otherwise the mean of all.
-        `annotations`, or `window_s` and `hop_s`: what is a cycle (`sweep.evaluation.predict.Cutting`). The columns:
+        `annotations`, or `window_s` and `hop_s`: what is a cycle (`sweep.evaluation.predict.Cutting`). `age_years`: that
+        of the patient, of whom networks for some ages ask it unless names or the data set say. The columns:
         `sweep.report.prediction_table.prediction_frame`. Raises DataError for the first recording that cannot be read,
         NoConfigurationError when no configuration has all its seeds, ConfigError for an argument that cannot be.
         """
@@ -261,19 +263,24 @@ class Study:
             "annotations: must be a path",
             annotations,
         )
-        for name, length_s in (("window_s", window_s), ("hop_s", hop_s)):
-            number = isinstance(length_s, Real) and not isinstance(length_s, bool)
-            require(length_s is None or number, f"{name}: must be a number of seconds", length_s)
+        for name, told, unit in (
+            ("window_s", window_s, "seconds"),
+            ("hop_s", hop_s, "seconds"),
+            ("age_years", age_years, "years"),
+        ):
+            number = isinstance(told, Real) and not isinstance(told, bool)
+            require(told is None or number, f"{name}: must be a number of {unit}", told)
         if seed is not None:
             require_whole("seed", seed, 0)
         from data.given_recordings import audio_files
-        from sweep.evaluation.predict import Cutting, load_predictor
+        from sweep.evaluation.predict import Cutting
+        from sweep.evaluation.routing import router
         from sweep.report.prediction_table import prediction_frame
 
         cutting = Cutting(None if annotations is None else Path(annotations), window_s, hop_s)
         recordings = [path for each in given for path in audio_files(Path(each))]
-        predictor = load_predictor(self.folder, seed, cutting)
-        return prediction_frame([predictor.predict(path) for path in recordings], predictor.task.labels)
+        networks = router([self.name], self.folder.studies, seed, cutting, age_years=age_years)
+        return prediction_frame([networks.predict(path) for path in recordings], networks.labels)
 
     def retry(self, configuration: int | None = None) -> list[str]:
         """Have failed units tried again by the next `run`, all or those of one configuration; return their names.

@@ -35,6 +35,7 @@ def finish(
     from data.settings import ConfigError
     from sweep.evaluation.cross_fold_ranking import read_ranking
     from sweep.evaluation.finish import finishing_folder, finishing_study
+    from sweep.evaluation.unified_model import unified_folder, unified_study
     from sweep.folder.study_folder import StudyFolder
 
     try:
@@ -59,4 +60,8 @@ def finish(
     from sweep.driver.run import run_study
 
     run_study(config, finishing, address, ConsoleDisplay(console()), tracking_server=tracking_uri)
+    if (unified := unified_study(config)) is not None:
+        beside = unified_folder(finishing)
+        say(f"the same on patients of any age, to be read on the same patients: {beside.name}")
+        run_study(unified, beside, address, ConsoleDisplay(console()), tracking_server=tracking_uri)
     say(f"finished; read the test part once, for all time, with: respsweep test {finishing.arguments}")

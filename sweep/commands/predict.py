@@ -42,6 +42,17 @@ def predict(
     output: Annotated[
         Path | None, typer.Option(help="File to write, or for audacity a folder; default: print.")
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Further studies or folders of weights: each recording goes to that for its patient's age.",
+            autocompletion=study_names,
+        ),
+    ] = None,
+    age: Annotated[
+        float | None,
+        typer.Option(help="Years of the patient of all recordings; default: as names or the data set say."),
+    ] = None,
     data: DataOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
@@ -52,7 +63,8 @@ def predict(
     from data.errors import DataError
     from data.given_recordings import find_audio
     from data.settings import ConfigError
-    from sweep.evaluation.predict import Cutting, predictor_named
+    from sweep.evaluation.predict import Cutting
+    from sweep.evaluation.routing import router
     from sweep.report.plain_console import PlainConsole
     from sweep.report.prediction_table import (
         audacity_labels,
@@ -69,20 +81,21 @@ def predict(
         raise ConfigError(f"--output: must be another file than the recording {output}")
     if output is not None and not (form == "audacity" or output.absolute().parent.is_dir()):
         raise ConfigError(f"--output: must lie in a folder that is there, got {output}")
-    predictor = predictor_named(name, studies, seed, Cutting(annotations, window, hop), data)
+    cutting = Cutting(annotations, window, hop)
+    networks = router([name, *(also or [])], studies, seed, cutting, data, age)
     aside = PlainConsole(stderr=True)
-    for line in predictor.notes():
+    for line in networks.notes():
         say_aside(line, aside)
     predictions = []
     hidden = len(recordings) < 2 or not aside.is_terminal
     for path in track(recordings, "Recordings", console=aside, disable=hidden):
         try:
-            predictions.append(predictor.predict(path))
+            predictions.append(networks.predict(path))
         except DataError as error:
             refused.append(str(error))
     for line in refused:
         say_aside(f"error: {line}", aside)
-    labels = predictor.task.labels
+    labels = networks.labels
     if form == "audacity" and output is not None:
         make_folder(output)
         for prediction in predictions:
@@ -90,7 +103,7 @@ def predict(
     elif form == "table" and output is None and predictions:
         console().print(prediction_table(predictions, labels))
     elif predictions:
-        text = prediction_text(form, predictions, labels, predictor.about())
+        text = prediction_text(form, predictions, labels, networks.about())
         if output is None:
             typer.echo(text, nl=False)
         else:

@@ -30,9 +30,16 @@ def read_test(
         check_finishes(folder, searched)
     aside = say if form == "table" else say_aside
     reading = read_test_part(folder, data, aside)
-    published = published_scores(reading.published, reading.task)
+    # Published scores are of whole test parts.
+    whole = reading.population == "all"
+    published = published_scores(reading.published, reading.task) if whole else ()
     tables = reading_tables(
-        reading.numbers, reading.readings, reading.missing, published, reading.at_every_epoch
+        reading.numbers,
+        reading.readings,
+        reading.missing,
+        published,
+        reading.at_every_epoch,
+        reading.population,
     )
     show_in(form, list(tables), lambda: asdict(reading), lambda: reading_rows(reading.numbers))
     aside(

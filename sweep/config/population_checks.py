@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from data.population import Population, written
+from data.population import Population, as_population, written
 from data.settings import ConfigError
 from sweep.config.search_space import POPULATION
 from sweep.study.budget import BudgetConfig
@@ -31,7 +31,7 @@ def check_unified_model(config: StudyConfig) -> None:
     populations: list[Population] = []
     with contextlib.suppress(ConfigError):
         populations = config.space.populations()
-    some = [population for population in populations if population != ALL]
+    some = [population for population in populations if population != "all"]
     if not some or not config.searches:
         return
     shown = ", ".join(map(_flow, [ALL, *some]))
@@ -55,7 +55,12 @@ def check_unified_model(config: StudyConfig) -> None:
 
 
 def check_scored_population(config: StudyConfig) -> None:
-    """Raise ConfigError for `leak: true` in a study that scores some patients alone."""
+    """Raise ConfigError for `leak: true` in a study that scores some patients alone, and `unified` in one for some."""
+    if config.finishes is not None and config.finishes.unified and config.recipe.get(POPULATION, ALL) != ALL:
+        raise ConfigError(
+            f"finishes.unified: such a study trains on patients of any age, and recipe.population is "
+            f"{written(as_population(config.recipe[POPULATION]))}; make it with: respsweep finish NAME"
+        )
     population: Population = "all"
     # What is wrong with the recipe is said elsewhere.
     with contextlib.suppress(ConfigError):

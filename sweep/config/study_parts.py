@@ -117,6 +117,10 @@ class FinishesConfig(Config):
     study: str = Field(max_length=255, description="the study that searched")
     study_id: str = Field(max_length=64, description="the id in its provenance")
     configuration: int = Field(ge=0, lt=2**31, description="the configuration, by its number")
+    unified: bool = Field(
+        default=False,
+        description="whether on patients of any age, beside the study that finishes it for some (`population`)",
+    )
 
 
 class CrossesConfig(Config):

@@ -17,6 +17,7 @@ from sweep.driver.report import report
 from sweep.driver.run import mirrored
 from sweep.evaluation.cross_fold_ranking import SUFFIX as FOLDS
 from sweep.evaluation.finish import SUFFIX as FINISH
+from sweep.evaluation.unified_model import SUFFIX as UNIFIED
 from sweep.folder.lease import LEASE
 from sweep.folder.lock import StudyLock
 from sweep.folder.related import related_studies
@@ -61,7 +62,7 @@ def rename_study(folder: StudyFolder, name: str, display: Display | None = None)
             StudyFolder.at(folder.studies, f"{folder.name}{suffix}"),
             StudyFolder.find(folder.studies, f"{name}{suffix}"),
         )
-        for suffix in (FOLDS, FINISH)
+        for suffix in (FOLDS, FINISH, f"{FINISH}{UNIFIED}")
     ] + [(folder, renamed)]
     moves = [
         (source, target) for source, target in pairs if source in related or (source == folder and not moved)

@@ -1,5 +1,6 @@
 """From the best configuration to a number on the official test part, and the evidence for it.
 
+unified_model        the network for all patients beside one for some, trained alike
 finish               the study that trains the best configuration on all patients, with fresh seeds
 ledgers              where the readings of a test part are written down: beside the study, and beside the data
 epoch_readings       seals a study whose units read the test part at every epoch, and only then lets them
@@ -7,6 +8,7 @@ study_comparison     whether two studies can be compared, and how far apart thei
 leak_reading         how far choosing by the test part would have raised a study's score
 test_reading         seals a reading, reads the test part once, and writes down what came out
 predict              answers of a study's networks to recordings that nobody has labelled
+routing              which of several studies' networks answers to a recording, by its patient's age
 spectral_curves      what the layers of these networks do to each spatial frequency
 explain              what the answer to one cycle rests on
 weights_folder       a folder with the weights of a configuration's seeds, written and read back

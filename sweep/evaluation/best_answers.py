@@ -15,8 +15,8 @@ from evidence.predictions import answers_of, check_probabilities
 from evidence.reading import reading_numbers
 from evidence.worst_patients import PatientAnswers, worst_patients
 from model.training.recipe import Recipe
-from sweep.evaluation.scored_cycles import validated_rows
-from sweep.evaluation.validation_bundle import BundleExportError, some_rows, training_cycles
+from sweep.evaluation.scored_cycles import some_rows, validated_rows
+from sweep.evaluation.validation_bundle import BundleExportError, training_cycles
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.leaderboard import why_no_best
 from sweep.worker.unit_results import read_predictions

@@ -13,6 +13,8 @@ import numpy as np
 
 from data.dataset import TRAINING_PART, DataSet
 from data.errors import UserError
+from data.population import as_population
+from data.population import in_words as population_in_words
 from data.population_cycles import chosen_rows, patients_of
 from data.recordings import read_recordings
 from evidence.bundle import BundleError, Cycles, read_bundle
@@ -136,6 +138,12 @@ def _held_out(recipe: Recipe) -> str | None:
     return None if folds.fold is None else f"the patients of validation fold {folds.fold} of {folds.folds}"
 
 
+def _scored_on(recipe: Recipe) -> str:
+    scored = _held_out(recipe) or "the cycles that it was trained on"
+    population = recipe.folds.population
+    return scored if population == "all" else f"{scored}, {population_in_words(population)} alone"
+
+
 def _heard(recordings: DataSet, recipe: Recipe) -> Heard:
     """Count what the networks of a recipe were trained on."""
     cycles = cycles_of(recordings, [TRAINING_PART])
@@ -189,7 +197,7 @@ def _validation(folder: StudyFolder, number: int) -> Validation | None:
     return Validation(
         study=searched.name,
         seeds=tuple(board.seeds),
-        scored_on=f"{_held_out(recipe) or 'the cycles that it was trained on'}, of the official training part",
+        scored_on=f"{_scored_on(recipe)}, of the official training part",
         metrics={metric: summary for metric, summary in summaries.items() if summary is not None},
         expectation=what_to_expect(compared, number) + on_all_folds,
         tied=tuple(one.number for one in board.configurations if compared.is_tied(one.number)),
@@ -216,6 +224,7 @@ def _reading(folder: StudyFolder, entry: Entry, seal: Mapping[str, Any]) -> Test
         bundle=None if computed is None else file,
         numbers=_kept(entry) if computed is None else computed,
         missing=tuple(map(str, seal.get("missing", ()))),
+        population=as_population(seal.get("population", "all")),
     )
 
 
@@ -228,6 +237,7 @@ def _kept(entry: Entry) -> dict[str, Any]:
             "mean": {name: None if value is None else float(value) for name, value in found["mean"].items()},
             "patient_interval": found["patient_interval"]
             and [float(end) for end in found["patient_interval"]],
+            **({} if "unified" not in found else {"unified": found["unified"]}),
         }
         for part, found in entry.content["numbers"].items()
     }

@@ -20,8 +20,8 @@ from sweep.evaluation.cross_fold_ranking import (
     crossing_folder,
     read_ranking,
 )
-from sweep.evaluation.scored_cycles import about_population, validated_rows
-from sweep.evaluation.validation_bundle import some_rows, training_cycles
+from sweep.evaluation.scored_cycles import about_population, some_rows, validated_rows
+from sweep.evaluation.validation_bundle import training_cycles
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.leaderboard import failures
 from sweep.storage.open_storage import open_storage

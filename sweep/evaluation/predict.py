@@ -21,6 +21,7 @@ from data.cycle import SHORTEST_CYCLE_S, check_times
 from data.cycle_features import cycle_features
 from data.errors import DataError
 from data.given_recordings import Span, Windows, annotated_spans
+from data.population import in_words, written
 from data.settings import ConfigError
 from data.task import Task
 from model.scan_engines import DEVICES
@@ -101,6 +102,8 @@ class Predictor:
         """Say in lines who answers and from what it learned, and what the answers are not."""
         seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
         yield f"networks: {self.study}, configuration {self.configuration}, {seeds}"
+        if (population := self.recipe.population) != "all":
+            yield f"for {in_words(population)} alone, on whom they were trained"
         yield f"learned: task {self.task.name} ({', '.join(self.task.labels)}) from {self.learned}"
         if self.sealed.unknown is not None:
             yield (
@@ -118,6 +121,7 @@ class Predictor:
             "task": self.task.name,
             "labels": list(self.task.labels),
             "learned": self.learned,
+            **({} if self.recipe.population == "all" else {"population": written(self.recipe.population)}),
             "note": NO_DIAGNOSIS,
         }
 

@@ -14,27 +14,31 @@ import torch
 
 from data.batches import Examples
 from data.dataset import TRAINING_PART, DataSet, census, missing_from_full
+from data.population import Population
+from data.population_cycles import chosen_rows, patients_of
 from data.recordings import read_recordings
 from data.store import build_store
 from evidence.bundle import Bundle, write_bundle
 from evidence.ledger import Seal
 from evidence.predictions import answers_of, rounded
-from evidence.reading import HEADLINE, reading_numbers
+from evidence.reading import headline_of, reading_numbers
 from model.plain_methods import FITTED, fitted
 from model.scan_engines import DEVICES
 from model.training.prediction import load_network, predict
 from model.training.recipe import Recipe
-from sweep.evaluation.cycles_table import cycles_of
 from sweep.evaluation.epoch_readings import parts_to_test
 from sweep.evaluation.finished_units import FinishedUnits, finished_units
 from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
 from sweep.evaluation.recordings_of import recordings_of
+from sweep.evaluation.scored_cycles import TestedCycles, about_population, other_ages, tested_cycles
+from sweep.evaluation.unified_model import unified_units
 from sweep.folder.study_folder import StudyFolder
 from sweep.storage.cache_folder import cache_folder
 from sweep.storage.open_storage import below, open_storage
 
 PROTOCOL = "honest: chosen on validation patients of the training part, last epoch, test part read by this command alone"
-
+UNIFIED = 1
+"""Number in a bundle of networks trained on patients of any age; those that were finished are number 0."""
 
 Answering = Callable[[Examples], np.ndarray]
 """Gives the probabilities of cycles, (cycles, labels)."""
@@ -46,7 +50,7 @@ class Reading:
 
     `task` and `published`: names of the task, and of the public database that the recordings are of, if of one.
     `missing`: a line for each of its parts that was not all there. `at_every_epoch`: the studies that read these
-    recordings at every epoch, before or since.
+    recordings at every epoch, before or since. `population`: whose cycles alone were read (`folds.population`).
     """
 
     bundle: str
@@ -56,6 +60,7 @@ class Reading:
     published: str | None = None
     missing: tuple[str, ...] = ()
     at_every_epoch: tuple[str, ...] = ()
+    population: Population = "all"
 
 
 def read_test_part(
@@ -79,6 +84,7 @@ def read_test_part(
         )
     with folder.lock(), tempfile.TemporaryDirectory(prefix="respsweep-test-") as scratch:
         finished = _finished(folder, Path(scratch))
+        unified = unified_units(folder, finished, Path(scratch))
         recordings = read_recordings(recordings_of(folder, data), config.scored_task.name)
         provenance = folder.provenance()
         if (data_hash := recordings.content_hash()) != provenance["data_hash"]:
@@ -86,8 +92,14 @@ def read_test_part(
                 f"{recordings.directory}: other recordings (data_hash {data_hash[:12]}) than the study was trained on "
                 f"({provenance['data_hash'][:12]})"
             )
-        parts = parts_to_test(recordings)
+        if (fault := other_ages(recordings, provenance)) is not None:
+            raise ReadingError(fault)
+        scored = tested_cycles(recordings, parts_to_test(recordings), finished.recipe.folds)
         networks = _networks(finished, recordings)
+        if unified is not None:
+            networks |= {
+                (UNIFIED, seed): network for (_, seed), network in _networks(unified, recordings).items()
+            }
         say(f"{' and '.join(FITTED)} on the training part, for comparison")
         plain = _plain_methods(recordings, finished.recipe)
         ledgers = Ledgers(folder, part_hash(recordings))
@@ -104,6 +116,8 @@ def read_test_part(
             "recipe_digest": finished.recipe.digest(),
             "seeds": list(finished.weights),
             "weights": {str(seed): digest for seed, digest in finished.sha256.items()},
+            **about_population(finished.recipe.folds, provenance),
+            **({} if unified is None else {"unified": _about_unified(unified)}),
             # No threshold is tuned: an answer is the most probable label.
             "thresholds": None,
             "commit": provenance.get("commit"),
@@ -111,14 +125,14 @@ def read_test_part(
         seal, name = ledgers.seal(sealed, data_hash)
         say(f"sealed as reading {seal.reading} of these recordings; the test part is opened")
         bundle = _read(
-            recordings, parts, finished, networks, plain, seal, {**sealed, "id": name}, say, Path(scratch)
+            recordings, scored, finished, networks, plain, seal, {**sealed, "id": name}, say, Path(scratch)
         )
         numbers = reading_numbers(bundle)
         content, digest = write_bundle(replace(bundle, claims=numbers))
         storage = open_storage(folder.place)
         file = next(one for one in map("test-{}.bundle".format, itertools.count(1)) if not storage.has(one))
         storage.write(file, content)
-        headline = {part: {key: found[key] for key in HEADLINE} for part, found in numbers["parts"].items()}
+        headline = {part: headline_of(found) for part, found in numbers["parts"].items()}
         told = {"study": folder.name, "study_id": sealed["study_id"], "file": file, "bundle": digest}
         ledgers.read({**told, "numbers": headline}, name)
         return Reading(
@@ -129,14 +143,15 @@ def read_test_part(
             None if recordings.published is None else recordings.published.name,
             tuple(sealed["missing"]),
             tuple(ledgers.studies_at_every_epoch()),
+            finished.recipe.folds.population,
         )
 
 
 def _read(
     recordings: DataSet,
-    parts: list[str],
+    scored: TestedCycles,
     finished: FinishedUnits,
-    networks: Mapping[int, torch.nn.Module],
+    networks: Mapping[tuple[int, int], torch.nn.Module],
     plain: Mapping[str, Answering],
     seal: Seal,
     sealed: Mapping[str, Any],
@@ -145,16 +160,16 @@ def _read(
 ) -> Bundle:
     """Take the answers of every network on every cycle of the test parts; the bundle claims nothing yet."""
     examples = []
-    for part in parts:
+    for part, rows in scored.rows.items():
         say(f"features of the {part} part")
         store = build_store(
             recordings, finished.recipe.features, part=part, cache=scratch, progress=False, seal=seal
         )
-        examples.append(store.examples())
+        examples.append(store.examples(rows))
     predictions = {}
-    for seed, network in networks.items():
-        say(f"seed {seed}")
-        predictions[finished.configuration, seed] = _answers(network, examples, finished.recipe)
+    for (number, seed), network in networks.items():
+        say(f"seed {seed}{', trained on patients of any age' if number == UNIFIED else ''}")
+        predictions[number, seed] = _answers(network, examples, finished.recipe)
     baselines = {name: np.concatenate(list(map(method, examples))) for name, method in plain.items()}
     return Bundle(
         kind="test",
@@ -167,7 +182,7 @@ def _read(
             "excluded": sorted(recordings.never_validate),
         },
         claims={},
-        cycles=cycles_of(recordings, parts),
+        cycles=scored.cycles,
         predictions=predictions,
         baselines={name: rounded(told, answers_of(told)) for name, told in baselines.items()},
     )
@@ -178,11 +193,22 @@ def _plain_methods(recordings: DataSet, recipe: Recipe) -> dict[str, Answering]:
     store = build_store(
         recordings, recipe.features, part=TRAINING_PART, cache=cache_folder() / "features", progress=False
     )
-    train, classes = store.examples(), recordings.task.num_classes
+    heard = chosen_rows(np.arange(len(store)), store.patients, patients_of(recordings, recipe.population))
+    train, classes = store.examples(heard), recordings.task.num_classes
     return {name: fitted(name, 0, train, classes) for name in FITTED}
 
 
-def _networks(finished: FinishedUnits, recordings: DataSet) -> dict[int, torch.nn.Module]:
+def _about_unified(unified: FinishedUnits) -> dict[str, Any]:
+    """Tell for the seal with which networks for all patients those for some are read."""
+    return {
+        "study": unified.study,
+        "configuration": UNIFIED,
+        "recipe_digest": unified.recipe.digest(),
+        "weights": {str(seed): digest for seed, digest in unified.sha256.items()},
+    }
+
+
+def _networks(finished: FinishedUnits, recordings: DataSet) -> dict[tuple[int, int], torch.nn.Module]:
     """Load every seed's network and have it answer to silence once: what can go wrong is to go wrong before the seal."""
     recipe = finished.recipe
     here = "cuda" if torch.cuda.is_available() else "cpu"
@@ -191,8 +217,9 @@ def _networks(finished: FinishedUnits, recordings: DataSet) -> dict[int, torch.n
     silence = Examples(torch.zeros(2, frames, mels), torch.zeros(2, dtype=torch.long))
     networks = {}
     for seed, weights in finished.weights.items():
-        networks[seed] = load_network(recipe, recordings.task, weights, device)
-        _answers(networks[seed], [silence], recipe)
+        unit = finished.configuration, seed
+        networks[unit] = load_network(recipe, recordings.task, weights, device)
+        _answers(networks[unit], [silence], recipe)
     return networks
 
 

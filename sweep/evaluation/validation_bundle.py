@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from data.atomic import write_whole
 from data.dataset import TRAINING_PART, DataSet
@@ -18,7 +15,7 @@ from evidence.bundle import Bundle, Cycles, write_bundle
 from evidence.comparison import comparison_numbers
 from sweep.evaluation.cycles_table import cycles_of, folds_of
 from sweep.evaluation.recordings_of import recordings_of
-from sweep.evaluation.scored_cycles import about_population, other_ages, validated_rows
+from sweep.evaluation.scored_cycles import about_population, other_ages, some_rows, validated_rows
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
@@ -155,20 +152,3 @@ def _reported(unit: Unit, metrics: tuple[str, ...]) -> dict[str, Any]:
 
 def _is_closed(fate: Fate) -> bool:
     return fate not in (Fate.OPEN, Fate.COMPLETE)
-
-
-def some_rows(cycles: Cycles, rows: np.ndarray) -> Cycles:
-    """Take some of the cycles, in the order of `rows`."""
-
-    def some(column: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(column[row] for row in rows)
-
-    return replace(
-        cycles,
-        labels=cycles.labels[rows],
-        patients=cycles.patients[rows],
-        recordings=some(cycles.recordings),
-        positions=cycles.positions[rows],
-        parts=some(cycles.parts),
-        groups={name: some(column) for name, column in cycles.groups.items()},
-    )

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from data.population import as_population, written
 from evidence.ledger import ONCE, Ledger
 
 
@@ -42,6 +43,7 @@ def ledger_table(whose: str, place: str, ledger: Ledger) -> RenderableType:
         if sealed.reads != ONCE:
             table.add_row(*row, f"at every epoch: {sealed.reads}", "", "")
             continue
+        population = told.get("population")
         done = read.get(sealed.reading)
         if done is None:
             table.add_row(*row, "sealed, and broken off", "", "")
@@ -49,6 +51,7 @@ def ledger_table(whose: str, place: str, ledger: Ledger) -> RenderableType:
         for part, numbers in done.content.get("numbers", {}).items():
             mean, interval = numbers["mean"]["score"], numbers["patient_interval"]
             shown = "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
-            table.add_row(*row, part, "undefined" if mean is None else f"{100 * mean:.1f}", shown)
+            named = part if population is None else f"{part}, {written(as_population(population))}"
+            table.add_row(*row, named, "undefined" if mean is None else f"{100 * mean:.1f}", shown)
             row = ("",) * len(row)
     return Group(title, table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from data.population import in_words
 from data.quantities import counted
 from sweep.report.markdown import plain, table
 from sweep.report.model_card_facts import CardFacts
@@ -68,6 +69,8 @@ def _what_it_is(facts: CardFacts) -> Iterator[str]:
 
 def _trained_on(facts: CardFacts) -> Iterator[str]:
     held_out = f"without {facts.held_out}" if facts.held_out else "all of it, nobody held out"
+    if (population := facts.recipe.population) != "all":
+        held_out = f"{held_out}; of it {in_words(population)} alone (`population` in the recipe)"
     yield (
         f"The official training part of {plain(facts.data_name)} (SHA-256 of recordings and annotations "
         f"{plain(facts.data_hash)}), {held_out}."
@@ -116,6 +119,11 @@ def _protocol(facts: CardFacts) -> Iterator[str]:
 
 def _limits(facts: CardFacts) -> Iterator[str]:
     lines = ["Not a medical device, and not for diagnosis: its answers are probabilities of sounds."]
+    if (population := facts.recipe.population) != "all":
+        lines.append(
+            f"For {in_words(population)} alone: `respsweep predict` refuses recordings of others, and of patients whose "
+            "age it is not told."
+        )
     if facts.heard is None:
         lines.append(
             "Which devices, ages and sites it has heard is not known here, so expect it to have heard few."

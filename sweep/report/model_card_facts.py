@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from data.population import Population
 from data.task import Task
 from model.training.recipe import Recipe
 from sweep.study.units import Summary
@@ -48,6 +49,7 @@ class TestReading:
 
     `number` of the readings of these recordings; `numbers` by part, those of `evidence.reading`, or where the bundle is
     not at hand (`bundle` is None) those that the ledger keeps. `missing`: what of the published data set was not there.
+    `population`: whose cycles alone were read.
     """
 
     __test__ = False  # pytest takes the name for that of a test
@@ -58,6 +60,7 @@ class TestReading:
     bundle: str | None
     numbers: Mapping[str, Any]
     missing: tuple[str, ...] = ()
+    population: Population = "all"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from data.population import in_words
 from data.quantities import counted
 from sweep.report.markdown import plain, table
 from sweep.report.model_card_facts import CardFacts, Heard, TestReading
@@ -67,6 +68,8 @@ def scores_of_readings(facts: CardFacts) -> Iterator[str]:
 def _reading(reading: TestReading) -> Iterator[str]:
     yield f"### Reading {reading.number}, {plain(reading.at)}"
     yield f"Protocol: {plain(reading.protocol)}."
+    if reading.population != "all":
+        yield f"Of {in_words(reading.population)} alone: to be compared with scores on the same patients only."
     for line in reading.missing:
         yield f"Not the whole data set, and not comparable with numbers of it: {plain(line)}."
     if reading.bundle is None:
@@ -95,6 +98,12 @@ def _reading(reading: TestReading) -> Iterator[str]:
         "and other seeds at once."
     )
     for part, found in reading.numbers.items():
+        if (unified := found.get("unified")) is not None:
+            yield (
+                f"Part {plain(part)}: networks trained alike on patients of any age score "
+                f"{percent(unified['mean']['score'])} % on the same patients; the networks of this card lie "
+                f"{_difference(unified['above'])}."
+            )
         if "groups" not in found:
             continue
         calibration = found["calibration"]
@@ -120,6 +129,13 @@ def _reading(reading: TestReading) -> Iterator[str]:
                     for value, group in values.items()
                 ],
             )
+
+
+def _difference(above: Sequence[float] | None) -> str:
+    if above is None:
+        return "above or below them, too few seeds or patients to say how far"
+    mean, low, high = (f"{100 * value:+z.1f}" for value in above)
+    return f"{mean} points above (95 %, over other patients and seeds: {low} to {high})"
 
 
 def weak_groups(reading: TestReading, heard: Heard | None) -> Iterator[str]:

@@ -43,6 +43,9 @@ def prediction_table(predictions: Sequence[RecordingPrediction], labels: Sequenc
     table.add_column("recording", overflow="fold")
     for column in ("start s", "end s"):
         table.add_column(column, justify="right", no_wrap=True)
+    routed = _are_routed(predictions)
+    if routed:
+        table.add_column("answered by", overflow="fold")
     table.add_column("answer", no_wrap=True)
     for label in labels:
         table.add_column(f"{label} %", justify="right")
@@ -53,6 +56,7 @@ def prediction_table(predictions: Sequence[RecordingPrediction], labels: Sequenc
             table.add_row(
                 "" if place else name,
                 *("whole", "") if whole else (f"{row['start_s']:.2f}", f"{row['end_s']:.2f}"),
+                *(["" if place else one_line(prediction.answered_by)] if routed else []),
                 row["answer"],
                 *(f"{100 * row[label]:.1f}" for label in labels),
                 style="bold" if whole else None,
@@ -64,7 +68,7 @@ def prediction_table(predictions: Sequence[RecordingPrediction], labels: Sequenc
 def prediction_csv(predictions: Sequence[RecordingPrediction], labels: Sequence[str]) -> str:
     """Write a line for each cycle (`row` is `cycle`), and one for each recording (`recording`), under a heading."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, _columns(labels), lineterminator="\n")
+    writer = csv.DictWriter(text, _columns(labels, _are_routed(predictions)), lineterminator="\n")
     writer.writeheader()
     for prediction in predictions:
         writer.writerows(_rows(prediction))
@@ -80,6 +84,7 @@ def prediction_json(predictions: Sequence[RecordingPrediction], about: Mapping[s
             {
                 "recording": one_line(str(prediction.path)),
                 "duration_s": whole["end_s"],
+                **({"answered_by": whole["answered_by"]} if prediction.answered_by else {}),
                 "answer": whole["answer"],
                 "probabilities": whole["probabilities"],
                 "cycles": cycles,
@@ -117,16 +122,21 @@ def prediction_frame(predictions: Sequence[RecordingPrediction], labels: Sequenc
     """Make a pandas table with a row for each cycle, and one for each recording.
 
     Columns: `recording` (its path), `row` (`cycle` or `recording`), `start_s`, `end_s`, `answer` (the most probable
-    label), then the probability of each label.
+    label), then the probability of each label; `answered_by` where several networks could have.
     """
     import pandas as pd
 
     rows = [row for prediction in predictions for row in _rows(prediction)]
-    return pd.DataFrame(rows, columns=pd.Index(_columns(labels)))
+    return pd.DataFrame(rows, columns=pd.Index(_columns(labels, _are_routed(predictions))))
 
 
-def _columns(labels: Sequence[str]) -> list[str]:
-    return ["recording", "row", "start_s", "end_s", "answer", *labels]
+def _are_routed(predictions: Sequence[RecordingPrediction]) -> bool:
+    """Whether several networks could have answered, so that each answer names who did."""
+    return any(prediction.answered_by for prediction in predictions)
+
+
+def _columns(labels: Sequence[str], routed: bool) -> list[str]:
+    return ["recording", "row", "start_s", "end_s", *(["answered_by"] if routed else []), "answer", *labels]
 
 
 def _rows(prediction: RecordingPrediction) -> Iterator[dict[str, Any]]:
@@ -143,6 +153,7 @@ def _rows(prediction: RecordingPrediction) -> Iterator[dict[str, Any]]:
             "row": kind,
             "start_s": round(start_s, DECIMALS),
             "end_s": round(end_s, DECIMALS),
+            **({"answered_by": one_line(prediction.answered_by)} if prediction.answered_by else {}),
             "answer": answer,
             **{
                 label: round(float(probability), DECIMALS)

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from data.population import Population, in_words
 from sweep.report.published_scores import PublishedScore
 
 COLUMNS = {
@@ -19,6 +20,8 @@ COLUMNS = {
     "harmonic_score": "HS",
     "any_abnormal_score": "any abnormal",
 }
+UNIFIED = "networks for patients of any age"
+"""What stands beside networks for some patients, read on the same ones."""
 
 
 def reading_tables(
@@ -27,19 +30,27 @@ def reading_tables(
     missing: Sequence[str] = (),
     published: Sequence[PublishedScore] = (),
     at_every_epoch: Sequence[str] = (),
+    population: Population = "all",
 ) -> Iterator[RenderableType]:
     """Make the tables of a reading: each part by seed and together, and by groups; then what to think of it.
 
     `readings`: how many there are of these recordings, this one included. `missing`: what of the published data set was
     not there, a line each. `published`: what papers print for the same part. `at_every_epoch`: the studies that read
-    these recordings after every epoch.
+    these recordings after every epoch. `population`: whose cycles alone were read.
     """
     for line in missing:
         yield Text(f"not the whole data set, and not comparable with numbers of it: {line}")
+    if population != "all":
+        yield Text(
+            f"of {in_words(population)} alone, and so of other patients than a score of the whole part: compare it with "
+            "scores on the same patients only"
+        )
     for part, found in numbers["parts"].items():
         yield Text(f"{part}: {found['cycles']} cycles of {found['patients']} patients", style="bold")
         yield _by_seed(found)
         yield Text(_in_words(found))
+        if "unified" in found:
+            yield Text(_beside(UNIFIED, found["unified"]["above"]))
         for name, rates in found["baselines"].items():
             yield Text(_beside(name, rates["above"]))
     for part, found in numbers["parts"].items():
@@ -74,6 +85,11 @@ def reading_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
             ("mean", found["mean"]),
             ("sd", found["sd"]),
             ("seeds together", found["ensemble"]),
+            *(
+                (f"{UNIFIED}, {what}", found["unified"][what])
+                for what in ("mean", "sd")
+                if "unified" in found
+            ),
             *found["baselines"].items(),
         )
     ]
@@ -88,17 +104,21 @@ def _by_seed(found: Mapping[str, Any]) -> Table:
         table.add_row(seed, *(percent(rates[metric]) for metric in COLUMNS))
     table.add_row(
         "mean ± sd",
-        *(
-            percent(found["mean"][metric])
-            + ("" if found["sd"][metric] is None else f" ± {100 * found['sd'][metric]:.1f}")
-            for metric in COLUMNS
-        ),
+        *(_spread(found, metric) for metric in COLUMNS),
         style="bold",
     )
+    if "unified" in found:
+        table.add_row(UNIFIED, *(_spread(found["unified"], metric) for metric in COLUMNS))
     table.add_row("seeds together", *(percent(found["ensemble"][metric]) for metric in COLUMNS))
     for name, rates in found["baselines"].items():
         table.add_row(name, *(percent(rates[metric]) for metric in COLUMNS))
     return table
+
+
+def _spread(found: Mapping[str, Any], metric: str) -> str:
+    """Write mean and deviation over the seeds in percent."""
+    deviation = found["sd"][metric]
+    return percent(found["mean"][metric]) + ("" if deviation is None else f" ± {100 * deviation:.1f}")
 
 
 def _published(rows: Sequence[PublishedScore]) -> Table:

@@ -37,6 +37,7 @@ def test_a_shipped_study_reads_and_says_how_to_run_it(shipped: Path) -> None:
 
 def test_these_studies_are_shipped() -> None:
     assert {shipped.name for shipped in SHIPPED} == {
+        "age_models.yaml",
         "ast_fine_tuning.yaml",
         "ast_patch_mix.yaml",
         "ast_sam.yaml",
