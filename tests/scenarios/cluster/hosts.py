@@ -6,6 +6,7 @@ the processes that hold it. Needs root, and Debian's iproute2, openssh-server an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -62,13 +63,17 @@ def install_what_hosts_need() -> None:
 
 @dataclass
 class Host:
-    """One machine. `folder` holds what is on its disk: its home and its /tmp; it outlives the host's death."""
+    """One machine. `folder` holds what is on its disk: its home and its /tmp; it outlives the host's death.
+
+    `at_boot`: lines of shell that it runs once its disk is mounted, before its network is up.
+    """
 
     name: str
     address: str
     folder: Path
     switch: int
     shared: Path
+    at_boot: str = ""
     _unshare: subprocess.Popen[bytes] | None = None
     _init: int = 0
 
@@ -97,7 +102,8 @@ class Host:
         subprocess.run(
             ["nsenter", "-t", str(self._init), "-n", "ip", "link", "set", "eth0", "down"], capture_output=True
         )
-        os.kill(self._init, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._init, signal.SIGKILL)
         self._unshare.wait(timeout=30)
         self._unshare = None
 
@@ -180,6 +186,7 @@ class Host:
             + keep
             + "rm -rf /mnt/disk/tmp/*\nmount --bind /mnt/disk/tmp /tmp\n"
             + show
+            + self.at_boot
             + textwrap.dedent("""\
             mount -t tmpfs -o size=1g tmpfs /dev/shm
             mount -t tmpfs tmpfs /run
@@ -209,9 +216,10 @@ class Host:
 
 @dataclass
 class Lab:
-    """A switch, and the hosts that are plugged into it."""
+    """A switch, and the hosts that are plugged into it. `at_boot`: what each of them runs as it boots."""
 
     folder: Path
+    at_boot: str = ""
     hosts: dict[str, Host] = field(default_factory=dict)
     _switch: subprocess.Popen[bytes] | None = None
 
@@ -235,7 +243,7 @@ class Lab:
         key = self.folder / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
         for number, name in enumerate(names, start=1):
-            host = Host(name, f"{NETWORK}.{number}", self.folder / name, switch, self.shared)
+            host = Host(name, f"{NETWORK}.{number}", self.folder / name, switch, self.shared, self.at_boot)
             (host.home / ".ssh").mkdir(parents=True)
             shutil.copy(key, host.home / ".ssh" / "lab")
             shutil.copy(key.with_suffix(".pub"), host.home / ".ssh" / "authorized_keys")

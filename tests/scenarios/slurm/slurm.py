@@ -1,0 +1,283 @@
+"""A real SLURM on hosts of our own making: a controller, and nodes that run jobs, lose power, and come back.
+
+SLURM's own files lie where Debian puts them, but only for these hosts: each has the unpacked packages laid over its
+/usr, and this lab's settings over its /etc. So `sbatch`, `squeue`, `scancel`, `scontrol`, `sinfo` and `srun` are on
+the PATH of every host and of every job. There is no munge: whoever a client says it is, it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.scenarios.cluster.hosts import (
+    HOME,
+    NETWORK,
+    REPOSITORY,
+    STORAGE,
+    Host,
+    Lab,
+    install_python,
+    quoted,
+)
+from tests.scenarios.slurm.packages import overlay, unpacked_slurm
+
+Found = TypeVar("Found")
+CONTROLLER = "login"
+WORKERS = ("one", "two", "three")
+OTHER = "other"
+"""A user who is not root, on all hosts; home is on the storage that they share."""
+OTHER_ID = 4711
+OTHER_HOME = f"{STORAGE}/home/{OTHER}"
+OVER = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
+"""States of jobs that SLURM does not start again."""
+
+
+@dataclass
+class SlurmLab:
+    """One host with slurmctld, from which jobs are submitted, and one with slurmd for each of `workers`.
+
+    Two partitions lie over all nodes: jobs of `high` requeue those of `low`, the default, which are killed `grace_s`
+    seconds after their SIGTERM. A job that is cancelled, or whose time is over, is killed `kill_wait_s` seconds after
+    its SIGTERM. Each node offers `cpus` processors and `gpus` GPUs, whatever this machine has.
+    """
+
+    folder: Path
+    workers: Sequence[str] = WORKERS
+    cpus: int = 4
+    gpus: int = 2
+    grace_s: int = 10
+    kill_wait_s: int = 10
+    lab: Lab = field(init=False)
+    _daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Switch all hosts on; every node is idle when this returns. Raises NoSlurm, HostsError."""
+        software = unpacked_slurm()
+        for name in (CONTROLLER, *self.workers):
+            self._write_settings(self.folder / name / "etc")
+        self.lab = Lab(self.folder, _at_boot(software))
+        self.lab.start(CONTROLLER, *self.workers)
+        home = self.lab.shared / "home" / OTHER
+        home.mkdir(parents=True)
+        os.chown(home, OTHER_ID, OTHER_ID)
+        self.start_controller()
+        for name in self.workers:
+            self._start_slurmd(name)
+        self.wait_for("idle nodes", lambda: set(self.nodes().values()) == {"IDLE"}, 60)
+
+    def stop(self) -> None:
+        """Switch all hosts off, which ends whatever runs on them."""
+        self.lab.stop()
+        for daemon in self._daemons.values():
+            daemon.wait(timeout=30)
+
+    @property
+    def login(self) -> Host:
+        """The host with slurmctld."""
+        return self.lab.hosts[CONTROLLER]
+
+    def submit(
+        self,
+        script: Path | str,
+        user: str | None = None,
+        options: Sequence[str] = (),
+        arguments: Sequence[object] = (),
+    ) -> int:
+        """Submit a script, a path as hosts see it, with options of sbatch; its job's number. Raises HostsError."""
+        said = self.run(quoted("sbatch", "--parsable", *options, script, *arguments), user)
+        return int(said.strip().split(";")[0])
+
+    def run(self, command: str, user: str | None = None, host: str = CONTROLLER) -> str:
+        """What a shell command prints, run in the home of its user, root or OTHER. Raises HostsError if it fails."""
+        if user is None:
+            return self.lab.hosts[host].run(command, check=True).stdout
+        become = f"setpriv --reuid={user} --regid={user} --init-groups env HOME={OTHER_HOME} USER={user}"
+        there = quoted("bash", "-c", f"cd {OTHER_HOME} && {command}")
+        return self.lab.hosts[host].run(f"{become} {there}", check=True).stdout
+
+    def job(self, number: int) -> str:
+        """The state of a job, as scontrol writes it: PENDING, RUNNING, COMPLETED, TIMEOUT, NODE_FAIL ..."""
+        return self.facts(number)["JobState"]
+
+    def facts(self, number: int) -> dict[str, str]:
+        """Everything that `scontrol show job` tells of a job: Reason, NodeList, Restarts, ExitCode, EndTime ..."""
+        return dict(re.findall(r"(\S+?)=(\S*)", self.run(f"scontrol --oneliner show job {number}")))
+
+    def nodes(self) -> dict[str, str]:
+        """The state of each node: IDLE, MIXED, ALLOCATED, DOWN ...; a star behind it says that it does not answer."""
+        listed = self.run("scontrol --oneliner show nodes")
+        return dict(re.findall(r"NodeName=(\S+) .*?State=(\S+)", listed))
+
+    def wait_for_state(self, number: int, *states: str, seconds: float = 60) -> str:
+        """The state of the job, once that is one of `states`; fails the test if it does not come, or never can."""
+
+        def reached() -> str | None:
+            state = self.job(number)
+            if state in states:
+                return state
+            if state in OVER:
+                pytest.fail(f"job {number} is over: {self.facts(number)}")
+            return None
+
+        return self.wait_for(f"{' or '.join(states)} of job {number}", reached, seconds)
+
+    def wait_for(self, what: str, look: Callable[[], Found | None], seconds: float = 60) -> Found:
+        """What `look` finds, once that is true. Fails the test, with what SLURM says of itself, if it is too late."""
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            for name, daemon in self._daemons.items():
+                if daemon.poll() is not None:
+                    pytest.fail(f"the daemon of SLURM on {name} ended:\n{self.log(name)}")
+            if time.monotonic() > deadline:
+                state = self.login.run("sinfo --long --Node; squeue --long").stdout
+                pytest.fail(f"{what}: not within {seconds:.0f} s\n{state}\n{self.log(CONTROLLER)}")
+            time.sleep(0.2)
+        return found
+
+    def kill_node(self, name: str) -> None:
+        """A power cut: its cable first, then all that runs on it. SLURM holds it for DOWN some seconds later."""
+        self.lab.hosts[name].kill()
+        self._daemons.pop(name).wait(timeout=30)
+
+    def start_node(self, name: str) -> None:
+        """Switch a host on again; it is a node again when this returns."""
+        self.lab.hosts[name].start()
+        self._start_slurmd(name)
+        self.wait_for(f"{name} as a node again", lambda: self.nodes()[name] == "IDLE")
+
+    def start_controller(self) -> None:
+        """Start slurmctld, with the state that an earlier one left on its disk."""
+        self._daemons[CONTROLLER] = self._daemon(self.login, "slurmctld -D")
+        self.wait_for("slurmctld", lambda: self.login.run("scontrol ping").returncode == 0)
+
+    def stop_controller(self) -> None:
+        """End slurmctld, as for an update: jobs go on, and commands of SLURM fail meanwhile."""
+        self.run("scontrol shutdown slurmctld")
+        self._daemons.pop(CONTROLLER).wait(timeout=60)
+
+    def log(self, host: str) -> str:
+        """The end of what the daemon on a host logged."""
+        path = self.lab.hosts[host].folder / "slurm.log"
+        return path.read_text()[-4000:] if path.exists() else ""
+
+    def install_python(self) -> None:
+        """`~/respsweep/.venv/bin/respsweep` of root on all hosts, with this clone's sources."""
+        for host in self.lab.hosts.values():
+            install_python(host, str(REPOSITORY))
+
+    def _start_slurmd(self, name: str) -> None:
+        self._daemons[name] = self._daemon(self.lab.hosts[name], "slurmd -D")
+
+    def _daemon(self, host: Host, command: str) -> subprocess.Popen[bytes]:
+        return host.popen(f"exec {command}", host.folder / "slurm.log")
+
+    def _write_settings(self, etc: Path) -> None:
+        """What lies over /etc: slurm.conf, gres.conf, the second user, and the hosts by name."""
+        (etc / "slurm").mkdir(parents=True)
+        root = f"root:x:0:0:root:{HOME}:/bin/bash"
+        users = [
+            line for line in Path("/etc/passwd").read_text().splitlines() if not line.startswith("root:")
+        ]
+        other = f"{OTHER}:x:{OTHER_ID}:{OTHER_ID}::{OTHER_HOME}:/bin/bash"
+        (etc / "passwd").write_text("\n".join([root, *users, other]) + "\n")
+        (etc / "group").write_text(f"{Path('/etc/group').read_text()}{OTHER}:x:{OTHER_ID}:\n")
+        addresses = {
+            name: f"{NETWORK}.{number}" for number, name in enumerate((CONTROLLER, *self.workers), start=1)
+        }
+        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in addresses.items())]
+        (etc / "hosts").write_text("\n".join(lines) + "\n")
+        nodes = "\n".join(
+            f"NodeName={name} NodeAddr={addresses[name]} CPUs={self.cpus} RealMemory=4000 Gres=gpu:{self.gpus}"
+            for name in self.workers
+        )
+        (etc / "slurm" / "slurm.conf").write_text(
+            _slurm_conf(addresses[CONTROLLER], nodes, self.grace_s, self.kill_wait_s)
+        )
+        # Nothing is opened: SLURM only hands the numbers out, as CUDA_VISIBLE_DEVICES.
+        (etc / "slurm" / "gres.conf").write_text(f"Name=gpu File=/dev/tty[0-{self.gpus - 1}]\n")
+        (etc / "slurm" / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
+
+
+def _slurm_conf(controller: str, nodes: str, grace_s: int, kill_wait_s: int) -> str:
+    return textwrap.dedent(f"""\
+        ClusterName=lab
+        SlurmctldHost={CONTROLLER}({controller})
+        SlurmUser=root
+        SlurmdUser=root
+        AuthType=auth/none
+        CredType=cred/none
+        # A job that was requeued waits that long, and at least ten seconds.
+        AuthInfo=cred_expire=10
+        StateSaveLocation=/mnt/disk/slurm/state
+        SlurmdSpoolDir=/mnt/disk/slurm/spool
+        SlurmctldPidFile=/run/slurmctld.pid
+        SlurmdPidFile=/run/slurmd.pid
+        ProctrackType=proctrack/linuxproc
+        TaskPlugin=task/none
+        JobAcctGatherType=jobacct_gather/none
+        MpiDefault=none
+        MailProg=/bin/true
+        SwitchType=switch/none
+        GresTypes=gpu
+        SelectType=select/cons_tres
+        SelectTypeParameters=CR_CPU
+        SlurmdParameters=config_overrides
+        ReturnToService=2
+        JobRequeue=1
+        KillWait={kill_wait_s}
+        OverTimeLimit=0
+        InactiveLimit=0
+        # How long a job that is over can still be asked for.
+        MinJobAge=300
+        SlurmctldTimeout=5
+        SlurmdTimeout=10
+        MessageTimeout=5
+        TCPTimeout=2
+        SchedulerType=sched/backfill
+        SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=100000,batch_sched_delay=0
+        PreemptType=preempt/partition_prio
+        PreemptMode=REQUEUE
+        """) + textwrap.dedent(f"""\
+        {nodes}
+        PartitionName=low Nodes=ALL Default=YES PriorityTier=1 GraceTime={grace_s} MaxTime=INFINITE State=UP
+        PartitionName=high Nodes=ALL PriorityTier=2 MaxTime=INFINITE State=UP
+        """)
+
+
+def _at_boot(software: Path) -> str:
+    """What a host runs to have SLURM and its users, and to show them the Python that runs this test."""
+    lines = [
+        overlay(software / "usr", "/usr"),
+        overlay(Path("/mnt/disk/etc"), "/etc"),
+        "chmod 1777 /tmp",
+        "mkdir -p /mnt/disk/slurm/state /mnt/disk/slurm/spool",
+        "chmod 755 /mnt/disk/slurm /mnt/disk/slurm/spool",
+        *_opened_to_all({REPOSITORY, Path(sys.prefix), Path(sys.base_prefix)}),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _opened_to_all(paths: set[Path]) -> list[str]:
+    """Shell that puts an empty folder, with these paths in it, in place of one that only root may enter, as /root."""
+    closed = {
+        path: parent
+        for path in paths
+        for parent in reversed(path.parents)
+        if not parent.is_relative_to("/tmp") and not parent.stat().st_mode & stat.S_IXOTH
+    }
+    keep = [f"mkdir -p /mnt/opened{path}; mount --bind {path} /mnt/opened{path}" for path in closed]
+    empty = [f"mount -t tmpfs -o mode=755 tmpfs {parent}" for parent in set(closed.values())]
+    show = [f"mkdir -p {path}; mount --bind /mnt/opened{path} {path}" for path in closed]
+    return [*keep, *empty, *show]
