@@ -21,10 +21,10 @@ sweep: .venv/ready
 test: lint types
 	$(PYTEST) -m "not slow and not long and not gpu"
 
-# The cluster of Linux namespaces has the machine to itself: it says how soon its nodes are there.
+# The clusters of Linux namespaces have the machine to themselves: they say how soon their nodes are there.
 test-slow: .venv/dev-ready
-	$(PYTEST) -m "slow and not gpu" --ignore tests/scenarios/cluster
-	$(BIN)/pytest -m "slow and not gpu" tests/scenarios/cluster
+	$(PYTEST) -m "slow and not gpu" --ignore tests/scenarios/cluster --ignore tests/scenarios/slurm
+	$(BIN)/pytest -m "slow and not gpu" tests/scenarios/cluster tests/scenarios/slurm
 
 # What quicker tests hold too, on its own and for longer: before a release, and after a change of what they are about.
 test-long: .venv/dev-ready

@@ -6,11 +6,9 @@ the processes that hold it. Needs root, and Debian's iproute2, openssh-server an
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -83,12 +81,13 @@ class Host:
         script = self.folder / "init.sh"
         script.write_text(self._boot_script())
         own = ["--net", "--pid", "--fork", "--kill-child", "--mount", "--uts", "--ipc"]
-        self._unshare = subprocess.Popen(
-            [*ENDS_WITH_US, "unshare", *own, "bash", str(script)],
-            stdout=(self.folder / "console.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.folder / "console.log").open("ab") as log:
+            self._unshare = subprocess.Popen(
+                [*ENDS_WITH_US, "unshare", *own, "bash", str(script)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._init = _wait(f"{self.name}'s first process", lambda: _only_child(self._unshare))
         self._plug_in()
         _wait(
@@ -102,8 +101,7 @@ class Host:
         subprocess.run(
             ["nsenter", "-t", str(self._init), "-n", "ip", "link", "set", "eth0", "down"], capture_output=True
         )
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._init, signal.SIGKILL)
+        self._unshare.kill()  # which ends its child, the first process, too
         self._unshare.wait(timeout=30)
         self._unshare = None
 
@@ -122,9 +120,10 @@ class Host:
 
     def popen(self, command: str, log: Path) -> subprocess.Popen[bytes]:
         """Start a shell command on it; what it prints goes to `log`."""
-        return subprocess.Popen(
-            self._inside(command), stdin=subprocess.DEVNULL, stdout=log.open("ab"), stderr=subprocess.STDOUT
-        )
+        with log.open("ab") as printed:
+            return subprocess.Popen(
+                self._inside(command), stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT
+            )
 
     def processes(self) -> list[str]:
         """Command lines of all that runs on it, but for its first process, sshd and this look."""

@@ -18,7 +18,7 @@ class NoSlurm(RuntimeError):
 def unpacked_slurm() -> Path:
     """The folder with SLURM's `usr` and `etc`, and with those libraries that this machine lacks.
 
-    The first call downloads about 8 MB with apt; later ones find the folder. Raises NoSlurm without apt, without its
+    The first call downloads about 4 MB with apt; later ones find the folder. Raises NoSlurm without apt, without its
     servers, and where what was unpacked does not run on this machine.
     """
     tree = CACHE / "tree"
@@ -59,7 +59,10 @@ def _download() -> None:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired as error:
+        raise NoSlurm(f"SLURM is not to be had here: {' '.join(command[:2])} did not end") from error
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip())[-300:]
         raise NoSlurm(f"SLURM is not to be had here: {' '.join(command[:2])}: {said}")

@@ -7,50 +7,72 @@ the PATH of every host and of every job. There is no munge: whoever a client say
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import subprocess
 import sys
-import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 
 from tests.scenarios.cluster.hosts import (
     HOME,
-    NETWORK,
     REPOSITORY,
-    STORAGE,
     Host,
+    HostsError,
     Lab,
     install_python,
+    install_what_hosts_need,
     quoted,
 )
-from tests.scenarios.slurm.packages import overlay, unpacked_slurm
+from tests.scenarios.slurm.packages import NoSlurm, overlay, unpacked_slurm
+from tests.scenarios.slurm.settings import CONTROLLER, OTHER, OTHER_HOME, OTHER_ID, SlurmSettings
 
 Found = TypeVar("Found")
-CONTROLLER = "login"
 WORKERS = ("one", "two", "three")
-OTHER = "other"
-"""A user who is not root, on all hosts; home is on the storage that they share."""
-OTHER_ID = 4711
-OTHER_HOME = f"{STORAGE}/home/{OTHER}"
+RESPSWEEP = f"{HOME}/respsweep/.venv/bin/respsweep"
+"""On every host and for every user: the command, with this clone's sources and the libraries of this test."""
+FREEZER = Path("/sys/fs/cgroup/freezer")
 OVER = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
 """States of jobs that SLURM does not start again."""
+
+
+@contextlib.contextmanager
+def running_slurm(folder: Path, **settings: Any) -> Iterator[SlurmLab]:
+    """A SlurmLab with these settings that runs meanwhile. Skips the test, saying why, where it cannot be had."""
+    try:
+        install_what_hosts_need()
+        unpacked_slurm()
+    except (HostsError, NoSlurm) as error:
+        pytest.skip(str(error))
+    slurm = SlurmLab(folder, **settings)
+    try:
+        try:
+            slurm.start()
+        except NoSlurm as error:
+            pytest.skip(str(error))
+        yield slurm
+    finally:
+        slurm.stop()
 
 
 @dataclass
 class SlurmLab:
     """One host with slurmctld, from which jobs are submitted, and one with slurmd for each of `workers`.
 
-    Two partitions lie over all nodes: jobs of `high` requeue those of `low`, the default, which are killed `grace_s`
-    seconds after their SIGTERM. A job that is cancelled, or whose time is over, is killed `kill_wait_s` seconds after
-    its SIGTERM. Each node offers `cpus` processors and `gpus` GPUs, whatever this machine has.
+    Two partitions lie over all nodes: jobs of `high` requeue those of `low`, the default. SLURM is slow about it: what
+    srun started gets a SIGTERM at once, the batch shell `grace_s` seconds later. Any job, once its batch shell has got
+    a SIGTERM, is killed after `kill_wait_s` seconds; if it is to be requeued it starts again ten seconds later.
+
+    Each node offers `cpus` processors and `gpus` GPUs, whatever this machine has. `tracking`: how SLURM finds a job's
+    processes. With linuxproc its SIGTERM reaches all of them; with cgroup, which most clusters have, the batch shell
+    and what srun started. `more_settings`: lines for the end of slurm.conf.
     """
 
     folder: Path
@@ -59,19 +81,34 @@ class SlurmLab:
     gpus: int = 2
     grace_s: int = 10
     kill_wait_s: int = 10
-    lab: Lab = field(init=False)
+    tracking: Literal["linuxproc", "cgroup"] = "linuxproc"
+    more_settings: str = ""
     _daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lab = Lab(self.folder)
 
     def start(self) -> None:
         """Switch all hosts on; every node is idle when this returns. Raises NoSlurm, HostsError."""
         software = unpacked_slurm()
+        settings = SlurmSettings(
+            self.workers,
+            cpus=self.cpus,
+            gpus=self.gpus,
+            grace_s=self.grace_s,
+            kill_wait_s=self.kill_wait_s,
+            tracking=self.tracking,
+            more=self.more_settings,
+        )
         for name in (CONTROLLER, *self.workers):
-            self._write_settings(self.folder / name / "etc")
-        self.lab = Lab(self.folder, _at_boot(software))
+            settings.write(self.folder / name / "etc")
+        self.lab.at_boot = _at_boot(software) + self._groups_at_boot()
         self.lab.start(CONTROLLER, *self.workers)
         home = self.lab.shared / "home" / OTHER
         home.mkdir(parents=True)
         os.chown(home, OTHER_ID, OTHER_ID)
+        for host in self.lab.hosts.values():
+            install_python(host, str(REPOSITORY))
         self.start_controller()
         for name in self.workers:
             self._start_slurmd(name)
@@ -82,6 +119,8 @@ class SlurmLab:
         self.lab.stop()
         for daemon in self._daemons.values():
             daemon.wait(timeout=30)
+        for group, _, _ in os.walk(self._groups, topdown=False):
+            os.rmdir(group)
 
     @property
     def login(self) -> Host:
@@ -172,88 +211,25 @@ class SlurmLab:
         path = self.lab.hosts[host].folder / "slurm.log"
         return path.read_text()[-4000:] if path.exists() else ""
 
-    def install_python(self) -> None:
-        """`~/respsweep/.venv/bin/respsweep` of root on all hosts, with this clone's sources."""
-        for host in self.lab.hosts.values():
-            install_python(host, str(REPOSITORY))
-
     def _start_slurmd(self, name: str) -> None:
         self._daemons[name] = self._daemon(self.lab.hosts[name], "slurmd -D")
 
     def _daemon(self, host: Host, command: str) -> subprocess.Popen[bytes]:
         return host.popen(f"exec {command}", host.folder / "slurm.log")
 
-    def _write_settings(self, etc: Path) -> None:
-        """What lies over /etc: slurm.conf, gres.conf, the second user, and the hosts by name."""
-        (etc / "slurm").mkdir(parents=True)
-        root = f"root:x:0:0:root:{HOME}:/bin/bash"
-        users = [
-            line for line in Path("/etc/passwd").read_text().splitlines() if not line.startswith("root:")
-        ]
-        other = f"{OTHER}:x:{OTHER_ID}:{OTHER_ID}::{OTHER_HOME}:/bin/bash"
-        (etc / "passwd").write_text("\n".join([root, *users, other]) + "\n")
-        (etc / "group").write_text(f"{Path('/etc/group').read_text()}{OTHER}:x:{OTHER_ID}:\n")
-        addresses = {
-            name: f"{NETWORK}.{number}" for number, name in enumerate((CONTROLLER, *self.workers), start=1)
-        }
-        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in addresses.items())]
-        (etc / "hosts").write_text("\n".join(lines) + "\n")
-        nodes = "\n".join(
-            f"NodeName={name} NodeAddr={addresses[name]} CPUs={self.cpus} RealMemory=4000 Gres=gpu:{self.gpus}"
-            for name in self.workers
-        )
-        (etc / "slurm" / "slurm.conf").write_text(
-            _slurm_conf(addresses[CONTROLLER], nodes, self.grace_s, self.kill_wait_s)
-        )
-        # Nothing is opened: SLURM only hands the numbers out, as CUDA_VISIBLE_DEVICES.
-        (etc / "slurm" / "gres.conf").write_text(f"Name=gpu File=/dev/tty[0-{self.gpus - 1}]\n")
-        (etc / "slurm" / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
+    @property
+    def _groups(self) -> Path:
+        """Where the control groups of these hosts lie, each host's in a folder of its own."""
+        return FREEZER / f"respsweep-{os.getpid()}-{self.folder.name}"
 
-
-def _slurm_conf(controller: str, nodes: str, grace_s: int, kill_wait_s: int) -> str:
-    return textwrap.dedent(f"""\
-        ClusterName=lab
-        SlurmctldHost={CONTROLLER}({controller})
-        SlurmUser=root
-        SlurmdUser=root
-        AuthType=auth/none
-        CredType=cred/none
-        # A job that was requeued waits that long, and at least ten seconds.
-        AuthInfo=cred_expire=10
-        StateSaveLocation=/mnt/disk/slurm/state
-        SlurmdSpoolDir=/mnt/disk/slurm/spool
-        SlurmctldPidFile=/run/slurmctld.pid
-        SlurmdPidFile=/run/slurmd.pid
-        ProctrackType=proctrack/linuxproc
-        TaskPlugin=task/none
-        JobAcctGatherType=jobacct_gather/none
-        MpiDefault=none
-        MailProg=/bin/true
-        SwitchType=switch/none
-        GresTypes=gpu
-        SelectType=select/cons_tres
-        SelectTypeParameters=CR_CPU
-        SlurmdParameters=config_overrides
-        ReturnToService=2
-        JobRequeue=1
-        KillWait={kill_wait_s}
-        OverTimeLimit=0
-        InactiveLimit=0
-        # How long a job that is over can still be asked for.
-        MinJobAge=300
-        SlurmctldTimeout=5
-        SlurmdTimeout=10
-        MessageTimeout=5
-        TCPTimeout=2
-        SchedulerType=sched/backfill
-        SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=100000,batch_sched_delay=0
-        PreemptType=preempt/partition_prio
-        PreemptMode=REQUEUE
-        """) + textwrap.dedent(f"""\
-        {nodes}
-        PartitionName=low Nodes=ALL Default=YES PriorityTier=1 GraceTime={grace_s} MaxTime=INFINITE State=UP
-        PartitionName=high Nodes=ALL PriorityTier=2 MaxTime=INFINITE State=UP
-        """)
+    def _groups_at_boot(self) -> str:
+        """What a host runs to have control groups that no other host sees. Raises NoSlurm where that cannot be."""
+        if self.tracking != "cgroup":
+            return ""
+        if not (FREEZER / "cgroup.procs").exists():
+            raise NoSlurm(f"SLURM's control groups of version 1 need {FREEZER}, which this machine lacks")
+        own = f"{self._groups}/$(hostname)"
+        return f"mkdir -p {own}\nmount --bind {own} {FREEZER}\n"
 
 
 def _at_boot(software: Path) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.scenarios.cluster.hosts import STORAGE, quoted
-from tests.scenarios.slurm.slurm import OTHER, WORKERS, SlurmLab
+from tests.scenarios.cluster.hosts import STORAGE
+from tests.scenarios.slurm.settings import OTHER
+from tests.scenarios.slurm.slurm import RESPSWEEP, WORKERS, SlurmLab, running_slurm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 LISTENER = """\
@@ -32,7 +32,8 @@ time.sleep(600)
 def idle(slurm: SlurmLab) -> Iterator[None]:
     """Afterwards no job is left."""
     yield
-    slurm.run(f"scancel --user root; scancel --user {OTHER}")
+    for user in ("root", OTHER):
+        slurm.run(f"scancel --signal=KILL --user {user}")
     slurm.wait_for("idle nodes", lambda: set(slurm.nodes().values()) == {"IDLE"})
 
 
@@ -77,10 +78,10 @@ def test_one_node_jobs_run_on_all_nodes_at_once_and_the_next_one_waits(slurm: Sl
     slurm.wait_for_state(waiting, "RUNNING")
 
 
-def test_jobs_of_two_users_share_a_node_and_have_this_python(slurm: SlurmLab) -> None:
+def test_jobs_of_two_users_share_a_node_and_have_respsweep(slurm: SlurmLab) -> None:
     body = f"""\
         #SBATCH --nodelist=one --output=/dev/null
-        {quoted(sys.executable)} -c 'import torch, sweep' || exit 3
+        {RESPSWEEP} synth $(mktemp -d)/breaths --patients 8 || exit 3
         scontrol show job $SLURM_JOB_ID > /dev/null || exit 4
         echo $(hostname) $(id -u) $HOME >> $1
         sleep 600
@@ -90,7 +91,7 @@ def test_jobs_of_two_users_share_a_node_and_have_this_python(slurm: SlurmLab) ->
     notes.touch()
     notes.chmod(0o666)
     for user in (None, OTHER):
-        slurm.submit(script, user, [f"--chdir={Path.cwd()}"], [f"{STORAGE}/users"])
+        slurm.submit(script, user, arguments=[f"{STORAGE}/users"])
     lines = slurm.wait_for(
         "both jobs", lambda: len(notes.read_text().splitlines()) == 2 and notes.read_text()
     )
@@ -111,3 +112,54 @@ def test_each_job_has_a_gpu_of_its_own(slurm: SlurmLab) -> None:
     slurm.wait_for(
         "GPUs", lambda: (slurm.lab.shared / "gpus").read_text().split() in (["0", "1"], ["1", "0"])
     )
+
+
+def test_before_its_time_is_over_a_job_is_signalled_in_its_batch_shell_alone(slurm: SlurmLab) -> None:
+    script, notes = listening(slurm, "limit")
+    slurm.submit(script, options=["--time=1", "--signal=B:USR1@30"])
+    slurm.wait_for("the signal", lambda: "shell SIGUSR1" in heard(notes))
+    assert heard(notes) == {"child listens", "own-session listens", "shell SIGUSR1"}
+
+
+def test_a_job_that_must_make_way_is_told_in_all_its_processes_and_starts_again(slurm: SlurmLab) -> None:
+    script, notes = listening(slurm, "preempted")
+    low = slurm.submit(script, options=["--nodelist=two"])
+    slurm.wait_for("what listens", lambda: heard(notes) == {"child listens", "own-session listens"})
+    urgent = written(slurm, "sleep 1\n")
+    high = slurm.submit(urgent, options=["--partition=high", "--nodelist=two", "--exclusive"])
+    slurm.wait_for_state(high, "RUNNING", "COMPLETED", seconds=60)
+    assert {"shell SIGTERM", "child SIGTERM", "own-session SIGTERM"} < heard(notes)
+    slurm.wait_for("its second start", lambda: "child listens" in heard(notes, start=1))
+    assert slurm.facts(low)["Restarts"] == "1"
+
+
+def test_jobs_go_on_while_the_controller_is_away(slurm: SlurmLab) -> None:
+    job = slurm.submit(written(slurm, "sleep 600\n"))
+    slurm.wait_for_state(job, "RUNNING")
+    slurm.stop_controller()
+    assert slurm.login.run("squeue").returncode
+    slurm.start_controller()
+    assert slurm.job(job) == "RUNNING"
+    assert slurm.facts(job)["Restarts"] == "0"
+
+
+def test_jobs_of_a_node_that_loses_power_start_again_elsewhere(slurm: SlurmLab) -> None:
+    job = slurm.submit(written(slurm, "sleep 600\n"))
+    slurm.wait_for_state(job, "RUNNING")
+    dead = slurm.facts(job)["NodeList"]
+    slurm.kill_node(dead)
+    slurm.wait_for("the end of the node", lambda: slurm.nodes()[dead].startswith("DOWN"), 90)
+    slurm.wait_for_state(job, "RUNNING")
+    assert slurm.facts(job)["NodeList"] != dead
+    assert slurm.facts(job)["Restarts"] == "1"
+    slurm.start_node(dead)
+
+
+def test_with_control_groups_a_job_is_told_in_its_batch_shell_alone(tmp_path: Path) -> None:
+    with running_slurm(tmp_path / "groups", workers=("one",), tracking="cgroup", kill_wait_s=2) as slurm:
+        script, notes = listening(slurm, "groups")
+        job = slurm.submit(script)
+        slurm.wait_for("what listens", lambda: heard(notes) == {"child listens", "own-session listens"})
+        slurm.run(f"scancel {job}")
+        slurm.wait_for("the end of all", lambda: set(slurm.nodes().values()) == {"IDLE"})
+        assert heard(notes) == {"child listens", "own-session listens", "shell SIGTERM"}
