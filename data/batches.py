@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from data.origins import Origins
 from data.placement import CPU, copy_that_fits, gather, indexed, read_ahead, send
 from data.recipe_parts import BatchSamplerConfig
 from data.settings import ConfigError
@@ -21,13 +22,15 @@ class Examples:
 
     `features` is the whole table in the number format it is stored in: host memory, or a memory map, whose pages all
     processes of a machine share. Cycle i is `features[rows[i]]` (without `rows`: `features[i]`); its label is a
-    position in the labels of the task, of which 0 is normal (`data.task`). All of this lies on the CPU; batches come
-    out on `device`. Examples taken from others, or moved, share the table and its `copies` on devices.
+    position in the labels of the task, of which 0 is normal (`data.task`). `origins` says whose breath each is and what
+    recorded it, where that is known. All of this lies on the CPU; batches come out on `device`. Examples taken from
+    others, or moved, share the table and its `copies` on devices.
     """
 
     features: Float[Tensor, "table frames mels"]
     labels: Int[Tensor, " cycles"]
     rows: Int[Tensor, " cycles"] | None = None
+    origins: Origins | None = None
     device: torch.device = CPU
     ahead: bool = False
     copies: dict[torch.device, Tensor] = field(default_factory=dict, repr=False, compare=False)
@@ -47,7 +50,8 @@ class Examples:
     def take(self, cycles: Int[Tensor, " taken"]) -> Examples:
         """Select some of these examples, in the order of `cycles`."""
         rows = cycles if self.rows is None else self.rows[cycles]
-        return replace(self, labels=self.labels[cycles], rows=rows)
+        origins = None if self.origins is None else self.origins.take(cycles)
+        return replace(self, labels=self.labels[cycles], rows=rows, origins=origins)
 
     def to(self, device: torch.device | str, share: float = 1.0, *, ahead: bool = False) -> Examples:
         """Have batches come out on `device`, of whose memory this process may use a `share` (a fraction).

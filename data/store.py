@@ -31,6 +31,7 @@ from data.cycle_features import cycle_features
 from data.dataset import DataSet, Recording, check_part
 from data.errors import DataError
 from data.json_text import check_sum, parse_json
+from data.origins import origins_of
 from data.recipe_parts import FeatureConfig
 from data.task import ICBHI
 from evidence.ledger import Seal
@@ -77,7 +78,8 @@ class FeatureStore:
 
     @functools.cached_property
     def _all(self) -> Examples:
-        return Examples(torch.from_numpy(self.features), torch.from_numpy(self.labels))
+        origins = origins_of(torch.from_numpy(self.patients), self.devices)
+        return Examples(torch.from_numpy(self.features), torch.from_numpy(self.labels), origins=origins)
 
 
 def build_store(

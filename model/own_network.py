@@ -14,6 +14,12 @@ from model.recipe_parts import BackboneConfig
 
 TRIED_WITH = 2
 """Cycles in the batch that a network is tried with."""
+_CONTRAST = {
+    "patch_mix.axes": "Patch-Mix contrasts features; leave axes empty",
+    "device_contrast": "devices are told by features; set its weights to 0",
+    "patient_alignment": "patients are aligned by features; set its weights to 0",
+}
+"""Why a setting needs features, and what to do without them."""
 
 
 class OwnNetwork(nn.Module):
@@ -87,23 +93,23 @@ def build_own_network(config: BackboneConfig, num_classes: int, input_shape: tup
 
 
 def check_own_network(
-    config: BackboneConfig, num_classes: int, input_shape: tuple[int, int], *, contrasted: bool
+    config: BackboneConfig, num_classes: int, input_shape: tuple[int, int], *, contrasted: str | None
 ) -> None:
     """Build a network of the user's own and have it answer two cycles of silence, before anything is trained.
 
-    `contrasted`: whether Patch-Mix is to train it. Raises ConfigError for what cannot be built, fails, answers with
-    something else than logits (batch, classes), or cannot be trained so.
+    `contrasted`: the setting that has its features trained on, if any (`Recipe.contrasts`). Raises ConfigError for what
+    cannot be built, fails, answers with something else than logits (batch, classes), or cannot be trained so.
     """
     network = build_own_network(config, num_classes, input_shape)
-    if contrasted and not network.gives_features:
+    if contrasted is not None and not network.gives_features:
         lacking = [
             name
             for name in ("feature_dim", "stem_layers", "grid", "stem", "forward_grid", "classify")
             if not hasattr(network.network, name)
         ]
         raise ConfigError(
-            f"patch_mix.axes: {config.name} goes from log-mels to logits, and Patch-Mix contrasts features; leave axes "
-            f"empty, or give the class {', '.join(lacking)} (model.backbone.Backbone)"
+            f"{contrasted}: {config.name} goes from log-mels to logits, and {_CONTRAST[contrasted]}, or give the class "
+            f"{', '.join(lacking)} (model.backbone.Backbone)"
         )
     try:
         with torch.no_grad():

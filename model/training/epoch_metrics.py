@@ -23,15 +23,15 @@ class TrainingError(UserError):
 class EpochMetrics:
     """What one epoch reports. Rates and scores are fractions; losses are means over the epoch's batches.
 
-    `contrast` has the loss of each mixed axis before its weight, `seconds` the time of training and scoring, and
-    `confusion[i][j]` counts validation cycles of class i that were predicted as j.
+    `terms` has every loss beside the classification loss, before its weight (`model.training.step.Losses`), `seconds`
+    the time of training and scoring, and `confusion[i][j]` counts validation cycles of class i that were predicted as j.
     `task` is the name of the task whose labels they are, and which scores them.
     """
 
     epoch: int
     train_loss: float
     cross_entropy: float
-    contrast: dict[str, float]
+    terms: dict[str, float]
     learning_rate: float
     skipped_steps: int
     seconds: float

@@ -80,7 +80,7 @@ def try_own_network(recipe: Recipe, task: Task) -> None:
             recipe.backbone,
             task.num_classes,
             recipe.input_shape,
-            contrasted=bool(recipe.patch_mix.axes),
+            contrasted=recipe.contrasts,
         )
 
 

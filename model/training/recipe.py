@@ -20,6 +20,7 @@ from data.recipe_parts import (
 )
 from data.settings import Config, ConfigError, parse, read_yaml
 from evidence.objectives import OBJECTIVES, Objective
+from model.domain_parts import DeviceContrastConfig, PatientAlignmentConfig, check_whole_cycles
 from model.recipe_parts import (
     WHOLE_GRID,
     BackboneConfig,
@@ -122,6 +123,8 @@ class Recipe(Config):
     smoothing: SmoothingConfig = SmoothingConfig()
     patch_mix: PatchMixConfig = PatchMixConfig()
     mixup: MixupConfig = MixupConfig()
+    device_contrast: DeviceContrastConfig = DeviceContrastConfig()
+    patient_alignment: PatientAlignmentConfig = PatientAlignmentConfig()
     features: FeatureConfig = FeatureConfig()
     augment: SpecAugmentConfig = SpecAugmentConfig()
     waveform_augment: WaveformAugmentConfig = WaveformAugmentConfig()
@@ -179,6 +182,7 @@ class Recipe(Config):
                 f"patch_mix.negatives different_label compares labels, and with mixup.alpha {self.mixup.alpha} a cycle "
                 "has two; use negatives all, or alpha 0"
             )
+        check_whole_cycles(self.device_contrast, self.patient_alignment, self.mixup.alpha)
         if not covers(self.population, self.folds.population):
             raise ValueError(
                 f"population {written(self.population)} would be scored on patients whom it is not for, as "
@@ -191,6 +195,16 @@ class Recipe(Config):
                 f"epochs is {self.epochs}"
             )
         return self
+
+    @property
+    def contrasts(self) -> str | None:
+        """The first setting by which features are trained on beside the classification, and not logits alone."""
+        settings = {
+            "patch_mix.axes": self.patch_mix.axes,
+            "device_contrast": self.device_contrast.is_on,
+            "patient_alignment": self.patient_alignment.is_on,
+        }
+        return next((name for name, on in settings.items() if on), None)
 
     @property
     def fills_bands(self) -> bool:

@@ -1,4 +1,4 @@
-"""The Lung-SRAD objective on one batch: cross-entropy on the clean pass, contrast with each mixed pass."""
+"""The objective on one batch: cross-entropy on the clean pass, contrast with each mixed pass, and further losses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from model.batch_norm import holds_batch_norm, keeping_running_statistics
 from model.mixup import Mixup
 from model.patch_mix import Mix, contrastive_losses
 from model.projector import Projector
-from model.recipe_parts import Axis, PatchMixConfig
+from model.recipe_parts import PatchMixConfig
+from model.training.domain_losses import DomainBatch
 from model.training.epoch_metrics import TrainingError
 from model.training.losses import ClassificationLoss
 
@@ -30,13 +31,13 @@ PLAIN = ClassificationLoss()
 class Losses:
     """Scalars of one batch.
 
-    `cross_entropy` is the classification loss, whatever its form. `contrast` has an entry for each mixed axis, before
-    its weight.
+    `cross_entropy` is the classification loss, whatever its form. `terms` has every other loss, before its weight:
+    `contrast_AXIS` of each mixed axis, and those of `model.training.domain_losses`.
     """
 
     total: Float[Tensor, ""]
     cross_entropy: Float[Tensor, ""]
-    contrast: dict[Axis, Float[Tensor, ""]] = field(default_factory=dict)
+    terms: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
 
 
 def objective(
@@ -49,6 +50,7 @@ def objective(
     classification: ClassificationLoss = PLAIN,
     mixup: Mixup | None = None,
     accumulate: int = 1,
+    domain: DomainBatch | None = None,
 ) -> Losses:
     """Compute the losses of one batch and its mixed copies; only the clean batch is classified.
 
@@ -63,6 +65,10 @@ def objective(
     With `accumulate` the backbone sees the batch in that many chunks, and again in the backward pass, so that it
     holds the activations of one chunk at a time; a stem with batch norm sees the batch whole, and once. The losses are
     still those of the whole batch. Raises TrainingError for batch norm after the stem (`check_accumulates`).
+
+    `domain`: losses over patients and devices, which see the features of the clean batch; the batch must not be mixed
+    up then. A second view that they ask for is a pass of its own, without a gradient, which leaves running statistics
+    alone.
     """
     if mixes and projector is None:
         raise ValueError("the contrast with mixed passes needs a projector")
@@ -70,7 +76,7 @@ def objective(
     run = partial(_in_chunks, chunks=accumulate)
     if mixup is not None:
         inputs = mixup(inputs)
-    grid = model.stem(inputs) if holds_batch_norm(model.stem_layers) else run(model.stem, inputs)
+    grid = _stem(model, inputs, run)
     if patch_mix.form == "reference" and not _normalises_batches_after_stem(model):
         grids = torch.cat([grid, *(mix(grid) for mix in mixes)])
         clean, *mixed = run(model.forward_grid, grids, copies=1 + len(mixes)).split(len(inputs))
@@ -81,20 +87,31 @@ def objective(
             keeping_running_statistics(model),
         ):
             mixed = [run(model.forward_grid, mix(grid)) for mix in mixes]
+    second = None
+    if domain is not None and domain.second_inputs is not None:
+        with torch.no_grad(), keeping_running_statistics(model):
+            second = run(model.forward_grid, _stem(model, domain.second_inputs, run))
     logits = _at_least_fp32(model.classify(clean))
     cross_entropy = (
         classification(logits, labels) if mixup is None else mixup.loss(classification, logits, labels)
     )
-    if projector is None:
-        return Losses(cross_entropy, cross_entropy)
-    passes = [(mix, _at_least_fp32(features)) for mix, features in zip(mixes, mixed, strict=True)]
-    # A low temperature multiplies rounding errors, so the contrast is computed in single precision or better.
+    total, terms = cross_entropy, dict[str, Tensor]()
+    # A low temperature multiplies rounding errors, so these losses are computed in single precision or better.
     with torch.autocast(inputs.device.type, enabled=False):
-        contrast = contrastive_losses(patch_mix, _at_least_fp32(clean), passes, projector, labels)
-    total = cross_entropy
-    for axis, loss in contrast.items():
-        total = total + patch_mix.weight(axis) * loss
-    return Losses(total, cross_entropy, contrast)
+        features = _at_least_fp32(clean)
+        if projector is not None:
+            passes = [(mix, _at_least_fp32(one)) for mix, one in zip(mixes, mixed, strict=True)]
+            contrast = contrastive_losses(patch_mix, features, passes, projector, labels)
+            for axis, loss in contrast.items():
+                terms[f"contrast_{axis}"] = loss
+                total = total + patch_mix.weight(axis) * loss
+        if domain is not None:
+            again = None if second is None else _at_least_fp32(second)
+            found = domain.losses(features, again, domain.origins, domain.reversal)
+            for name, loss in found.items():
+                terms[name] = loss
+                total = total + domain.losses.weights[name] * loss
+    return Losses(total, cross_entropy, terms)
 
 
 def check_accumulates(model: Backbone, accumulate: int) -> None:
@@ -108,6 +125,11 @@ def check_accumulates(model: Backbone, accumulate: int) -> None:
 
 def _normalises_batches_after_stem(model: Backbone) -> bool:
     return holds_batch_norm(model, outside=model.stem_layers)
+
+
+def _stem(model: Backbone, inputs: Tensor, run: Callable[..., Tensor]) -> Tensor:
+    """Compute the stem of a batch: whole where it holds batch norm, and by `run` in chunks elsewhere."""
+    return model.stem(inputs) if holds_batch_norm(model.stem_layers) else run(model.stem, inputs)
 
 
 def _in_chunks(function: Callable[[Tensor], Tensor], rows: Tensor, chunks: int, copies: int = 1) -> Tensor:

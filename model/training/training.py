@@ -21,6 +21,7 @@ from data.waveform_augment import waveform_augment
 from evidence.objectives import Objective
 from evidence.predictions import rounded
 from evidence.scores import confusion_matrix
+from model.domain_parts import domain_weights
 from model.mixup import Mixup, draw_mixup
 from model.patch_mix import Mix, draw_mix
 from model.projector import Projector
@@ -28,6 +29,7 @@ from model.registry import build_backbone
 from model.selective_scan import choose_engine
 from model.training.checkpoint import CheckpointError
 from model.training.checkpoint_contents import checked_state
+from model.training.domain_losses import DomainBatch, build_domain_losses, domain_batch
 from model.training.epoch_metrics import EpochMetrics, TrainingError, select_epoch
 from model.training.inputs import network_input
 from model.training.losses import build_loss
@@ -55,7 +57,8 @@ class Training:
     validation cycles, a state that was saved with another such text is refused too.
 
     Raises TrainingError when the data cannot be trained on or scored, or the network not in chunks, and ConfigError
-    when the recipe's scan engine does not work on `device` (None: CUDA if there is any).
+    when the recipe's scan engine does not work on `device` (None: CUDA if there is any), or it contrasts devices and
+    all training cycles come from one.
     """
 
     def __init__(
@@ -109,6 +112,9 @@ class Training:
         if self.projector is not None:
             self.modules["projector"] = self.projector
             self.projector.requires_grad_(recipe.patch_mix.train_projector)
+        self.domain = build_domain_losses(recipe, train.origins, self.model.feature_dim, seed)
+        if self.domain is not None:
+            self.modules["domain"] = self.domain.to(self.device)
         parameters = [parameter for parameter in self.modules.parameters() if parameter.requires_grad]
         self.optimiser = build_optimiser(recipe.optimiser, parameters)
         self.classification = build_loss(recipe.loss, train.labels, task.num_classes, self.device)
@@ -157,7 +163,7 @@ class Training:
             epoch=epoch,
             train_loss=losses.pop("total"),
             cross_entropy=losses.pop("cross_entropy"),
-            contrast=losses,
+            terms=losses,
             learning_rate=rate,
             skipped_steps=skipped,
             seconds=begun.seconds + time.perf_counter() - started,
@@ -255,8 +261,9 @@ class Training:
         order = generator(self.seed, "batches", epoch)
         drawn = epoch_batches(self.train.labels, recipe.batch_size, recipe.sampling, order)
         # A cycle alone has neither batch statistics nor a partner to mix with.
-        left = [rows for rows in drawn if len(rows) > 1][begun.steps :]
-        for features, labels in self.train.batches(left):
+        batches = [rows for rows in drawn if len(rows) > 1]
+        left = batches[begun.steps :]
+        for rows, (features, labels) in zip(left, self.train.batches(left), strict=True):
             if pause():
                 begun.masks, begun.mixing = masks.get_state(), mixing.get_state()
                 begun.mixup = pairing.get_state()
@@ -271,13 +278,23 @@ class Training:
             ]
             alpha = recipe.mixup.alpha
             mixup = draw_mixup(len(labels), alpha, pairing) if alpha else None
-            backward = partial(self._losses_and_gradients, inputs, labels, mixes, mixup)
+            domain = None
+            if self.domain is not None:
+                done = (epoch - 1 + begun.steps / len(batches)) / recipe.epochs
+                again = generator(self.seed, "second view", epoch, begun.steps)
+                domain = domain_batch(self.domain, recipe, self.train.origins, rows, features, again, done)
+            backward = partial(self._losses_and_gradients, inputs, labels, mixes, mixup, domain)
             losses, stepped = optimise_step(self.modules, self.optimiser, backward, recipe.optimiser)
             begun.add(losses, stepped)
         return True
 
     def _losses_and_gradients(
-        self, inputs: Tensor, labels: Tensor, mixes: Sequence[Mix], mixup: Mixup | None
+        self,
+        inputs: Tensor,
+        labels: Tensor,
+        mixes: Sequence[Mix],
+        mixup: Mixup | None,
+        domain: DomainBatch | None,
     ) -> Losses:
         with autocast(self.recipe, self.device):
             losses = objective(
@@ -290,6 +307,7 @@ class Training:
                 self.classification,
                 mixup,
                 self.accumulate,
+                domain,
             )
         losses.total.backward()
         return losses
@@ -314,7 +332,7 @@ class _BegunEpoch:
     def add(self, losses: Losses, stepped: bool) -> None:
         self.steps += 1
         self.skipped += not stepped
-        terms = {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.contrast}
+        terms = {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.terms}
         for name, value in terms.items():
             value = value.detach().float()
             self.sums[name] = self.sums[name] + value if name in self.sums else value
@@ -355,6 +373,12 @@ def _what_may_help(recipe: Recipe) -> str:
         weights = [f"patch_mix.weight_{axis} (now {patch_mix.weight(axis):g})" for axis in patch_mix.axes]
         advice.append(f"a higher patch_mix.temperature (now {patch_mix.temperature:g})")
         advice.append(f"a lower {' or '.join(weights)}")
+    on = [
+        f"{name} (now {value:g})"
+        for name, value in domain_weights(recipe.device_contrast, recipe.patient_alignment)
+    ]
+    if on:
+        advice.append(f"a lower {' or '.join(on)}")
     return f"try {', '.join(advice)}"
 
 

@@ -136,6 +136,15 @@ class SearchSpace:
         """Find a point at which a searched field has a value, every other field at its first one that allows this."""
         return self._reach(path, value)
 
+    def recipes_over(self, path: str) -> list[Recipe]:
+        """List a recipe for each value of a field, or of a range for both ends; none for a field that is not searched.
+
+        Other fields are at the first value that allows this. Raises ConfigError when such a point makes no recipe.
+        """
+        parameter = self.parameters.get(path)
+        values = () if parameter is None else parameter.probes()
+        return [self.recipe(self._reach(path, value)) for value in values]
+
     @property
     def _fixed_network(self) -> str:
         backbone = self.fixed.get("backbone")

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -19,6 +19,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from data.batches import Examples
+from data.origins import Origins
 from data.task import ICBHI, Task, task_named
 from model.training.recipe import Recipe
 from model.training.training import Training
@@ -132,7 +133,8 @@ def training_of_few_cycles(work: Workload, share: float, seed: int) -> Training:
     # Whole batches, so that steps can be counted.
     number = min(work.steps, len(train) // batch) * batch or len(train)
     few = (
-        train.take(torch.arange(number)),
+        # Who breathes makes no difference either, but the first cycles may all come from one device.
+        replace(train.take(torch.arange(number)), origins=_made_up_origins(number)),
         validation.take(_both_kinds(validation.labels, max(2, number // 4))),
     )
     on_device = (examples.to(work.device, share) for examples in few)
@@ -233,6 +235,12 @@ def _synthetic(recipe: Recipe, steps: int) -> tuple[Examples, Examples]:
     table[: 2 * number].normal_(std=0.5)
     examples = Examples(table, torch.arange(cycles) % ICBHI.num_classes)
     return examples.take(torch.arange(number)), examples.take(torch.arange(number, 2 * number))
+
+
+def _made_up_origins(cycles: int) -> Origins:
+    """Patients of ten cycles each, and two devices in turn."""
+    patients = torch.arange(cycles) // 10
+    return Origins(patients, torch.arange(cycles) % 2, ("one", "another"))
 
 
 def _both_kinds(labels: Int[Tensor, " cycles"], number: int) -> Int[Tensor, " few"]:

@@ -7,6 +7,11 @@ from collections.abc import Iterable
 SHORT = {
     "patch_mix.temperature": "τ",
     "patch_mix.beta": "β",
+    "device_contrast.weight": "device contrast",
+    "device_contrast.adversarial_weight": "device adversary",
+    "device_contrast.reversed": "reversed contrast",
+    "patient_alignment.cohesion_weight": "patient cohesion",
+    "patient_alignment.alignment_weight": "patient alignment",
     "smoothing.kernel_size": "K",
     "smoothing.sigma": "σ",
     "smoothing.stage": "stage",

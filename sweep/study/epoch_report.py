@@ -11,7 +11,9 @@ from evidence.scores import harmonic_score
 from sweep.study.score_table import METRICS
 
 CURVES = (*METRICS, "harmonic_score", "train_loss", "cross_entropy", "learning_rate", "seconds")
-"""Numbers of a report that are drawn over the epochs, beside those of `drawn`."""
+"""Numbers of a report that are drawn over the epochs, beside the losses that only some recipes have."""
+DOMAIN_LOSSES = ("device_contrast", "device_adversary", "patient_cohesion", "patient_alignment")
+"""Losses that know devices and patients; those of Patch-Mix begin with `contrast_`."""
 _NEEDED = {
     "any_abnormal_score": ("score", "any_abnormal_score"),
     "harmonic_score": ("score", "sensitivity", "specificity"),
@@ -22,7 +24,7 @@ _LONGEST = 60
 
 def drawn(name: str) -> bool:
     """Whether a field of a report is a number that is drawn over the epochs."""
-    return name in CURVES or name.startswith("contrast_")
+    return name in CURVES or name in DOMAIN_LOSSES or name.startswith("contrast_")
 
 
 def shape_fault(report: Mapping[str, Any]) -> str | None:

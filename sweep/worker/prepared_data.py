@@ -26,6 +26,7 @@ from data.store import FeatureStore, build_store, is_damaged, open_store
 from data.synthetic import VERSION, write_breaths
 from data.task import Task
 from evidence.ledger import Seal
+from model.domain_parts import check_several_devices
 from model.training.recipe import Recipe
 from sweep.config.study_parts import SyntheticConfig
 from sweep.storage.cache_folder import cache_folder
@@ -109,8 +110,10 @@ class DataPreparation:
         """Make the features and folds that a recipe asks for, unless they are there, and choose its patients.
 
         Raises DataError for recordings that allow none, and for populations of which too little is left to train on or
-        to score (`data.population_cycles`); DataPreparationError when the results cannot be shared.
+        to score (`data.population_cycles`); DataPreparationError when the results cannot be shared; and
+        what `check_devices` raises.
         """
+        self.check_devices(recipe)
         prepared = self.make(recipe.features, recipe.folds)
         if recipe.population == "all" and recipe.folds.population == "all":
             return prepared
@@ -125,6 +128,14 @@ class DataPreparation:
             self._chosen[key] = self._of_populations(recipe)
         trained, scored = self._chosen[key]
         return replace(prepared, trained=trained, scored=scored)
+
+    def check_devices(self, recipe: Recipe) -> None:
+        """Raise ConfigError when a recipe contrasts devices, and one device recorded the whole training part."""
+        data = self._data
+        present = sorted({recording.device for recording in data.part(data.parts[0])})
+        check_several_devices(
+            recipe.device_contrast, tuple(present), f"the training part in {data.directory}"
+        )
 
     def share(self, place: str) -> None:
         """Copy all features and folds made so far, and made from now on, to a place that other machines reach.

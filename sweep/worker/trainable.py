@@ -204,7 +204,7 @@ def report(metrics: EpochMetrics) -> dict[str, Any]:
         "any_abnormal_score": metrics.any_abnormal_score,
         "train_loss": metrics.train_loss,
         "cross_entropy": metrics.cross_entropy,
-        **{f"contrast_{axis}": loss for axis, loss in metrics.contrast.items()},
+        **metrics.terms,
         "learning_rate": metrics.learning_rate,
         "skipped_steps": metrics.skipped_steps,
         "seconds": metrics.seconds,

@@ -179,6 +179,15 @@ def test_examples_are_the_rows_asked_for_in_that_order(data: DataSet, cache: Pat
     assert torch.equal(features_of(store, np.array([4, 0])), features_of(store)[[4, 0]])
 
 
+def test_examples_know_whose_breath_they_are_and_what_recorded_it(data: DataSet, cache: Path) -> None:
+    store = build(data, cache)
+    rows = np.array([len(store) - 1, 0])
+    origins = store.examples(rows).origins
+    assert origins is not None
+    assert origins.patients.tolist() == store.patients[rows].tolist()
+    assert [origins.device_names[one] for one in origins.devices] == [store.devices[row] for row in rows]
+
+
 def test_all_examples_of_a_store_share_its_memory_map(data: DataSet, cache: Path) -> None:
     store = build(data, cache)
     addresses = {store.examples(rows).features.data_ptr() for rows in ([4, 0], [1], None)}

@@ -79,13 +79,13 @@ def test_a_network_with_features_of_its_own_is_mixed_where_it_says() -> None:
     torch.testing.assert_close(network(x), inner(x))
 
 
-def checked(name: str, *, contrasted: bool = False, **config: Any) -> None:
+def checked(name: str, *, contrasted: str | None = None, **config: Any) -> None:
     check_own_network(BackboneConfig(name=name, config=config), 4, SHAPE, contrasted=contrasted)
 
 
 def test_networks_that_can_be_trained_pass() -> None:
     checked("my_networks:Recurrent", layers=2)
-    checked("other_networks:Convolutions", contrasted=True)
+    checked("other_networks:Convolutions", contrasted="patch_mix.axes")
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,20 @@ def test_a_network_that_cannot_be_trained_is_refused(
         checked(name, **config)
 
 
-def test_what_gives_no_features_is_not_contrasted() -> None:
+@pytest.mark.parametrize(
+    ("setting", "instead"),
+    [
+        ("patch_mix.axes", "leave axes empty"),
+        ("device_contrast", "set its weights to 0"),
+        ("patient_alignment", "set its weights to 0"),
+    ],
+)
+def test_what_gives_no_features_is_not_contrasted(setting: str, instead: str) -> None:
     with pytest.raises(
         ConfigError,
-        match=r"patch_mix\.axes: my_networks:Recurrent .*leave axes empty, or give the class "
-        "feature_dim, stem_layers",
+        match=f"{setting}: my_networks:Recurrent .*{instead}, or give the class feature_dim, stem_layers",
     ):
-        checked("my_networks:Recurrent", contrasted=True)
+        checked("my_networks:Recurrent", contrasted=setting)
 
 
 def test_only_the_settings_of_an_own_network_have_a_config() -> None:

@@ -65,7 +65,7 @@ def test_a_three_pass_step_matches_the_golden_one(
     losses.total.backward()
 
     got = {"ce": losses.cross_entropy, "total": losses.total}
-    got |= {"time": losses.contrast["time"], "freq": losses.contrast["frequency"]}
+    got |= {"time": losses.terms["contrast_time"], "freq": losses.terms["contrast_frequency"]}
     for key, value in got.items():
         torch.testing.assert_close(value, golden[f"{name}.loss.{key}"].squeeze(), rtol=0, atol=1e-10)
 
@@ -97,7 +97,7 @@ def test_without_mixes_the_loss_is_plain_cross_entropy(golden: Golden, model: DA
     losses = objective(model, None, inputs, labels, [], PatchMixConfig(axes=()))
     expected = torch.nn.functional.cross_entropy(model(inputs), labels)
     torch.testing.assert_close(losses.total, expected)
-    assert losses.contrast == {}
+    assert losses.terms == {}
 
 
 def test_the_weight_of_an_axis_scales_its_contrast(
@@ -105,7 +105,7 @@ def test_the_weight_of_an_axis_scales_its_contrast(
 ) -> None:
     patch_mix = PatchMixConfig(weight_time=0.5, weight_frequency=0.0)
     losses = objective(model, projector, golden["input"].double(), golden["labels"], mixes, patch_mix)
-    torch.testing.assert_close(losses.total, losses.cross_entropy + 0.5 * losses.contrast["time"])
+    torch.testing.assert_close(losses.total, losses.cross_entropy + 0.5 * losses.terms["contrast_time"])
 
 
 def train_once(
@@ -146,7 +146,7 @@ def train_once(
 
 def assert_the_same(got: tuple[Losses, dict[str, Tensor]], wanted: tuple[Losses, dict[str, Tensor]]) -> None:
     torch.testing.assert_close(got[0].total, wanted[0].total, rtol=1e-12, atol=0)
-    torch.testing.assert_close(got[0].contrast, wanted[0].contrast, rtol=1e-12, atol=0)
+    torch.testing.assert_close(got[0].terms, wanted[0].terms, rtol=1e-12, atol=0)
     torch.testing.assert_close(got[1], wanted[1], rtol=1e-8, atol=1e-12)
 
 
@@ -190,7 +190,7 @@ def test_patch_mix_copies_the_cycles_that_mixup_made() -> None:
     mixes, config = half_mixed(model, ALL_AXES, 5), PatchMixConfig(axes=ALL_AXES)
     losses = objective(model, projector, inputs, LABELS[:5], mixes, config, mixup=mixup)
     of_mixed = objective(model, projector, mixup(inputs), LABELS[:5], mixes, config)
-    torch.testing.assert_close(losses.contrast, of_mixed.contrast, rtol=1e-12, atol=0)
+    torch.testing.assert_close(losses.terms, of_mixed.terms, rtol=1e-12, atol=0)
     logits = model(0.3 * inputs + 0.7 * inputs[[3, 0, 1, 2, 4]])
     own, partners = (
         nn.functional.cross_entropy(logits, labels) for labels in (LABELS[:5], LABELS[[3, 0, 1, 2, 4]])

@@ -333,3 +333,19 @@ def test_each_own_network_that_a_search_may_come_to_has_a_recipe_with_searched_v
     several = space_of(names, {"backbone": {"name": "a:A"}, **plain}).own_networks()
     assert [recipe.backbone.name for recipe in several] == ["a:A", "b:B"]
     assert space_of(CONDITIONAL).own_networks() == []
+
+
+def test_a_recipe_for_each_value_of_a_field_is_one_whose_conditions_hold() -> None:
+    search = {
+        "device_contrast.weight": {"type": "categorical", "choices": [0.0, 1.0]},
+        "device_contrast.temperature": {
+            **{"type": "float", "low": 0.05, "high": 0.5},
+            "when": {"device_contrast.weight": [1.0]},
+        },
+    }
+    space = space_of(search)
+    weights = space.recipes_over("device_contrast.weight")
+    assert [recipe.device_contrast.weight for recipe in weights] == [0.0, 1.0]
+    ends = [recipe.device_contrast for recipe in space.recipes_over("device_contrast.temperature")]
+    assert [(one.weight, one.temperature) for one in ends] == [(1.0, 0.05), (1.0, 0.5)]
+    assert space.recipes_over("epochs") == []

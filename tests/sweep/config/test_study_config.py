@@ -46,6 +46,7 @@ def test_these_studies_are_shipped() -> None:
         "lung_srad.yaml",
         "paper_fig3.yaml",
         "paper_table2.yaml",
+        "patient_aware.yaml",
         "quickstart.yaml",
         "sam_everywhere.yaml",
         "sprsound_quick.yaml",
@@ -112,6 +113,27 @@ def test_the_studies_of_ast_start_from_the_published_systems() -> None:
     assert (sam.sampling.name, sam.sampling.power, sam.loss.label_smoothing) == ("weighted", 1.0, 0.1)
     assert (sam.waveform_augment.gain, sam.waveform_augment.noise) == (0.1, 1e-4)
     assert sam.augment.probability == 0
+
+
+def test_the_study_of_losses_over_patients_and_devices_starts_from_their_published_points() -> None:
+    config = read_study(SEARCH_SPACES / "patient_aware.yaml")
+    pafa, sg_scl, adversarial, *_, plain = (config.space.recipe(point) for point in config.enqueue)
+    for recipe in (pafa, sg_scl, adversarial, plain):
+        assert (recipe.backbone.title, recipe.epochs, recipe.loss.class_weights) == ("ast base", 50, "none")
+        optimiser = recipe.optimiser
+        assert (optimiser.name, optimiser.learning_rate, optimiser.weight_decay) == ("adam", 5e-5, 1e-6)
+        assert (optimiser.schedule, optimiser.weight_blend) == ("cosine", 0.5)
+    patients = pafa.patient_alignment
+    assert (patients.cohesion_weight, patients.alignment_weight) == (0.5 * 10, 0.5 * 0.01)
+    assert (pafa.batch_size, pafa.features.duration_s, pafa.augment.probability) == (32, 5, 0)
+    assert not pafa.device_contrast.is_on
+    devices = sg_scl.device_contrast
+    assert (devices.weight, devices.temperature, devices.views, devices.reversed) == (1, 0.06, 2, False)
+    assert (devices.adversarial_weight, sg_scl.patient_alignment.is_on) == (0, False)
+    assert (sg_scl.batch_size, sg_scl.features.duration_s, sg_scl.augment.probability) == (8, 8, 1)
+    assert (adversarial.device_contrast.weight, adversarial.device_contrast.adversarial_weight) == (0, 1)
+    assert adversarial.device_contrast.reversal == "constant"
+    assert plain.contrasts is None
 
 
 def test_the_little_that_a_study_must_say(path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from data import synthetic
 from data.settings import ConfigError
 from model.weights_file import PretrainedError
 from sweep.config.study_config import StudyConfig
@@ -149,6 +150,30 @@ def test_an_own_network_that_cannot_be_trained_is_refused_before_features_are_ma
     with pytest.raises(ConfigError, match=complaint):
         checked(StudyFolder.at(tmp_path, "one").create(config), config)
     assert not list((tmp_path / "cache").glob("features/*/*.npy"))
+
+
+@pytest.mark.parametrize("searched", [False, True])
+def test_devices_are_not_told_apart_where_one_recorded_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, searched: bool
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(synthetic, "DEVICES", synthetic.DEVICES[:1])
+    synthetic.write_breaths(tmp_path / "breaths", patients=12, seed=0)
+    changes: dict[str, Any] = (
+        {"search": {"device_contrast.weight": {"type": "categorical", "choices": [0.0, 1.0]}}}
+        if searched
+        else {"recipe": {**TINY_RECIPE, "epochs": 2, "device_contrast": {"weight": 1.0}}}
+    )
+    config = study(data=str(tmp_path / "breaths"), **changes)
+    name = synthetic.DEVICES[0].name
+    with pytest.raises(
+        ConfigError,
+        match=f"device_contrast.weight: tells devices apart, and all cycles of the training part in .*breaths come "
+        rf"from one device \({name}\); set it to 0",
+    ):
+        checked(StudyFolder.at(tmp_path, "one").create(config), config)
+    if not searched:
+        assert not list((tmp_path / "cache").glob("features/*/*.npy"))
 
 
 def test_the_machines_of_a_cluster_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

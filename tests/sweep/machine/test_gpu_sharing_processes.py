@@ -53,6 +53,16 @@ def test_real_cycles_are_trained_on_when_they_are_given(prepared: PreparedData) 
     assert measure(tiny(prepared), processes=1, threads=1).steps_per_second > 0
 
 
+def test_losses_over_patients_and_devices_are_measured_on_noise_and_on_few_cycles_of_one_device(
+    prepared: PreparedData,
+) -> None:
+    on: dict[str, Any] = {"device_contrast": {"weight": 1.0}, "patient_alignment": {"cohesion_weight": 1.0}}
+    for recordings in (None, prepared):
+        measured = measure(tiny(recordings, **on), 1, 1)
+        assert measured.problem is None
+        assert measured.steps_per_second > 0
+
+
 def test_weights_are_not_needed_to_measure() -> None:
     pretrained = {**RECIPE["backbone"], "pretrained": "nowhere.pth"}
     assert measure(tiny(backbone=pretrained), processes=1, threads=1).steps_per_second > 0

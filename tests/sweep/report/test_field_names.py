@@ -10,6 +10,7 @@ from sweep.report.field_names import short_name
     [
         ("patch_mix.temperature", [], "τ"),
         ("sampling.power", ["sampling.seed"], "power"),
+        ("device_contrast.weight", ["device_contrast.adversarial_weight"], "device contrast"),
         ("a.weight_decay", [], "weight decay"),
         ("a.rate", ["b.rate"], "a.rate"),
         ("features.stage", [], "features.stage"),

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.domain_parts import DeviceContrastConfig, PatientAlignmentConfig
+from model.training.domain_losses import DomainLosses
 from sweep.study.board import Board
+from sweep.study.epoch_report import DOMAIN_LOSSES, drawn
 from sweep.study.events import EpochReported, UnitFailed
 from sweep.study.units import Fate, State
 from tests.sweep.histories import epoch
@@ -34,6 +37,15 @@ def test_a_note_is_kept_though_its_epoch_was_heard_before() -> None:
     assert len(world.board.unit(0, 1).curve) == 1
 
 
+def test_every_loss_that_a_recipe_can_have_is_drawn_over_the_epochs() -> None:
+    devices = DeviceContrastConfig(weight=1.0, adversarial_weight=1.0)
+    patients = PatientAlignmentConfig(cohesion_weight=1.0, alignment_weight=1.0)
+    losses = DomainLosses(devices, patients, 4, 2, 1)
+    assert tuple(losses.weights) == DOMAIN_LOSSES
+    assert all(map(drawn, ("train_loss", "contrast_time", *DOMAIN_LOSSES)))
+    assert not any(map(drawn, ("epoch", "confusion", "skipped_steps", "device_seconds")))
+
+
 @pytest.mark.parametrize(
     ("report", "reason"),
     [
@@ -47,6 +59,7 @@ def test_a_note_is_kept_though_its_epoch_was_heard_before() -> None:
         (epoch(2, 0.5, losses={"time": math.nan}), "epoch 2 was reported with losses: "),
         (epoch(2, 1.5), "epoch 2 was reported with score: 1.5; rates lie in 0 to 1"),
         (epoch(2, 0.5, specificity=-0.1), "epoch 2 was reported with specificity: -0.1; rates lie in 0 to 1"),
+        (epoch(2, 0.5, patient_cohesion="9"), "reported with patient_cohesion: '9'; expected a number"),
         (epoch(2, 0.5, seconds="9"), "epoch 2 was reported with seconds: '9'; expected a number"),
         ({"epoch": 2}, "epoch 2 was reported without a score"),
         ({"score": 0.5}, "a report whose epoch is None; expected a whole number"),

@@ -23,7 +23,13 @@ from tests.sweep.histories import timed
 
 
 def epoch(number: int, score: float, **more: object) -> dict[str, Any]:
-    logged = {"train_loss": 1.5, "contrast_time": 0.5, "confusion": [[1]], "skipped_steps": 0}
+    logged = {
+        "train_loss": 1.5,
+        "contrast_time": 0.5,
+        "patient_cohesion": 2.0,
+        "confusion": [[1]],
+        "skipped_steps": 0,
+    }
     return histories.epoch(number, score, **{"specificity": 0.8, **logged, **more})
 
 
@@ -77,6 +83,7 @@ def test_a_units_run_holds_its_curves_by_epoch() -> None:
     metrics = updates_of(TRAINED)["0000-seed1"].metrics
     assert values(metrics, "score") == [(1, 0.4), (2, 0.5)]
     assert values(metrics, "contrast_time") == [(1, 0.5), (2, 0.5)]
+    assert values(metrics, "patient_cohesion") == [(1, 2.0), (2, 2.0)]
     assert not values(metrics, "confusion")
     assert not values(metrics, "skipped_steps")
 

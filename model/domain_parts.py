@@ -1,0 +1,109 @@
+"""The parts of a recipe for losses that know devices and patients: SG-SCL and PAFA. Free of torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from data.settings import Config, ConfigError
+
+Reversal = Literal["constant", "ramp"]
+
+
+class DeviceContrastConfig(Config):
+    """Features that know, or do not know, the device: a contrast over devices, a classifier to deceive (SG-SCL)."""
+
+    weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="of the supervised contrast over devices beside cross-entropy, 1 in SG-SCL (arXiv 2312.09603); "
+        "0: off",
+    )
+    temperature: float = Field(default=0.06, gt=0, le=1000, description="divides the cosine similarities")
+    views: int = Field(
+        default=2,
+        ge=1,
+        le=2,
+        description="2: each batch goes through the network again under other masks, without a gradient, and is "
+        "contrasted too, as in SG-SCL; 1: the batch alone, without that pass",
+    )
+    reversed: bool = Field(
+        default=False,
+        description="false: the network brings cycles of one device together, which is what SG-SCL's code does; true: "
+        "its gradient is reversed, so that it keeps devices from being told apart",
+    )
+    adversarial_weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="of the cross-entropy of a device classifier whose gradient reaches the network reversed, 1 in "
+        "the domain-adversarial runs beside SG-SCL; 0: off",
+    )
+    reversal: Reversal = Field(
+        default="constant",
+        description="of reversed gradients: constant, whole from the first step; ramp, 2 / (1 + exp(-10 p)) - 1 of "
+        "them, p being the share of the training that is done (arXiv 1505.07818)",
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything here is trained with."""
+        return self.weight > 0 or self.adversarial_weight > 0
+
+
+class PatientAlignmentConfig(Config):
+    """Features of one patient together, patients apart, and all of them around one centre (PAFA, arXiv 2505.23834)."""
+
+    cohesion_weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        description="of scatter within patients / distances between their centroids, beside cross-entropy: 5 (AST) "
+        "and 50 (BEATs) in PAFA; 0: off",
+    )
+    alignment_weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        description="of the mean squared distance from patients' centroids to their centre, beside cross-entropy: "
+        "0.005 (AST) and 0.001 (BEATs) in PAFA; 0: off",
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything here is trained with."""
+        return self.cohesion_weight > 0 or self.alignment_weight > 0
+
+
+def domain_weights(device: DeviceContrastConfig, patient: PatientAlignmentConfig) -> list[tuple[str, float]]:
+    """List the weights of the losses that are on, by their paths in a recipe."""
+    weights = {
+        "device_contrast.weight": device.weight,
+        "device_contrast.adversarial_weight": device.adversarial_weight,
+        "patient_alignment.cohesion_weight": patient.cohesion_weight,
+        "patient_alignment.alignment_weight": patient.alignment_weight,
+    }
+    return [(name, weight) for name, weight in weights.items() if weight]
+
+
+def check_whole_cycles(device: DeviceContrastConfig, patient: PatientAlignmentConfig, alpha: float) -> None:
+    """Raise ConfigError when mixup, by `alpha`, makes cycles of two patients and devices for losses that want one."""
+    on = domain_weights(device, patient)
+    if alpha and on:
+        name, weight = on[0]
+        raise ConfigError(
+            f"{name} {weight:g} asks whose breath a cycle is and what recorded it, and with mixup.alpha {alpha:g} it "
+            "is of two patients and devices; set one of them to 0"
+        )
+
+
+def check_several_devices(config: DeviceContrastConfig, devices: tuple[str, ...], where: str) -> None:
+    """Raise ConfigError when devices are to be contrasted, and the cycles of `where` come from fewer than two."""
+    if config.is_on and len(devices) < 2:
+        name = "weight" if config.weight else "adversarial_weight"
+        raise ConfigError(
+            f"device_contrast.{name}: tells devices apart, and all cycles of {where} come from one device "
+            f"({', '.join(devices) or 'none'}); set it to 0, or take recordings of several devices"
+        )

@@ -1,0 +1,59 @@
+import pytest
+
+from data.settings import ConfigError, parse
+from model.domain_parts import (
+    DeviceContrastConfig,
+    PatientAlignmentConfig,
+    check_several_devices,
+    domain_weights,
+)
+from model.training.recipe import Recipe
+
+
+def test_all_of_it_is_off_where_a_recipe_says_nothing() -> None:
+    assert not DeviceContrastConfig().is_on
+    assert not PatientAlignmentConfig().is_on
+    assert domain_weights(DeviceContrastConfig(), PatientAlignmentConfig()) == []
+    assert Recipe().contrasts == "patch_mix.axes"
+
+
+@pytest.mark.parametrize(
+    ("section", "path"),
+    [
+        ({"device_contrast": {"weight": 1}}, "device_contrast.weight"),
+        ({"device_contrast": {"adversarial_weight": 1}}, "device_contrast.adversarial_weight"),
+        ({"patient_alignment": {"cohesion_weight": 1}}, "patient_alignment.cohesion_weight"),
+        ({"patient_alignment": {"alignment_weight": 1}}, "patient_alignment.alignment_weight"),
+    ],
+)
+def test_each_weight_switches_its_part_on_and_is_refused_beside_mixup(section: dict, path: str) -> None:
+    recipe = parse(Recipe, {"patch_mix": {"axes": []}, **section}, "test")
+    assert domain_weights(recipe.device_contrast, recipe.patient_alignment) == [(path, 1.0)]
+    assert recipe.contrasts == path.split(".")[0]
+    with pytest.raises(
+        ConfigError, match=f"{path} 1 asks whose breath .* mixup.alpha 0.4 it is of two patients"
+    ):
+        parse(Recipe, {**section, "mixup": {"alpha": 0.4}}, "test")
+
+
+@pytest.mark.parametrize(
+    ("section", "complaint"),
+    [
+        ({"weight": -1}, "greater than or equal to 0"),
+        ({"temperature": 0}, "greater than 0"),
+        ({"views": 3}, "less than or equal to 2"),
+        ({"reversal": "sudden"}, "'constant' or 'ramp'"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(section: dict, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=f"device_contrast.{next(iter(section))}: .*{complaint}"):
+        parse(Recipe, {"device_contrast": section}, "test")
+
+
+def test_one_device_is_refused_only_where_devices_are_told_apart() -> None:
+    check_several_devices(DeviceContrastConfig(), ("Yunting II",), "x")
+    check_several_devices(DeviceContrastConfig(weight=1), ("AKGC417L", "Meditron"), "x")
+    with pytest.raises(
+        ConfigError, match=r"adversarial_weight: .*cycles of x come from one device \(Yunting II\)"
+    ):
+        check_several_devices(DeviceContrastConfig(adversarial_weight=1), ("Yunting II",), "x")
