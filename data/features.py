@@ -13,14 +13,25 @@ from torch import Tensor
 from torchaudio.compliance import kaldi
 from torchaudio.functional import melscale_fbanks
 
-from data.recipe_parts import FeatureConfig, Fill, Norm
+from data.recipe_parts import FeatureConfig, Fill, Norm, Window
 
 AUDIOSET_MEAN = -4.2677393
 AUDIOSET_STD = 4.5689974
+BEATS_MEAN = 15.41663
+BEATS_STD = 6.55582
+"""Of AudioSet's waveforms times `BEATS_SCALE`, as published with BEATs (arXiv 2212.09058)."""
+BEATS_SCALE = 2.0**15
+"""What waveforms up to 1 are multiplied by, so that they are as loud as 16-bit numbers."""
 
 
 def log_mel(wave: Float32[Tensor, "1 samples"], config: FeatureConfig) -> Float32[Tensor, "frames mels"]:
-    """Compute the log of mel power per frame, not normalised, by the front end that `config` names."""
+    """Compute the log of mel power per frame, not normalised, by the front end that `config` names.
+
+    For norm `beats` the wave is first made 2^15 times as loud. That adds 20.79 to all log-mels but those at the floor of
+    the log, which it puts as much lower beside the rest. Nothing is rounded by it.
+    """
+    if config.norm == "beats":
+        wave = wave * BEATS_SCALE
     return stft_db(wave, config) if config.front_end == "stft_db" else kaldi_log_mel(wave, config)
 
 
@@ -29,9 +40,9 @@ def kaldi_log_mel(
 ) -> Float32[Tensor, "frames mels"]:
     """Compute the natural log of mel power per frame, floored at log(float32 epsilon) = -15.94, not normalised.
 
-    Per frame: mean removed, pre-emphasis 0.97, symmetric Hann window, power spectrum of the next power of
-    two, triangles linear in mel without area normalisation. No dither; only frames that fit whole. With 128
-    bins over a 512-point FFT, bin 3 has no FFT line under it and stays at the floor, as in the published
+    Per frame: mean removed, pre-emphasis 0.97, symmetric Hann window (or Povey's, by `config.window`), power spectrum
+    of the next power of two, triangles linear in mel without area normalisation. No dither; only frames that fit whole.
+    With 128 bins over a 512-point FFT, bin 3 has no FFT line under it and stays at the floor, as in the published
     features.
 
     The numbers are to the bit those of `torchaudio.compliance.kaldi.fbank`, which makes window and mel bank anew in
@@ -62,7 +73,13 @@ def kaldi_window_and_bank(
 ) -> tuple[Float32[Tensor, " window_samples"], Float32[Tensor, "lines mels"]]:
     """Make the window of a frame, and the weight of each line of the FFT in each mel bin, once for each device."""
     return _window_and_mel_bank(
-        config.window_samples, config.n_mels, config.sample_rate, config.low_hz, config.high_hz or 0.0, device
+        config.window_samples,
+        config.n_mels,
+        config.sample_rate,
+        config.low_hz,
+        config.high_hz or 0.0,
+        config.window,
+        device,
     )
 
 
@@ -96,7 +113,8 @@ def stft_db(wave: Float32[Tensor, "1 samples"], config: FeatureConfig) -> Float3
 
 
 def normalise(features: Float[Tensor, "frames mels"], norm: Norm) -> Float[Tensor, "frames mels"]:
-    """Scale to (x - mean) / (2 std), with the spectrogram's own mean and (unbiased) std, or those of AudioSet.
+    """Scale to (x - mean) / (2 std), with the spectrogram's own mean and (unbiased) std, or those of AudioSet, by AST's
+    count or by BEATs'.
 
     `min_max` scales to [0, 1] between the spectrogram's own extremes. A constant spectrogram (digital silence) has no
     spread of its own and becomes all zeros.
@@ -107,6 +125,8 @@ def normalise(features: Float[Tensor, "frames mels"], norm: Norm) -> Float[Tenso
         return (features - lowest) / spread if spread > 0 else torch.zeros_like(features)
     if norm == "audioset":
         return (features - AUDIOSET_MEAN) / (2 * AUDIOSET_STD)
+    if norm == "beats":
+        return (features - BEATS_MEAN) / (2 * BEATS_STD)
     # torch.std_mean works in float64 too, but in one pass that takes seven times as long.
     exact = features.to(torch.float64, copy=True)
     mean = exact.mean()
@@ -136,14 +156,22 @@ def model_input(
 
 @functools.lru_cache(maxsize=8)
 def _window_and_mel_bank(
-    window_samples: int, n_mels: int, sample_rate: int, low_hz: float, high_hz: float, device: torch.device
+    window_samples: int,
+    n_mels: int,
+    sample_rate: int,
+    low_hz: float,
+    high_hz: float,
+    window_shape: Window,
+    device: torch.device,
 ) -> tuple[Float32[Tensor, " window_samples"], Float32[Tensor, "lines mels"]]:
-    """Make the Hann window, and the mel bank over the lines of an FFT of the next power of two; `high_hz` 0: Nyquist."""
+    """Make the window, and the mel bank over the lines of an FFT of the next power of two; `high_hz` 0: Nyquist."""
     lines = 1 << (window_samples - 1).bit_length()
     # The last three say that no frequency is warped.
     bank, _ = kaldi.get_mel_banks(n_mels, lines, sample_rate, low_hz, high_hz, 100.0, -500.0, 1.0)
     # The line at Nyquist counts for nothing.
     window = torch.hann_window(window_samples, periodic=False)
+    if window_shape == "povey":
+        window = window.pow(0.85)
     return window.to(device), F.pad(bank, (0, 1)).T.to(device)
 
 

@@ -12,7 +12,8 @@ from data.population import Population
 from data.settings import Config
 
 FrontEnd = Literal["kaldi", "stft_db"]
-Norm = Literal["per_sample", "audioset", "min_max"]
+Norm = Literal["per_sample", "audioset", "min_max", "beats"]
+Window = Literal["hann", "povey"]
 ClipPadding = Literal["repeat", "zeros"]
 Fill = Literal["resize", "raw_zero"]
 BandMode = Literal["drop", "fill"]
@@ -43,6 +44,11 @@ class FeatureConfig(Config):
         description="kaldi: natural log of Kaldi's filter bank, in frames that fit whole; stft_db: mel power in dB, "
         "in frames centred on every shift, both ends reflected",
     )
+    window: Window = Field(
+        default="hann",
+        description="of each frame; povey, Hann's to the power of 0.85, is Kaldi's own, which BEATs was trained with "
+        "(kaldi only)",
+    )
     n_mels: int = Field(default=128, ge=4, le=4096, description="mel bins")
     frame_length_ms: float = Field(
         default=25.0, gt=0, le=60_000, description="ms; analysis window, at most the longest duration_s"
@@ -59,8 +65,9 @@ class FeatureConfig(Config):
     )
     norm: Norm = Field(
         default="per_sample",
-        description="by each spectrogram's own mean and deviation, by AudioSet's (kaldi only), or min_max: each "
-        "spectrogram from 0 to 1",
+        description="by each spectrogram's own mean and deviation; by AudioSet's (kaldi only), audioset for "
+        "waveforms up to 1 as AST has it, beats for waveforms up to 2^15, on which the floor of the log lies lower; or "
+        "min_max: each spectrogram from 0 to 1",
     )
     target_frames: int | None = Field(
         default=1024,
@@ -86,7 +93,7 @@ class FeatureConfig(Config):
     band_mode: BandMode | None = Field(
         default=None,
         description="drop: the network sees fewer bins; fill: as many as ever, with 0 in those that are not kept; null: "
-        "fill for dass and ast, which drop is not for, and drop for all others",
+        "fill for dass, ast and beats, which drop is not for, and drop for all others",
     )
 
     @field_validator("bands")
@@ -134,10 +141,14 @@ class FeatureConfig(Config):
                 f"frequency {top or nyquist:g}, so every spectrogram would be constant; take a wider band, or a "
                 f"frame_length_ms longer than {self.frame_length_ms:g}"
             )
-        if self.norm == "audioset" and self.front_end != "kaldi":
+        if self.norm in ("audioset", "beats") and self.front_end != "kaldi":
             raise ValueError(
-                f"norm audioset has the statistics of front_end kaldi; with {self.front_end}, norm must be "
+                f"norm {self.norm} has the statistics of front_end kaldi; with {self.front_end}, norm must be "
                 "per_sample or min_max"
+            )
+        if self.window != "hann" and self.front_end != "kaldi":
+            raise ValueError(
+                f"window {self.window} is for front_end kaldi; with {self.front_end} it must be hann"
             )
         if self.fill == "raw_zero":
             self._check_fill()
@@ -145,9 +156,13 @@ class FeatureConfig(Config):
 
     def _check_fill(self) -> None:
         if self.norm != "audioset":
+            why = (
+                "no published system fills so"
+                if self.norm == "beats"
+                else "the frames appended would change how all others are normalised"
+            )
             raise ValueError(
-                f"fill raw_zero wants norm audioset: with {self.norm}, the frames appended would change how all others "
-                "are normalised; take norm audioset, or fill resize"
+                f"fill raw_zero wants norm audioset: with {self.norm}, {why}; take norm audioset, or fill resize"
             )
         if self.target_frames is None or self.target_frames < self.frames:
             raise ValueError(

@@ -38,7 +38,7 @@ from evidence.ledger import Seal
 
 FORMAT = 1
 """Raised whenever the same settings would give other numbers, so that stores of older code are not opened."""
-LATER_SETTINGS = ("padding", "front_end", "fade")
+LATER_SETTINGS = ("padding", "front_end", "fade", "window")
 """Settings that came after FORMAT 1: they count only where they differ from what stores had before."""
 NOT_STORED = ("target_frames", "fill", "bands", "band_mode")
 """Settings of what is done to features when they are used, so that one store serves all their values."""

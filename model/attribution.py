@@ -13,15 +13,17 @@ from torch.nn import functional
 
 from data.settings import ConfigError
 from model.ast import AST
+from model.beats import BEATs
 from model.cnn_tsa import CNNTSA
+from model.variants import BEATS_PATCH
 
 Method = Literal["grad_cam", "integrated_gradients", "attention_rollout"]
 STEPS = 32
 """Points between baseline and input at which integrated gradients are taken."""
-METHODS: dict[Method, type[nn.Module]] = {
-    "grad_cam": CNNTSA,
-    "integrated_gradients": nn.Module,
-    "attention_rollout": AST,
+METHODS: dict[Method, tuple[type[nn.Module], ...]] = {
+    "grad_cam": (CNNTSA,),
+    "integrated_gradients": (nn.Module,),
+    "attention_rollout": (AST, BEATs),
 }
 """What each method asks of a network."""
 
@@ -46,7 +48,7 @@ def attribution(
     check_method(network, method)
     if isinstance(network, CNNTSA) and method == "grad_cam":
         return grad_cam(network, inputs, classes)
-    if isinstance(network, AST) and method == "attention_rollout":
+    if isinstance(network, AST | BEATs) and method == "attention_rollout":
         return attention_rollout(network, inputs)
     return integrated_gradients(network, inputs, classes, baseline).abs()
 
@@ -55,8 +57,8 @@ def check_method(network: nn.Module, method: Method) -> None:
     """Raise ConfigError for a network that the method is not for."""
     if not isinstance(network, METHODS[method]):
         raise ConfigError(
-            f"method: {method} is for {METHODS[method].__name__}, got {type(network).__name__}; use "
-            "integrated_gradients"
+            f"method: {method} is for {' and '.join(kind.__name__ for kind in METHODS[method])}, got "
+            f"{type(network).__name__}; use integrated_gradients"
         )
 
 
@@ -117,21 +119,30 @@ def integrated_gradients(
 
 
 def attention_rollout(
-    network: AST, inputs: Float[Tensor, "batch frames mels"]
+    network: AST | BEATs, inputs: Float[Tensor, "batch frames mels"]
 ) -> Float[Tensor, "batch frames mels"]:
-    """Follow attention from the two pooled tokens of an AST back to its patches; stretched to the input, bilinearly.
+    """Follow attention from what is pooled back to the patches: of an AST its two special tokens, of a BEATs all tokens.
 
-    It knows no class: it says what was looked at, and not for what. Raises ValueError for a network that is training.
+    It is stretched to the input, bilinearly, and 0 where a BEATs cuts off what fills no patch. The residuals of a BEATs
+    weigh more than its attention, which rollout, with equal parts of both, does not know. It knows no class: it says
+    what was looked at, and not for what. Raises ValueError for a network that is training.
 
     Reference: Abnar & Zuidema, "Quantifying attention flow in transformers", section 3, https://arxiv.org/abs/2005.00928
     """
     _check_answers(network)
     with torch.no_grad():
         grid = network.stem(inputs)
-        looked = rollout(network.attentions(grid))[:, :2, 2:].mean(dim=1)
-    height = grid.shape[2]
-    patches = rearrange(looked, "batch (f t) -> batch 1 t f", f=height)
-    return functional.interpolate(patches, inputs.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+        flow = rollout(network.attentions(grid))
+    height, width = grid.shape[2:]
+    frames, mels = inputs.shape[1:]
+    if isinstance(network, AST):
+        seen = frames, mels
+        patches = rearrange(flow[:, :2, 2:].mean(dim=1), "batch (f t) -> batch 1 t f", f=height)
+    else:
+        seen = width * BEATS_PATCH, height * BEATS_PATCH
+        patches = rearrange(flow.mean(dim=1), "batch (t f) -> batch 1 t f", f=height)
+    stretched = functional.interpolate(patches, seen, mode="bilinear", align_corners=False)[:, 0]
+    return functional.pad(stretched, (0, mels - seen[1], 0, frames - seen[0]))
 
 
 def rollout(

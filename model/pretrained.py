@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from data.bands import KeptBands
 from model.ast import AST
+from model.beats import BEATs
+from model.beats_file import check_settings
 from model.cnn_tsa import CNNTSA, token_widths
 from model.dass import DASS
 from model.dass_stem import stem_of
@@ -25,9 +27,11 @@ from model.tensor_archive import check_archive, is_dense, load_tensors
 from model.weight_names import (
     CNN6_LAST_LAYERS,
     ast_name,
+    beats_name,
     cnn_tsa_name,
     dass_name,
     fuse_attention,
+    one_position_table,
     reshaped,
 )
 from model.weights_file import PretrainedError, checkpoint_sha256, find_checkpoint
@@ -47,6 +51,7 @@ class Network(NamedTuple):
 NETWORKS: dict[type[nn.Module], Network] = {
     DASS: Network(dass_name, "classifier.head.", "layers.0.blocks.0.op.A_logs"),
     AST: Network(ast_name, "mlp_head.", "cls_token"),
+    BEATs: Network(beats_name, "predictor.", "encoder.layers.0.self_attn.grep_a"),
     CNNTSA: Network(cnn_tsa_name, "head.", "conv_block1.conv1.weight"),
     # Only ever the weights of a run of its own, head and all.
     OwnNetwork: Network(str, "network.", "network."),
@@ -65,7 +70,7 @@ class LoadReport:
 
 
 def load_pretrained(
-    model: DASS | AST | CNNTSA | OwnNetwork,
+    model: DASS | AST | CNNTSA | BEATs | OwnNetwork,
     source: str,
     *,
     head: bool = False,
@@ -76,13 +81,16 @@ def load_pretrained(
     `source` is a file, a folder with a Hugging Face model, or, when there is no such file, a hub id
     `author/name`; the checkpoint of a training run of ours serves too, whatever task it was trained on. The file must
     hold every tensor but the classifier head (with `head=True` the head as well), each with its shape, and no other.
-    CNN6 has no attention, so a CNNTSA keeps its own, and blocks that the CNNTSA lacks are dropped. Of a first norm with
-    all mel bands a network takes those that are `kept` in front of it. Otherwise raises PretrainedError, and changes
-    nothing; so for a file that is no checkpoint, and for weights that are not finite real numbers in floating point
-    (counts of batches are whole ones).
+    What a file of BEATs says of its network must be what `model` is. CNN6 has no attention, so a CNNTSA keeps its own,
+    and blocks that the CNNTSA lacks are dropped. Of a first norm with all mel bands a network takes those that are
+    `kept` in front of it. Otherwise raises PretrainedError, and changes nothing; so for a file that is no checkpoint,
+    and for weights that are not finite real numbers in floating point (counts of batches are whole ones).
     """
     path = find_checkpoint(source)
-    found, layout = _tensors(_read(path), path)
+    content = _read(path)
+    found, layout = _tensors(content, path)
+    if isinstance(model, BEATs):
+        check_settings(content, model.size, path)
     our_name, head_prefix, _ = NETWORKS[type(model)]
     expected = {
         key: value for key, value in model.state_dict().items() if head or not key.startswith(head_prefix)
@@ -92,7 +100,7 @@ def load_pretrained(
     renamed: dict[str, Tensor] = {}
     dropped = []
     unexpected = []
-    for key, value in (found if isinstance(model, OwnNetwork) else fuse_attention(found)).items():
+    for key, value in _joined(model, found).items():
         name = our_name(key)
         beyond = layout == "panns" and key.startswith("conv_block") and name not in expected
         if name is None or beyond or (name.startswith(head_prefix) and not head):
@@ -118,6 +126,13 @@ def load_pretrained(
         for key, value in renamed.items():
             expected[key].copy_(value)
     return LoadReport(path, checkpoint_sha256(path), layout, len(renamed), tuple(dropped))
+
+
+def _joined(model: nn.Module, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Make one of the tensors that a file has in pieces, or several times, and our network once."""
+    if isinstance(model, OwnNetwork):
+        return found
+    return one_position_table(found) if isinstance(model, BEATs) else fuse_attention(found)
 
 
 def _of_kept_bands(name: str, value: Tensor, kept: KeptBands | None) -> Tensor:
@@ -213,6 +228,8 @@ def _layout(found: Mapping[str, Tensor], wrapped: bool) -> str:
         return "hugging face"
     if any(key.startswith(CNN6_LAST_LAYERS) for key in found):
         return "panns"
+    if any(key.startswith("encoder.pos_conv.") for key in found):
+        return "beats" if wrapped else "native"
     if wrapped:
         return "fine-tuned" if any(key.startswith("v.") for key in found) else "vmamba"
     if any(key.startswith("module.") for key in found):

@@ -11,7 +11,16 @@ from data.own_code import is_own
 from data.recipe_parts import BandMode
 from data.settings import Config, ConfigError
 from model.scan_engines import Engine
-from model.variants import AST_PATCH, AST_VARIANTS, CNN_TSA_VARIANTS, DASS_STRIDE, DASS_VARIANTS, Stem
+from model.variants import (
+    AST_PATCH,
+    AST_VARIANTS,
+    BEATS_PATCH,
+    BEATS_VARIANTS,
+    CNN_TSA_VARIANTS,
+    DASS_STRIDE,
+    DASS_VARIANTS,
+    Stem,
+)
 
 Attention = Literal["none", "input", "block1", "block2", "block3", "block4", "post"]
 Hook = Literal["scan_input", "scan_output", "op_output", "block_output"]
@@ -24,8 +33,13 @@ Pooling = Literal["mean", "mean_max", "token_mean"]
 StageNumber = Annotated[int, Field(ge=0, le=100)]
 PositionLayout = Literal["correct", "swapped"]
 
-VARIANTS = {"dass": tuple(DASS_VARIANTS), "ast": tuple(AST_VARIANTS), "cnn_tsa": tuple(CNN_TSA_VARIANTS)}
-PUBLISHED_SIZES = {"dass": "medium", "ast": "base", "cnn_tsa": "four_blocks"}
+VARIANTS = {
+    "dass": tuple(DASS_VARIANTS),
+    "ast": tuple(AST_VARIANTS),
+    "cnn_tsa": tuple(CNN_TSA_VARIANTS),
+    "beats": tuple(BEATS_VARIANTS),
+}
+PUBLISHED_SIZES = {"dass": "medium", "ast": "base", "cnn_tsa": "four_blocks", "beats": "base"}
 """The variants with which the papers got their scores."""
 POOLINGS: dict[str, tuple[Pooling, ...]] = {"dass": ("mean", "mean_max"), "ast": ("mean", "token_mean")}
 ONLY = {
@@ -34,7 +48,7 @@ ONLY = {
     "stem": (("dass",), "has one stem"),
     "pooling": (tuple(POOLINGS), "pools in a way of its own"),
     "attention": (("cnn_tsa",), "has no place for it to choose"),
-    "dropout": (("cnn_tsa", "ast"), "has none"),
+    "dropout": (("cnn_tsa", "ast", "beats"), "has none"),
     "position_layout": (("ast",), "has no position table"),
 }
 """Fields of a backbone that some networks alone have, and what is to be said of the others."""
@@ -42,6 +56,7 @@ ONLY = {
 WHOLE_GRID = {
     "dass": "patch grid and its scans assume them",
     "ast": "patch grid and position table assume them",
+    "beats": "patch grid and relative positions assume them",
 }
 """Networks that bands may not be dropped in front of, and why."""
 
@@ -51,12 +66,12 @@ class BackboneConfig(Config):
 
     name: str = Field(
         default="dass",
-        description="dass, ast, cnn_tsa, or a network of your own as module:Class (docs/own_parts.md)",
+        description="dass, ast, cnn_tsa, beats, or a network of your own as module:Class (docs/own_parts.md)",
     )
     variant: Literal["tiny", "small", "medium", "base", "three_blocks", "four_blocks"] | None = Field(
         default=None,
-        description="dass: tiny, small, medium; ast: tiny, base; cnn_tsa: tiny, three_blocks, four_blocks; when not "
-        "given, the paper's: medium, base and four_blocks; null of a network of your own",
+        description="dass: tiny, small, medium; ast: tiny, base; cnn_tsa: tiny, three_blocks, four_blocks; beats: "
+        "tiny, base; when not given, the paper's: medium, base, four_blocks and base; null of a network of your own",
     )
     config: dict[str, JsonValue] = Field(
         default_factory=dict, description="what a network of your own is called with, by name"
@@ -96,8 +111,8 @@ class BackboneConfig(Config):
         default=None,
         ge=0,
         lt=1,
-        description="cnn_tsa: after each block; null: the variant's own. ast: of the pooled features, right before the "
-        "linear classifier, 0.3 in AST + SAM; null: none",
+        description="cnn_tsa: after each block; null: the variant's own. ast and beats: of the pooled features, right "
+        "before the linear classifier, 0.3 in AST + SAM; null: none",
     )
     position_layout: PositionLayout = Field(
         default="correct",
@@ -267,7 +282,7 @@ def check_input(backbone: BackboneConfig, frames: int, mels: int) -> None:
     if backbone.name == "cnn_tsa":
         least = 2 ** len(CNN_TSA_VARIANTS[backbone.size].channels)
     else:
-        least = DASS_STRIDE if backbone.name == "dass" else AST_PATCH
+        least = {"dass": DASS_STRIDE, "ast": AST_PATCH, "beats": BEATS_PATCH}[backbone.name]
     if min(frames, mels) < least:
         raise ConfigError(
             f"features: {backbone.title} needs at least {least} frames and {least} mel bands, "

@@ -6,16 +6,17 @@ import logging
 
 from data.bands import KeptBands
 from model.ast import AST
+from model.beats import BEATs
 from model.cnn_tsa import CNNTSA
 from model.dass import DASS
 from model.own_network import OwnNetwork, build_own_network
 from model.pretrained import load_pretrained
 from model.recipe_parts import BackboneConfig, SmoothingConfig, check_input, check_smoothing
-from model.variants import AST_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS
+from model.variants import AST_VARIANTS, BEATS_VARIANTS, CNN_TSA_VARIANTS, DASS_VARIANTS
 
 log = logging.getLogger(__name__)
 
-Network = DASS | AST | CNNTSA | OwnNetwork
+Network = DASS | AST | CNNTSA | BEATs | OwnNetwork
 
 
 def build_backbone(
@@ -45,7 +46,9 @@ def build_backbone(
 
 def _build(
     config: BackboneConfig, smoothing: SmoothingConfig, num_classes: int, mels: int
-) -> DASS | AST | CNNTSA:
+) -> DASS | AST | CNNTSA | BEATs:
+    if config.name == "beats":
+        return BEATs(BEATS_VARIANTS[config.size], num_classes, dropout=config.dropout or 0.0)
     if config.name == "ast":
         size = AST_VARIANTS[config.size]
         return AST(

@@ -10,6 +10,8 @@ DASS_STRIDE = 4
 """How many frames, and how many mel bands, make one cell of the output of a DASS's stem."""
 AST_PATCH = 16
 """Frames, and mel bands, of one token of an AST."""
+BEATS_PATCH = 16
+"""Frames, and mel bands, of one token of a BEATs."""
 
 
 class DASSSize(NamedTuple):
@@ -54,4 +56,28 @@ CNN_TSA_VARIANTS = {
     "tiny": CNNTSASize((8, 16, 32, 96), 0.0),
     "three_blocks": CNNTSASize((64, 128, 256), 0.2),
     "four_blocks": CNNTSASize((64, 128, 256, 512), 0.2),
+}
+
+
+class BEATsSize(NamedTuple):
+    """Size of a BEATs: width of tokens, layers, heads, width inside the perceptrons, and width of embedded patches.
+
+    `conv_pos` and `conv_pos_groups` are taps and groups of the convolution that tells positions, `num_buckets` and
+    `max_distance` the table of relative positions (`model.relative_positions.relative_buckets`).
+    """
+
+    dim: int
+    depth: int
+    heads: int
+    mlp_dim: int
+    embed_dim: int
+    conv_pos: int
+    conv_pos_groups: int
+    num_buckets: int
+    max_distance: int
+
+
+BEATS_VARIANTS = {
+    "tiny": BEATsSize(48, 2, 3, 192, 32, 16, 4, 32, 80),
+    "base": BEATsSize(768, 12, 12, 3072, 512, 128, 16, 320, 800),
 }

@@ -59,6 +59,32 @@ _AST_NAMES = (
 )
 
 
+def beats_name(key: str) -> str:
+    """Our name of a tensor of a published BEATs, whose weight norm PyTorch may have saved in either of its ways."""
+    return _renamed(key, _BEATS_NAMES)
+
+
+_BEATS_NAMES = (
+    (r"^encoder\.pos_conv\.0\.parametrizations\.weight\.original0$", "encoder.pos_conv.0.weight_g"),
+    (r"^encoder\.pos_conv\.0\.parametrizations\.weight\.original1$", "encoder.pos_conv.0.weight_v"),
+)
+
+
+def one_position_table(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out the tables of relative positions of layers after the first where they are the first one's copies.
+
+    Published files of BEATs hold the one table of all layers once for each; files of ours, once.
+    """
+    table = "encoder.layers.{}.self_attn.relative_attention_bias.weight"
+    first = found.get(table.format(0))
+    copies = re.compile(re.escape(table).replace(r"\{\}", "[1-9][0-9]*"))
+    return {
+        key: value
+        for key, value in found.items()
+        if first is None or not copies.fullmatch(key) or not torch.equal(value, first)
+    }
+
+
 def _renamed(key: str, patterns: Iterable[tuple[str, str]]) -> str:
     """Replace in `key` what each pattern matches, one pattern after the other."""
     for pattern, replacement in patterns:

@@ -162,10 +162,15 @@ class Recipe(Config):
         check_band_mode(self.backbone, self.features.band_mode)
         check_input(self.backbone, *self.input_shape)
         if self.waveform_augment.is_on and self.features.norm != "audioset":
+            why = (
+                "norm beats has another scale, for which gain and noise are not worked out"
+                if self.features.norm == "beats"
+                else f"{self.features.norm} scales each spectrogram by itself, so a gain changes nothing, and the power "
+                "to which noise adds is not known any more"
+            )
             raise ValueError(
                 f"waveform_augment (gain {self.waveform_augment.gain:g}, noise {self.waveform_augment.noise:g}) needs "
-                f"features.norm audioset: {self.features.norm} scales each spectrogram by itself, so a gain changes "
-                "nothing, and the power to which noise adds is not known any more"
+                f"features.norm audioset: {why}"
             )
         if self.sampling.name == "weighted" and self.loss.class_weights != "none":
             raise ValueError(

@@ -139,6 +139,36 @@ def test_log_mels_are_torchaudios_to_the_bit(config: FeatureConfig) -> None:
         assert torch.equal(log_mel(wave, config), expected)
 
 
+BEATS = FeatureConfig(norm="beats", window="povey", target_frames=None)
+"""The front end of BEATs."""
+
+
+def test_the_front_end_of_beats_is_torchaudios_on_waveforms_as_loud_as_16_bits() -> None:
+    loud, quiet = torch.randn(1, BEATS.samples), 1e-6 * torch.randn(1, BEATS.samples)
+    for wave in (
+        loud,
+        quiet,
+        torch.zeros(1, BEATS.samples),
+        torch.cat([loud, quiet], dim=1)[:, 64000:-64000],
+    ):
+        # Kaldi's window and other defaults, as the published code calls it.
+        bank = kaldi.fbank(
+            wave * 2**15, num_mel_bins=128, sample_frequency=16000, frame_length=25, frame_shift=10
+        )
+        assert torch.equal(log_mel(wave, BEATS), bank)
+        assert torch.equal(normalise(log_mel(wave, BEATS), BEATS.norm), (bank - 15.41663) / (2 * 6.55582))
+
+
+def test_scaling_for_beats_adds_a_constant_above_the_floor_and_leaves_the_floor() -> None:
+    hann = FeatureConfig(target_frames=None)
+    wave = torch.randn(1, 128000)
+    plain, scaled = log_mel(wave, hann), log_mel(wave, hann.model_copy(update={"norm": "beats"}))
+    heard = plain > LOG_FLOOR
+    torch.testing.assert_close(scaled[heard], plain[heard] + 30 * math.log(2), atol=1e-4, rtol=0)
+    assert scaled[~heard].unique().tolist() == pytest.approx([LOG_FLOOR])
+    assert (~heard).any()
+
+
 def test_both_golden_mel_banks_are_the_ones_in_use(frontend: Golden, fbank: Golden) -> None:
     bank, _ = kaldi.get_mel_banks(128, 512, 16000.0, 20.0, 0.0, 100.0, -500.0, 1.0)
     assert largest_difference(bank, frontend["mel_banks"]) < 2e-5

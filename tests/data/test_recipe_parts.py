@@ -26,6 +26,18 @@ from data.recipe_parts import BatchSamplerConfig, FeatureConfig, FoldConfig
             "norm audioset has the statistics of front_end kaldi; with stft_db, norm must be per_sample or min_max",
         ),
         (
+            {"front_end": "stft_db", "norm": "beats"},
+            "norm beats has the statistics of front_end kaldi; with stft_db, norm must be per_sample or min_max",
+        ),
+        (
+            {"front_end": "stft_db", "window": "povey"},
+            "window povey is for front_end kaldi; with stft_db it must be hann",
+        ),
+        (
+            {"fill": "raw_zero", "norm": "beats"},
+            "with beats, no published system fills so; take norm audioset",
+        ),
+        (
             {"sample_rate": 4000, "low_hz": 1999.9999},
             "no line of the FFT, one every 31.25 Hz, lies between low_hz 2000 and the highest frequency 2000",
         ),

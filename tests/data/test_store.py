@@ -98,8 +98,9 @@ def test_only_settings_that_change_the_numbers_make_a_new_store(data: DataSet, c
     resized = build(data, cache, SMALL.model_copy(update={"target_frames": 64, "fill": "raw_zero"}))
     louder = build(data, cache, SMALL.model_copy(update={"norm": "audioset"}))
     unfaded = build(data, cache, SMALL.model_copy(update={"fade": False}))
+    windowed = build(data, cache, SMALL.model_copy(update={"window": "povey"}))
     assert resized.directory == first.directory
-    assert len({first.directory, louder.directory, unfaded.directory}) == 3
+    assert len({first.directory, louder.directory, unfaded.directory, windowed.directory}) == 4
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from model.attribution import (
     integrated_gradients,
     rollout,
 )
+from model.beats import BEATs
 from model.cnn_tsa import CNNTSA
+from model.variants import BEATS_VARIANTS
 
 
 class OfOneBand(nn.Module):
@@ -93,6 +95,31 @@ def test_even_attention_looks_at_all_patches_alike() -> None:
     assert float(found[0, 0, 0]) == pytest.approx(1 / 16 + 1 / 2 / 16)
 
 
+def test_even_attention_of_a_beats_looks_at_all_patches_alike_and_not_at_what_it_cuts_off() -> None:
+    network = BEATs(BEATS_VARIANTS["tiny"]).eval()
+    for name, parameter in network.named_parameters():
+        if "q_proj" in name or "relative_attention_bias" in name:
+            nn.init.zeros_(parameter)
+    found = attention_rollout(network, noise(2, 52, 35))
+    # Rows of the flow sum to 1, and all 3 x 2 tokens are pooled.
+    assert torch.allclose(found[:, :48, :32], torch.full((2, 48, 32), 1 / 6), atol=1e-6)
+    assert not found[:, 48:].any()
+    assert not found[:, :, 32:].any()
+
+
+def test_attention_to_one_patch_of_a_beats_lies_where_that_patch_is() -> None:
+    torch.manual_seed(0)
+    network = BEATs(BEATS_VARIANTS["tiny"]).eval()
+    inputs = noise(1, 48, 32)
+    attentions = network.attentions(network.stem(inputs))
+    assert torch.allclose(attentions[1].sum(dim=2), torch.ones(1, 6), atol=1e-6)
+    # Every token looks at token 3 alone: the second step of time, the upper of two bands.
+    network.attentions = lambda grid: [torch.eye(6)[3].expand(1, 6, 6)] * 2  # pyright: ignore[reportAttributeAccessIssue]
+    found = attention_rollout(network, inputs)[0]
+    assert divmod(int(found.argmax()), 32)[0] in range(16, 32)
+    assert divmod(int(found.argmax()), 32)[1] in range(16, 32)
+
+
 def test_tokens_are_the_same_with_and_without_their_attention() -> None:
     torch.manual_seed(0)
     network = AST(8, 2, 2, 16).eval()
@@ -119,3 +146,5 @@ def test_a_network_that_is_training_is_refused(network: nn.Module, method: Metho
 def test_a_method_for_another_network_is_refused() -> None:
     with pytest.raises(ValueError, match="grad_cam is for CNNTSA, got OfOneBand; use integrated_gradients"):
         attribution(OfOneBand().eval(), noise(1, 6, 8), torch.zeros(1, dtype=torch.long), "grad_cam")
+    with pytest.raises(ValueError, match="attention_rollout is for AST and BEATs, got OfOneBand"):
+        attribution(OfOneBand().eval(), noise(1, 6, 8), torch.zeros(1, dtype=torch.long), "attention_rollout")

@@ -134,7 +134,7 @@ def test_only_the_settings_of_an_own_network_have_a_config() -> None:
         BackboneConfig(name="a:B", drop_path_rate=0.5)
     with pytest.raises(
         ValueError,
-        match="must be one of dass, ast, cnn_tsa, or a network of your own as module:Class, got 'das'",
+        match="must be one of dass, ast, cnn_tsa, beats, or a network of your own as module:Class, got 'das'",
     ):
         BackboneConfig(name="das")
 

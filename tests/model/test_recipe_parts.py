@@ -55,6 +55,19 @@ from model.recipe_parts import BackboneConfig, PatchMixConfig, SmoothingConfig, 
             {"position_layout": "swapped"},
             "dass has no position table, so position_layout must be correct, got swapped",
         ),
+        ({"name": "beats", "variant": "medium"}, "beats has no variant medium; it has tiny, base"),
+        (
+            {"name": "beats", "variant": "tiny", "position_layout": "swapped"},
+            "beats has no position table, so position_layout must be correct, got swapped",
+        ),
+        (
+            {"name": "beats", "variant": "tiny", "pooling": "token_mean"},
+            "beats pools in a way of its own, so pooling must be mean, got token_mean",
+        ),
+        (
+            {"name": "beats", "variant": "tiny", "drop_path_rate": 0.1},
+            "beats has no drop path, so drop_path_rate must be null, got 0.1",
+        ),
         ({"varient": "tiny"}, "varient: no such field; did you mean variant?"),
     ],
 )
@@ -76,11 +89,12 @@ def test_smoothing_wants_a_stage_that_the_backbone_has() -> None:
         check_smoothing(BackboneConfig(variant="tiny"), SmoothingConfig(stage=4))
 
 
-def test_a_cnn_tsa_is_not_smoothed() -> None:
-    backbone = BackboneConfig(name="cnn_tsa", variant="tiny")
+@pytest.mark.parametrize("name", ["cnn_tsa", "beats"])
+def test_a_network_without_stages_is_not_smoothed(name: str) -> None:
+    backbone = BackboneConfig(name=name, variant="tiny")
     check_smoothing(backbone, SmoothingConfig(stage=None))
     with pytest.raises(
-        ConfigError, match=r"smoothing\.stage: cnn_tsa has no stages, so it must be null, got 2"
+        ConfigError, match=rf"smoothing\.stage: {name} has no stages, so it must be null, got 2"
     ):
         check_smoothing(backbone, SmoothingConfig())
 
@@ -90,6 +104,7 @@ def test_a_cnn_tsa_is_not_smoothed() -> None:
     [
         ("dass", "tiny", 4),
         ("ast", "tiny", 16),
+        ("beats", "tiny", 16),
         ("cnn_tsa", "three_blocks", 8),
         ("cnn_tsa", "four_blocks", 16),
     ],
@@ -135,7 +150,9 @@ def test_which_blocks_of_a_stage_are_smoothed(
     assert not any(config.smooths(2, block, depth) for block in range(depth))
 
 
-@pytest.mark.parametrize(("name", "size"), [("dass", "medium"), ("ast", "base"), ("cnn_tsa", "four_blocks")])
+@pytest.mark.parametrize(
+    ("name", "size"), [("dass", "medium"), ("ast", "base"), ("cnn_tsa", "four_blocks"), ("beats", "base")]
+)
 def test_a_network_has_the_size_of_its_paper_unless_another_is_named(name: str, size: str) -> None:
     assert BackboneConfig(name=name).size == size
     assert BackboneConfig.model_validate({"name": name, "variant": None}).size == size

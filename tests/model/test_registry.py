@@ -7,17 +7,21 @@ from data.settings import ConfigError
 from model.ast import AST
 from model.backbone import Backbone
 from model.batch_norm import holds_batch_norm
+from model.beats import BEATs
 from model.cnn_tsa import CNNTSA
 from model.dass import DASS
 from model.dass_stem import stem_of
 from model.recipe_parts import BackboneConfig, SmoothingConfig
 from model.registry import build_backbone
 from model.ss2d import SS2D
+from model.variants import BEATS_VARIANTS
 
 PLAIN = SmoothingConfig(stage=None)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("dass", DASS), ("ast", AST), ("cnn_tsa", CNNTSA)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("dass", DASS), ("ast", AST), ("cnn_tsa", CNNTSA), ("beats", BEATs)]
+)
 def test_each_backbone_gives_logits_features_and_a_grid_to_mix_on(name: Any, kind: type) -> None:
     backbone = build_backbone(BackboneConfig(name=name, variant="tiny"), PLAIN, 4, (64, 32))
     assert isinstance(backbone, kind)
@@ -69,6 +73,15 @@ def test_an_ast_has_the_head_and_the_positions_that_its_recipe_asks_for() -> Non
         "token_mean",
         0.3,
     )
+
+
+def test_a_beats_has_the_size_and_the_dropout_that_its_recipe_asks_for() -> None:
+    tiny = BackboneConfig(name="beats", variant="tiny")
+    plain = build_backbone(tiny, PLAIN, 4, (64, 32))
+    asked = build_backbone(tiny.model_copy(update={"dropout": 0.3}), PLAIN, 4, (64, 32))
+    assert isinstance(plain, BEATs)
+    assert isinstance(asked, BEATs)
+    assert (plain.size, plain.dropout.p, asked.dropout.p) == (BEATS_VARIANTS["tiny"], 0.0, 0.3)
 
 
 def test_a_backbone_pools_as_its_recipe_says() -> None:

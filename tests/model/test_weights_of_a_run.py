@@ -34,7 +34,7 @@ def run_checkpoint(name: Any, path: Path) -> Any:
     return model.eval()
 
 
-@pytest.mark.parametrize("name", ["dass", "ast", "cnn_tsa"])
+@pytest.mark.parametrize("name", ["dass", "ast", "cnn_tsa", "beats"])
 def test_a_run_on_one_task_gives_its_features_to_another(name: str, tmp_path: Path) -> None:
     trained = run_checkpoint(name, tmp_path / "checkpoint.pt")
     model = built(name, 4, tmp_path / "checkpoint.pt").eval()
@@ -55,6 +55,8 @@ def test_a_run_says_what_was_read_from_it(tmp_path: Path) -> None:
     [
         ("dass", "cnn_tsa", {}, "the weights of a DASS, not of this CNNTSA; "),
         ("cnn_tsa", "ast", {}, "the weights of a CNNTSA, not of this AST; "),
+        ("beats", "ast", {}, "the weights of a BEATs, not of this AST; "),
+        ("dass", "beats", {}, "the weights of a DASS, not of this BEATs; "),
         ("ast", "dass", {}, "the weights of an AST, not of this DASS; "),
         (
             "cnn_tsa",

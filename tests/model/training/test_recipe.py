@@ -85,6 +85,14 @@ def test_all_bands_are_the_recipe_without_bands_and_some_are_another(tmp_path: P
             "waveform_augment: {gain: 0.1}",
             "waveform_augment .gain 0.1, noise 0. needs features.norm audioset: per_sample scales each spectrogram",
         ),
+        (
+            "waveform_augment: {noise: 0.1}\nfeatures: {norm: beats}",
+            "needs features.norm audioset: norm beats has another scale",
+        ),
+        (
+            "backbone: {name: beats}\nsmoothing: {stage: null}\nfeatures: {band_mode: drop}",
+            "band_mode: beats needs all bands.*relative positions assume them; use fill",
+        ),
         ("mixup: {alpha: -1}", "mixup.alpha: .*greater than or equal to 0"),
         (
             "mixup: {alpha: 0.2}\npatch_mix: {negatives: different_label}",

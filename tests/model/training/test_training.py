@@ -155,6 +155,45 @@ def test_waveforms_are_augmented_in_training_alone_and_an_epoch_so_paused_goes_o
     assert without_time([again.run_epoch()]) == without_time(unchanged.history)
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_beats_with_sam_and_patch_mix_paused_in_an_epoch_goes_on_bit_for_bit(
+    tmp_path: Path, accumulate: int
+) -> None:
+    settings = recipe(
+        backbone={"name": "beats", "variant": "tiny", "dropout": 0.2},
+        smoothing={"stage": None},
+        epochs=2,
+        patch_mix={"axes": ["cells", "time", "frequency"]},
+        optimiser={"learning_rate": 1e-3, "sam_rho": 0.05},
+        sampling={"name": "weighted"},
+    )
+    data = tones(24, 0), tones(8, 1)
+    whole, first, second = (Training(settings, 1, *data, task=ICBHI, accumulate=accumulate) for _ in range(3))
+    assert set(whole.run_epoch().contrast) == {"cells", "time", "frequency"}
+    whole.run_epoch()
+    first.run_epoch()
+    asked = iter([False, True])
+    assert first.run_epoch_unless(lambda: next(asked)) is None
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    assert without_time([second.run_epoch()]) == without_time(whole.history[1:])
+    torch.testing.assert_close(second.modules.state_dict(), whole.modules.state_dict(), rtol=0, atol=0)
+
+
+def test_a_beats_fits_the_tones_that_it_hears() -> None:
+    settings = recipe(
+        backbone={"name": "beats", "variant": "tiny"},
+        smoothing={"stage": None},
+        patch_mix={"axes": []},
+        augment={"probability": 0.0},
+        optimiser={"learning_rate": 1e-3, "weight_blend": 0.0},
+        epochs=8,
+    )
+    training = Training(settings, 1, tones(64, 0), tones(16, 1), task=ICBHI)
+    losses = [training.run_epoch().train_loss for _ in range(8)]
+    assert losses[-1] < 0.4 * losses[0], losses
+
+
 def test_mixup_leaves_the_other_draws_of_an_epoch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, mixed = (
         Training(recipe(epochs=1, mixup={"alpha": alpha}), 1, tones(16, 0), tones(8, 1), task=ICBHI)

@@ -41,6 +41,7 @@ def test_these_studies_are_shipped() -> None:
         "ast_fine_tuning.yaml",
         "ast_patch_mix.yaml",
         "ast_sam.yaml",
+        "beats_fine_tuning.yaml",
         "cnn_tsa_bands.yaml",
         "everything.yaml",
         "lung_srad.yaml",
@@ -134,6 +135,16 @@ def test_the_study_of_losses_over_patients_and_devices_starts_from_their_publish
     assert (adversarial.device_contrast.weight, adversarial.device_contrast.adversarial_weight) == (0, 1)
     assert adversarial.device_contrast.reversal == "constant"
     assert plain.contrasts is None
+
+
+def test_the_study_of_beats_hears_as_beats_was_trained() -> None:
+    config = read_study(SEARCH_SPACES / "beats_fine_tuning.yaml")
+    recipe = config.space.recipe(config.enqueue[0])
+    features = recipe.features
+    assert recipe.backbone.title == "beats base"
+    assert (features.norm, features.window, features.fade) == ("beats", "povey", True)
+    assert (features.sample_rate, features.frame_length_ms, features.frame_shift_ms) == (16000, 25, 10)
+    assert (features.low_hz, features.high_hz, features.input_shape) == (20, None, (798, 128))
 
 
 def test_the_little_that_a_study_must_say(path: Path) -> None:
