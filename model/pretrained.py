@@ -22,6 +22,7 @@ from model.beats_file import check_settings
 from model.cnn_tsa import CNNTSA, token_widths
 from model.dass import DASS
 from model.dass_stem import stem_of
+from model.lora import has_lora, merged
 from model.own_network import OwnNetwork
 from model.tensor_archive import check_archive, is_dense, load_tensors
 from model.weight_names import (
@@ -129,9 +130,13 @@ def load_pretrained(
 
 
 def _joined(model: nn.Module, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Make one of the tensors that a file has in pieces, or several times, and our network once."""
-    if isinstance(model, OwnNetwork):
+    """Make one of the tensors that a file has in pieces, or several times, and our network once.
+
+    A network with low-rank pairs reads only what one like it has saved; any other adds a file's pairs to its weights.
+    """
+    if isinstance(model, OwnNetwork) or has_lora(model):
         return found
+    found = merged(found)
     return one_position_table(found) if isinstance(model, BEATs) else fuse_attention(found)
 
 

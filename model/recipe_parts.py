@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from data.own_code import is_own
 from data.recipe_parts import BandMode
 from data.settings import Config, ConfigError
+from model.lora_config import LoRAConfig, check_lora
 from model.scan_engines import Engine
 from model.variants import (
     AST_PATCH,
@@ -50,6 +51,7 @@ ONLY = {
     "attention": (("cnn_tsa",), "has no place for it to choose"),
     "dropout": (("cnn_tsa", "ast", "beats"), "has none"),
     "position_layout": (("ast",), "has no position table"),
+    "lora": (("ast", "beats"), "has no transformer layers of ours"),
 }
 """Fields of a backbone that some networks alone have, and what is to be said of the others."""
 
@@ -120,6 +122,12 @@ class BackboneConfig(Config):
         "which scrambles it, only to compare like with like with the published 59.55 and 62.37, which were reached so",
     )
 
+    lora: LoRAConfig | None = Field(
+        default=None,
+        description="ast and beats, with pretrained weights: these stay as they are, and low-rank pairs beside them and "
+        "the classifier are trained; null: all weights are",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _has_a_size(cls, content: Any) -> Any:
@@ -162,6 +170,8 @@ class BackboneConfig(Config):
             value, default = getattr(self, field), type(self).model_fields[field].default
             if self.name not in owners and value != default:
                 raise ValueError(f"{self.name} {reason}, so {field} must be {default or 'null'}, got {value}")
+        if self.lora is not None:
+            check_lora(self.lora, self.name, self.size, self.pretrained)
         poolings = POOLINGS.get(self.name, ("mean",))
         if self.pooling not in poolings:
             raise ValueError(f"pooling: {self.name} has {', '.join(poolings)}, got {self.pooling}")

@@ -9,6 +9,7 @@ from model.ast import AST
 from model.beats import BEATs
 from model.cnn_tsa import CNNTSA
 from model.dass import DASS
+from model.lora import add_lora
 from model.own_network import OwnNetwork, build_own_network
 from model.pretrained import load_pretrained
 from model.recipe_parts import BackboneConfig, SmoothingConfig, check_input, check_smoothing
@@ -28,6 +29,8 @@ def build_backbone(
 ) -> Network:
     """Build the network for log-mels of `input_shape` (frames, mels), and load pretrained weights if `config` names any.
 
+    With `config.lora` these are frozen then, and get low-rank pairs beside them.
+
     `kept`: the bands that `input_shape` has, where others are dropped, so that weights for all of them fit too.
 
     Raises ConfigError when smoothing or input do not fit the network, or when one of the user's own cannot be built;
@@ -41,6 +44,8 @@ def build_backbone(
     if config.pretrained is not None:
         report = load_pretrained(backbone, config.pretrained, kept=kept)
         log.info("%s  layout %s  SHA-256 %s", report.path, report.layout, report.sha256)
+    if config.lora is not None and isinstance(backbone, AST | BEATs):
+        add_lora(backbone, config.lora)
     return backbone
 
 

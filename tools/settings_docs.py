@@ -63,12 +63,13 @@ BOUNDS = {
     "maximum": "at most",
 }
 BELOW = {
+    "backbone": {"lora": "LoRAConfig"},
     "features": {
         "bands": "BandChoice",
         "bands.ranking": "BandRanking",
         "bands.ranking.scale": "MelScale",
         "bands.ranking.rounds": "RankingRound",
-    }
+    },
 }
 """Groups of settings inside those of a recipe, and their definitions in the schema."""
 UNBOUNDED = 1e9

@@ -41,6 +41,24 @@ def test_a_network_from_disk_answers_as_in_its_run(trained: Training, weights: P
     assert trained.probabilities.numpy().argmax(axis=1).tolist() == answers.tolist()
 
 
+@pytest.mark.parametrize("name", ["ast", "beats"])
+def test_a_network_with_low_rank_pairs_answers_as_in_its_run_where_its_pretrained_weights_are_gone(
+    tmp_path: Path, name: str
+) -> None:
+    backbone = {"name": name, "variant": "tiny"}
+    others = {"epochs": 1, "smoothing": {"stage": None}, "patch_mix": {"axes": []}}
+    start = Training(recipe(backbone=backbone, **others), 2, tones(16, 0), tones(8, 1), task=ICBHI)
+    save_file(start.model.state_dict(), tmp_path / "start.safetensors")
+    adapted = {**backbone, "pretrained": str(tmp_path / "start.safetensors"), "lora": {"rank": 2}}
+    run = Training(recipe(backbone=adapted, **others), 1, tones(16, 0), tones(8, 1), task=ICBHI)
+    run.run_epoch()
+    save_file(run.model.state_dict(), tmp_path / "weights.safetensors")
+    (tmp_path / "start.safetensors").unlink()
+    network = load_network(run.recipe, ICBHI, tmp_path / "weights.safetensors", CPU)
+    probabilities, _ = predict(network, tones(8, 1), run.recipe, CPU)
+    np.testing.assert_array_equal(probabilities, run.predict(tones(8, 1))[0])
+
+
 def test_chunks_change_nothing_but_rounding(trained: Training, weights: Path) -> None:
     network = load_network(trained.recipe, ICBHI, weights, CPU)
     whole, _ = predict(network, tones(40, 2), trained.recipe, CPU)

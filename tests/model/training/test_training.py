@@ -194,6 +194,46 @@ def test_a_beats_fits_the_tones_that_it_hears() -> None:
     assert losses[-1] < 0.4 * losses[0], losses
 
 
+@pytest.mark.parametrize("name", ["ast", "beats"])
+def test_low_rank_pairs_learn_beside_weights_that_stay_and_go_on_bit_for_bit(
+    tmp_path: Path, name: str
+) -> None:
+    small = {
+        "smoothing": {"stage": None},
+        "epochs": 2,
+        "optimiser": {"learning_rate": 3e-3, "sam_rho": 0.02, "weight_blend": 0.3},
+    }
+    start = Training(
+        recipe(backbone={"name": name, "variant": "tiny"}, **small), 5, tones(24, 0), tones(8, 1), task=ICBHI
+    )
+    save_checkpoint(tmp_path / "pretrained.pt", start.state_dict())
+    backbone = {
+        "name": name,
+        "variant": "tiny",
+        "pretrained": str(tmp_path / "pretrained.pt"),
+        "lora": {"rank": 2},
+    }
+    settings = recipe(backbone=backbone, **small)
+    whole, first, second = (Training(settings, 1, *data, task=ICBHI) for _ in range(3))
+    trained = {id(one) for group in whole.optimiser.param_groups for one in group["params"]}
+    assert trained == {id(one) for one in whole.modules.parameters() if one.requires_grad}
+    before = {key: value.clone() for key, value in whole.model.state_dict().items()}
+    whole.run_epoch()
+    whole.run_epoch()
+    after = whole.model.state_dict()
+    for key, parameter in whole.model.named_parameters():
+        assert torch.equal(after[key], before[key]) != parameter.requires_grad, key
+    assert all(torch.equal(value, before[key]) for key, value in after.items() if key.endswith(".scale"))
+
+    first.run_epoch()
+    asked = iter([False, True])
+    assert first.run_epoch_unless(lambda: next(asked)) is None
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    assert without_time([second.run_epoch()]) == without_time(whole.history[1:])
+    torch.testing.assert_close(second.modules.state_dict(), whole.modules.state_dict(), rtol=0, atol=0)
+
+
 def test_mixup_leaves_the_other_draws_of_an_epoch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, mixed = (
         Training(recipe(epochs=1, mixup={"alpha": alpha}), 1, tones(16, 0), tones(8, 1), task=ICBHI)

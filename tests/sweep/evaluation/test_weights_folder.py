@@ -30,7 +30,9 @@ from tests.studies import TINY_RECIPE
 RECIPE = parse(Recipe, {**TINY_RECIPE, "epochs": 3}, "recipe")
 
 
-def units_in(folder: Path, configuration: int = 2, seeds: tuple[int, ...] = (4, 3)) -> FinishedUnits:
+def units_in(
+    folder: Path, configuration: int = 2, seeds: tuple[int, ...] = (4, 3), recipe: Recipe = RECIPE
+) -> FinishedUnits:
     """Networks of random weights, as units leave them."""
     folder.mkdir()
     weights, sha256 = {}, {}
@@ -38,11 +40,11 @@ def units_in(folder: Path, configuration: int = 2, seeds: tuple[int, ...] = (4, 
         torch.manual_seed(seed)
         weights[seed] = folder / f"{unit_id(configuration, seed)}.safetensors"
         tensors = {
-            name: value.contiguous() for name, value in random_network(RECIPE, ICBHI).state_dict().items()
+            name: value.contiguous() for name, value in random_network(recipe, ICBHI).state_dict().items()
         }
         safetensors.torch.save_file(tensors, weights[seed])
         sha256[seed] = hashlib.sha256(weights[seed].read_bytes()).hexdigest()
-    return FinishedUnits("first", configuration, ICBHI, RECIPE, "ward breaths", weights, sha256)
+    return FinishedUnits("first", configuration, ICBHI, recipe, "ward breaths", weights, sha256)
 
 
 @pytest.fixture
@@ -75,6 +77,21 @@ def test_it_is_read_back_as_it_was_written(folder: Path, units: FinishedUnits) -
         theirs = load_network(RECIPE, ICBHI, path, "cpu").state_dict()
         for name, value in load_network(RECIPE, ICBHI, units.weights[seed], "cpu").state_dict().items():
             torch.testing.assert_close(theirs[name], value, rtol=0, atol=0)
+
+
+def test_networks_with_low_rank_pairs_are_read_back_without_their_pretrained_weights(tmp_path: Path) -> None:
+    backbone = {"name": "beats", "variant": "tiny", "pretrained": "gone.pt", "lora": {"rank": 2}}
+    recipe = parse(Recipe, {"backbone": backbone, "smoothing": {"stage": None}}, "recipe")
+    units = units_in(tmp_path / "units", recipe=recipe)
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    save_weights(units, "first", "5" * 32, None, folder)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    found = read_weights_folder(folder).units
+    assert found.recipe == recipe
+    assert load_network(recipe, ICBHI, found.weights[4], "cpu").state_dict().keys() == (
+        random_network(recipe, ICBHI).state_dict().keys()
+    )
 
 
 def test_each_file_says_what_it_is(folder: Path, units: FinishedUnits) -> None:
