@@ -92,10 +92,8 @@ def test_jobs_of_two_users_share_a_node_and_have_respsweep(slurm: SlurmLab) -> N
     notes.chmod(0o666)
     for user in (None, OTHER):
         slurm.submit(script, user, arguments=[f"{STORAGE}/users"])
-    lines = slurm.wait_for(
-        "both jobs", lambda: len(notes.read_text().splitlines()) == 2 and notes.read_text()
-    )
-    assert sorted(lines.splitlines()) == ["one 0 /mnt/home", f"one 4711 {STORAGE}/home/{OTHER}"]
+    slurm.wait_for("both jobs", lambda: len(notes.read_text().splitlines()) == 2)
+    assert sorted(notes.read_text().splitlines()) == ["one 0 /mnt/home", f"one 4711 {STORAGE}/home/{OTHER}"]
 
 
 def test_each_job_has_a_gpu_of_its_own(slurm: SlurmLab) -> None:
