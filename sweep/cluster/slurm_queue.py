@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ FIELDS = "%i|%j|%T|%M|%l|%R"
 """Id, name, state, time used, time limit, and nodes or the reason why it waits, in squeue's letters."""
 ANSWER_S = 60.0
 ROLES = ("driver", "worker")
+PATIENCE_S = 45.0
+"""In which jobs may end by themselves: units leave within 20 s of TERM, and Ray ends."""
 
 
 class SlurmError(UserError):
@@ -58,15 +61,32 @@ def jobs(study: StudyJobs) -> list[Job]:
     return [Job(*line.split("|", 5)) for line in listed.splitlines() if line.count("|") >= 5]
 
 
-def cancel(study: StudyJobs) -> list[Job]:
-    """Cancel the study's jobs, and no others; returns those that were there. Raises SlurmError.
+def cancel(
+    study: StudyJobs, say: Callable[[str], None], patience_s: float = PATIENCE_S, look_every_s: float = 2.0
+) -> list[Job]:
+    """End the study's jobs, and no others; returns those that were there. Raises SlurmError.
 
-    Workers go first, so that the driver hears that their units were saved.
+    The shells of running jobs are asked first, which end in good order: where SLURM finds processes by their parents,
+    its own scancel would reach all of Ray's at once. What is still there after `patience_s` seconds is cancelled, of
+    which `say` hears. Workers go before the driver, so that the driver hears that their units were saved.
     """
     there = jobs(study)
+    names = {role: study.name(role) for role in ROLES}
     for role in reversed(ROLES):
-        if any(job.name == study.name(role) for job in there):
-            _run("scancel", f"--user={_user()}", f"--name={study.name(role)}")
+        if any(job.name == names[role] and job.state == "PENDING" for job in there):
+            _run("scancel", f"--user={_user()}", f"--name={names[role]}", "--state=PENDING")
+    for role in reversed(ROLES):
+        running = [job for job in there if job.name == names[role] and job.state == "RUNNING"]
+        if running:
+            _run("scancel", "--signal=TERM", "--batch", *(job.id for job in running))
+    deadline = time.monotonic() + patience_s
+    while left := jobs(study) if there else []:
+        if time.monotonic() > deadline:
+            say(f"{len(left)} jobs have not ended within {patience_s:g} s, and are cancelled")
+            for role in reversed(ROLES):
+                _run("scancel", f"--user={_user()}", f"--name={names[role]}")
+            break
+        time.sleep(look_every_s)
     return there
 
 

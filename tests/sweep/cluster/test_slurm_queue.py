@@ -61,19 +61,24 @@ def test_only_jobs_of_the_study_are_asked_for_and_cancelled(slurm, study: StudyJ
         Job("7", driver, "RUNNING", "1:02", "2-00:00:00", "n1"),
         Job("9_1", worker, "PENDING", "0:00", "4:00:00", "(Resources)"),
     ]
-    assert len(cancel(study)) == 2
+    said: list[str] = []
+    assert len(cancel(study, said.append, patience_s=0.2, look_every_s=0.05)) == 2
+    assert said == ["2 jobs have not ended within 0.2 s, and are cancelled"]
     lines = called.read_text().splitlines()
     assert f"--name={driver},{worker}" in lines[0]
     assert f"--user={os.getuid()}" in lines[0]
-    assert lines[-2:] == [
-        f"scancel --user={os.getuid()} --name={worker}",
-        f"scancel --user={os.getuid()} --name={driver}",
+    user = f"scancel --user={os.getuid()} --name="
+    assert [line for line in lines if line.startswith("scancel")] == [
+        f"{user}{worker} --state=PENDING",
+        "scancel --signal=TERM --batch 7",
+        f"{user}{worker}",
+        f"{user}{driver}",
     ]
 
 
 def test_nothing_is_cancelled_where_no_job_of_the_study_is(slurm, study: StudyJobs) -> None:
     called = slurm(squeue=("", 0), scancel=("", 0))
-    assert cancel(study) == []
+    assert cancel(study, print) == []
     assert "scancel" not in called.read_text()
 
 
