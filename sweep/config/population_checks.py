@@ -31,7 +31,7 @@ def check_unified_model(config: StudyConfig) -> None:
     populations: list[Population] = []
     with contextlib.suppress(ConfigError):
         populations = config.space.populations()
-    some = [population for population in populations if population != "all"]
+    some: list[Population] = [population for population in populations if population != "all"]
     if not some or not config.searches:
         return
     shown = ", ".join(map(_flow, [ALL, *some]))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from data.errors import UserError
+from data.population import written
 from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import Display, NoDisplay
@@ -153,6 +154,8 @@ def _tracker(
         uri, artifacts = database_uri(folder.path), folder.artifacts.absolute()
     tags = {f"respsweep.{key}": str(provenance[key]) for key in ("task", "data_hash", "fold_hash", "commit")}
     tags[PROTOCOL] = study.config.protocol
+    if (population := study.config.scored_population) != "all":
+        tags["respsweep.scored_population"] = written(population)
     if study.config.label is not None:
         tags["respsweep.test_part"] = study.config.label
     if study.config.protocol == "published":

@@ -10,6 +10,7 @@ from pathlib import Path
 import safetensors
 
 from data.atomic import make_folder
+from data.population import in_words
 from data.task import Task
 from model.training.recipe import Recipe
 from sweep.config.study_parts import SyntheticConfig
@@ -56,7 +57,7 @@ def finished_units(
         check_notes(weights[seed], recipe, unit_id(chosen.number, seed))
         sha256[seed] = hashlib.sha256(content).hexdigest()
     return FinishedUnits(
-        folder.place, chosen.number, config.scored_task, recipe, _learned(folder), weights, sha256
+        folder.place, chosen.number, config.scored_task, recipe, _learned(folder, recipe), weights, sha256
     )
 
 
@@ -95,7 +96,7 @@ def _trained_anew(folder: StudyFolder, number: int) -> str:
     )
 
 
-def _learned(folder: StudyFolder) -> str:
+def _learned(folder: StudyFolder, recipe: Recipe) -> str:
     config, data = folder.config(), folder.config().data
     if isinstance(data, SyntheticConfig):
         recordings = f"synthetic breaths of {data.patients} patients (seed {data.seed})"
@@ -105,4 +106,5 @@ def _learned(folder: StudyFolder) -> str:
     if config.protocol == "published":
         return f"the official training part of {recordings}; {config.label}"
     held_out = "its validation patients were held out" if config.holds_out else "nobody was held out"
-    return f"the official training part of {recordings}; {held_out}"
+    whose = "" if recipe.population == "all" else f", {in_words(recipe.population)} alone"
+    return f"the official training part of {recordings}{whose}; {held_out}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from data.digests import file_digests
 from data.errors import DataError, UserError
-from data.population import OLDEST, Ages, ages_of, belongs, in_words, written
+from data.population import OLDEST, Ages, Population, ages_of, belongs, in_words, written
 from data.recordings import read_recordings
 from data.settings import ConfigError
 from data.sprsound_files import age_in_name
@@ -55,7 +55,9 @@ class Router:
         Raises DataError where there are none for it.
         """
         ages = self.age_of(audio)
-        populations = {name: predictor.recipe.population for name, predictor in self.predictors.items()}
+        populations: dict[str, Population] = {
+            name: predictor.recipe.population for name, predictor in self.predictors.items()
+        }
         some = [name for name, own in populations.items() if own != "all" and belongs(own, ages)]
         everybody = [name for name, own in populations.items() if own == "all"]
         if chosen := [*some, *everybody]:

@@ -134,6 +134,7 @@ def read_test_part(
         storage.write(file, content)
         headline = {part: headline_of(found) for part, found in numbers["parts"].items()}
         told = {"study": folder.name, "study_id": sealed["study_id"], "file": file, "bundle": digest}
+        told |= about_population(finished.recipe.folds, provenance)
         ledgers.read({**told, "numbers": headline}, name)
         return Reading(
             below(folder.place, file),

@@ -106,9 +106,10 @@ def _protocol(facts: CardFacts) -> Iterator[str]:
         "never on both sides. The official test part had no share in any choice."
     )
     if facts.finishes is not None:
+        whose = "" if recipe.population == "all" else f" who are {in_words(recipe.population)}"
         yield (
             f"The study {plain(facts.finishes)} chose the settings. These networks were then trained anew with them, "
-            "with other seeds, on all patients of the training part (`respsweep finish`)."
+            f"with other seeds, on all patients of the training part{whose} (`respsweep finish`)."
         )
     else:
         yield (

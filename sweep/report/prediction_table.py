@@ -84,7 +84,7 @@ def prediction_json(predictions: Sequence[RecordingPrediction], about: Mapping[s
             {
                 "recording": one_line(str(prediction.path)),
                 "duration_s": whole["end_s"],
-                **({"answered_by": whole["answered_by"]} if prediction.answered_by else {}),
+                **({"answered_by": one_line(prediction.answered_by)} if prediction.answered_by else {}),
                 "answer": whole["answer"],
                 "probabilities": whole["probabilities"],
                 "cycles": cycles,

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from data.errors import one_line
+from data.population import in_words
 from data.quantities import counted, duration
 from evidence.objectives import TITLES
 from sweep.config.study_config import StudyConfig
@@ -67,9 +68,12 @@ def _hashes(folder: StudyFolder) -> str:
 
 def _what_it_is(config: StudyConfig) -> Iterator[str]:
     if config.finishes is not None:
+        population = config.any_recipe().population
+        whose = "" if population == "all" else f" who are {in_words(population)}"
+        beside = ", to stand beside networks for some of them" if config.finishes.unified else ""
         yield (
             f"finishes: configuration {config.finishes.configuration} of the study {config.finishes.study}, trained on "
-            "all patients with fresh seeds"
+            f"all patients{whose} with fresh seeds{beside}"
         )
     if config.crosses is not None:
         yield f"crosses: trains the finalists of the study {config.crosses.study} on the other folds of patients"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from data.population import as_population, in_words
 from data.quantities import duration
 from evidence.comparison import Comparison
 from evidence.ledger import ONCE, Entry, LedgerError, parse_ledger
@@ -245,8 +246,10 @@ def _finishing(folder: StudyFolder) -> list[StudyFolder]:
 
 
 def _parts(entry: Entry) -> dict[str, Any]:
+    population = entry.content.get("population")
+    alone = "" if population is None else f", {in_words(as_population(population))} alone"
     return {
-        str(part): {
+        f"{part}{alone}": {
             "cycles": int(found["cycles"]),
             "patients": int(found["patients"]),
             "score": None if (score := found["mean"]["score"]) is None else float(score),

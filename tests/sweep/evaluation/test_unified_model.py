@@ -1,5 +1,6 @@
 """Networks for some patients are finished and read beside networks for all, on the same patients."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ TINY = tiny_study(1)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyFolder]:
     """A finished network for patients below 60, as made up ones are 19 and older, of a study that has one for all."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
