@@ -6,7 +6,7 @@ import soundfile
 
 from data.audio_file import recording_length
 from data.errors import DataError
-from data.sprsound_files import RecordingFiles, find_recordings, is_sprsound
+from data.sprsound_files import RecordingFiles, age_in_name, find_recordings, is_sprsound
 from tests.data.conftest import CHILDREN, EVENTS, write_child
 
 
@@ -117,3 +117,9 @@ def test_a_name_that_says_too_little_is_refused(children: Path, name: str) -> No
     assert f"{name}.wav: the name is none of SPRSound's; expected PATIENT_AGE_SEX_SITE_NUMBER" in refusal(
         children
     )
+
+
+def test_the_age_in_a_name_is_that_of_its_second_field() -> None:
+    assert age_in_name("65098526_2.4_0_p1_2320") == 2.4
+    assert age_in_name("101_1b1_Al_sc_Meditron") is None
+    assert age_in_name("65098526_2.4_0_p9_2320") is None

@@ -8,8 +8,8 @@ import pytest
 from evidence.bundle import Bundle, Cycles
 from evidence.patient_bootstrap import draw_patients, patient_counts
 from evidence.predictions import answers_of, rounded
-from evidence.reading import patient_interval, reading_numbers
-from tests.evidence.bundles import LABELS, a_bundle
+from evidence.reading import headline_of, patient_interval, reading_numbers
+from tests.evidence.bundles import LABELS, a_bundle, answers
 
 
 def sure(answers: list[int]) -> np.ndarray:
@@ -109,3 +109,33 @@ def test_groups_are_in_the_order_of_their_numbers(reading: Bundle) -> None:
         "groups"
     ]
     assert list(groups["age"]) == ["0 to 5", "6 to 12", "13 to 17"]
+
+
+def test_networks_for_all_patients_are_counted_apart_and_compared_in_pairs(reading: Bundle) -> None:
+    # Seed 6 of them calls all abnormal cycles normal, seed 7 answers as the others' seed 7 does.
+    theirs = {(1, 6): sure([0, 0, 0, 0]), (1, 7): sure([0, 1, 1, 2])}
+    both = replace(
+        reading,
+        about={**reading.about, "unified": {"configuration": 1}},
+        predictions={**reading.predictions, **theirs},
+    )
+    test, alone = (reading_numbers(one)["parts"]["test"] for one in (both, reading))
+    unified = test.pop("unified")
+    assert test == alone
+    assert [unified["seeds"][seed]["score"] for seed in ("6", "7")] == [0.5, 0.75]
+    assert unified["mean"]["score"] == 0.625
+    assert unified["above"] is None
+    assert headline_of({**test, "unified": unified})["unified"] == {"mean": unified["mean"], "above": None}
+    assert "unified" not in headline_of(alone)
+
+
+def test_how_far_networks_lie_above_those_for_all_is_the_difference_of_their_means() -> None:
+    made = a_bundle(400, units=[(0, seed) for seed in (1, 2, 3)], kind="test", parts=("test",))
+    weaker = {(1, seed): answers(made.cycles, 50 + seed, sure=0.3) for seed in (1, 2, 3)}
+    both = replace(made, about={"unified": {"configuration": 1}}, predictions={**made.predictions, **weaker})
+    found = reading_numbers(both)["parts"]["test"]
+    mean, low, high = found["unified"]["above"]
+    assert mean == pytest.approx(found["mean"]["score"] - found["unified"]["mean"]["score"])
+    assert 0 < low < mean < high
+    swapped = replace(both, about={"unified": {"configuration": 0}})
+    assert reading_numbers(swapped)["parts"]["test"]["unified"]["above"][0] == pytest.approx(-mean)

@@ -47,3 +47,10 @@ def test_an_altered_line_fails() -> None:
 
 def test_an_empty_ledger_says_none() -> None:
     assert shown(b"").strip().endswith(": none")
+
+
+def test_a_reading_of_some_patients_names_them() -> None:
+    seal = {**dict.fromkeys(SEALED, "x"), "study": "young-finish", "seeds": [6], "population": [0.0, 5.0]}
+    content = appended(b"", "sealed", "2026-11-29T04:00:00+00:00", {**seal, "reading": 1})
+    content = appended(content, "read", "2026-11-29T04:01:00+00:00", {"reading": 1, "numbers": NUMBERS})
+    assert "test, [0, 5]" in shown(content)

@@ -77,3 +77,19 @@ def test_rates_of_a_reading_are_rows_for_programs() -> None:
     seeds = [f"seed {seed}" for seed in numbers["parts"]["inter"]["seeds"]]
     assert [row["what"] for row in inter] == [*seeds, "mean", "sd", "seeds together"]
     assert inter[len(seeds)]["score"] == numbers["parts"]["inter"]["mean"]["score"]
+
+
+def test_a_reading_of_some_patients_says_so_and_shows_networks_for_all_beside() -> None:
+    units = [(number, seed) for number in (0, 1) for seed in (1, 2, 3)]
+    made = a_bundle(400, units=units, kind="test", parts=("test",))
+    numbers = reading_numbers(replace(made, about={"unified": {"configuration": 1}}))
+    console = Console(record=True, width=200)
+    console.print(*reading_tables(numbers, 1, population="child"), sep="\n")
+    text = console.export_text()
+    assert "of children (under 18 years) alone" in text
+    unified = numbers["parts"]["test"]["unified"]
+    assert f"{100 * unified['mean']['score']:.1f} ± {100 * unified['sd']['score']:.1f}" in text
+    assert f"{100 * abs(unified['above'][0]):.1f} points" in text
+    assert "networks for patients of any age (95 %:" in text
+    rows = {row["what"]: row["score"] for row in reading_rows(numbers)}
+    assert rows["networks for patients of any age, mean"] == unified["mean"]["score"]
