@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from data.population import Population, as_population, written
+from data.population import Population, written
 from data.settings import ConfigError
 from sweep.config.search_space import POPULATION
 from sweep.study.budget import BudgetConfig
@@ -56,19 +56,20 @@ def check_unified_model(config: StudyConfig) -> None:
 
 def check_scored_population(config: StudyConfig) -> None:
     """Raise ConfigError for `leak: true` in a study that scores some patients alone, and `unified` in one for some."""
-    if config.finishes is not None and config.finishes.unified and config.recipe.get(POPULATION, ALL) != ALL:
+    try:
+        recipe = config.any_recipe()
+    except ConfigError:
+        # What is wrong with the recipe is said elsewhere.
+        return
+    if config.finishes is not None and config.finishes.unified and recipe.population != ALL:
         raise ConfigError(
-            f"finishes.unified: such a study trains on patients of any age, and recipe.population is "
-            f"{written(as_population(config.recipe[POPULATION]))}; make it with: respsweep finish NAME"
+            "finishes.unified: such a study trains on patients of any age, and recipe.population is "
+            f"{written(recipe.population)}; make it with: respsweep finish NAME"
         )
-    population: Population = "all"
-    # What is wrong with the recipe is said elsewhere.
-    with contextlib.suppress(ConfigError):
-        population = config.any_recipe().folds.population
-    if config.leak and population != ALL:
+    if config.leak and recipe.folds.population != ALL:
         raise ConfigError(
-            f"leak: answers the whole test part, and recipe.folds.population scores {written(population)} alone; leave "
-            "one of them out"
+            "leak: answers the whole test part, and recipe.folds.population scores "
+            f"{written(recipe.folds.population)} alone; leave one of them out"
         )
 
 

@@ -130,8 +130,8 @@ class SearchSpace:
         parameter, fixed = self.parameters.get(POPULATION), [self.fixed.get(POPULATION, "all")]
         if parameter is not None:
             fixed = [*parameter.probes(), *(fixed if parameter.conditions else [])]
-        found: dict[Population, None] = dict.fromkeys(map(as_population, fixed))
-        return [*found]
+        found: list[Population] = [as_population(one) for one in fixed]
+        return [one for place, one in enumerate(found) if one not in found[:place]]
 
     def point_with(self, path: str, value: Value) -> dict[str, Any]:
         """Find a point at which a searched field has a value, every other field at its first one that allows this."""
