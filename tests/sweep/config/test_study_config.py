@@ -10,6 +10,7 @@ from data.bands import BandRanking, ranking_hash, written_ranking
 from data.recipe_parts import FeatureConfig
 from data.settings import Config, ConfigError, parse, read_yaml
 from data.task import TASKS
+from model.domain_parts import PatientAlignmentConfig
 from model.training.recipe import Recipe
 from sweep.config.study_config import LEAKS, PUBLISHED, StudyConfig, read_study
 from sweep.config.study_parts import SyntheticConfig
@@ -45,6 +46,7 @@ def test_these_studies_are_shipped() -> None:
         "cnn_tsa_bands.yaml",
         "everything.yaml",
         "lung_srad.yaml",
+        "pafa_beats.yaml",
         "paper_fig3.yaml",
         "paper_table2.yaml",
         "patient_aware.yaml",
@@ -135,6 +137,18 @@ def test_the_study_of_losses_over_patients_and_devices_starts_from_their_publish
     assert (adversarial.device_contrast.weight, adversarial.device_contrast.adversarial_weight) == (0, 1)
     assert adversarial.device_contrast.reversal == "constant"
     assert plain.contrasts is None
+
+
+def test_the_study_of_pafa_on_beats_starts_from_its_published_point_and_the_same_without() -> None:
+    config = read_study(SEARCH_SPACES / "pafa_beats.yaml")
+    pafa, plain = (config.space.recipe(point) for point in config.enqueue)
+    assert (pafa.backbone.title, pafa.batch_size, pafa.epochs) == ("beats base", 32, 100)
+    assert (pafa.features.duration_s, pafa.features.norm, pafa.augment.probability) == (5, "beats", 0)
+    optimiser, patients = pafa.optimiser, pafa.patient_alignment
+    assert (optimiser.name, optimiser.learning_rate, optimiser.weight_decay) == ("adam", 5e-5, 1e-6)
+    assert (optimiser.schedule, optimiser.weight_blend) == ("cosine", 0.5)
+    assert (patients.cohesion_weight, patients.alignment_weight) == (50, 0.001)
+    assert plain == pafa.model_copy(update={"patient_alignment": PatientAlignmentConfig()})
 
 
 def test_the_study_of_beats_hears_as_beats_was_trained() -> None:
