@@ -169,7 +169,7 @@ def test_a_beats_with_sam_and_patch_mix_paused_in_an_epoch_goes_on_bit_for_bit(
     )
     data = tones(24, 0), tones(8, 1)
     whole, first, second = (Training(settings, 1, *data, task=ICBHI, accumulate=accumulate) for _ in range(3))
-    assert set(whole.run_epoch().contrast) == {"cells", "time", "frequency"}
+    assert set(whole.run_epoch().terms) == {"contrast_cells", "contrast_time", "contrast_frequency"}
     whole.run_epoch()
     first.run_epoch()
     asked = iter([False, True])
@@ -214,6 +214,7 @@ def test_low_rank_pairs_learn_beside_weights_that_stay_and_go_on_bit_for_bit(
         "lora": {"rank": 2},
     }
     settings = recipe(backbone=backbone, **small)
+    data = tones(24, 0), tones(8, 1)
     whole, first, second = (Training(settings, 1, *data, task=ICBHI) for _ in range(3))
     trained = {id(one) for group in whole.optimiser.param_groups for one in group["params"]}
     assert trained == {id(one) for one in whole.modules.parameters() if one.requires_grad}
