@@ -103,7 +103,7 @@ def merged(found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         name, original = f"{place}{weight}", f"{place}parametrizations.{weight}.original"
         if original in plain:
             plain[name] = plain.pop(original).clone()
-        rows: tuple[Target, ...] = STACKED if weight == "in_proj_weight" else (target,)
+        rows: tuple[str, ...] = STACKED if weight == "in_proj_weight" else (target,)
         try:
             plain[name].chunk(len(rows))[rows.index(target)].add_(
                 _update(found[f"{pair}.A"], found[f"{pair}.B"], found[f"{pair}.scale"])

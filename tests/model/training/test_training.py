@@ -203,9 +203,8 @@ def test_low_rank_pairs_learn_beside_weights_that_stay_and_go_on_bit_for_bit(
         "epochs": 2,
         "optimiser": {"learning_rate": 3e-3, "sam_rho": 0.02, "weight_blend": 0.3},
     }
-    start = Training(
-        recipe(backbone={"name": name, "variant": "tiny"}, **small), 5, tones(24, 0), tones(8, 1), task=ICBHI
-    )
+    data = tones(24, 0), tones(8, 1)
+    start = Training(recipe(backbone={"name": name, "variant": "tiny"}, **small), 5, *data, task=ICBHI)
     save_checkpoint(tmp_path / "pretrained.pt", start.state_dict())
     backbone = {
         "name": name,
