@@ -19,7 +19,7 @@ OPENING = """# Settings
 Every field of a study file and of a recipe, with the values that it may have, its default and what
 it means. [docs/study_file.md](study_file.md) shows a whole file and says how its parts work
 together; `respsweep check FILE` says what is wrong with one. A search varies any field under
-[Recipe](#recipe) but those of `folds`, `selection` and `min_sensitivity`.
+[Recipe](#recipe) but those of `folds`, `selection`, `min_sensitivity` and `sharpness_rho`.
 
 This page is made of the models that read the files, by `tools/settings_docs.py`.
 """

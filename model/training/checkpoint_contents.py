@@ -118,7 +118,12 @@ def _history(found: Any, task: Task) -> list[EpochMetrics]:
     for number, metrics in enumerate(history, start=1):
         square = [len(row) for row in metrics.confusion] == [task.num_classes] * task.num_classes
         counts = [count for row in metrics.confusion for count in row]
-        losses = metrics.train_loss, metrics.cross_entropy, *metrics.terms.values()
+        losses = (
+            metrics.train_loss,
+            metrics.cross_entropy,
+            *metrics.terms.values(),
+            metrics.sharpness or 0.0,
+        )
         if (
             metrics.epoch != number
             or metrics.task != task.name

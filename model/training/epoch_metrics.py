@@ -25,7 +25,8 @@ class EpochMetrics:
 
     `terms` has every loss beside the classification loss, before its weight (`model.training.step.Losses`), `seconds`
     the time of training and scoring, and `confusion[i][j]` counts validation cycles of class i that were predicted as j.
-    `task` is the name of the task whose labels they are, and which scores them.
+    `task` is the name of the task whose labels they are, and which scores them. `sharpness` is measured after the last
+    epoch where the recipe asks for it (`model.training.sharpness`), in nats; None else, and where it is not finite.
     """
 
     epoch: int
@@ -37,6 +38,7 @@ class EpochMetrics:
     seconds: float
     confusion: list[list[int]]
     task: str = ICBHI.name
+    sharpness: float | None = None
 
     @property
     def specificity(self) -> float:

@@ -152,6 +152,13 @@ class Recipe(Config):
     min_sensitivity: float = Field(
         default=0.05, ge=0, lt=1, description="guard of selection `best`, a fraction"
     )
+    sharpness_rho: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="radius at which the sharpness of the last weights is measured on the validation cycles, once at "
+        "the end of a run, 0.05 in SAM's paper; 0: not measured",
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto: bf16 on CUDA, fp32 on CPU"
     )

@@ -37,6 +37,7 @@ from model.training.optim import build_optimiser, learning_rate_at, optimise_ste
 from model.training.prediction import autocast, predict
 from model.training.recipe import Recipe
 from model.training.seeds import derive_seed, generator
+from model.training.sharpness import validation_sharpness
 from model.training.step import Losses, check_accumulates, objective
 
 
@@ -158,6 +159,7 @@ class Training:
                 f"the training loss is {losses['total']} in epoch {epoch}; {_what_may_help(self.recipe)}"
             )
         probabilities, answers = self.predict(self.validation)
+        sharpness = self._sharpness(epoch)
         labels = self.validation.labels.cpu().numpy()
         metrics = EpochMetrics(
             epoch=epoch,
@@ -169,6 +171,7 @@ class Training:
             seconds=begun.seconds + time.perf_counter() - started,
             confusion=confusion_matrix(labels, answers, self.task.num_classes).tolist(),
             task=self.task.name,
+            sharpness=sharpness,
         )
         self.history.append(metrics)
         if select_epoch(self.history, self.recipe, self.selected_by) is metrics:
@@ -189,6 +192,14 @@ class Training:
         if not np.isfinite(probabilities).all():
             raise TrainingError(f"the network's answers are no longer finite; {_what_may_help(self.recipe)}")
         return probabilities, answers
+
+    def _sharpness(self, epoch: int) -> float | None:
+        """Measure the sharpness of the weights after the last epoch, where the recipe asks for it."""
+        if epoch < self.recipe.epochs or not self.recipe.sharpness_rho:
+            return None
+        return validation_sharpness(
+            self.model, self.validation, self.recipe, self.device, chunks=self.accumulate
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Collect all that `load_state_dict` needs to continue this run bit for bit."""

@@ -25,8 +25,11 @@ from sweep.config.parameters import (
 )
 from sweep.study.board import FOLD
 
-SCORING_FIELDS = ("folds", "selection", "min_sensitivity")
-"""Recipe fields that decide how a run is scored. A search must not vary them: the best value is the easiest exam."""
+SCORING_FIELDS = ("folds", "selection", "min_sensitivity", "sharpness_rho")
+"""Recipe fields that decide how a run is scored. A search must not vary them: the best value is the easiest exam.
+
+At another radius sharpness is another number.
+"""
 RECIPE = "recipe"
 """How a line of what is wrong with a recipe begins."""
 MOST_VALUES_TOLD, MOST_REASONS_TOLD = 10, 3

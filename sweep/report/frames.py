@@ -12,7 +12,7 @@ from evidence.cross_folds import tied_with_first
 from sweep.report.leaderboard import best_first, board_columns, state_of
 from sweep.report.leaderboard_columns import chosen_columns, sorted_rows
 from sweep.simulation.simulate import Simulation
-from sweep.study.board import Board, shown_metrics
+from sweep.study.board import Board, last_epoch_metrics, shown_metrics
 from sweep.study.comparison import comparison_of
 from sweep.study.score_table import METRICS
 from sweep.study.units import Configuration, State
@@ -29,8 +29,8 @@ def leaderboard_frame(
 
     Columns: `rank` (missing without all seeds), `configuration` (its number), mean and sample standard deviation of each
     metric over the finished seeds (`score`, `score_sd`, ...; NaN where there are too few; `harmonic_score` where that is
-    the objective), `seeds` (how many finished), `state`, `tied` (ranked, and not told from the best at 5 %,
-    the best included; missing where that is unknown),
+    the objective, `sharpness` where the recipe asks for it), `seeds` (how many finished), `state`, `tied` (ranked, and
+    not told from the best at 5 %, the best included; missing where that is unknown),
     `probability_best` (NaN without a score), `epochs_trained` (of all seeds), with `marks` `point` (`paper's point` or
     `baseline`, as `sweep.report.special_points` finds them), with two objectives `pareto` (on their front), then the
     searched fields.
@@ -40,7 +40,7 @@ def leaderboard_frame(
     compared = comparison_of(board)
     tied = None if compared is None else compared.tied
     front = set(board.scores.front(objectives)) if len(objectives) > 1 else None
-    metrics = shown_metrics(board)
+    metrics = (*shown_metrics(board), *last_epoch_metrics(board))
     known = board_columns(board, objectives)
     rows = [
         {

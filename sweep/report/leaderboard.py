@@ -23,7 +23,7 @@ from sweep.report.fitting_table import FittingTable
 from sweep.report.leaderboard_columns import BoardColumn, Row, chosen_columns, sorted_rows
 from sweep.report.special_points import WHAT_THEY_ARE
 from sweep.report.winner import what_to_expect
-from sweep.study.board import Board, shown_metrics
+from sweep.study.board import Board, last_epoch_metrics, shown_metrics
 from sweep.study.comparison import comparison_of
 from sweep.study.units import Configuration, Fate, State
 
@@ -81,7 +81,10 @@ def leaderboard(
 def board_columns(
     board: Board, objectives: tuple[str, ...] = ("score",), marks: Mapping[int, tuple[str, ...]] | None = None
 ) -> list[BoardColumn]:
-    """List the columns that a leaderboard may have; the last two are shown only when they are named."""
+    """List the columns that a leaderboard may have; the last ones are shown only when they are named.
+
+    There is a column for the sharpness of last weights where units have reported it; the flattest come first by it.
+    """
     compared = comparison_of(board)
     fields = list(dict.fromkeys(field for one in board.configurations for field in one.values))
     metrics = list(dict.fromkeys((board.metric, "score", "sensitivity", "specificity")))
@@ -115,6 +118,7 @@ def board_columns(
         *(_rate_column(metric) for metric in metrics),
         BoardColumn("seeds", (), lambda row: str(finished(row)), finished, ("seeds",), falls=True),
         *(_field_column(field, fields) for field in fields),
+        *(_plain_column(metric) for metric in last_epoch_metrics(board)),
         BoardColumn("state", (), state, state, ("state", "point"), right=False),
         *(_rate_column(metric, asked=True) for metric in shown_metrics(board) if metric not in metrics),
         BoardColumn(
@@ -133,6 +137,24 @@ def _rate_column(metric: str, *, asked: bool = False) -> BoardColumn:
         (metric, f"{metric}_sd"),
         falls=True,
         asked=asked,
+    )
+
+
+def _plain_column(metric: str) -> BoardColumn:
+    """Make a column of a number that is no rate, mean ± sd over the finished seeds."""
+
+    def cell(row: Row) -> str:
+        summary = row[1].summary(metric)
+        if summary is None:
+            return ""
+        return f"{summary.mean:.3g}" + ("" if summary.sd is None else f" ± {summary.sd:.2g}")
+
+    return BoardColumn(
+        metric,
+        (),
+        cell,
+        lambda row: None if (found := row[1].summary(metric)) is None else found.mean,
+        (metric, f"{metric}_sd"),
     )
 
 

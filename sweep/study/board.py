@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evidence.objectives import OBJECTIVES, Objective
-from sweep.study.epoch_report import completed
+from sweep.study.epoch_report import OF_LAST_EPOCH, completed
 from sweep.study.epoch_times import EpochTimes
 from sweep.study.events import (
     ConfigurationAdded,
@@ -302,3 +302,10 @@ class Board:
 def shown_metrics(board: Board) -> tuple[str, ...]:
     """Name the metrics that tables show: what every unit reports, and what the study ranks by."""
     return tuple(dict.fromkeys((*METRICS, board.metric)))
+
+
+def last_epoch_metrics(board: Board) -> tuple[str, ...]:
+    """Name the metrics of last weights that some unit has reported: none, unless the study's recipe asks for them."""
+    return tuple(
+        name for name in OF_LAST_EPOCH if any(unit.curve and name in unit.curve[-1] for unit in board.units())
+    )

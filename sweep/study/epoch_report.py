@@ -10,7 +10,17 @@ from typing import Any
 from evidence.scores import harmonic_score
 from sweep.study.score_table import METRICS
 
-CURVES = (*METRICS, "harmonic_score", "train_loss", "cross_entropy", "learning_rate", "seconds")
+OF_LAST_EPOCH = ("sharpness",)
+"""Numbers of a unit's last weights, which it reports with its last epoch alone, where its recipe asks for them."""
+CURVES = (
+    *METRICS,
+    "harmonic_score",
+    "train_loss",
+    "cross_entropy",
+    "learning_rate",
+    "seconds",
+    *OF_LAST_EPOCH,
+)
 """Numbers of a report that are drawn over the epochs, beside the losses that only some recipes have."""
 DOMAIN_LOSSES = ("device_contrast", "device_adversary", "patient_cohesion", "patient_alignment")
 """Losses that know devices and patients; those of Patch-Mix begin with `contrast_`."""

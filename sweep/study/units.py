@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from evidence.seed_statistics import rate_interval
-from sweep.study.epoch_report import content_fault, shape_fault
+from sweep.study.epoch_report import OF_LAST_EPOCH, content_fault, shape_fault
 
 
 class State(StrEnum):
@@ -151,12 +151,16 @@ class Configuration:
         return next((seed for seed in seeds if seed not in self.units), None)
 
     def finished_values(self, metric: str) -> list[float]:
-        """List the metric of each finished unit that reported it."""
-        return [
-            unit.selected[metric]
+        """List the metric of each finished unit that reported it, of the epoch that stands for it.
+
+        What is of the last weights is taken from the last epoch (`OF_LAST_EPOCH`).
+        """
+        told = [
+            unit.curve[-1] if metric in OF_LAST_EPOCH else unit.selected
             for unit in self.units.values()
-            if unit.state is State.FINISHED and unit.selected is not None and metric in unit.selected
+            if unit.state is State.FINISHED
         ]
+        return [report[metric] for report in told if report is not None and metric in report]
 
     def summary(self, metric: str = "score") -> Summary | None:
         """Summarise a metric over the finished units that reported it; None when none did."""

@@ -10,7 +10,7 @@ from mlflow.entities import Metric
 
 from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of
-from sweep.study.epoch_report import completed, drawn
+from sweep.study.epoch_report import OF_LAST_EPOCH, completed, drawn
 from sweep.study.events import (
     ConfigurationAdded,
     ConfigurationDropped,
@@ -238,6 +238,11 @@ class RunUpdates:
                 run.metrics.append(Metric(f"{metric}_sd", summary.sd, when, summary.seeds))
             for end, value in zip(("low", "high"), summary.interval() or (), strict=False):
                 run.metrics.append(Metric(f"{metric}_ci95_{end}", value, when, summary.seeds))
+        for metric in OF_LAST_EPOCH:
+            if (summary := configuration.summary(metric)) is not None:
+                run.metrics.append(Metric(f"{metric}_mean", summary.mean, when, summary.seeds))
+                if summary.sd is not None:
+                    run.metrics.append(Metric(f"{metric}_sd", summary.sd, when, summary.seeds))
         seeds = len(configuration.units_in(State.FINISHED))
         run.metrics.append(Metric("seeds", seeds, when, seeds))
 

@@ -205,6 +205,7 @@ def report(metrics: EpochMetrics) -> dict[str, Any]:
         "train_loss": metrics.train_loss,
         "cross_entropy": metrics.cross_entropy,
         **metrics.terms,
+        **({} if metrics.sharpness is None else {"sharpness": metrics.sharpness}),
         "learning_rate": metrics.learning_rate,
         "skipped_steps": metrics.skipped_steps,
         "seconds": metrics.seconds,

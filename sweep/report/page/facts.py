@@ -126,6 +126,9 @@ def _configuration(
             metric: None if (found := configuration.summary(metric)) is None else _rate(found.mean)
             for metric in shown_metrics(board)
         },
+        "sharpness": None
+        if (sharp := configuration.summary("sharpness")) is None
+        else float(f"{sharp.mean:.4g}"),
         "sd": None if summary is None or summary.sd is None else _rate(summary.sd),
         "interval": None if interval is None else [_rate(end) for end in interval],
         "seeds": [

@@ -63,6 +63,16 @@ def test_the_leaderboard_says_who_is_tied_and_how_likely_each_is_the_best() -> N
     assert leaderboard_frame(Board())["tied"].dtype == "boolean"
 
 
+def test_sharpness_is_there_where_it_was_measured() -> None:
+    events = [*trained(0, 1, 0.5, sharpness=0.1), *trained(0, 2, 0.5, sharpness=0.3), *trained(1, 1, 0.6)]
+    frame = leaderboard_frame(Board(events=[StudyStarted((1, 2)), *added(0, 1), *events]), sort="sharpness")
+    assert column(frame, "configuration") == [0, 1]
+    assert column(frame, "sharpness")[0] == pytest.approx(0.2)
+    assert column(frame, "sharpness_sd")[0] == pytest.approx(0.1 * math.sqrt(2))
+    assert math.isnan(column(frame, "sharpness")[1])
+    assert "sharpness" not in leaderboard_frame(board())
+
+
 def test_with_two_objectives_the_pareto_front_is_marked() -> None:
     frame = leaderboard_frame(board(), ("sensitivity", "specificity"))
     assert column(frame, "pareto") == [True, False, False]

@@ -48,6 +48,15 @@ def test_ranked_configurations_come_first_and_the_others_by_how_far_they_came() 
     assert ranks == [("1", "2"), ("2=", "0"), ("", "3"), ("", "5"), ("", "4"), ("", "1")]
 
 
+def test_sharpness_has_a_column_where_it_was_measured() -> None:
+    events = [*trained(0, 1, 0.5, sharpness=0.125), *trained(0, 2, 0.5, sharpness=0.375), *trained(1, 1, 0.6)]
+    board = Board((1, 2), [*added(0, 1), *events])
+    table = leaderboard(board, ICBHI)
+    (column,) = (column for column in table.columns if column.header == "sharpness")
+    assert list(map(str, column.cells)) == ["0.25 ± 0.18", ""]
+    assert "sharpness" not in [column.header for column in leaderboard(BOARD, ICBHI).columns]
+
+
 def test_rates_are_percent_with_their_deviation_over_seeds() -> None:
     rows = {row[1]: row for row in rows_of(BOARD)}
     assert rows["0"][2:6] == ["55.0 ± 7.1", "45.0 ± 7.1", "65.0 ± 7.1", "2"]

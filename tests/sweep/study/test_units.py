@@ -1,6 +1,6 @@
 import pytest
 
-from sweep.study.units import State, Summary, Unit, unit_id
+from sweep.study.units import Configuration, State, Summary, Unit, unit_id
 
 
 def test_a_unit_is_over_when_it_neither_runs_nor_waits() -> None:
@@ -24,6 +24,18 @@ def test_a_mean_has_an_interval_within_0_and_1_from_three_seeds_on() -> None:
     assert 0.79 < low < 0.98 < high < 1
     assert Summary(0.6, 0.1, 2).interval() is None
     assert Summary(0.6, None, 1).interval() is None
+
+
+def test_what_is_of_the_last_weights_is_taken_from_the_last_epoch_and_rates_from_the_one_that_counts() -> (
+    None
+):
+    curve = [{"epoch": 1, "score": 0.7}, {"epoch": 2, "score": 0.6, "sharpness": 0.25}]
+    told = Unit(0, 1, State.FINISHED, curve, selected=curve[0])
+    running = Unit(0, 2, State.RUNNING, curve)
+    unmeasured = Unit(0, 3, State.FINISHED, curve[:1], selected=curve[0])
+    configuration = Configuration(0, {}, units={1: told, 2: running, 3: unmeasured})
+    assert configuration.finished_values("score") == [0.7, 0.7]
+    assert configuration.summary("sharpness") == Summary(0.25, None, 1)
 
 
 def test_one_seed_has_a_mean_and_no_deviation() -> None:

@@ -101,6 +101,23 @@ def test_a_configurations_run_holds_means_by_number_of_seeds() -> None:
     assert two.status == "FINISHED"
 
 
+def test_sharpness_is_a_metric_of_the_unit_and_its_mean_one_of_the_configuration() -> None:
+    first, second = epoch(1, 0.4, sharpness=0.25), epoch(1, 0.7, sharpness=1.75)
+    events: list[Event] = [STARTED, ADDED]
+    for seed, report in ((1, first), (2, second)):
+        events += [
+            UnitStarted(0, seed, at=2.0),
+            EpochReported(0, seed, report, at=3.0),
+            UnitFinished(0, seed, 1, at=4.0),
+        ]
+    configuration, unit = (updates_of(events)[name].metrics for name in BOTH)
+    assert values(unit, "sharpness") == [(1, 0.25)]
+    assert values(configuration, "sharpness_mean") == [(1, 0.25), (2, 1.0)]
+    assert [step for step, _ in values(configuration, "sharpness_sd")] == [2]
+    # It is no rate, so the interval of one would be wrong.
+    assert not values(configuration, "sharpness_ci95_low")
+
+
 def test_an_interval_is_there_from_three_seeds_on_and_within_0_and_1() -> None:
     third: list[Event] = [
         *[UnitStarted(0, 3, at=9), EpochReported(0, 3, epoch(1, 0.9), at=10), UnitFinished(0, 3, 1, at=11)]

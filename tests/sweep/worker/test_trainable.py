@@ -77,6 +77,15 @@ def test_a_unit_reports_each_epoch_and_says_which_one_counts(prepared: PreparedD
     assert (first.ending, second.ending) == (None, Finished(2))
 
 
+def test_a_unit_that_is_to_measure_sharpness_reports_it_with_its_last_epoch(
+    prepared: PreparedData, tmp_path: Path
+) -> None:
+    unit = UnitTrainable(config(prepared, tmp_path, sharpness_rho=0.05))
+    (first,), (second,) = reports(unit), reports(unit)
+    assert "sharpness" not in first
+    assert second["sharpness"] > 0
+
+
 def test_a_lost_unit_goes_on_from_its_checkpoint_and_tells_its_past_again(
     prepared: PreparedData, tmp_path: Path
 ) -> None:

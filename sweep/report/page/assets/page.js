@@ -113,7 +113,8 @@ function csv(rows) {
 
 const flat = (one) => ({
   number: one.number, rank: one.rank, tied: one.tied, state: one.state, score: one.so_far, sd: one.sd,
-  sensitivity: one.means.sensitivity, specificity: one.means.specificity, seeds: one.seeds.length, ...one.values,
+  sensitivity: one.means.sensitivity, specificity: one.means.specificity,
+  ...(typeof one.sharpness === "number" ? { sharpness: one.sharpness } : {}), seeds: one.seeds.length, ...one.values,
 });
 
 function told(one) {
@@ -229,6 +230,7 @@ function drawParallel(width) {
 }
 
 function configurationTable(parent) {
+  const isMeasured = facts.configurations.some((one) => typeof one.sharpness === "number");
   const columns = [
     ["rank", (one) => one.rank, (one) => `${one.rank ?? ""}${one.tied ? "=" : ""}`],
     ["no.", (one) => one.number],
@@ -236,6 +238,7 @@ function configurationTable(parent) {
     ["95 %, seeds", (one) => one.interval?.[0] ?? null, (one) => (one.interval ? one.interval.map(percent).join(" to ") : "")],
     ["SE %", (one) => one.means.sensitivity, (one) => percent(one.means.sensitivity)],
     ["SP %", (one) => one.means.specificity, (one) => percent(one.means.specificity)],
+    ...(isMeasured ? [["sharpness", (one) => one.sharpness]] : []),
     ["seeds", (one) => one.seeds.length],
     ...facts.parameters.map((parameter) => [parameter.name, (one) => one.values[parameter.path] ?? null]),
     ["state", (one) => one.state],
