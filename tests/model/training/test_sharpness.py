@@ -103,9 +103,9 @@ def test_a_rise_that_is_no_number_is_not_told() -> None:
     settings = recipe(
         backbone={"name": "cnn_tsa", "variant": "tiny"}, smoothing={"stage": None}, sharpness_rho=1000
     )
-    network = nn.Sequential(nn.Flatten(), nn.Linear(32 * 32, 4)).eval()
-    with torch.no_grad():
-        network[1].weight.fill_(3e38)
+    linear = nn.Linear(32 * 32, 4)
+    nn.init.constant_(linear.weight, 3e38)
+    network = nn.Sequential(nn.Flatten(), linear).eval()
     assert validation_sharpness(network, tones(8, 1), settings, CPU) is None
 
 

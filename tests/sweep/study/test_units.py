@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from sweep.study.units import Configuration, State, Summary, Unit, unit_id
@@ -29,7 +32,10 @@ def test_a_mean_has_an_interval_within_0_and_1_from_three_seeds_on() -> None:
 def test_what_is_of_the_last_weights_is_taken_from_the_last_epoch_and_rates_from_the_one_that_counts() -> (
     None
 ):
-    curve = [{"epoch": 1, "score": 0.7}, {"epoch": 2, "score": 0.6, "sharpness": 0.25}]
+    curve: list[Mapping[str, Any]] = [
+        {"epoch": 1, "score": 0.7},
+        {"epoch": 2, "score": 0.6, "sharpness": 0.25},
+    ]
     told = Unit(0, 1, State.FINISHED, curve, selected=curve[0])
     running = Unit(0, 2, State.RUNNING, curve)
     unmeasured = Unit(0, 3, State.FINISHED, curve[:1], selected=curve[0])
