@@ -3,6 +3,7 @@ import re
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,7 @@ def test_the_sites_file_is_checked_where_it_lies(tmp_path: Path, monkeypatch: py
         read_site(None)
 
 
-@pytest.mark.parametrize("script_of", [driver_script, lambda *given: worker_script(*given, 1)])
+@pytest.mark.parametrize("script_of", [driver_script, partial(worker_script, cpus=1)])
 @pytest.mark.parametrize(
     ("sent", "heard", "status", "requeued"),
     [

@@ -82,7 +82,7 @@ def job(folder: Path, **settings: Any) -> WorkerJob:
     made = WorkerJob(
         StudyFolder(folder),
         said.append,
-        join=Node,
+        join=Node,  # pyright: ignore[reportArgumentType]
         **{"give_up_s": 60.0, "cpus": 2, **settings},  # pyright: ignore[reportArgumentType]
     )
     made.said = said  # pyright: ignore[reportAttributeAccessIssue]
