@@ -46,6 +46,7 @@ BACKBONES: Mapping[str, Mapping[str, Any]] = {
         "backbone.dropout": None,
         "backbone.position_layout": "correct",
     },
+    "beats": {"optimiser.learning_rate": 1e-3},
 }
 CONDITIONS: Mapping[str, Any] = {
     "features.bands": {"backbone.name": ["cnn_tsa"]},
@@ -59,6 +60,7 @@ CONDITIONS: Mapping[str, Any] = {
     "features.fill": {"features.norm": ["audioset"], "features.target_frames": [64]},
     "waveform_augment.gain": {"features.norm": ["audioset"]},
     "waveform_augment.noise": {"features.norm": ["audioset"]},
+    "features.window": {"features.norm": ["beats"]},
     "loss.logit_adjustment": {"sampling.name": ["shuffle"]},
 }
 PLAIN: Mapping[str, Any] = {
@@ -73,6 +75,8 @@ PLAIN: Mapping[str, Any] = {
     "features.fade": True,
     "features.norm": "per_sample",
     "features.target_frames": None,
+    "patient_alignment.cohesion_weight": 0.0,
+    "patient_alignment.alignment_weight": 0.0,
 }
 PLAIN_OBJECTIVE = "cross-entropy, weighted sampling"
 ONCE: Mapping[str, Any] = {"sampling.name": "shuffle", "loss.logit_adjustment": 0.0}
@@ -85,6 +89,7 @@ OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     "SAM": {"optimiser.sam_rho": 0.05},
     "Patch-Mix, cells": {"patch_mix.axes": ("cells",)},
     "Patch-Mix, both axes": {"patch_mix.axes": ("time", "frequency")},
+    "PAFA": {"patient_alignment.cohesion_weight": 5.0, "patient_alignment.alignment_weight": 0.005},
 }
 SMOOTHED: Mapping[str, Any] = {"smoothing.stage": 2, "smoothing.hook": "scan_output"}
 AUDIOSET: Mapping[str, Any] = {
@@ -147,6 +152,7 @@ OF_ONE_NETWORK: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "2.5 s, padded with zeros": {"features.padding": "zeros"},
         "5 s, padded with zeros": {"features.duration_s": 5.0, "features.padding": "zeros"},
     },
+    "beats": {"statistics and window of BEATs": {"features.norm": "beats", "features.window": "povey"}},
 }
 """What only one network has, or was asked of only one."""
 
