@@ -62,7 +62,7 @@ def _above(unified: Mapping[str, Any]) -> str:
     if unified["above"] is None:
         return ""
     mean, low, high = (f"{100 * value:+z.1f}" for value in unified["above"])
-    return f"; those above lie {mean} points higher (95 % over patients and seeds {low} to {high})"
+    return f"; those above less these: {mean} points (95 % over patients and seeds {low} to {high})"
 
 
 def _mean(summary: Mapping[str, Any] | None) -> str:
