@@ -32,7 +32,7 @@ test-long: .venv/dev-ready
 
 # Every table, even after one has missed a bar. On an idle machine: other jobs spoil the figures.
 bench: .venv/dev-ready
-	missed=0; for script in features.py scan.py step.py sweep_cost.py "engine.py cost"; do \
+	missed=0; for script in features.py scan.py step.py sweep_cost.py frozen_heads.py "engine.py cost"; do \
 		$(BIN)/python benchmarks/$$script || missed=1; done; exit $$missed
 
 gpu-check: .venv/dev-ready

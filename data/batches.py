@@ -25,18 +25,25 @@ class Examples:
     position in the labels of the task, of which 0 is normal (`data.task`). `origins` says whose breath each is and what
     recorded it, where that is known. All of this lies on the CPU; batches come out on `device`. Examples taken from
     others, or moved, share the table and its `copies` on devices.
+
+    Where `embedded`, the table holds an encoder's pooled features, (table, width), in place of log-mels.
     """
 
-    features: Float[Tensor, "table frames mels"]
+    features: Float[Tensor, "table frames mels"] | Float[Tensor, "table width"]
     labels: Int[Tensor, " cycles"]
     rows: Int[Tensor, " cycles"] | None = None
     origins: Origins | None = None
     device: torch.device = CPU
     ahead: bool = False
     copies: dict[torch.device, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    embedded: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def table(self) -> Float[Tensor, "cycles *cycle"]:
+        """Copy the features of these cycles, in their order, on the CPU, in the number format they are stored in."""
+        return self.features.clone() if self.rows is None else self.features.index_select(0, self.rows)
 
     def digest(self) -> str:
         """SHA-256 (hex) of the cycles, in their order: features in the number format of the table, and labels."""
@@ -70,7 +77,7 @@ class Examples:
 
     def batches(
         self, order: Sequence[Int[Tensor, " _"]]
-    ) -> Iterator[tuple[Float[Tensor, "_ frames mels"], Int[Tensor, " _"]]]:
+    ) -> Iterator[tuple[Float[Tensor, "_ *cycle"], Int[Tensor, " _"]]]:
         """Yield features (float32) and labels of each batch; `order` holds positions among these examples."""
         if not order:
             return

@@ -23,8 +23,8 @@ def indexed(device: torch.device | str) -> torch.device:
 
 
 def copy_that_fits(
-    features: Float[Tensor, "table frames mels"], device: torch.device, share: float
-) -> Float[Tensor, "table frames mels"] | None:
+    features: Float[Tensor, "table *cycle"], device: torch.device, share: float
+) -> Float[Tensor, "table *cycle"] | None:
     """Copy the table to `device`; returns None where the copy would take too much memory.
 
     A CUDA device takes a table of at most `MOST_OF_MEMORY` of what this process may use: the free memory, and no more
@@ -56,8 +56,8 @@ def send(tensor: Shaped[Tensor, "*shape"], device: torch.device) -> Shaped[Tenso
 
 
 def gather(
-    features: Float[Tensor, "table frames mels"], order: Sequence[Int[Tensor, " _"]]
-) -> Iterator[Float[Tensor, "_ frames mels"]]:
+    features: Float[Tensor, "table *cycle"], order: Sequence[Int[Tensor, " _"]]
+) -> Iterator[Float[Tensor, "_ *cycle"]]:
     """Yield rows of the table batch by batch, in float32, on the table's device; `order` lies on the CPU."""
     # One transfer for all batches.
     places = send(torch.cat(list(order)), features.device)
@@ -66,8 +66,8 @@ def gather(
 
 
 def read_ahead(
-    features: Float[Tensor, "table frames mels"], order: Sequence[Int[Tensor, " _"]], device: torch.device
-) -> Iterator[Float[Tensor, "_ frames mels"]]:
+    features: Float[Tensor, "table *cycle"], order: Sequence[Int[Tensor, " _"]], device: torch.device
+) -> Iterator[Float[Tensor, "_ *cycle"]]:
     """Yield rows batch by batch, in float32, on `device`, of a table that stays on the CPU or on disk.
 
     A thread reads the next batch, into pinned memory for a CUDA device, while the caller works on the last. An error

@@ -245,6 +245,12 @@ class SpecAugmentConfig(Config):
         default=48, ge=0, le=4096, description="mel bins; widths are drawn from 0 to one less"
     )
 
+    @property
+    def is_on(self) -> bool:
+        """Whether any cell may be masked."""
+        of_time = self.time_masks and self.time_width > 1
+        return self.probability > 0 and bool(of_time or (self.frequency_masks and self.frequency_width > 1))
+
 
 class WaveformAugmentConfig(Config):
     """Gain and white noise, drawn anew for every cycle of every training batch; both are off unless named.

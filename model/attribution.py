@@ -15,6 +15,7 @@ from data.settings import ConfigError
 from model.ast import AST
 from model.beats import BEATs
 from model.cnn_tsa import CNNTSA
+from model.frozen import encoder_of
 from model.variants import BEATS_PATCH
 
 Method = Literal["grad_cam", "integrated_gradients", "attention_rollout"]
@@ -30,7 +31,7 @@ METHODS: dict[Method, tuple[type[nn.Module], ...]] = {
 
 def default_method(network: nn.Module) -> Method:
     """Choose Grad-CAM for a network of convolutions, whose last maps have places, and else integrated gradients."""
-    return "grad_cam" if isinstance(network, CNNTSA) else "integrated_gradients"
+    return "grad_cam" if isinstance(encoder_of(network), CNNTSA) else "integrated_gradients"
 
 
 def attribution(
@@ -46,26 +47,27 @@ def attribution(
     ConfigError for a network that the method is not for, and ValueError for one that is training.
     """
     check_method(network, method)
-    if isinstance(network, CNNTSA) and method == "grad_cam":
+    encoder = encoder_of(network)
+    if method == "grad_cam":
         return grad_cam(network, inputs, classes)
-    if isinstance(network, AST | BEATs) and method == "attention_rollout":
-        return attention_rollout(network, inputs)
+    if isinstance(encoder, AST | BEATs) and method == "attention_rollout":
+        return attention_rollout(encoder, inputs)
     return integrated_gradients(network, inputs, classes, baseline).abs()
 
 
 def check_method(network: nn.Module, method: Method) -> None:
     """Raise ConfigError for a network that the method is not for."""
-    if not isinstance(network, METHODS[method]):
+    if not isinstance(encoder := encoder_of(network), METHODS[method]):
         raise ConfigError(
             f"method: {method} is for {' and '.join(kind.__name__ for kind in METHODS[method])}, got "
-            f"{type(network).__name__}; use integrated_gradients"
+            f"{type(encoder).__name__}; use integrated_gradients"
         )
 
 
 def grad_cam(
-    network: CNNTSA, inputs: Float[Tensor, "batch frames mels"], classes: Int[Tensor, " batch"]
+    network: nn.Module, inputs: Float[Tensor, "batch frames mels"], classes: Int[Tensor, " batch"]
 ) -> Float[Tensor, "batch frames mels"]:
-    """Weigh the last convolutional maps of a CNNTSA by what the logit of a class gains from them.
+    """Weigh the last convolutional maps of a CNNTSA, or of one that is an encoder, by what a class's logit gains.
 
         alpha_m = mean over time and frequency of d logit_c / d A_m;   map = ReLU(sum over m of alpha_m A_m)
 
@@ -75,8 +77,10 @@ def grad_cam(
     Reference: Selvaraju et al., "Grad-CAM", equations 1 and 2, https://arxiv.org/abs/1610.02391
     """
     _check_answers(network)
+    encoder = encoder_of(network)
+    assert isinstance(encoder, CNNTSA)
     seen: list[Tensor] = []
-    hook = network.last_block.pool.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    hook = encoder.last_block.pool.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
     try:
         with torch.enable_grad():
             # The input asks for gradients, so that maps have some where no weight does.

@@ -26,7 +26,7 @@ class Mixup:
     permutation: Int[Tensor, " batch"]
     lam: float
 
-    def __call__(self, inputs: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch frames mels"]:
+    def __call__(self, inputs: Float[Tensor, "batch *cycle"]) -> Float[Tensor, "batch *cycle"]:
         """Return the mixed inputs."""
         return self.lam * inputs + (1 - self.lam) * inputs[send(self.permutation, inputs.device)]
 

@@ -22,6 +22,7 @@ from model.beats_file import check_settings
 from model.cnn_tsa import CNNTSA, token_widths
 from model.dass import DASS
 from model.dass_stem import stem_of
+from model.frozen import Encoder, FrozenNetwork
 from model.lora import has_lora, merged
 from model.own_network import OwnNetwork
 from model.tensor_archive import check_archive, is_dense, load_tensors
@@ -56,7 +57,12 @@ NETWORKS: dict[type[nn.Module], Network] = {
     CNNTSA: Network(cnn_tsa_name, "head.", "conv_block1.conv1.weight"),
     # Only ever the weights of a run of its own, head and all.
     OwnNetwork: Network(str, "network.", "network."),
+    FrozenNetwork: Network(str, "head.", "head.classifier.weight"),
 }
+HEAD_ALONE = {"mean", "scale", "classifier.weight"}
+"""Names in a run's checkpoint that are those of a `FrozenHead`."""
+OURS_ALONE = OwnNetwork, FrozenNetwork
+"""Networks whose weights are written by us, and named as we name them."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class LoadReport:
 
 
 def load_pretrained(
-    model: DASS | AST | CNNTSA | BEATs | OwnNetwork,
+    model: Encoder | OwnNetwork | FrozenNetwork,
     source: str,
     *,
     head: bool = False,
@@ -92,6 +98,11 @@ def load_pretrained(
     found, layout = _tensors(content, path)
     if isinstance(model, BEATs):
         check_settings(content, model.size, path)
+    if layout == "run" and found.keys() >= HEAD_ALONE:
+        raise PretrainedError(
+            f"{path}: the head that a run trained on a frozen encoder, without the encoder; expected whole networks, as "
+            "respsweep export --weights writes them"
+        )
     our_name, head_prefix, _ = NETWORKS[type(model)]
     expected = {
         key: value for key, value in model.state_dict().items() if head or not key.startswith(head_prefix)
@@ -101,6 +112,8 @@ def load_pretrained(
     renamed: dict[str, Tensor] = {}
     dropped = []
     unexpected = []
+    if layout == "frozen" and not isinstance(model, FrozenNetwork):
+        found = {key.removeprefix("encoder."): found[key] for key in found if key.startswith("encoder.")}
     for key, value in _joined(model, found).items():
         name = our_name(key)
         beyond = layout == "panns" and key.startswith("conv_block") and name not in expected
@@ -129,12 +142,21 @@ def load_pretrained(
     return LoadReport(path, checkpoint_sha256(path), layout, len(renamed), tuple(dropped))
 
 
+def clear_head(model: Encoder) -> None:
+    """Set the classifier of an encoder to zero, in place: it answers nothing, and has no chance weights to keep."""
+    prefix = NETWORKS[type(model)].head_prefix
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.startswith(prefix):
+                parameter.zero_()
+
+
 def _joined(model: nn.Module, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Make one of the tensors that a file has in pieces, or several times, and our network once.
 
     A network with low-rank pairs reads only what one like it has saved; any other adds a file's pairs to its weights.
     """
-    if isinstance(model, OwnNetwork) or has_lora(model):
+    if isinstance(model, OURS_ALONE) or has_lora(model):
         return found
     found = merged(found)
     return one_position_table(found) if isinstance(model, BEATs) else fuse_attention(found)
@@ -229,6 +251,8 @@ def _check_numbers(found: Mapping[str, Tensor], path: Path) -> None:
 
 
 def _layout(found: Mapping[str, Tensor], wrapped: bool) -> str:
+    if "head.classifier.weight" in found and any(key.startswith("encoder.") for key in found):
+        return "frozen"
     if any(key.startswith(("dass.", "audio_spectrogram_transformer.")) for key in found):
         return "hugging face"
     if any(key.startswith(CNN6_LAST_LAYERS) for key in found):

@@ -67,7 +67,9 @@ def random_network(recipe: Recipe, task: Task) -> Network:
     """Build the network of a recipe for a task with random weights, whatever file the recipe starts from."""
     # That file need not be there any more.
     backbone = recipe.backbone.model_copy(update={"pretrained": None})
-    return build_backbone(backbone, recipe.smoothing, task.num_classes, recipe.input_shape)
+    return build_backbone(
+        backbone, recipe.smoothing, task.num_classes, recipe.input_shape, frozen=recipe.frozen
+    )
 
 
 def try_own_network(recipe: Recipe, task: Task) -> None:
@@ -90,13 +92,14 @@ def predict(
     """Compute the probabilities of the task's labels for cycles as they are, and the label that is answered.
 
     The network's mode, training or not, is the caller's. `chunks`: into how many parts a batch is divided, for a device
-    that cannot hold it whole. Probabilities that are not finite are returned as they are.
+    that cannot hold it whole. Of examples that are embedded the network is given the features: it is a head.
+    Probabilities that are not finite are returned as they are.
     """
     probabilities, answers = [], []
     size = max(1, 4 * recipe.batch_size // chunks)
     with torch.no_grad():
         for features, _ in examples.to(device).batches(torch.arange(len(examples)).split(size)):
-            inputs = network_input(features, recipe)
+            inputs = features if examples.embedded else network_input(features, recipe)
             with autocast(recipe, device):
                 logits = network(inputs)
             probabilities.append(logits.float().softmax(dim=1))

@@ -21,6 +21,7 @@ from data.recipe_parts import (
 from data.settings import Config, ConfigError, parse, read_yaml
 from evidence.objectives import OBJECTIVES, Objective
 from model.domain_parts import DeviceContrastConfig, PatientAlignmentConfig, check_whole_cycles
+from model.frozen_parts import FrozenConfig, check_frozen
 from model.recipe_parts import (
     WHOLE_GRID,
     BackboneConfig,
@@ -120,6 +121,7 @@ class Recipe(Config):
     """
 
     backbone: BackboneConfig = BackboneConfig()
+    frozen: FrozenConfig = FrozenConfig()
     smoothing: SmoothingConfig = SmoothingConfig()
     patch_mix: PatchMixConfig = PatchMixConfig()
     mixup: MixupConfig = MixupConfig()
@@ -166,6 +168,15 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Recipe:
         check_smoothing(self.backbone, self.smoothing)
+        check_frozen(
+            self.frozen,
+            self.backbone,
+            self.patch_mix,
+            self.augment,
+            self.waveform_augment,
+            self.device_contrast,
+            self.patient_alignment,
+        )
         check_band_mode(self.backbone, self.features.band_mode)
         check_input(self.backbone, *self.input_shape)
         if self.waveform_augment.is_on and self.features.norm != "audioset":

@@ -43,7 +43,7 @@ class Losses:
 def objective(
     model: Backbone,
     projector: Projector | None,
-    inputs: Float[Tensor, "batch frames mels"],
+    inputs: Float[Tensor, "batch *cycle"],
     labels: Int[Tensor, " batch"],
     mixes: Sequence[Mix],
     patch_mix: PatchMixConfig,

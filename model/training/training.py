@@ -22,6 +22,7 @@ from evidence.objectives import Objective
 from evidence.predictions import rounded
 from evidence.scores import confusion_matrix
 from model.domain_parts import domain_weights
+from model.frozen import FrozenNetwork
 from model.mixup import Mixup, draw_mixup
 from model.patch_mix import Mix, draw_mix
 from model.projector import Projector
@@ -30,6 +31,7 @@ from model.selective_scan import choose_engine
 from model.training.checkpoint import CheckpointError
 from model.training.checkpoint_contents import checked_state
 from model.training.domain_losses import DomainBatch, build_domain_losses, domain_batch
+from model.training.embeddings import embed
 from model.training.epoch_metrics import EpochMetrics, TrainingError, select_epoch
 from model.training.inputs import network_input
 from model.training.losses import build_loss
@@ -56,6 +58,9 @@ class Training:
     run if it has the run's task and `identity`, by default the digest of `recipe`: give it where the recipe names a
     file of weights, which may lie elsewhere another day. With `data`, any text that stands for the training and
     validation cycles, a state that was saved with another such text is refused too.
+
+    Of a frozen encoder (`recipe.frozen`) only the head is trained, on the encoder's features of the cycles: `train` and
+    `validation` as they are if they are embedded; else features are computed here, once. A state then holds the head.
 
     Raises TrainingError when the data cannot be trained on or scored, or the network not in chunks, and ConfigError
     when the recipe's scan engine does not work on `device` (None: CUDA if there is any), or it contrasts devices and
@@ -89,8 +94,6 @@ class Training:
         self.data = data
         self.selected_by: Objective = selected_by
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.train = train.to(self.device)
-        self.validation = validation.to(self.device)
         self.history: list[EpochMetrics] = []
         self.probabilities: Tensor | None = None
         """Of the validation cycles, (cycles, classes), float16, in the epoch that stands for the run so far.
@@ -103,13 +106,23 @@ class Training:
         _check_scan_engine(recipe, self.device)
         input_shape = recipe.input_shape
         backbone = build_backbone(
-            recipe.backbone, recipe.smoothing, task.num_classes, input_shape, recipe.dropped_to
+            recipe.backbone, recipe.smoothing, task.num_classes, input_shape, recipe.dropped_to, recipe.frozen
         )
         self.model = backbone.to(self.device)
-        check_accumulates(self.model, accumulate)
-        self.grid = self.model.grid(*input_shape)
+        self.trained = self.model.head if isinstance(self.model, FrozenNetwork) else self.model
+        """What is trained: the whole network, or the head on a frozen encoder."""
+        if isinstance(self.model, FrozenNetwork):
+            train, validation = (
+                one if one.embedded else embed(self.model, one, recipe, self.device, chunks=accumulate)
+                for one in (train, validation)
+            )
+            self.model.head.standardise(train.table())
+        self.train = train.to(self.device)
+        self.validation = validation.to(self.device)
+        check_accumulates(self.trained, accumulate)
+        self.grid = self.trained.grid(*input_shape)
         self.projector = Projector(self.model.feature_dim).to(self.device) if recipe.patch_mix.axes else None
-        self.modules = nn.ModuleDict({"model": self.model})
+        self.modules = nn.ModuleDict({"model": self.trained})
         if self.projector is not None:
             self.modules["projector"] = self.projector
             self.projector.requires_grad_(recipe.patch_mix.train_projector)
@@ -185,20 +198,25 @@ class Training:
 
         Raises TrainingError when the network's answers are not finite.
         """
-        self.modules.eval()
-        probabilities, answers = predict(
-            self.model, examples, self.recipe, self.device, chunks=self.accumulate
-        )
+        probabilities, answers = self.answers(examples)
         if not np.isfinite(probabilities).all():
             raise TrainingError(f"the network's answers are no longer finite; {_what_may_help(self.recipe)}")
         return probabilities, answers
+
+    def answers(
+        self, examples: Examples
+    ) -> tuple[Float[np.ndarray, "cycles classes"], Int[np.ndarray, " cycles"]]:
+        """Compute what `predict` does, whether the answers are finite or not."""
+        self.model.eval()
+        network = self.trained if examples.embedded else self.model
+        return predict(network, examples, self.recipe, self.device, chunks=self.accumulate)
 
     def _sharpness(self, epoch: int) -> float | None:
         """Measure the sharpness of the weights after the last epoch, where the recipe asks for it."""
         if epoch < self.recipe.epochs or not self.recipe.sharpness_rho:
             return None
         return validation_sharpness(
-            self.model, self.validation, self.recipe, self.device, chunks=self.accumulate
+            self.trained, self.validation, self.recipe, self.device, chunks=self.accumulate
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -282,7 +300,7 @@ class Training:
             if recipe.waveform_augment.is_on:
                 draws = generator(self.seed, "waveform", epoch, begun.steps)
                 features = waveform_augment(features, recipe.waveform_augment, recipe.features, draws)
-            inputs = network_input(features, recipe, masks)
+            inputs = features if self.train.embedded else network_input(features, recipe, masks)
             mixes = [
                 draw_mix(axis, self.grid, len(labels), recipe.patch_mix.beta, mixing)
                 for axis in recipe.patch_mix.axes
@@ -309,7 +327,7 @@ class Training:
     ) -> Losses:
         with autocast(self.recipe, self.device):
             losses = objective(
-                self.model,
+                self.trained,
                 self.projector,
                 inputs,
                 labels,

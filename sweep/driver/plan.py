@@ -167,7 +167,9 @@ def _check_weights(config: StudyConfig, recipes: Iterable[Recipe]) -> None:
         from model.registry import build_backbone
 
         labels = config.scored_task.num_classes
-        build_backbone(recipe.backbone, recipe.smoothing, labels, recipe.input_shape, recipe.dropped_to)
+        build_backbone(
+            recipe.backbone, recipe.smoothing, labels, recipe.input_shape, recipe.dropped_to, recipe.frozen
+        )
 
 
 def _time_steps(recipe: Recipe, resources: ResourcesConfig, warnings: list[str]) -> StepTimes | None:

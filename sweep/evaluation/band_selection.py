@@ -73,9 +73,9 @@ class _Folds:
         """Train on all folds but each in turn; importances are of the cycles of the fold that is left out."""
         scores, cases = [], []
         for fold in range(self.recipe.folds.folds):
-            training = self._fold(bands, fold)
+            training, validation = self._fold(bands, fold)
             scores.append(training.history[-1].score)
-            cases.append(self._attributed(training))
+            cases.append(self._attributed(training, validation))
         together = consistent_importance(np.concatenate(cases), self.penalty)
         if self.whole is None:
             self.whole = together
@@ -84,10 +84,11 @@ class _Folds:
 
     def score(self, bands: tuple[int, ...]) -> float:
         """Train on all folds but each in turn; returns the mean score."""
-        scores = [self._fold(bands, fold).history[-1].score for fold in range(self.recipe.folds.folds)]
+        scores = [self._fold(bands, fold)[0].history[-1].score for fold in range(self.recipe.folds.folds)]
         return float(np.mean(scores))
 
-    def _fold(self, bands: tuple[int, ...], fold: int) -> Training:
+    def _fold(self, bands: tuple[int, ...], fold: int) -> tuple[Training, Examples]:
+        """Train without the patients of a fold; returns the run, and their cycles."""
         recipe = with_bands(self.recipe, bands)
         prepared = self.preparation.prepare(recipe)
         train, validation = load_examples(prepared, fold)
@@ -100,13 +101,13 @@ class _Folds:
             f"network {self.trained}: {len(bands)} bands, fold {fold + 1}/{recipe.folds.folds}, "
             f"score {100 * training.history[-1].score:.1f} %"
         )
-        return training
+        return training, validation
 
-    def _attributed(self, training: Training) -> Float[np.ndarray, "classes bands"]:
-        training.modules.eval()
+    def _attributed(self, training: Training, validation: Examples) -> Float[np.ndarray, "classes bands"]:
+        training.model.eval()
         self.method = self.selection.method or default_method(training.model)
         found = class_importances(
-            training.model, training.validation, training.recipe, training.device, self.method
+            training.model, validation.to(training.device), training.recipe, training.device, self.method
         )
         if not len(found):
             raise ConfigError(

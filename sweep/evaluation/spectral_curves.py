@@ -16,6 +16,7 @@ from data.errors import DataError
 from data.settings import ConfigError
 from model.ast import AST
 from model.dass import DASS
+from model.frozen import encoder_of
 from model.spectral_response import MOST_CELLS, Mode, ast_response, dass_response
 from model.training.inputs import network_input
 from model.training.prediction import random_network
@@ -78,7 +79,7 @@ def chosen_layers(
     of AST, the first, the middle and the last. Raises ConfigError for a network that neither scans nor attends, and for
     a layer that it does not have.
     """
-    network, title = predictor.networks[0], predictor.recipe.backbone.title
+    network, title = encoder_of(predictor.networks[0]), predictor.recipe.backbone.title
     if isinstance(network, AST):
         depth = len(network.blocks)
         known = [(layer,) for layer in range(depth)]
@@ -129,6 +130,7 @@ def spectral_curves(
 
 
 def _response(network: nn.Module, cycle: Tensor, layer: Layer, mode: Mode) -> Tensor:
+    network = encoder_of(network)
     if isinstance(network, AST):
         return ast_response(network, cycle, layer[0])
     assert isinstance(network, DASS)

@@ -9,4 +9,5 @@ object_store        S3, Google Cloud Storage and Azure as a storage; the only fi
 conditional_writes  a file changed by one writer of several; a probe for stores that cannot do it
 cache_folder        where this machine keeps its own copies
 shared_copy         what every machine needs, published once and fetched once
+weights_files       weights that have tensors in common, which lie once, read as one file
 """

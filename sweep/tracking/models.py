@@ -25,6 +25,7 @@ from data.settings import parse
 from data.task import Task, task_named
 from model.training.recipe import Recipe
 from sweep.storage.open_storage import open_storage
+from sweep.storage.weights_files import read_whole
 from sweep.tracking.messages import Files, Models, TrackingError
 from sweep.tracking.runs import Runs
 
@@ -55,7 +56,7 @@ def log_models(runs: Runs, models: Models, ours: Path | None) -> None:
         if ours is not None and not _lies_in(run.info.artifact_uri, ours):
             continue
         try:
-            content = open_storage(models.place).read(f"{name}/{models.file}")
+            content = read_whole(open_storage(models.place), f"{name}/{models.file}")
         except FileNotFoundError:
             continue
         digest = hashlib.sha256(content).hexdigest()

@@ -6,6 +6,7 @@ step_result     what a step of a unit came to, as told to the driver
 checkpoint      a unit's checkpoint in a folder or on an object store
 unit_results    weights and predictions of a unit that trained to its end
 prepared_data   features and folds, made once and found by every machine
+embedded_data   a frozen encoder's features of them, computed once
 weights         pretrained weights on the machine that trains
 drain_notice    whether this node is about to be taken back
 out_of_memory   whether an error means that a memory was full

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from data.atomic import build_once, make_folder, remove_built, write_whole
 from data.batches import Examples
@@ -257,12 +258,9 @@ def load_examples(prepared: PreparedData, fold: int | None) -> tuple[Examples, E
     DataPreparationError when none of this can be done, and OSError when the shared place refuses, or stays away for
     minutes. A process keeps the feature store that it opened last, and so the copy that its examples left on a device.
     """
-    (store, *_), folds = _local(prepared)
-    train, validation = folds.split(store.patients, fold)
-    return (
-        store.examples(chosen_rows(train, store.patients, prepared.trained)),
-        store.examples(chosen_rows(validation, store.patients, prepared.scored)),
-    )
+    (store, *_), folds = local_data(prepared)
+    train, validation = chosen_cycles(prepared, store, folds, fold)
+    return store.examples(train), store.examples(validation)
 
 
 def load_tested(prepared: PreparedData) -> list[Examples]:
@@ -270,15 +268,24 @@ def load_tested(prepared: PreparedData) -> list[Examples]:
 
     Found and made as `load_examples` does, and raises the same.
     """
-    (_, *tested), _ = _local(prepared)
-    return [
-        store.examples(
-            None
-            if prepared.scored is None
-            else chosen_rows(np.arange(len(store)), store.patients, prepared.scored)
-        )
-        for store in tested
-    ]
+    (_, *tested), _ = local_data(prepared)
+    return [store.examples(tested_cycles(prepared, store)) for store in tested]
+
+
+def chosen_cycles(
+    prepared: PreparedData, store: FeatureStore, folds: Folds, fold: int | None
+) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]:
+    """Choose the rows of a store that a unit trains on and is scored on: of a fold, and of its populations."""
+    train, validation = folds.split(store.patients, fold)
+    return (
+        chosen_rows(train, store.patients, prepared.trained),
+        chosen_rows(validation, store.patients, prepared.scored),
+    )
+
+
+def tested_cycles(prepared: PreparedData, store: FeatureStore) -> Int[np.ndarray, " tested"]:
+    """Choose the rows of a test part's store that a unit is scored on: all, or those of its population."""
+    return chosen_rows(np.arange(len(store)), store.patients, prepared.scored)
 
 
 def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> Path:
@@ -289,8 +296,11 @@ def synthetic_directory(config: SyntheticConfig, cache: Path | None = None) -> P
     return directory
 
 
-def _local(prepared: PreparedData) -> tuple[list[FeatureStore], Folds]:
-    """The prepared data in a folder that this machine sees, fetched or made where no folder holds them whole."""
+def local_data(prepared: PreparedData) -> tuple[list[FeatureStore], Folds]:
+    """Open feature stores and folds in a folder that this machine sees; fetch or make them where none has them whole.
+
+    Raises what `load_examples` raises.
+    """
     cache = cache_folder()
     if (found := _opened(cache, prepared)) is not None:
         return found

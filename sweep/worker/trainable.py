@@ -1,11 +1,13 @@
-"""One unit as a Ray Tune trainable: a step is an epoch, and its process is used again for the next unit."""
+"""One unit as a Ray Tune trainable: a step is an epoch or some, and its process is used again for the next unit."""
 
 from __future__ import annotations
 
 import errno
 import json
+import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,13 +19,13 @@ from data.task import task_named
 from evidence.predictions import rounded
 from model.training.checkpoint import CheckpointError
 from model.training.epoch_metrics import EpochMetrics, select_epoch
-from model.training.prediction import predict
 from model.training.recipe import Recipe
 from model.training.training import Training
 from sweep.storage.cache_folder import cache_folder
 from sweep.study.units import unit_id
 from sweep.worker.checkpoint import UnitCheckpoint
 from sweep.worker.drain_notice import NodeDrainedError, drain_notice
+from sweep.worker.embedded_data import load_embedded, load_tested_embedded
 from sweep.worker.machine_errors import MACHINE_ERRORS, FullCacheError
 from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.prepared_data import PreparedData, load_examples, load_tested
@@ -33,10 +35,15 @@ from sweep.worker.weights import Weights, local_weights
 
 Result = TypeVar("Result")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+LEAST_STEP_S = 1.0
+"""Time that a step of a unit with a frozen encoder takes at least, unless the unit ends in it."""
 
 
 class UnitTrainable(tune.Trainable):
-    """Trains what its config says (`sweep.worker.unit_config`), and tells a `StepResult` after each step.
+    """Trains what its config says (`sweep.worker.unit_config`), and tells a `StepResult` after each step, an epoch.
+
+    Epochs of a head on a frozen encoder last milliseconds, so a step is as many as fill `LEAST_STEP_S`; a unit that ends
+    in its first step saves no checkpoint.
 
     A result holds the epochs not yet reported by this process, so that a unit that lost its worker after a checkpoint
     but before its report tells that epoch again. An error of the training itself ends the unit (`Failed`): it would
@@ -91,12 +98,15 @@ class UnitTrainable(tune.Trainable):
     def _build(self, config: dict[str, Any]) -> None:
         torch.set_num_threads(config["threads"])
         recipe = Recipe.model_validate_json(config["recipe"])
-        self._recipe = _with_weights(recipe, config["weights"] and Weights(**json.loads(config["weights"])))
+        weights = Weights(**json.loads(config["weights"])) if config["weights"] else None
+        self._recipe = _with_weights(recipe, weights)
         prepared = PreparedData(**json.loads(config["prepared"]))
-        train, validation = _examples(prepared, self._recipe.folds.fold, config["device"], config["share"])
+        data = _UnitData(
+            prepared, self._recipe, weights, config["device"], config["share"], config["accumulate"]
+        )
+        train, validation = data.examples()
         if config["published"]:
-            (tested,) = load_tested(prepared)
-            validation = tested.to(config["device"], config["share"])
+            (validation,) = data.tested()
         training = Training(
             self._recipe,
             config["seed"],
@@ -119,18 +129,17 @@ class UnitTrainable(tune.Trainable):
             chunks = f"batches trained in {config['accumulate']} chunks, as they did not fit whole"
             self._note = f"{self._note}; {chunks}" if self._note else chunks
         if self._leak is not None:
-            self._tested = [part.to(config["device"], config["share"]) for part in load_tested(prepared)]
+            self._tested = data.tested()
         self._training = training
 
     def _train_epoch(self) -> StepResult:
         training = self._training
         assert training is not None
         if not training.done:
-            paused = training.run_epoch_unless(drain_notice()) is None
-            if not paused:
-                # Before the checkpoint: who goes on from there has the answers of every epoch until then.
-                self._answer_test_part(training)
-            self._checkpoint.save(training.state_dict())
+            paused = not self._run_epochs(training)
+            # A head that was trained in one step is trained again about as soon as it is saved.
+            if paused or not (training.done and self._recipe.frozen.encoder and self._begun == 0):
+                self._checkpoint.save(training.state_dict())
             if paused:
                 # An error, and not a result: Tune would use this process, on this node, for the next unit.
                 raise NodeDrainedError(
@@ -147,17 +156,25 @@ class UnitTrainable(tune.Trainable):
         selected = select_epoch(training.history, self._recipe, training.selected_by)
         return StepResult(tuple(news), Finished(selected.epoch))
 
+    def _run_epochs(self, training: Training) -> bool:
+        """Train an epoch, or of a head on a frozen encoder as many as a second holds; False when the last was paused."""
+        self._begun = training.epoch
+        started = time.monotonic()
+        while True:
+            if training.run_epoch_unless(drain_notice()) is None:
+                return False
+            # Before the checkpoint: who goes on from there has the answers of every epoch until then.
+            self._answer_test_part(training)
+            if training.done or not self._recipe.frozen.encoder:
+                return True
+            if time.monotonic() - started >= LEAST_STEP_S:
+                return True
+
     def _answer_test_part(self, training: Training) -> None:
         """Write down what the network answers to the test part now, where the study asks for that, and nowhere else."""
         if self._leak is None or not self._tested:
             return
-        training.modules.eval()
-        kept = [
-            rounded(
-                *predict(training.model, part, training.recipe, training.device, chunks=training.accumulate)
-            )
-            for part in self._tested
-        ]
+        kept = [rounded(*training.answers(part)) for part in self._tested]
         keep_leaked(self._leak, self._unit, training.epoch, np.concatenate(kept))
 
     def _guard(self, action: Callable[[], Result]) -> Result | None:
@@ -213,11 +230,38 @@ def report(metrics: EpochMetrics) -> dict[str, Any]:
     }
 
 
-def _examples(
-    prepared: PreparedData, fold: int | None, device: str, share: float
-) -> tuple[Examples, Examples]:
-    train, validation = load_examples(prepared, fold)
-    return train.to(device, share), validation.to(device, share)
+@dataclass(frozen=True)
+class _UnitData:
+    """The cycles that a unit trains and is scored on: log-mels, or what its frozen encoder makes of them."""
+
+    prepared: PreparedData
+    recipe: Recipe
+    weights: Weights | None
+    device: str
+    share: float
+    chunks: int
+
+    def examples(self) -> tuple[Examples, Examples]:
+        """Training and validation cycles, on the device."""
+        train, validation = (
+            load_examples(self.prepared, self.recipe.folds.fold)
+            if (weights := self._encoder_weights) is None
+            else load_embedded(self.prepared, self.recipe, weights, self.device, chunks=self.chunks)
+        )
+        return train.to(self.device, self.share), validation.to(self.device, self.share)
+
+    def tested(self) -> list[Examples]:
+        """All cycles of each test part that the study reads at every epoch, on the device."""
+        parts = (
+            load_tested(self.prepared)
+            if (weights := self._encoder_weights) is None
+            else load_tested_embedded(self.prepared, self.recipe, weights, self.device, chunks=self.chunks)
+        )
+        return [part.to(self.device, self.share) for part in parts]
+
+    @property
+    def _encoder_weights(self) -> Weights | None:
+        return self.weights if self.recipe.frozen.encoder else None
 
 
 def _is_of_the_device(error: Exception) -> bool:

@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import safetensors.torch
+from torch import Tensor, nn
 
 from data.errors import UserError
+from model.frozen import FrozenNetwork
 from model.training.training import Training
 from sweep.storage.open_storage import open_storage
 from sweep.storage.patience import patiently
 from sweep.storage.storage import Storage
+from sweep.storage.weights_files import SHARED, read_whole, shared_name
 from sweep.study.units import unit_id
 
 WEIGHTS = "weights.safetensors"
@@ -31,7 +35,8 @@ class UnitResultError(UserError):
 def keep_results(training: Training, unit: str, units: str, predictions: str | None) -> None:
     """Write down what a unit that trained to its end has come to.
 
-    Its weights become `units/UNIT/weights.safetensors`, without the optimiser and the projector. The probabilities of
+    Its weights become `units/UNIT/weights.safetensors`, without the optimiser and the projector; a frozen encoder's
+    lie beside the units' folders, once for all heads on it (`sweep.storage.weights_files`). The probabilities of
     its validation cycles become `predictions/UNIT.npy`, float16, (cycles, classes), unless `predictions` is None, or
     the run was begun by a version that did not keep them. Both are paths or URIs. Raises OSError when they cannot be
     written; an object store that does not answer is waited for some minutes.
@@ -40,13 +45,18 @@ def keep_results(training: Training, unit: str, units: str, predictions: str | N
         content = BytesIO()
         np.save(content, training.probabilities.numpy(), allow_pickle=False)
         _at(predictions, lambda storage: storage.write(f"{unit}.npy", content.getvalue()))
-    tensors = {name: value.detach().cpu().contiguous() for name, value in training.model.state_dict().items()}
     notes = {
         "unit": unit,
         "epoch": str(training.epoch),
         "recipe": training.identity,
         "task": training.task.name,
     }
+    kept = training.model
+    if isinstance(kept, FrozenNetwork):
+        notes[SHARED] = _keep_encoder(kept.encoder, units)
+        tensors = _tensors(kept.head, "head.")
+    else:
+        tensors = _tensors(kept)
     weights = safetensors.torch.save(tensors, notes)
     _at(units, lambda storage: storage.write(f"{unit}/{WEIGHTS}", weights))
 
@@ -99,14 +109,38 @@ def read_leaked(leak: str, configuration: int, seed: int, epochs: int) -> list[n
 
 
 def read_weights(units: str, configuration: int, seed: int) -> bytes:
-    """Read the file of a unit's weights. Raises UnitResultError when there is none, OSError when its place is away."""
+    """Read the weights of a unit, as one file of a whole network.
+
+    Raises UnitResultError when there is none, StorageError for a damaged encoder, and OSError when its place is away.
+    """
     name = f"{unit_id(configuration, seed)}/{WEIGHTS}"
     try:
-        return _at(units, lambda storage: storage.read(name))
+        return _at(units, lambda storage: read_whole(storage, name))
     except FileNotFoundError:
         raise UnitResultError(
             f"{units}/{name}: no such weights; they are kept of the best configuration's units, as they end"
         ) from None
+
+
+def _keep_encoder(encoder: nn.Module, units: str) -> str:
+    """Write the tensors of an encoder beside its units' folders, unless they are there; returns their file's name."""
+    known = _encoder_files.get(encoder)
+    if known is not None and _at(units, lambda storage: storage.has(known)):
+        return known
+    content = safetensors.torch.save(_tensors(encoder, "encoder."))
+    name = _encoder_files[encoder] = shared_name(content)
+    if not _at(units, lambda storage: storage.has(name)):
+        _at(units, lambda storage: storage.write(name, content))
+    return name
+
+
+def _tensors(network: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+    state = network.state_dict().items()
+    return {f"{prefix}{name}": value.detach().cpu().contiguous() for name, value in state}
+
+
+_encoder_files: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+"""Names of the files of the encoders that this process holds; units of one encoder follow each other."""
 
 
 def _leaked(unit: str, epoch: int) -> str:

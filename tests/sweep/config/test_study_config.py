@@ -45,6 +45,7 @@ def test_these_studies_are_shipped() -> None:
         "beats_fine_tuning.yaml",
         "cnn_tsa_bands.yaml",
         "everything.yaml",
+        "frozen_encoder.yaml",
         "lung_srad.yaml",
         "pafa_beats.yaml",
         "paper_fig3.yaml",
