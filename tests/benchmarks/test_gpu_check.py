@@ -1,0 +1,89 @@
+"""The one command that proves a GPU, dry: every section runs on tiny sizes here, and none stops the others."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+import typer
+
+from benchmarks import gpu_check
+from benchmarks.gpu_check import Result, run, summary, to_carry
+
+gpu_sections = gpu_check.gpu_sections
+Found = gpu_sections.Found
+CPU = torch.device("cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["doctor", "scans", "unit", "steps", "kernels", "suspects"])
+def test_a_section_runs_dry_on_a_cpu(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(gpu_check.SECTIONS[name], CPU)
+    assert result.state == "well", capsys.readouterr().out
+    assert result.found.line
+
+
+def test_what_a_section_lacks_is_told_and_is_no_failure() -> None:
+    result = run(gpu_check.SECTIONS["memory"], CPU)
+    assert result.state.startswith("not run: a CPU pages")
+
+
+def test_a_paused_unit_that_ends_otherwise_fails_its_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = gpu_sections.Training.run_epoch
+    calls = iter([1.0, 1.5])
+
+    def drifting(training: gpu_sections.Training):
+        metrics = original(training)
+        object.__setattr__(metrics, "train_loss", metrics.train_loss * next(calls))
+        return metrics
+
+    monkeypatch.setattr(gpu_sections.Training, "run_epoch", drifting)
+    assert run(gpu_check.SECTIONS["unit"], CPU).state.startswith(
+        "FAILED: AssertionError: ['the loss is off by 5.0e-01'"
+    )
+
+
+def test_a_section_that_fails_is_told_and_the_next_one_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(device: torch.device) -> Found:
+        raise RuntimeError("no kernel image is available\nfor this device")
+
+    def away(device: torch.device) -> Found:
+        raise gpu_sections.NotHereError("no MPS")
+
+    results = {
+        "broken": run(broken, CPU),
+        "away": run(away, CPU),
+        "well": run(lambda device: Found("fine"), CPU),
+    }
+    assert summary(results, 1.0, CPU) == 1
+    out = capsys.readouterr().out
+    assert "| broken | FAILED: RuntimeError: ['no kernel image is available'] |" in out
+    assert "| away | not run: no MPS |" in out
+    assert re.search(r"\| well \| well \| \d+ \| fine \|", out)
+    assert "missed: broken: FAILED" in out
+
+
+def test_bars_hold_on_a_gpu_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    missed = {"steps": Result("well", Found("slow", ("small: 100 ms a step, above 60",)))}
+    assert summary(missed, 1.0, CPU) == 0
+    assert summary(missed, 1.0, torch.device("cuda")) == 1
+    assert "missed: small: 100 ms a step, above 60" in capsys.readouterr().out
+
+
+def test_bars_are_those_of_a_step() -> None:
+    bars = list(gpu_sections._step_bars("small", milliseconds=59.0, host=58.0, waits=0))
+    assert bars == []
+    bars = list(gpu_sections._step_bars("medium", milliseconds=96.0, host=97.0, waits=2))
+    assert [bar.partition(":")[2].split()[0] for bar in bars] == ["96", "the", "2"]
+
+
+def test_what_a_bare_machine_lacks_is_named_with_its_version() -> None:
+    named = dict(line.split("==") for line in to_carry())
+    assert {"pydantic", "pydantic-core", "soundfile"} <= named.keys()
+    assert not {"torch", "triton", "numba", "ray", "mlflow", "optuna"} & named.keys()
+
+
+def test_a_section_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="no section kernel; there are doctor, scans"):
+        gpu_check.main(only=["kernel"], device="cpu")
