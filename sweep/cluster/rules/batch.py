@@ -46,7 +46,9 @@ def batch(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
             "leave it out: it ends every Ray of this user on the node, other studies' too",
         )
     for command, call in file.calls:
-        if call.program in ("srun", "mpirun") and any("respsweep" in word for word in call.words):
+        if call.program in ("srun", "mpirun") and any(
+            word.rpartition("/")[2] == "respsweep" for word in call.words
+        ):
             yield error(
                 command.where,
                 call.program,
@@ -85,12 +87,8 @@ def _driver(file: ClusterFile) -> Iterator[Finding]:
         )
     if "array" in file.content:
         yield error("#SBATCH --array", file.content["array"], "leave it out: a study has one driver")
-    for command in file.commands:
-        if (
-            "respsweep" in command.text
-            and "--address" not in command.text
-            and " cluster " not in command.text
-        ):
+    for command, call in (*file.calls_of("respsweep", "run"), *file.calls_of("respsweep", "finish")):
+        if call.option("--address") is None:
             yield error(
                 command.where, "no --address", "--address head: else units train in the driver's own job"
             )

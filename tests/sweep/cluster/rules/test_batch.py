@@ -8,7 +8,10 @@ from sweep.cluster.surroundings import Surroundings, UnitNeeds
 
 HEADER = "#!/bin/bash\n#SBATCH --signal=B:USR1@120\n#SBATCH --requeue --time=4:00:00 --nodes=1\n"
 WORKER = f"{HEADER}#SBATCH --cpus-per-task=4 --gres=gpu:1\nrespsweep cluster worker first\n"
-DRIVER = f"{HEADER}#SBATCH --dependency=singleton\nrespsweep run space.yaml --address head\n"
+DRIVER = (
+    f"{HEADER}#SBATCH --dependency=singleton\n/opt/respsweep/bin/respsweep run space.yaml --address head\n"
+    "cd /mnt/respsweep\n"
+)
 
 
 @pytest.fixture
