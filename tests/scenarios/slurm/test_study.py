@@ -23,7 +23,7 @@ from tests.studies import curves, tiny_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 SPACE = tiny_study(
-    40,
+    60,
     data=f"{STORAGE}/breaths",
     search={"optimiser.learning_rate": {"type": "categorical", "choices": [0.0005, 0.001]}},
     sampler={"name": "grid"},
@@ -158,11 +158,12 @@ def test_a_study_goes_on_as_the_time_of_workers_and_of_its_driver_is_up(
     slurm.run(f"scancel --signal=USR1 --batch {worker}")
     study.wait_for("a unit that left", study.losses)
     assert "about to be taken back" in study.losses()[0].reason
-    slurm.wait_for("its return into the queue", lambda: slurm.facts(int(worker))["Restarts"] == "1", 90)
-
     driver = study.running("driver")[0]
     slurm.run(f"scancel --signal=USR1 --batch {driver}")
-    slurm.wait_for("the driver's return", lambda: slurm.facts(int(driver))["Restarts"] == "1", 90)
+    for job in (worker, driver):
+        slurm.wait_for(
+            "its return from the queue", lambda job=job: slurm.facts(int(job))["Restarts"] == "1", 120
+        )
     study.check(undisturbed)
     assert len(study.board.drivers) == 2
     assert study.lost() <= MOST_LOST
