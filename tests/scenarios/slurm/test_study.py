@@ -48,6 +48,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmLab]:
         slurm.run(f"{RESPSWEEP} synth {STORAGE}/breaths --patients 12")
         (place / "space.yaml").write_text(yaml.safe_dump(SPACE))
         (place / "slurm.yaml").write_text(yaml.safe_dump(SITE))
+        (place / "whole_nodes.yaml").write_text(yaml.safe_dump({**SITE, "options": ["--exclusive"]}))
         yield slurm
 
 
@@ -186,7 +187,7 @@ def test_a_study_outlives_a_node_that_loses_power(
     slurm: SlurmLab, undisturbed: dict[tuple[Any, ...], Any]
 ) -> None:
     study = Study(slurm, "powerless")
-    study.begin("--workers", "3")
+    study.begin("--workers", "2", "--site", "whole_nodes.yaml")
     study.wait_for_units(2)
     drives = slurm.facts(int(study.running("driver")[0]))["NodeList"]
     nodes = {slurm.facts(int(job))["NodeList"] for job in study.running("worker")} - {drives}
