@@ -22,13 +22,16 @@ test: lint types
 	$(PYTEST) -m "not slow and not long and not gpu"
 
 # The clusters of Linux namespaces have the machine to themselves: they say how soon their nodes are there.
+NAMESPACES = tests/scenarios/cluster tests/scenarios/slurm
+
 test-slow: .venv/dev-ready
-	$(PYTEST) -m "slow and not gpu" --ignore tests/scenarios/cluster --ignore tests/scenarios/slurm
-	$(BIN)/pytest -m "slow and not gpu" tests/scenarios/cluster tests/scenarios/slurm
+	$(PYTEST) -m "slow and not long and not gpu" $(addprefix --ignore ,$(NAMESPACES))
+	$(BIN)/pytest -m "slow and not long and not gpu" $(NAMESPACES)
 
 # What quicker tests hold too, on its own and for longer: before a release, and after a change of what they are about.
 test-long: .venv/dev-ready
-	$(PYTEST) -m "long and not gpu"
+	$(PYTEST) -m "long and not gpu" $(addprefix --ignore ,$(NAMESPACES))
+	$(BIN)/pytest -m "long and not gpu" $(NAMESPACES)
 
 # Every table, even after one has missed a bar. On an idle machine: other jobs spoil the figures.
 bench: .venv/dev-ready

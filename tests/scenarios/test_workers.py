@@ -25,7 +25,8 @@ STUDY = tiny_study(
     search={"optimiser.learning_rate": {"type": "categorical", "choices": [0.0005, 0.001]}},
     sampler={"name": "grid"},
 )
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+# Held on a real SLURM too, where there is root to have one: tests/scenarios/slurm/test_study.py.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

@@ -96,6 +96,7 @@ def test_jobs_of_two_users_share_a_node_and_have_respsweep(slurm: SlurmLab) -> N
     assert sorted(notes.read_text().splitlines()) == ["one 0 /mnt/home", f"one 4711 {STORAGE}/home/{OTHER}"]
 
 
+@pytest.mark.long
 def test_each_job_has_a_gpu_of_its_own(slurm: SlurmLab) -> None:
     body = f"""\
         #SBATCH --nodelist=one --gres=gpu:1 --output=/dev/null
@@ -119,6 +120,7 @@ def test_before_its_time_is_over_a_job_is_signalled_in_its_batch_shell_alone(slu
     assert heard(notes) == {"child listens", "own-session listens", "shell SIGUSR1"}
 
 
+@pytest.mark.long
 def test_a_job_that_must_make_way_is_told_in_all_its_processes_and_starts_again(slurm: SlurmLab) -> None:
     script, notes = listening(slurm, "preempted")
     low = slurm.submit(script, options=["--nodelist=two"])
@@ -131,6 +133,7 @@ def test_a_job_that_must_make_way_is_told_in_all_its_processes_and_starts_again(
     assert slurm.facts(low)["Restarts"] == "1"
 
 
+@pytest.mark.long
 def test_jobs_go_on_while_the_controller_is_away(slurm: SlurmLab) -> None:
     job = slurm.submit(written(slurm, "sleep 600\n"))
     slurm.wait_for_state(job, "RUNNING")
@@ -141,6 +144,7 @@ def test_jobs_go_on_while_the_controller_is_away(slurm: SlurmLab) -> None:
     assert slurm.facts(job)["Restarts"] == "0"
 
 
+@pytest.mark.long
 def test_jobs_of_a_node_that_loses_power_start_again_elsewhere(slurm: SlurmLab) -> None:
     job = slurm.submit(written(slurm, "sleep 600\n"))
     slurm.wait_for_state(job, "RUNNING")
@@ -153,6 +157,7 @@ def test_jobs_of_a_node_that_loses_power_start_again_elsewhere(slurm: SlurmLab) 
     slurm.start_node(dead)
 
 
+@pytest.mark.long
 def test_with_control_groups_a_job_is_told_in_its_batch_shell_alone(tmp_path: Path) -> None:
     with running_slurm(tmp_path / "groups", workers=("one",), tracking="cgroup", kill_wait_s=2) as slurm:
         script, notes = listening(slurm, "groups")
