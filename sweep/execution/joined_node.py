@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -19,6 +20,7 @@ from sweep.execution.ray_session import ENVIRONMENT, processors
 GPUS_OF_A_JOB = "SLURM_JOB_GPUS", "SLURM_GPUS_ON_NODE", "SLURM_STEP_GPUS", "GPU_DEVICE_ORDINAL"
 """What SLURM sets in a job that was given GPUs."""
 END_S = 5.0
+LAST_WORDS = 1000
 
 
 class JoinedNode:
@@ -52,12 +54,13 @@ class JoinedNode:
             # Ray notes the cluster that a machine has joined below it, where another user's note may lie otherwise.
             "RAY_TMPDIR": str(self._folder.parent),
         }
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
         self._process = subprocess.Popen(
             words,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=self._told,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
@@ -65,6 +68,11 @@ class JoinedNode:
     def alive(self) -> bool:
         """Whether the node's processes run, joined already or not."""
         return self._process.poll() is None
+
+    def last_words(self) -> str:
+        """Read the end of what Ray said as it joined, for a person who asks why it did not."""
+        self._told.seek(0)
+        return self._told.read().decode(errors="replace")[-LAST_WORDS:].strip()
 
     def drain(self, seconds: float, why: str) -> bool:
         """Have the units on this node save where they are and leave within `seconds`; False when the head is away.
@@ -91,6 +99,7 @@ class JoinedNode:
             while any(map(_runs, family)) and time.monotonic() < deadline:
                 time.sleep(0.1)
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._told.close()
 
 
 def gpus_of_this_job() -> float | None:

@@ -31,7 +31,7 @@ class Ending(Enum):
 
     OVER = "the study is over"
     LEFT = "told to leave"
-    GAVE_UP = "no driver came"
+    GAVE_UP = "no driver came, or none could be joined"
 
 
 class WorkerJob:
@@ -75,6 +75,8 @@ class WorkerJob:
                 if head is not None and head.answers():
                     if self._work(head) >= SETTLED_S:
                         waits_since = time.monotonic()
+                    elif time.monotonic() - waits_since >= self._give_up_s:
+                        return Ending.GAVE_UP
                     self._pause(JOIN_AGAIN_S)
                     looked_for_end = 0.0
                     continue
@@ -100,6 +102,9 @@ class WorkerJob:
                     self._say("the driver has let go of the study")
                     break
                 self._pause(LOOK_EVERY_S)
+            else:
+                if self._leaves_at is None:
+                    self._say(f"Ray has ended on this machine: {node.last_words()}")
             if self._leaves_at is not None and node.alive:
                 left = max(0.0, self._leaves_at - time.monotonic())
                 self._say(f"units save where they are and leave, within {duration(left)}")

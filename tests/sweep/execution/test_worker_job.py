@@ -37,6 +37,9 @@ class Node:
     def end(self) -> None:
         self.alive = False
 
+    def last_words(self) -> str:
+        return "another version of Ray"
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,3 +182,14 @@ def test_a_worker_ends_when_the_study_is_over(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(StudyFolder, "exists", True)
     monkeypatch.setattr(StudyFolder, "board", lambda self: Board)
     assert job(tmp_path).run() is Ending.OVER
+
+
+def test_a_worker_that_cannot_join_says_why_and_gives_up(
+    tmp_path: Path, listening: Callable[[], Head], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_head(tmp_path, listening())
+    monkeypatch.setattr(Node, "alive", property(lambda self: False, lambda self, value: None), raising=False)
+    tried = job(tmp_path, give_up_s=0.3)
+    assert tried.run() is Ending.GAVE_UP
+    assert len(Node.made) > 1
+    assert "Ray has ended on this machine: another version of Ray" in tried.said  # pyright: ignore[reportAttributeAccessIssue]
