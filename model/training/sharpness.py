@@ -29,7 +29,8 @@ def validation_sharpness(
     The loss is the mean cross-entropy over all cycles, every cycle alike and without smoothing or adjustment, in single
     precision whatever `recipe.precision` is, at the radius `recipe.sharpness_rho`. All weights that are trained take
     part; no chance does. The weights are to the bit what they were, and so are their gradients. `chunks`: into how many
-    parts a batch is divided, for a device that cannot hold it whole. Raises ValueError for a network that is training.
+    parts a batch is divided, for a device that cannot hold it whole. Of examples that are embedded the network is given
+    the features: it is a head. Raises ValueError for a network that is training.
     """
     assert isinstance(network, nn.Module)
     if network.training:
@@ -40,7 +41,8 @@ def validation_sharpness(
 
     def losses() -> Iterator[Tensor]:
         for features, labels in examples.to(device).batches(torch.arange(len(examples)).split(size)):
-            logits = network(network_input(features, recipe)).float()
+            inputs = features if examples.embedded else network_input(features, recipe)
+            logits = network(inputs).float()
             yield functional.cross_entropy(logits, labels.to(device), reduction="sum") / len(examples)
 
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]

@@ -155,3 +155,10 @@ def test_smoothing_of_no_stage_has_no_settings(encoder: Path) -> None:
     one = parse(Recipe, frozen(encoder).model_dump(), "test")
     other = frozen(encoder, smoothing={"stage": None, "sigma": 1.0})
     assert encoder_settings(one) == encoder_settings(other)
+
+
+def test_sharpness_is_that_of_the_head_on_the_features(encoder: Path) -> None:
+    recipe = frozen(encoder, epochs=1, sharpness_rho=0.05)
+    told = [training(recipe, embedded=embedded).run_epoch().sharpness for embedded in (False, True)]
+    assert told[0] is not None
+    assert told[0] == told[1] > 0
