@@ -105,17 +105,23 @@ def units_on_cluster(cluster: Mapping[str, Any], resources: ResourcesConfig) -> 
 
 
 def _pause() -> None:
-    """Wait a second. Raises StoppedWaitingError when Ctrl-C or SIGTERM come, of which Ray would make a crash."""
-    before = None
+    """Wait a second. Raises StoppedWaitingError when Ctrl-C comes, SIGTERM, or the USR1 of a SLURM job that is to end.
+
+    Of them Ray would make a crash, and of USR1 the end of this process with nothing tidied up.
+    """
+    before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        before = {
+            number: signal.signal(number, signal.default_int_handler)
+            for number in (signal.SIGTERM, signal.SIGUSR1)
+        }
     try:
         time.sleep(1)
     except KeyboardInterrupt:
         raise StoppedWaitingError("stopped while it waited for a node; nothing has run") from None
     finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _cluster_file() -> Mapping[str, Any]:

@@ -1,5 +1,8 @@
 """How many units run at a time, as nodes come and go; real nodes are in tests/scenarios."""
 
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import yaml
 from sweep.config.study_parts import ResourcesConfig
 from sweep.execution import nodes
 from sweep.execution import slots as executor_slots
-from sweep.execution.errors import ExecutorError
+from sweep.execution.errors import ExecutorError, StoppedWaitingError
 from sweep.execution.slots import Slots, await_slots, units_on_cluster
 
 
@@ -119,3 +122,20 @@ def test_a_unit_that_fits_nowhere_is_refused_with_the_settings_that_let_it_fit(
     assert autoscaler == (
         "where an autoscaler adds nodes, set resources.concurrent" if address == "auto" else ""
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_driver_that_waits_for_its_first_node_ends_in_good_order_when_told_to(
+    cluster: Cluster, number: int
+) -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    told = threading.Timer(0.3, os.kill, (os.getpid(), number))
+    told.start()
+    try:
+        with pytest.raises(StoppedWaitingError, match="nothing has run"):
+            await_slots(ResourcesConfig(cpu=1, gpu=1), "head", lambda line: None, join_s=5.0)
+        assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
+    finally:
+        told.join()
+        signal.signal(signal.SIGUSR1, before)
