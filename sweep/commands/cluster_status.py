@@ -10,9 +10,10 @@ from sweep.commands.options import STUDIES, NameArgument, StudiesOption
 
 
 def cluster_status(name: NameArgument, studies: StudiesOption = STUDIES) -> None:
-    """Show a study's SLURM jobs, the nodes that its driver has, and how its units stand."""
+    """Show a study's SLURM jobs, the nodes that its driver has, and how its units stand, and those trained after it."""
     from sweep.cluster.slurm import StudyJobs
     from sweep.cluster.slurm_queue import SlurmError, jobs
+    from sweep.driver.later_studies import later_studies
     from sweep.execution.head_file import read_head
     from sweep.execution.joined_nodes import joined_nodes
     from sweep.folder.study_folder import StudyFolder
@@ -35,7 +36,8 @@ def cluster_status(name: NameArgument, studies: StudiesOption = STUDIES) -> None
             console().print(table)
         else:
             say(f"no jobs in the queue; logs and scripts: {names.scripts}")
-    head = read_head(folder.path)
+    trained = [folder, *later_studies(folder)]
+    head = next((found for one in trained if (found := read_head(one.path)) is not None), None)
     if head is None:
         say("no driver that workers could join")
     else:
@@ -45,7 +47,8 @@ def cluster_status(name: NameArgument, studies: StudiesOption = STUDIES) -> None
             say(f"{whose}: does not answer at {head.address}")
         else:
             say(f"{whose}: {len(nodes)} workers" + "".join(f"\n  {node}" for node in nodes))
-    if folder.exists:
-        console().print(study_status(folder))
-    else:
-        say(f"{folder.place}: not begun yet")
+    for one in trained:
+        if one.exists:
+            console().print(study_status(one))
+        elif one == folder:
+            say(f"{folder.place}: not begun yet")

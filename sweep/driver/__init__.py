@@ -2,6 +2,7 @@
 
 run                 the main path, where all parts of a driver are put together
 run_folds           a search and, if its file says so, its finalists on the other folds of patients
+later_studies       the studies that the same command trains after one
 which_study         which study a command means: a new one, or one that goes on
 preflight           looks at all that can be refused, and starts nothing
 populations         whether the recordings have the patients whom a study asks for

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 
 from data.errors import UserError
@@ -47,9 +47,11 @@ class WorkerJob:
         cpus: int | None = None,
         gpus: float | None = None,
         join: Callable[..., JoinedNode] = JoinedNode,
+        later: Callable[[StudyFolder], Sequence[StudyFolder]] = lambda _: (),
     ) -> None:
         """`folder`: the study's place, also before the study begins; `say` hears what happens.
 
+        `later`: names the studies that the study's driver trains after it, for which the machine works too.
         `give_up_s`: how long it waits for a driver, each time anew. `notice_s`: how long after USR1 the machine goes
         away, as it does `KILL_WAIT_S` after TERM and SIGINT. `cpus`, `gpus`: see `JoinedNode`, which `join`
         makes.
@@ -64,16 +66,17 @@ class WorkerJob:
         }
         self._offer = {"cpus": cpus, "gpus": gpus}
         self._join = join
+        self._later = later
         self._leaves_at: float | None = None
 
     def run(self) -> Ending:
         """Work until the study is over, no driver came for too long, or a signal (USR1, TERM, INT) tells to leave."""
         with self._hearing_signals():
             waits_since, looked_for_end = time.monotonic(), 0.0
+            studies = [self._folder]
             while self._leaves_at is None:
-                head = read_head(self._folder.path)
-                if head is not None and head.answers():
-                    if self._work(head) >= SETTLED_S:
+                if (found := _first_driver(studies)) is not None:
+                    if self._work(*found) >= SETTLED_S:
                         waits_since = time.monotonic()
                     elif time.monotonic() - waits_since >= self._give_up_s:
                         return Ending.GAVE_UP
@@ -83,22 +86,24 @@ class WorkerJob:
                 now = time.monotonic()
                 if now - looked_for_end >= LOOK_FOR_END_EVERY_S:
                     looked_for_end = now
-                    if self._is_over():
-                        return Ending.OVER
+                    if (later := self._those_after()) is not None:
+                        studies = [self._folder, *later]
+                        if all(map(_is_over, studies)):
+                            return Ending.OVER
                     if now - waits_since >= self._give_up_s:
                         return Ending.GAVE_UP
                     self._say_once_waiting(waits_since, now)
                 self._pause(LOOK_EVERY_S)
             return Ending.LEFT
 
-    def _work(self, head: Head) -> float:
+    def _work(self, folder: StudyFolder, head: Head) -> float:
         """Be a node of this head until it is gone, another takes its place, or we leave; returns seconds it lasted."""
         begun = time.monotonic()
         self._say(f"joins the driver on {head.host} ({head.address})")
         node = self._join(head, **self._offer)
         try:
             while node.alive and self._leaves_at is None:
-                if read_head(self._folder.path) != head:
+                if read_head(folder.path) != head:
                     self._say("the driver has let go of the study")
                     break
                 self._pause(LOOK_EVERY_S)
@@ -114,13 +119,13 @@ class WorkerJob:
             node.end()
         return time.monotonic() - begun
 
-    def _is_over(self) -> bool:
-        folder = self._folder
+    def _those_after(self) -> Sequence[StudyFolder] | None:
+        """The studies that the driver trains after the study; None while that is not known."""
         try:
-            return folder.exists and folder.board().stopped == "over"
+            return self._later(self._folder)
         except (UserError, OSError):
             # It is just being written, or the shared folder does not answer.
-            return False
+            return None
 
     def _say_once_waiting(self, since: float, now: float) -> None:
         if now - since < LOOK_FOR_END_EVERY_S:
@@ -148,3 +153,20 @@ class WorkerJob:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _first_driver(studies: Sequence[StudyFolder]) -> tuple[StudyFolder, Head] | None:
+    """The first of some studies that a driver holds which answers, and where that one is met."""
+    for folder in studies:
+        head = read_head(folder.path)
+        if head is not None and head.answers():
+            return folder, head
+    return None
+
+
+def _is_over(folder: StudyFolder) -> bool:
+    try:
+        return folder.exists and folder.board().stopped == "over"
+    except (UserError, OSError):
+        # As above: it is not known, and looked at again.
+        return False

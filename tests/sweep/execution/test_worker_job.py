@@ -14,7 +14,7 @@ import pytest
 from sweep.execution import worker_job
 from sweep.execution.head_file import Head, remove_head, write_head
 from sweep.execution.worker_job import Ending, WorkerJob
-from sweep.folder.study_folder import StudyFolder
+from sweep.folder.study_folder import FolderError, StudyFolder
 
 
 class Node:
@@ -193,3 +193,45 @@ def test_a_worker_that_cannot_join_says_why_and_gives_up(
     assert tried.run() is Ending.GAVE_UP
     assert len(Node.made) > 1
     assert "Ray has ended on this machine: another version of Ray" in tried.said  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_worker_goes_on_to_the_studies_that_its_driver_trains_next(
+    tmp_path: Path, listening: Callable[[], Head], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over: set[str] = {"first"}
+
+    class Board:
+        def __init__(self, name: str) -> None:
+            self.stopped = "over" if name in over else None
+
+    first, second = (StudyFolder(tmp_path / name) for name in ("first", "first-folds"))
+    second.path.mkdir()
+    monkeypatch.setattr(StudyFolder, "exists", True)
+    monkeypatch.setattr(StudyFolder, "board", lambda self: Board(self.name))
+    head = listening()
+    then(
+        lambda: time.sleep(0.5),
+        lambda: write_head(second.path, head),
+        lambda: soon(lambda: Node.made),
+        lambda: over.add("first-folds"),
+        lambda: remove_head(second.path, head),
+    )
+    asked: list[StudyFolder] = []
+    assert job(first.path, later=lambda folder: asked.append(folder) or [second]).run() is Ending.OVER
+    assert [node.head for node in Node.made] == [head]
+    assert set(asked) == {first}
+
+
+def test_a_worker_waits_on_while_it_is_not_known_what_its_driver_trains_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Board:
+        stopped = "over"
+
+    monkeypatch.setattr(StudyFolder, "exists", True)
+    monkeypatch.setattr(StudyFolder, "board", lambda self: Board)
+
+    def unknown(folder: StudyFolder) -> list[StudyFolder]:
+        raise FolderError("just being written")
+
+    assert job(tmp_path, give_up_s=0.3, later=unknown).run() is Ending.GAVE_UP
