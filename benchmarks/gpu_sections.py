@@ -318,7 +318,12 @@ def mps() -> Iterator[None]:
 
 
 def _small_sweep(device: torch.device) -> str:
-    """Train four units through the whole product, a quarter of the GPU each; says how long that took."""
+    """Train four units through the whole product, a quarter of the GPU each; says how long that took.
+
+    Raises AssertionError unless all four have finished.
+    """
+    from sweep.folder.study_folder import StudyFolder
+
     settings = [
         "budget.configurations=2",
         "seeds=[1,2]",
@@ -333,14 +338,8 @@ def _small_sweep(device: torch.device) -> str:
         begun = time.perf_counter()
         done = subprocess.run(
             [
-                sys.executable,
-                "-m",
-                "sweep.cli",
-                "run",
-                "search_spaces/quickstart.yaml",
-                "--studies",
-                studies,
-                *words,
+                *(sys.executable, "-c", "from sweep.cli import main; main()", "run"),
+                *("search_spaces/quickstart.yaml", "--name", "four", "--studies", studies, *words),
             ],
             cwd=ROOT,
             capture_output=True,
@@ -349,7 +348,11 @@ def _small_sweep(device: torch.device) -> str:
         )
         if done.returncode:
             raise AssertionError(f"the sweep ended with {done.returncode}: {done.stderr[-500:]}")
-        return f"four units through Ray in {time.perf_counter() - begun:.0f} s"
+        seconds = time.perf_counter() - begun
+        folder = StudyFolder.at(studies, "four")
+        finished = sum(unit.state == "finished" for unit in folder.board().units()) if folder.exists else 0
+        assert finished == 4, f"{finished} of 4 units have finished: {done.stdout[-500:]}"
+        return f"four units through Ray in {seconds:.0f} s"
 
 
 def _step_bars(variant: str, milliseconds: float, host: float, waits: int) -> Iterator[str]:
