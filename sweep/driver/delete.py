@@ -10,6 +10,7 @@ from data.errors import UserError
 from data.quantities import counted, gibibytes
 from evidence.ledger import Ledger
 from sweep.evaluation.ledgers import KEPT, LEDGER, own_ledger
+from sweep.evaluation.unified_model import present_unified
 from sweep.folder.lock import LockedError
 from sweep.folder.related import FINISHES, related_studies
 from sweep.folder.removal import remove_study
@@ -23,7 +24,7 @@ class DeleteError(UserError):
 
 @dataclass(frozen=True)
 class Deletion:
-    """What goes when a study is deleted: the study and the one on other folds that belongs to it.
+    """What goes when a study is deleted: the study, and what belongs to it on other folds or for all patients.
 
     `files` and `size` (bytes): of all of them. `readings`: of the official test part, which their ledgers tell of.
     """
@@ -65,7 +66,8 @@ def what_goes(folder: StudyFolder) -> Deletion:
             f"{folder.place}: {', '.join(one.place for one in finishing)} finishes it, and is tested against it; delete "
             f"that first: respsweep delete {finishing[0].arguments}"
         )
-    studies = (folder, *(one for one, _ in related))
+    beside = present_unified(folder)
+    studies = (folder, *(one for one, _ in related), *([] if beside is None else [beside]))
     sizes = [size for one in studies for size in one.storage().sizes().values()]
     for one in studies:
         if (holder := one.lock().held_by()) is not None:
@@ -77,7 +79,7 @@ def what_goes(folder: StudyFolder) -> Deletion:
 
 
 def delete_study(folder: StudyFolder) -> list[str]:
-    """Delete a study for good, with the one on other folds that belongs to it; returns lines on what stays.
+    """Delete a study for good, with what belongs to it (`Deletion`); returns lines on what stays.
 
     A ledger of readings of the test part, and the bundles of these, are first put beside the studies, in
     `.ledgers/NAME-ID`. Runs on an MLflow server stay, and so does what other studies share. Raises what `what_goes`

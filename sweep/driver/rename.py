@@ -18,6 +18,7 @@ from sweep.driver.run import mirrored
 from sweep.evaluation.cross_fold_ranking import SUFFIX as FOLDS
 from sweep.evaluation.finish import SUFFIX as FINISH
 from sweep.evaluation.unified_model import SUFFIX as UNIFIED
+from sweep.evaluation.unified_model import present_unified
 from sweep.folder.lease import LEASE
 from sweep.folder.lock import StudyLock
 from sweep.folder.related import related_studies
@@ -36,10 +37,11 @@ class RenameError(UserError):
 def rename_study(folder: StudyFolder, name: str, display: Display | None = None) -> StudyFolder:
     """Give a study another name; returns its folder then.
 
-    The studies NAME-finish and NAME-folds that were made of it are renamed with it, and those of other names that finish
-    it know its new name. `best.yaml`, the report, the file for Optuna's dashboard and MLflow's database in the folder
-    name it as it is called now. Journal, predictions, bundles and ledgers stay to the letter: they know the study by its
-    id. On an object store everything is copied, and then removed under the old name.
+    The studies NAME-finish and NAME-folds that were made of it are renamed with it, and so is NAME-unified, which stands
+    beside one that finishes another; those of other names that finish it know its new name. `best.yaml`, the report, the
+    file for Optuna's dashboard and MLflow's database in the folder name it as it is called now. Journal, predictions,
+    bundles and ledgers stay to the letter: they know the study by its id. On an object store everything is copied, and
+    then removed under the old name.
 
     Should this die halfway, the same call finishes it, with the folder that `study_to_rename` finds; a study that never
     ran, on an object store, may then be there under both names, and one is to be deleted. Raises RenameError when the
@@ -49,30 +51,37 @@ def rename_study(folder: StudyFolder, name: str, display: Display | None = None)
     display = display or NoDisplay()
     renamed = StudyFolder.find(folder.studies, name)
     moved = _has_moved(folder, renamed)
-    if (crosses := (renamed if moved else folder).config().crosses) is not None:
+    config = (renamed if moved else folder).config()
+    belongs_to = config.crosses and config.crosses.study
+    if config.finishes is not None and config.finishes.unified:
+        belongs_to = folder.name.removesuffix(UNIFIED)
+    if belongs_to is not None:
         raise RenameError(
-            f"{folder.place}: belongs to the study {crosses.study}, and is found by its name; rename that one"
+            f"{folder.place}: belongs to the study {belongs_to}, and is found by its name; rename that one"
         )
     if name == folder.name:
         raise RenameError(f"{folder.place}: is called {name} already")
     related = [one for one, _ in related_studies(renamed if moved else folder)]
+    # It knows the study that was searched, and not the one that it stands beside.
+    beside = None if moved else present_unified(folder)
+    made = related if beside is None else [*related, beside]
     # The study itself last: until it has moved, all of this can be done again.
     pairs = [
         (
             StudyFolder.at(folder.studies, f"{folder.name}{suffix}"),
             StudyFolder.find(folder.studies, f"{name}{suffix}"),
         )
-        for suffix in (FOLDS, FINISH, f"{FINISH}{UNIFIED}")
+        for suffix in (FOLDS, FINISH, f"{FINISH}{UNIFIED}", UNIFIED)
     ] + [(folder, renamed)]
     moves = [
-        (source, target) for source, target in pairs if source in related or (source == folder and not moved)
+        (source, target) for source, target in pairs if source in made or (source == folder and not moved)
     ]
     before = [(source, target) for source, target in pairs if _has_moved(source, target)]
     for source, target in moves:
         if target.path.exists() if target.uri is None else target.exists and not _is_copy(target, source):
             raise RenameError(f"{target.place}: is there already; take another name")
     with contextlib.ExitStack() as held:
-        there = related if moved else [*related, folder]
+        there = made if moved else [*made, folder]
         locks = {one: held.enter_context(one.lock()) for one in there}
         for one in related:
             _name_searched(one, name)

@@ -39,6 +39,16 @@ def unified_folder(finishing: StudyFolder) -> StudyFolder:
     return StudyFolder.find(finishing.studies, f"{finishing.name}{SUFFIX}")
 
 
+def present_unified(finishing: StudyFolder) -> StudyFolder | None:
+    """Find the study that was made to stand beside a finishing one, to which only its name ties it; None without."""
+    own = finishing.config().finishes
+    if own is None or not (beside := unified_folder(finishing)).exists:
+        return None
+    theirs = beside.config().finishes
+    made_for_it = theirs is not None and theirs.unified and theirs.study_id == own.study_id
+    return beside if made_for_it else None
+
+
 def unified_units(finishing: StudyFolder, specialist: FinishedUnits, scratch: Path) -> FinishedUnits | None:
     """Fetch the networks for all patients that stand beside those of a finishing study, into the folder `scratch`.
 

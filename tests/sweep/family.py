@@ -44,3 +44,21 @@ def a_family(studies: Path | str, study_id: str) -> StudyFolder:
     }
     a_study(studies, "first-folds", "4" * 32, **folds)
     return first
+
+
+def for_some_and_for_all(studies: Path | str, study_id: str) -> StudyFolder:
+    """The study `young-finish`, which finishes `young` for patients below 60, and `young-finish-unified` beside it."""
+    finishes = {"study": "young", "study_id": study_id, "configuration": 0}
+    folds = {"fold": None, "population": [19, 60]}
+    alone = {
+        "search": {"patch_mix.temperature": {"type": "categorical", "choices": [0.2]}},
+        "enqueue": [POINT],
+    }
+    for name, own_id, population in (
+        ("young-finish", "5" * 32, [19, 60]),
+        ("young-finish-unified", "6" * 32, "all"),
+    ):
+        recipe = {**tiny_study(1)["recipe"], "population": population, "folds": folds}
+        made = {**finishes, "unified": population == "all"}
+        a_study(studies, name, own_id, recipe=recipe, finishes=made, **alone)
+    return StudyFolder.open(studies, "young-finish")

@@ -13,7 +13,7 @@ from sweep.folder.lock import LockedError, StudyLock
 from sweep.folder.study_folder import StudyFolder, present_studies
 from sweep.storage.storage import StorageError
 from tests.object_store import S3
-from tests.sweep.family import a_family, a_study
+from tests.sweep.family import a_family, a_study, for_some_and_for_all
 
 OWN = "1" * 32
 
@@ -39,6 +39,13 @@ def test_a_study_that_another_finishes_stays_until_that_one_is_gone(tmp_path: Pa
     delete_study(first)
     assert present_studies(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_networks_for_all_patients_go_with_those_for_some_that_they_stand_beside(tmp_path: Path) -> None:
+    deletion = what_goes(for_some_and_for_all(tmp_path, OWN))
+    assert [one.name for one in deletion.studies] == ["young-finish", "young-finish-unified"]
+    delete_study(deletion.studies[0])
+    assert present_studies(tmp_path) == []
 
 
 def test_a_ledger_of_readings_is_kept_with_its_bundles_and_that_is_said(tmp_path: Path) -> None:

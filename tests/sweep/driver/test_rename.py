@@ -16,6 +16,7 @@ from sweep.driver.rename import RenameError, rename_study, study_to_rename
 from sweep.driver.report import report
 from sweep.evaluation.finish import check_finishes
 from sweep.evaluation.ledgers import Ledgers
+from sweep.evaluation.unified_model import present_unified
 from sweep.folder.lock import LockedError, StudyLock
 from sweep.folder.note import read_note, write_note
 from sweep.folder.related import related_studies
@@ -26,7 +27,7 @@ from sweep.storage.object_store import ObjectStore
 from sweep.tracking.tracker import database_uri
 from tests.object_store import S3
 from tests.studies import tiny_study
-from tests.sweep.family import a_family, a_study
+from tests.sweep.family import a_family, a_study, for_some_and_for_all
 
 OWN = "1" * 32
 
@@ -117,6 +118,22 @@ def test_a_name_that_is_taken_or_none_is_refused_and_nothing_changes(first: Stud
     with pytest.raises(RenameError, match="belongs to the study first"):
         rename_study(StudyFolder.open(first.studies, "first-folds"), "other")
     assert present_studies(first.studies) == ["first", "first-finish", "first-folds", "third"]
+
+
+def test_networks_for_all_patients_are_renamed_with_those_for_some_that_they_stand_beside(
+    tmp_path: Path,
+) -> None:
+    finishing = for_some_and_for_all(tmp_path, OWN)
+    with pytest.raises(RenameError, match=r"belongs to the study young-finish, .* rename that one"):
+        rename_study(StudyFolder.open(tmp_path, "young-finish-unified"), "other")
+    renamed = rename_study(finishing, "ward")
+    assert present_studies(tmp_path) == ["ward", "ward-unified"]
+    beside = present_unified(renamed)
+    assert beside is not None
+    assert beside.config().finishes == StudyFolder.open(tmp_path, "ward-unified").config().finishes
+    finishes = beside.config().finishes
+    assert finishes is not None
+    assert (finishes.study, finishes.unified) == ("young", True)
 
 
 @pytest.mark.parametrize("running", ["first", "third"])
