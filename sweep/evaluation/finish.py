@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from data.errors import UserError
 from data.settings import parse
-from sweep.config.study_config import StudyConfig
+from sweep.config.study_config import WEIGHTS, StudyConfig
 from sweep.evaluation.cross_fold_ranking import best_configuration, chosen_configuration
 from sweep.folder.study_folder import StudyFolder
 
@@ -100,7 +100,10 @@ def finishing_folder(folder: StudyFolder) -> StudyFolder:
 
 
 def check_finishes(folder: StudyFolder, searched: StudyFolder) -> None:
-    """Raise FinishError unless a study finishes that other one, as it is, on the same recordings and weights."""
+    """Raise FinishError unless a study finishes that other one, as it is, on the same recordings and weights.
+
+    Of a study that searched among pretrained weights it is not known what those of a configuration were.
+    """
     finishes = folder.config().finishes
     ours, theirs = folder.provenance(), searched.provenance()
     best, _ = best_configuration(searched, searched.board())
@@ -108,7 +111,9 @@ def check_finishes(folder: StudyFolder, searched: StudyFolder) -> None:
         raise FinishError(
             f"{folder.place}: finishes another study than {searched.place}; name it, or remove it"
         )
-    for key in ("data_hash", "fold_hash", "ages_hash", "weights_hash"):
+    # The other one's hash is that of the weights it began with.
+    of_weights = () if WEIGHTS in searched.config().search else ("weights_hash",)
+    for key in ("data_hash", "fold_hash", "ages_hash", *of_weights):
         if ours.get(key) != theirs.get(key):
             raise FinishError(
                 f"{folder.place}: was trained on something else than {searched.place} ({key} "

@@ -77,6 +77,19 @@ def test_it_must_finish_the_study_as_it_is(first: StudyFolder, finished: StudyFo
         check_finishes(finished, first)
 
 
+def test_weights_that_were_searched_may_be_others_than_those_the_search_began_with(
+    first: StudyFolder, finished: StudyFolder
+) -> None:
+    known = first.provenance()
+    first.write_provenance({**known, "weights_hash": "0" * 64})
+    with pytest.raises(FinishError, match=r"trained on something else than .*first \(weights_hash"):
+        check_finishes(finished, first)
+    content = first.config().model_dump(mode="json")
+    content["search"]["backbone.pretrained"] = {"type": "categorical", "choices": ["one.pth", "two.pth"]}
+    first.write_config(parse(StudyConfig, content, "study"))
+    check_finishes(finished, first)
+
+
 def test_length_and_network_that_were_searched_are_fixed(first: StudyFolder) -> None:
     number = first.board().ranking()[0].number
     values = {**first.board().configurations[number].values, "epochs": 1}
