@@ -108,6 +108,8 @@ def _save(
 
     from model.training.prediction import load_network
 
+    # PyTorch pickles no weights with low-rank pairs beside them: a network without takes them into its weights.
+    plain = recipe.model_copy(update={"backbone": recipe.backbone.model_copy(update={"lora": None})})
     shape = recipe.input_shape
     number = np.dtype("float32")
     signature = ModelSignature(
@@ -119,7 +121,7 @@ def _save(
     if "serialization_format" in inspect.signature(save).parameters:
         options["serialization_format"] = "pickle"
     save(
-        load_network(recipe, task, weights, "cpu"),
+        load_network(plain, task, weights, "cpu"),
         str(folder),
         mlflow_model=Model(artifact_path=MODEL, run_id=run_id),
         signature=signature,

@@ -51,9 +51,9 @@ def weights_of(study: Path, unit: str) -> Path:
     return study / "units" / unit / "weights.safetensors"
 
 
-def models(study: Path, *units: str) -> Models:
-    recipe = RECIPE.model_dump(mode="json")
-    return Models(units, str(study / "units"), "weights.safetensors", recipe, "icbhi", {"study": "first"})
+def models(study: Path, *units: str, recipe: Recipe = RECIPE) -> Models:
+    settings = recipe.model_dump(mode="json")
+    return Models(units, str(study / "units"), "weights.safetensors", settings, "icbhi", {"study": "first"})
 
 
 def kept(study: Path, wanted: Models) -> None:
@@ -82,6 +82,31 @@ def loading(study: Path) -> Iterator[None]:
     set_tracking_uri(database_uri(study))
     yield
     set_tracking_uri(before)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore:.*Any type hint is inferred")
+@pytest.mark.usefixtures("loading")
+def test_a_network_with_low_rank_pairs_is_a_model_in_which_they_are_part_of_its_weights(study: Path) -> None:
+    from mlflow.pytorch import load_model
+
+    backbone = {"name": "ast", "variant": "tiny", "pretrained": "kept.pth", "lora": {"rank": 2}}
+    recipe = parse(
+        Recipe,
+        {**TINY_RECIPE, "backbone": backbone, "smoothing": {"stage": None}, "patch_mix": {"axes": []}},
+        "recipe",
+    )
+    unit, network = unit_id(0, 1), random_network(recipe, ICBHI).eval()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith(".B"):
+                parameter.normal_()
+    safetensors.torch.save_file(network.state_dict(), weights_of(study, unit))
+    kept(study, models(study, unit, recipe=recipe))
+    run = runs_of(database_uri(study), "first")[unit]
+    loaded = load_model(f"runs:/{run.info.run_id}/model")
+    features = torch.randn(3, *recipe.input_shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(features), network(features), rtol=1e-4, atol=1e-5)
 
 
 # MLflow's own, when its part for PyTorch is imported, and as it reads a pickle.
