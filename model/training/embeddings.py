@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from data.batches import Examples
 from model.frozen import FrozenNetwork
 from model.training.inputs import network_input
 from model.training.recipe import Recipe
+from model.weights_file import checkpoint_sha256, find_checkpoint
 
 VERSION = 1
 """Raised whenever the same weights and settings would give other features, so that stored ones are computed anew."""
@@ -47,6 +50,18 @@ def encoder_settings(recipe: Recipe) -> dict[str, Any]:
         "target_frames": recipe.features.target_frames,
         "fill": recipe.features.fill,
     }
+
+
+def encoder_sha256(recipe: Recipe) -> str:
+    """SHA-256 (hex) of the file of a frozen encoder's weights, computed anew when the file has changed."""
+    assert recipe.backbone.pretrained is not None, "a frozen encoder has weights to keep"
+    file = find_checkpoint(recipe.backbone.pretrained)
+    return _sha256(file, file.stat().st_mtime_ns, file.stat().st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _sha256(file: Path, _written_ns: int, _size: int) -> str:
+    return checkpoint_sha256(file)
 
 
 def _embedded(

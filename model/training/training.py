@@ -31,7 +31,7 @@ from model.selective_scan import choose_engine
 from model.training.checkpoint import CheckpointError
 from model.training.checkpoint_contents import checked_state
 from model.training.domain_losses import DomainBatch, build_domain_losses, domain_batch
-from model.training.embeddings import embed
+from model.training.embeddings import embed, encoder_sha256
 from model.training.epoch_metrics import EpochMetrics, TrainingError, select_epoch
 from model.training.inputs import network_input
 from model.training.losses import build_loss
@@ -60,7 +60,8 @@ class Training:
     validation cycles, a state that was saved with another such text is refused too.
 
     Of a frozen encoder (`recipe.frozen`) only the head is trained, on the encoder's features of the cycles: `train` and
-    `validation` as they are if they are embedded; else features are computed here, once. A state then holds the head.
+    `validation` as they are if they are embedded; else features are computed here, once. A state then holds the head,
+    and belongs to an encoder with the same file of weights, given `data`.
 
     Raises TrainingError when the data cannot be trained on or scored, or the network not in chunks, and ConfigError
     when the recipe's scan engine does not work on `device` (None: CUDA if there is any), or it contrasts devices and
@@ -92,6 +93,7 @@ class Training:
         self.accumulate = accumulate
         self.identity = identity or recipe.digest()
         self.data = data
+        self._rests_on = "recordings or folds"
         self.selected_by: Objective = selected_by
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.history: list[EpochMetrics] = []
@@ -117,6 +119,9 @@ class Training:
                 for one in (train, validation)
             )
             self.model.head.standardise(train.table())
+            # The encoder is not in a state, and its file may be another one another day.
+            self.data = data and f"{data}/{encoder_sha256(recipe)}"
+            self._rests_on = "recordings, folds or frozen weights"
         self.train = train.to(self.device)
         self.validation = validation.to(self.device)
         check_accumulates(self.trained, accumulate)
@@ -254,7 +259,7 @@ class Training:
         of = state.get("data")
         if of is not None and self.data is not None and not _same(of, self.data):
             raise CheckpointError(
-                f"the checkpoint was trained on other recordings or folds ({_shown(of)}) than this run "
+                f"the checkpoint was trained on other {self._rests_on} ({_shown(of)}) than this run "
                 f"({_shown(self.data)})"
             )
         saved = checked_state(state, self.modules, self.optimiser, self.task, len(self.validation))

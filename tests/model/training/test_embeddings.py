@@ -8,6 +8,7 @@ import torch
 
 from data.settings import parse
 from data.task import ICBHI
+from model.training.checkpoint import CheckpointError, save_checkpoint
 from model.training.embeddings import embed, encoder_settings
 from model.training.fit import fit
 from model.training.prediction import load_network, predict
@@ -159,6 +160,21 @@ def test_smoothing_of_no_stage_has_no_settings(encoder: Path) -> None:
 
 def test_sharpness_is_that_of_the_head_on_the_features(encoder: Path) -> None:
     recipe = frozen(encoder, epochs=1, sharpness_rho=0.05)
-    told = [training(recipe, embedded=embedded).run_epoch().sharpness for embedded in (False, True)]
-    assert told[0] is not None
-    assert told[0] == told[1] > 0
+    first, second = (training(recipe, embedded=embedded).run_epoch().sharpness for embedded in (False, True))
+    assert first is not None
+    assert first == second
+    assert first > 0
+
+
+def test_a_head_does_not_go_on_over_another_encoder_in_the_same_file(encoder: Path, tmp_path: Path) -> None:
+    file, checkpoint = tmp_path / "encoder.pt", tmp_path / "head.pt"
+    file.write_bytes(encoder.read_bytes())
+    recipe = frozen(file, epochs=2)
+    cycles = tones(32, 1), tones(16, 2)
+    run = fit(recipe, 1, *cycles, task=ICBHI, device="cpu", checkpoint=checkpoint)
+    next(run)
+    other = Training(tiny(epochs=1), 2, *cycles, task=ICBHI, device="cpu")
+    other.run_epoch()
+    save_checkpoint(file, other.state_dict())
+    with pytest.raises(CheckpointError, match=r"on other recordings, folds or frozen weights"):
+        next(fit(recipe, 1, *cycles, task=ICBHI, device="cpu", checkpoint=checkpoint))
