@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
-from sweep.evaluation.best_answers import answers_of_best, told_answers
+from sweep.evaluation.best_answers import BestAnswers, answers_of_best, told_answers
 from sweep.evaluation.confident_errors import confident_errors
 from sweep.evaluation.cross_fold_ranking import in_words, read_ranking
+from sweep.evaluation.error_maps import error_maps
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.page.facts import report_facts
 from sweep.report.page.write import ReportError, write_report
@@ -33,7 +35,7 @@ def report(
     """Write the report of a study, by default to `report.html` in it; returns the place.
 
     `data`: where the recordings lie, unless where the study says; without recordings the report says what is left out.
-    `sounds`: also the most confident errors, with the sound and spectrogram of their cycles.
+    `sounds`: also the most confident errors, with the sound and spectrogram of their cycles, and what each rests on.
     `hear` is called with the facts that the report shows (`sweep.report.page.facts.report_facts`).
 
     Raises ReportError for a file that cannot be written, and for the study of finalists on other folds, which is told
@@ -92,7 +94,8 @@ def figures_of(folder: StudyFolder, directory: Path) -> list[Path]:
 def answers_told(folder: StudyFolder, data: Path | None = None, *, sounds: bool = False) -> dict[str, Any]:
     """Tell what the best configuration answered on validation cycles, or under `missing` why that cannot be told.
 
-    With `sounds` also the most confident `errors`. Where `data` is given, or `sounds` are asked for, what is missing is
+    With `sounds` also the most confident `errors`, each with the `map` of what it rests on, or under `no_maps` why there
+    are none. Where `data` is given, or `sounds` are asked for, what is missing is
     raised.
     """
     try:
@@ -101,7 +104,15 @@ def answers_told(folder: StudyFolder, data: Path | None = None, *, sounds: bool 
         if data is not None or sounds:
             raise
         return {"missing": str(error)}
-    return {"missing": None, **told_answers(found), "errors": confident_errors(found) if sounds else None}
+    return {"missing": None, **told_answers(found), **_errors(folder, found, sounds=sounds)}
+
+
+def _errors(folder: StudyFolder, found: BestAnswers, *, sounds: bool) -> dict[str, Any]:
+    if not sounds:
+        return {"errors": None, "no_maps": None}
+    maps, missing = error_maps(folder, found)
+    errors = zip_longest(confident_errors(found), maps)
+    return {"errors": [{**told, "map": one} for told, one in errors], "no_maps": missing}
 
 
 def _written(

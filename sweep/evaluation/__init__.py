@@ -18,6 +18,7 @@ finished_units       recipe and weights of the finished units of a configuration
 written_bundles      whether the bundles of readings are those that were written down
 best_answers         what the best configuration answered: groups, the patients answered worst
 confident_errors     the wrong answers of which it was surest, with sound and spectrogram
+error_maps           what these wrong answers rest on, as maps over their spectrograms
 validation_bundle    the validation predictions of a study, in one file with what its journal tells of them
 recordings_of        where the recordings of a study lie
 scored_cycles        which of them a study of some patients is scored on

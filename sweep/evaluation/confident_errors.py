@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from torch.nn.functional import adaptive_avg_pool2d
 
 from data.cycle import Cycle
@@ -25,6 +27,15 @@ FRAMES, BANDS = 240, 64
 """Cells of a picture, at most; finer spectrograms are averaged."""
 
 
+@dataclass(frozen=True)
+class WrongAnswer:
+    """A validation cycle, by its row in the bundle, the wrong label, and the mean probabilities of all seeds."""
+
+    row: int
+    answer: int
+    probabilities: Float64[np.ndarray, " labels"]
+
+
 def confident_errors(found: BestAnswers) -> list[dict[str, Any]]:
     """List the wrong answers with the highest probability, of the mean of all seeds' networks, the surest first.
 
@@ -34,15 +45,12 @@ def confident_errors(found: BestAnswers) -> list[dict[str, Any]]:
     first, base64. Sound and picture are at most `LONGEST_S` seconds long. Raises DataError for damaged audio.
     """
     cycles, labels = found.bundle.cycles, found.bundle.labels
-    together = np.mean([kept.astype(np.float64) for kept in found.bundle.predictions.values()], axis=0)
-    answers, surest = answers_of(together), together.max(axis=1)
-    wrong = np.flatnonzero(answers != cycles.labels)
     recordings = {recording.name: recording for recording in found.recordings.recordings}
     told = []
-    for row in wrong[np.argsort(-surest[wrong], kind="stable")][:MOST]:
+    for error in surest_errors(found):
+        row, answer, label = error.row, error.answer, int(cycles.labels[error.row])
         recording = recordings[cycles.recordings[row]]
         cycle = recording.cycles[cycles.positions[row]]
-        answer, label = int(answers[row]), int(cycles.labels[row])
         told.append(
             {
                 "patient": recording.patient,
@@ -51,8 +59,8 @@ def confident_errors(found: BestAnswers) -> list[dict[str, Any]]:
                 "end_s": cycle.end_s,
                 "label": labels[label],
                 "answer": labels[answer],
-                "probability": float(surest[row]),
-                "label_probability": float(together[row, label]),
+                "probability": float(error.probabilities[answer]),
+                "label_probability": float(error.probabilities[label]),
                 "seeds": sum(int(given[row]) == answer for given in found.answers),
                 **_heard_and_seen(recording, cycle, found.recipe.features),
             }
@@ -60,10 +68,19 @@ def confident_errors(found: BestAnswers) -> list[dict[str, Any]]:
     return told
 
 
+def surest_errors(found: BestAnswers) -> list[WrongAnswer]:
+    """Find the `MOST` wrong answers with the highest probability, the surest first."""
+    together = np.mean([kept.astype(np.float64) for kept in found.bundle.predictions.values()], axis=0)
+    answers, surest = answers_of(together), together.max(axis=1)
+    wrong = np.flatnonzero(answers != found.bundle.cycles.labels)
+    rows = wrong[np.argsort(-surest[wrong], kind="stable")][:MOST]
+    return [WrongAnswer(int(row), int(answers[row]), together[row]) for row in rows]
+
+
 def _heard_and_seen(recording: Recording, cycle: Cycle, config: FeatureConfig) -> dict[str, Any]:
     end_s = min(cycle.end_s, recording.duration_s, cycle.start_s + LONGEST_S)
     return {
-        "sound": _text(cycle_sound(recording.path, cycle.start_s, end_s)),
+        "sound": as_text(cycle_sound(recording.path, cycle.start_s, end_s)),
         "spectrogram": spectrogram(recording, cycle.start_s, end_s, config),
     }
 
@@ -84,9 +101,10 @@ def spectrogram(recording: Recording, start_s: float, end_s: float, config: Feat
         "seconds": end_s - start_s,
         "low_hz": config.low_hz,
         "high_hz": config.high_hz or config.sample_rate / 2,
-        "cells": _text(shades.to(torch.uint8).numpy().tobytes()),
+        "cells": as_text(shades.to(torch.uint8).numpy().tobytes()),
     }
 
 
-def _text(content: bytes) -> str:
+def as_text(content: bytes) -> str:
+    """Write bytes as base64, as a page holds them."""
     return base64.b64encode(content).decode()

@@ -122,6 +122,12 @@ def read_weights(units: str, configuration: int, seed: int) -> bytes:
         ) from None
 
 
+def has_weights(units: str, configuration: int, seed: int) -> bool:
+    """Whether weights of a unit were kept. Raises OSError when their place does not answer."""
+    name = f"{unit_id(configuration, seed)}/{WEIGHTS}"
+    return _at(units, lambda storage: storage.has(name))
+
+
 def _keep_encoder(encoder: nn.Module, units: str) -> str:
     """Write the tensors of an encoder beside its units' folders, unless they are there; returns their file's name."""
     known = _encoder_files.get(encoder)

@@ -203,7 +203,7 @@ def _answers(answers: Mapping[str, Any] | None) -> dict[str, str]:
     )
     worst, errors = answers["worst"], answers["errors"]
     return {
-        "errors": _errors(errors, answers["seeds"]),
+        "errors": _errors(errors, answers["seeds"], answers.get("no_maps")),
         "groups": f"No. {answers['number']} has {_percent(answers['score'])} % {answers['score_name']} on all {n}"
         f"{_over_patients(answers['interval'])}, the dashed line; {low}.",
         "patients": f"Of patient {worst[0]['patient']} {_percent(worst[0]['right'])} % of the answers are right "
@@ -213,7 +213,7 @@ def _answers(answers: Mapping[str, Any] | None) -> dict[str, str]:
     }
 
 
-def _errors(errors: list[dict[str, Any]] | None, seeds: int) -> str:
+def _errors(errors: list[dict[str, Any]] | None, seeds: int, no_maps: str | None) -> str:
     if errors is None:
         return ""
     if not errors:
@@ -223,6 +223,7 @@ def _errors(errors: list[dict[str, Any]] | None, seeds: int) -> str:
         f"Surest of all wrong answers, with {_percent(first['probability'])} %: {first['label']} called "
         f"{first['answer']}, of patient {first['patient']}. Probabilities are the mean over {counted(seeds, 'seed')}. "
         f"Each sound is as loud as it can be; at most 10 s of a cycle are heard and seen."
+        + ("" if no_maps is None else f" There are no maps of what these answers rest on: {no_maps}.")
     )
 
 

@@ -13,6 +13,7 @@ from evidence.scores import confusion_matrix
 from model.training.training import Training
 from sweep.worker.unit_results import (
     UnitResultError,
+    has_weights,
     keep_leaked,
     keep_results,
     read_leaked,
@@ -46,6 +47,7 @@ def test_what_is_kept_answers_as_the_unit_did(training: Training, tmp_path: Path
 def test_what_was_not_kept_is_not_there(tmp_path: Path, training: Training) -> None:
     keep_results(training, "0000-seed1", str(tmp_path / "units"), None)
     assert read_predictions(str(tmp_path / "predictions"), 0, 1) is None
+    assert [has_weights(str(tmp_path / "units"), 0, seed) for seed in (1, 2)] == [True, False]
     with pytest.raises(UnitResultError, match=r"0000-seed2/weights.safetensors: no such weights"):
         read_weights(str(tmp_path / "units"), 0, 2)
 

@@ -362,35 +362,58 @@ function answerParts() {
   if (facts.answers.errors !== null) errorCards(section("errors", "The most confident errors"));
 }
 
+const METHODS = { grad_cam: "Grad-CAM", integrated_gradients: "integrated gradients", attention_rollout: "attention rollout, which knows no label" };
+
 function errorCards(parent) {
   if (!facts.answers.errors.length) return;
+  if (facts.answers.errors.some((one) => one.map)) {
+    const shown = element("input", { type: "checkbox", checked: "", onchange: () => parent.classList.toggle("without-maps", !shown.checked) });
+    parent.append(element("label", { class: "maps" }, shown, " show what the wrong answers rest on (cyan)"));
+  }
   parent.append(element("div", { class: "small-multiples" }, ...facts.answers.errors.map((one, at) => element("figure", { class: "error" },
-    spectrogram(one.spectrogram, `spectrogram of a cycle that is ${one.label} and was called ${one.answer}`),
+    spectrogram(one.spectrogram, `spectrogram of a cycle that is ${one.label} and was called ${one.answer}`, one.map),
     element("audio", { controls: "", preload: "metadata", src: `data:audio/ogg;base64,${one.sound}` }),
     element("figcaption", {},
       element("b", {}, `${at + 1}. ${one.label}, called ${one.answer}`), ` with ${percent(one.probability)} %`,
       element("br"), `${one.label} got ${percent(one.label_probability)} %; ${one.seeds} of ${facts.answers.seeds} seeds answer so`,
-      element("br"), `patient ${one.patient}, ${one.recording}, ${one.start_s.toFixed(2)} to ${one.end_s.toFixed(2)} s`),
+      element("br"), `patient ${one.patient}, ${one.recording}, ${one.start_s.toFixed(2)} to ${one.end_s.toFixed(2)} s`,
+      ...(one.map ? [element("br"), element("span", { class: "map-note" }, mapNote(one))] : [])),
   ))));
-  const rows = facts.answers.errors.map(({ sound, spectrogram: _, ...one }) => one);
+  const rows = facts.answers.errors.map(({ sound, spectrogram: _, map: __, ...one }) => one);
   parent.append(element("div", { class: "tools" },
     element("button", { onclick: () => save(new Blob([csv(rows)], { type: "text/csv" }), "errors.csv") }, "CSV")));
 }
 
-function spectrogram({ frames, bands, seconds, low_hz, high_hz, cells }, name) {
-  const canvas = element("canvas", { width: frames, height: bands, role: "img", "aria-label": name });
+function mapNote({ answer, map }) {
+  const whose = `the network of seed ${map.seed}, which gives ${answer} ${percent(map.seed_probability)} %`;
+  const padding = map.padding >= 0.005 ? `; ${percent(map.padding)} % of it lies on what pads the cycle` : "";
+  const found = /[^\0]/.test(atob(map.cells)) ? `cyan: what ${whose}, rests that on` : `no cell speaks for the answer of ${whose}`;
+  return `${found}, by ${METHODS[map.method]}${padding}. It explains the network, and is no finding about the patient.`;
+}
+
+function picture({ frames, bands, cells }, colour, attributes) {
+  const canvas = element("canvas", { width: frames, height: bands, ...attributes });
   const context = canvas.getContext("2d"), image = context.createImageData(frames, bands);
-  const shades = d3.range(256).map((shade) => d3.rgb(d3.interpolateInferno(shade / 255)));
-  const values = atob(cells);
+  const colours = d3.range(256).map((shade) => colour(shade / 255)), values = atob(cells);
   for (let band = 0; band < bands; band++) {
     for (let frame = 0; frame < frames; frame++) {
-      const { r, g, b } = shades[values.charCodeAt(band * frames + frame)];
-      image.data.set([r, g, b, 255], 4 * ((bands - 1 - band) * frames + frame));
+      image.data.set(colours[values.charCodeAt(band * frames + frame)], 4 * ((bands - 1 - band) * frames + frame));
     }
   }
   context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+function inferno(share) {
+  const { r, g, b } = d3.rgb(d3.interpolateInferno(share));
+  return [r, g, b, 255];
+}
+
+function spectrogram({ seconds, low_hz, high_hz, ...shades }, name, map) {
+  // The root lets cells of a tenth of the highest be seen.
+  const over = map && picture(map, (share) => [0, 229, 255, 200 * Math.sqrt(share)], { class: "map", role: "img", "aria-label": "what the answer rests on" });
   const hertz = (value) => (value >= 1000 ? `${value / 1000} kHz` : `${value} Hz`);
-  return element("div", { class: "spectrogram" }, canvas,
+  return element("div", { class: "spectrogram" }, element("div", {}, picture(shades, inferno, { role: "img", "aria-label": name }), over ?? null),
     element("p", {}, element("span", {}, `0 to ${seconds.toFixed(1)} s`), element("span", {}, `${hertz(low_hz)} to ${hertz(high_hz)}, mel scale, upwards`)));
 }
 

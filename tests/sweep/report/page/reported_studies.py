@@ -49,6 +49,7 @@ ANSWERS: dict[str, Any] = {
         )
     ],
     "errors": None,
+    "no_maps": None,
     "worst": [
         {"patient": 301, "cycles": 20, "right": 0.25, "mixed_up": "crackle called normal: 30 of 36 answers"},
         {"patient": 305, "cycles": 31, "right": 0.4, "mixed_up": "wheeze called normal: 22 of 50 answers"},
@@ -59,9 +60,10 @@ CONFUSION = [[40, 5, 3, 2], [6, 20, 3, 1], [4, 2, 12, 2], [1, 1, 2, 6]]
 
 
 def errors_of(sound: bytes, number: int = 10) -> list[dict[str, Any]]:
-    """Make up the most confident errors, all of which sound alike."""
+    """Make up the most confident errors, all of which sound alike, and the largest maps of what they rest on."""
     picture = {"frames": 240, "bands": 64, "seconds": 2.5, "low_hz": 50.0, "high_hz": 8000.0}
     cells = np.random.default_rng(1).integers(256, size=(64, 240), dtype=np.uint8)
+    rests_on = {"seed": 2, "seed_probability": 0.981, "method": "grad_cam", "frames": 120, "bands": 64}
     told = {
         "patient": 301,
         "recording": "301_1b1_Al_sc_Meditron",
@@ -74,6 +76,11 @@ def errors_of(sound: bytes, number: int = 10) -> list[dict[str, Any]]:
         "seeds": 3,
         "sound": base64.b64encode(sound).decode(),
         "spectrogram": {**picture, "cells": base64.b64encode(cells.tobytes()).decode()},
+        "map": {
+            **rests_on,
+            "padding": 0.12,
+            "cells": base64.b64encode(cells[:, ::2].tobytes()).decode(),
+        },
     }
     return [{**told, "patient": 301 + one % 3} for one in range(number)]
 

@@ -58,6 +58,9 @@ def test_the_most_confident_errors_are_heard_and_seen_in_a_page_that_stays_small
     folder = reported_study(tmp_path / "studies", 100)
     page = report_page(report_facts(folder, NOW, (), {**ANSWERS, "errors": errors}))
     assert len(page.encode()) < 2**20
+    without = [{**one, "map": None} for one in errors]
+    bare = report_page(report_facts(folder, NOW, (), {**ANSWERS, "errors": without}))
+    assert len(page.encode()) - len(bare.encode()) < 150 * 1024
     assert "This page holds the sound of 10 cycles of 3 patients" in page
     (tmp_path / "report.html").write_text(page)
     document, said, needed = in_chromium(tmp_path / "report.html", tmp_path, 390)
@@ -65,8 +68,32 @@ def test_the_most_confident_errors_are_heard_and_seen_in_a_page_that_stays_small
     assert needed <= 390
     durations = [float(found) for found in re.findall(r'<audio[^>]*data-duration="([^"]*)"', document)]
     assert durations == pytest.approx([2.5] * 10, abs=0.05)
-    assert document.count("<canvas") == 10
+    # A spectrogram and a map over it, which a reader can switch off.
+    assert document.count("<canvas") == 20
+    assert document.count('<canvas width="120" height="64" class="map"') == 10
+    assert document.count('type="checkbox" checked') == 1
+    assert (
+        "the network of seed 2, which gives normal 98.1 %, rests that on, by Grad-CAM; 12.0 % of it"
+        in document
+    )
+    assert document.count('<span class="map-note">cyan: what the network of seed 2') == 10
+    assert document.count("no finding about the patient.</span>") == 10
     assert "crackle, called normal</b> with 97.0 %" in document
+
+
+def test_errors_without_maps_are_shown_with_the_reason(tmp_path: Path) -> None:
+    errors = [{**one, "map": None} for one in errors_of(b"", 2)]
+    facts = report_facts(
+        reported_study(tmp_path / "studies", 6),
+        NOW,
+        (),
+        {**ANSWERS, "errors": errors, "no_maps": "no such weights"},
+    )
+    (tmp_path / "report.html").write_text(report_page(facts))
+    document, _, _ = in_chromium(tmp_path / "report.html", tmp_path)
+    assert document.count("<canvas") == 2
+    assert 'type="checkbox"' not in document
+    assert "There are no maps of what these answers rest on: no such weights." in document
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
