@@ -34,8 +34,8 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.unit_results import has_weights
 
-FRAMES = 120
-"""Cells of a map along time, at most: ten maps take 100 KiB of a page."""
+FRAMES = 96
+"""Cells of a map along time, at most: ten maps take 80 KiB of a page."""
 
 
 def error_maps(folder: StudyFolder, found: BestAnswers) -> tuple[list[dict[str, Any]], str | None]:
@@ -52,11 +52,11 @@ def error_maps(folder: StudyFolder, found: BestAnswers) -> tuple[list[dict[str, 
     try:
         by_seed: dict[int, list[WrongAnswer]] = defaultdict(list)
         kept = _seeds_with_weights(folder, found)
-        for error in errors:
-            by_seed[max(kept, key=lambda seed: _probability(found, seed, error))].append(error)
+        for wrong in errors:
+            by_seed[max(kept, key=lambda seed: _probability(found, seed, wrong))].append(wrong)
         for seed, some in by_seed.items():
             network = _network(folder, found, seed)
-            maps |= {error.row: _map(network, found, seed, error) for error in some}
+            maps |= {wrong.row: _map(network, found, seed, wrong) for wrong in some}
     except (UserError, OSError) as error:
         return [], _line(str(error))
     except (RuntimeError, MemoryError) as error:
@@ -64,7 +64,7 @@ def error_maps(folder: StudyFolder, found: BestAnswers) -> tuple[list[dict[str, 
         if not (is_out_of_memory(error) or found.recipe.backbone.is_own):
             raise
         return [], _line(f"{type(error).__name__}: {error}")
-    return [maps[error.row] for error in errors], None
+    return [maps[wrong.row] for wrong in errors], None
 
 
 def map_method(network: nn.Module) -> Method:

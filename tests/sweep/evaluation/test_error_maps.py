@@ -113,6 +113,26 @@ def test_damaged_weights_are_told_in_one_line(first: StudyFolder) -> None:
     assert "not a file of weights" in missing
 
 
+def test_a_full_memory_leaves_errors_without_maps_and_a_fault_of_ours_is_raised(
+    first: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = answers_of_best(first)
+    for error, told in (
+        (torch.OutOfMemoryError("CUDA out of memory."), True),
+        (RuntimeError("shapes"), False),
+    ):
+
+        def fails(*_: Any, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("sweep.evaluation.error_maps.attribution", fails)
+        if told:
+            assert error_maps(first, found) == ([], "OutOfMemoryError: CUDA out of memory.")
+        else:
+            with pytest.raises(RuntimeError, match="shapes"):
+                error_maps(first, found)
+
+
 @pytest.mark.parametrize("target", [None, 62])
 def test_a_repeated_cycle_has_the_mean_of_its_repeats_where_they_are_heard(target: int | None) -> None:
     config = features_of(target_frames=target)

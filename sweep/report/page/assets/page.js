@@ -368,7 +368,7 @@ function errorCards(parent) {
   if (!facts.answers.errors.length) return;
   if (facts.answers.errors.some((one) => one.map)) {
     const shown = element("input", { type: "checkbox", checked: "", onchange: () => parent.classList.toggle("without-maps", !shown.checked) });
-    parent.append(element("label", { class: "maps" }, shown, " show what the wrong answers rest on (cyan)"));
+    parent.append(element("label", { class: "maps" }, shown, " show what the wrong answers rest on (orange)"));
   }
   parent.append(element("div", { class: "small-multiples" }, ...facts.answers.errors.map((one, at) => element("figure", { class: "error" },
     spectrogram(one.spectrogram, `spectrogram of a cycle that is ${one.label} and was called ${one.answer}`, one.map),
@@ -387,7 +387,7 @@ function errorCards(parent) {
 function mapNote({ answer, map }) {
   const whose = `the network of seed ${map.seed}, which gives ${answer} ${percent(map.seed_probability)} %`;
   const padding = map.padding >= 0.005 ? `; ${percent(map.padding)} % of it lies on what pads the cycle` : "";
-  const found = /[^\0]/.test(atob(map.cells)) ? `cyan: what ${whose}, rests that on` : `no cell speaks for the answer of ${whose}`;
+  const found = /[^\0]/.test(atob(map.cells)) ? `orange: what ${whose}, rests that on` : `no cell speaks for the answer of ${whose}`;
   return `${found}, by ${METHODS[map.method]}${padding}. It explains the network, and is no finding about the patient.`;
 }
 
@@ -410,10 +410,10 @@ function inferno(share) {
 }
 
 function spectrogram({ seconds, low_hz, high_hz, ...shades }, name, map) {
-  // The root lets cells of a tenth of the highest be seen.
-  const over = map && picture(map, (share) => [0, 229, 255, 200 * Math.sqrt(share)], { class: "map", role: "img", "aria-label": "what the answer rests on" });
+  // The root lets cells of a tenth of the highest be seen, and the spectrogram stays visible under the highest.
+  const over = map && picture(map, (share) => [255, 90, 0, 190 * Math.sqrt(share)], { class: "map", role: "img", "aria-label": "what the answer rests on" });
   const hertz = (value) => (value >= 1000 ? `${value / 1000} kHz` : `${value} Hz`);
-  return element("div", { class: "spectrogram" }, element("div", {}, picture(shades, inferno, { role: "img", "aria-label": name }), over ?? null),
+  return element("div", { class: "spectrogram" }, element("div", { class: over ? "under-map" : null }, picture(shades, inferno, { role: "img", "aria-label": name }), over ?? null),
     element("p", {}, element("span", {}, `0 to ${seconds.toFixed(1)} s`), element("span", {}, `${hertz(low_hz)} to ${hertz(high_hz)}, mel scale, upwards`)));
 }
 

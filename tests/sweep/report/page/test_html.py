@@ -70,13 +70,13 @@ def test_the_most_confident_errors_are_heard_and_seen_in_a_page_that_stays_small
     assert durations == pytest.approx([2.5] * 10, abs=0.05)
     # A spectrogram and a map over it, which a reader can switch off.
     assert document.count("<canvas") == 20
-    assert document.count('<canvas width="120" height="64" class="map"') == 10
+    assert document.count('<canvas width="96" height="64" class="map"') == 10
     assert document.count('type="checkbox" checked') == 1
     assert (
         "the network of seed 2, which gives normal 98.1 %, rests that on, by Grad-CAM; 12.0 % of it"
         in document
     )
-    assert document.count('<span class="map-note">cyan: what the network of seed 2') == 10
+    assert document.count('<span class="map-note">orange: what the network of seed 2') == 10
     assert document.count("no finding about the patient.</span>") == 10
     assert "crackle, called normal</b> with 97.0 %" in document
 
