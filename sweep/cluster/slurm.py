@@ -17,6 +17,8 @@ from data.atomic import make_folder, write_whole
 from data.settings import Config, ConfigError, parse, read_yaml
 from sweep.cluster.surroundings import UnitNeeds
 
+HEAD_FILE = "head.json"
+"""Where workers find the driver, in the study's folder (`sweep.execution.head_file`)."""
 SITE_FILE = "slurm.yaml"
 """Settings of a site, read from the folder in which the command is called."""
 TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<first>\d+)(?::(?P<second>\d+))?(?::(?P<third>\d+))?")
@@ -210,6 +212,8 @@ def driver_script(study: SlurmStudy, config: SlurmConfig) -> str:
         study,
         config,
         [str(study.program), *study.driver, "--address", "head"],
+        # A driver that was killed leaves it, and workers would ask at an address that may be a stranger's by then.
+        f"rm -f {shlex.quote(str(study.jobs.place / HEAD_FILE))}\n",
     )
 
 
@@ -262,6 +266,7 @@ def _script(
     study: SlurmStudy,
     config: SlurmConfig,
     command: Sequence[str],
+    after: str = "",
 ) -> str:
     setup = "".join(f"{line}\n" for line in config.setup)
     header = "\n".join(f"#SBATCH {line}" for line in options)
@@ -281,8 +286,8 @@ def _script(
             while kill -0 $child 2> /dev/null; do wait $child; done
             wait $child
             status=$?
-            # With its time nearly up, and work left, the job goes back into the queue.
+            {after}# With its time nearly up, and work left, the job goes back into the queue.
             if [ "$again" ] && [ $status != 0 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
             exit $status
-        """).format(command=shlex.join(command))
+        """).format(command=shlex.join(command), after=after)
     )

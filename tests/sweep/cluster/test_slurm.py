@@ -22,6 +22,7 @@ from sweep.cluster.slurm import (
     write_scripts,
 )
 from sweep.cluster.surroundings import Surroundings, UnitNeeds
+from sweep.execution.head_file import FILE
 
 UNIT = UnitNeeds("space.yaml", 4, 1)
 
@@ -116,6 +117,20 @@ def test_scripts_hold_what_site_and_study_say_and_pass_the_check(study: SlurmStu
     assert "--gres" not in driver.read_text()
     assert "--dependency=singleton\n" in driver.read_text()
     assert "run space.yaml --name first --set budget.configurations=40 --address head &" in driver.read_text()
+
+
+def test_a_driver_that_was_killed_leaves_no_address_to_workers(study: SlurmStudy, tmp_path: Path) -> None:
+    study.jobs.place.mkdir(parents=True)
+    (study.jobs.place / FILE).touch()
+    study.program.write_text("#!/bin/bash\nkill -KILL $$\n")
+    study.program.chmod(0o755)
+    (tmp_path / "job.sh").write_text(driver_script(study, SlurmConfig()))
+    assert (
+        subprocess.run(["bash", "job.sh"], cwd=tmp_path, capture_output=True).returncode
+        == 128 + signal.SIGKILL
+    )
+    assert not (study.jobs.place / FILE).exists()
+    assert "head.json" not in worker_script(study, SlurmConfig(), cpus=1)
 
 
 def test_jobs_of_studies_of_one_name_in_two_folders_have_two_names(tmp_path: Path) -> None:
