@@ -40,8 +40,8 @@ from sweep.simulation.simulated_study import simulate_study
 from sweep.study.board import Board
 from sweep.study.journal import Journal
 from sweep.study.score_table import METRICS
-from sweep.worker import prepared_data
-from sweep.worker.prepared_data import DataPreparation, PreparedData, load_examples
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import DataPreparation, PreparedData
 from sweep.worker.weights import Weights, local_weights
 
 ROOT = Path(__file__).parents[1]
@@ -282,7 +282,7 @@ def _shared_copy(folder: Path) -> Any:
         "shared": str(folder / "shared"),
     }
     os.environ["RESPSWEEP_CACHE"] = str(folder / "node")
-    prepared_data._open_store.cache_clear()
+    local_data._open_store.cache_clear()
     parts = load_examples(PreparedData(**{**vars(prepared), **nowhere}), 0)
     return [(part.rows.tolist(), part.features.numpy().tobytes(), part.labels.tolist()) for part in parts]
 

@@ -31,7 +31,8 @@ from model.registry import build_backbone
 from model.training.fit import fit
 from sweep.config.study_config import StudyConfig
 from sweep.study.units import Summary
-from sweep.worker.prepared_data import DataPreparation, load_examples
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import DataPreparation
 
 STUDY = Path(__file__).with_name("real_breaths.yaml")
 SEEDS = (1, 2, 3, 4, 5)

@@ -21,7 +21,8 @@ from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units
 from sweep.study.units import Configuration
-from sweep.worker.prepared_data import PreparedData, load_examples
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import PreparedData
 from sweep.worker.step_result import StepResult
 from sweep.worker.trainable import UnitTrainable
 from sweep.worker.unit_config import unit_config

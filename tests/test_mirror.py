@@ -43,6 +43,7 @@ ELSEWHERE = {
     "sweep/execution/drain.py": "tests/scenarios/cluster/test_ray_up.py",
     "sweep/execution/joined_nodes.py": "tests/scenarios/test_workers.py",
     "sweep/execution/scheduler.py": "tests/sweep/driver/test_whole_studies.py",
+    "sweep/worker/local_data.py": "tests/sweep/worker/test_prepared_data.py",  # what one makes the other finds
     "sweep/worker/drain_notice.py": "tests/sweep/worker/test_trainable.py",
     # Parts of the coordinator, whose rules are seen in studies that it holds.
     "sweep/study/choice.py": "tests/sweep/study/test_coordinator.py",

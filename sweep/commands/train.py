@@ -27,7 +27,8 @@ def train(
     from model.training.prediction import try_own_network
     from model.training.recipe import exported_objective, read_recipe
     from sweep.report.confusion_table import confusion_table, epoch_row
-    from sweep.worker.prepared_data import DataPreparation, load_examples
+    from sweep.worker.local_data import load_examples
+    from sweep.worker.prepared_data import DataPreparation
 
     settings = read_recipe(recipe)
     preparation = DataPreparation(data, task=task)

@@ -30,7 +30,8 @@ from model.training.training import Training
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import which_configuration
-from sweep.worker.prepared_data import DataPreparation, load_examples
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import DataPreparation
 
 PENALTY, PENALTY_OF_TWO = 0.5, 1.0
 """Deviations taken from the mean, lambda: with several classes, and with two (arXiv 2507.20052)."""

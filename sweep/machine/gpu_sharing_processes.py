@@ -30,8 +30,9 @@ from sweep.machine.gpu_sharing import (
     measurements,
     recipe_to_share_a_gpu,
 )
+from sweep.worker.local_data import load_examples
 from sweep.worker.out_of_memory import is_out_of_memory
-from sweep.worker.prepared_data import DataPreparation, PreparedData, load_examples
+from sweep.worker.prepared_data import DataPreparation, PreparedData
 
 STEPS = {"cuda": 16, "cpu": 4}
 """Steps of an epoch while it is measured; a quarter as many cycles are scored, as in a run on five folds."""

@@ -23,7 +23,8 @@ from sweep.storage.cache_folder import cache_folder
 from sweep.storage.open_storage import open_storage
 from sweep.storage.patience import patiently
 from sweep.storage.shared_copy import fetch_folder, publish_folder
-from sweep.worker.prepared_data import PreparedData, chosen_cycles, local_data, tested_cycles
+from sweep.worker.local_data import chosen_cycles, local_data, tested_cycles
+from sweep.worker.prepared_data import PreparedData
 from sweep.worker.weights import Weights
 
 
@@ -35,7 +36,7 @@ def load_embedded(
     The first process on a machine that asks for an encoder's features computes them, on `device`, while others wait;
     where the data has a place that all machines see, they are copied there, and taken from there. `recipe` names a file
     of this machine as its weights, whose hash `weights` tells. `chunks`: into how many parts a batch of the encoder is
-    divided. Raises what `sweep.worker.prepared_data.load_examples` raises.
+    divided. Raises what `sweep.worker.local_data.load_examples` raises.
     """
     (store, *_), folds = local_data(prepared)
     embedded = _embedded(prepared, store, None, recipe, weights, device, chunks)

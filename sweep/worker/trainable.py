@@ -26,9 +26,10 @@ from sweep.study.units import unit_id
 from sweep.worker.checkpoint import UnitCheckpoint
 from sweep.worker.drain_notice import NodeDrainedError, drain_notice
 from sweep.worker.embedded_data import load_embedded, load_tested_embedded
+from sweep.worker.local_data import load_examples, load_tested
 from sweep.worker.machine_errors import MACHINE_ERRORS, FullCacheError
 from sweep.worker.out_of_memory import is_out_of_memory
-from sweep.worker.prepared_data import PreparedData, load_examples, load_tested
+from sweep.worker.prepared_data import PreparedData
 from sweep.worker.step_result import Ending, Failed, Finished, FullDisk, OutOfMemory, StepResult
 from sweep.worker.unit_results import keep_leaked, keep_results
 from sweep.worker.weights import Weights, local_weights

@@ -16,7 +16,8 @@ from model.training.checkpoint import save_checkpoint
 from model.training.recipe import Recipe
 from model.training.training import Training
 from sweep.config.study_config import StudyConfig, read_study
-from sweep.worker.prepared_data import DataPreparation, load_examples
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import DataPreparation
 
 FILES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
 POINTS = 3

@@ -15,7 +15,8 @@ from model.training.recipe import read_recipe
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.tracking.tracker import database_uri
-from sweep.worker.prepared_data import DataPreparation, load_examples
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import DataPreparation
 from tests.studies import TINY_RECIPE
 
 RECIPE = {

@@ -15,7 +15,8 @@ from evidence.validation import unit_numbers
 from model.training.recipe import Recipe
 from sweep.study.coordinator import Coordinator
 from sweep.study.units import Configuration, unit_id
-from sweep.worker.prepared_data import PreparedData, load_examples
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import PreparedData
 from tests.sweep.driver.driving import Slots
 
 Skill = Callable[[dict[str, Any], int], float]

@@ -12,7 +12,8 @@ from sweep.config.study_config import StudyConfig
 from sweep.evaluation.epoch_readings import open_test_part, parts_to_test
 from sweep.evaluation.ledgers import ReadingError
 from sweep.folder.study_folder import StudyFolder
-from sweep.worker.prepared_data import DataPreparation, load_tested
+from sweep.worker.local_data import load_tested
+from sweep.worker.prepared_data import DataPreparation
 from tests.data.conftest import CHILDREN, EVENTS, write_child
 from tests.studies import TINY_RECIPE, tiny_study
 

@@ -15,8 +15,9 @@ from model.weights_file import checkpoint_sha256
 from sweep.storage import patience
 from sweep.storage.open_storage import open_storage
 from sweep.storage.shared_copy import fetch_folder, publish_folder
-from sweep.worker import prepared_data as recordings
-from sweep.worker.prepared_data import DataPreparation, load_examples
+from sweep.worker import local_data as recordings
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import DataPreparation
 from sweep.worker.weights import Weights, local_weights, share_weights
 from tests.studies import TINY_RECIPE
 

@@ -21,7 +21,8 @@ from model.training.prediction import load_network, predict
 from model.training.recipe import Recipe
 from sweep.config.study_parts import ResourcesConfig
 from sweep.worker.embedded_data import load_embedded, load_tested_embedded
-from sweep.worker.prepared_data import DataPreparation, PreparedData, load_examples
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import DataPreparation, PreparedData
 from sweep.worker.step_result import Finished, StepResult
 from sweep.worker.trainable import UnitTrainable
 from sweep.worker.unit_config import unit_config

@@ -17,14 +17,9 @@ from data.synthetic import write_breaths
 from evidence.ledger import Seal
 from model.training.recipe import Recipe
 from sweep.storage.folder_storage import FolderStorage
-from sweep.worker import prepared_data as recordings
-from sweep.worker.prepared_data import (
-    DataPreparation,
-    DataPreparationError,
-    PreparedData,
-    load_examples,
-    load_tested,
-)
+from sweep.worker import local_data as recordings
+from sweep.worker.local_data import load_examples, load_tested
+from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData
 from tests.data.conftest import EVENTS, write_child
 from tests.studies import TINY_RECIPE
 
@@ -33,7 +28,8 @@ OPEN = """
 import json, sys
 from pathlib import Path
 from sweep.storage.folder_storage import FolderStorage
-from sweep.worker.prepared_data import PreparedData, load_examples
+from sweep.worker.local_data import load_examples
+from sweep.worker.prepared_data import PreparedData
 download = FolderStorage.download
 def counted(self, name, path):
     with open(sys.argv[2], "a") as log:

@@ -19,8 +19,9 @@ from sweep.study.epoch_report import completed
 from sweep.study.score_table import METRICS
 from sweep.worker.checkpoint import UnitCheckpoint
 from sweep.worker.drain_notice import NodeDrainedError
+from sweep.worker.local_data import load_examples
 from sweep.worker.machine_errors import FullCacheError
-from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData, load_examples
+from sweep.worker.prepared_data import DataPreparation, DataPreparationError, PreparedData
 from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, StepResult
 from sweep.worker.trainable import UnitTrainable
 from sweep.worker.unit_config import CHUNKS, unit_config
