@@ -180,6 +180,11 @@ def _time_steps(recipe: Recipe, resources: ResourcesConfig, warnings: list[str])
     if not can_time(device):
         warnings.append("no step was timed: units train on a GPU, and this machine has none")
         return None
+    if recipe.frozen.encoder:
+        warnings.append(
+            "the encoder's one pass over all cycles is not in these hours: the first worker of a machine makes it while "
+            "others wait"
+        )
     try:
         return time_steps(recipe, device, max(1, int(resources.cpu)))
     except Exception as error:
@@ -233,7 +238,7 @@ def _study_bytes(config: StudyConfig, workers: int, units: float, steps: StepTim
     """
     answers = 2 * data.scored * config.scored_task.num_classes
     checkpoints = workers * KEPT_CHECKPOINTS * steps.checkpoint_bytes
-    return round(checkpoints + units * (steps.weights_bytes + answers))
+    return round(checkpoints + steps.encoder_bytes + units * (steps.weights_bytes + answers))
 
 
 def _further_units(config: StudyConfig, recipe: Recipe) -> int:

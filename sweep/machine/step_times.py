@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from model.training.checkpoint import save_checkpoint
 from model.training.recipe import Recipe
@@ -27,7 +28,8 @@ class StepTimes:
     """What one step of training, the scoring of one cycle and the writing of one checkpoint took, in seconds.
 
     `device` is `cpu` or `cuda`, `threads` how many threads the process had. `checkpoint_bytes` is the size of the whole
-    run on disk, `weights_bytes` that of the network's tensors.
+    run on disk, `weights_bytes` that of the tensors which each unit leaves: the network's, or those of the head on a
+    frozen encoder, whose own tensors, `encoder_bytes`, a study keeps once.
     """
 
     device: str
@@ -37,6 +39,7 @@ class StepTimes:
     checkpoint_seconds: float
     checkpoint_bytes: int
     weights_bytes: int
+    encoder_bytes: int = 0
 
     def epoch_seconds(self, steps: int, cycles: int) -> float:
         """Add up what an epoch of so many steps lasts that is scored on so many cycles, and saved."""
@@ -66,8 +69,12 @@ def time_steps(recipe: Recipe, device: str, threads: int) -> StepTimes:
             checkpoint, size = time.perf_counter() - started, path.stat().st_size
     finally:
         torch.set_num_threads(before)
-    weights = sum(tensor.nbytes for tensor in training.model.state_dict().values())
-    return StepTimes(device, threads, step, cycle, checkpoint, size, weights)
+    weights, network = _bytes(training.trained), _bytes(training.model)
+    return StepTimes(device, threads, step, cycle, checkpoint, size, weights, network - weights)
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in module.state_dict().values())
 
 
 def _step_seconds(training: Training) -> float:

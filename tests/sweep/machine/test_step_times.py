@@ -27,6 +27,22 @@ def test_a_step_a_cycle_and_a_checkpoint_take_time_and_leave_nothing(
     assert [*tmp_path.rglob("*.pt")] == []
 
 
+def test_a_head_is_what_a_unit_leaves_and_its_frozen_encoder_is_kept_once() -> None:
+    content = {
+        **TINY_RECIPE,
+        "backbone": {"variant": "tiny", "pretrained": "gone.pth"},
+        "augment": {"probability": 0},
+        "patch_mix": {"axes": []},
+        "batch_size": 4,
+    }
+    whole = time_steps(Recipe.model_validate(content), "cpu", threads=1)
+    assert whole.encoder_bytes == 0
+    frozen = time_steps(Recipe.model_validate({**content, "frozen": {"encoder": True}}), "cpu", threads=1)
+    # Standardisation, and a linear layer with four answers, over 128 features.
+    assert frozen.weights_bytes == 4 * (128 + 128 + 4 * 128 + 4)
+    assert frozen.encoder_bytes == pytest.approx(whole.weights_bytes, rel=0.01)
+
+
 def test_an_epoch_is_the_sum_of_its_parts() -> None:
     times = StepTimes("cpu", 1, 2.0, 0.5, 0.25, checkpoint_bytes=1, weights_bytes=1)
     assert times.epoch_seconds(steps=3, cycles=4) == 8.25
