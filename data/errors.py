@@ -63,6 +63,8 @@ class UserError(Exception):
         ├── UnitResultError                weights or predictions that a unit left
         ├── FullCacheError                 a machine whose cache has no room left
         ├── ExecutorError                  machines that cannot run the study
+        │   └── StoppedWaitingError        a study that was told to stop before a machine came (status 75)
+        ├── SlurmError                     SLURM that is not here, does not answer, or refuses
         ├── NoticeError                    a machine whose cloud announces nothing
         ├── TrackingError                  an MLflow server that runs are sent to
         ├── TrackingServerError            an MLflow server that respsweep starts

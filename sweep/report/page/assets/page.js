@@ -50,7 +50,7 @@ function drawing(parent, name, draw, rows) {
   const place = element("div", { class: "drawing" });
   let width = 0;
   const redraw = () => {
-    const now = Math.round(Math.min(parent.clientWidth || 640, 1000));
+    const now = Math.round(Math.min(parent.clientWidth || Math.min(640, document.documentElement.clientWidth), 1000));
     if (now === width) return;
     width = now;
     place.replaceChildren(draw(width));
