@@ -40,6 +40,7 @@ from sweep.simulation.simulated_study import simulate_study
 from sweep.study.board import Board
 from sweep.study.journal import Journal
 from sweep.study.score_table import METRICS
+from sweep.worker import local_data
 from sweep.worker.local_data import load_examples
 from sweep.worker.prepared_data import DataPreparation, PreparedData
 from sweep.worker.weights import Weights, local_weights
