@@ -23,7 +23,7 @@ from tests.studies import curves, tiny_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 SPACE = tiny_study(
-    60,
+    40,
     data=f"{STORAGE}/breaths",
     search={"optimiser.learning_rate": {"type": "categorical", "choices": [0.0005, 0.001]}},
     sampler={"name": "grid"},
