@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from data.augment import spec_augment
+from data.batches import Examples
 from data.features import model_input
 from data.kept_bands import among_zeros, keep_bands
 from model.training.recipe import Recipe
@@ -27,6 +28,16 @@ def network_input(
         kept = spec_augment(kept, recipe.augment, masks)
     resized = model_input(kept, recipe.features.target_frames, recipe.features.fill)
     return among_zeros(resized, bands, recipe.features.n_mels) if recipe.fills_bands else resized
+
+
+def inputs_of(
+    examples: Examples, features: Tensor, recipe: Recipe, masks: torch.Generator | None = None
+) -> Tensor:
+    """Turn a batch of examples, as they give it, into what is trained on it: log-mels by `network_input`.
+
+    A frozen encoder's features (`examples.embedded`), (batch, width), are the head's input as they are.
+    """
+    return features if examples.embedded else network_input(features, recipe, masks)
 
 
 def kept_places(recipe: Recipe) -> list[int]:

@@ -17,7 +17,7 @@ from data.task import Task
 from model.own_network import check_own_network
 from model.pretrained import load_pretrained
 from model.registry import Network, build_backbone
-from model.training.inputs import network_input
+from model.training.inputs import inputs_of
 from model.training.recipe import Recipe
 
 
@@ -99,7 +99,7 @@ def predict(
     size = max(1, 4 * recipe.batch_size // chunks)
     with torch.no_grad():
         for features, _ in examples.to(device).batches(torch.arange(len(examples)).split(size)):
-            inputs = features if examples.embedded else network_input(features, recipe)
+            inputs = inputs_of(examples, features, recipe)
             with autocast(recipe, device):
                 logits = network(inputs)
             probabilities.append(logits.float().softmax(dim=1))

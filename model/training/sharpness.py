@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from data.batches import Examples
 from model.backbone import Backbone
-from model.training.inputs import network_input
+from model.training.inputs import inputs_of
 from model.training.recipe import Recipe
 
 
@@ -41,7 +41,7 @@ def validation_sharpness(
 
     def losses() -> Iterator[Tensor]:
         for features, labels in examples.to(device).batches(torch.arange(len(examples)).split(size)):
-            inputs = features if examples.embedded else network_input(features, recipe)
+            inputs = inputs_of(examples, features, recipe)
             logits = network(inputs).float()
             yield functional.cross_entropy(logits, labels.to(device), reduction="sum") / len(examples)
 

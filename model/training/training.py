@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -16,28 +16,29 @@ from torch import Tensor, nn
 
 from data.batches import Examples, epoch_batches
 from data.settings import ConfigError
-from data.task import ICBHI, Task
+from data.task import Task
 from data.waveform_augment import waveform_augment
 from evidence.objectives import Objective
 from evidence.predictions import rounded
 from evidence.scores import confusion_matrix
-from model.domain_parts import domain_weights
 from model.frozen import FrozenNetwork
 from model.mixup import Mixup, draw_mixup
 from model.patch_mix import Mix, draw_mix
 from model.projector import Projector
 from model.registry import build_backbone
 from model.selective_scan import choose_engine
-from model.training.checkpoint import CheckpointError
+from model.training.begun_epoch import BegunEpoch
 from model.training.checkpoint_contents import checked_state
+from model.training.divergence import what_may_help
 from model.training.domain_losses import DomainBatch, build_domain_losses, domain_batch
 from model.training.embeddings import embed, encoder_sha256
 from model.training.epoch_metrics import EpochMetrics, TrainingError, select_epoch
-from model.training.inputs import network_input
+from model.training.inputs import inputs_of
 from model.training.losses import build_loss
 from model.training.optim import build_optimiser, learning_rate_at, optimise_step
 from model.training.prediction import autocast, predict
 from model.training.recipe import Recipe
+from model.training.run_identity import RunIdentity
 from model.training.seeds import derive_seed, generator
 from model.training.sharpness import validation_sharpness
 from model.training.step import Losses, check_accumulates, objective
@@ -91,9 +92,6 @@ class Training:
         self.task = task
         self.seed = seed
         self.accumulate = accumulate
-        self.identity = identity or recipe.digest()
-        self.data = data
-        self._rests_on = "recordings or folds"
         self.selected_by: Objective = selected_by
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.history: list[EpochMetrics] = []
@@ -102,7 +100,7 @@ class Training:
 
         None before the first epoch, and in a run that was saved before these were kept.
         """
-        self._begun: _BegunEpoch | None = None
+        self._begun: BegunEpoch | None = None
 
         torch.manual_seed(derive_seed(seed, "initial weights"))
         _check_scan_engine(recipe, self.device)
@@ -113,6 +111,7 @@ class Training:
         self.model = backbone.to(self.device)
         self.trained = self.model.head if isinstance(self.model, FrozenNetwork) else self.model
         """What is trained: the whole network, or the head on a frozen encoder."""
+        rests_on = "recordings or folds"
         if isinstance(self.model, FrozenNetwork):
             train, validation = (
                 one if one.embedded else embed(self.model, one, recipe, self.device, chunks=accumulate)
@@ -120,8 +119,9 @@ class Training:
             )
             self.model.head.standardise(train.table())
             # The encoder is not in a state, and its file may be another one another day.
-            self.data = data and f"{data}/{encoder_sha256(recipe)}"
-            self._rests_on = "recordings, folds or frozen weights"
+            data = data and f"{data}/{encoder_sha256(recipe)}"
+            rests_on = "recordings, folds or frozen weights"
+        self.identity = RunIdentity(identity or recipe.digest(), seed, task.name, data, rests_on)
         self.train = train.to(self.device)
         self.validation = validation.to(self.device)
         check_accumulates(self.trained, accumulate)
@@ -166,15 +166,14 @@ class Training:
             group["lr"] = rate
         begun = self._begin(epoch)
         if not self._train_epoch(epoch, begun, pause):
-            begun.seconds += time.perf_counter() - started
-            begun.drop_path = _draws(self.device)
+            begun.pause(self.device, time.perf_counter() - started)
             self._begun = begun
             return None
         self._begun = None
         losses, skipped = begun.losses(), begun.skipped
         if not math.isfinite(losses["total"]):
             raise TrainingError(
-                f"the training loss is {losses['total']} in epoch {epoch}; {_what_may_help(self.recipe)}"
+                f"the training loss is {losses['total']} in epoch {epoch}; {what_may_help(self.recipe)}"
             )
         probabilities, answers = self.predict(self.validation)
         sharpness = self._sharpness(epoch)
@@ -205,7 +204,7 @@ class Training:
         """
         probabilities, answers = self.answers(examples)
         if not np.isfinite(probabilities).all():
-            raise TrainingError(f"the network's answers are no longer finite; {_what_may_help(self.recipe)}")
+            raise TrainingError(f"the network's answers are no longer finite; {what_may_help(self.recipe)}")
         return probabilities, answers
 
     def answers(
@@ -227,10 +226,7 @@ class Training:
     def state_dict(self) -> dict[str, Any]:
         """Collect all that `load_state_dict` needs to continue this run bit for bit."""
         return {
-            "recipe": self.identity,
-            "task": self.task.name,
-            "data": self.data,
-            "seed": self.seed,
+            **self.identity.as_state(),
             "history": [asdict(metrics) for metrics in self.history],
             "modules": self.modules.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -244,45 +240,21 @@ class Training:
         Raises CheckpointError, and changes nothing, when it is another run's, or does not hold what one of this run
         holds.
         """
-        if not (_same(state.get("recipe"), self.identity) and _same(state.get("seed"), self.seed)):
-            recipe, seed = _shown(state.get("recipe")), _shown(state.get("seed"), 20)
-            raise CheckpointError(
-                f"the checkpoint belongs to recipe {recipe} with seed {seed}; "
-                f"this run is recipe {self.identity[:12]} with seed {self.seed}"
-            )
-        # States of before there were tasks are of ICBHI's.
-        if not _same(task := state.get("task", ICBHI.name), self.task.name):
-            raise CheckpointError(
-                f"the checkpoint was trained on task {_shown(task)}; this run is of task {self.task.name}"
-            )
-        # States of before data counted do not say what they were trained on.
-        of = state.get("data")
-        if of is not None and self.data is not None and not _same(of, self.data):
-            raise CheckpointError(
-                f"the checkpoint was trained on other {self._rests_on} ({_shown(of)}) than this run "
-                f"({_shown(self.data)})"
-            )
+        self.identity.check(state)
         saved = checked_state(state, self.modules, self.optimiser, self.task, len(self.validation))
         self.modules.load_state_dict(saved.modules)
         self.optimiser.load_state_dict(saved.optimiser)
         self.history = saved.history
         self.probabilities = saved.probabilities
-        self._begun = None if saved.begun is None else _BegunEpoch(**saved.begun)
+        self._begun = None if saved.begun is None else BegunEpoch(**saved.begun)
 
-    def _begin(self, epoch: int) -> _BegunEpoch:
+    def _begin(self, epoch: int) -> BegunEpoch:
         """The state of the epoch to train: as a pause left it, or fresh."""
         if self._begun is None:
-            torch.manual_seed(derive_seed(self.seed, "drop path", epoch))
-            return _BegunEpoch(
-                masks=generator(self.seed, "augment", epoch).get_state(),
-                mixing=generator(self.seed, "patch-mix", epoch).get_state(),
-                mixup=generator(self.seed, "mixup", epoch).get_state(),
-            )
-        _set_draws(self._begun.drop_path, self.device)
-        self._begun.sums = {name: value.to(self.device) for name, value in self._begun.sums.items()}
-        return self._begun
+            return BegunEpoch.fresh(self.seed, epoch)
+        return self._begun.resume(self.device)
 
-    def _train_epoch(self, epoch: int, begun: _BegunEpoch, pause: Callable[[], bool]) -> bool:
+    def _train_epoch(self, epoch: int, begun: BegunEpoch, pause: Callable[[], bool]) -> bool:
         """Train what is left of an epoch; returns False when the epoch was paused before its end."""
         recipe = self.recipe
         self.modules.train()
@@ -305,7 +277,7 @@ class Training:
             if recipe.waveform_augment.is_on:
                 draws = generator(self.seed, "waveform", epoch, begun.steps)
                 features = waveform_augment(features, recipe.waveform_augment, recipe.features, draws)
-            inputs = features if self.train.embedded else network_input(features, recipe, masks)
+            inputs = inputs_of(self.train, features, recipe, masks)
             mixes = [
                 draw_mix(axis, self.grid, len(labels), recipe.patch_mix.beta, mixing)
                 for axis in recipe.patch_mix.axes
@@ -345,75 +317,6 @@ class Training:
             )
         losses.total.backward()
         return losses
-
-
-@dataclass
-class _BegunEpoch:
-    """How far an epoch has come: its steps, the sums of their losses, and where its generators stand.
-
-    `drop_path` is the state of the device's own generator and, on a GPU, of the CPU's before it.
-    """
-
-    masks: Tensor
-    mixing: Tensor
-    mixup: Tensor
-    drop_path: list[Tensor] = field(default_factory=list)
-    steps: int = 0
-    skipped: int = 0
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def add(self, losses: Losses, stepped: bool) -> None:
-        self.steps += 1
-        self.skipped += not stepped
-        terms = {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.terms}
-        for name, value in terms.items():
-            value = value.detach().float()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-
-    def losses(self) -> dict[str, float]:
-        """Mean of each loss over the steps so far."""
-        return {name: float(value) / self.steps for name, value in self.sums.items()}
-
-
-def _draws(device: torch.device) -> list[Tensor]:
-    states = [torch.get_rng_state()]
-    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
-
-
-def _set_draws(states: Sequence[Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
-    if device.type == "cuda" and len(states) > 1:
-        torch.cuda.set_rng_state(states[1], device)
-
-
-def _same(read: object, ours: object) -> bool:
-    """Whether what a file holds is ours; a file may hold anything, also a tensor, which compares number by number."""
-    return type(read) is type(ours) and read == ours
-
-
-def _shown(identity: object, length: int = 12) -> str:
-    """The beginnings of the hashes in an identity, as read from a file, which may hold anything; on one line."""
-    return "/".join(part[:length] for part in " ".join(str(identity)[:200].split()).split("/"))
-
-
-def _what_may_help(recipe: Recipe) -> str:
-    """Name the settings of a recipe that can drive a loss beyond all numbers, with their values."""
-    optimiser, patch_mix = recipe.optimiser, recipe.patch_mix
-    advice = [f"a lower optimiser.learning_rate (now {optimiser.learning_rate:g})"]
-    if optimiser.sam_rho:
-        advice.append(f"a lower optimiser.sam_rho (now {optimiser.sam_rho:g})")
-    if patch_mix.axes:
-        weights = [f"patch_mix.weight_{axis} (now {patch_mix.weight(axis):g})" for axis in patch_mix.axes]
-        advice.append(f"a higher patch_mix.temperature (now {patch_mix.temperature:g})")
-        advice.append(f"a lower {' or '.join(weights)}")
-    on = [
-        f"{name} (now {value:g})"
-        for name, value in domain_weights(recipe.device_contrast, recipe.patient_alignment)
-    ]
-    if on:
-        advice.append(f"a lower {' or '.join(on)}")
-    return f"try {', '.join(advice)}"
 
 
 def _check_can_be_scored(validation: Examples) -> None:

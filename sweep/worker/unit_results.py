@@ -48,7 +48,7 @@ def keep_results(training: Training, unit: str, units: str, predictions: str | N
     notes = {
         "unit": unit,
         "epoch": str(training.epoch),
-        "recipe": training.identity,
+        "recipe": training.identity.recipe,
         "task": training.task.name,
     }
     kept = training.model
