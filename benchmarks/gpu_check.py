@@ -21,9 +21,14 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import bench
-import gpu_sections
+import gpu_machine
+import gpu_scan
+import gpu_shared
+import gpu_step
+import gpu_unit
 import torch
 import typer
+from gpu_found import Found, NotHereError
 from packaging.requirements import Requirement
 
 BARE = {
@@ -51,16 +56,16 @@ BARE |= {
 }
 """What machines with a GPU image of PyTorch have, with what these bring."""
 
-SECTIONS: Mapping[str, Callable[[torch.device], gpu_sections.Found]] = {
-    "doctor": gpu_sections.doctor,
-    "scans": gpu_sections.scans,
-    "unit": gpu_sections.unit,
-    "memory": gpu_sections.full_memory,
-    "steps": gpu_sections.steps,
-    "kernels": gpu_sections.kernels,
-    "suspects": gpu_sections.suspects,
-    "sharing": gpu_sections.sharing,
-    "tests": gpu_sections.tests,
+SECTIONS: Mapping[str, Callable[[torch.device], Found]] = {
+    "doctor": gpu_machine.doctor,
+    "scans": gpu_scan.scans,
+    "unit": gpu_unit.unit,
+    "memory": gpu_unit.full_memory,
+    "steps": gpu_step.steps,
+    "kernels": gpu_scan.kernels,
+    "suspects": gpu_scan.suspects,
+    "sharing": gpu_shared.sharing,
+    "tests": gpu_machine.tests,
 }
 """By name, in the order in which they run."""
 
@@ -70,7 +75,7 @@ class Result:
     """How a section ended: `state` in a word, its missed bars, and seconds."""
 
     state: str
-    found: gpu_sections.Found = field(default_factory=gpu_sections.Found)
+    found: Found = field(default_factory=Found)
     seconds: float = 0.0
 
 
@@ -103,12 +108,12 @@ def main(
     raise typer.Exit(summary(results, time.perf_counter() - begun, where))
 
 
-def run(section: Callable[[torch.device], gpu_sections.Found], device: torch.device) -> Result:
+def run(section: Callable[[torch.device], Found], device: torch.device) -> Result:
     """Run one section; whatever it raises is printed and told, and nothing is raised."""
     begun = time.perf_counter()
     try:
         found = section(device)
-    except gpu_sections.NotHereError as reason:
+    except NotHereError as reason:
         return Result(f"not run: {reason}", seconds=time.perf_counter() - begun)
     except Exception as error:
         traceback.print_exc(file=sys.stdout)

@@ -123,9 +123,9 @@ def check(name: str, device: torch.device, dtype: torch.dtype) -> None:
     """Compare outputs and gradients of every scan with those of the definition in float64."""
     way_in = WAYS_IN[name]
     inputs = way_in.inputs(SMALL, device, dtype)
-    expected = _outcome(partial(way_in.function, engine="reference"), [x.double() for x in inputs])
+    expected = outcome(partial(way_in.function, engine="reference"), [x.double() for x in inputs])
     for scan, run in way_in.scans(device).items():
-        for got, wanted in zip(_outcome(run, inputs), expected, strict=True):
+        for got, wanted in zip(outcome(run, inputs), expected, strict=True):
             error = float((got.double() - wanted).norm() / wanted.norm())
             assert error < TOLERANCE[dtype], f"{name} by {scan} is off by {error:.1e}, as a share of the norm"
 
@@ -141,7 +141,7 @@ def compare(
     )
     both = bench.time_in_turn(
         {
-            scan: partial(_outcome, run, inputs)
+            scan: partial(outcome, run, inputs)
             for scan, run in scans.items()
             if scan not in scan_peers.QUADRATIC
         },
@@ -179,7 +179,7 @@ def floors(inputs: Sequence[Tensor], copy_rate: float) -> tuple[float, float]:
 def prepared(name: str, scan: str, device: str, dtype: torch.dtype, backward: bool) -> Callable[[], object]:
     """Prepare a scan of stage 0, compiled, to be run in a process of its own."""
     where, way_in = bench.chosen_device(device), WAYS_IN[name]
-    run, act = way_in.scans(where)[scan], _outcome if backward else _forward
+    run, act = way_in.scans(where)[scan], outcome if backward else _forward
     act(run, way_in.inputs(SMALL, where, dtype))
     return partial(act, run, way_in.inputs(STAGE_0, where, dtype))
 
@@ -216,7 +216,7 @@ def _least(
 ) -> list[float]:
     scan, inputs = WAYS_IN[name].scans(device)[engine], WAYS_IN[name].inputs
     actions: Mapping[str, bench.Action] = {
-        str(value): partial(_outcome, scan, inputs(GROWING._replace(**{field: value}), device, torch.float32))
+        str(value): partial(outcome, scan, inputs(GROWING._replace(**{field: value}), device, torch.float32))
         for value in values
     }
     return [min(timing.seconds) for timing in bench.time_in_turn(actions, repeats, device).values()]
@@ -234,7 +234,7 @@ def _forward(scan: Scan, inputs: Sequence[Tensor]) -> Tensor:
     return scan(*inputs)
 
 
-def _outcome(scan: Scan, inputs: Sequence[Tensor]) -> list[Tensor]:
+def outcome(scan: Scan, inputs: Sequence[Tensor]) -> list[Tensor]:
     """Compute the output and all gradients."""
     leaves = [x.detach().requires_grad_() for x in inputs]
     y = scan(*leaves)

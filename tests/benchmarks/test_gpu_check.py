@@ -14,8 +14,8 @@ import typer
 from benchmarks import gpu_check
 from benchmarks.gpu_check import Result, run, summary
 
-gpu_sections = gpu_check.gpu_sections
-Found = gpu_sections.Found
+Found = gpu_check.Found
+Training = gpu_check.gpu_unit.Training
 CPU = torch.device("cpu")
 
 
@@ -33,15 +33,15 @@ def test_what_a_section_lacks_is_told_and_is_no_failure() -> None:
 
 
 def test_a_paused_unit_that_ends_otherwise_fails_its_section(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = gpu_sections.Training.run_epoch
+    original = Training.run_epoch
     calls = iter([1.0, 1.5])
 
-    def drifting(training: gpu_sections.Training):
+    def drifting(training: Training):
         metrics = original(training)
         object.__setattr__(metrics, "train_loss", metrics.train_loss * next(calls))
         return metrics
 
-    monkeypatch.setattr(gpu_sections.Training, "run_epoch", drifting)
+    monkeypatch.setattr(Training, "run_epoch", drifting)
     assert run(gpu_check.SECTIONS["unit"], CPU).state.startswith(
         "FAILED: AssertionError: ['the loss is off by 5.0e-01'"
     )
@@ -52,7 +52,7 @@ def test_a_section_that_fails_is_told_and_the_next_one_runs(capsys: pytest.Captu
         raise RuntimeError("no kernel image is available\nfor this device")
 
     def away(device: torch.device) -> Found:
-        raise gpu_sections.NotHereError("no MPS")
+        raise gpu_check.NotHereError("no MPS")
 
     results = {
         "broken": run(broken, CPU),
@@ -75,9 +75,9 @@ def test_bars_hold_on_a_gpu_alone(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bars_are_those_of_a_step() -> None:
-    bars = list(gpu_sections._step_bars("small", milliseconds=59.0, host=58.0, waits=0))
+    bars = list(gpu_check.gpu_step._step_bars("small", milliseconds=59.0, host=58.0, waits=0))
     assert bars == []
-    bars = list(gpu_sections._step_bars("medium", milliseconds=96.0, host=97.0, waits=2))
+    bars = list(gpu_check.gpu_step._step_bars("medium", milliseconds=96.0, host=97.0, waits=2))
     assert [bar.partition(":")[2].split()[0] for bar in bars] == ["96", "the", "2"]
 
 
