@@ -64,12 +64,13 @@ def test_a_section_that_fails_is_told_and_the_next_one_runs(capsys: pytest.Captu
     assert "| broken | FAILED: RuntimeError: ['no kernel image is available'] |" in out
     assert "| away | not run: no MPS |" in out
     assert re.search(r"\| well \| well \| \d+ \| fine \|", out)
-    assert "missed: broken: FAILED" in out
+    assert "failed: broken: FAILED" in out
 
 
 def test_bars_hold_on_a_gpu_alone(capsys: pytest.CaptureFixture[str]) -> None:
     missed = {"steps": Result("well", Found("slow", ("small: 100 ms a step, above 60",)))}
     assert summary(missed, 1.0, CPU) == 0
+    assert "bars are for a GPU" in capsys.readouterr().out
     assert summary(missed, 1.0, torch.device("cuda")) == 1
     assert "missed: small: 100 ms a step, above 60" in capsys.readouterr().out
 
@@ -94,3 +95,13 @@ def test_what_a_bare_machine_lacks_is_named_with_its_version() -> None:
 def test_a_section_that_does_not_exist_is_refused() -> None:
     with pytest.raises(typer.BadParameter, match="no section kernel; there are doctor, scans"):
         gpu_check.main(only=["kernel"], device="cpu")
+
+
+def test_on_a_gpu_tests_that_are_all_skipped_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def skipped(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, 0, "== 34 skipped in 1.00s ==\n", "")
+
+    monkeypatch.setattr(gpu_check.gpu_machine.subprocess, "run", skipped)
+    assert run(gpu_check.SECTIONS["tests"], CPU).state == "well"
+    with pytest.raises(AssertionError, match="no test ran: == 34 skipped"):
+        gpu_check.gpu_machine.tests(torch.device("cuda"))
