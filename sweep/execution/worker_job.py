@@ -115,6 +115,8 @@ class WorkerJob:
                 self._say(f"units save where they are and leave, within {duration(left)}")
                 if node.drain(left, "the batch job of this machine is about to end"):
                     node.wait(max(0.0, self._leaves_at - time.monotonic()))
+                else:
+                    self._say("the driver does not let them: they go on elsewhere from their last checkpoint")
         finally:
             node.end()
         return time.monotonic() - begun

@@ -235,3 +235,16 @@ def test_a_worker_waits_on_while_it_is_not_known_what_its_driver_trains_next(
         raise FolderError("just being written")
 
     assert job(tmp_path, give_up_s=0.3, later=unknown).run() is Ending.GAVE_UP
+
+
+def test_a_driver_that_does_not_answer_a_worker_that_leaves_is_told(
+    tmp_path: Path, listening: Callable[[], Head], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_head(tmp_path, listening())
+    monkeypatch.setattr(Node, "drain", lambda node, seconds, why: False)
+    then(lambda: soon(lambda: Node.made), tell(signal.SIGTERM))
+    leaving = job(tmp_path)
+    assert leaving.run() is Ending.LEFT
+    said: list[str] = leaving.said  # pyright: ignore[reportAttributeAccessIssue]
+    assert said[-1] == "the driver does not let them: they go on elsewhere from their last checkpoint"
+    assert not Node.made[0].alive
