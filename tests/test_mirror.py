@@ -42,6 +42,9 @@ ELSEWHERE = {
     "sweep/evaluation/written_bundles.py": "tests/sweep/evaluation/test_test_reading.py",
     # These talk to Ray alone, and are tested with one.
     "sweep/execution/drain.py": "tests/scenarios/cluster/test_ray_up.py",
+    # Parts of both loops, seen through Tune's searcher.
+    "sweep/execution/hand_out.py": "tests/sweep/execution/test_searcher.py",
+    "sweep/execution/unit_news.py": "tests/sweep/execution/test_searcher.py",
     "sweep/execution/joined_nodes.py": "tests/scenarios/test_workers.py",
     "sweep/execution/scheduler.py": "tests/sweep/driver/test_whole_studies.py",
     "sweep/worker/local_data.py": "tests/sweep/worker/test_prepared_data.py",  # what one makes the other finds

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from model.training.seeds import derive_seed, generator
+from model.training.seeds import generator, seed_torch
 from model.training.step import Losses
 
 
@@ -30,9 +30,9 @@ class BegunEpoch:
     seconds: float = 0.0
 
     @classmethod
-    def fresh(cls, seed: int, epoch: int) -> BegunEpoch:
+    def fresh(cls, seed: int, epoch: int, device: torch.device) -> BegunEpoch:
         """Begin an epoch of a run: every generator, drop path's included, is seeded by run, purpose and epoch."""
-        torch.manual_seed(derive_seed(seed, "drop path", epoch))
+        seed_torch(device, seed, "drop path", epoch)
         return cls(
             masks=generator(seed, "augment", epoch).get_state(),
             mixing=generator(seed, "patch-mix", epoch).get_state(),

@@ -39,7 +39,7 @@ from model.training.optim import build_optimiser, learning_rate_at, optimise_ste
 from model.training.prediction import autocast, predict
 from model.training.recipe import Recipe
 from model.training.run_identity import RunIdentity
-from model.training.seeds import derive_seed, generator
+from model.training.seeds import generator, seed_torch
 from model.training.sharpness import validation_sharpness
 from model.training.step import Losses, check_accumulates, objective
 
@@ -102,7 +102,7 @@ class Training:
         """
         self._begun: BegunEpoch | None = None
 
-        torch.manual_seed(derive_seed(seed, "initial weights"))
+        seed_torch(self.device, seed, "initial weights")
         _check_scan_engine(recipe, self.device)
         input_shape = recipe.input_shape
         backbone = build_backbone(
@@ -117,7 +117,7 @@ class Training:
                 one if one.embedded else embed(self.model, one, recipe, self.device, chunks=accumulate)
                 for one in (train, validation)
             )
-            self.model.head.standardise(train.table())
+            self.model.head.standardise(*train.moments)
             # The encoder is not in a state, and its file may be another one another day.
             data = data and f"{data}/{encoder_sha256(recipe)}"
             rests_on = "recordings, folds or frozen weights"
@@ -211,8 +211,8 @@ class Training:
         self, examples: Examples
     ) -> tuple[Float[np.ndarray, "cycles classes"], Int[np.ndarray, " cycles"]]:
         """Compute what `predict` does, whether the answers are finite or not."""
-        self.model.eval()
         network = self.trained if examples.embedded else self.model
+        network.eval()
         return predict(network, examples, self.recipe, self.device, chunks=self.accumulate)
 
     def _sharpness(self, epoch: int) -> float | None:
@@ -251,7 +251,7 @@ class Training:
     def _begin(self, epoch: int) -> BegunEpoch:
         """The state of the epoch to train: as a pause left it, or fresh."""
         if self._begun is None:
-            return BegunEpoch.fresh(self.seed, epoch)
+            return BegunEpoch.fresh(self.seed, epoch, self.device)
         return self._begun.resume(self.device)
 
     def _train_epoch(self, epoch: int, begun: BegunEpoch, pause: Callable[[], bool]) -> bool:

@@ -197,6 +197,13 @@ class StudyConfig(Config):
         return self.finishes is None and self.crosses is None
 
     @property
+    def trains_heads(self) -> bool:
+        """Whether every unit trains a head on a frozen encoder, which takes less than a second."""
+        frozen = self.recipe.get("frozen")
+        fixed = isinstance(frozen, Mapping) and frozen.get("encoder") is True
+        return fixed and "frozen.encoder" not in self.search
+
+    @property
     def objectives(self) -> tuple[str, ...]:
         """The numbers that the sampler maximises, as reports name them."""
         return (OBJECTIVES[self.objective],) if isinstance(self.objective, str) else self.objective

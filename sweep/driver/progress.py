@@ -35,12 +35,14 @@ from sweep.study.events import (
 from sweep.study.nodes import UnitKey, shown
 from sweep.study.plan import PROMISED
 from sweep.study.silence import Silence
-from sweep.study.units import unit_id
+from sweep.study.units import Configuration, State, unit_id
 
 LINES = 8
 STOPS = 4
 """How many lines of a live table say why something stopped."""
 REFRESH_S = 1.0
+DRAWN_SHARE = 0.05
+"""Largest share of the time that the live table takes, and that finding out how much luck is in the best score takes."""
 RACED_SHARE = 0.1
 """Of the configurations that race, about so many get all their seeds."""
 Shown = ConfigurationDropped | UnitFinished | UnitPruned | UnitLost | UnitFailed
@@ -86,7 +88,9 @@ class Progress:
         self._live = display.live()
         self._clock = clock
         self._timer = timer
-        self._drawn = timer()
+        self._draw_at = timer() + REFRESH_S
+        self._luck: tuple[tuple[int, int], float, str] | None = None
+        """Of which best configuration and number of its seeds, until when, and what is said of its luck."""
         self._silences = silences
         self._told: set[tuple[UnitKey, float]] = set()
         """Silences that a line has told of: the unit, and since when."""
@@ -104,10 +108,10 @@ class Progress:
             self._live.stop()
 
     def tick(self) -> None:
-        """Draw the live table anew, or tell of units that have fallen silent, once in `REFRESH_S`."""
-        if self._timer() - self._drawn <= REFRESH_S:
+        """Draw the live table anew, or tell of units that have fallen silent: once in `REFRESH_S`, or more rarely."""
+        began = self._timer()
+        if began < self._draw_at:
             return
-        self._drawn = self._timer()
         silences = self._silences()
         if self._live:
             table = leaderboard(
@@ -129,6 +133,7 @@ class Progress:
                 if (silence.unit, silence.since) not in self._told:
                     self._display.warn(str(silence))
             self._told = {(silence.unit, silence.since) for silence in silences}
+        self._draw_at = max(began + REFRESH_S, self._rested(began))
 
     def __call__(self, event: Event) -> None:
         self._display.hear(event)
@@ -168,11 +173,24 @@ class Progress:
 
     def _best(self) -> str:
         board = self._board
-        best, luck = board.best(), luck_aside(board) if self._held_out else self._label
+        best = board.best()
         if best is None:
             return "best: none complete yet"
+        luck = self._luck_of(best) if self._held_out else self._label
         named = "" if board.objective == "score" else f"{TITLES[board.metric]} "
         return f"best {named}{best.summary(board.metric)} (no. {best.number}{f'; {luck}' if luck else ''})"
+
+    def _luck_of(self, best: Configuration) -> str:
+        """Say how much luck is in the best score, anew for other seeds, and when `DRAWN_SHARE` allows."""
+        known, began = (best.number, len(best.units_in(State.FINISHED))), self._timer()
+        if self._luck is None or self._luck[0] != known or began >= self._luck[1]:
+            aside = luck_aside(self._board)
+            self._luck = known, self._rested(began), aside
+        return self._luck[2]
+
+    def _rested(self, began: float) -> float:
+        """Say when what began at `began`, and has just ended, may be done again."""
+        return began + (self._timer() - began) / DRAWN_SHARE
 
     def _seconds_left(self, now: float) -> float | None:
         """Foretell the seconds to the end, at the pace so far.

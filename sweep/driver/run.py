@@ -95,6 +95,8 @@ def run_study(
                 start = partial(start_executor, config.resources, address, display.say)
                 if address == HEAD:
                     start = partial(start, announce=partial(_announce, folder, closing, display))
+                if config.trains_heads:
+                    start = partial(start, brief=True)
                 executor = started_or_late(study, start, display)
                 closing.callback(executor.stop)
                 results = Results(folder, display)

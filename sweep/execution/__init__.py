@@ -6,6 +6,9 @@ ray_watch     whether Ray's head and this machine's node are still there
 tune_thread   runs the loop in a thread that can be left behind
 tuner         the loop of a study: one Tune trial is one unit
 searcher      hands out units as trials, and tells the study how each ended
+brief_units   units that last less than a second, given to actors without a trial for each
+hand_out      the unit that comes next, while there is room for one
+unit_news     what a worker told of a unit, passed on to the study
 scheduler     tells the study of each epoch, and stops units that the study gives up
 unit_actors   the Ray actors of units: where each is set up, and which is killed as it gives no news
 losses        why the worker of a unit is gone

@@ -1,13 +1,14 @@
-"""Why the worker of a unit is gone, from what Ray Tune keeps of a trial."""
+"""Why the worker of a unit is gone, from what Ray Tune keeps of a trial, or what Ray itself raises."""
 
 from __future__ import annotations
 
 import pickle
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayError, RayTaskError
 from ray.tune.experiment import Trial
 
 from sweep.execution.nodes import died_with_its_node, node_of
@@ -34,8 +35,16 @@ class Loss:
 def loss_of(trial: Trial) -> Loss:
     """Find out what ended a trial that Tune calls failed."""
     trace = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
+    return _loss(_error(trial), trace)
+
+
+def loss_from(error: RayError) -> Loss:
+    """Find out why a worker is gone, from what Ray raised instead of its answer."""
+    return _loss(error, "".join(traceback.format_exception_only(error)))
+
+
+def _loss(error: Any, trace: str) -> Loss:
     lines = [line.strip() for line in trace.splitlines() if line.strip()]
-    error = _error(trial)
     node = node_of(error.actor_id) if isinstance(error, RayActorError) else ""
     return Loss(f"{lines[-1]}\n{trace}" if lines else "no cause given", _cause(error), node)
 

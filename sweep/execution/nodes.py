@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import ray
@@ -46,11 +46,16 @@ def place_for(bundle: Mapping[str, float], config: Mapping[str, Any]) -> Placeme
     Workers are used again for units that ask alike. Workers read this function with the class that they run, so that
     it stands in a module that brings nothing but Ray.
     """
-    ids = ",".join(sorted(name.partition("/")[2] for name in config.get(AVOID, ())))
-    if not ids:
+    selector = off(config.get(AVOID, ()))
+    if selector is None:
         return PlacementGroupFactory([dict(bundle)])
-    selector = {"ray.io/node-id": f"!in({ids})"}
     return PlacementGroupFactory([dict(bundle)], bundle_label_selector=[selector])
+
+
+def off(avoided: Collection[str]) -> dict[str, str] | None:
+    """Write a label selector of all nodes but those with the names `avoided`; None where none is."""
+    ids = ",".join(sorted(name.partition("/")[2] for name in avoided))
+    return {"ray.io/node-id": f"!in({ids})"} if ids else None
 
 
 # Asked for each unit, and most units come to an actor that ran others before.

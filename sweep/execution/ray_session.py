@@ -70,10 +70,12 @@ class RaySession:
         slots: Slots,
         say: Callable[[str], None],
         trainable: type[Trainable] | None = None,
+        *,
+        brief: bool = False,
     ) -> None:
         """Made by `start`. `slots`: units at a time; `trainable`: what trains a unit, by default `UnitTrainable`.
 
-        `say` hears when Ray's head is away.
+        `say` hears when Ray's head is away. `brief`: units last less than a second.
         """
         self.slots = slots
         self._say = say
@@ -81,6 +83,7 @@ class RaySession:
         self._ray_is_gone = False
         self._resources = resources
         self._trainable = trainable
+        self._brief = brief
 
     @classmethod
     def start(
@@ -92,13 +95,15 @@ class RaySession:
         trainable: type[Trainable] | None = None,
         join_s: float = JOIN_S,
         announce: Callable[[str, str], None] | None = None,
+        brief: bool = False,
     ) -> Self:
         """Start Ray at `address` (see `start_ray`), and wait until there is room for a unit.
 
         `say` hears that Ray starts, which may take a minute, and of nodes of a cluster that may still be joining; these
         are waited for `join_s` seconds, with address `head` for as long as it takes. `announce` is given the address
-        (HOST:PORT) and token of such a head before. Raises ExecutorError when this process has started Ray already, or
-        another thread's study has, which then stays as it is, when there is no cluster at the address, or no machine
+        (HOST:PORT) and token of such a head before. `brief`: units last less than a second, and go to Ray's actors
+        without Ray Tune (`sweep.execution.brief_units`). Raises ExecutorError when this process has started Ray already,
+        or another thread's study has, which then stays as it is, when there is no cluster at the address, or no machine
         that can take a unit. Warns of a cluster that asks for no token.
         """
         if not _in_use.acquire(blocking=False):
@@ -127,15 +132,16 @@ class RaySession:
         except BaseException:
             _in_use.release()
             raise
-        return cls(resources, slots, say, trainable)
+        return cls(resources, slots, say, trainable, brief=brief)
 
     def run(
         self, coordinator: Coordinator, unit_config: UnitConfig, folder: Path, on_tick: Callable[[], None]
     ) -> None:
-        """Run units until the study is over or halted, see `sweep.execution.tuner.run_units`.
+        """Run units until the study is over or halted, see `sweep.execution.tuner` and `sweep.execution.brief_units`.
 
         When Ray dies, on this machine or with its head, the study is halted with that reason.
         """
+        from sweep.execution.brief_units import BriefUnits
         from sweep.execution.ray_watch import RayWatch
         from sweep.execution.tune_thread import TuneThread
         from sweep.execution.tuner import run_units
@@ -143,6 +149,9 @@ class RaySession:
 
         def loop(tick: Callable[[], None]) -> None:
             trainable = self._trainable or UnitTrainable
+            if self._brief:
+                BriefUnits(coordinator, self._resources, unit_config, tick, trainable, self.slots).run()
+                return
             run_units(coordinator, self._resources, unit_config, folder, tick, trainable, self.slots)
 
         thread = TuneThread(loop, on_tick)

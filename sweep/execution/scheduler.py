@@ -9,6 +9,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from sweep.execution.losses import Loss, loss_of
 from sweep.execution.unit_actors import UnitActors
+from sweep.execution.unit_news import tell_epochs
 from sweep.study.coordinator import Coordinator
 from sweep.worker.step_result import StepResult
 
@@ -46,11 +47,7 @@ class EpochPruning(FIFOScheduler):
 
     def _take(self, trial: Trial, result: dict[str, Any]) -> bool:
         number, seed = trial.config["configuration"], trial.config["seed"]
-        stopped = False
-        with self._coordinator.halting_on_full_disk():
-            for report in StepResult.from_tune(result).reports:
-                stopped = self._coordinator.report(number, seed, report) or stopped
-        return stopped
+        return tell_epochs(self._coordinator, number, seed, StepResult.from_tune(result))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

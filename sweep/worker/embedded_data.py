@@ -40,8 +40,16 @@ def load_embedded(
     """
     (store, *_), folds = local_data(prepared)
     embedded = _embedded(prepared, store, None, recipe, weights, device, chunks)
-    train, validation = chosen_cycles(prepared, store, folds, recipe.folds.fold)
-    return tuple(embedded.take(torch.as_tensor(rows)) for rows in (train, validation))  # pyright: ignore[reportReturnType]
+    fold = recipe.folds.fold
+    key = id(embedded), prepared.folds, repr((prepared.trained, prepared.scored, fold))
+    if key not in _split:
+        if len(_split) >= MOST_HELD:
+            del _split[next(iter(_split))]
+        train, validation = (
+            embedded.take(torch.as_tensor(rows)) for rows in chosen_cycles(prepared, store, folds, fold)
+        )
+        _split[key] = embedded, train, validation
+    return _split[key][1:]
 
 
 def load_tested_embedded(
@@ -124,3 +132,5 @@ def _hold(place: Path, seal: Seal | None, found: Examples) -> Examples:
 MOST_HELD = 8
 """Embeddings that a process keeps open: a few megabytes each, and a study may search features or test at every epoch."""
 _held: dict[tuple[str, Seal | None], Examples] = {}
+_split: dict[tuple[int, str, str], tuple[Examples, Examples, Examples]] = {}
+"""Embeddings, and of them the training and validation cycles, by which embeddings and how they are divided."""

@@ -144,3 +144,14 @@ def test_a_half_precision_table_stays_half_on_a_gpu() -> None:
         ((features, labels),) = examples.batches([torch.arange(5)])
         assert (features.dtype, features.device, labels.device) == (torch.float32, copy.device, copy.device)
     assert contents(validation, [[0, 1]]) == [([1, 3], [1, 3])]
+
+
+def test_moments_are_those_of_the_taken_cycles_in_double_precision() -> None:
+    table = torch.randn(20, 3, generator=seeded()) * 5 + 100
+    all_cycles = Examples(table, torch.zeros(20, dtype=torch.int64), embedded=True)
+    taken = all_cycles.take(torch.tensor([7, 3, 7, 11]))
+    mean, deviation = taken.moments
+    chosen = table[[7, 3, 7, 11]].double()
+    assert mean.dtype == deviation.dtype == torch.float64
+    torch.testing.assert_close(mean, chosen.mean(dim=0))
+    torch.testing.assert_close(deviation, chosen.std(dim=0, correction=0))

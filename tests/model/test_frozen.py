@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from data.batches import Examples
 from model.attribution import attribution, default_method
 from model.backbone import Backbone
 from model.frozen import FrozenHead, FrozenNetwork, encoder_of
@@ -48,7 +49,7 @@ def test_the_network_answers_what_its_head_answers_to_the_features(weights: tupl
     network = built(*weights, hidden=8).eval()
     inputs = torch.randn(6, *SHAPE)
     features = network.embed(inputs)
-    network.head.standardise(features)
+    network.head.standardise(features.mean(dim=0), features.std(dim=0))
     assert features.shape == (6, network.feature_dim)
     assert torch.equal(network(inputs), network.head(features))
 
@@ -76,7 +77,8 @@ def test_training_leaves_the_encoder_as_it_is() -> None:
 
 def test_features_are_standardised_over_the_training_cycles_and_constant_ones_are_nothing() -> None:
     head = FrozenHead(3, 2)
-    head.standardise(torch.tensor([[1.0, 10.0, 0.1], [3.0, 30.0, 0.1], [5.0, 50.0, 0.1]]))
+    features = torch.tensor([[1.0, 10.0, 0.1], [3.0, 30.0, 0.1], [5.0, 50.0, 0.1]])
+    head.standardise(*Examples(features, torch.zeros(3, dtype=torch.int64), embedded=True).moments)
     deviation = (8 / 3) ** 0.5
     torch.testing.assert_close(head.mean, torch.tensor([3.0, 30.0, 0.1]))
     torch.testing.assert_close(head.scale, torch.tensor([1 / deviation, 0.1 / deviation, 0.0]))
@@ -112,7 +114,7 @@ def test_weights_of_the_whole_network_come_back_and_serve_as_an_encoder_again(
 ) -> None:
     name, path = weights
     network, inputs = built(name, path, hidden=8).eval(), torch.randn(2, *SHAPE)
-    network.head.standardise(torch.randn(9, network.feature_dim))
+    network.head.standardise(torch.randn(network.feature_dim), torch.rand(network.feature_dim) + 0.1)
     torch.save(network.state_dict(), tmp_path / "whole.pt")
     again = built(name, hidden=8)
     assert load_pretrained(again, str(tmp_path / "whole.pt"), head=True).layout == "frozen"

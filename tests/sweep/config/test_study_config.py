@@ -357,3 +357,18 @@ def test_the_published_protocol_holds_nobody_out_and_counts_the_best_epoch() -> 
         assert study.label == PUBLISHED
     assert StudyConfig.model_validate({"search": BETA}).label is None
     assert StudyConfig.model_validate({"search": BETA, "leak": True}).label == LEAKS
+
+
+def test_a_study_trains_heads_where_every_encoder_is_frozen() -> None:
+    frozen = {"frozen": {"encoder": True}, "smoothing": {"stage": None}, "patch_mix": {"axes": []}}
+    recipe = {
+        **frozen,
+        "augment": {"probability": 0},
+        "backbone": {"name": "ast", "pretrained": "weights.pth"},
+    }
+    rates = {"optimiser.learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2}}
+    both = {**rates, "frozen.encoder": {"type": "categorical", "choices": [False, True]}}
+    assert StudyConfig.model_validate({"recipe": recipe, "search": rates}).trains_heads
+    assert not StudyConfig.model_validate({"recipe": recipe, "search": both}).trains_heads
+    assert not StudyConfig.model_validate({"search": BETA}).trains_heads
+    assert read_study(Path("search_spaces/frozen_encoder.yaml")).trains_heads

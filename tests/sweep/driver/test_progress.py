@@ -10,6 +10,7 @@ from rich.console import Console
 from data.task import ICBHI
 from evidence.objectives import Objective
 from sweep.config.study_config import StudyConfig
+from sweep.driver import progress as progress_module
 from sweep.driver.display import ConsoleDisplay, NoDisplay
 from sweep.driver.foretelling import Foretelling
 from sweep.driver.progress import Progress
@@ -243,3 +244,37 @@ def test_what_is_foretold_by_playing_the_rest_stands_in_the_place_of_the_pace_so
         board.apply(event)
         progress(event)
     assert progress.status().endswith("about 1:00:00 left (50:00 to 1:10:00)")
+
+
+def test_how_much_luck_is_in_the_best_score_is_found_out_again_only_when_it_costs_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, asked = [0.0], []
+
+    def slow_aside(board: Board) -> str:
+        asked.append(now[0])
+        now[0] += 0.5
+        return f"luck {len(asked)}"
+
+    monkeypatch.setattr(progress_module, "luck_aside", slow_aside)
+    board = Board()
+    budget = Budget(
+        BudgetConfig(configurations=9), ContendersConfig(), gpus=0, slots=1, epochs=lambda values: 1
+    )
+    progress = Progress(
+        board, budget, NoDisplay(), task=ICBHI, silences=tuple, clock=lambda: NOW, timer=lambda: now[0]
+    )
+
+    def hear(*events: Event) -> str:
+        for event in events:
+            board.apply(event)
+        return progress.status()
+
+    board.apply(StudyStarted((1, 2), at=NOW))
+    assert "luck 1" in hear(*added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6))
+    assert "luck 1" in hear(*added(1), *trained(1, 1, 0.1))
+    now[0] = 10.1
+    assert "luck 2" in progress.status()
+    # Another best configuration has another luck, at once.
+    assert "luck 3" in hear(*added(2), *trained(2, 1, 0.9), *trained(2, 2, 0.9))
+    assert len(asked) == 3
