@@ -54,8 +54,9 @@ def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
 
 
 def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> list[str]:
-    """Say in a line each what differs in provenance. Raises ConfigError when data or folds differ.
+    """Say in a line each what differs in provenance. Raises ConfigError when data, folds or weights differ.
 
+    Of weights that are searched those count which were there both times.
     A provenance that names no task, of an earlier version, is of the task `icbhi`.
     """
     for key in EVIDENCE:
@@ -64,7 +65,20 @@ def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: 
                 f"study {name}: its scores so far rest on other {EVIDENCE[key]} ({key} {_short(before.get(key))}, "
                 f"now {_short(after.get(key))}); give those that its study.yaml names, or begin a study of another name"
             )
+    known, found = (_of_searched_weights(provenance) for provenance in (before, after))
+    for source in known.keys() & found.keys():
+        if known[source] != found[source]:
+            raise ConfigError(
+                f"study {name}: its scores so far may rest on other weights ({source} had SHA-256 "
+                f"{_short(known[source])}, now {_short(found[source])}); put the file back, or begin a study of another "
+                "name"
+            )
     return [line for _, line in _differences({"task": ICBHI.name, **before}, after)]
+
+
+def _of_searched_weights(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
+    hashes = provenance.get("searched_weights")
+    return hashes if isinstance(hashes, Mapping) else {}
 
 
 def _settings(config: StudyConfig) -> dict[str, Any]:

@@ -18,7 +18,12 @@ from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import SyntheticConfig
 from sweep.driver.display import Display
 from sweep.driver.populations import population_ages
-from sweep.driver.provenance import provenance_of, synthetic_breaths, weights_hash
+from sweep.driver.provenance import (
+    provenance_of,
+    searched_weights_hashes,
+    synthetic_breaths,
+    weights_hash,
+)
 from sweep.execution.ray_session import check_machine
 from sweep.folder.study_folder import StudyFolder
 from sweep.search.epoch_pruner import EpochPruner
@@ -86,6 +91,8 @@ def preflight(
     provenance = _provenance(folder, preparation.prepare(recipe), weights, networks)
     if (ages := population_ages(config, preparation)) is not None:
         provenance["ages_hash"] = ages
+    if searched_weights := searched_weights_hashes(config):
+        provenance["searched_weights"] = searched_weights
     if (ranking := ranking_hash(config.recipe)) is not None:
         provenance["band_ranking_hash"] = ranking
     if folder.provenance_file.exists():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from data.synthetic import made_by_default, made_up
 from model.training.recipe import Recipe
+from model.weights_file import PretrainedError, is_hub_id
+from sweep.config.study_config import WEIGHTS, StudyConfig
 from sweep.driver.versions import commit, versions
 from sweep.worker.weights import weights_of
 
@@ -41,3 +44,19 @@ def weights_hash(recipe: Recipe) -> str | None:
     """
     weights = weights_of(recipe)
     return None if weights is None else weights.sha256
+
+
+def searched_weights_hashes(config: StudyConfig) -> dict[str, str]:
+    """Compute the SHA-256 (hex) of each file of weights that a study searches among, by the name it has there.
+
+    Left out are files that are not there, for want of which their own configurations alone will fail, and repositories
+    of the hub.
+    """
+    found = {}
+    recipe = config.any_recipe()
+    for source in config.named_weights if WEIGHTS in config.search else ():
+        backbone = recipe.backbone.model_copy(update={"pretrained": source})
+        if not is_hub_id(source):
+            with contextlib.suppress(PretrainedError):
+                found[source] = weights_hash(recipe.model_copy(update={"backbone": backbone}))
+    return {source: digest for source, digest in found.items() if digest is not None}

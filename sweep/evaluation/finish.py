@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from data.errors import UserError
 from data.settings import parse
@@ -102,7 +102,8 @@ def finishing_folder(folder: StudyFolder) -> StudyFolder:
 def check_finishes(folder: StudyFolder, searched: StudyFolder) -> None:
     """Raise FinishError unless a study finishes that other one, as it is, on the same recordings and weights.
 
-    Of a study that searched among pretrained weights it is not known what those of a configuration were.
+    Of a study that searched among pretrained weights those count with which the finished configuration began, if the
+    study knows their hash.
     """
     finishes = folder.config().finishes
     ours, theirs = folder.provenance(), searched.provenance()
@@ -111,9 +112,12 @@ def check_finishes(folder: StudyFolder, searched: StudyFolder) -> None:
         raise FinishError(
             f"{folder.place}: finishes another study than {searched.place}; name it, or remove it"
         )
-    # The other one's hash is that of the weights it began with.
-    of_weights = () if WEIGHTS in searched.config().search else ("weights_hash",)
-    for key in ("data_hash", "fold_hash", "ages_hash", *of_weights):
+    if WEIGHTS in searched.config().search:
+        source = folder.config().any_recipe().backbone.pretrained
+        hashes = theirs.get("searched_weights")
+        known = hashes.get(source) if isinstance(hashes, Mapping) else None
+        theirs = {**theirs, "weights_hash": known or ours.get("weights_hash")}
+    for key in ("data_hash", "fold_hash", "ages_hash", "weights_hash"):
         if ours.get(key) != theirs.get(key):
             raise FinishError(
                 f"{folder.place}: was trained on something else than {searched.place} ({key} "

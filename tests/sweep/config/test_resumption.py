@@ -96,6 +96,19 @@ def test_other_recordings_are_refused_and_another_version_is_told() -> None:
         evidence_changes(before, {**before, "data_hash": "b"}, "one")
 
 
+def test_weights_among_which_is_searched_stay_as_they_were() -> None:
+    before = {"data_hash": "a", "searched_weights": {"one.pth": "1" * 64, "gone.pth": "9" * 64}}
+    after = {"data_hash": "a", "searched_weights": {"one.pth": "1" * 64, "two.pth": "2" * 64}}
+    assert evidence_changes({"task": "icbhi", **before}, {"task": "icbhi", **after}, "one") == [
+        f"searched_weights.gone.pth: {'9' * 64} -> none",
+        f"searched_weights.two.pth: none -> {'2' * 64}",
+    ]
+    changed = {**after, "searched_weights": {"one.pth": "3" * 64}}
+    with pytest.raises(ConfigError, match=r"other weights \(one.pth had SHA-256 1{12}, now 3{12}\)"):
+        evidence_changes(before, changed, "one")
+    assert evidence_changes({"searched_weights": 5}, {"searched_weights": 5}, "one")
+
+
 @pytest.mark.parametrize("known", [5, ["a"], {"a": 1}, None, True, 0.5])
 def test_a_provenance_of_another_kind_is_one_of_other_recordings(known: object) -> None:
     with pytest.raises(ConfigError, match=r"study one: .* rest on other recordings \(data_hash .*, now aa\)"):

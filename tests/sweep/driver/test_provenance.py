@@ -1,3 +1,4 @@
+import hashlib
 import re
 import subprocess
 from pathlib import Path
@@ -5,7 +6,13 @@ from pathlib import Path
 from data.settings import parse
 from data.synthetic import VERSION, write_breaths
 from model.training.recipe import Recipe
-from sweep.driver.provenance import provenance_of, synthetic_breaths, weights_hash
+from sweep.config.study_config import StudyConfig
+from sweep.driver.provenance import (
+    provenance_of,
+    searched_weights_hashes,
+    synthetic_breaths,
+    weights_hash,
+)
 
 
 def test_provenance_names_task_data_folds_versions_and_the_commit() -> None:
@@ -23,6 +30,20 @@ def test_provenance_names_task_data_folds_versions_and_the_commit() -> None:
 
 def test_random_weights_have_no_hash() -> None:
     assert weights_hash(parse(Recipe, {"backbone": {"variant": "tiny"}}, "recipe")) is None
+
+
+def test_each_file_among_which_is_searched_has_its_hash_and_a_missing_one_none(tmp_path: Path) -> None:
+    one, two, gone = (str(tmp_path / name) for name in ("one.pth", "two.pth", "gone.pth"))
+    for path in (one, two):
+        Path(path).write_bytes(path.encode())
+    search = {"backbone.pretrained": {"type": "categorical", "choices": [None, one, gone, "author/name"]}}
+    config = StudyConfig.model_validate({"search": search, "enqueue": [{"backbone.pretrained": one}]})
+    assert searched_weights_hashes(config) == {one: hashlib.sha256(one.encode()).hexdigest()}
+    fixed = {
+        "recipe": {"backbone": {"pretrained": two}},
+        "search": {"epochs": {"type": "int", "low": 1, "high": 2}},
+    }
+    assert searched_weights_hashes(StudyConfig.model_validate(fixed)) == {}
 
 
 def test_recordings_that_no_command_makes_again_are_told_without_one(tmp_path: Path) -> None:

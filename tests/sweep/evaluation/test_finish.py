@@ -90,6 +90,24 @@ def test_weights_that_were_searched_may_be_others_than_those_the_search_began_wi
     check_finishes(finished, first)
 
 
+def test_the_finished_configuration_begins_with_the_weights_that_the_search_saw(
+    first: StudyFolder, finished: StudyFolder
+) -> None:
+    content = first.config().model_dump(mode="json")
+    content["search"]["backbone.pretrained"] = {"type": "categorical", "choices": ["/one.pth", "/two.pth"]}
+    first.write_config(parse(StudyConfig, content, "study"))
+    ending = finished.config().model_dump(mode="json")
+    ending["recipe"]["backbone"]["pretrained"] = "/two.pth"
+    finished.write_config(parse(StudyConfig, ending, "study"))
+    known, ours = first.provenance(), finished.provenance()
+    first.write_provenance({**known, "searched_weights": {"/one.pth": "1" * 64, "/two.pth": "2" * 64}})
+    finished.write_provenance({**ours, "weights_hash": "2" * 64})
+    check_finishes(finished, first)
+    finished.write_provenance({**ours, "weights_hash": "1" * 64})
+    with pytest.raises(FinishError, match=r"\(weights_hash 1{12}, there 2{12}\)"):
+        check_finishes(finished, first)
+
+
 def test_length_and_network_that_were_searched_are_fixed(first: StudyFolder) -> None:
     number = first.board().ranking()[0].number
     values = {**first.board().configurations[number].values, "epochs": 1}
