@@ -25,4 +25,5 @@ def seed_torch(device: torch.device, seed: int, *purpose: str | int) -> None:
     derived = derive_seed(seed, *purpose)
     torch.default_generator.manual_seed(derived)
     if device.type == "cuda":
-        torch.cuda.manual_seed(derived)
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(derived)

@@ -65,7 +65,7 @@ def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: 
                 f"study {name}: its scores so far rest on other {EVIDENCE[key]} ({key} {_short(before.get(key))}, "
                 f"now {_short(after.get(key))}); give those that its study.yaml names, or begin a study of another name"
             )
-    known, found = (_of_searched_weights(provenance) for provenance in (before, after))
+    known, found = (of_searched_weights(provenance) for provenance in (before, after))
     for source in known.keys() & found.keys():
         if known[source] != found[source]:
             raise ConfigError(
@@ -76,7 +76,8 @@ def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: 
     return [line for _, line in _differences({"task": ICBHI.name, **before}, after)]
 
 
-def _of_searched_weights(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
+def of_searched_weights(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read the SHA-256 (hex) of each file of weights among which a study searches, by its name; empty for none."""
     hashes = provenance.get("searched_weights")
     return hashes if isinstance(hashes, Mapping) else {}
 

@@ -13,7 +13,7 @@ from data.own_code import own_code
 from data.settings import ConfigError
 from data.task import Task
 from model.training.recipe import Recipe
-from sweep.config.resumption import changes, evidence_changes
+from sweep.config.resumption import changes, evidence_changes, of_searched_weights
 from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import SyntheticConfig
 from sweep.driver.display import Display
@@ -91,7 +91,7 @@ def preflight(
     provenance = _provenance(folder, preparation.prepare(recipe), weights, networks)
     if (ages := population_ages(config, preparation)) is not None:
         provenance["ages_hash"] = ages
-    if searched_weights := searched_weights_hashes(config):
+    if searched_weights := {**_known_searched_weights(folder), **searched_weights_hashes(config)}:
         provenance["searched_weights"] = searched_weights
     if (ranking := ranking_hash(config.recipe)) is not None:
         provenance["band_ranking_hash"] = ranking
@@ -185,6 +185,12 @@ def _provenance(
         made["synthetic"] = synthetic
     kept = {name: known[name] for name in (BEGUN_AS, CALLED_BEFORE) if name in known}
     return {"study_id": known.get("study_id", uuid.uuid4().hex), **kept, **made}
+
+
+def _known_searched_weights(folder: StudyFolder) -> dict[str, Any]:
+    """Read the hashes of searched weights that an earlier driver saw: a file that is away now may come back."""
+    known = folder.provenance() if folder.provenance_file.exists() else {}
+    return dict(of_searched_weights(known))
 
 
 def _begun_as(folder: StudyFolder) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import statistics
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from data.errors import UserError
 from data.settings import parse
+from model.training.recipe import Recipe
+from sweep.config.resumption import of_searched_weights
 from sweep.config.study_config import WEIGHTS, StudyConfig
 from sweep.evaluation.cross_fold_ranking import best_configuration, chosen_configuration
 from sweep.folder.study_folder import StudyFolder
+from sweep.worker.weights import weights_of
 
 SUFFIX = "-finish"
 """A study NAME is finished by the study NAME-finish, beside it."""
@@ -29,8 +32,9 @@ def finishing_study(
     race. Of runs that were scored by their best epoch it trains as many as the median of these, on a schedule of that
     length, and counts the last.
     `seeds`: as many fresh ones as the study has, unless given. Raises NoConfigurationError when no such configuration is
-    complete, FinishError when the study still runs, finishes another, or seeds are not fresh, or for a study with
-    `protocol: published`, and ConfigError when the median is too few epochs for the recipe's warm-up.
+    complete, FinishError when the study still runs, finishes another, or seeds are not fresh, when the configuration's
+    pretrained weights are no longer those of the search, or for a study with `protocol: published`, and ConfigError
+    when the median is too few epochs for the recipe's warm-up.
     """
     config, board = folder.config(), folder.board()
     check_honest(folder)
@@ -57,6 +61,7 @@ def finishing_study(
             f"{folder.place}: the configuration was chosen with the seeds {', '.join(map(str, used))}; give fresh ones"
         )
     content = config.resolved().model_dump(mode="json")
+    _check_weights(folder, config.space.recipe(chosen.values))
     recipe = config.space.recipe(chosen.values).model_dump(mode="json")
     recipe["folds"]["fold"] = None
     recipe["selection"] = "last"
@@ -83,6 +88,23 @@ def finishing_study(
         },
     )
     return parse(StudyConfig, content, f"{folder.place}, to be finished")
+
+
+def _check_weights(folder: StudyFolder, recipe: Recipe) -> None:
+    """Raise FinishError when the file that a recipe names as its weights is not the one that the search began with."""
+    source, provenance = recipe.backbone.pretrained, folder.provenance()
+    hashes = of_searched_weights(provenance)
+    if source is None:
+        return
+    known = hashes.get(source) if WEIGHTS in folder.config().search else provenance.get("weights_hash")
+    if known is None:
+        return
+    weights = weights_of(recipe)
+    if weights is not None and weights.sha256 != known:
+        raise FinishError(
+            f"{folder.place}: searched with other weights than {source} holds now (SHA-256 {str(known)[:12]}, now "
+            f"{weights.sha256[:12]}); put that file back"
+        )
 
 
 def check_honest(folder: StudyFolder) -> None:
@@ -114,8 +136,7 @@ def check_finishes(folder: StudyFolder, searched: StudyFolder) -> None:
         )
     if WEIGHTS in searched.config().search:
         source = folder.config().any_recipe().backbone.pretrained
-        hashes = theirs.get("searched_weights")
-        known = hashes.get(source) if isinstance(hashes, Mapping) else None
+        known = of_searched_weights(theirs).get(source or "")
         theirs = {**theirs, "weights_hash": known or ours.get("weights_hash")}
     for key in ("data_hash", "fold_hash", "ages_hash", "weights_hash"):
         if ours.get(key) != theirs.get(key):

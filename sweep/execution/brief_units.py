@@ -20,9 +20,12 @@ from sweep.execution.room import bundle
 from sweep.execution.slots import Slots
 from sweep.execution.unit_news import tell_ending, tell_epochs
 from sweep.study.coordinator import Coordinator, UnitConfig
+from sweep.study.nodes import UnitKey
 from sweep.worker.step_result import StepResult
 
 LOOK_EVERY_S = 0.1
+PLACE_EVERY_S = 2.0
+"""How often Ray's head is asked where new actors have come to."""
 STOP_S = 5.0
 """So long workers may take to let go of what they hold, before they are killed."""
 
@@ -33,12 +36,17 @@ class _Worker:
 
     actor: Any
     node: str = ""
-    unit: tuple[int, int] | None = None
+    """Where the actor is; empty while it waits for room."""
+    unit: HandedOut | None = None
     begun: Any = None
     """What comes back once it has taken the unit; None in an actor that was made for it."""
     stepped: Any = None
     """What comes back of the step that it takes."""
     killed: Loss | None = None
+
+    @property
+    def key(self) -> UnitKey | None:
+        return None if self.unit is None else (self.unit.number, self.unit.seed)
 
 
 class BriefUnits:
@@ -67,7 +75,7 @@ class BriefUnits:
         self._slots = slots
         self._on_tick = on_tick
         self._clock = clock
-        self._looked = clock()
+        self._looked = self._placed = clock()
         self._workers: list[_Worker] = []
 
     def run(self) -> None:
@@ -75,16 +83,15 @@ class BriefUnits:
         try:
             while self._coordinator.halted is None:
                 while (unit := self._hand_out.next()) is not None:
-                    self._give(unit)
+                    self._give(unit, self._idle(unit.avoided))
                 if not self._hear_next() and self._coordinator.over:
                     break
                 self._look()
         finally:
             self._stop()
 
-    def _give(self, unit: HandedOut) -> None:
-        """Give a unit to a worker that has nothing to do, where the unit may run; to a new one if there is none."""
-        worker = self._idle(unit.avoided)
+    def _give(self, unit: HandedOut, worker: _Worker | None) -> None:
+        """Give a unit to a worker, or to a new one."""
         if worker is None:
             actor = self._trainable.options(
                 num_cpus=self._resources.get("CPU", 0),
@@ -98,15 +105,17 @@ class BriefUnits:
             self._workers.append(worker)
         else:
             worker.begun = worker.actor.reset_config.remote(unit.config)
-        worker.unit = unit.number, unit.seed
+        worker.unit = unit
         worker.stepped = worker.actor.step.remote()
         self._place(worker)
 
     def _idle(self, avoided: Collection[str]) -> _Worker | None:
-        """Find a worker without a unit that may be given one; the others without one make room."""
-        for worker in [worker for worker in self._workers if worker.unit is None]:
+        """Find a worker without a unit that may be given one; if there is none, those without a unit make room."""
+        idle = [worker for worker in self._workers if worker.unit is None]
+        for worker in idle:
             if worker.node in self._slots.nodes and worker.node not in avoided:
                 return worker
+        for worker in idle:
             self._let_go(worker)
         return None
 
@@ -116,14 +125,16 @@ class BriefUnits:
         if not asked:
             time.sleep(LOOK_EVERY_S)
             return False
-        ready, _ = ray.wait(list(asked), timeout=LOOK_EVERY_S)
-        for step in ready:
-            self._hear(asked[step])
+        if ray.wait(list(asked), timeout=LOOK_EVERY_S)[0]:
+            # All that have answered: the first ones would be heard again and again, and the last ones never.
+            ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=0)
+            for step in ready:
+                self._hear(asked[step])
         return True
 
     def _hear(self, worker: _Worker) -> None:
         assert worker.unit is not None
-        number, seed = worker.unit
+        number, seed = worker.unit.number, worker.unit.seed
         try:
             *_, told = ray.get([*filter(None, [worker.begun]), worker.stepped])
         except RayError as error:
@@ -133,10 +144,16 @@ class BriefUnits:
         self._place(worker)
         result = StepResult.from_tune(told)
         stopped = tell_epochs(self._coordinator, number, seed, result)
-        if not stopped and result.ending is None:
+        if not stopped and result.ending is None and worker.killed is None:
             worker.begun, worker.stepped = None, worker.actor.step.remote()
             return
         worker.unit = worker.begun = worker.stepped = None
+        if worker.killed is not None:
+            # It answered at the last moment.
+            self._let_go(worker)
+            if not stopped and result.ending is None:
+                tell_ending(self._coordinator, number, seed, None, worker.killed)
+                return
         if not stopped:
             tell_ending(self._coordinator, number, seed, result, Loss("no cause given", "worker"))
 
@@ -145,23 +162,36 @@ class BriefUnits:
         if self._clock() - self._looked < LOOK_EVERY_S:
             return
         self._looked = self._clock()
-        for worker in self._workers:
-            if not worker.node:
-                self._place(worker)
+        if self._clock() - self._placed >= PLACE_EVERY_S:
+            self._placed = self._clock()
+            self._place_new_ones()
         silence = self._coordinator.hung()
         if silence is not None:
             for worker in self._workers:
-                if worker.unit == silence.unit and worker.killed is None:
+                if worker.key == silence.unit and worker.killed is None:
                     worker.killed = Loss(silence.reason, "silence")
                     ray.kill(worker.actor)
         self._on_tick()
+
+    def _place_new_ones(self) -> None:
+        """Look where new workers have come to; the unit of one that waits for room goes to one that has nothing to do.
+
+        Without that a worker might wait for the room of one which nothing more is given to.
+        """
+        for worker in [worker for worker in self._workers if not worker.node]:
+            self._place(worker)
+            if not worker.node and worker.unit is not None:
+                idle = self._idle(worker.unit.avoided)
+                if idle is not None:
+                    self._let_go(worker)
+                    self._give(worker.unit, idle)
 
     def _place(self, worker: _Worker) -> None:
         """Tell the study where a worker's unit is, once Ray tells on which node the worker is."""
         worker.node = worker.node or node_of(worker.actor._actor_id.hex())
         if worker.node and worker.unit is not None:
             with self._coordinator.halting_on_full_disk():
-                self._coordinator.place(*worker.unit, worker.node)
+                self._coordinator.place(worker.unit.number, worker.unit.seed, worker.node)
 
     def _let_go(self, worker: _Worker) -> None:
         self._workers.remove(worker)

@@ -57,12 +57,20 @@ class UnitTrainable(tune.Trainable):
     with `protocol: published` the test part is what it is scored on.
     """
 
+    def _setup_logdir(self) -> None:
+        # Without Tune Ray would make a folder in the user's home for each actor, and leave it there.
+        if self._storage is not None:
+            super()._setup_logdir()
+
     def setup(self, config: dict[str, Any]) -> None:
         self._open(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         if drain_notice()():
-            raise NodeDrainedError("its node is about to be taken back")
+            # A step that was asked for already must not train the last unit.
+            self._training = None
+            self._machine_error = NodeDrainedError("its node is about to be taken back")
+            raise self._machine_error
         self._open(new_config)
         return True
 

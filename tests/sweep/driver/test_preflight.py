@@ -258,3 +258,21 @@ def test_values_that_make_a_recipe_only_together_are_checked_by_an_enqueued_poin
         enqueue=[{"sampling.name": "shuffle"}],
     )
     assert checked(StudyFolder.at(tmp_path, "one").create(config), config).provenance["data_hash"]
+
+
+def test_the_hash_of_searched_weights_is_known_also_while_the_file_is_away(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"weights")
+    search = {"backbone.pretrained": {"type": "categorical", "choices": [None, str(weights)]}}
+    config = study(search=search, enqueue=[])
+    folder = StudyFolder.at(tmp_path, "one").create(config)
+    found = checked(folder, config).provenance["searched_weights"]
+    assert found.keys() == {str(weights)}
+    folder.write_provenance(dict(checked(folder, config).provenance))
+    weights.unlink()
+    away = checked(folder, config)
+    assert away.provenance["searched_weights"] == found
+    folder.write_provenance(dict(away.provenance))
+    weights.write_bytes(b"others")
+    with pytest.raises(ConfigError, match=r"may rest on other weights"):
+        checked(folder, config)

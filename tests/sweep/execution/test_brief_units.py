@@ -70,15 +70,24 @@ class Actor:
 
 
 class MadeUpRay:
-    """Answers with the next of `steps` of a unit; a unit without any more is silent."""
+    """Answers with the next of `steps` of a unit; a unit without any more is silent.
 
-    def __init__(self, steps: Mapping[tuple[int, int], Steps], clock: list[float]) -> None:
+    `room`: how many actors there is room for; later ones wait until one is killed.
+    """
+
+    def __init__(self, steps: Mapping[tuple[int, int], Steps], clock: list[float], room: int = 99) -> None:
         self.steps = {unit: list(some) for unit, some in steps.items()}
         self.actors: list[Actor] = []
         self.killed: list[int] = []
-        self.nodes = [HERE, HERE]
+        self.heard: list[int] = []
+        """Whose answers were taken, in their order."""
         self._clock = clock
-        self._answers: dict[tuple[int, int], StepResult | Exception] = {}
+        self._room = room
+
+    def has_room(self, number: int) -> bool:
+        return (
+            number in [actor.number for actor in self.actors if actor.number not in self.killed][: self._room]
+        )
 
     def remote(self, trainable: type[Trainable]) -> Any:
         def options(**options: Any) -> Any:
@@ -93,15 +102,18 @@ class MadeUpRay:
     def wait(
         self, refs: list[Any], num_returns: int = 1, timeout: float = 0.0
     ) -> tuple[list[Any], list[Any]]:
-        self._clock[0] += 1.0
-        for actor, what, _ in refs:
-            key = actor.config["configuration"], actor.config["seed"]
-            if what == "stop" or actor.number in self.killed or self.steps.get(key):
-                return [next(ref for ref in refs if ref[0] is actor)], []
-        return [], refs
+        self._clock[0] += timeout and 1.0
+        ready = [ref for ref in refs if self._answers(*ref)][:num_returns]
+        return ready, [ref for ref in refs if ref not in ready]
+
+    def _answers(self, actor: Actor, what: str, _: int) -> bool:
+        key = actor.config["configuration"], actor.config["seed"]
+        has_one = what == "stop" or bool(self.steps.get(key))
+        return actor.number in self.killed or (self.has_room(actor.number) and has_one)
 
     def get(self, refs: list[Any]) -> list[Any]:
         actor, _, _ = refs[-1]
+        self.heard.append(actor.number)
         key = actor.config["configuration"], actor.config["seed"]
         if actor.number in self.killed:
             raise RayTaskError("step", "killed", RuntimeError("killed"))
@@ -135,16 +147,24 @@ def of(*scores: float, over: bool = True, first: int = 1) -> StepResult:
 @pytest.fixture
 def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[World, MadeUpRay]]:
     def play(
-        steps: Mapping[tuple[int, int], Steps], places: Mapping[str, int] | None = None, **world: Any
+        steps: Mapping[tuple[int, int], Steps],
+        places: Mapping[str, int] | None = None,
+        room: int = 99,
+        **world: Any,
     ) -> tuple[World, MadeUpRay]:
         """Run a study of two seeds to its end; units are on the nodes in the order in which actors are made."""
         places = places or {HERE: 1}
         clock = [0.0]
-        ray = MadeUpRay(steps, clock)
+        ray = MadeUpRay(steps, clock, room)
         one = World(clock=lambda: clock[0], slots=sum(places.values()), **world)
         monkeypatch.setattr(brief_units, "ray", ray)
         names = list(places)
-        monkeypatch.setattr(brief_units, "node_of", lambda actor: names[int(actor[5:]) % len(names)])
+
+        def node_of(actor: str) -> str:
+            number = int(actor.removeprefix("actor"))
+            return names[number % len(names)] if ray.has_room(number) else ""
+
+        monkeypatch.setattr(brief_units, "node_of", node_of)
 
         def config(configuration: Configuration, seed: int) -> dict[str, Any]:
             return {"configuration": configuration.number, "seed": seed}
@@ -267,6 +287,50 @@ def test_a_worker_that_gives_no_news_is_killed_and_its_unit_is_lost_to_silence(p
     assert lost.reason.startswith("no news for ")
     assert world.board.unit(0, 1).state is State.FINISHED
     assert killed[0] == 0
+
+
+def test_a_unit_that_waits_for_room_goes_to_a_worker_that_has_nothing_to_do(play: Play) -> None:
+    units = [(number, seed) for number in range(2) for seed in (1, 2)]
+    steps: dict[tuple[int, int], Steps] = {unit: [of(0.5)] for unit in units}
+    # As many units as nodes may come for, and room for one.
+    world, ray = play(steps, {HERE: 2}, room=1, budget={"configurations": 2})
+    assert [unit.state for unit in world.board.units()] == [State.FINISHED] * 4
+    assert ray.heard == [0] * 4
+    placed = {
+        (event.configuration, event.seed): event.node
+        for event in world.heard
+        if isinstance(event, UnitPlaced)
+    }
+    assert placed == dict.fromkeys(units, HERE)
+
+
+def test_all_workers_that_have_answered_are_heard_before_one_is_heard_again(play: Play) -> None:
+    steps: dict[tuple[int, int], Steps] = {
+        (number, 1): [*(of(0.5, over=False, first=place) for place in range(1, 6)), of(0.5, first=6)]
+        for number in range(3)
+    }
+    world, ray = play(steps, {HERE: 3}, seeds=(1,), budget={"configurations": 3})
+    assert [unit.state for unit in world.board.units()] == [State.FINISHED] * 3
+    assert all(sorted(ray.heard[place : place + 3]) == [0, 1, 2] for place in range(0, 18, 3))
+
+
+def test_a_worker_that_answers_as_it_is_killed_is_heard_and_gets_no_other_unit(play: Play) -> None:
+    steps: dict[tuple[int, int], Steps] = {(0, 1): [], (0, 2): [of(0.5)]}
+    dying: list[int] = []
+
+    def kill(self: MadeUpRay, actor: Actor) -> None:
+        if dying:
+            self.killed.append(actor.number)
+        else:
+            dying.append(actor.number)
+            self.steps[0, 1] = [of(0.5)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MadeUpRay, "kill", kill)
+        world, ray = play(steps, budget={"configurations": 1}, patience=1 / 60)
+    assert [unit.state for unit in world.board.units()] == [State.FINISHED] * 2
+    assert not [event for event in world.heard if isinstance(event, UnitLost)]
+    assert ray.heard == [0, 1]
 
 
 def test_a_halt_ends_the_loop_and_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
