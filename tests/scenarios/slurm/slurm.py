@@ -194,7 +194,9 @@ class SlurmLab:
         """Switch a host on again; it is a node again when this returns."""
         self.lab.hosts[name].start()
         self._start_slurmd(name)
-        self.wait_for(f"{name} as a node again", lambda: self.nodes()[name] == "IDLE")
+        # A job that waited for a node may have it at once.
+        ready = {"IDLE", "MIXED", "ALLOCATED"}
+        self.wait_for(f"{name} as a node again", lambda: self.nodes()[name] in ready)
 
     def start_controller(self) -> None:
         """Start slurmctld, with the state that an earlier one left on its disk."""

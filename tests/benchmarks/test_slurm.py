@@ -1,0 +1,42 @@
+"""What the table of disturbed studies says of them, also of one that never ended."""
+
+from typing import Any
+
+import slurm
+
+ENDED: dict[str, Any] = {
+    "seed": 3,
+    "struck": ["driver's node", "worker preempted"],
+    "seconds": 150.0,
+    "drivers": 2,
+    "equal": True,
+    "lost": 0.02,
+    "lost_s": 3.0,
+    "held_s": 150.0,
+    "left": 0,
+}
+
+
+def test_a_study_that_did_not_end_or_ended_otherwise_is_counted_against_them() -> None:
+    other = {**ENDED, "equal": False, "lost": 0.04, "lost_s": 6.0, "left": 2}
+    never = {"seed": 5, "struck": ["worker preempted"], "equal": False}
+    assert slurm.summary([ENDED, other, never]).splitlines() == [
+        "1 of 3 studies ended with the board of an undisturbed one; lost at most 4.0 % of device time, in all 3.0 %; "
+        "2 processes left",
+        "driver's node: 2, worker preempted: 3",
+    ]
+    assert slurm.summary([never]) == "none of 1 studies came to its end"
+
+
+def test_a_row_says_what_struck_and_what_came_of_it() -> None:
+    assert slurm._row(ENDED) == (
+        "3",
+        "driver's node, worker preempted",
+        "2.5",
+        "2",
+        "equal",
+        "3.0",
+        "2.0 %",
+        "0",
+    )
+    assert slurm._row({"seed": 5, "struck": [], "equal": False})[4] == "DID NOT END"

@@ -1,0 +1,200 @@
+"""Studies on a real SLURM, each disturbed at random: it ends with the board of an undisturbed one, and leaves nothing.
+
+`benchmarks/slurm.py` runs more of them and makes a table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenarios.cluster.hosts import STORAGE
+from tests.scenarios.slurm.slurm import SlurmLab
+from tests.scenarios.slurm.study import Study, running_studies, undisturbed_curves
+from tests.studies import curves, tiny_study
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
+SEEDS = range(
+    int(os.environ.get("RESPSWEEP_SLURM_FIRST", "0")),
+    int(os.environ.get("RESPSWEEP_SLURM_FIRST", "0")) + int(os.environ.get("RESPSWEEP_SLURM_STUDIES", "1")),
+)
+"""A study for each, for `benchmarks/slurm.py`."""
+TABLE = os.environ.get("RESPSWEEP_SLURM_TABLE")
+"""A file that takes a line of JSON for each study, for `benchmarks/slurm.py`."""
+AT_A_TIME = 3
+"""Disturbances of one study."""
+SPACE = tiny_study(
+    30,
+    search={"optimiser.learning_rate": {"type": "categorical", "choices": [0.0005, 0.001]}},
+    sampler={"name": "grid"},
+)
+END_S = 900
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmLab]:
+    """Nodes of two processors, so that the jobs of a study are on more than one, and those of a dead one find room."""
+    with running_studies(tmp_path_factory.mktemp("slurm"), SPACE, cpus=2, gpus=0) as slurm:
+        (slurm.lab.shared / "urgent.sh").write_text("#!/bin/bash\nsleep 5\n")
+        yield slurm
+
+
+@pytest.fixture(scope="module")
+def undisturbed(slurm: SlurmLab) -> dict[tuple[Any, ...], Any]:
+    return undisturbed_curves(slurm)
+
+
+@dataclass
+class Disturbed:
+    """A study, and what strikes it."""
+
+    study: Study
+    chance: random.Random
+
+    @property
+    def slurm(self) -> SlurmLab:
+        return self.study.slurm
+
+    def a_job(self, role: str) -> int | None:
+        """One of the study's jobs that run; None where there is none just now."""
+        running = sorted(self.study.running(role), key=int)
+        return int(self.chance.choice(running)) if running else None
+
+    def node_of(self, job: int) -> str:
+        return self.slurm.facts(job)["NodeList"]
+
+    def wait_for_epochs(self, more: int) -> bool:
+        """Wait until so many more epochs are in the journal; False when the study is over by then."""
+        until = self._epochs() + more
+        self.study.wait_for(
+            f"epoch {until}", lambda: self._epochs() >= until or self.study.board.stopped == "over", 600
+        )
+        return self.study.board.stopped != "over"
+
+    def _epochs(self) -> int:
+        journal = self.study.folder.journal
+        return journal.read_bytes().count(b'"EpochReported"') if journal.exists() else 0
+
+    def shorten(self, job: int) -> None:
+        """Set the time of a running job so that it ends soon: to two minutes, or more where it runs longer already."""
+        hours, minutes, seconds = map(int, self.slurm.facts(job)["RunTime"].rpartition("-")[2].split(":"))
+        ran_s = 3600 * hours + 60 * minutes + seconds
+        self.slurm.run(f"scontrol update JobId={job} TimeLimit={max(2, (ran_s + 89) // 60)}")
+
+    def lose_power(self, node: str) -> None:
+        """Cut a node's power, and switch it on again once SLURM holds it for dead."""
+        self.slurm.kill_node(node)
+        self.slurm.wait_for(f"the end of {node}", lambda: self.slurm.nodes()[node].startswith("DOWN"), 120)
+        self.slurm.start_node(node)
+
+
+def preempt(disturbed: Disturbed, job: int) -> None:
+    slurm, node = disturbed.slurm, disturbed.node_of(job)
+    slurm.submit(f"{STORAGE}/urgent.sh", options=["--partition=high", f"--nodelist={node}", "--exclusive"])
+
+
+def end_of_time(disturbed: Disturbed, job: int) -> None:
+    """Let SLURM itself tell a job that its time is nearly up, and wait until it goes back into the queue."""
+    slurm, study = disturbed.slurm, disturbed.study
+    before = slurm.facts(job)["Restarts"]
+    disturbed.shorten(job)
+    study.wait_for(
+        f"the requeue of {job}",
+        lambda: slurm.facts(job)["Restarts"] != before or study.board.stopped == "over",
+    )
+
+
+def end_of_drivers_time(disturbed: Disturbed, job: int) -> None:
+    end_of_time(disturbed, job)
+    # Its next job would be as short.
+    disturbed.slurm.run(f"scontrol update JobId={job} TimeLimit=20")
+
+
+def cut_power(disturbed: Disturbed, job: int) -> None:
+    disturbed.lose_power(disturbed.node_of(job))
+
+
+def cancel(disturbed: Disturbed, job: int) -> None:
+    disturbed.slurm.run(f"scancel {job}")
+
+
+def cancel_driver(disturbed: Disturbed, job: int) -> None:
+    """Nobody requeues what was cancelled: its user calls the same command again."""
+    cancel(disturbed, job)
+    study = disturbed.study
+    study.wait_for("the end of the driver", lambda: not study.jobs("driver"))
+    study.begin("--workers", "1")
+
+
+DISTURBANCES: dict[str, tuple[str, Callable[[Disturbed, int], None]]] = {
+    "worker preempted": ("worker", preempt),
+    "worker's time": ("worker", end_of_time),
+    "worker's node": ("worker", cut_power),
+    "worker cancelled": ("worker", cancel),
+    "driver cancelled": ("driver", cancel_driver),
+    "driver's time": ("driver", end_of_drivers_time),
+    "driver's node": ("driver", cut_power),
+}
+"""What may happen, and to the job of which role."""
+
+
+def note(**row: object) -> None:
+    if TABLE is not None:
+        with Path(TABLE).open("a") as table:
+            table.write(json.dumps(row) + "\n")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_study_that_is_disturbed_at_random_ends_as_one_that_was_not(
+    slurm: SlurmLab, undisturbed: dict[tuple[Any, ...], Any], seed: int
+) -> None:
+    study = Study(slurm, f"seed{seed}")
+    disturbed = Disturbed(study, random.Random(seed))
+    told: dict[str, Any] = {"seed": seed, "struck": [], "equal": False}
+    begun = time.monotonic()
+    try:
+        study.begin("--workers", "3")
+        told["struck"] = disturb(disturbed)
+        study.wait_for("the end of the study", lambda: study.board.stopped == "over", END_S)
+        told["seconds"] = time.monotonic() - begun
+        study.wait_for(
+            "the end of all jobs", lambda: not study.jobs("driver") and not study.jobs("worker"), 150
+        )
+        board, left = study.board, study.processes()
+        told |= {
+            "drivers": len(board.drivers),
+            "equal": curves(board) == undisturbed and not any(unit.failures for unit in board.units()),
+            "lost": study.lost(),
+            "lost_s": study.lost_s(),
+            "held_s": study.held_s(),
+            "left": len(left),
+        }
+    finally:
+        note(**told)
+        study.end_jobs()
+    assert curves(board) == undisturbed
+    assert all(unit.failures == 0 for unit in board.units())
+    assert left == []
+
+
+def disturb(disturbed: Disturbed) -> list[str]:
+    """Strike a study, each time after some epochs more; returns what struck before the study was over."""
+    struck, chance = [], disturbed.chance
+    for name in chance.sample(list(DISTURBANCES), AT_A_TIME):
+        if not disturbed.wait_for_epochs(chance.randint(3, 20)):
+            break
+        time.sleep(chance.uniform(0, 0.5))
+        role, strike = DISTURBANCES[name]
+        job = disturbed.a_job(role)
+        if job is not None:
+            strike(disturbed, job)
+            struck.append(name)
+    return struck
