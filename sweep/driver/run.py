@@ -24,6 +24,7 @@ from sweep.driver.unit_preparation import UnitPreparation
 from sweep.driver.warning_by import warning_by
 from sweep.evaluation.epoch_readings import open_test_part
 from sweep.execution.head_file import FILE, Head, remove_head, write_head
+from sweep.execution.head_proof import HeadProof
 from sweep.execution.ray_session import HEAD, RaySession
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
@@ -135,7 +136,8 @@ def _announce(
     folder: StudyFolder, closing: contextlib.ExitStack, display: Display, address: str, token: str
 ) -> None:
     """Write down where workers find this driver, until it lets go of the study."""
-    head = Head.here(address, token)
+    proof = closing.enter_context(HeadProof(address, token))
+    head = Head.here(address, token, proof.address)
     write_head(folder.path, head)
     closing.callback(remove_head, folder.path, head)
     display.say(

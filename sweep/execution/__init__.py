@@ -17,6 +17,7 @@ room          whether a machine has room for a unit, and what to set where it ha
 slots         how many units fit on the nodes, as nodes come and go
 drain         tells Ray that this node is about to go
 head_file     where a driver is met by machines that come by themselves
+head_proof    how such a driver proves that it lives, before it is sent its token
 joined_node   this machine as a node of such a driver
 joined_nodes  the machines that have joined it
 worker_job    a batch job that goes from one driver of a study to the next

@@ -13,6 +13,7 @@ from typing import Any
 
 from data.atomic import write_whole
 from sweep.execution.errors import ExecutorError
+from sweep.execution.head_proof import is_proved
 
 FILE = "head.json"
 
@@ -21,30 +22,27 @@ FILE = "head.json"
 class Head:
     """The Ray of a running driver: its address (HOST:PORT) and token, the driver's host and process, and since when.
 
-    `since` is in seconds since 1970 by the clock of that host. `job` is the driver's SLURM job, empty without SLURM.
+    `proof`: where the driver proves that the file is its own (HOST:PORT). `since` is in seconds since 1970 by the clock
+    of that host. `job` is the driver's SLURM job, empty without SLURM.
     """
 
     address: str
     token: str
+    proof: str
     host: str
     pid: int
     since: float
     job: str = ""
 
     @classmethod
-    def here(cls, address: str, token: str) -> Head:
-        """Describe the Ray that this process has started."""
+    def here(cls, address: str, token: str, proof: str) -> Head:
+        """Describe the Ray that this process has started, and vouches for at `proof` (`HeadProof`)."""
         job = os.environ.get("SLURM_JOB_ID", "")
-        return cls(address, token, socket.gethostname(), os.getpid(), time.time(), job)
+        return cls(address, token, proof, socket.gethostname(), os.getpid(), time.time(), job)
 
-    def answers(self, timeout_s: float = 5.0) -> bool:
-        """Whether something listens at the address; nothing does after a driver that died."""
-        host, _, port = self.address.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=timeout_s).close()
-        except (OSError, ValueError):
-            return False
-        return True
+    def proves_itself(self) -> bool:
+        """Whether the driver lives and is the one that wrote the file; nobody is sent the token before."""
+        return is_proved(self.proof, self.address, self.token)
 
 
 def write_head(folder: Path, head: Head) -> None:

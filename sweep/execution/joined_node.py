@@ -75,13 +75,15 @@ class JoinedNode:
         return self._told.read().decode(errors="replace")[-LAST_WORDS:].strip()
 
     def drain(self, seconds: float, why: str) -> bool:
-        """Have the units on this node save where they are and leave within `seconds`; False when the head is away.
+        """Have the units on this node save where they are and leave within `seconds`; False when the driver is away.
 
         An idle node ends once its last unit has left. Imports Ray.
         """
         from sweep.execution.drain import drain_node
 
-        return drain_node(self.head.address, self.head.token, self.name, seconds, why)
+        return self.head.proves_itself() and drain_node(
+            self.head.address, self.head.token, self.name, seconds, why
+        )
 
     def wait(self, seconds: float) -> bool:
         """Wait until the node has ended by itself, `seconds` at most; whether it has."""

@@ -26,8 +26,11 @@ class Node:
 
 
 def joined_nodes(head: Head) -> list[Node] | None:
-    """List the workers of a driver, without those that are gone; None when the driver does not answer. Imports Ray."""
-    if not head.answers():
+    """List the workers of a driver, without those that are gone; None when it does not prove that it lives.
+
+    Imports Ray.
+    """
+    if not head.proves_itself():
         return None
     os.environ.update({AUTH_MODE: "token", AUTH_TOKEN: head.token})
     from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]

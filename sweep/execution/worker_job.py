@@ -20,6 +20,9 @@ LOOK_FOR_END_EVERY_S = 10.0
 SETTLED_S = 30.0
 """After so long on a node a worker counts as one that has worked: it waits as long as ever for the next driver."""
 JOIN_AGAIN_S = 5.0
+ASK_EVERY_S = 10.0
+SILENCES = 6
+"""Asked so often in vain for a proof of life a driver counts as dead; Ray itself would go on asking at its address."""
 KILL_WAIT_S = 30.0
 """How long after TERM a scheduler kills: SLURM's KillWait, unless a site says otherwise."""
 TO_END_S = 10.0
@@ -98,7 +101,8 @@ class WorkerJob:
 
     def _work(self, folder: StudyFolder, head: Head) -> float:
         """Be a node of this head until it is gone, another takes its place, or we leave; returns seconds it lasted."""
-        begun = time.monotonic()
+        begun = asked = time.monotonic()
+        silences = 0
         self._say(f"joins the driver on {head.host} ({head.address})")
         node = self._join(head, **self._offer)
         try:
@@ -106,6 +110,12 @@ class WorkerJob:
                 if read_head(folder.path) != head:
                     self._say("the driver has let go of the study")
                     break
+                if time.monotonic() - asked >= ASK_EVERY_S:
+                    asked = time.monotonic()
+                    silences = 0 if head.proves_itself() else silences + 1
+                    if silences == SILENCES:
+                        self._say(f"the driver gives no sign of life, asked {SILENCES} times")
+                        break
                 self._pause(LOOK_EVERY_S)
             else:
                 if self._leaves_at is None:
@@ -158,10 +168,10 @@ class WorkerJob:
 
 
 def _first_driver(studies: Sequence[StudyFolder]) -> tuple[StudyFolder, Head] | None:
-    """The first of some studies that a driver holds which answers, and where that one is met."""
+    """The first of some studies that a driver holds which proves that it lives, and where that one is met."""
     for folder in studies:
         head = read_head(folder.path)
-        if head is not None and head.answers():
+        if head is not None and head.proves_itself():
             return folder, head
     return None
 

@@ -1,17 +1,17 @@
-import socket
 from pathlib import Path
 
 import pytest
 
 from sweep.execution.errors import ExecutorError
 from sweep.execution.head_file import FILE, Head, read_head, remove_head, write_head
+from sweep.execution.head_proof import HeadProof
 
 
 def test_a_head_is_written_for_its_owner_alone_and_read_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    head = Head.here("10.0.0.1:6379", "secret")
+    head = Head.here("10.0.0.1:6379", "secret", "10.0.0.1:7")
     write_head(tmp_path, head)
     assert read_head(tmp_path) == head
     assert head.job == "7"
@@ -27,7 +27,7 @@ def test_a_file_that_is_none_of_ours_is_no_head(tmp_path: Path, content: str) ->
 
 
 def test_a_driver_removes_its_own_file_and_no_other_drivers(tmp_path: Path) -> None:
-    first, second = Head.here("10.0.0.1:1", "a"), Head.here("10.0.0.2:2", "b")
+    first, second = Head.here("10.0.0.1:1", "a", ""), Head.here("10.0.0.2:2", "b", "")
     write_head(tmp_path, second)
     remove_head(tmp_path, first)
     assert read_head(tmp_path) == second
@@ -37,12 +37,12 @@ def test_a_driver_removes_its_own_file_and_no_other_drivers(tmp_path: Path) -> N
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match=r"head.json: cannot be written, so that no worker could find"):
-        write_head(tmp_path / "missing", Head.here("10.0.0.1:1", "a"))
+        write_head(tmp_path / "missing", Head.here("10.0.0.1:1", "a", ""))
 
 
-def test_a_head_answers_while_something_listens_at_its_address() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        head = Head.here(f"127.0.0.1:{server.getsockname()[1]}", "a")
-        assert head.answers()
-    assert not head.answers(timeout_s=0.5)
-    assert not Head.here("nonsense", "a").answers()
+def test_a_head_proves_itself_while_its_driver_lives() -> None:
+    with HeadProof("127.0.0.1:6379", "a") as proof:
+        head = Head.here("127.0.0.1:6379", "a", proof.address)
+        assert head.proves_itself()
+        assert not Head.here("127.0.0.1:6379", "b", proof.address).proves_itself()
+    assert not head.proves_itself()

@@ -1,6 +1,7 @@
 """Processes of a node and their end, with a stand-in for `ray start`; Ray itself: tests/scenarios/test_workers.py."""
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from sweep.execution import joined_node
 from sweep.execution.head_file import Head
 from sweep.execution.joined_node import JoinedNode, gpus_of_this_job
+from sweep.execution.joined_nodes import joined_nodes
 
 STAND_IN = """
 import json, os, signal, subprocess, sys, time
@@ -56,7 +58,7 @@ def runs(pid: int) -> bool:
 
 
 def test_all_that_a_node_started_ends_with_it(ray: Path) -> None:
-    node = JoinedNode(Head.here("10.0.0.1:1", "secret"), cpus=3)
+    node = JoinedNode(Head.here("10.0.0.1:1", "secret", ""), cpus=3)
     started = children(ray)
     assert node.alive
     assert all(map(runs, started))
@@ -70,8 +72,21 @@ def test_all_that_a_node_started_ends_with_it(ray: Path) -> None:
     node.end()
 
 
+def test_a_stranger_at_the_address_of_a_driver_that_died_is_asked_for_nothing(ray: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        address = f"127.0.0.1:{stranger.getsockname()[1]}"
+        head = Head.here(address, "secret", "127.0.0.1:1")
+        node = JoinedNode(head)
+        assert not node.drain(5, "the job ends")
+        assert joined_nodes(head) is None
+        node.end()
+        stranger.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
+
+
 def test_a_node_that_has_ended_by_itself_needs_no_wait(ray: Path) -> None:
-    node = JoinedNode(Head.here("10.0.0.1:1", "secret"))
+    node = JoinedNode(Head.here("10.0.0.1:1", "secret", ""))
     children(ray)
     assert not node.wait(0.05)
     node.end()

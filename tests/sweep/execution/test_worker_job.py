@@ -13,6 +13,7 @@ import pytest
 
 from sweep.execution import worker_job
 from sweep.execution.head_file import Head, remove_head, write_head
+from sweep.execution.head_proof import HeadProof
 from sweep.execution.worker_job import Ending, WorkerJob
 from sweep.folder.study_folder import FolderError, StudyFolder
 
@@ -44,23 +45,40 @@ class Node:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     Node.made = []
-    for name in ("LOOK_EVERY_S", "LOOK_FOR_END_EVERY_S", "JOIN_AGAIN_S"):
+    for name in ("LOOK_EVERY_S", "LOOK_FOR_END_EVERY_S", "JOIN_AGAIN_S", "ASK_EVERY_S"):
         monkeypatch.setattr(worker_job, name, 0.05)
 
 
-@pytest.fixture
-def listening() -> Iterator[Callable[[], Head]]:
-    """Makes heads that answer."""
-    servers = []
+class Driver:
+    """A driver's file, and the proof that it lives, which may end without a word."""
 
-    def make() -> Head:
-        server = socket.create_server(("127.0.0.1", 0))
-        servers.append(server)
-        return Head.here(f"127.0.0.1:{server.getsockname()[1]}", f"token {len(servers)}")
+    def __init__(self, number: int) -> None:
+        address, token = f"127.0.0.1:{number}", f"token {number}"
+        self.proof = HeadProof(address, token).__enter__()
+        self.head = Head.here(address, token, self.proof.address)
+
+    def die(self) -> None:
+        self.proof.__exit__(None, None, None)
+
+
+@pytest.fixture
+def driver() -> Iterator[Callable[[], Driver]]:
+    """Makes drivers that live."""
+    made: list[Driver] = []
+
+    def make() -> Driver:
+        made.append(Driver(1 + len(made)))
+        return made[-1]
 
     yield make
-    for server in servers:
-        server.close()
+    for one in made:
+        one.die()
+
+
+@pytest.fixture
+def listening(driver: Callable[[], Driver]) -> Callable[[], Head]:
+    """Makes heads of drivers that live."""
+    return lambda: driver().head
 
 
 def soon(look: Callable[[], Any]) -> None:
@@ -168,11 +186,62 @@ def test_a_node_that_died_joins_again(tmp_path: Path, listening: Callable[[], He
 
 
 def test_a_worker_gives_up_when_no_driver_comes(tmp_path: Path) -> None:
-    write_head(tmp_path, Head.here("127.0.0.1:1", "of a driver that died"))
+    write_head(tmp_path, Head.here("127.0.0.1:1", "of a driver that died", "127.0.0.1:1"))
     waited = job(tmp_path, give_up_s=0.3)
     assert waited.run() is Ending.GAVE_UP
     assert Node.made == []
     assert len(waited.said) == 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_stranger_at_the_address_of_a_driver_that_died_is_not_joined(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        address = f"127.0.0.1:{stranger.getsockname()[1]}"
+        write_head(tmp_path, Head.here(address, "of a driver that died", "127.0.0.1:1"))
+        assert job(tmp_path, give_up_s=0.3).run() is Ending.GAVE_UP
+        stranger.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
+    assert Node.made == []
+
+
+def test_a_worker_leaves_a_driver_that_died_without_a_word_and_joins_the_next(
+    tmp_path: Path, driver: Callable[[], Driver]
+) -> None:
+    first, second = driver(), driver()
+    write_head(tmp_path, first.head)
+    then(
+        lambda: soon(lambda: Node.made),
+        first.die,
+        lambda: soon(lambda: not Node.made[0].alive),
+        # Its file is still there.
+        lambda: time.sleep(0.5),
+        lambda: write_head(tmp_path, second.head),
+        lambda: soon(lambda: len(Node.made) == 2),
+        tell(signal.SIGTERM),
+    )
+    left = job(tmp_path)
+    assert left.run() is Ending.LEFT
+    assert [node.head for node in Node.made] == [first.head, second.head]
+    assert "the driver gives no sign of life, asked 6 times" in left.said  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_driver_that_is_silent_for_a_moment_is_not_left(
+    tmp_path: Path, driver: Callable[[], Driver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = driver()
+    write_head(tmp_path, only.head)
+    proofs: list[bool] = []
+
+    def proves_itself(head: Head) -> bool:
+        # Every other time.
+        proofs.append(not proofs or not proofs[-1])
+        return proofs[-1]
+
+    monkeypatch.setattr(Head, "proves_itself", proves_itself)
+    monkeypatch.setattr(worker_job, "SILENCES", 2)
+    then(lambda: soon(lambda: len(proofs) > 6), tell(signal.SIGTERM))
+    assert job(tmp_path).run() is Ending.LEFT
+    assert len(Node.made) == 1
 
 
 def test_a_worker_ends_when_the_study_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
