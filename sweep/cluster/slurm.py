@@ -212,9 +212,21 @@ def driver_script(study: SlurmStudy, config: SlurmConfig) -> str:
         study,
         config,
         [str(study.program), *study.driver, "--address", "head"],
-        # A driver that was killed leaves it, and workers would ask at an address that may be a stranger's by then.
-        f"rm -f {shlex.quote(str(study.jobs.place / HEAD_FILE))}\n",
+        _after_the_driver(study.jobs),
     )
+
+
+def _after_the_driver(jobs: StudyJobs) -> str:
+    head = shlex.quote(str(jobs.place / HEAD_FILE))
+    workers = shlex.quote(jobs.name("worker"))
+    return textwrap.dedent(f"""\
+        # What a driver that was killed leaves; another driver's is not ours to remove.
+        if grep -qs "\\"job\\": \\"$SLURM_JOB_ID\\"" {head}; then rm -f {head}; fi
+        # A driver that failed comes back only by hand, and its workers would wait for it, unless another one is there.
+        if [ $status != 0 ] && [ $status != 75 ] && [ ! "$again$told" ] && [ ! -e {head} ]; then
+            scancel --user="$(id -u)" --name={workers}
+        fi
+    """)
 
 
 def worker_script(study: SlurmStudy, config: SlurmConfig, cpus: int) -> str:
@@ -282,7 +294,7 @@ def _script(
             {command} &
             child=$!
             trap 'again=yes; kill -USR1 $child' USR1
-            trap 'kill -TERM $child' TERM
+            trap 'told=yes; kill -TERM $child' TERM
             while kill -0 $child 2> /dev/null; do wait $child; done
             wait $child
             status=$?

@@ -3,8 +3,10 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -22,7 +24,7 @@ from sweep.cluster.slurm import (
     write_scripts,
 )
 from sweep.cluster.surroundings import Surroundings, UnitNeeds
-from sweep.execution.head_file import FILE
+from sweep.execution.head_file import FILE, Head, write_head
 
 UNIT = UnitNeeds("space.yaml", 4, 1)
 
@@ -119,18 +121,80 @@ def test_scripts_hold_what_site_and_study_say_and_pass_the_check(study: SlurmStu
     assert "run space.yaml --name first --set budget.configurations=40 --address head &" in driver.read_text()
 
 
-def test_a_driver_that_was_killed_leaves_no_address_to_workers(study: SlurmStudy, tmp_path: Path) -> None:
-    study.jobs.place.mkdir(parents=True)
-    (study.jobs.place / FILE).touch()
-    study.program.write_text("#!/bin/bash\nkill -KILL $$\n")
-    study.program.chmod(0o755)
-    (tmp_path / "job.sh").write_text(driver_script(study, SlurmConfig()))
-    assert (
-        subprocess.run(["bash", "job.sh"], cwd=tmp_path, capture_output=True).returncode
-        == 128 + signal.SIGKILL
-    )
-    assert not (study.jobs.place / FILE).exists()
-    assert "head.json" not in worker_script(study, SlurmConfig(), cpus=1)
+class Ended(NamedTuple):
+    """What a driver's job leaves: its status, whether the address for workers is there, and what was cancelled."""
+
+    status: int
+    has_head: bool
+    cancelled: str
+
+
+@pytest.fixture
+def end_a_driver(study: SlurmStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """Runs the driver's script as job 7, with stand-ins for `respsweep`, a line of shell, and for SLURM's commands."""
+
+    def end(does: str, job_of_head: str | None, sent: int | None = None) -> Ended:
+        study.jobs.place.mkdir(parents=True)
+        if job_of_head is not None:
+            monkeypatch.setenv("SLURM_JOB_ID", job_of_head)
+            write_head(study.jobs.place, Head.here("10.0.0.1:1", "secret", "10.0.0.1:2"))
+        study.program.write_text(f"#!/bin/bash\ntouch ready\n{does}\n")
+        for command in ("scancel", "scontrol"):
+            (tmp_path / command).write_text(f'#!/bin/bash\necho "$@" > {command}.words\n')
+        for program in (study.program, tmp_path / "scancel", tmp_path / "scontrol"):
+            program.chmod(0o755)
+        (tmp_path / "job.sh").write_text(driver_script(study, SlurmConfig()))
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+        job = subprocess.Popen(["bash", "job.sh"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.02)
+        if sent is not None:
+            job.send_signal(sent)
+        status, words = job.wait(30), tmp_path / "scancel.words"
+        cancelled = words.read_text().strip() if words.exists() else ""
+        return Ended(status, (study.jobs.place / FILE).exists(), cancelled)
+
+    return end
+
+
+def test_a_driver_that_was_killed_leaves_no_address_to_workers(end_a_driver: Callable[..., Ended]) -> None:
+    status, has_head, _ = end_a_driver("kill -KILL $$", "7")
+    assert status == 128 + signal.SIGKILL
+    assert not has_head
+
+
+def test_the_address_of_another_driver_is_left_alone_and_so_are_its_workers(
+    end_a_driver: Callable[..., Ended],
+) -> None:
+    assert end_a_driver("exit 1", "77") == (1, True, "")
+
+
+def test_workers_of_a_driver_that_failed_do_not_wait_for_it(
+    end_a_driver: Callable[..., Ended], study: SlurmStudy
+) -> None:
+    cancelled = f"--user={os.getuid()} --name={study.jobs.name('worker')}"
+    assert end_a_driver("exit 1", None) == (1, False, cancelled)
+
+
+@pytest.mark.parametrize(
+    ("does", "sent", "status"),
+    [
+        ("exit 0", None, 0),
+        ("exit 75", None, 75),
+        ("exec sleep 60", signal.SIGTERM, 128 + signal.SIGTERM),
+        ("exec sleep 60", signal.SIGUSR1, 128 + signal.SIGUSR1),
+    ],
+)
+def test_workers_of_a_driver_that_comes_back_wait_for_it(
+    end_a_driver: Callable[..., Ended], does: str, sent: int | None, status: int
+) -> None:
+    assert end_a_driver(does, None, sent) == (status, False, "")
+
+
+def test_workers_have_no_hand_in_the_drivers_address(study: SlurmStudy) -> None:
+    script = worker_script(study, SlurmConfig(), cpus=1)
+    assert "head.json" not in script
+    assert "scancel" not in script
 
 
 def test_jobs_of_studies_of_one_name_in_two_folders_have_two_names(tmp_path: Path) -> None:
