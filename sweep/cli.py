@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import signal
 import sys
 import warnings
+from collections.abc import Iterator
 
 from data.errors import UserError, escaped, one_line, shortened
 
@@ -13,9 +17,14 @@ def main() -> None:
     """Run the command in `sys.argv`.
 
     What a user can mend becomes one line on stderr, and so does the pause of a study that somebody stopped; every other
-    exception keeps its traceback. The exit status is 75 of a study that was stopped and can be taken up again, and 1 of
-    all else that went wrong.
+    exception keeps its traceback. The exit status is 75 of a study that was stopped and can be taken up again, and of
+    whatever USR1 ended, and 1 of all else that went wrong.
     """
+    with _pausing_on_usr1():
+        _run()
+
+
+def _run() -> None:
     warnings.showwarning = _show_warning
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_EscapingFormatter())
@@ -35,6 +44,31 @@ def main() -> None:
     except UserError as error:
         print(f"{error.opening}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_status) from None
+
+
+@contextlib.contextmanager
+def _pausing_on_usr1() -> Iterator[None]:
+    """Take USR1 for Ctrl-C, but end with status 75: SLURM sends it before a job's time is up, however early that is.
+
+    By itself it would end this process with nothing tidied up. What runs a study, or waits for one, hears it in its own
+    way from its beginning to its end.
+    """
+    heard = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal heard
+        heard = True
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        yield
+    except SystemExit as ended:
+        if heard and ended.code:
+            raise SystemExit(os.EX_TEMPFAIL) from None
+        raise
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:

@@ -1,7 +1,9 @@
 """The command as people type it: how it runs a study, what it refuses in one line, with which status it ends."""
 
 import logging
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,47 @@ def test_ctrl_c_while_the_libraries_are_read_is_told_in_one_line(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 1
+    assert capsys.readouterr().err == "stopped before it began; nothing has run\n"
+
+
+def told_that_the_time_is_up(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "sweep.driver.which_study.choose_study",
+        "sweep.driver.run.preflight",
+        "sweep.driver.run_folds.run_study",
+    ],
+)
+def test_usr1_before_a_study_begins_is_a_pause_that_leaves_nothing(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    monkeypatch.setattr(moment, told_that_the_time_is_up)
+    monkeypatch.setattr(sys, "argv", ["respsweep", "run", "study.yaml", "--name", "one"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 75
+    assert not (tmp_path / "studies" / "one").exists()
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_usr1_while_the_libraries_are_read_is_a_pause(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Told(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            told_that_the_time_is_up()
+            raise AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "sweep.commands.app", Told("sweep.commands.app"))
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 75
     assert capsys.readouterr().err == "stopped before it began; nothing has run\n"
 
 
