@@ -60,8 +60,9 @@ def plan_study(
 
     The study is simulated `repeats` times, on the curves that the study in the folder `recorded` reported, or on
     made-up curves, where `epoch_seconds` is the time of an epoch on a worker. With `probe` a few steps of the first
-    proposal are trained here on noise, and what they take is the time of an epoch, unless that is known. `price`: of an
-    hour of a device, see `Cost`. If the study is to run at the address `local`, this machine has to have room for a
+    proposal are trained here on noise, and what they take is the time of an epoch, unless that is known; where units
+    share a GPU, that of as many as share it, side by side in processes of their own. `price`: of an hour of a device,
+    see `Cost`. If the study is to run at the address `local`, this machine has to have room for a
     unit; of a cluster's machines nothing is asked.
 
     Raises ConfigError when sampler or pruner refuse the study, or it cannot come to the points that have curves.
@@ -80,7 +81,7 @@ def plan_study(
         _tried(lambda: check_machine(config.resources), ExecutorError, missing)
     steps = None
     if probe and recorded is None and epoch_seconds is None and not missing:
-        steps = _time_steps(recipes[0], config.resources, warnings)
+        steps = _time_steps(recipes[0], config.resources, workers, warnings)
         if steps is not None and data is not None:
             # As exact as a few steps can tell.
             epoch_seconds = float(f"{steps.epoch_seconds(_steps(recipes[0], data), data.scored):.3g}")
@@ -172,9 +173,17 @@ def _check_weights(config: StudyConfig, recipes: Iterable[Recipe]) -> None:
         )
 
 
-def _time_steps(recipe: Recipe, resources: ResourcesConfig, warnings: list[str]) -> StepTimes | None:
-    """Time steps of a recipe on the device that a unit gets; None, and a warning, where they cannot be timed."""
-    from sweep.machine.step_times import can_time, time_steps
+def _time_steps(
+    recipe: Recipe, resources: ResourcesConfig, workers: int, warnings: list[str]
+) -> StepTimes | None:
+    """Time steps of a recipe on the device that a unit gets, beside the units that it shares a GPU with.
+
+    None, and a warning, where they cannot be timed; those of one unit alone, and a warning, where they cannot share.
+    """
+    from sweep.machine.gpu_advice import refusal
+    from sweep.machine.gpu_sharing import GpuSharingError
+    from sweep.machine.step_times import can_time, time_shared_steps, time_steps
+    from sweep.worker.gpu_facts import gpu_facts, mps_runs
 
     device = "cuda" if resources.gpu else "cpu"
     if not can_time(device):
@@ -185,8 +194,17 @@ def _time_steps(recipe: Recipe, resources: ResourcesConfig, warnings: list[str])
             "the encoder's one pass over all cycles is not in these hours: the first worker of a machine makes it while "
             "others wait"
         )
+    threads = max(1, int(resources.cpu))
+    units = min(workers, math.floor(1 / resources.gpu + 1e-9)) if 0 < resources.gpu < 1 else 1
+    if units > 1 and (reason := refusal(gpu_facts(), mps_runs())) is not None:
+        warnings.append(reason)
+        units = 1
     try:
-        return time_steps(recipe, device, max(1, int(resources.cpu)))
+        try:
+            return time_shared_steps(recipe, device, threads, units)
+        except GpuSharingError as error:
+            warnings.append(f"timed with one unit alone: {error}")
+            return time_steps(recipe, device, threads)
     except Exception as error:
         if not is_out_of_memory(error):
             raise

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sweep.execution.head_file import Head
 from sweep.execution.ray_doors import AUTH_MODE, AUTH_TOKEN, NO_METRICS, ray_folder
-from sweep.execution.ray_session import ENVIRONMENT, processors
+from sweep.execution.ray_session import ENVIRONMENT, gpu_slices, processors
 
 GPUS_OF_A_JOB = "SLURM_JOB_GPUS", "SLURM_GPUS_ON_NODE", "SLURM_STEP_GPUS", "GPU_DEVICE_ORDINAL"
 """What SLURM sets in a job that was given GPUs."""
@@ -105,12 +105,12 @@ class JoinedNode:
 
 
 def gpus_of_this_job() -> float | None:
-    """Say 0 in a SLURM job that was given no GPU; None, whatever Ray sees, elsewhere.
+    """Say 0 in a SLURM job that was given no GPU; elsewhere the slices (MIG) it names, or None: whatever Ray sees.
 
     A site that does not confine jobs shows them all GPUs of the machine.
     """
     if "SLURM_JOB_ID" not in os.environ or any(os.environ.get(name) for name in GPUS_OF_A_JOB):
-        return None
+        return gpu_slices()
     return 0.0
 
 

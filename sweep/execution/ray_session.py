@@ -204,7 +204,9 @@ def machine_resources() -> Mapping[str, float]:
     prepare_ray()
     from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 
-    counted = ResourceAndLabelSpec(num_cpus=processors()).resolve(is_head=True, node_ip_address="127.0.0.1")
+    counted = ResourceAndLabelSpec(num_cpus=processors(), num_gpus=gpu_slices()).resolve(
+        is_head=True, node_ip_address="127.0.0.1"
+    )
     resources: dict[str, Any] = counted.to_resource_dict()
     return resources
 
@@ -219,6 +221,15 @@ def processors() -> int:
     of_the_job = os.environ.get("SLURM_CPUS_ON_NODE", "")
     given = [int(of_the_job)] if of_the_job.isdigit() else []
     return min(int(get_num_cpus()), len(os.sched_getaffinity(0)), *given)
+
+
+def gpu_slices() -> int | None:
+    """Count the slices of GPUs (MIG) that CUDA_VISIBLE_DEVICES names; None where it names none, and Ray counts right.
+
+    Ray asks the driver, for which a GPU that is cut into seven slices is one.
+    """
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return sum(name.strip().startswith("MIG-") for name in named) or None
 
 
 def start_ray(address: str) -> None:
@@ -247,7 +258,7 @@ def start_ray(address: str) -> None:
     if begins:
         own = {"include_dashboard": False, "_temp_dir": ray_folder()}
     if address == "local":
-        own["num_cpus"] = processors()
+        own |= {"num_cpus": processors(), "num_gpus": gpu_slices()}
         _doors.shut()
     elif address == HEAD:
         own |= {"num_cpus": 0, "num_gpus": 0}

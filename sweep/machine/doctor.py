@@ -20,10 +20,12 @@ from packaging.requirements import Requirement
 from data.quantities import gibibytes
 from model.selective_scan import available_engines, choose_engine
 from model.selective_scan.self_test import TOLERANCE, scan_error
+from sweep.machine.gpu_advice import gpu_advice
 from sweep.storage.cache_folder import cache_folder
 from sweep.storage.conditional_writes import probe
 from sweep.storage.open_storage import is_uri, open_object_store
 from sweep.storage.storage import StorageError
+from sweep.worker.gpu_facts import gpu_facts, mps_runs
 
 BUILD_MAMBA = (
     "MAMBA_FORCE_BUILD=TRUE .venv/bin/pip install --no-build-isolation mamba-ssm==2.3.2.post1"
@@ -72,6 +74,8 @@ def _devices() -> Iterator[Check]:
             yield Check(f"GPU {index}", _device(index))
         except RuntimeError as error:
             yield Check(f"GPU {index}", _explain(error), broken=True)
+    if (gpus := gpu_facts()) and (advice := gpu_advice(gpus, mps_runs())):
+        yield Check("to share GPUs", "; ".join(advice))
 
 
 def _device(index: int) -> str:

@@ -25,9 +25,10 @@ class GpuSharingError(UserError):
 class Measurement:
     """What some processes did together, each training one unit with `threads` threads; memory is in bytes.
 
-    On CUDA `peak` is what the tensors of one process took and `left` what the device could still give; on the
-    CPU they are resident memory and what the machine could. `problem`: why they did not fit; then there are no
-    figures.
+    `steps_per_second`: of all, over whole epochs at whose end each is scored and saves its checkpoint, of
+    `checkpoint_bytes`; all that save at the same time take `checkpoint_seconds`. On CUDA `peak` is what the tensors of
+    one process took and `left` what the device could still give; on the CPU they are resident memory and what the
+    machine could. `problem`: why they did not fit; then there are no figures.
     """
 
     processes: int
@@ -35,6 +36,8 @@ class Measurement:
     steps_per_second: float = 0.0
     peak: int = 0
     left: int = 0
+    checkpoint_seconds: float = 0.0
+    checkpoint_bytes: int = 0
     problem: str | None = None
 
 
@@ -44,6 +47,7 @@ class Sharing:
 
     `recipe` is the recipe or study file; without `data` the processes trained on noise. `device` is `cuda` or `cpu`,
     `cores` the CPU cores that fall to the device; each process trained for `seconds` or more, in epochs of `steps`.
+    `advice`: lines about the device's mode, slices (MIG) and MPS.
     """
 
     recipe: Path
@@ -54,6 +58,7 @@ class Sharing:
     seconds: float
     steps: int
     measurements: Sequence[Measurement]
+    advice: Sequence[str] = ()
 
 
 def recipe_to_share_a_gpu(path: Path) -> Recipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -21,8 +22,10 @@ from torch import Tensor
 from data.batches import Examples
 from data.origins import Origins
 from data.task import ICBHI, Task, task_named
+from model.training.checkpoint import save_checkpoint
 from model.training.recipe import Recipe
 from model.training.training import Training
+from sweep.machine.gpu_advice import gpu_advice, refusal
 from sweep.machine.gpu_sharing import (
     GpuSharingError,
     Measurement,
@@ -30,6 +33,7 @@ from sweep.machine.gpu_sharing import (
     measurements,
     recipe_to_share_a_gpu,
 )
+from sweep.worker.gpu_facts import gpu_facts, mps_runs
 from sweep.worker.local_data import load_examples
 from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.prepared_data import DataPreparation, PreparedData
@@ -70,8 +74,12 @@ def measure_sharing(path: Path, data: Path | None, task: str | None = None) -> S
     work = workload(recipe, None if data is None else DataPreparation(data, task=task).prepare(recipe))
     cores = cores_for_a_device(work.device)
     name = torch.cuda.get_device_name() if work.device == "cuda" else "CPU"
+    gpus, mps = (gpu_facts(), mps_runs()) if work.device == "cuda" else ([], False)
+    if (reason := refusal(gpus, mps)) is not None:
+        raise GpuSharingError(reason)
     done = tuple(measurements(partial(measure, work), cores))
-    return Sharing(path, data, work.device, name, cores, work.seconds, work.steps, done)
+    advice = tuple(gpu_advice(gpus, mps))
+    return Sharing(path, data, work.device, name, cores, work.seconds, work.steps, done, advice)
 
 
 def workload(recipe: Recipe, prepared: PreparedData | None = None) -> Workload:
@@ -87,7 +95,7 @@ def cores_for_a_device(device: str) -> int:
 
 
 def measure(work: Workload, processes: int, threads: int) -> Measurement:
-    """Train in `processes` processes at once, from the moment when all of them are warm.
+    """Train in `processes` processes at once, from the moment when all of them are warm; then all save a checkpoint.
 
     A full memory is a result. Raises GpuSharingError when a process fails otherwise.
     """
@@ -106,19 +114,35 @@ def measure(work: Workload, processes: int, threads: int) -> Measurement:
         try:
             _answers(workers)
             figures = _answers(workers)
+            saved = _answers(workers)
         except _FullMemory as full:
             return Measurement(processes, threads, problem=str(full))
+    slowest = max(one.seconds for one in saved)
     return Measurement(
         processes,
         threads,
-        steps_per_second=sum(one.steps_per_second for one in figures),
+        steps_per_second=sum(
+            _with_checkpoint(one.steps_per_second, one.epoch_steps, slowest) for one in figures
+        ),
         peak=max(one.peak for one in figures),
         left=min(one.left for one in figures),
+        checkpoint_seconds=slowest,
+        checkpoint_bytes=max(one.bytes for one in saved),
     )
+
+
+def _with_checkpoint(steps_per_second: float, epoch_steps: int, checkpoint_seconds: float) -> float:
+    """Slow steps down by the checkpoint that follows each epoch."""
+    return epoch_steps / (epoch_steps / steps_per_second + checkpoint_seconds)
 
 
 def training_of_few_cycles(work: Workload, share: float, seed: int) -> Training:
     """Set up a run of `work` on a few cycles, with all features on the device, in a `share` of the device's memory."""
+    return _set_up(work, share, seed)[0]
+
+
+def _set_up(work: Workload, share: float, seed: int) -> tuple[Training, int]:
+    """Set up a run on a few cycles; returns how many there are in the whole part too."""
     # Weights make no difference to the work, but what has learned nothing may diverge.
     recipe = work.recipe.model_copy(
         update={
@@ -139,7 +163,8 @@ def training_of_few_cycles(work: Workload, share: float, seed: int) -> Training:
         validation.take(_both_kinds(validation.labels, max(2, number // 4))),
     )
     on_device = (examples.to(work.device, share) for examples in few)
-    return Training(recipe, seed, *on_device, task=work.task, device=work.device)
+    training = Training(recipe, seed, *on_device, task=work.task, device=work.device)
+    return training, len(train) if work.prepared else ICBHI_TRAINING_CYCLES
 
 
 class _FullMemory(Exception):
@@ -147,11 +172,19 @@ class _FullMemory(Exception):
 
 
 class _Figures(NamedTuple):
-    """What one process measured."""
+    """What one process measured; `epoch_steps`: of a whole epoch, of which it trained a few."""
 
     steps_per_second: float
+    epoch_steps: int
     peak: int
     left: int
+
+
+class _Saved(NamedTuple):
+    """A checkpoint of one process: how long it took, and its size."""
+
+    seconds: float
+    bytes: int
 
 
 def _answers(workers: dict[Any, SpawnProcess]) -> list[Any]:
@@ -190,16 +223,19 @@ def _end(process: SpawnProcess) -> None:
 
 
 def _work(work: Workload, threads: int, share: float, seed: int, parent: Connection) -> None:
-    """Warm up and say so; when all are warm, train and send figures; stay until all have, as memory is shared."""
+    """Warm up and say so; when all are warm, train and send figures, then save; stay until all have, to share memory."""
     # Ctrl-C reaches every process of a terminal; the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         torch.set_num_threads(threads)
-        training = training_of_few_cycles(work, share, seed)
+        training, cycles = _set_up(work, share, seed)
         training.run_epoch()
         parent.send(None)
         parent.recv()
-        parent.send(_train(training, work.seconds))
+        epoch_steps = max(1, cycles // training.recipe.batch_size)
+        parent.send(_train(training, work.seconds, epoch_steps))
+        parent.recv()
+        parent.send(_save(training))
         parent.recv()
     except (EOFError, ConnectionError):
         return
@@ -208,16 +244,26 @@ def _work(work: Workload, threads: int, share: float, seed: int, parent: Connect
         parent.send(_FullMemory(text.splitlines()[0]) if is_out_of_memory(error) else GpuSharingError(text))
 
 
-def _train(training: Training, at_least: float) -> _Figures:
+def _save(training: Training) -> _Saved:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.pt"
+        started = time.perf_counter()
+        save_checkpoint(path, training.state_dict())
+        return _Saved(time.perf_counter() - started, path.stat().st_size)
+
+
+def _train(training: Training, at_least: float, epoch_steps: int) -> _Figures:
     steps, seconds, started = 0, 0.0, time.perf_counter()
     while not steps or seconds < at_least:
         training.run_epoch()
         steps += max(1, len(training.train) // training.recipe.batch_size)
         seconds = time.perf_counter() - started
     if training.device.type == "cuda":
-        return _Figures(steps / seconds, torch.cuda.max_memory_allocated(), torch.cuda.mem_get_info()[0])
+        peak, left = torch.cuda.max_memory_allocated(), torch.cuda.mem_get_info()[0]
+        return _Figures(steps / seconds, epoch_steps, peak, left)
     # What getrusage calls the peak may be the parent's, which outlives exec.
-    return _Figures(steps / seconds, _of_proc("self/status", "VmHWM"), _of_proc("meminfo", "MemAvailable"))
+    peak, left = _of_proc("self/status", "VmHWM"), _of_proc("meminfo", "MemAvailable")
+    return _Figures(steps / seconds, epoch_steps, peak, left)
 
 
 def _of_proc(table: str, name: str) -> int:

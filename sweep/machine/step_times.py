@@ -5,17 +5,19 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from data.quantities import counted
 from model.training.checkpoint import save_checkpoint
 from model.training.recipe import Recipe
 from model.training.training import Training
-from sweep.machine.gpu_sharing_processes import Workload, training_of_few_cycles
+from sweep.machine.gpu_sharing import GpuSharingError
+from sweep.machine.gpu_sharing_processes import Workload, measure, training_of_few_cycles
 
 STEPS = 6
 """Steps at most, of which the first warms the machine up and is not timed."""
@@ -27,7 +29,8 @@ SECONDS = 2.0
 class StepTimes:
     """What one step of training, the scoring of one cycle and the writing of one checkpoint took, in seconds.
 
-    `device` is `cpu` or `cuda`, `threads` how many threads the process had. `checkpoint_bytes` is the size of the whole
+    `device` is `cpu` or `cuda`, `threads` how many threads the process had; `units` how many trained side by side, of
+    which these are the times of one. `checkpoint_bytes` is the size of the whole
     run on disk, `weights_bytes` that of the tensors which each unit leaves: the network's, or those of the head on a
     frozen encoder, whose own tensors, `encoder_bytes`, a study keeps once.
     """
@@ -40,6 +43,7 @@ class StepTimes:
     checkpoint_bytes: int
     weights_bytes: int
     encoder_bytes: int = 0
+    units: int = 1
 
     def epoch_seconds(self, steps: int, cycles: int) -> float:
         """Add up what an epoch of so many steps lasts that is scored on so many cycles, and saved."""
@@ -71,6 +75,32 @@ def time_steps(recipe: Recipe, device: str, threads: int) -> StepTimes:
         torch.set_num_threads(before)
     weights, network = _bytes(training.trained), _bytes(training.model)
     return StepTimes(device, threads, step, cycle, checkpoint, size, weights, network - weights)
+
+
+def time_shared_steps(recipe: Recipe, device: str, threads: int, units: int) -> StepTimes:
+    """Time what `time_steps` does while `units` share the device, each in a process of its own.
+
+    Raises GpuSharingError when so many do not fit, and what `time_steps` raises.
+    """
+    alone = time_steps(recipe, device, threads)
+    if units == 1:
+        return alone
+    work = Workload(recipe, None, device, STEPS, SECONDS)
+    one, all_ = measure(work, 1, threads), measure(work, units, threads)
+    for found in (one, all_):
+        if found.problem is not None:
+            raise GpuSharingError(
+                f"{counted(found.processes, 'unit')} at a time on one device: {found.problem}"
+            )
+    # Noise may say that company makes a unit faster.
+    slower = max(1.0, units * one.steps_per_second / all_.steps_per_second)
+    return replace(
+        alone,
+        units=units,
+        step_seconds=slower * alone.step_seconds,
+        cycle_seconds=slower * alone.cycle_seconds,
+        checkpoint_seconds=max(alone.checkpoint_seconds, all_.checkpoint_seconds),
+    )
 
 
 def _bytes(module: nn.Module) -> int:

@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from data.quantities import gibibytes
+from data.quantities import gibibytes, size
 from sweep.machine.gpu_sharing import Sharing, best_sharing, recommended
 
 
@@ -21,15 +21,17 @@ def gpu_sharing_table(sharing: Sharing) -> Group:
         "times one",
         "peak memory of one",
         "memory left",
+        "checkpoint",
     ):
         table.add_column(column, justify="right")
     one_alone = done[0].steps_per_second
     for row in done:
         if row.problem is None:
             pace = (f"{row.steps_per_second:.3g}", f"{row.steps_per_second / one_alone:.2f}")
-            figures = (*pace, gibibytes(row.peak), gibibytes(row.left))
+            saved = f"{row.checkpoint_seconds:.2g} s"
+            figures = (*pace, gibibytes(row.peak), gibibytes(row.left), saved)
         else:
-            figures = ("does not fit", "", "", "")
+            figures = ("does not fit", "", "", "", "")
         table.add_row(str(row.processes), str(row.threads), *figures)
     resources = recommended(best_sharing(done), sharing.device).model_dump(
         include={"cpu", "gpu", "concurrent"}
@@ -37,7 +39,12 @@ def gpu_sharing_table(sharing: Sharing) -> Group:
     written = ", ".join(f"{name}: {value:g}" for name, value in resources.items() if value)
     problems = [f"{row.processes} at a time: {row.problem}" for row in done if row.problem is not None]
     advice = f"in the study file: resources: {{{written}}}"
-    return Group(Text(_story(sharing)), table, Text("\n".join([*problems, advice])))
+    saved = max(row.checkpoint_bytes for row in done)
+    checkpoints = (
+        [f"a checkpoint after each epoch, counted in steps/s: {size(saved)} a unit"] if saved else []
+    )
+    lines = [*problems, *checkpoints, *sharing.advice, advice]
+    return Group(Text(_story(sharing)), table, Text("\n".join(lines)))
 
 
 def _story(sharing: Sharing) -> str:

@@ -118,6 +118,7 @@ def _lines(plan: Plan) -> list[str]:
         )
     if steps is not None:
         where = "a GPU" if steps.device == "cuda" else f"the CPU, {counted(steps.threads, 'thread')}"
+        where += f" that {steps.units} units share" if steps.units > 1 else ""
         lines.append(
             f"timed here on {where}, with no. 0: a step {_seconds(steps.step_seconds)}, scoring a cycle "
             f"{_seconds(steps.cycle_seconds)}, a checkpoint of {size(steps.checkpoint_bytes)} "

@@ -100,12 +100,13 @@ def test_a_node_that_has_ended_by_itself_needs_no_wait(ray: Path) -> None:
         ({"SLURM_JOB_ID": "7"}, 0.0),
         ({"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "0,1"}, None),
         ({"SLURM_JOB_ID": "7", "SLURM_GPUS_ON_NODE": "1"}, None),
+        ({"SLURM_JOB_ID": "7", "SLURM_GPUS_ON_NODE": "2", "CUDA_VISIBLE_DEVICES": "MIG-a,MIG-b"}, 2),
     ],
 )
 def test_a_job_without_gpus_offers_none_though_the_machine_shows_some(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], gpus: float | None
 ) -> None:
-    for name in ("SLURM_JOB_ID", *joined_node.GPUS_OF_A_JOB):
+    for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES", *joined_node.GPUS_OF_A_JOB):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -15,7 +15,7 @@ from sweep.config.study_parts import ResourcesConfig
 from sweep.execution import ray_doors, ray_session, slots
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_doors import LONGEST_FOLDER, NO_METRICS, RayDoors, asks_for_token, ray_folder
-from sweep.execution.ray_session import RaySession, machine_resources, start_ray
+from sweep.execution.ray_session import RaySession, gpu_slices, machine_resources, start_ray
 
 
 def test_doors_are_shut_for_one_session_and_as_they_were_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +176,18 @@ def test_a_long_tmpdir_gives_way_to_tmp_and_a_long_ray_tmpdir_is_refused(
     monkeypatch.setenv("RAY_TMPDIR", long)
     with pytest.raises(ExecutorError, match=rf"too long for .* sockets; expected at most {LONGEST_FOLDER}"):
         ray_folder()
+
+
+@pytest.mark.parametrize(
+    ("visible", "slices"), [("MIG-a,MIG-b, MIG-c", 3), ("0,1", None), ("GPU-a", None), ("", None)]
+)
+def test_slices_of_a_gpu_are_counted_as_cuda_visible_devices_names_them(
+    monkeypatch: pytest.MonkeyPatch, visible: str, slices: int | None
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpu_slices() == slices
+    if slices is not None:
+        assert machine_resources()["GPU"] == slices
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux says which processors a process may use")

@@ -12,7 +12,10 @@ from torch import Tensor
 
 from model.selective_scan import available_engines, numba_cpu
 from sweep.cli import main
+from sweep.machine import doctor as doctor_module
 from sweep.machine.doctor import Check, _store, examine
+from sweep.worker.gpu_facts import gpu_facts
+from tests.sweep.worker.nvml import Card, FakeNVML
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +52,17 @@ def break_scans(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor, Tenso
             return change(scan(u, *others), u)
 
         monkeypatch.setattr(numba_cpu, name, changed)
+
+
+def test_what_the_driver_says_of_shared_gpus_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "to share GPUs" not in {check.what for check in doctor_module._devices()}
+    cut = Card("A100", mig=1, slices=[("1g.5gb", 5 * 2**30)] * 2)
+    monkeypatch.setattr(doctor_module, "gpu_facts", lambda: gpu_facts(FakeNVML([cut])))
+    found = {check.what: check for check in doctor_module._devices()}["to share GPUs"]
+    assert found.found.startswith(
+        "GPU 0 (A100) is cut by MIG into 2 slices of 5.00 GiB; for a unit on each slice"
+    )
+    assert not found.broken
 
 
 def test_the_machine_that_runs_the_tests_is_well(

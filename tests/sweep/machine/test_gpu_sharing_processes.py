@@ -4,6 +4,7 @@ import multiprocessing
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,19 @@ from data.settings import parse
 from data.synthetic import write_breaths
 from model.training.recipe import Recipe
 from sweep.cli import main
+from sweep.machine import gpu_sharing_processes
 from sweep.machine.gpu_sharing import GpuSharingError, Measurement
-from sweep.machine.gpu_sharing_processes import Workload, measure, workload
+from sweep.machine.gpu_sharing_processes import (
+    Workload,
+    _with_checkpoint,
+    measure,
+    measure_sharing,
+    workload,
+)
+from sweep.worker.gpu_facts import gpu_facts
 from sweep.worker.prepared_data import DataPreparation, PreparedData
 from tests.studies import TINY_RECIPE
+from tests.sweep.worker.nvml import Card, FakeNVML
 
 RECIPE = {**TINY_RECIPE, "batch_size": 4}
 
@@ -46,6 +56,9 @@ def test_processes_train_together_and_say_how_fast_and_how_large() -> None:
     assert one.steps_per_second > 0
     assert one.peak > 100 * 2**20, "torch alone is larger"
     assert one.left > 0
+    assert one.checkpoint_seconds > 0
+    # Weights of the smallest network, and two moments beside each.
+    assert one.checkpoint_bytes > 2**20
     assert not multiprocessing.active_children()
 
 
@@ -61,6 +74,28 @@ def test_losses_over_patients_and_devices_are_measured_on_noise_and_on_few_cycle
         measured = measure(tiny(recordings, **on), 1, 1)
         assert measured.problem is None
         assert measured.steps_per_second > 0
+
+
+def test_a_checkpoint_slows_the_steps_of_its_epoch_down() -> None:
+    # 100 steps take 10 s, and the checkpoint 2.5 s.
+    assert _with_checkpoint(10.0, 100, 2.5) == 8.0
+    assert _with_checkpoint(10.0, 100, 0.0) == 10.0
+
+
+def test_a_gpu_that_lets_one_process_in_is_not_measured_but_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    monkeypatch.setattr(
+        gpu_sharing_processes, "workload", lambda recipe, prepared: replace(tiny(), device="cuda")
+    )
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "A100")
+    monkeypatch.setattr(
+        gpu_sharing_processes, "gpu_facts", lambda: gpu_facts(FakeNVML([Card("A100", mode=3)]))
+    )
+    with pytest.raises(GpuSharingError, match=r"^GPU 0 \(A100\) lets one process in"):
+        measure_sharing(tmp_path / "recipe.yaml", None)
 
 
 def test_weights_are_not_needed_to_measure() -> None:

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from model.training.recipe import Recipe
-from sweep.machine.step_times import StepTimes, can_time, time_steps
+from sweep.machine import step_times
+from sweep.machine.gpu_sharing import GpuSharingError, Measurement
+from sweep.machine.step_times import StepTimes, can_time, time_shared_steps, time_steps
 from tests.studies import TINY_RECIPE
 
 
@@ -41,6 +43,33 @@ def test_a_head_is_what_a_unit_leaves_and_its_frozen_encoder_is_kept_once() -> N
     # Standardisation, and a linear layer with four answers, over 128 features.
     assert frozen.weights_bytes == 4 * (128 + 128 + 4 * 128 + 4)
     assert frozen.encoder_bytes == pytest.approx(whole.weights_bytes, rel=0.01)
+
+
+def test_units_that_share_a_device_are_slower_each_by_what_they_lose_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = StepTimes("cpu", 1, 2.0, 0.5, 0.25, checkpoint_bytes=1, weights_bytes=1)
+    together = {1: Measurement(1, 1, 10.0), 4: Measurement(4, 1, 16.0, checkpoint_seconds=0.75)}
+    monkeypatch.setattr(step_times, "time_steps", lambda *_: alone)
+    monkeypatch.setattr(step_times, "measure", lambda work, units, threads: together[units])
+    recipe = Recipe.model_validate(TINY_RECIPE)
+    shared = time_shared_steps(recipe, "cpu", 1, units=4)
+    # Each does 4 steps a second instead of 10.
+    assert (shared.step_seconds, shared.cycle_seconds) == (5.0, 1.25)
+    assert (shared.checkpoint_seconds, shared.units) == (0.75, 4)
+    assert time_shared_steps(recipe, "cpu", 1, units=1) == alone
+    together[4] = Measurement(4, 1, problem="CUDA out of memory")
+    with pytest.raises(GpuSharingError, match=r"^4 units at a time on one device: CUDA out of memory"):
+        time_shared_steps(recipe, "cpu", 1, units=4)
+
+
+def test_two_processes_share_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_times, "SECONDS", 0.0)
+    times = time_shared_steps(
+        Recipe.model_validate({**TINY_RECIPE, "batch_size": 4}), "cpu", threads=1, units=2
+    )
+    assert times.units == 2
+    assert times.step_seconds > 0
 
 
 def test_an_epoch_is_the_sum_of_its_parts() -> None:

@@ -39,3 +39,18 @@ def test_the_table_begins_with_what_was_trained_where() -> None:
         "A GPU, cores for it: 8; each for 20 s or more, in epochs of 16 steps",
     ]
     assert shown(THREE_FIT, "cuda", Path("breaths"))[0] == "recipe.yaml on cycles of breaths"
+
+
+def test_checkpoints_and_what_the_driver_says_stand_above_what_to_write() -> None:
+    done = [
+        Measurement(1, 8, 5.0, peak=2**30, left=2**31, checkpoint_seconds=0.25, checkpoint_bytes=3 * 2**20)
+    ]
+    sharing = Sharing(Path("recipe.yaml"), None, "cuda", "A GPU", 8, 20.0, 16, done, ("MPS runs: well",))
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(gpu_sharing_table(sharing))
+    *table, checkpoint, mps, advice = capture.get().strip().splitlines()
+    assert "0.25 s" in table[-1] + table[-2]
+    assert checkpoint == "a checkpoint after each epoch, counted in steps/s: 3.0 MiB a unit"
+    assert mps == "MPS runs: well"
+    assert advice.startswith("in the study file: ")
