@@ -4,6 +4,7 @@ run                 the main path, where all parts of a driver are put together
 run_folds           a search and, if its file says so, its finalists on the other folds of patients
 later_studies       the studies that the same command trains after one
 which_study         which study a command means: a new one, or one that goes on
+patient_lock        the lock of a study, waited for where a dead driver's may last
 preflight           looks at all that can be refused, and starts nothing
 populations         whether the recordings have the patients whom a study asks for
 driver              runs a study that passed its preflight, and lets go of it in good order

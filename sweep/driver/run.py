@@ -18,6 +18,7 @@ from sweep.driver.driver import BackgroundListener, Driver, Executor, Interrupte
 from sweep.driver.export import export
 from sweep.driver.late_executor import started_or_late
 from sweep.driver.mlflow_page import mlflow_page
+from sweep.driver.patient_lock import LOCK_PATIENCE_S, patient_lock
 from sweep.driver.preflight import CheckedStudy, preflight
 from sweep.driver.results import Results
 from sweep.driver.unit_preparation import UnitPreparation
@@ -82,7 +83,7 @@ def run_study(
     try:
         with (
             warning_by(display.warn),
-            folder.lock() as lock,
+            patient_lock(folder, display, LOCK_PATIENCE_S if address == HEAD else 0.0) as lock,
             mirrored(folder, lock, display) as mirror,
             # It imports MLflow while the study is looked at.
             WriterProcess() as writer,

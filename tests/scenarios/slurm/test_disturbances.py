@@ -83,11 +83,15 @@ class Disturbed:
         journal = self.study.folder.journal
         return journal.read_bytes().count(b'"EpochReported"') if journal.exists() else 0
 
-    def shorten(self, job: int) -> None:
-        """Set the time of a running job so that it ends soon: to two minutes, or more where it runs longer already."""
+    def shorten(self, job: int) -> bool:
+        """Set the time of a running job so that it ends soon: to two minutes, or more where it runs longer already.
+
+        False for a job that is about to end by something else, as one that is just being preempted.
+        """
         hours, minutes, seconds = map(int, self.slurm.facts(job)["RunTime"].rpartition("-")[2].split(":"))
         ran_s = 3600 * hours + 60 * minutes + seconds
-        self.slurm.run(f"scontrol update JobId={job} TimeLimit={max(2, (ran_s + 89) // 60)}")
+        limit = f"scontrol update JobId={job} TimeLimit={max(2, (ran_s + 89) // 60)}"
+        return self.slurm.login.run(limit).returncode == 0
 
     def lose_power(self, node: str) -> None:
         """Cut a node's power, and switch it on again once SLURM holds it for dead."""
@@ -96,45 +100,52 @@ class Disturbed:
         self.slurm.start_node(node)
 
 
-def preempt(disturbed: Disturbed, job: int) -> None:
+def preempt(disturbed: Disturbed, job: int) -> bool:
     slurm, node = disturbed.slurm, disturbed.node_of(job)
     slurm.submit(f"{STORAGE}/urgent.sh", options=["--partition=high", f"--nodelist={node}", "--exclusive"])
+    return True
 
 
-def end_of_time(disturbed: Disturbed, job: int) -> None:
+def end_of_time(disturbed: Disturbed, job: int) -> bool:
     """Let SLURM itself tell a job that its time is nearly up, and wait until it goes back into the queue."""
     slurm, study = disturbed.slurm, disturbed.study
     before = slurm.facts(job)["Restarts"]
-    disturbed.shorten(job)
+    if not disturbed.shorten(job):
+        return False
     study.wait_for(
         f"the requeue of {job}",
         lambda: slurm.facts(job)["Restarts"] != before or study.board.stopped == "over",
     )
+    return True
 
 
-def end_of_drivers_time(disturbed: Disturbed, job: int) -> None:
-    end_of_time(disturbed, job)
+def end_of_drivers_time(disturbed: Disturbed, job: int) -> bool:
+    struck = end_of_time(disturbed, job)
     # Its next job would be as short.
-    disturbed.slurm.run(f"scontrol update JobId={job} TimeLimit=20")
+    disturbed.slurm.login.run(f"scontrol update JobId={job} TimeLimit=20")
+    return struck
 
 
-def cut_power(disturbed: Disturbed, job: int) -> None:
+def cut_power(disturbed: Disturbed, job: int) -> bool:
     disturbed.lose_power(disturbed.node_of(job))
+    return True
 
 
-def cancel(disturbed: Disturbed, job: int) -> None:
+def cancel(disturbed: Disturbed, job: int) -> bool:
     disturbed.slurm.run(f"scancel {job}")
+    return True
 
 
-def cancel_driver(disturbed: Disturbed, job: int) -> None:
+def cancel_driver(disturbed: Disturbed, job: int) -> bool:
     """Nobody requeues what was cancelled: its user calls the same command again."""
     cancel(disturbed, job)
     study = disturbed.study
     study.wait_for("the end of the driver", lambda: not study.jobs("driver"))
     study.begin("--workers", "1")
+    return True
 
 
-DISTURBANCES: dict[str, tuple[str, Callable[[Disturbed, int], None]]] = {
+DISTURBANCES: dict[str, tuple[str, Callable[[Disturbed, int], bool]]] = {
     "worker preempted": ("worker", preempt),
     "worker's time": ("worker", end_of_time),
     "worker's node": ("worker", cut_power),
@@ -143,7 +154,7 @@ DISTURBANCES: dict[str, tuple[str, Callable[[Disturbed, int], None]]] = {
     "driver's time": ("driver", end_of_drivers_time),
     "driver's node": ("driver", cut_power),
 }
-"""What may happen, and to the job of which role."""
+"""What may happen, and to the job of which role; each says whether it struck."""
 
 
 def note(**row: object) -> None:
@@ -162,7 +173,7 @@ def test_a_study_that_is_disturbed_at_random_ends_as_one_that_was_not(
     begun = time.monotonic()
     try:
         study.begin("--workers", "3")
-        told["struck"] = disturb(disturbed)
+        disturb(disturbed, told["struck"])
         study.wait_for("the end of the study", lambda: study.board.stopped == "over", END_S)
         told["seconds"] = time.monotonic() - begun
         study.wait_for(
@@ -185,16 +196,14 @@ def test_a_study_that_is_disturbed_at_random_ends_as_one_that_was_not(
     assert left == []
 
 
-def disturb(disturbed: Disturbed) -> list[str]:
-    """Strike a study, each time after some epochs more; returns what struck before the study was over."""
-    struck, chance = [], disturbed.chance
+def disturb(disturbed: Disturbed, struck: list[str]) -> None:
+    """Strike a study, each time after some epochs more, and note in `struck` what did before the study was over."""
+    chance = disturbed.chance
     for name in chance.sample(list(DISTURBANCES), AT_A_TIME):
         if not disturbed.wait_for_epochs(chance.randint(3, 20)):
             break
         time.sleep(chance.uniform(0, 0.5))
         role, strike = DISTURBANCES[name]
         job = disturbed.a_job(role)
-        if job is not None:
-            strike(disturbed, job)
+        if job is not None and strike(disturbed, job):
             struck.append(name)
-    return struck
