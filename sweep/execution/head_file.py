@@ -9,7 +9,6 @@ import socket
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from data.atomic import write_whole
 from sweep.execution.errors import ExecutorError
@@ -59,9 +58,26 @@ def write_head(folder: Path, head: Head) -> None:
 def read_head(folder: Path) -> Head | None:
     """Read where the driver of the study in `folder` is met; None where there is no such file, or not one of ours."""
     try:
-        content: Any = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return Head(**content)
-    except (OSError, ValueError, TypeError):
+        return _read(folder)
+    except OSError:
+        return None
+
+
+def has_let_go(folder: Path, head: Head) -> bool:
+    """Whether a driver's file is gone, or another's by now; False while the shared folder does not answer."""
+    try:
+        return _read(folder) != head
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _read(folder: Path) -> Head | None:
+    content = (folder / FILE).read_bytes()
+    try:
+        return Head(**json.loads(content))
+    except (ValueError, TypeError):
         return None
 
 

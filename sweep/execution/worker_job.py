@@ -11,7 +11,7 @@ from enum import Enum
 
 from data.errors import UserError
 from data.quantities import duration
-from sweep.execution.head_file import Head, read_head
+from sweep.execution.head_file import Head, has_let_go, read_head
 from sweep.execution.joined_node import JoinedNode
 from sweep.folder.study_folder import StudyFolder
 
@@ -107,7 +107,7 @@ class WorkerJob:
         node = self._join(head, **self._offer)
         try:
             while node.alive and self._leaves_at is None:
-                if read_head(folder.path) != head:
+                if has_let_go(folder.path, head):
                     self._say("the driver has let go of the study")
                     break
                 if time.monotonic() - asked >= ASK_EVERY_S:

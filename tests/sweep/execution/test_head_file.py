@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sweep.execution.errors import ExecutorError
-from sweep.execution.head_file import FILE, Head, read_head, remove_head, write_head
+from sweep.execution.head_file import FILE, Head, has_let_go, read_head, remove_head, write_head
 from sweep.execution.head_proof import HeadProof
 
 
@@ -32,6 +32,23 @@ def test_a_driver_removes_its_own_file_and_no_other_drivers(tmp_path: Path) -> N
     remove_head(tmp_path, first)
     assert read_head(tmp_path) == second
     remove_head(tmp_path, second)
+    assert read_head(tmp_path) is None
+
+
+def test_a_driver_has_let_go_when_its_file_is_gone_or_anothers_and_not_when_the_folder_is_away(
+    tmp_path: Path,
+) -> None:
+    first, second = Head.here("10.0.0.1:1", "a", ""), Head.here("10.0.0.2:2", "b", "")
+    write_head(tmp_path, first)
+    assert not has_let_go(tmp_path, first)
+    assert has_let_go(tmp_path, second)
+    (tmp_path / FILE).write_text("{")
+    assert has_let_go(tmp_path, first)
+    (tmp_path / FILE).unlink()
+    assert has_let_go(tmp_path, first)
+    # Cannot be read, as where a file server has a bad moment.
+    (tmp_path / FILE).mkdir()
+    assert not has_let_go(tmp_path, first)
     assert read_head(tmp_path) is None
 
 
