@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -173,6 +174,8 @@ def test_a_study_that_is_disturbed_at_random_ends_as_one_that_was_not(
     begun = time.monotonic()
     try:
         study.begin("--workers", "3")
+        disturbed.wait_for_epochs(1)
+        assert re.search(r"driver on \w+, job \d+: [123] workers", study.command(f"status {study.name}"))
         disturb(disturbed, told["struck"])
         study.wait_for("the end of the study", lambda: study.board.stopped == "over", END_S)
         told["seconds"] = time.monotonic() - begun
