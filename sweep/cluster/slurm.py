@@ -298,8 +298,10 @@ def _script(
             while kill -0 $child 2> /dev/null; do wait $child; done
             wait $child
             status=$?
-            {after}# With its time nearly up, and work left, the job goes back into the queue.
-            if [ "$again" ] && [ $status != 0 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+            {after}# With its time nearly up, and work left, the job goes back into the queue. The id of one task of an
+            # array is that of the whole array too, so a task is called by its number.
+            task=${{SLURM_ARRAY_JOB_ID:+${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID}}
+            if [ "$again" ] && [ $status != 0 ]; then scontrol requeue "${{task:-$SLURM_JOB_ID}}"; fi
             exit $status
         """).format(command=shlex.join(command), after=after)
     )

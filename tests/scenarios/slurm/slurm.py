@@ -146,11 +146,11 @@ class SlurmLab:
         there = quoted("bash", "-c", f"cd {OTHER_HOME} && {command}")
         return self.lab.hosts[host].run(f"{become} {there}", check=True).stdout
 
-    def job(self, number: int) -> str:
+    def job(self, number: int | str) -> str:
         """The state of a job, as scontrol writes it: PENDING, RUNNING, COMPLETED, TIMEOUT, NODE_FAIL ..."""
         return self.facts(number)["JobState"]
 
-    def facts(self, number: int) -> dict[str, str]:
+    def facts(self, number: int | str) -> dict[str, str]:
         """Everything that `scontrol show job` tells of a job: Reason, NodeList, Restarts, ExitCode, EndTime ..."""
         return dict(re.findall(r"(\S+?)=(\S*)", self.run(f"scontrol --oneliner show job {number}")))
 

@@ -91,8 +91,8 @@ class Study:
         return [event for event in self.folder.events() if isinstance(event, UnitLost)]
 
     def jobs(self, role: str) -> dict[str, str]:
-        """States of the study's jobs in a role that wait or run, by their ids."""
-        listed = self.slurm.run("squeue --noheader --array --format='%A %j %T'").splitlines()
+        """States of the study's jobs in a role that wait or run, by their ids: those of workers are ARRAY_TASK."""
+        listed = self.slurm.run("squeue --noheader --array --format='%i %j %T'").splitlines()
         found = [line.split() for line in listed]
         return {
             id_: state for id_, name, state in found if re.fullmatch(f"respsweep-{self.name}-.*-{role}", name)

@@ -64,12 +64,12 @@ class Disturbed:
     def slurm(self) -> SlurmLab:
         return self.study.slurm
 
-    def a_job(self, role: str) -> int | None:
+    def a_job(self, role: str) -> str | None:
         """One of the study's jobs that run; None where there is none just now."""
-        running = sorted(self.study.running(role), key=int)
-        return int(self.chance.choice(running)) if running else None
+        running = sorted(self.study.running(role))
+        return self.chance.choice(running) if running else None
 
-    def node_of(self, job: int) -> str:
+    def node_of(self, job: str) -> str:
         return self.slurm.facts(job)["NodeList"]
 
     def wait_for_epochs(self, more: int) -> bool:
@@ -84,7 +84,7 @@ class Disturbed:
         journal = self.study.folder.journal
         return journal.read_bytes().count(b'"EpochReported"') if journal.exists() else 0
 
-    def shorten(self, job: int) -> bool:
+    def shorten(self, job: str) -> bool:
         """Set the time of a running job so that it ends soon: to two minutes, or more where it runs longer already.
 
         False for a job that is about to end by something else, as one that is just being preempted.
@@ -101,13 +101,13 @@ class Disturbed:
         self.slurm.start_node(node)
 
 
-def preempt(disturbed: Disturbed, job: int) -> bool:
+def preempt(disturbed: Disturbed, job: str) -> bool:
     slurm, node = disturbed.slurm, disturbed.node_of(job)
     slurm.submit(f"{STORAGE}/urgent.sh", options=["--partition=high", f"--nodelist={node}", "--exclusive"])
     return True
 
 
-def end_of_time(disturbed: Disturbed, job: int) -> bool:
+def end_of_time(disturbed: Disturbed, job: str) -> bool:
     """Let SLURM itself tell a job that its time is nearly up, and wait until it goes back into the queue."""
     slurm, study = disturbed.slurm, disturbed.study
     before = slurm.facts(job)["Restarts"]
@@ -120,24 +120,24 @@ def end_of_time(disturbed: Disturbed, job: int) -> bool:
     return True
 
 
-def end_of_drivers_time(disturbed: Disturbed, job: int) -> bool:
+def end_of_drivers_time(disturbed: Disturbed, job: str) -> bool:
     struck = end_of_time(disturbed, job)
     # Its next job would be as short.
     disturbed.slurm.login.run(f"scontrol update JobId={job} TimeLimit=20")
     return struck
 
 
-def cut_power(disturbed: Disturbed, job: int) -> bool:
+def cut_power(disturbed: Disturbed, job: str) -> bool:
     disturbed.lose_power(disturbed.node_of(job))
     return True
 
 
-def cancel(disturbed: Disturbed, job: int) -> bool:
+def cancel(disturbed: Disturbed, job: str) -> bool:
     disturbed.slurm.run(f"scancel {job}")
     return True
 
 
-def cancel_driver(disturbed: Disturbed, job: int) -> bool:
+def cancel_driver(disturbed: Disturbed, job: str) -> bool:
     """Nobody requeues what was cancelled: its user calls the same command again."""
     cancel(disturbed, job)
     study = disturbed.study
@@ -146,7 +146,7 @@ def cancel_driver(disturbed: Disturbed, job: int) -> bool:
     return True
 
 
-DISTURBANCES: dict[str, tuple[str, Callable[[Disturbed, int], bool]]] = {
+DISTURBANCES: dict[str, tuple[str, Callable[[Disturbed, str], bool]]] = {
     "worker preempted": ("worker", preempt),
     "worker's time": ("worker", end_of_time),
     "worker's node": ("worker", cut_power),

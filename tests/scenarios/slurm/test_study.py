@@ -57,9 +57,7 @@ def test_a_study_goes_on_as_the_time_of_workers_and_of_its_driver_is_up(
     driver = study.running("driver")[0]
     slurm.run(f"scancel --signal=USR1 --batch {driver}")
     for job in (worker, driver):
-        slurm.wait_for(
-            "its return from the queue", lambda job=job: slurm.facts(int(job))["Restarts"] == "1", 120
-        )
+        slurm.wait_for("its return from the queue", lambda job=job: slurm.facts(job)["Restarts"] == "1", 120)
     study.check(undisturbed)
     assert len(study.board.drivers) == 2
     assert study.lost() <= MOST_LOST
@@ -71,7 +69,7 @@ def test_a_study_outlives_preemption(slurm: SlurmLab, undisturbed: dict[tuple[An
     study.begin("--workers", "3")
     study.wait_for_units(2)
     (slurm.lab.shared / "urgent.sh").write_text("#!/bin/bash\nsleep 5\n")
-    node = slurm.facts(int(study.running("worker")[0]))["NodeList"]
+    node = slurm.facts(study.running("worker")[0])["NodeList"]
     slurm.submit(f"{STORAGE}/urgent.sh", options=["--partition=high", f"--nodelist={node}", "--exclusive"])
     study.wait_for("a unit that left", study.losses)
     study.check(undisturbed)
@@ -84,8 +82,8 @@ def test_a_study_outlives_a_node_that_loses_power(
     study = Study(slurm, "powerless")
     study.begin("--workers", "2", "--site", "whole_nodes.yaml")
     study.wait_for_units(2)
-    drives = slurm.facts(int(study.running("driver")[0]))["NodeList"]
-    nodes = {slurm.facts(int(job))["NodeList"] for job in study.running("worker")} - {drives}
+    drives = slurm.facts(study.running("driver")[0])["NodeList"]
+    nodes = {slurm.facts(job)["NodeList"] for job in study.running("worker")} - {drives}
     dead = nodes.pop()
     slurm.kill_node(dead)
     study.wait_for("the loss of its unit", study.losses)

@@ -210,6 +210,25 @@ def test_a_folder_whose_name_slurm_would_read_otherwise_is_refused(study: SlurmS
     assert not (tmp_path / "100%").exists()
 
 
+def test_a_task_of_an_array_requeues_itself_and_not_the_whole_array(
+    study: SlurmStudy, tmp_path: Path
+) -> None:
+    """SLURM gives one task of each array the array's own id; `scontrol requeue` of that takes all tasks back."""
+    study.program.write_text("#!/bin/bash\ntouch ready\nexec sleep 60\n")
+    (tmp_path / "scontrol").write_text('#!/bin/bash\necho "$@" > requeued\n')
+    for program in (study.program, tmp_path / "scontrol"):
+        program.chmod(0o755)
+    (tmp_path / "job.sh").write_text(worker_script(study, SlurmConfig(), cpus=1))
+    ids = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3"}
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **ids}
+    job = subprocess.Popen(["bash", "job.sh"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.02)
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(30) == 128 + signal.SIGUSR1
+    assert (tmp_path / "requeued").read_text() == "requeue 7_3\n"
+
+
 def test_the_sites_file_is_checked_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert read_site(None) == {}
