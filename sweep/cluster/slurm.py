@@ -291,10 +291,13 @@ def _script(
         + textwrap.dedent("""
             # Signals come to this shell alone, which passes them on: USR1 when the time is nearly up, TERM when the
             # job is cancelled or preempted.
+            again= told= child= early=
+            pass_on() {{ if [ "$child" ]; then kill -$1 $child; else early="$early $1"; fi; }}
+            trap 'again=yes; pass_on USR1' USR1
+            trap 'told=yes; pass_on TERM' TERM
             {command} &
             child=$!
-            trap 'again=yes; kill -USR1 $child' USR1
-            trap 'told=yes; kill -TERM $child' TERM
+            for signal in $early; do kill -$signal $child; done
             while kill -0 $child 2> /dev/null; do wait $child; done
             wait $child
             status=$?

@@ -45,6 +45,15 @@ def batch(file: ClusterFile, _: Surroundings) -> Iterator[Finding]:
             "ray stop",
             "leave it out: it ends every Ray of this user on the node, other studies' too",
         )
+    if "array" in options:
+        for command, call in file.calls_of("scontrol", "requeue"):
+            if any(word in ("$SLURM_JOB_ID", "${SLURM_JOB_ID}") for word in call.words):
+                yield error(
+                    command.where,
+                    "scontrol requeue $SLURM_JOB_ID",
+                    "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID: the id of one task is that of the whole array, which "
+                    "would go back into the queue",
+                )
     for command, call in file.calls:
         if call.program in ("srun", "mpirun") and any(
             word.rpartition("/")[2] == "respsweep" for word in call.words

@@ -12,6 +12,9 @@ DRIVER = (
     f"{HEADER}#SBATCH --dependency=singleton\n/opt/respsweep/bin/respsweep run space.yaml --address head\n"
     "cd /mnt/respsweep\n"
 )
+ARRAY = WORKER.replace("--nodes=1", "--nodes=1 --array=1-3") + (
+    'if [ "$again" ]; then scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"; fi\n'
+)
 
 
 @pytest.fixture
@@ -30,6 +33,7 @@ def check(tmp_path: Path) -> Callable[[str], list[tuple[str, str]]]:
 def test_scripts_with_nothing_wrong_are_fine(check) -> None:
     assert check(WORKER) == []
     assert check(DRIVER) == []
+    assert check(ARRAY) == []
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,7 @@ def test_scripts_with_nothing_wrong_are_fine(check) -> None:
         (DRIVER, "#SBATCH --dependency=singleton\n", "", ("warning", "#SBATCH --dependency")),
         (DRIVER, "--dependency", "--array=1-2 --dependency", ("error", "#SBATCH --array")),
         (DRIVER, " --address head", "", ("error", "line 5")),
+        (ARRAY, "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID", "$SLURM_JOB_ID", ("error", "line 6")),
     ],
 )
 def test_a_spoilt_script_has_one_finding(check, script: str, right: str, wrong: str, finding) -> None:
