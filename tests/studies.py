@@ -11,10 +11,11 @@ TINY_RECIPE: dict[str, Any] = {
 """Small enough for one core: 64 ms frames of 32 mel bands, 32 of them, and the smallest network."""
 
 
-def tiny_study(epochs: int, **other: object) -> dict[str, Any]:
+def tiny_study(epochs: int, *, resources: Any = None, **other: object) -> dict[str, Any]:
     """A search space file's content: an epoch is over in a moment, and no unit is pruned or left out.
 
-    `other`: further fields, or other values of those here.
+    `other`: further fields, or other values of those here. Every epoch is saved before it is reported, unless
+    `resources` say otherwise, so that a unit that lost its worker goes on after the last epoch that was heard.
     """
     return {
         "data": {"patients": 12, "seed": 0},
@@ -28,14 +29,15 @@ def tiny_study(epochs: int, **other: object) -> dict[str, Any]:
         "pruner": {"name": "none"},
         "racing": {"name": "none"},
         **other,
+        "resources": {"checkpoint_minutes": 0, **(resources or {})},
     }
 
 
 def curves(board: Board) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
-    """Every report of every unit but for its duration and notes, by the values and the seed: what a study came to."""
+    """Every report of every unit but for durations and notes, by the values and the seed: what a study came to."""
     return {
         (*configuration.values.values(), seed): [
-            {name: value for name, value in report.items() if name not in ("seconds", "note")}
+            {name: value for name, value in report.items() if name not in ("seconds", "repeated", "note")}
             for report in unit.curve
         ]
         for configuration in board.configurations

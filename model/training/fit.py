@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from data.task import Task
 from model.training.checkpoint import CheckpointError, latest_checkpoint, save_checkpoint
 from model.training.epoch_metrics import EpochMetrics
 from model.training.recipe import Recipe
+from model.training.timed_saves import TimedSaves
 from model.training.training import Training
 
 
@@ -25,14 +27,17 @@ def fit(
     task: Task,
     device: str | torch.device | None = None,
     checkpoint: Path | None = None,
+    checkpoint_minutes: float = 0.0,
     data: str | None = None,
 ) -> Iterator[EpochMetrics]:
     """Train to the last epoch, yielding each epoch's metrics; `task` says what the labels of the cycles are.
 
     With `checkpoint`, every epoch is saved there before it is yielded, and a run found there is continued: its
-    past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU. A
-    damaged file gives a warning, and the run goes on from the checkpoint before it, or else begins anew.
-    `data` is any text that stands for the cycles, such as their hashes; by default their digest is computed.
+    past epochs are yielded first, and what follows equals the undisturbed run bit for bit on the CPU. With
+    `checkpoint_minutes` only the last epoch is saved so, and the one after which nobody asks for more; others are if so
+    many minutes have passed since the save before, while the next epoch is trained. A damaged file gives a warning,
+    and the run goes on from the checkpoint before it, or else begins anew. `data` is any text that stands for the
+    cycles, such as their hashes; by default their digest is computed.
     Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored, and
     CheckpointError for a checkpoint of another recipe, seed, task or of other data, one whose tensors are not those
     of this run, a file that is none, and a folder.
@@ -58,8 +63,22 @@ def fit(
             except CheckpointError as error:
                 raise CheckpointError(f"{checkpoint}: {error}") from error
             yield from training.history
-    while not training.done:
-        metrics = training.run_epoch()
-        if checkpoint is not None:
-            save_checkpoint(checkpoint, training.state_dict())
-        yield metrics
+    if checkpoint is None:
+        while not training.done:
+            yield training.run_epoch()
+        return
+    saves = TimedSaves(partial(save_checkpoint, checkpoint), checkpoint_minutes)
+    try:
+        while not training.done:
+            metrics = training.run_epoch()
+            saved = saves.epoch_ended(training.state_dict)
+            if training.done and not saved:
+                saves.save(training.state_dict())
+            try:
+                yield metrics
+            except GeneratorExit:
+                if not (saved or training.done):
+                    saves.save(training.state_dict())
+                raise
+    finally:
+        saves.close()

@@ -17,8 +17,11 @@ def train(
     task: TaskOption = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Save each epoch here, and go on from it if it is there.")
+        Path | None, typer.Option(help="Save the run here, and go on from what is there.")
     ] = None,
+    checkpoint_minutes: Annotated[
+        float, typer.Option(min=0, help="Minutes between two saves; 0: after every epoch.")
+    ] = 5.0,
     form: FormatOption = "table",
 ) -> None:
     """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""
@@ -45,6 +48,7 @@ def train(
         validation,
         task=preparation.task,
         checkpoint=checkpoint,
+        checkpoint_minutes=checkpoint_minutes,
         data=prepared.identity,
     )
     for metrics in epochs:

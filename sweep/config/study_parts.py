@@ -109,6 +109,13 @@ class ResourcesConfig(Config):
         description="hours without news after which a unit's worker is killed (docs/engine.md); auto: 10 times the "
         "longest epoch, at least 10 minutes, or an hour while no epoch was ended; null: never",
     )
+    checkpoint_minutes: float = Field(
+        default=5.0,
+        ge=0,
+        le=1e6,
+        description="minutes between two saves of a unit, at the end of an epoch, written while it trains on "
+        "(docs/engine.md); 0: every epoch is saved before it is reported",
+    )
 
 
 class FinishesConfig(Config):

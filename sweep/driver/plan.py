@@ -84,7 +84,10 @@ def plan_study(
         steps = _time_steps(recipes[0], config.resources, workers, warnings)
         if steps is not None and data is not None:
             # As exact as a few steps can tell.
-            epoch_seconds = float(f"{steps.epoch_seconds(_steps(recipes[0], data), data.scored):.3g}")
+            seconds = steps.epoch_seconds(
+                _steps(recipes[0], data), data.scored, saved=config.resources.checkpoint_minutes == 0
+            )
+            epoch_seconds = float(f"{seconds:.3g}")
     made_up = WorldConfig() if epoch_seconds is None else WorldConfig(epoch_seconds=epoch_seconds)
     if recorded is not None:
         world = partial(RecordedCurves, RecordedStudy(study_curves(recorded), config.seeds))

@@ -49,6 +49,7 @@ class UnitPreparation:
         DataPreparationError or WeightsError when the recipe's features or weights cannot be had.
         """
         recipe = self._config.space.recipe(configuration.values)
+        unit = configuration.units[seed]
         return unit_config(
             configuration.number,
             seed,
@@ -60,7 +61,8 @@ class UnitPreparation:
             leak=self._leak,
             published=self._config.protocol == "published",
             weights=self._weights(recipe),
-            whole_batches=not configuration.units[seed].out_of_memory,
+            whole_batches=not unit.out_of_memory,
+            heard=len(unit.curve),
             selected_by=self._config.ranking_objective,
         )
 

@@ -45,9 +45,13 @@ class StepTimes:
     encoder_bytes: int = 0
     units: int = 1
 
-    def epoch_seconds(self, steps: int, cycles: int) -> float:
-        """Add up what an epoch of so many steps lasts that is scored on so many cycles, and saved."""
-        return steps * self.step_seconds + cycles * self.cycle_seconds + self.checkpoint_seconds
+    def epoch_seconds(self, steps: int, cycles: int, *, saved: bool) -> float:
+        """Add up what an epoch of so many steps lasts that is scored on so many cycles.
+
+        `saved`: whether training waits until the epoch is saved; it goes on meanwhile where units are saved by time.
+        """
+        trained = steps * self.step_seconds + cycles * self.cycle_seconds
+        return trained + (self.checkpoint_seconds if saved else 0.0)
 
 
 def can_time(device: str) -> bool:

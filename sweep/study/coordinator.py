@@ -30,6 +30,7 @@ from sweep.study.events import (
     UnitStarted,
 )
 from sweep.study.failures import FailuresInARow
+from sweep.study.nodes import UnitKey
 from sweep.study.racing import ContendersConfig, Race, RacingConfig, Verdict, verdict
 from sweep.study.record import Listener, Record
 from sweep.study.silence import Attention, Patience, Silence, hung, silences
@@ -109,6 +110,8 @@ class Coordinator:
         self._exhausted = False
         self._failures = FailuresInARow()
         self._attention = Attention()
+        self._told_again: dict[UnitKey, float] = {}
+        """When units last told of an epoch that had been heard before."""
         self._verdict: tuple[int, Verdict] | None = None
 
     def start(
@@ -174,7 +177,8 @@ class Coordinator:
 
     def silences(self) -> list[Silence]:
         """Find the units of which nothing was heard for notably longer than their epochs take."""
-        return silences(self.board, self._rules.patience, self._clock(), self._attention.away)
+        now = self._clock()
+        return silences(self.board, self._rules.patience, now, self._attention.away, self._told_again)
 
     def hung(self) -> Silence | None:
         """Find the unit whose worker is to be killed now, as nothing was heard of it for too long; None when none is.
@@ -185,7 +189,7 @@ class Coordinator:
         now = self._clock()
         self._attention.listen(now)
         self._attention.forget(min((attempt.heard for attempt in self._attempts()), default=now))
-        return hung(self.board, self._rules.patience, now, self._attention.away)
+        return hung(self.board, self._rules.patience, now, self._attention.away, self._told_again)
 
     @property
     def over(self) -> bool:
@@ -193,7 +197,9 @@ class Coordinator:
         return not self.board.running and self._candidate(ANYWHERE) is None
 
     def report(self, number: int, seed: int, report: Mapping[str, Any]) -> bool:
-        """Take note of an epoch; True when the unit is to stop. An epoch heard before changes nothing.
+        """Take note of an epoch; True when the unit is to stop.
+
+        An epoch heard before changes nothing, but that its unit was heard of.
 
         A unit that skips an epoch, or reports a number that is not finite, fails.
         """
@@ -207,6 +213,8 @@ class Coordinator:
         if (refusal := unit.refusal(report, self.board.metric)) is not None:
             self.failed(number, seed, refusal)
             return True
+        if report["epoch"] <= len(unit.curve):
+            self._told_again[number, seed] = self._clock()
         if report["epoch"] == len(unit.curve) + 1 or "note" in report:
             self._failures.note_epoch((number, seed))
             self._record(EpochReported(number, seed, report))

@@ -9,7 +9,7 @@ class EpochTimes:
     """An entry for each configuration: the epochs that its units reported, and the seconds that these took.
 
     The seconds of a unit's first epoch hold the start of its worker as well. What a worker trained after its last report
-    and lost with its device is left out.
+    and lost with its device is left out, and so are epochs that a worker trained again, as no checkpoint held them.
     """
 
     def __init__(self) -> None:

@@ -7,8 +7,9 @@ known of it is that it has ended no epoch for longer than epochs take.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -28,6 +29,8 @@ MOST_DOUBLINGS = 3
 """How often patience with a unit is doubled at most for workers of other units that were killed."""
 TOLD_EPOCHS, TOLD_LEAST_S, TOLD_UNKNOWN_S = 3, 30.0, 600.0
 """People are told of a silence of more than so many epochs and seconds; where no epoch is known, of so many seconds."""
+NONE: Mapping[UnitKey, float] = MappingProxyType({})
+"""No unit has told of an epoch again."""
 BLINK_S = 5.0
 """A driver that does not listen for longer than this was busy with something else, or was stopped."""
 
@@ -96,31 +99,41 @@ def always(since: float, now: float) -> float:
 
 
 def silences(
-    board: Board, patience: Patience, now: float, away: Callable[[float, float], float] = always
+    board: Board,
+    patience: Patience,
+    now: float,
+    away: Callable[[float, float], float] = always,
+    again: Mapping[UnitKey, float] = NONE,
 ) -> list[Silence]:
     """Find the running units that have been silent for notably longer than their epochs take, the longest first.
 
     A unit that waits for a device is not silent. `away`: for how long the driver did not listen between two times
-    (`Attention.away`), which is no silence of any unit.
+    (`Attention.away`), which is no silence of any unit. `again`: when a unit last told of an epoch that was heard
+    before, which is on no board: one without a newer checkpoint trains such epochs once more.
     """
     units = (unit for unit in _on_devices(board) if now - unit.attempts[-1].heard > TOLD_LEAST_S)
-    found = [_silence(board, unit, patience, now, away) for unit in units]
+    found = [_silence(board, unit, patience, now, away, again) for unit in units]
     told = [silence for silence in found if silence.seconds > _told_after(board, silence)]
     return sorted(told, key=lambda silence: silence.since)
 
 
 def hung(
-    board: Board, patience: Patience, now: float, away: Callable[[float, float], float]
+    board: Board,
+    patience: Patience,
+    now: float,
+    away: Callable[[float, float], float],
+    again: Mapping[UnitKey, float] = NONE,
 ) -> Silence | None:
     """Find the unit whose worker is to be killed now: of those whose patience has ended the one silent for longest.
 
-    One at a time: if no epoch is ended by any unit after its loss, the patience with the others is doubled.
+    One at a time: if no epoch is ended by any unit after its loss, the patience with the others is doubled. `away` and
+    `again` are as `silences` takes them.
     """
     if patience is None:
         return None
     least = AUTO_LEAST_S if patience == "auto" else 3600 * patience
     units = (unit for unit in _on_devices(board) if now - unit.attempts[-1].heard > least)
-    found = (_silence(board, unit, patience, now, away) for unit in units)
+    found = (_silence(board, unit, patience, now, away, again) for unit in units)
     over = [silence for silence in found if silence.seconds > silence.patience]
     return min(over, key=lambda silence: silence.since, default=None)
 
@@ -149,12 +162,18 @@ def _on_devices(board: Board) -> Iterator[Unit]:
 
 
 def _silence(
-    board: Board, unit: Unit, patience: Patience, now: float, away: Callable[[float, float], float]
+    board: Board,
+    unit: Unit,
+    patience: Patience,
+    now: float,
+    away: Callable[[float, float], float],
+    again: Mapping[UnitKey, float],
 ) -> Silence:
-    times, since = board.epoch_times, unit.attempts[-1].heard
+    key = unit.configuration, unit.seed
+    times, since = board.epoch_times, max(unit.attempts[-1].heard, again.get(key, -math.inf))
     epochs = int(times.epochs[unit.configuration])
     return Silence(
-        (unit.configuration, unit.seed),
+        key,
         since,
         now - since - away(since, now),
         float(times.seconds[unit.configuration]) / epochs if epochs else 0.0,

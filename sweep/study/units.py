@@ -36,7 +36,8 @@ class Fate(StrEnum):
 class Span:
     """A stretch of time, in seconds; `heard` is when its last news came. `ended` is None while the span lasts.
 
-    `gpus`: GPUs, or the share of a GPU, held meanwhile. `node`: where; empty where that is not known.
+    `gpus`: GPUs, or the share of a GPU, held meanwhile. `node`: where; empty where that is not known. `repeated`:
+    seconds before `heard` that went into epochs which had been trained before, as no checkpoint held them.
     """
 
     started: float
@@ -44,6 +45,7 @@ class Span:
     ended: float | None = None
     gpus: float = 0.0
     node: str = ""
+    repeated: float = 0.0
 
     def seconds(self, now: float) -> float:
         return max(0.0, (now if self.ended is None else self.ended) - self.started)

@@ -76,6 +76,24 @@ class UnitCheckpoint:
             note = f"{'; '.join(trouble)}; the run begins anew"
         return state, note
 
+    def begin(self) -> None:
+        """Make the folder of the unit, where it lies on a path; who ends the unit removes it. Raises OSError."""
+        if self._storage is None:
+            make_folder(self.path.parent)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a state of the unit may still be used, as far as can be told.
+
+        On a path it may until the unit's folder is removed. On an object store it may while a saved one lies there;
+        nothing is known of a unit that was never saved, or of a store that is away.
+        """
+        if self._storage is None:
+            return self.path.parent.exists()
+        with contextlib.suppress(OSError):
+            return bool(self._stored())
+        return False
+
     def save(self, state: dict[str, Any]) -> None:
         """Save a state, and upload it. Raises OSError when the local disk is full or broken, or the store refuses."""
         save_checkpoint(self.path, state)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import logging
 import time
 import traceback
 from collections.abc import Callable
@@ -20,8 +22,10 @@ from evidence.predictions import rounded
 from model.training.checkpoint import CheckpointError
 from model.training.epoch_metrics import EpochMetrics, select_epoch
 from model.training.recipe import Recipe
+from model.training.timed_saves import TimedSaves
 from model.training.training import Training
 from sweep.storage.cache_folder import cache_folder
+from sweep.study.epoch_report import REPEATED
 from sweep.study.units import unit_id
 from sweep.worker.checkpoint import UnitCheckpoint
 from sweep.worker.drain_notice import NodeDrainedError, drain_notice
@@ -35,6 +39,7 @@ from sweep.worker.unit_results import keep_leaked, keep_results
 from sweep.worker.weights import Weights, local_weights
 
 Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 LEAST_STEP_S = 1.0
 """Time that a step of a unit with a frozen encoder takes at least, unless the unit ends in it."""
@@ -46,12 +51,19 @@ class UnitTrainable(tune.Trainable):
     Epochs of a head on a frozen encoder last milliseconds, so a step is as many as fill `LEAST_STEP_S`; a unit that ends
     in its first step saves no checkpoint.
 
-    A result holds the epochs not yet reported by this process, so that a unit that lost its worker after a checkpoint
-    but before its report tells that epoch again. An error of the training itself ends the unit (`Failed`): it would
-    come again on any machine. So does a full memory (`OutOfMemory`): the study starts the unit again, in smaller
-    chunks; and a full disk of the studies (`FullDisk`), which halts the study. An error of the device, and any other of
-    the disk, is the worker's death, as is a machine that lacks what units need, or room in its cache. When its node is
-    about to be taken back the unit saves where it is, in the middle of an epoch too, and leaves (NodeDrainedError).
+    A checkpoint is saved every few minutes (`checkpoint_minutes`), by a thread; what goes wrong there comes out of the
+    next step, as if it had saved itself. The last epoch is not saved, as the unit ends with it, unless every epoch is.
+    An epoch that is not saved when the unit is stopped, by a study that pauses say, is saved then.
+
+    A result holds the epochs not yet reported by this process. So a unit that lost its worker tells epochs again: those
+    in its checkpoint, and those after that which are trained once more. The first one that the study has not heard of
+    says how many seconds went into the latter (`repeated`).
+
+    An error of the training itself ends the unit (`Failed`): it would come again on any machine. So does a full memory
+    (`OutOfMemory`): the study starts the unit again, in smaller chunks; and a full disk of the studies (`FullDisk`),
+    which halts the study. An error of the device, and any other of the disk, is the worker's death, as is a machine
+    that lacks what units need, or room in its cache. When its node is about to be taken back the unit saves where it
+    is, in the middle of an epoch too, and leaves (NodeDrainedError).
 
     Where the study asks for it (`leak: true`), the unit answers the test part after every epoch, into files of its own;
     with `protocol: published` the test part is what it is scored on.
@@ -75,6 +87,8 @@ class UnitTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
+        # Until an epoch has ended well, the network is between two of them.
+        self._unsaved = False
         if self._ending is None and self._machine_error is None:
             result = self._guard(self._train_epoch)
             if result is not None:
@@ -86,7 +100,7 @@ class UnitTrainable(tune.Trainable):
         return StepResult(ending=self._ending).as_tune()
 
     def cleanup(self) -> None:
-        self._checkpoint.close()
+        self._leave()
 
     def _open(self, config: dict[str, Any]) -> None:
         self._ending: Ending | None = None
@@ -97,11 +111,15 @@ class UnitTrainable(tune.Trainable):
         # The last unit's tensors must be gone before the next one's are made.
         self._training: Training | None = None
         if hasattr(self, "_checkpoint"):
-            self._checkpoint.close()
+            # A process comes to another unit only when the last one has ended or was stopped for good.
+            self._unsaved = False
+            self._leave()
+        self._unsaved = False
         self._unit = unit_id(config["configuration"], config["seed"])
         self._units, self._predictions = config["folder"], config["predictions"]
         self._leak, self._tested = config["leak"], list[Examples]()
         self._checkpoint = UnitCheckpoint(self._units, self._unit)
+        self._saves = TimedSaves(lambda state: self._checkpoint.save(state), config["checkpoint_minutes"])
         self._guard(lambda: self._build(config))
 
     def _build(self, config: dict[str, Any]) -> None:
@@ -139,22 +157,28 @@ class UnitTrainable(tune.Trainable):
             self._note = f"{self._note}; {chunks}" if self._note else chunks
         if self._leak is not None:
             self._tested = data.tested()
+        self._heard, self._resumed = config["heard"], training.epoch
         self._training = training
+        self._checkpoint.begin()
 
     def _train_epoch(self) -> StepResult:
         training = self._training
         assert training is not None
         if not training.done:
-            paused = not self._run_epochs(training)
-            # A head that was trained in one step is trained again about as soon as it is saved.
-            if paused or not (training.done and self._recipe.frozen.encoder and self._begun == 0):
-                self._checkpoint.save(training.state_dict())
-            if paused:
+            if not self._run_epochs(training):
+                self._saves.save(training.state_dict())
                 # An error, and not a result: Tune would use this process, on this node, for the next unit.
                 raise NodeDrainedError(
                     f"its node is about to be taken back; saved in epoch {training.epoch + 1}"
                 )
-        news = [report(metrics) for metrics in training.history[self._reported :]]
+            if not training.done:
+                self._unsaved = not self._saves.epoch_ended(training.state_dict)
+            elif self._saves.every_epoch and not (self._recipe.frozen.encoder and self._begun == 0):
+                # A head that was trained in one step is trained again about as soon as it is saved.
+                self._saves.save(training.state_dict())
+            else:
+                self._saves.wait()
+        news = [self._report(metrics) for metrics in training.history[self._reported :]]
         if self._note is not None:
             news[-1]["note"], self._note = self._note, None
         self._reported = training.epoch
@@ -164,6 +188,29 @@ class UnitTrainable(tune.Trainable):
         keep_results(training, self._unit, self._units, self._predictions if held_out else None)
         selected = select_epoch(training.history, self._recipe, training.selected_by)
         return StepResult(tuple(news), Finished(selected.epoch))
+
+    def _report(self, metrics: EpochMetrics) -> dict[str, Any]:
+        """Report an epoch; the first that the study does not know says what it cost to come there again."""
+        training = self._training
+        assert training is not None
+        told = report(metrics)
+        if metrics.epoch == self._heard + 1 and self._resumed < self._heard:
+            told[REPEATED] = sum(past.seconds for past in training.history[self._resumed : self._heard])
+        return told
+
+    def _leave(self) -> None:
+        """Leave the unit to another worker, or for good: save what is not saved, and wait until it is written.
+
+        Nobody hears of errors any more; that of a pruned unit, say, whose folder is removed while it is saved, is none.
+        """
+        try:
+            if self._unsaved and self._training is not None and self._checkpoint.is_wanted:
+                self._saves.save(self._training.state_dict())
+        except Exception as error:
+            log.warning("%s: not saved when it was stopped: %s", self._unit, error)
+        with contextlib.suppress(Exception):
+            self._saves.close()
+        self._checkpoint.close()
 
     def _run_epochs(self, training: Training) -> bool:
         """Train an epoch, or of a head on a frozen encoder as many as a second holds; False when the last was paused."""

@@ -30,6 +30,7 @@ def unit_config(
     published: bool = False,
     weights: Weights | None = None,
     whole_batches: bool = True,
+    heard: int = 0,
     selected_by: Objective = "score",
 ) -> dict[str, Any]:
     """Write down what `sweep.worker.trainable.UnitTrainable` needs to train one unit.
@@ -38,8 +39,8 @@ def unit_config(
     are kept, see `sweep.worker.unit_results`; None where they are not. `leak`: where answers to the test part are kept,
     if `prepared` has a test part, and `published` whether the unit is scored on that (`protocol: published`). `weights`:
     the recipe's pretrained ones, as a worker starts in another folder. `selected_by`: by what one of its epochs is
-    better than another. Recipe, prepared data and weights travel as JSON, as Tune copies every key of a config into
-    every result.
+    better than another. `heard`: how many of its epochs the study knows, from earlier workers. Recipe, prepared data
+    and weights travel as JSON, as Tune copies every key of a config into every result.
     """
     return {
         "configuration": configuration,
@@ -56,5 +57,7 @@ def unit_config(
         "device": "cuda" if resources.gpu else "cpu",
         "share": min(1.0, resources.gpu or 1.0),
         "accumulate": 1 if whole_batches else CHUNKS,
+        "heard": heard,
+        "checkpoint_minutes": resources.checkpoint_minutes,
         "selected_by": selected_by,
     }

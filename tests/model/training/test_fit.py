@@ -143,6 +143,19 @@ def test_advice_after_a_loss_that_blew_up_names_what_the_recipe_sets(
         list(fit(settings.model_copy(update={group: beyond}), 1, tones(24, 0), tones(8, 1), task=ICBHI))
 
 
+def test_saved_by_time_a_run_lacks_no_epoch_that_was_asked_for_last(tmp_path: Path) -> None:
+    path, data = tmp_path / "checkpoint.pt", (tones(16, 0), tones(8, 1))
+    for metrics in fit(recipe(epochs=3), 1, *data, task=ICBHI, checkpoint=path, checkpoint_minutes=1e6):
+        assert not path.exists()
+        if metrics.epoch == 2:
+            break
+    assert len(load_checkpoint(path)["history"]) == 2
+    going_on = fit(recipe(epochs=3), 1, *data, task=ICBHI, checkpoint=path, checkpoint_minutes=1e6)
+    whole = list(fit(recipe(epochs=3), 1, *data, task=ICBHI))
+    assert without_time(list(going_on)) == without_time(whole)
+    assert len(load_checkpoint(path)["history"]) == 3
+
+
 def test_training_leaves_the_stored_features_alone() -> None:
     train = tones(16, 0)
     before = train.features.clone()

@@ -33,7 +33,7 @@ SPACE: dict[str, Any] = {
 }
 ALL_JOINED_S = 60
 """Within how long after `ray up` all listed workers are there: what the project promises."""
-ON_WORKERS = "--set 'resources.custom={fake_gpu: 1}'"
+ON_WORKERS = "--set 'resources.custom={fake_gpu: 1}' --set resources.checkpoint_minutes=0"
 STUDIES = f"{STORAGE}/studies"
 
 

@@ -36,6 +36,8 @@ STUDY: dict[str, Any] = {
     "seeds": [1, 2],
     "budget": {"configurations": 3},
     "racing": {"name": "none"},
+    # Units that are stopped go on after the last epoch that was heard.
+    "resources": {"checkpoint_minutes": 0},
 }
 
 

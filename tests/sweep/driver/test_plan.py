@@ -104,7 +104,8 @@ def test_an_epoch_is_what_its_steps_its_cycles_and_its_checkpoint_take(
         return StepTimes(device, threads, 0.5, 0.01, 0.25, checkpoint_bytes=3_000, weights_bytes=1_000)
 
     monkeypatch.setattr(step_times, "time_steps", time_steps)
-    plan = planned(probe=True, resources={"cpu": 2}, workers=2)
+    saved = {"checkpoint_minutes": 0}
+    plan = planned(probe=True, resources={"cpu": 2, **saved}, workers=2)
     assert asked == [(plan.proposals[0]["patch_mix.temperature"], "cpu", 2)]
     data = plan.data
     assert data is not None
@@ -119,6 +120,9 @@ def test_an_epoch_is_what_its_steps_its_cycles_and_its_checkpoint_take(
     assert plan.cost.study_bytes == 2 * 2 * 3_000 + 8 * (1_000 + 2 * 4 * data.scored)
     assert planned(probe=True, epoch_seconds=150).steps is None
     assert len(asked) == 1
+    # Saved by time, an epoch does not wait for its checkpoint.
+    timed = planned(probe=True, resources={"cpu": 2, "checkpoint_minutes": 5}, workers=2)
+    assert timed.epoch_seconds == pytest.approx(0.5 * steps + 0.01 * data.scored, rel=5e-3)
 
 
 def test_a_step_on_a_gpu_is_not_timed_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,8 @@ def test_two_processes_share_this_machine(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_epoch_is_the_sum_of_its_parts() -> None:
     times = StepTimes("cpu", 1, 2.0, 0.5, 0.25, checkpoint_bytes=1, weights_bytes=1)
-    assert times.epoch_seconds(steps=3, cycles=4) == 8.25
+    assert times.epoch_seconds(steps=3, cycles=4, saved=False) == 8.0
+    assert times.epoch_seconds(steps=3, cycles=4, saved=True) == 8.25
 
 
 def test_a_gpu_can_be_timed_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,29 @@ def test_time_after_the_last_report_of_a_broken_attempt_is_lost() -> None:
     ]
 
 
+def test_epochs_that_no_checkpoint_held_are_lost_once() -> None:
+    board = Board(
+        [1],
+        [
+            ConfigurationAdded(0, {}),
+            UnitStarted(0, 1, at=0.0),
+            EpochReported(0, 1, epoch(1), at=5.0),
+            EpochReported(0, 1, epoch(2), at=10.0),
+            UnitLost(0, 1, "gone", at=12.0),
+            # Set up, both epochs once more, and the third; it dies again, and goes on from a checkpoint.
+            UnitStarted(0, 1, at=20.0),
+            EpochReported(0, 1, epoch(3, repeated=10.0), at=36.0),
+            UnitLost(0, 1, "gone", at=37.0),
+            UnitStarted(0, 1, at=40.0),
+            EpochReported(0, 1, epoch(4), at=46.0),
+            UnitFinished(0, 1, 4, at=46.0),
+        ],
+    )
+    assert device_times(board, 50.0) == [
+        DeviceTime("0000-seed1", State.FINISHED, 4, 3, 35.0, 2.0 + 10.0 + 1.0)
+    ]
+
+
 def test_accounts_are_summed_by_how_units_stand() -> None:
     sums = totals(device_times(BOARD, 40.0))
     assert sums[State.FINISHED] == Total(1, 13.0, 4.0)

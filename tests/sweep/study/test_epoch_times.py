@@ -27,6 +27,21 @@ def test_what_was_lost_and_told_again_is_not_timed() -> None:
     assert board.epoch_times.seconds.tolist() == [60.0 + 65.0]
 
 
+def test_epochs_that_were_trained_again_are_not_timed_twice() -> None:
+    events = [
+        EpochReported(0, 1, epoch(1), at=60.0),
+        EpochReported(0, 1, epoch(2), at=120.0),
+        UnitLost(0, 1, "killed", at=130.0),
+        UnitStarted(0, 1, at=500.0),
+        # Ten seconds of set-up, two epochs once more, and the third.
+        EpochReported(0, 1, epoch(3, repeated=120.0), at=690.0),
+    ]
+    board = Board(events=[*STARTED, *events])
+    assert board.epoch_times.epochs.tolist() == [3]
+    assert board.epoch_times.seconds.tolist() == [120.0 + 70.0]
+    assert board.epoch_times.longest == 70.0
+
+
 def test_the_longest_epoch_is_the_present_drivers() -> None:
     reports = [EpochReported(0, 1, epoch(1), at=70.0), EpochReported(0, 1, epoch(2), at=130.0)]
     board = Board(events=[*STARTED, *reports, EpochReported(0, 1, epoch(3), at=135.0)])

@@ -146,6 +146,33 @@ def test_of_several_that_hang_one_is_killed_at_a_time() -> None:
     assert not any(event.counts for event in world.heard if isinstance(event, UnitLost) and event.node)
 
 
+def test_a_unit_that_trains_known_epochs_once_more_is_not_silent() -> None:
+    world = World(seeds=(1,), budget={"configurations": 1}, slots=1)
+    world.start()
+    for number in range(1, 11):
+        world.clock.now += 60
+        world.coordinator.report(0, 1, epoch(number, 0.5))
+    world.coordinator.lost(0, 1, "killed")
+    world.coordinator.next_unit()
+    known = list(world.heard)
+    for number in range(1, 11):
+        for _ in range(110):
+            world.clock.now += 5
+            assert world.coordinator.hung() is None
+        assert world.coordinator.silences()
+        world.coordinator.report(0, 1, epoch(number, 0.5))
+        assert world.coordinator.silences() == []
+    assert world.heard == known
+    assert not world.board.unit(0, 1).came_on
+    for _ in range(120):
+        world.clock.now += 5
+        assert world.coordinator.hung() is None
+    world.clock.now += 5
+    silence = world.coordinator.hung()
+    assert silence is not None
+    assert silence.seconds == 605.0
+
+
 def test_time_in_which_the_driver_does_not_listen_is_no_silence() -> None:
     attention = Attention()
     assert attention.away(0.0, 100.0) == 0.0

@@ -1,10 +1,14 @@
 import dataclasses
 import errno
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from data.batches import Examples
 from data.settings import parse
@@ -25,6 +29,7 @@ from sweep.worker.prepared_data import DataPreparation, DataPreparationError, Pr
 from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory, StepResult
 from sweep.worker.trainable import UnitTrainable
 from sweep.worker.unit_config import CHUNKS, unit_config
+from sweep.worker.unit_results import WEIGHTS
 from sweep.worker.weights import Weights
 from tests.studies import TINY_RECIPE
 
@@ -44,10 +49,19 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     )
 
 
-def config(prepared: PreparedData, folder: Path, seed: int = 1, **changes: Any) -> dict[str, Any]:
-    return unit_config(
-        0, seed, parse(Recipe, {**RECIPE, **changes}, "test"), prepared, folder, ResourcesConfig()
-    )
+def config(
+    prepared: PreparedData,
+    folder: Path,
+    seed: int = 1,
+    *,
+    minutes: float = 0,
+    heard: int = 0,
+    **changes: Any,
+) -> dict[str, Any]:
+    """What a worker is told of a unit that saves every so many `minutes`; 0: each epoch, before it is reported."""
+    recipe = parse(Recipe, {**RECIPE, **changes}, "test")
+    resources = ResourcesConfig(checkpoint_minutes=minutes)
+    return unit_config(0, seed, recipe, prepared, folder, resources, heard=heard)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +148,108 @@ def test_a_unit_that_lost_its_worker_has_answered_the_test_part_once_in_each_epo
     assert kept["lost"] == kept["whole"]
 
 
+def without_times(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**report, "seconds": 0.0} for report in reports]
+
+
+def test_saved_by_time_a_unit_ends_without_a_checkpoint_of_its_own(
+    prepared: PreparedData, tmp_path: Path
+) -> None:
+    unit = UnitTrainable(config(prepared, tmp_path, minutes=1e6))
+    assert step(unit).ending is None
+    assert step(unit).ending == Finished(2)
+    unit.cleanup()
+    assert not list((tmp_path / "0000-seed1").glob("checkpoint*"))
+
+
+def test_a_unit_killed_after_epochs_that_no_checkpoint_held_says_what_they_cost_and_ends_with_the_same_bits(
+    prepared: PreparedData, tmp_path: Path
+) -> None:
+    whole = UnitTrainable(config(prepared, tmp_path / "whole", epochs=4))
+    expected = [report for _ in range(4) for report in reports(whole)]
+    # One saved epoch, and then two that only the study knows.
+    UnitTrainable(config(prepared, tmp_path / "lost", epochs=4)).train()
+    killed = UnitTrainable(config(prepared, tmp_path / "lost", epochs=4, minutes=1e6))
+    heard = [report for _ in range(2) for report in reports(killed)]
+    assert [report["epoch"] for report in heard] == [1, 2, 3]
+    again = UnitTrainable(config(prepared, tmp_path / "lost", epochs=4, minutes=1e6, heard=3))
+    told = [report for _ in range(3) for report in reports(again)]
+    repeated = [report.pop("repeated", None) for report in told]
+    assert repeated == [None, None, None, told[1]["seconds"] + told[2]["seconds"]]
+    assert without_times(told) == without_times(expected)
+    kept, wanted = (load_file(tmp_path / name / "0000-seed1" / WEIGHTS) for name in ("lost", "whole"))
+    assert kept.keys() == wanted.keys()
+    assert all(torch.equal(kept[name], wanted[name]) for name in wanted)
+
+
+def test_a_unit_that_is_stopped_between_two_saves_is_saved_then(
+    prepared: PreparedData, tmp_path: Path
+) -> None:
+    unit = UnitTrainable(config(prepared, tmp_path, minutes=1e6))
+    step(unit)
+    unit.cleanup()
+    saved = load_checkpoint(tmp_path / "0000-seed1" / "checkpoint.pt")
+    assert len(saved["history"]) == 1
+
+
+def test_a_unit_that_was_given_up_is_not_saved_when_its_process_goes(
+    prepared: PreparedData, tmp_path: Path
+) -> None:
+    pruned = UnitTrainable(config(prepared, tmp_path, minutes=1e6))
+    step(pruned)
+    shutil.rmtree(tmp_path / "0000-seed1")
+    pruned.cleanup()
+    assert not (tmp_path / "0000-seed1").exists()
+    reused = UnitTrainable(config(prepared, tmp_path, minutes=1e6))
+    step(reused)
+    assert reused.reset(config(prepared, tmp_path, seed=2, minutes=1e6))
+    assert not list((tmp_path / "0000-seed1").iterdir())
+
+
+def test_a_unit_that_failed_is_not_saved_between_two_epochs(
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    unit = UnitTrainable(config(prepared, tmp_path, minutes=1e6))
+    step(unit)
+    monkeypatch.setattr("model.training.training.Training.run_epoch_unless", broken)
+    with pytest.raises(RuntimeError, match=r"illegal memory access"):
+        unit.train()
+    unit.cleanup()
+    assert not list((tmp_path / "0000-seed1").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "comes_out"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), FullDisk),
+        (OSError(errno.EIO, "Input/output error"), OSError),
+        (RefusedError("403 Forbidden: AccessDenied"), RefusedError),
+    ],
+)
+def test_what_the_writing_thread_meets_reaches_the_unit_as_if_it_had_saved_itself(
+    prepared: PreparedData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    comes_out: type[Any],
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sweep.worker.checkpoint.save_checkpoint", broken)
+    # So short a time has always passed.
+    unit = UnitTrainable(config(prepared, tmp_path, minutes=1e-9, epochs=3))
+    assert [report["epoch"] for report in reports(unit)] == [1]
+    if comes_out is FullDisk:
+        assert step(unit).ending == FullDisk(f"No space left on device: {tmp_path / '0000-seed1'}")
+    else:
+        with pytest.raises(comes_out, match=r"Input/output error|403 Forbidden: AccessDenied"):
+            unit.train()
+
+
 def test_a_unit_of_another_study_has_no_test_part(prepared: PreparedData, tmp_path: Path) -> None:
     unit = UnitTrainable(config(prepared, tmp_path) | {"leak": str(tmp_path / "leak")})
     step(unit)
@@ -171,7 +287,7 @@ def test_a_unit_knows_its_share_of_a_device(
     resources = ResourcesConfig(gpu=gpu)
     settings = unit_config(0, 1, parse(Recipe, RECIPE, "test"), prepared, tmp_path, resources)
     monkeypatch.setattr("data.batches.Examples.to", placed)
-    monkeypatch.setattr("sweep.worker.trainable.Training", lambda *_, **__: None)
+    monkeypatch.setattr("sweep.worker.trainable.Training", lambda *_, **__: SimpleNamespace(epoch=0))
     UnitTrainable(settings)
     assert asked == [("cuda" if gpu else "cpu", share)] * 2
 
