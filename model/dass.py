@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from data.settings import ConfigError
 from model.dass_stem import build_stem, channels_first, halving
+from model.drop_path import draw_drop_path
 from model.pointwise import Pointwise
 from model.recipe_parts import Pooling, SmoothingConfig
 from model.variants import DASS_STRIDE, Stem
@@ -49,17 +51,22 @@ class DASS(nn.Module):
                 f"smoothing.stage: this DASS has stages 0 to {len(depths) - 1}, got {max(smoothing.stages)}"
             )
         self.patch_embed = build_stem(stem, dims[0], mels)
-        rates = [drop_path_rate * i / max(1, sum(depths) - 1) for i in range(sum(depths))]
+        blocks_in_all = sum(depths)
+        rates = torch.tensor([drop_path_rate * i / max(1, blocks_in_all - 1) for i in range(blocks_in_all)])
+        self.drop_path_rates: Tensor
+        # Not among the weights, yet on their device.
+        self.register_buffer("drop_path_rates", rates, persistent=False)
         self.layers = nn.ModuleList()
         for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):
             blocks = []
             for block in range(depth):
                 smoothed = smoothing is not None and smoothing.smooths(stage, block, depth)
-                blocks.append(VSSBlock(dim, rates.pop(0), smoothing if smoothed else None, scan_engine))
+                blocks.append(VSSBlock(dim, smoothing if smoothed else None, scan_engine))
             is_last = stage == len(depths) - 1
             self.layers.append(Stage(blocks, dim, None if is_last else dims[stage + 1]))
         self.classifier = Classifier(dims[-1], num_classes)
         self.depths = tuple(depths)
+        self.drops = drop_path_rate > 0
         self.pooling: Pooling = pooling
         self.apply(_draw_linear_weights)
 
@@ -105,10 +112,19 @@ class DASS(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Run the stages on a stem's output; returns features pooled over the last map."""
         x = grid.permute(0, 2, 3, 1)
-        for stage in self.layers:
-            x = stage(x)
+        for stage, scales in zip(self.layers, self._draw_drop_path(grid), strict=True):
+            x = stage(x, scales)
         x = self.classifier.norm(x)
         return x.mean((1, 2)) if self.pooling == "mean" else x.mean((1, 2)) + x.amax((1, 2))
+
+    def _draw_drop_path(self, grid: Tensor) -> Sequence[Tensor | None]:
+        """Draw which samples skip which branches, by stage; None for each in use, and where nothing is dropped."""
+        if not (self.training and self.drops):
+            return [None] * self.num_stages
+        device = grid.device.type
+        # Branches end in a product, which is of this type.
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else grid.dtype
+        return draw_drop_path(self.drop_path_rates, len(grid), dtype).split(self.depths)
 
     def classify(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         """Compute logits of pooled features."""
@@ -120,15 +136,31 @@ class Stage(nn.Module):
 
     def __init__(self, blocks: Sequence[VSSBlock], dim: int, next_dim: int | None) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = Blocks(*blocks)
         self.downsample = (
             nn.Identity() if next_dim is None else nn.Sequential(channels_first(), *halving(dim, next_dim))
         )
 
     def forward(
-        self, x: Float[Tensor, "batch height width dim"]
+        self,
+        x: Float[Tensor, "batch height width dim"],
+        scales: Float[Tensor, "blocks 2 batch"] | None = None,
     ) -> Float[Tensor, "batch next_height next_width next_dim"]:
-        return self.downsample(self.blocks(x))
+        return self.downsample(self.blocks(x, scales))
+
+
+class Blocks(nn.Sequential):
+    """Blocks one after the other; `scales` are those of each (`model.drop_path`), None: ones."""
+
+    def forward(
+        self,
+        input: Float[Tensor, "batch height width dim"],
+        scales: Float[Tensor, "blocks 2 batch"] | None = None,
+    ) -> Float[Tensor, "batch height width dim"]:
+        x = input
+        for block, of_block in zip(self, [None] * len(self) if scales is None else scales, strict=True):
+            x = block(x, of_block)
+        return x
 
 
 class Classifier(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,19 +14,17 @@ from model.ss2d import SS2D, smooth_at
 class VSSBlock(nn.Module):
     """x + SS2D(norm(x)), then x + MLP(norm2(x)), on maps (batch, height, width, channels).
 
-    In training each branch is left out for a sample with probability `drop_path`. Attribute names are the
-    keys of the published weights.
+    `scales` are what each sample's two branches are multiplied by (`model.drop_path`); None: by one. Attribute names
+    are the keys of the published weights.
     """
 
     def __init__(
         self,
         d_model: int,
-        drop_path: float = 0.0,
         smoothing: SmoothingConfig | None = None,
         scan_engine: str = "auto",
     ) -> None:
         super().__init__()
-        self.drop_path = drop_path
         self.smoothing = smoothing
         self.norm = nn.LayerNorm(d_model)
         self.op = SS2D(d_model, smoothing=smoothing, scan_engine=scan_engine)
@@ -35,10 +32,13 @@ class VSSBlock(nn.Module):
         self.mlp = MLP(d_model, 4 * d_model)
 
     def forward(
-        self, x: Float[Tensor, "batch height width channels"]
+        self,
+        x: Float[Tensor, "batch height width channels"],
+        scales: Float[Tensor, "2 batch"] | None = None,
     ) -> Float[Tensor, "batch height width channels"]:
-        x = x + drop_samples(self.op(self.norm(x)), self.drop_path, self.training)
-        x = x + drop_samples(self.mlp(self.norm2(x)), self.drop_path, self.training)
+        mixed, mapped = (None, None) if scales is None else scales[..., None, None, None]
+        x = x + _scaled(self.op(self.norm(x)), mixed)
+        x = x + _scaled(self.mlp(self.norm2(x)), mapped)
         return smooth_at("block_output", x, self.smoothing)
 
 
@@ -56,14 +56,5 @@ class MLP(nn.Module):
         return self.fc2(functional.gelu(self.fc1(x)))
 
 
-def drop_samples(
-    x: Float[Tensor, "batch *rest"], probability: float, training: bool
-) -> Float[Tensor, "batch *rest"]:
-    """In training, set whole samples to zero with `probability` and scale the others to keep the mean.
-
-    Reference: Huang et al., "Deep Networks with Stochastic Depth", https://arxiv.org/abs/1603.09382
-    """
-    if probability == 0 or not training:
-        return x
-    kept = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= probability
-    return x * (kept / (1 - probability)).to(x.dtype)
+def _scaled(branch: Tensor, scales: Tensor | None) -> Tensor:
+    return branch if scales is None else branch * scales

@@ -80,7 +80,7 @@ def optimise_step(
 
     assert any(parameter.grad is not None for parameter in parameters), "the closure must run backward"
     if config.clip_norm is not None:
-        nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+        nn.utils.clip_grad_norm_(parameters, config.clip_norm, foreach=True)
     with _shorter_steps(optimiser, 1 - config.weight_blend):
         optimiser.step()
     if blended:
@@ -106,16 +106,26 @@ def _shorter_steps(optimiser: Optimizer, share: float) -> Iterator[None]:
 
 @torch.no_grad()
 def _move_to_worst_nearby(parameters: list[nn.Parameter], config: OptimiserConfig) -> bool:
-    """Add rho * g / |g| to the weights, one norm over all gradients; returns False, and adds nothing, if not finite."""
+    """Add rho * g / |g| to the weights, one norm over all gradients; returns False, and adds nothing, if not finite.
+
+    The gradients are used up.
+    """
     pairs = [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
-    norm = nn.utils.get_total_norm(
-        [weight.abs() * gradient if config.sam_adaptive else gradient for weight, gradient in pairs]
-    )
+    weights: list[Tensor] = [weight for weight, _ in pairs]
+    gradients = [gradient for _, gradient in pairs]
+    ascents = gradients
+    if config.sam_adaptive:
+        ascents = torch._foreach_abs(weights)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_mul_(ascents, gradients)  # pyright: ignore[reportPrivateImportUsage]
+    norm = nn.utils.get_total_norm(ascents, foreach=True)
     if not torch.isfinite(norm):
         return False
-    scale = config.sam_rho / (norm + 1e-12)
-    for weight, gradient in pairs:
-        weight.add_(weight.square() * gradient * scale if config.sam_adaptive else gradient * scale)
+    if config.sam_adaptive:
+        ascents = torch._foreach_mul(weights, weights)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_mul_(ascents, gradients)  # pyright: ignore[reportPrivateImportUsage]
+    # In place, as nobody needs these gradients any more, and a copy would be as large as the network.
+    torch._foreach_mul_(ascents, config.sam_rho / (norm + 1e-12))  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_add_(weights, ascents)  # pyright: ignore[reportPrivateImportUsage]
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -42,6 +43,7 @@ from model.training.run_identity import RunIdentity
 from model.training.seeds import generator, seed_torch
 from model.training.sharpness import validation_sharpness
 from model.training.step import Losses, check_accumulates, objective
+from model.weight_casts import casting_weights_together
 
 
 class Training:
@@ -302,7 +304,7 @@ class Training:
         mixup: Mixup | None,
         domain: DomainBatch | None,
     ) -> Losses:
-        with autocast(self.recipe, self.device):
+        with autocast(self.recipe, self.device), self._casts():
             losses = objective(
                 self.trained,
                 self.projector,
@@ -317,6 +319,10 @@ class Training:
             )
         losses.total.backward()
         return losses
+
+    def _casts(self) -> AbstractContextManager[None]:
+        # A chunk is computed again in the backward pass, when the network has its own weights back.
+        return casting_weights_together(self.trained) if self.accumulate == 1 else nullcontext()
 
 
 def _check_can_be_scored(validation: Examples) -> None:

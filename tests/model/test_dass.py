@@ -261,8 +261,9 @@ def test_smoothing_reaches_the_named_blocks_only() -> None:
 
 def test_drop_path_rises_linearly_over_the_blocks() -> None:
     model = build("tiny", drop_path_rate=0.2)
-    rates = [block.drop_path for block in model.modules() if isinstance(block, VSSBlock)]
-    assert rates == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
+    assert model.drop_path_rates.tolist() == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
+    # They are of the recipe, and not among the weights.
+    assert "drop_path_rates" not in model.state_dict()
 
 
 def test_training_with_drop_path_is_random_and_use_is_not() -> None:
@@ -270,6 +271,13 @@ def test_training_with_drop_path_is_random_and_use_is_not() -> None:
     assert not torch.equal(model(x), model(x))
     model.eval()
     assert torch.equal(model(x), model(x))
+
+
+def test_drop_path_leaves_out_every_branch_of_a_sample_or_none_where_the_rate_says_so() -> None:
+    model, x = build("tiny", drop_path_rate=0.5), torch.randn(4, 64, 32)
+    with torch.no_grad():
+        model.drop_path_rates.zero_()
+    torch.testing.assert_close(model.train()(x), model.eval()(x))
 
 
 def test_linear_layers_start_small_and_the_head_as_usual() -> None:

@@ -1,11 +1,10 @@
-"""A block against golden/dass/tiny_io, and its branches left out at random."""
+"""A block against golden/dass/tiny_io, and its branches scaled by sample."""
 
-import pytest
 import torch
 
 from model.recipe_parts import SmoothingConfig
 from model.smoothing import gaussian_smooth
-from model.vss_block import VSSBlock, drop_samples
+from model.vss_block import VSSBlock
 from tests.goldens import Golden
 
 
@@ -27,22 +26,13 @@ def test_a_block_smoothed_at_its_output_is_the_plain_block_smoothed() -> None:
     torch.testing.assert_close(smoothed(x), expected)
 
 
-def test_whole_samples_are_dropped_and_the_others_scaled() -> None:
-    dropped = drop_samples(torch.ones(1000, 2, 3), 0.25, training=True)
-    of_samples = dropped.flatten(1)
-    assert torch.equal(of_samples, of_samples[:, :1].expand_as(of_samples))
-    kept = of_samples[:, 0] != 0
-    assert kept.double().mean().item() == pytest.approx(0.75, abs=0.05)
-    torch.testing.assert_close(of_samples[kept, 0], torch.full((int(kept.sum()),), 4 / 3))
-
-
-def test_nothing_is_dropped_in_use() -> None:
-    x = torch.ones(10, 2)
-    assert drop_samples(x, 0.5, training=False) is x
-    assert drop_samples(x, 0.0, training=True) is x
-
-
-def test_a_sample_whose_branches_are_dropped_passes_unchanged() -> None:
-    block = VSSBlock(16, drop_path=0.999999).train()
-    x = torch.randn(4, 2, 3, 16)
-    assert torch.equal(block(x), x)
+def test_each_samples_branches_are_multiplied_by_its_scales() -> None:
+    block, x = VSSBlock(16).double(), torch.randn(3, 2, 3, 16, dtype=torch.float64)
+    scales = torch.tensor([[0.0, 2.0, 1.0], [0.0, 0.0, 3.0]], dtype=torch.float64)
+    y = block(x, scales)
+    assert torch.equal(y[0], x[0])
+    mixed = block.op(block.norm(x))
+    torch.testing.assert_close(y[1], x[1] + 2 * mixed[1])
+    between = x[2] + mixed[2]
+    torch.testing.assert_close(y[2], between + 3 * block.mlp(block.norm2(between[None]))[0])
+    assert torch.equal(block(x), block(x, torch.ones(2, 3, dtype=torch.float64)))
