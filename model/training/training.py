@@ -149,6 +149,11 @@ class Training:
     def done(self) -> bool:
         return self.epoch >= self.recipe.epochs
 
+    @property
+    def paused_seconds(self) -> float:
+        """Seconds that were spent on the epoch in which this run is paused; 0 between epochs."""
+        return 0.0 if self._begun is None else self._begun.seconds
+
     def run_epoch(self) -> EpochMetrics:
         """Train the next epoch, score it on the validation cycles, and return (and remember) its metrics."""
         metrics = self.run_epoch_unless(lambda: False)

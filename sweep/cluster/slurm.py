@@ -218,12 +218,15 @@ def driver_script(study: SlurmStudy, config: SlurmConfig) -> str:
 
 def _after_the_driver(jobs: StudyJobs) -> str:
     head = shlex.quote(str(jobs.place / HEAD_FILE))
-    workers = shlex.quote(jobs.name("worker"))
+    driver, workers = shlex.quote(jobs.name("driver")), shlex.quote(jobs.name("worker"))
     return textwrap.dedent(f"""\
         # What a driver that was killed leaves; another driver's is not ours to remove.
         if grep -qs "\\"job\\": \\"$SLURM_JOB_ID\\"" {head}; then rm -f {head}; fi
-        # A driver that failed comes back only by hand, and its workers would wait for it, unless another one is there.
-        if [ $status != 0 ] && [ $status != 75 ] && [ ! "$again$told" ] && [ ! -e {head} ]; then
+        # A driver that failed comes back only by hand, and its workers would wait for it, unless another one is there,
+        # or waits for this one to end.
+        drivers=$(squeue --noheader --user="$(id -u)" --name={driver} --format=%A 2> /dev/null)
+        others=$(grep -cvx -e "$SLURM_JOB_ID" -e "" <<< "$drivers")
+        if [ $status != 0 ] && [ $status != 75 ] && [ ! "$again$told" ] && [ ! -e {head} ] && [ "$others" = 0 ]; then
             scancel --user="$(id -u)" --name={workers}
         fi
     """)

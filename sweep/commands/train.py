@@ -21,7 +21,7 @@ def train(
     ] = None,
     checkpoint_minutes: Annotated[
         float, typer.Option(min=0, help="Minutes between two saves; 0: after every epoch.")
-    ] = 5.0,
+    ] = 0.0,
     form: FormatOption = "table",
 ) -> None:
     """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""

@@ -110,11 +110,11 @@ class ResourcesConfig(Config):
         "longest epoch, at least 10 minutes, or an hour while no epoch was ended; null: never",
     )
     checkpoint_minutes: float = Field(
-        default=5.0,
+        default=0.0,
         ge=0,
         le=1e6,
-        description="minutes between two saves of a unit, at the end of an epoch, written while it trains on "
-        "(docs/engine.md); 0: every epoch is saved before it is reported",
+        description="0: a unit saves every epoch before it is reported; else minutes between two saves, at the end of "
+        "an epoch, written while it trains on (docs/engine.md)",
     )
 
 

@@ -8,6 +8,7 @@ import secrets
 import socket
 import socketserver
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -57,12 +58,18 @@ def is_proved(proof: str, address: str, token: str, timeout_s: float = ANSWER_S)
     """Whether who listens at `proof` (HOST:PORT) knows the token of the Ray at `address`; False without an answer."""
     host, _, port = proof.rpartition(":")
     nonce = secrets.token_bytes(NONCE_BYTES)
-    expected = _proof(address, token, nonce)
+    expected, deadline = _proof(address, token, nonce), time.monotonic() + timeout_s
     try:
         with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:
             connection.sendall(nonce)
-            with connection.makefile("rb") as answer:
-                return hmac.compare_digest(answer.read(len(expected)), expected)
+            answer = b""
+            # One deadline for the whole answer: a stranger might send a byte now and then.
+            while len(answer) < len(expected) and (left := deadline - time.monotonic()) > 0:
+                connection.settimeout(left)
+                if not (some := connection.recv(len(expected) - len(answer))):
+                    break
+                answer += some
+            return hmac.compare_digest(answer, expected)
     except (OSError, ValueError, OverflowError):
         return False
 
@@ -73,6 +80,7 @@ def _proof(address: str, token: str, nonce: bytes) -> bytes:
 
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
+    request_queue_size = 128
     block_on_close = False
     address = token = ""
 

@@ -20,6 +20,8 @@ from sweep.execution.ray_session import ENVIRONMENT, gpu_slices, processors
 GPUS_OF_A_JOB = "SLURM_JOB_GPUS", "SLURM_GPUS_ON_NODE", "SLURM_STEP_GPUS", "GPU_DEVICE_ORDINAL"
 """What SLURM sets in a job that was given GPUs."""
 END_S = 5.0
+ASKED, ASK_AGAIN_S = 3, 1.0
+"""How often a driver is asked before a drain, and the seconds between: it may have been busy for that moment."""
 LAST_WORDS = 1000
 
 
@@ -81,9 +83,14 @@ class JoinedNode:
         """
         from sweep.execution.drain import drain_node
 
-        return self.head.proves_itself() and drain_node(
-            self.head.address, self.head.token, self.name, seconds, why
-        )
+        deadline = time.monotonic() + seconds
+        for again in range(ASKED):
+            if self.head.proves_itself():
+                left = max(0.0, deadline - time.monotonic())
+                return drain_node(self.head.address, self.head.token, self.name, left, why)
+            if again < ASKED - 1:
+                time.sleep(ASK_AGAIN_S)
+        return False
 
     def wait(self, seconds: float) -> bool:
         """Wait until the node has ended by itself, `seconds` at most; whether it has."""

@@ -26,7 +26,8 @@ class Measurement:
     """What some processes did together, each training one unit with `threads` threads; memory is in bytes.
 
     `steps_per_second`: of all, over whole epochs at whose end each is scored and saves its checkpoint, of
-    `checkpoint_bytes`; all that save at the same time take `checkpoint_seconds`. On CUDA `peak` is what the tensors of
+    `checkpoint_bytes`; all that save at the same time take `checkpoint_seconds`. `training_steps_per_second`: without
+    checkpoints. On CUDA `peak` is what the tensors of
     one process took and `left` what the device could still give; on the CPU they are resident memory and what the
     machine could. `problem`: why they did not fit; then there are no figures.
     """
@@ -34,6 +35,7 @@ class Measurement:
     processes: int
     threads: int
     steps_per_second: float = 0.0
+    training_steps_per_second: float = 0.0
     peak: int = 0
     left: int = 0
     checkpoint_seconds: float = 0.0

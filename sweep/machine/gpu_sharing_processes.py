@@ -124,6 +124,7 @@ def measure(work: Workload, processes: int, threads: int) -> Measurement:
         steps_per_second=sum(
             _with_checkpoint(one.steps_per_second, one.epoch_steps, slowest) for one in figures
         ),
+        training_steps_per_second=sum(one.steps_per_second for one in figures),
         peak=max(one.peak for one in figures),
         left=min(one.left for one in figures),
         checkpoint_seconds=slowest,

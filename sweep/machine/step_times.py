@@ -97,7 +97,7 @@ def time_shared_steps(recipe: Recipe, device: str, threads: int, units: int) -> 
                 f"{counted(found.processes, 'unit')} at a time on one device: {found.problem}"
             )
     # Noise may say that company makes a unit faster.
-    slower = max(1.0, units * one.steps_per_second / all_.steps_per_second)
+    slower = max(1.0, units * one.training_steps_per_second / all_.training_steps_per_second)
     return replace(
         alone,
         units=units,

@@ -158,6 +158,7 @@ class UnitTrainable(tune.Trainable):
         if self._leak is not None:
             self._tested = data.tested()
         self._heard, self._resumed = config["heard"], training.epoch
+        self._spent_before = training.paused_seconds
         self._training = training
         self._checkpoint.begin()
 
@@ -195,7 +196,8 @@ class UnitTrainable(tune.Trainable):
         assert training is not None
         told = report(metrics)
         if metrics.epoch == self._heard + 1 and self._resumed < self._heard:
-            told[REPEATED] = sum(past.seconds for past in training.history[self._resumed : self._heard])
+            again = sum(past.seconds for past in training.history[self._resumed : self._heard])
+            told[REPEATED] = max(0.0, again - self._spent_before)
         return told
 
     def _leave(self) -> None:

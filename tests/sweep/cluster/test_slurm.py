@@ -133,7 +133,9 @@ class Ended(NamedTuple):
 def end_a_driver(study: SlurmStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
     """Runs the driver's script as job 7, with stand-ins for `respsweep`, a line of shell, and for SLURM's commands."""
 
-    def end(does: str, job_of_head: str | None, sent: int | None = None) -> Ended:
+    def end(
+        does: str, job_of_head: str | None, sent: int | None = None, drivers: tuple[int, ...] = (7,)
+    ) -> Ended:
         study.jobs.place.mkdir(parents=True)
         if job_of_head is not None:
             monkeypatch.setenv("SLURM_JOB_ID", job_of_head)
@@ -141,7 +143,9 @@ def end_a_driver(study: SlurmStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         study.program.write_text(f"#!/bin/bash\ntouch ready\n{does}\n")
         for command in ("scancel", "scontrol"):
             (tmp_path / command).write_text(f'#!/bin/bash\necho "$@" > {command}.words\n')
-        for program in (study.program, tmp_path / "scancel", tmp_path / "scontrol"):
+        queue = "".join(f"echo {driver}\n" for driver in drivers)
+        (tmp_path / "squeue").write_text(f'#!/bin/bash\necho "$@" > squeue.words\n{queue}')
+        for program in (study.program, *(tmp_path / name for name in ("scancel", "scontrol", "squeue"))):
             program.chmod(0o755)
         (tmp_path / "job.sh").write_text(driver_script(study, SlurmConfig()))
         environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
@@ -174,6 +178,13 @@ def test_workers_of_a_driver_that_failed_do_not_wait_for_it(
 ) -> None:
     cancelled = f"--user={os.getuid()} --name={study.jobs.name('worker')}"
     assert end_a_driver("exit 1", None) == (1, False, cancelled)
+
+
+def test_workers_of_a_driver_that_failed_wait_for_one_that_waited_for_it(
+    end_a_driver: Callable[..., Ended], study: SlurmStudy, tmp_path: Path
+) -> None:
+    assert end_a_driver("exit 1", None, drivers=(7, 77)) == (1, False, "")
+    assert f"--name={study.jobs.name('driver')} " in (tmp_path / "squeue.words").read_text()
 
 
 @pytest.mark.parametrize(

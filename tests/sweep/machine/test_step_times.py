@@ -49,12 +49,15 @@ def test_units_that_share_a_device_are_slower_each_by_what_they_lose_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alone = StepTimes("cpu", 1, 2.0, 0.5, 0.25, checkpoint_bytes=1, weights_bytes=1)
-    together = {1: Measurement(1, 1, 10.0), 4: Measurement(4, 1, 16.0, checkpoint_seconds=0.75)}
+    together = {
+        1: Measurement(1, 1, 9.0, training_steps_per_second=10.0),
+        4: Measurement(4, 1, 11.0, training_steps_per_second=16.0, checkpoint_seconds=0.75),
+    }
     monkeypatch.setattr(step_times, "time_steps", lambda *_: alone)
     monkeypatch.setattr(step_times, "measure", lambda work, units, threads: together[units])
     recipe = Recipe.model_validate(TINY_RECIPE)
     shared = time_shared_steps(recipe, "cpu", 1, units=4)
-    # Each does 4 steps a second instead of 10.
+    # Each does 4 steps a second instead of 10, checkpoints aside, which come on top.
     assert (shared.step_seconds, shared.cycle_seconds) == (5.0, 1.25)
     assert (shared.checkpoint_seconds, shared.units) == (0.75, 4)
     assert time_shared_steps(recipe, "cpu", 1, units=1) == alone
