@@ -1,6 +1,7 @@
 """Sections of `benchmarks/gpu_check.py` about kernels: is the scan right, how near its bytes, what else is suspect.
 
-The bytes of a scan: the map is read and written once in each pass, and its gradients once. Bars are for one H100.
+The bytes of a scan: the map is read and written once in each pass, and its gradients once; beside them what our kernels
+move by `model.selective_scan.triton_traffic`. Bars are for one H100.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from gpu_found import Found
 from torch import Tensor, nn
 
 from model.selective_scan.cross_selective_scan import cross_selective_scan
+from model.selective_scan.triton_cuda import map_size
+from model.selective_scan.triton_traffic import bytes_an_element
 
 STAGES = ((32, 256, 96, 6), (16, 128, 192, 12), (8, 64, 384, 24), (4, 32, 768, 48))
 """Height, width, channels and rank of the maps of DASS at 1024 frames of 128 mel bands."""
@@ -72,6 +75,7 @@ def kernels(device: torch.device) -> Found:
                 (
                     *(number, batch, forward.cell("ms"), f"{forward.median / least:.2f}", both.cell("ms")),
                     *(f"{both.median / least_both:.2f}", bench.number(per_element)),
+                    bench.number(sum(bytes_an_element(map_size(*inputs)).values())),
                 )
             )
     head = (
@@ -81,7 +85,8 @@ def kernels(device: torch.device) -> Found:
         "x bytes",
         "forward + backward, ms",
         "x bytes",
-        "bytes an element",
+        "bytes an element that the time would copy",
+        "that our kernels move",
     )
     bench.print_table(head, rows)
     line = f"copy rate {rate / 1e12:.2f} TB/s; at most {worst:.2f} times the bytes"

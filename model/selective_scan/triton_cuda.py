@@ -20,12 +20,24 @@ from torch.autograd.function import once_differentiable
 
 from model.selective_scan import scan_dtype
 from model.selective_scan import triton_kernels as kernels
+from model.selective_scan.triton_traffic import MapSize
 
 WARP = 32
-PROGRAMS = 4096
-"""Programs of one warp that keep a GPU busy: 32 on each of 128 multiprocessors. Reckoned, not measured."""
-LEAST_STEPS = 64
-"""Fewest steps of a segment, beside which the sum over segments takes little time. Reckoned, not measured."""
+STEPS = 16
+"""Most steps of a chunk. The gradients hold ten arrays of a chunk in the 255 registers that a thread may have."""
+RANKS = 16
+"""Inputs of delta that are projected with all of a chunk in registers."""
+CARRIED = 32
+"""Chunks that are led into one another at once."""
+RESIDENT = 2
+"""Programs of `projection_gradients` that a multiprocessor runs at once: as many as 255 registers a thread leave room
+for."""
+PROJECTED = 2048
+"""Weights of delta that a program of `projection_gradients` holds: its channels by their inputs, a power of two."""
+ROWS = 16
+"""Cells that a program of `projection_gradients` takes at a turn."""
+MOST_TURNS = 64
+"""Most turns of a program of `projection_gradients`, beyond which the sums that it writes weigh next to nothing."""
 
 
 def selective_scan(
@@ -55,10 +67,24 @@ def cross_selective_scan(
 ) -> Float[Tensor, "batch height width channels"]:
     """Run `cross_selective_scan` of the module of that name on CUDA tensors; u and projected may be half precision.
 
-    The four directions are read in place: neither their sequences nor a copy of the map are ever stored, and their
-    deltas only while the scan or its gradient is computed.
+    The four directions are read in place: neither their sequences, nor their deltas, nor a copy of the map are ever
+    stored. For the backward pass one state is kept of every chunk.
     """
     return _CrossSelectiveScan.apply(u, projected, dt_weight, dt_bias, A, D)  # pyright: ignore[reportReturnType]
+
+
+def map_size(u: Tensor, projected: Tensor, weight: Tensor, bias: Tensor, A: Tensor, D: Tensor) -> MapSize:
+    """Tell what the traffic of `cross_selective_scan` of these arguments depends on."""
+    layout = _of_map(u, projected, weight, bias, A, D)[1]
+    return MapSize(
+        channels=layout.channels,
+        rank=layout.rank,
+        states=layout.states,
+        steps=layout.steps,
+        blocks=layout.blocks,
+        wide_blocks=_pieces(layout.channels, PROJECTED // layout.padded_rank),
+        half=u.element_size() == 2,
+    )
 
 
 def try_out() -> None:
@@ -68,18 +94,27 @@ def try_out() -> None:
     selective_scan(one, one, one[0], inputs, inputs, channel, channel, True)
 
 
-class _Strides(NamedTuple):
-    batch: int
-    group: int
-    time: int
+def turns_a_program(turns: int, columns: int, multiprocessors: int) -> int:
+    """Choose how many of `turns` a program of `projection_gradients` takes, if there are `columns` rows of them.
+
+    The card runs programs in waves, each as long as a program. Of the powers of two with which the waves take no more
+    than a twentieth longer than with the best, the greatest: then fewest sums are written.
+    """
+    slots = multiprocessors * RESIDENT
+    powers = (1 << i for i in range(MOST_TURNS.bit_length()))
+    times = {
+        each: each * _pieces(columns * _pieces(turns, each), slots) for each in powers if each < 2 * turns
+    }
+    return max(each for each, time in times.items() if time <= 1.05 * min(times.values()))
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where sequences lie; the last axis of every tensor is contiguous.
+    """Where numbers lie; the last axis of every tensor is contiguous.
 
-    `of_all` tells where numbers lie that every group has for itself: outputs and the gradient of u, before the groups
-    of a map are summed.
+    u, y and their like are (batch, length, channels of a cell), whose neighbouring cells are `u_cell` apart and the
+    channels of neighbouring groups `u_group`; B, C and the inputs of delta are alike, at `in_cell` and `in_group`.
+    A map is four groups that share u, and projects delta from `rank` inputs; sequences are given delta, at rank 0.
     """
 
     height: int
@@ -88,11 +123,11 @@ class _Layout:
     groups: int
     channels: int
     states: int
-    u: _Strides
-    delta: _Strides
-    inputs: _Strides
-    of_all: _Strides
-    crossed: bool
+    rank: int
+    u_cell: int
+    u_group: int
+    in_cell: int
+    in_group: int
     softplus: bool
     number: torch.dtype
 
@@ -101,161 +136,171 @@ class _Layout:
         return self.height * self.width
 
     @property
+    def is_map(self) -> bool:
+        return self.rank > 0
+
+    @property
     def blocks(self) -> int:
         return _pieces(self.channels, WARP)
 
     @property
-    def segments(self) -> int:
-        """Into how many pieces time is cut, to keep a GPU busy with few sequences; powers of two are few to compile."""
-        wanted = _pieces(PROGRAMS, self.blocks * self.groups * self.batch)
-        most = max(1, min(wanted, self.length // LEAST_STEPS))
-        return 1 << (most - 1).bit_length()
+    def steps(self) -> int:
+        """Count steps of a chunk: half of most, where numbers, projections or several states take more registers."""
+        light = self.number == torch.float32 and self.rank <= RANKS and self.states == 1
+        return STEPS if light else STEPS // 2
 
     @property
-    def grid(self) -> tuple[int, int, int]:
-        return self.blocks * self.segments, self.groups, self.batch
+    def padded_rank(self) -> int:
+        return max(RANKS, 1 << (self.rank - 1).bit_length())
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return self.length, self.width, self.channels, self.states
+    def chunks(self) -> int:
+        return _pieces(self.length, self.steps)
+
+    @property
+    def lines(self) -> int:
+        return 2 if self.is_map else self.groups
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        names = ("length", "width", "channels", "u_cell", "u_group", "in_cell", "in_group")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def constants(self) -> dict[str, Any]:
         return {
             "HEIGHT": self.height,
-            "CROSSED": self.crossed,
+            "MAP": self.is_map,
+            "RANK": self.rank,
+            "STATES": self.states,
             "SOFTPLUS": self.softplus,
             "NUMBER": tl.float64 if self.number == torch.float64 else tl.float32,
-            "SEGMENTS": self.segments,
-            "STEPS": _pieces(self.length, self.segments),
-            "STATES": triton.next_power_of_2(self.states),
+            "STEPS": self.steps,
             "CHANNELS": WARP,
             "num_warps": 1,
         }
 
+    @property
+    def carry_constants(self) -> dict[str, Any]:
+        kept = ("MAP", "STATES", "NUMBER", "CHANNELS", "num_warps")
+        constants = self.constants
+        return {name: constants[name] for name in kept} | {
+            "CHUNKS": min(CARRIED, triton.next_power_of_2(self.chunks)),
+            "TURNS": _pieces(self.chunks, CARRIED),
+        }
 
-class _Sequences(NamedTuple):
-    """The tensors that are scanned; a `_Layout` tells where their numbers lie."""
+
+class _Inputs(NamedTuple):
+    """What is scanned. Of a map `delta` stands for nothing, of sequences `low` and `weight`."""
 
     u: Tensor
     delta: Tensor
+    low: Tensor
+    weight: Tensor
+    bias: Tensor
     A: Tensor
     B: Tensor
     C: Tensor
     D: Tensor
-    bias: Tensor
+
+
+class _Gradients(NamedTuple):
+    """Gradients of `_Inputs`, but for what deltas are projected from; ddelta is before bias and softplus.
+
+    Of a map ddelta is (4, batch, height, width, channels). dB and dC are (batch, length, groups, states).
+    """
+
+    du: Tensor
+    ddelta: Tensor
+    dB: Tensor
+    dC: Tensor
+    dbias: Tensor
+    dA: Tensor
+    dD: Tensor
 
 
 class _SelectiveScan(Function):
-    """Gradients of `selective_scan`. Only the inputs are saved."""
+    """Gradients of `selective_scan`. The inputs are saved, and the states between chunks."""
 
     @staticmethod
     def forward(ctx: Any, softplus: bool, *tensors: Tensor) -> Tensor:
+        inputs, layout = _of_rows(*tensors, softplus=softplus)
+        y, carried = _outputs(layout, inputs)
         ctx.softplus = softplus
-        ctx.save_for_backward(*tensors)
-        sequences = _Sequences(*tensors)
-        return _outputs(
-            _of_rows(sequences, softplus),
-            sequences,
-            torch.empty_like(sequences.u, dtype=scan_dtype(sequences.u)),
-        )
+        ctx.save_for_backward(*tensors, carried)
+        return y
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *upstream: Tensor
     ) -> tuple[Tensor | None, ...]:
-        sequences = _Sequences(*ctx.saved_tensors)
-        layout = _of_rows(sequences, ctx.softplus)
-        du = torch.empty_like(sequences.u, dtype=layout.number)
-        dB, dC = (
-            tensor.new_empty(layout.blocks, *tensor.shape, dtype=layout.number)
-            for tensor in (sequences.B, sequences.C)
-        )
-        dy = upstream[0].contiguous()
-        ddelta, dA, dD, dbias = _gradients(layout, sequences, dy, layout.of_all, du, dB, dC)
-        gradients = (du, ddelta, dA, dB.sum(0), dC.sum(0), dD, dbias)
-        return None, *(
-            gradient.to(tensor.dtype) for gradient, tensor in zip(gradients, sequences, strict=True)
-        )
+        *tensors, carried = ctx.saved_tensors
+        inputs, layout = _of_rows(*tensors, softplus=ctx.softplus)
+        found = _gradients(layout, inputs, carried, upstream[0].contiguous())
+        gradients = (found.du, found.ddelta, found.dA, found.dB, found.dC, found.dD, found.dbias)
+        return None, *(gradient.to(tensor.dtype) for gradient, tensor in zip(gradients, tensors, strict=True))
 
 
 class _CrossSelectiveScan(Function):
-    """Gradients of `cross_selective_scan`. Only the inputs are saved; the backward pass projects deltas again."""
+    """Gradients of `cross_selective_scan`. The inputs are saved, and the states between chunks."""
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> Tensor:
-        u, projected, weight, bias, A, D = (tensor.contiguous() for tensor in tensors)
-        ctx.save_for_backward(u, projected, weight, bias, A, D)
-        sequences, layout = _of_map(u, projected, weight, bias, A, D)
-        return _outputs(layout, sequences, torch.empty_like(sequences.delta)).sum(0)
+        tensors = tuple(tensor.contiguous() for tensor in tensors)
+        inputs, layout = _of_map(*tensors)
+        y, carried = _outputs(layout, inputs)
+        ctx.save_for_backward(*tensors, carried)
+        return y
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *upstream: Tensor
     ) -> tuple[Tensor, ...]:
-        u, projected, weight, bias, A, D = ctx.saved_tensors
-        with torch.autocast(u.device.type, enabled=False):
-            return _map_gradients(u, projected, weight, bias, A, D, upstream[0].contiguous())
+        *tensors, carried = ctx.saved_tensors
+        inputs, layout = _of_map(*tensors)
+        found = _gradients(layout, inputs, carried, upstream[0].contiguous())
+        dlow, dweight = _projection_gradients(layout, inputs, found.ddelta)
+        dprojected = torch.empty_like(inputs.low)
+        of_groups = dprojected.view(layout.batch, layout.length, 4, -1)
+        of_groups[..., : layout.rank] = dlow
+        of_groups[..., layout.rank : layout.rank + layout.states] = found.dB
+        of_groups[..., layout.rank + layout.states :] = found.dC
+        gradients = (found.du, dprojected, dweight, found.dbias, found.dA, found.dD)
+        return tuple(gradient.to(tensor.dtype) for gradient, tensor in zip(gradients, tensors, strict=True))
 
 
-def _map_gradients(
-    u: Tensor, projected: Tensor, weight: Tensor, bias: Tensor, A: Tensor, D: Tensor, dy: Tensor
-) -> tuple[Tensor, ...]:
-    rank, states = weight.shape[2], A.shape[1]
-    sequences, layout = _of_map(u, projected, weight, bias, A, D)
-    dus = torch.empty_like(sequences.delta)
-    dprojected = projected.new_empty(layout.blocks, *projected.shape, dtype=layout.number)
-    dB, dC = dprojected[..., rank:], dprojected[..., rank + states :]
-    ddelta, dA, dD, dbias = _gradients(layout, sequences, dy, layout.u, dus, dB, dC)
-    low = _low(projected, rank, layout.number)
-    ddelta = ddelta.flatten(1, -2)
-    dweight = ddelta.transpose(1, 2) @ low
-    whole = dprojected.sum(0)
-    of_directions = whole.unflatten(-1, (4, -1))
-    of_low = (ddelta @ weight.to(layout.number)).unflatten(1, projected.shape[:-1])
-    of_directions[..., :rank] = of_low.permute(1, 2, 3, 0, 4)
-    gradients = (dus.sum(0), whole, dweight, dbias, dA, dD)
-    inputs = (u, projected, weight, bias, A, D)
-    return tuple(
-        gradient.reshape(tensor.shape).to(tensor.dtype)
-        for gradient, tensor in zip(gradients, inputs, strict=True)
-    )
-
-
-def _of_rows(sequences: _Sequences, softplus: bool) -> _Layout:
+def _of_rows(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, *, softplus: bool
+) -> tuple[_Inputs, _Layout]:
     """Lay out u and delta as (batch, length, channels), B and C as (batch, length, groups, state)."""
-    batch, length, channels = sequences.u.shape
-    groups, states = sequences.B.shape[2:]
-    rows = _Strides(length * channels, channels // groups, channels)
-    return _Layout(
+    batch, length, channels = u.shape
+    groups, states = B.shape[2:]
+    layout = _Layout(
         height=1,
         width=length,
         batch=batch,
         groups=groups,
         channels=channels // groups,
         states=states,
-        u=rows,
-        delta=rows,
-        inputs=_Strides(length * groups * states, states, groups * states),
-        of_all=rows,
-        crossed=False,
+        rank=0,
+        u_cell=channels,
+        u_group=channels // groups,
+        in_cell=groups * states,
+        in_group=states,
         softplus=softplus,
-        number=scan_dtype(sequences.u),
+        number=scan_dtype(u),
     )
+    return _Inputs(u, delta, B, A, bias, A, B, C, D), layout
 
 
 def _of_map(
     u: Tensor, projected: Tensor, weight: Tensor, bias: Tensor, A: Tensor, D: Tensor
-) -> tuple[_Sequences, _Layout]:
-    """Lay out a map as four groups: cells and projections stay where they are, deltas are (4, cells, channels)."""
+) -> tuple[_Inputs, _Layout]:
+    """Lay out a map as four groups: cells and projections stay where they are."""
     batch, height, width, channels = u.shape
     rank, states = weight.shape[2], A.shape[1]
-    cells, row = height * width, projected.shape[-1]
-    number = scan_dtype(u)
-    delta = (_low(projected, rank, number) @ weight.to(number).transpose(1, 2)).view(4, *u.shape)
-    of_all = _Strides(cells * channels, u.numel(), channels)
     layout = _Layout(
         height=height,
         width=width,
@@ -263,79 +308,130 @@ def _of_map(
         groups=4,
         channels=channels,
         states=states,
-        u=_Strides(cells * channels, 0, channels),
-        delta=of_all,
-        inputs=_Strides(cells * row, row // 4, row),
-        of_all=of_all,
-        crossed=True,
+        rank=rank,
+        u_cell=channels,
+        u_group=0,
+        in_cell=projected.shape[-1],
+        in_group=projected.shape[-1] // 4,
         softplus=True,
-        number=number,
+        number=scan_dtype(u),
     )
-    return _Sequences(u, delta, A, projected[..., rank:], projected[..., rank + states :], D, bias), layout
+    B, C = projected[..., rank:], projected[..., rank + states :]
+    return _Inputs(u, u, projected, weight, bias, A, B, C, D), layout
 
 
-def _low(projected: Tensor, rank: int, number: torch.dtype) -> Tensor:
-    """The inputs of delta as (4, cells of all samples, rank)."""
-    return projected.flatten(0, 2).unflatten(-1, (4, -1))[..., :rank].transpose(0, 1).to(number)
+def _outputs(layout: _Layout, inputs: _Inputs) -> tuple[Tensor, Tensor]:
+    """Compute the outputs, and the states that leave each chunk: (batch, groups, chunks, state, channels)."""
+    u, delta, low, weight, bias, A, B, C, D = inputs
+    carried, spans = _of_chunks(layout, u)
+    shared = (delta, low, weight, bias, A)
+    _launch(kernels.chunk_ends, layout, layout.lines, (u, *shared, B, carried, spans))
+    _carry(layout, carried, spans, A, back=False)
+    y = torch.empty_like(u, dtype=layout.number)
+    for line, lines in _lines_in_turn(layout):
+        _launch(
+            kernels.scan, layout, lines, (u, *shared, B, C, D, carried, y), {"first": line}, {"ADD": line > 0}
+        )
+    return y, carried
 
 
-def _outputs(layout: _Layout, sequences: _Sequences, y: Tensor) -> Tensor:
-    """Fill y with the outputs of every group, and return it."""
-    ends, spans = _segment_ends(layout, sequences)
-    _scan(layout, sequences, ends, spans, y, history=None)
-    return y
+def _gradients(layout: _Layout, inputs: _Inputs, carried: Tensor, dy: Tensor) -> _Gradients:
+    """Compute all gradients, up to the projection of deltas."""
+    u, delta, low, weight, bias, A, B, C, D = inputs
+    arrivals, spans = _of_chunks(layout, u)
+    shared = (delta, low, weight, bias, A)
+    _launch(kernels.chunk_starts_gradients, layout, layout.lines, (dy, *shared, C, arrivals, spans))
+    _carry(layout, arrivals, spans, A, back=True)
+
+    def new(*shape: int) -> Tensor:
+        return u.new_empty(shape, dtype=layout.number)
+
+    du = torch.empty_like(u)
+    partial = du if u.dtype == layout.number else new(*u.shape)
+    ddelta = new(4, *u.shape) if layout.is_map else new(*delta.shape)
+    dB, dC = (new(layout.blocks, layout.batch, layout.length, layout.groups, layout.states) for _ in range(2))
+    sums = tuple(new(layout.batch, layout.chunks, *tensor.shape) for tensor in (bias, A))
+    dD = new(layout.batch, layout.chunks, 1 if layout.is_map else layout.groups, layout.channels)
+    sizes = {"d_group": u.numel() if layout.is_map else 0, "in_part": dB.stride(0)}
+    for line, lines in _lines_in_turn(layout):
+        written = partial if layout.is_map and line == 0 else du
+        tensors = (u, dy, *shared, B, C, D, carried, arrivals, partial, written, ddelta, dB, dC, *sums, dD)
+        _launch(kernels.scan_gradients, layout, lines, tensors, sizes | {"first": line}, {"ADD": line > 0})
+    dbias, dA = (tensor.sum((0, 1)) for tensor in sums)
+    dD = dD.sum((0, 1)).expand(layout.groups, layout.channels).reshape(D.shape)
+    return _Gradients(du, ddelta, dB.sum(0), dC.sum(0), dbias, dA, dD)
 
 
-def _gradients(
-    layout: _Layout, sequences: _Sequences, dy: Tensor, of_dy: _Strides, du: Tensor, dB: Tensor, dC: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Compute the gradients of delta, A, D and the bias; fill `du`, and block by block of channels `dB` and `dC`."""
-    u, delta, A, B, C, D, bias = sequences
-    ends, spans = _segment_ends(layout, sequences)
-    history = du.new_empty(du.numel() * layout.states)
-    _scan(layout, sequences, ends, spans, y=du, history=history)
-    arrivals = torch.empty_like(ends)
-    _launch(
-        kernels.segment_starts_gradients, layout, (delta, A, C, bias, dy, arrivals),
-        (*layout.delta, *layout.inputs, *of_dy),
-    )  # fmt: skip
-    ddelta = torch.empty_like(delta, dtype=layout.number)
-    partial = (layout.batch, layout.segments)
-    dA, dD, dbias = (u.new_empty(*partial, *each.shape, dtype=layout.number) for each in (A, D, bias))
-    given = (u, delta, A, B, C, D, bias, history, arrivals, spans, dy)
-    strides = (*layout.u, *layout.delta, *layout.inputs, *of_dy, *layout.of_all, dB.stride(0))
-    _launch(kernels.scan_gradients, layout, (*given, du, ddelta, dA, dB, dC, dD, dbias), strides)
-    return ddelta, dA.sum((0, 1)), dD.sum((0, 1)), dbias.sum((0, 1))
+def _projection_gradients(layout: _Layout, inputs: _Inputs, ddelta: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the gradients of the inputs (batch, length, 4, rank) and the weights (4, channels, rank) of deltas."""
+    rows, rank, channels = layout.batch * layout.length, layout.rank, layout.channels
+    width = PROJECTED // layout.padded_rank
+    blocks = _pieces(channels, width)
+    turns = turns_a_program(_pieces(rows, ROWS), 4 * blocks, _multiprocessors(ddelta.device))
+    pieces = _pieces(rows, ROWS * turns)
+    dlow = ddelta.new_empty(blocks, 4, rows, rank)
+    dweight = ddelta.new_empty(pieces, 4, channels, rank)
+    kernel: Any = kernels.projection_gradients
+    with _on_device_of(ddelta):
+        kernel[pieces, blocks, 4](
+            ddelta, inputs.low, inputs.weight, dlow, dweight,
+            rows=rows, channels=channels, in_cell=layout.in_cell, in_group=layout.in_group, d_group=ddelta[0].numel(),
+            RANK=rank, PADDED=layout.padded_rank, NUMBER=layout.constants["NUMBER"], ROWS=ROWS,
+            TURNS=turns, CHANNELS=width, num_warps=4,
+        )  # fmt: skip
+    dlow = dlow[0] if blocks == 1 else dlow.sum(0)
+    return dlow.view(4, layout.batch, layout.length, rank).permute(1, 2, 0, 3), dweight.sum(0)
 
 
-def _segment_ends(layout: _Layout, sequences: _Sequences) -> tuple[Tensor, Tensor]:
-    """Compute last states (batch, groups, segments, state, channels) from zero, and sums of delta over each segment."""
-    u, delta, A, B, _, _, bias = sequences
-    rows = (layout.batch, layout.groups, layout.segments)
-    ends = u.new_zeros(*rows, layout.states, layout.channels, dtype=layout.number)
-    spans = u.new_zeros(*rows, layout.channels, dtype=layout.number)
-    if layout.segments > 1:
-        strides = (*layout.u, *layout.delta, *layout.inputs)
-        _launch(kernels.segment_ends, layout, (u, delta, A, B, bias, ends, spans), strides)
-    return ends, spans
+def _of_chunks(layout: _Layout, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Make room for a state of every chunk (batch, groups, chunks, state, channels), and for its sum of delta."""
+    rows = (layout.batch, layout.groups, layout.chunks)
+    return (
+        u.new_empty(*rows, layout.states, layout.channels, dtype=layout.number),
+        u.new_empty(*rows, layout.channels, dtype=layout.number),
+    )
 
 
-def _scan(
-    layout: _Layout, sequences: _Sequences, ends: Tensor, spans: Tensor, y: Tensor, history: Tensor | None
-) -> None:
-    """Fill `history` with the states after all steps if it is given, else `y` with the outputs."""
-    tensors = (*sequences, ends, spans, y, y if history is None else history)
-    strides = (*layout.u, *layout.delta, *layout.inputs, *layout.of_all)
-    _launch(kernels.scan, layout, tensors, strides, HISTORY=history is not None)
+def _lines_in_turn(layout: _Layout) -> tuple[tuple[int, int], ...]:
+    """List launches as first line and number of lines: columns of a map add to what rows have written."""
+    return ((0, 1), (1, 1)) if layout.is_map else ((0, layout.lines),)
+
+
+def _carry(layout: _Layout, ends: Tensor, spans: Tensor, A: Tensor, *, back: bool) -> None:
+    grid = (layout.blocks, layout.groups, layout.batch * layout.states)
+    with _on_device_of(ends):
+        kernels.carry[grid](
+            ends,
+            spans,
+            A,
+            chunks=layout.chunks,
+            channels=layout.channels,
+            BACK=back,
+            **layout.carry_constants,
+        )
 
 
 def _launch(
-    kernel: Any, layout: _Layout, tensors: tuple[Tensor, ...], strides: tuple[int, ...], **constants: bool
+    kernel: Any,
+    layout: _Layout,
+    lines: int,
+    tensors: tuple[Tensor, ...],
+    sizes: dict[str, int] | None = None,
+    constants: dict[str, bool] | None = None,
 ) -> None:
-    # Triton launches on the current device, which need not be that of the tensors.
-    device = torch.cuda.device(tensors[0].device) if tensors[0].is_cuda else nullcontext()
-    with device:
-        kernel[layout.grid](*tensors, *layout.shape, *strides, **layout.constants, **constants)
+    grid = (layout.blocks * layout.chunks, lines, layout.batch)
+    with _on_device_of(tensors[0]):
+        kernel[grid](*tensors, **layout.sizes, **(sizes or {}), **layout.constants, **(constants or {}))
+
+
+def _on_device_of(tensor: Tensor) -> Any:
+    """Triton launches on the current device, which need not be that of the tensors."""
+    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
+
+
+def _multiprocessors(device: torch.device) -> int:
+    """Count those of a card; in the interpreter there is one."""
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
 
 
 def _pieces(whole: int, size: int) -> int:

@@ -1,4 +1,4 @@
-"""Compile the Triton kernels for GPUs that need not be here, and print as JSON what the assembler says of each.
+"""Compile the Triton kernels for GPUs that need not be here, and print as JSON what the assembler makes of each.
 
 A process of its own: where tests run the kernels in Triton's interpreter, nothing can be compiled.
 """
@@ -6,10 +6,12 @@ A process of its own: where tests run the kernels in Triton's interpreter, nothi
 import json
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import triton
@@ -17,65 +19,114 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from model.selective_scan import triton_cuda
-from model.selective_scan import triton_kernels as kernels
 
-PTXAS = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
-HALF = ("u", "B", "C")
+TOOLS = Path(triton.__file__).parent / "backends/nvidia/bin"
+POINTERS = {torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.float64: "*fp64"}
 
 
-def compile_kernel(
-    kernel: Any, layout: Any, compute_capability: int, dtype: str, history: bool
-) -> dict[str, int]:
-    """Registers of a thread, and bytes that it spills, of one kernel on one architecture."""
-    number = "fp64" if dtype == "fp64" else "fp32"
+def launches(
+    function: Any, tensors: list[torch.Tensor], **settings: Any
+) -> list[tuple[Any, dict[str, Any], int]]:
+    """Run a scan and its gradient on tensors without numbers; returns kernels with the arguments of their launches."""
+    found = []
+
+    class Recorder:
+        def __init__(self, kernel: Any) -> None:
+            self.kernel = kernel
+
+        def __getitem__(self, grid: Any) -> Any:
+            def record(*given: Any, num_warps: int, **named: Any) -> None:
+                names = self.kernel.arg_names
+                found.append((self.kernel, dict(zip(names, given, strict=False)) | named, num_warps))
+
+            return record
+
+    kernels: dict[str, Any] = {
+        name: Recorder(getattr(triton_cuda.kernels, name))
+        for name in (
+            "chunk_ends",
+            "carry",
+            "scan",
+            "chunk_starts_gradients",
+            "scan_gradients",
+            "projection_gradients",
+        )
+    }
+    with patch.multiple(triton_cuda.kernels, **kernels):
+        leaves = [tensor.requires_grad_() for tensor in tensors]
+        function(*leaves, **settings).sum().backward()
+    return found
+
+
+def compile_launch(kernel: Any, arguments: dict[str, Any], warps: int, capability: int) -> dict[str, int]:
+    """Registers of a thread, bytes that it spills, and what its instructions say, of a kernel on an architecture."""
     names: list[str] = kernel.arg_names
-    constants: dict[str, Any] = {**layout.constants, "HISTORY": history}
-    warps = constants.pop("num_warps")
-    constants = {name: value for name, value in constants.items() if name in names}
-    signature = {}
-    for name in names:
-        if name in constants:
-            signature[name] = "constexpr"
-        elif "_" in name or name in ("length", "width", "channels", "states"):
-            signature[name] = "i32"
+    signature, constants = {}, {}
+    for number, name in enumerate(names):
+        value = arguments[name]
+        if isinstance(value, torch.Tensor):
+            signature[name] = POINTERS[value.dtype]
+        elif kernel.params[number].is_constexpr:
+            signature[name], constants[(number,)] = "constexpr", value
         else:
-            signature[name] = f"*{dtype if name in HALF else number}"
-    source = ASTSource(kernel, signature, {(names.index(name),): value for name, value in constants.items()})
+            signature[name] = "i32"
+    # Triton tells its compiler of pointers that are multiples of 16 bytes, which fresh tensors are.
+    aligned = {(i,): [["tt.divisibility", 16]] for i, name in enumerate(names) if signature[name][0] == "*"}
     compiled: Any = triton.compile(
-        source, target=GPUTarget("cuda", compute_capability, 32), options={"num_warps": warps}
+        ASTSource(kernel, signature, constants, aligned),
+        target=GPUTarget("cuda", capability, 32),
+        options={"num_warps": warps},
     )
     architecture = re.findall(r"\.target (\w+)", compiled.asm["ptx"])[0]
     with tempfile.TemporaryDirectory() as folder:
-        ptx = Path(folder) / "kernel.ptx"
+        ptx, cubin = Path(folder) / "kernel.ptx", Path(folder) / "kernel.cubin"
         ptx.write_text(compiled.asm["ptx"])
-        command = [PTXAS, "-v", f"-arch={architecture}", ptx, "-o", ptx.with_suffix(".cubin")]
+        assembler = "ptxas-blackwell" if capability >= 100 else "ptxas"
+        command = [TOOLS / assembler, "-v", f"-arch={architecture}", ptx, "-o", cubin]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+        command = [TOOLS / "nvdisasm", "-c", cubin]
+        listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    instructions = re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+ )?([A-Z][\w.]*)", listing, re.M)
+    begins = next(
+        i for i, name in enumerate(instructions) if name.startswith(("MUFU.EX2", "DFMA", "DMMA", "HMMA"))
+    )
     return {
         "registers": int(re.findall(r"Used (\d+) registers", said)[0]),
         "spilled": sum(map(int, re.findall(r"(\d+) bytes spill", said))),
+        "loads_ahead": sum(name.startswith("LDG") for name in instructions[:begins]),
+        "shuffles": sum(name.startswith("SHFL") for name in instructions),
+        "steps": arguments.get("STEPS", 0),
     }
 
 
-def layouts() -> Iterator[tuple[str, str, Any]]:
-    """Stage 0 of DASS in three number formats, and sequences of 16 states."""
-    for dtype, number in (("bf16", torch.float32), ("fp32", torch.float32), ("fp64", torch.float64)):
-        u = torch.empty(1, 32, 256, 96, dtype=number)
-        parameters = (torch.empty(4, 96, 6), torch.empty(4, 96), torch.empty(4 * 96, 1), torch.empty(4 * 96))
-        projected = torch.empty(1, 32, 256, 4 * 8, dtype=number)
-        yield "map", dtype, triton_cuda._of_map(u, projected, *parameters)[1]
+def scans() -> Iterator[tuple[str, list[tuple[Any, dict[str, Any], int]]]]:
+    """Launches of stages 0, 1 and 3 of DASS, of stage 0 in double precision, and of sequences with 16 states."""
+    whole = torch.float32
+    for stage, height, width, channels, rank, dtype in (
+        ("stage 0", 32, 256, 96, 6, torch.bfloat16),
+        ("stage 1", 16, 128, 192, 12, torch.bfloat16),
+        ("stage 3", 4, 32, 768, 48, torch.bfloat16),
+        ("stage 0", 32, 256, 96, 6, torch.float64),
+    ):
+        of_parameters = dtype if dtype == torch.float64 else whole
+        parameters = ((4, channels, rank), (4, channels), (4 * channels, 1), (4 * channels,))
+        tensors = [
+            torch.empty(1, height, width, channels, dtype=dtype),
+            torch.empty(1, height, width, 4 * (rank + 2), dtype=dtype),
+            *(torch.empty(shape, dtype=of_parameters) for shape in parameters),
+        ]
+        yield f"{stage}, {dtype}", launches(triton_cuda._CrossSelectiveScan.apply, tensors)
     u, shared = torch.empty(1, 512, 96), torch.empty(1, 512, 1, 16)
-    sequences = triton_cuda._Sequences(u, u, torch.empty(96, 16), shared, shared, u[0, 0], u[0, 0])
-    yield "16 states", "fp32", triton_cuda._of_rows(sequences, softplus=False)
+    tensors = [u, u.clone(), torch.empty(96, 16), shared, shared.clone(), torch.empty(96), torch.empty(96)]
+    yield "16 states", launches(lambda *given: triton_cuda._SelectiveScan.apply(True, *given), tensors)
 
 
 def main() -> None:
     found = {}
-    for what, dtype, layout in layouts():
-        for name in ("segment_ends", "scan", "scan history", "segment_starts_gradients", "scan_gradients"):
-            for capability in (80, 90):
-                kernel = getattr(kernels, name.split()[0])
-                used = compile_kernel(kernel, layout, capability, dtype, history=name.endswith("history"))
-                found[f"{name}, {what}, {dtype}, sm_{capability}"] = used
+    for what, launched in scans():
+        for number, (kernel, arguments, warps) in enumerate(launched):
+            used = compile_launch(kernel, arguments, warps, int(sys.argv[1]))
+            found[f"{kernel.fn.__name__}, {what}, launch {number}"] = used
     print(json.dumps(found))
 
 

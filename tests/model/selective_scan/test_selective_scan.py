@@ -51,9 +51,9 @@ def cases_of_engines(slow_up_to: int) -> list[Any]:
 
 
 @pytest.fixture(autouse=True)
-def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the sequences of tests are long enough to be cut."""
-    monkeypatch.setattr(triton_cuda, "LEAST_STEPS", 7)
+def _few_chunks_at_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the sequences of tests are long enough for states to be carried in turns."""
+    monkeypatch.setattr(triton_cuda, "CARRIED", 2)
 
 
 @pytest.fixture(scope="module")
