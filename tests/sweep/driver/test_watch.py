@@ -41,11 +41,14 @@ class Run:
     def __init__(self, folder: StudyFolder, events: list[Event]) -> None:
         self._journal = Journal(folder.journal)
         self._events = events
+        self.waited = 0.0
+        """Seconds of a clock by which five pass between two looks."""
         self._held = contextlib.ExitStack()
         self._held.enter_context(StudyLock(folder.path)).sign()
         self._written(BEFORE)
 
     def between(self, seconds: float) -> None:
+        self.waited += 5
         self._written(2)
         if not self._events:
             self._held.close()
@@ -101,8 +104,7 @@ def test_elsewhere_than_on_a_terminal_there_is_a_line_for_what_ends_from_now_on(
 
 def test_a_terminal_shows_what_trains_now_and_why_things_stopped(folder: StudyFolder, run: Run) -> None:
     made = console(terminal=True)
-    ticks = iter(range(0, 1000, 5))
-    watch(folder, ConsoleDisplay(made), wait=run.between, clock=now, timer=lambda: float(next(ticks)))
+    watch(folder, ConsoleDisplay(made), wait=run.between, clock=now, timer=lambda: run.waited)
     shown = printed(made)
     assert "trains now" in shown
     assert "1 of 2" in shown
@@ -112,8 +114,7 @@ def test_a_terminal_shows_what_trains_now_and_why_things_stopped(folder: StudyFo
 
 def test_a_low_terminal_shows_how_far_the_study_is_before_all_else(folder: StudyFolder, run: Run) -> None:
     made = PlainConsole(file=io.StringIO(), width=100, height=4, force_terminal=True, color_system=None)
-    ticks = iter(range(0, 1000, 5))
-    watch(folder, ConsoleDisplay(made), wait=run.between, clock=now, timer=lambda: float(next(ticks)))
+    watch(folder, ConsoleDisplay(made), wait=run.between, clock=now, timer=lambda: run.waited)
     # Of each drawing, and of the last line.
     assert printed(made).count("units done ") > 3
     assert "sensitivity %" not in printed(made)
