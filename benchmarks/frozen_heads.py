@@ -2,10 +2,12 @@
 
     .venv/bin/python benchmarks/frozen_heads.py --data ../shared/sprsound --task icbhi
     .venv/bin/python benchmarks/frozen_heads.py --configurations 20
+    .venv/bin/python benchmarks/frozen_heads.py --data ../shared/sprsound --task icbhi --configurations 3000 --raced
 
 The encoder is a tiny CNN-TSA with random weights, which makes no difference to the work. Every configuration is trained
-with every seed, without race and pruner. Rates are by the clock, and processor time is what a unit takes of it on any
-machine that has other work too. Without --data the cycles are those of synthetic breaths. No bar is set.
+with every seed, without race and pruner; with --raced as many seeds as the race asks for. Rates are by the clock, and
+processor time is what a unit takes of it on any machine that has other work too. Without --data the cycles are those of
+synthetic breaths. No bar is set.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import torch
 import typer
 from processes import family
 
+from data.quantities import duration
 from data.settings import parse
 from data.task import task_named
 from model.registry import build_backbone
@@ -75,6 +78,7 @@ def main(
     units: Annotated[int, typer.Option(help="Heads trained alone, and by a worker.")] = 20,
     epochs: Annotated[int, typer.Option(help="Epochs of a unit.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Cycles in a batch.")] = 256,
+    raced: Annotated[bool, typer.Option(help="Race the study's configurations over their seeds.")] = False,
 ) -> None:
     bench.print_machine(torch.device("cpu"))
     torch.set_num_threads(1)  # as many as a worker has
@@ -97,7 +101,10 @@ def main(
             ["a linear head alone", *_alone(recipe, prepared, weights, units)],
             ["64 hidden units, alone", *_alone(_hidden(recipe), prepared, weights, units)],
             ["a worker without Ray", *_by_worker(recipe, prepared, weights, units, folder / "worker")],
-            ["a whole study, 2 at a time", *_study(settings, place, task, configurations, folder)],
+            [
+                "a whole study, 2 at a time",
+                *_study(settings, place, task, configurations, folder, raced=raced),
+            ],
         ]
     head = ["", "units a second", "processor, ms a unit: median", f"hours for {WANTED:,}, of one processor"]
     bench.print_table(head, rows)
@@ -201,7 +208,13 @@ class _Watch(NoDisplay):
 
 
 def _study(
-    settings: dict[str, Any], place: Path, task: str | None, configurations: int, folder: Path
+    settings: dict[str, Any],
+    place: Path,
+    task: str | None,
+    configurations: int,
+    folder: Path,
+    *,
+    raced: bool,
 ) -> list[str]:
     """Run a study of which no unit is stopped; counted is what all its processes take from the first unit's end on."""
     config = parse(
@@ -213,19 +226,21 @@ def _study(
             "search": SEARCH,
             "sampler": {"name": "random", "seed": 0},
             "pruner": {"name": "none"},
-            "racing": {"name": "none"},
+            **({} if raced else {"racing": {"name": "none"}}),
             "budget": {"configurations": configurations},
         },
         "benchmark",
     )
     studies = folder / "studies"
-    watch = _Watch()
+    watch, started = _Watch(), time.perf_counter()
     run_study(config, StudyFolder.find(studies, "heads"), display=watch)
+    took = time.perf_counter() - started
+    print(f"\nthe study: {watch.ended} units, over with its report after {duration(took)}")
     first, last = watch.moments[0], watch.moments[-1]
     units = last.count - first.count
     parts = {part: (last.used[part] - first.used[part]) / units for part in last.used}
     told = ", ".join(f"{part} {1e3 * took:.0f}" for part, took in parts.items())
-    print(f"\nprocessor of a unit of the study, ms: {told}")
+    print(f"processor of a unit of the study, ms: {told}")
     return _row((last.at - first.at) / units, [sum(parts.values())])
 
 

@@ -16,6 +16,9 @@ ELSEWHERE = {
     "model/selective_scan/numba_kernels.py": "tests/model/selective_scan/test_numba_cpu.py",
     "model/selective_scan/reference.py": "tests/model/selective_scan/test_selective_scan.py",
     "model/selective_scan/triton_cuda.py": "tests/model/selective_scan/test_selective_scan.py",
+    "model/selective_scan/triton_gradients.py": "tests/model/selective_scan/test_selective_scan.py",
+    "model/selective_scan/triton_layout.py": "tests/model/selective_scan/test_selective_scan.py",
+    "model/selective_scan/triton_places.py": "tests/model/selective_scan/test_selective_scan.py",
     "model/training/divergence.py": "tests/model/training/test_fit.py",  # as runs that diverge are refused
     "sweep/api/": "tests/sweep/test_api.py",  # `import sweep`, as a whole
     # What a cluster file is read into; each is seen through the check of whole files.

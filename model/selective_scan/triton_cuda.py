@@ -7,28 +7,18 @@ step: right, and very slow.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-import triton
-import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from model.selective_scan import scan_dtype
-from model.selective_scan import triton_kernels as kernels
+from model.selective_scan import triton_gradients, triton_kernels
+from model.selective_scan.triton_layout import Inputs, Layout, layout_of_map, layout_of_rows, pieces_of
 from model.selective_scan.triton_traffic import MapSize
 
-WARP = 32
-STEPS = 16
-"""Most steps of a chunk. The gradients hold ten arrays of a chunk in the 255 registers that a thread may have."""
-RANKS = 16
-"""Inputs of delta that are projected with all of a chunk in registers."""
-CARRIED = 32
-"""Chunks that are led into one another at once."""
 RESIDENT = 2
 """Programs of `projection_gradients` that a multiprocessor runs at once: as many as 255 registers a thread leave room
 for."""
@@ -75,14 +65,14 @@ def cross_selective_scan(
 
 def map_size(u: Tensor, projected: Tensor, weight: Tensor, bias: Tensor, A: Tensor, D: Tensor) -> MapSize:
     """Tell what the traffic of `cross_selective_scan` of these arguments depends on."""
-    layout = _of_map(u, projected, weight, bias, A, D)[1]
+    layout = layout_of_map(u, projected, weight, bias, A, D)[1]
     return MapSize(
         channels=layout.channels,
         rank=layout.rank,
         states=layout.states,
         steps=layout.steps,
         blocks=layout.blocks,
-        wide_blocks=_pieces(layout.channels, PROJECTED // layout.padded_rank),
+        wide_blocks=pieces_of(layout.channels, PROJECTED // layout.padded_rank),
         half=u.element_size() == 2,
     )
 
@@ -103,109 +93,13 @@ def turns_a_program(turns: int, columns: int, multiprocessors: int) -> int:
     slots = multiprocessors * RESIDENT
     powers = (1 << i for i in range(MOST_TURNS.bit_length()))
     times = {
-        each: each * _pieces(columns * _pieces(turns, each), slots) for each in powers if each < 2 * turns
+        each: each * pieces_of(columns * pieces_of(turns, each), slots) for each in powers if each < 2 * turns
     }
     return max(each for each, time in times.items() if time <= 1.05 * min(times.values()))
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where numbers lie; the last axis of every tensor is contiguous.
-
-    u, y and their like are (batch, length, channels of a cell), whose neighbouring cells are `u_cell` apart and the
-    channels of neighbouring groups `u_group`; B, C and the inputs of delta are alike, at `in_cell` and `in_group`.
-    A map is four groups that share u, and projects delta from `rank` inputs; sequences are given delta, at rank 0.
-    """
-
-    height: int
-    width: int
-    batch: int
-    groups: int
-    channels: int
-    states: int
-    rank: int
-    u_cell: int
-    u_group: int
-    in_cell: int
-    in_group: int
-    softplus: bool
-    number: torch.dtype
-
-    @property
-    def length(self) -> int:
-        return self.height * self.width
-
-    @property
-    def is_map(self) -> bool:
-        return self.rank > 0
-
-    @property
-    def blocks(self) -> int:
-        return _pieces(self.channels, WARP)
-
-    @property
-    def steps(self) -> int:
-        """Count steps of a chunk: half of most, where numbers, projections or several states take more registers."""
-        light = self.number == torch.float32 and self.rank <= RANKS and self.states == 1
-        return STEPS if light else STEPS // 2
-
-    @property
-    def padded_rank(self) -> int:
-        return max(RANKS, 1 << (self.rank - 1).bit_length())
-
-    @property
-    def chunks(self) -> int:
-        return _pieces(self.length, self.steps)
-
-    @property
-    def lines(self) -> int:
-        return 2 if self.is_map else self.groups
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        names = ("length", "width", "channels", "u_cell", "u_group", "in_cell", "in_group")
-        return {name: getattr(self, name) for name in names}
-
-    @property
-    def constants(self) -> dict[str, Any]:
-        return {
-            "HEIGHT": self.height,
-            "MAP": self.is_map,
-            "RANK": self.rank,
-            "STATES": self.states,
-            "SOFTPLUS": self.softplus,
-            "NUMBER": tl.float64 if self.number == torch.float64 else tl.float32,
-            "STEPS": self.steps,
-            "CHANNELS": WARP,
-            "num_warps": 1,
-        }
-
-    @property
-    def carry_constants(self) -> dict[str, Any]:
-        kept = ("MAP", "STATES", "NUMBER", "CHANNELS", "num_warps")
-        constants = self.constants
-        return {name: constants[name] for name in kept} | {
-            "CHUNKS": min(CARRIED, triton.next_power_of_2(self.chunks)),
-            "TURNS": _pieces(self.chunks, CARRIED),
-        }
-
-
-class _Inputs(NamedTuple):
-    """What is scanned. Of a map `delta` stands for nothing, of sequences `low` and `weight`."""
-
-    u: Tensor
-    delta: Tensor
-    low: Tensor
-    weight: Tensor
-    bias: Tensor
-    A: Tensor
-    B: Tensor
-    C: Tensor
-    D: Tensor
-
-
 class _Gradients(NamedTuple):
-    """Gradients of `_Inputs`, but for what deltas are projected from; ddelta is before bias and softplus.
+    """Gradients of `Inputs`, but for what deltas are projected from; ddelta is before bias and softplus.
 
     Of a map ddelta is (4, batch, height, width, channels). dB and dC are (batch, length, groups, states).
     """
@@ -224,7 +118,7 @@ class _SelectiveScan(Function):
 
     @staticmethod
     def forward(ctx: Any, softplus: bool, *tensors: Tensor) -> Tensor:
-        inputs, layout = _of_rows(*tensors, softplus=softplus)
+        inputs, layout = layout_of_rows(*tensors, softplus=softplus)
         y, carried = _outputs(layout, inputs)
         ctx.softplus = softplus
         ctx.save_for_backward(*tensors, carried)
@@ -236,7 +130,7 @@ class _SelectiveScan(Function):
         ctx: Any, *upstream: Tensor
     ) -> tuple[Tensor | None, ...]:
         *tensors, carried = ctx.saved_tensors
-        inputs, layout = _of_rows(*tensors, softplus=ctx.softplus)
+        inputs, layout = layout_of_rows(*tensors, softplus=ctx.softplus)
         found = _gradients(layout, inputs, carried, upstream[0].contiguous())
         gradients = (found.du, found.ddelta, found.dA, found.dB, found.dC, found.dD, found.dbias)
         return None, *(gradient.to(tensor.dtype) for gradient, tensor in zip(gradients, tensors, strict=True))
@@ -248,7 +142,7 @@ class _CrossSelectiveScan(Function):
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> Tensor:
         tensors = tuple(tensor.contiguous() for tensor in tensors)
-        inputs, layout = _of_map(*tensors)
+        inputs, layout = layout_of_map(*tensors)
         y, carried = _outputs(layout, inputs)
         ctx.save_for_backward(*tensors, carried)
         return y
@@ -259,7 +153,7 @@ class _CrossSelectiveScan(Function):
         ctx: Any, *upstream: Tensor
     ) -> tuple[Tensor, ...]:
         *tensors, carried = ctx.saved_tensors
-        inputs, layout = _of_map(*tensors)
+        inputs, layout = layout_of_map(*tensors)
         found = _gradients(layout, inputs, carried, upstream[0].contiguous())
         dlow, dweight = _projection_gradients(layout, inputs, found.ddelta)
         dprojected = torch.empty_like(inputs.low)
@@ -271,76 +165,32 @@ class _CrossSelectiveScan(Function):
         return tuple(gradient.to(tensor.dtype) for gradient, tensor in zip(gradients, tensors, strict=True))
 
 
-def _of_rows(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, *, softplus: bool
-) -> tuple[_Inputs, _Layout]:
-    """Lay out u and delta as (batch, length, channels), B and C as (batch, length, groups, state)."""
-    batch, length, channels = u.shape
-    groups, states = B.shape[2:]
-    layout = _Layout(
-        height=1,
-        width=length,
-        batch=batch,
-        groups=groups,
-        channels=channels // groups,
-        states=states,
-        rank=0,
-        u_cell=channels,
-        u_group=channels // groups,
-        in_cell=groups * states,
-        in_group=states,
-        softplus=softplus,
-        number=scan_dtype(u),
-    )
-    return _Inputs(u, delta, B, A, bias, A, B, C, D), layout
-
-
-def _of_map(
-    u: Tensor, projected: Tensor, weight: Tensor, bias: Tensor, A: Tensor, D: Tensor
-) -> tuple[_Inputs, _Layout]:
-    """Lay out a map as four groups: cells and projections stay where they are."""
-    batch, height, width, channels = u.shape
-    rank, states = weight.shape[2], A.shape[1]
-    layout = _Layout(
-        height=height,
-        width=width,
-        batch=batch,
-        groups=4,
-        channels=channels,
-        states=states,
-        rank=rank,
-        u_cell=channels,
-        u_group=0,
-        in_cell=projected.shape[-1],
-        in_group=projected.shape[-1] // 4,
-        softplus=True,
-        number=scan_dtype(u),
-    )
-    B, C = projected[..., rank:], projected[..., rank + states :]
-    return _Inputs(u, u, projected, weight, bias, A, B, C, D), layout
-
-
-def _outputs(layout: _Layout, inputs: _Inputs) -> tuple[Tensor, Tensor]:
+def _outputs(layout: Layout, inputs: Inputs) -> tuple[Tensor, Tensor]:
     """Compute the outputs, and the states that leave each chunk: (batch, groups, chunks, state, channels)."""
     u, delta, low, weight, bias, A, B, C, D = inputs
     carried, spans = _of_chunks(layout, u)
     shared = (delta, low, weight, bias, A)
-    _launch(kernels.chunk_ends, layout, layout.lines, (u, *shared, B, carried, spans))
+    _launch(triton_kernels.chunk_ends, layout, layout.lines, (u, *shared, B, carried, spans))
     _carry(layout, carried, spans, A, back=False)
     y = torch.empty_like(u, dtype=layout.number)
     for line, lines in _lines_in_turn(layout):
         _launch(
-            kernels.scan, layout, lines, (u, *shared, B, C, D, carried, y), {"first": line}, {"ADD": line > 0}
+            triton_kernels.scan,
+            layout,
+            lines,
+            (u, *shared, B, C, D, carried, y),
+            {"first": line},
+            {"ADD": line > 0},
         )
     return y, carried
 
 
-def _gradients(layout: _Layout, inputs: _Inputs, carried: Tensor, dy: Tensor) -> _Gradients:
+def _gradients(layout: Layout, inputs: Inputs, carried: Tensor, dy: Tensor) -> _Gradients:
     """Compute all gradients, up to the projection of deltas."""
     u, delta, low, weight, bias, A, B, C, D = inputs
     arrivals, spans = _of_chunks(layout, u)
     shared = (delta, low, weight, bias, A)
-    _launch(kernels.chunk_starts_gradients, layout, layout.lines, (dy, *shared, C, arrivals, spans))
+    _launch(triton_gradients.chunk_starts_gradients, layout, layout.lines, (dy, *shared, C, arrivals, spans))
     _carry(layout, arrivals, spans, A, back=True)
 
     def new(*shape: int) -> Tensor:
@@ -356,22 +206,29 @@ def _gradients(layout: _Layout, inputs: _Inputs, carried: Tensor, dy: Tensor) ->
     for line, lines in _lines_in_turn(layout):
         written = partial if layout.is_map and line == 0 else du
         tensors = (u, dy, *shared, B, C, D, carried, arrivals, partial, written, ddelta, dB, dC, *sums, dD)
-        _launch(kernels.scan_gradients, layout, lines, tensors, sizes | {"first": line}, {"ADD": line > 0})
+        _launch(
+            triton_gradients.scan_gradients,
+            layout,
+            lines,
+            tensors,
+            sizes | {"first": line},
+            {"ADD": line > 0},
+        )
     dbias, dA = (tensor.sum((0, 1)) for tensor in sums)
     dD = dD.sum((0, 1)).expand(layout.groups, layout.channels).reshape(D.shape)
     return _Gradients(du, ddelta, dB.sum(0), dC.sum(0), dbias, dA, dD)
 
 
-def _projection_gradients(layout: _Layout, inputs: _Inputs, ddelta: Tensor) -> tuple[Tensor, Tensor]:
+def _projection_gradients(layout: Layout, inputs: Inputs, ddelta: Tensor) -> tuple[Tensor, Tensor]:
     """Compute the gradients of the inputs (batch, length, 4, rank) and the weights (4, channels, rank) of deltas."""
     rows, rank, channels = layout.batch * layout.length, layout.rank, layout.channels
     width = PROJECTED // layout.padded_rank
-    blocks = _pieces(channels, width)
-    turns = turns_a_program(_pieces(rows, ROWS), 4 * blocks, _multiprocessors(ddelta.device))
-    pieces = _pieces(rows, ROWS * turns)
+    blocks = pieces_of(channels, width)
+    turns = turns_a_program(pieces_of(rows, ROWS), 4 * blocks, _multiprocessors(ddelta.device))
+    pieces = pieces_of(rows, ROWS * turns)
     dlow = ddelta.new_empty(blocks, 4, rows, rank)
     dweight = ddelta.new_empty(pieces, 4, channels, rank)
-    kernel: Any = kernels.projection_gradients
+    kernel: Any = triton_gradients.projection_gradients
     with _on_device_of(ddelta):
         kernel[pieces, blocks, 4](
             ddelta, inputs.low, inputs.weight, dlow, dweight,
@@ -383,7 +240,7 @@ def _projection_gradients(layout: _Layout, inputs: _Inputs, ddelta: Tensor) -> t
     return dlow.view(4, layout.batch, layout.length, rank).permute(1, 2, 0, 3), dweight.sum(0)
 
 
-def _of_chunks(layout: _Layout, u: Tensor) -> tuple[Tensor, Tensor]:
+def _of_chunks(layout: Layout, u: Tensor) -> tuple[Tensor, Tensor]:
     """Make room for a state of every chunk (batch, groups, chunks, state, channels), and for its sum of delta."""
     rows = (layout.batch, layout.groups, layout.chunks)
     return (
@@ -392,15 +249,15 @@ def _of_chunks(layout: _Layout, u: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _lines_in_turn(layout: _Layout) -> tuple[tuple[int, int], ...]:
+def _lines_in_turn(layout: Layout) -> tuple[tuple[int, int], ...]:
     """List launches as first line and number of lines: columns of a map add to what rows have written."""
     return ((0, 1), (1, 1)) if layout.is_map else ((0, layout.lines),)
 
 
-def _carry(layout: _Layout, ends: Tensor, spans: Tensor, A: Tensor, *, back: bool) -> None:
+def _carry(layout: Layout, ends: Tensor, spans: Tensor, A: Tensor, *, back: bool) -> None:
     grid = (layout.blocks, layout.groups, layout.batch * layout.states)
     with _on_device_of(ends):
-        kernels.carry[grid](
+        triton_kernels.carry[grid](
             ends,
             spans,
             A,
@@ -413,7 +270,7 @@ def _carry(layout: _Layout, ends: Tensor, spans: Tensor, A: Tensor, *, back: boo
 
 def _launch(
     kernel: Any,
-    layout: _Layout,
+    layout: Layout,
     lines: int,
     tensors: tuple[Tensor, ...],
     sizes: dict[str, int] | None = None,
@@ -432,7 +289,3 @@ def _on_device_of(tensor: Tensor) -> Any:
 def _multiprocessors(device: torch.device) -> int:
     """Count those of a card; in the interpreter there is one."""
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
-
-
-def _pieces(whole: int, size: int) -> int:
-    return -(-whole // size)

@@ -8,7 +8,7 @@ from typing import Any
 
 from data.synthetic import made_by_default, made_up
 from model.training.recipe import Recipe
-from model.weights_file import PretrainedError, is_hub_id
+from model.weights_file import PretrainedError, checkpoint_sha256, find_checkpoint, is_hub_id
 from sweep.config.study_config import WEIGHTS, StudyConfig
 from sweep.driver.versions import commit, versions
 from sweep.worker.weights import weights_of
@@ -53,10 +53,8 @@ def searched_weights_hashes(config: StudyConfig) -> dict[str, str]:
     of the hub.
     """
     found = {}
-    recipe = config.any_recipe()
     for source in config.named_weights if WEIGHTS in config.search else ():
-        backbone = recipe.backbone.model_copy(update={"pretrained": source})
         if not is_hub_id(source):
             with contextlib.suppress(PretrainedError):
-                found[source] = weights_hash(recipe.model_copy(update={"backbone": backbone}))
-    return {source: digest for source, digest in found.items() if digest is not None}
+                found[source] = checkpoint_sha256(find_checkpoint(source))
+    return found

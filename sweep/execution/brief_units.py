@@ -52,9 +52,9 @@ class _Worker:
 class BriefUnits:
     """Trains the units of a study with one call of an actor for each, or some where a unit takes several steps.
 
-    Ray Tune makes of each unit a trial: that takes more processor time than it takes to train a head on a frozen
-    encoder. The study hears the same as through Tune (`sweep.execution.tuner`): where a unit runs, each of its epochs,
-    how it ended or why its worker is gone; and a unit's worker is the same `trainable`.
+    Ray Tune makes of each unit a trial: that takes about as much processor time as to train a head on a frozen encoder
+    (docs/benchmarks.md). The study hears the same as through Tune (`sweep.execution.tuner`): where a unit runs, each of
+    its epochs, how it ended or why its worker is gone; and a unit's worker is the same `trainable`.
     """
 
     def __init__(

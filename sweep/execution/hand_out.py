@@ -10,6 +10,7 @@ from typing import Any
 from data.settings import ConfigError
 from sweep.execution.slots import Slots
 from sweep.study.coordinator import Coordinator, UnitConfig
+from sweep.study.units import Configuration
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class HandOut:
         barred = {name: busy[name] for name in self._coordinator.barred(self._slots.nodes)}
         return len(self._coordinator.board.running) < self._slots(barred)
 
-    def _next_unit(self) -> Any:
+    def _next_unit(self) -> tuple[Configuration, int] | None:
         busy = self._busy()
         free = {name: places - busy[name] for name, places in self._slots.nodes.items()}
         return self._coordinator.next_unit(placed=False, free=free)

@@ -18,7 +18,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from model.selective_scan import triton_cuda
+from model.selective_scan import triton_cuda, triton_gradients, triton_kernels
 
 TOOLS = Path(triton.__file__).parent / "backends/nvidia/bin"
 POINTERS = {torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.float64: "*fp64"}
@@ -41,18 +41,13 @@ def launches(
 
             return record
 
-    kernels: dict[str, Any] = {
-        name: Recorder(getattr(triton_cuda.kernels, name))
-        for name in (
-            "chunk_ends",
-            "carry",
-            "scan",
-            "chunk_starts_gradients",
-            "scan_gradients",
-            "projection_gradients",
-        )
-    }
-    with patch.multiple(triton_cuda.kernels, **kernels):
+    def recorders(module: Any, *names: str) -> Any:
+        recording: dict[str, Any] = {name: Recorder(getattr(module, name)) for name in names}
+        return patch.multiple(module, **recording)
+
+    forward = recorders(triton_kernels, "chunk_ends", "carry", "scan")
+    backward = recorders(triton_gradients, "chunk_starts_gradients", "scan_gradients", "projection_gradients")
+    with forward, backward:
         leaves = [tensor.requires_grad_() for tensor in tensors]
         function(*leaves, **settings).sum().backward()
     return found

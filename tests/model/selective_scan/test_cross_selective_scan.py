@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.selective_scan import selective_scan, triton_cuda
+from model.selective_scan import selective_scan, triton_layout
 from model.selective_scan.cross_scan import cross_merge, cross_scan
 from model.selective_scan.cross_selective_scan import cross_selective_scan, direction_inputs
 
@@ -18,7 +18,7 @@ DEVICE = {"triton": "cuda" if torch.cuda.is_available() else "cpu"}
 @pytest.fixture(autouse=True)
 def _few_chunks_at_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the sequences of tests are long enough for states to be carried in turns."""
-    monkeypatch.setattr(triton_cuda, "CARRIED", 2)
+    monkeypatch.setattr(triton_layout, "CARRIED", 2)
 
 
 def map_inputs(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model.selective_scan import available_engines, choose_engine, selective_scan, triton_cuda
+from model.selective_scan import available_engines, choose_engine, selective_scan, triton_layout
 from tests.goldens import Golden, facts
 
 ROOT = Path(__file__).parents[3]
@@ -53,7 +53,7 @@ def cases_of_engines(slow_up_to: int) -> list[Any]:
 @pytest.fixture(autouse=True)
 def _few_chunks_at_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the sequences of tests are long enough for states to be carried in turns."""
-    monkeypatch.setattr(triton_cuda, "CARRIED", 2)
+    monkeypatch.setattr(triton_layout, "CARRIED", 2)
 
 
 @pytest.fixture(scope="module")
