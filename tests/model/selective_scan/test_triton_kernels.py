@@ -30,9 +30,8 @@ def test_every_kernel_compiles_and_loads_before_it_computes(architecture: str) -
     for kernel, used in found.items():
         # Double precision, which Blackwell multiplies without tensor cores, is there to check the others.
         if (architecture, "float64" in kernel) != ("100", True):
-            # Of rank 6 the gradients want a few registers more there than a thread may have.
-            few = architecture == "100" and kernel.startswith("scan_gradients, stage 0")
-            assert used["spilled"] <= (64 if few else 0), kernel
+            # The gradients want as many registers as a thread may have; the assembler may miss that by a few.
+            assert used["spilled"] <= (32 if kernel.startswith("scan_gradients") else 0), kernel
         # Of 65536 registers of a multiprocessor, room for 8 programs of one warp.
         assert used["registers"] <= 255, kernel
         if "stage" in kernel and not kernel.startswith(("carry", "projection_gradients")):
