@@ -25,6 +25,7 @@ import gpu_machine
 import gpu_scan
 import gpu_shared
 import gpu_step
+import gpu_together
 import gpu_unit
 import torch
 import typer
@@ -65,6 +66,7 @@ SECTIONS: Mapping[str, Callable[[torch.device], Found]] = {
     "kernels": gpu_scan.kernels,
     "suspects": gpu_scan.suspects,
     "sharing": gpu_shared.sharing,
+    "together": gpu_together.together,
     "tests": gpu_machine.tests,
 }
 """By name, in the order in which they run."""

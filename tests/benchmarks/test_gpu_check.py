@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["doctor", "scans", "unit", "steps", "kernels", "suspects"])
+@pytest.mark.parametrize("name", ["doctor", "scans", "unit", "steps", "kernels", "suspects", "together"])
 def test_a_section_runs_dry_on_a_cpu(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     result = run(gpu_check.SECTIONS[name], CPU)
     assert result.state == "well", capsys.readouterr().out
