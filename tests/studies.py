@@ -37,7 +37,11 @@ def curves(board: Board) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
     """Every report of every unit but for durations and notes, by the values and the seed: what a study came to."""
     return {
         (*configuration.values.values(), seed): [
-            {name: value for name, value in report.items() if name not in ("seconds", "repeated", "note")}
+            {
+                name: value
+                for name, value in report.items()
+                if name not in ("seconds", "repeated", "carried", "note")
+            }
             for report in unit.curve
         ]
         for configuration in board.configurations

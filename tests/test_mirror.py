@@ -51,7 +51,7 @@ ELSEWHERE = {
     "sweep/execution/joined_nodes.py": "tests/scenarios/test_workers.py",
     "sweep/execution/scheduler.py": "tests/sweep/driver/test_whole_studies.py",
     "sweep/worker/local_data.py": "tests/sweep/worker/test_prepared_data.py",  # what one makes the other finds
-    "sweep/worker/drain_notice.py": "tests/sweep/worker/test_trainable.py",
+    "sweep/worker/leave_notice.py": "tests/sweep/worker/test_trainable.py",
     # Parts of the coordinator, whose rules are seen in studies that it holds.
     "sweep/study/choice.py": "tests/sweep/study/test_coordinator.py",
     "sweep/study/failures.py": "tests/sweep/study/test_halted_study.py",

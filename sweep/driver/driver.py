@@ -194,7 +194,7 @@ class Driver:
         wrong through a fault of respsweep; the study can be taken up again after either.
         """
         coordinator, folder = self._coordinator, self._study.folder
-        close_s, reason = self._close_s, ""
+        hurried, reason = False, ""
         failure: Exception | None = None
         self._say_what_begins()
         try:
@@ -206,8 +206,8 @@ class Driver:
                     # Features or weights that one configuration asks for cannot be had; once they can, it goes on.
                     coordinator.halt(str(error))
         except KeyboardInterrupt:
-            coordinator.halt(INTERRUPTED)
-            close_s = 0.0
+            coordinator.halt(INTERRUPTED, at_once=True)
+            hurried = True
         except Exception as error:
             # What halted the study, a full disk say, comes back from the depths of Ray Tune in its own words.
             if coordinator.halted is None:
@@ -216,8 +216,10 @@ class Driver:
                 raise
             log.debug("after the study was halted: %s", error, exc_info=True)
         finally:
+            # The exception may have been raised where Python forgets it.
+            hurried = hurried or (coordinator.at_once and coordinator.halted == INTERRUPTED)
             try:
-                reason = self._close(close_s)
+                reason = self._close(0.0 if hurried else self._close_s)
             except Exception as error:
                 # What went wrong first is what comes out.
                 if failure is None:
@@ -230,7 +232,7 @@ class Driver:
                 f"{counted(len(coordinator.board.ranking()), 'complete configuration')}; go on with: "
                 f"{self._resume_command}",
                 asked=coordinator.halted == INTERRUPTED,
-                at_once=close_s == 0.0,
+                at_once=hurried,
             )
         self._say_what_came_out(reason)
 
@@ -254,7 +256,7 @@ class Driver:
         self._coordinator.keep_to_budget()
         self._lock.beat(self._clock())
         if (holder := self._lock.taken_by) is not None and self._coordinator.halted is None:
-            self._coordinator.halt(f"taken over by {holder}")
+            self._coordinator.halt(f"taken over by {holder}", at_once=True)
         self._progress.tick()
 
     def _close(self, close_s: float) -> str:

@@ -21,9 +21,11 @@ def halting_on_signals(coordinator: Coordinator, display: Display) -> Iterator[N
 
     def heard(number: int, frame: object) -> None:
         if coordinator.interrupted:
+            # What is raised within the callback of a weak reference, say, Python prints and forgets.
+            coordinator.halt(INTERRUPTED, at_once=True)
             raise KeyboardInterrupt
         coordinator.halt(INTERRUPTED)
-        display.say("stopping: what was reported is kept; once more stops at once")
+        display.say("stopping: units save what they have; once more stops at once")
 
     # SIGUSR1 is what SLURM is asked to send before the time of a job ends.
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]

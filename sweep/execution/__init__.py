@@ -10,6 +10,7 @@ brief_units   units that last less than a second, given to actors without a tria
 hand_out      the unit that comes next, while there is room for one
 unit_news     what a worker told of a unit, passed on to the study
 scheduler     tells the study of each epoch, and stops units that the study gives up
+pause         waits until the units of a halted study have saved themselves
 unit_actors   the Ray actors of units: where each is set up, and which is killed as it gives no news
 losses        why the worker of a unit is gone
 nodes         Ray's nodes by name: which are there, where an actor runs, how a unit is kept off some

@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial
 
 from sweep.execution.nodes import died_with_its_node, node_of
 from sweep.study.events import Cause
-from sweep.worker.drain_notice import NodeDrainedError
+from sweep.worker.leave_notice import UnitLeavesError
 from sweep.worker.machine_errors import MACHINE_ERRORS
 
 _NOT_IMPORTED = "failed to import on the worker"
@@ -62,7 +62,7 @@ def _error(trial: Trial) -> Any:
 
 def _cause(error: Any) -> Cause:
     if isinstance(error, RayTaskError):
-        if isinstance(error.cause, NodeDrainedError):
+        if isinstance(error.cause, UnitLeavesError):
             return "notice"
         lacks = isinstance(error.cause, MACHINE_ERRORS) or _NOT_IMPORTED in str(error.cause)
         return "machine" if lacks else "worker"

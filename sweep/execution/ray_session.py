@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -157,7 +158,7 @@ class RaySession:
         thread = TuneThread(loop, on_tick)
         watch = RayWatch(self._say).start()
         try:
-            thread.run(watch.trouble, coordinator.halt)
+            thread.run(watch.trouble, partial(coordinator.halt, at_once=True))
         finally:
             answers = watch.close()
             self._ray_is_gone = thread.left_behind or not answers

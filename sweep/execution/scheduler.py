@@ -15,7 +15,7 @@ from sweep.worker.step_result import StepResult
 
 
 class EpochPruning(FIFOScheduler):
-    """Units run in the order they were handed out; one that the study's pruner gives up is stopped.
+    """Units run in the order they were handed out; one that the study's pruner gives up is stopped, and all at a halt.
 
     Tune passes a copy of the result, and skips the scheduler for a trial's last one, so the reports are taken here and
     once more at the end; an epoch that the study has heard before changes nothing.
@@ -32,7 +32,7 @@ class EpochPruning(FIFOScheduler):
         self._actors.add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        if not self._take(trial, result):
+        if not self._take(trial, result) and self._coordinator.halted is None:
             return TrialScheduler.CONTINUE
         self._actors.remove(trial)
         return TrialScheduler.STOP

@@ -15,6 +15,7 @@ from ray.tune.registry import _global_registry
 
 from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.nodes import place_for
+from sweep.execution.pause import Pause
 from sweep.execution.room import bundle
 from sweep.execution.scheduler import EpochPruning
 from sweep.execution.searcher import BoardSearcher
@@ -54,7 +55,7 @@ def run_units(
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(folder.absolute()),
-            stop=_Halt(coordinator),
+            stop=_Halt(Pause(coordinator, actors.count_at_work)),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[_Ticker(actors, on_tick)],
             verbose=0,
@@ -94,16 +95,16 @@ def _count_no_callbacks(callbacks: object) -> bool:
 
 
 class _Halt(tune.Stopper):
-    """Ends Tune's loop when the study is halted."""
+    """Ends Tune's loop when the study is halted, and its units have saved themselves."""
 
-    def __init__(self, coordinator: Coordinator) -> None:
-        self._coordinator = coordinator
+    def __init__(self, pause: Pause) -> None:
+        self._pause = pause
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self._coordinator.halted is not None
+        return self._pause.over()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -52,6 +52,10 @@ class UnitActors:
         self._beginning.discard(_unit(trial))
         self._place(_unit(trial), begun=True)
 
+    def count_at_work(self) -> int:
+        """Count the units whose set-up is over and that have not ended."""
+        return len(self._trials.keys() - self._beginning)
+
     def loss_of(self, trial: Trial) -> Loss | None:
         """Say why a trial was killed here; None for one that was not."""
         reason = self._killed.pop(trial.trial_id, None)

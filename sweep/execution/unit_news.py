@@ -33,7 +33,7 @@ def tell_ending(
             case OutOfMemory(reason):
                 coordinator.lost(number, seed, reason, out_of_memory=True)
             case FullDisk(reason):
-                coordinator.halt(reason)
+                coordinator.halt(reason, at_once=True)
             case None if coordinator.halted is None:
                 if result is not None:
                     loss = Loss("stopped from outside before its last epoch", "worker")

@@ -82,8 +82,9 @@ def _account(unit: Unit, now: float) -> DeviceTime:
     if unit.state is State.FAILED:
         lost = held
     else:
-        # What follows the last report of an attempt is trained again by the next one, and what no checkpoint held.
+        # What follows the last report of an attempt is trained again by the next one, and what no checkpoint held, but
+        # for the part of an epoch that was saved.
         broken = unit.attempts if unit.state is State.WAITING else unit.attempts[:-1]
         lost = sum(attempt.seconds(now) - (attempt.heard - attempt.started) for attempt in broken)
-        lost += sum(attempt.repeated for attempt in unit.attempts)
+        lost += sum(attempt.repeated - attempt.carried for attempt in unit.attempts)
     return DeviceTime(unit.id, unit.state, len(unit.curve), len(unit.attempts), held, max(0.0, lost))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evidence.objectives import OBJECTIVES, Objective
-from sweep.study.epoch_report import OF_LAST_EPOCH, REPEATED, completed
+from sweep.study.epoch_report import CARRIED, OF_LAST_EPOCH, REPEATED, completed
 from sweep.study.epoch_times import EpochTimes
 from sweep.study.events import (
     ConfigurationAdded,
@@ -231,10 +231,11 @@ class Board:
             unit.failures, unit.silences, unit.died_on = 0, 0, []
             self.silences = 0
             for attempt in unit.attempts[-1:]:
-                repeated = report.get(REPEATED, 0.0)
-                self.epoch_times.count_epoch(unit.configuration, at - attempt.heard - repeated)
+                repeated, carried = report.get(REPEATED, 0.0), report.get(CARRIED, 0.0)
+                self.epoch_times.count_epoch(unit.configuration, at - attempt.heard - repeated + carried)
                 attempt.heard = at
                 attempt.repeated += repeated
+                attempt.carried += carried
                 if attempt.node:
                     self.nodes.setdefault(attempt.node, Node()).note_epoch(attempt.started, at)
 

@@ -101,6 +101,8 @@ class Coordinator:
         """Why nothing may start or go on any more; None while units may."""
         self.interrupted = False
         """Whether the study was halted by something else than its budget."""
+        self.at_once = False
+        """Whether a study that is halted is to end without waiting for units to save themselves."""
         self._search = search
         self._pruner = pruner
         self._budget = budget
@@ -293,10 +295,14 @@ class Coordinator:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            self.halt(f"{error.strerror}: {error.filename or 'the study folder'}")
+            self.halt(f"{error.strerror}: {error.filename or 'the study folder'}", at_once=True)
 
-    def halt(self, reason: str) -> None:
-        """Let nothing start or go on any more; the first reason stands."""
+    def halt(self, reason: str, *, at_once: bool = False) -> None:
+        """Let nothing start any more, and units save themselves where they are, or `at_once` go no further.
+
+        The first reason stands.
+        """
+        self.at_once = self.at_once or at_once
         if self.halted is None:
             self.halted, self.interrupted = reason, True
 

@@ -24,6 +24,9 @@ CURVES = (
 """Numbers of a report that are drawn over the epochs, beside the losses that only some recipes have."""
 REPEATED = "repeated"
 """Seconds that went into epochs which the study knew and no checkpoint held, before the epoch that reports them."""
+CARRIED = "carried"
+"""Seconds that an earlier attempt spent on the epoch that reports them, and saved in the middle of it as it left."""
+_SECONDS = (REPEATED, CARRIED)
 DOMAIN_LOSSES = ("device_contrast", "device_adversary", "patient_cohesion", "patient_alignment")
 """Losses that know devices and patients; those of Patch-Mix begin with `contrast_`."""
 _NEEDED = {
@@ -57,9 +60,9 @@ def content_fault(report: Mapping[str, Any], metric: str = "score") -> str | Non
     for name, value in report.items():
         if not _is_finite(value):
             problem = "every number has to be finite"
-        elif (drawn(name) or name == REPEATED) and not _is_number(value):
+        elif (drawn(name) or name in _SECONDS) and not _is_number(value):
             problem = "expected a number"
-        elif name == REPEATED and value < 0:
+        elif name in _SECONDS and value < 0:
             problem = "expected seconds"
         elif (name in METRICS or name == "harmonic_score") and not 0 <= value <= 1:
             problem = "rates lie in 0 to 1"

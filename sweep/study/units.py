@@ -37,7 +37,8 @@ class Span:
     """A stretch of time, in seconds; `heard` is when its last news came. `ended` is None while the span lasts.
 
     `gpus`: GPUs, or the share of a GPU, held meanwhile. `node`: where; empty where that is not known. `repeated`:
-    seconds before `heard` that went into epochs which had been trained before, as no checkpoint held them.
+    seconds before `heard` that went into epochs which had been trained before, as no checkpoint held them. `carried`:
+    seconds of an earlier span that were not lost at its end, as the unit was saved in the middle of an epoch.
     """
 
     started: float
@@ -46,6 +47,7 @@ class Span:
     gpus: float = 0.0
     node: str = ""
     repeated: float = 0.0
+    carried: float = 0.0
 
     def seconds(self, now: float) -> float:
         return max(0.0, (now if self.ended is None else self.ended) - self.started)

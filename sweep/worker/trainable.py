@@ -25,11 +25,11 @@ from model.training.recipe import Recipe
 from model.training.timed_saves import TimedSaves
 from model.training.training import Training
 from sweep.storage.cache_folder import cache_folder
-from sweep.study.epoch_report import REPEATED
+from sweep.study.epoch_report import CARRIED, REPEATED
 from sweep.study.units import unit_id
 from sweep.worker.checkpoint import UnitCheckpoint
-from sweep.worker.drain_notice import NodeDrainedError, drain_notice
 from sweep.worker.embedded_data import load_embedded, load_tested_embedded
+from sweep.worker.leave_notice import UnitLeavesError, leave_notice
 from sweep.worker.local_data import load_examples, load_tested
 from sweep.worker.machine_errors import MACHINE_ERRORS, FullCacheError
 from sweep.worker.out_of_memory import is_out_of_memory
@@ -57,13 +57,14 @@ class UnitTrainable(tune.Trainable):
 
     A result holds the epochs not yet reported by this process. So a unit that lost its worker tells epochs again: those
     in its checkpoint, and those after that which are trained once more. The first one that the study has not heard of
-    says how many seconds went into the latter (`repeated`).
+    says how many seconds went into the latter (`repeated`), or an epoch that goes on in the middle, how many an earlier
+    attempt has spent on it (`carried`).
 
     An error of the training itself ends the unit (`Failed`): it would come again on any machine. So does a full memory
     (`OutOfMemory`): the study starts the unit again, in smaller chunks; and a full disk of the studies (`FullDisk`),
     which halts the study. An error of the device, and any other of the disk, is the worker's death, as is a machine
-    that lacks what units need, or room in its cache. When its node is about to be taken back the unit saves where it
-    is, in the middle of an epoch too, and leaves (NodeDrainedError).
+    that lacks what units need, or room in its cache. When its node is about to be taken back, or the study pauses, the
+    unit saves where it is, in the middle of an epoch too, and leaves (UnitLeavesError).
 
     Where the study asks for it (`leak: true`), the unit answers the test part after every epoch, into files of its own;
     with `protocol: published` the test part is what it is scored on.
@@ -78,10 +79,10 @@ class UnitTrainable(tune.Trainable):
         self._open(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        if drain_notice()():
+        if leave_notice()():
             # A step that was asked for already must not train the last unit.
             self._training = None
-            self._machine_error = NodeDrainedError("its node is about to be taken back")
+            self._machine_error = UnitLeavesError(leave_notice().reason)
             raise self._machine_error
         self._open(new_config)
         return True
@@ -169,9 +170,7 @@ class UnitTrainable(tune.Trainable):
             if not self._run_epochs(training):
                 self._saves.save(training.state_dict())
                 # An error, and not a result: Tune would use this process, on this node, for the next unit.
-                raise NodeDrainedError(
-                    f"its node is about to be taken back; saved in epoch {training.epoch + 1}"
-                )
+                raise UnitLeavesError(f"{leave_notice().reason}; saved in epoch {training.epoch + 1}")
             if not training.done:
                 self._unsaved = not self._saves.epoch_ended(training.state_dict)
             elif self._saves.every_epoch and not (self._recipe.frozen.encoder and self._begun == 0):
@@ -191,13 +190,15 @@ class UnitTrainable(tune.Trainable):
         return StepResult(tuple(news), Finished(selected.epoch))
 
     def _report(self, metrics: EpochMetrics) -> dict[str, Any]:
-        """Report an epoch; the first that the study does not know says what it cost to come there again."""
+        """Report an epoch; the first that the study does not know says what it cost, or was spared, to come there."""
         training = self._training
         assert training is not None
         told = report(metrics)
         if metrics.epoch == self._heard + 1 and self._resumed < self._heard:
             again = sum(past.seconds for past in training.history[self._resumed : self._heard])
             told[REPEATED] = max(0.0, again - self._spent_before)
+        elif metrics.epoch == self._resumed + 1 > self._heard and self._spent_before:
+            told[CARRIED] = self._spent_before
         return told
 
     def _leave(self) -> None:
@@ -219,7 +220,7 @@ class UnitTrainable(tune.Trainable):
         self._begun = training.epoch
         started = time.monotonic()
         while True:
-            if training.run_epoch_unless(drain_notice()) is None:
+            if training.run_epoch_unless(leave_notice()) is None:
                 return False
             # Before the checkpoint: who goes on from there has the answers of every epoch until then.
             self._answer_test_part(training)
@@ -239,7 +240,7 @@ class UnitTrainable(tune.Trainable):
         """Return what `action` does; None when it went wrong: then `_ending` or `_machine_error` holds what happened."""
         try:
             return action()
-        except NodeDrainedError:
+        except UnitLeavesError:
             raise
         except MACHINE_ERRORS as error:
             self._machine_error = error

@@ -53,8 +53,10 @@ def test_the_first_signal_halts_and_the_second_ends_at_once(
     with halting_on_signals(coordinator, NoDisplay()):
         os.kill(os.getpid(), number)
         assert coordinator.halted == "interrupted"
+        assert not coordinator.at_once
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
+        assert coordinator.at_once
     assert signal.getsignal(number) is before
 
 

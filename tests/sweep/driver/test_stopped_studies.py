@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from model.training.checkpoint import load_checkpoint
+from model.training.step import Losses
 from sweep.driver.driver import InterruptedStudyError
 from sweep.driver.run import run_study
 from sweep.execution.ray_session import RaySession
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.units import Configuration, State
+from sweep.worker.trainable import UnitTrainable
 from tests.sweep.driver.driving import drive
 from tests.sweep.driver.small_study import RECIPE, mlflow_states, optuna_states, scores_alone, study
 
@@ -63,12 +66,46 @@ def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp
     assert len(cut.board().drivers) == 2
 
 
-def interrupt_when(ready: Callable[[], object], times: int = 1) -> None:
-    """Ctrl-C, once or twice, as soon as something is there."""
+class Unhurried(UnitTrainable):
+    """A unit that takes half a second for each batch at least, so that a pause meets it within an epoch."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        training: Any = self._training
+        compute = training._losses_and_gradients
+
+        def slowly(*batch: Any) -> Losses:
+            time.sleep(0.5)
+            return compute(*batch)
+
+        training._losses_and_gradients = slowly
+
+
+def test_a_pause_loses_nothing_of_the_epoch_that_units_are_in(tmp_path: Path) -> None:
+    asked = study(recipe={**RECIPE, "epochs": 2, "batch_size": 4}, seeds=[1], budget={"configurations": 1})
+    folder = StudyFolder.find(tmp_path, "one")
+    ray = RaySession.start(asked.resources, "local", print, trainable=Unhurried)
+    interrupt_when(lambda: list(folder.units.glob("*")), wait_s=3)
+    with pytest.raises(InterruptedStudyError):
+        drive(asked, folder, ray)
+    (unit,) = folder.board().units()
+    assert (unit.state, unit.failures, unit.curve) == (State.WAITING, 0, [])
+    begun = load_checkpoint(folder.units / unit.id / "checkpoint.pt")["begun"]
+    assert begun["steps"] > 0
+    whole = run_study(asked, folder)
+    (unit,) = whole.board().units()
+    assert [report["score"] for report in unit.curve] == scores_alone(whole, 1, tmp_path / "alone")
+    # What was trained before the pause was not trained again.
+    assert unit.curve[0]["seconds"] > begun["seconds"] > 0.5 * begun["steps"]
+
+
+def interrupt_when(ready: Callable[[], object], times: int = 1, wait_s: float = 0.0) -> None:
+    """Ctrl-C, once or twice, as soon as something is there, or `wait_s` later."""
 
     def interrupt() -> None:
         while not ready():
             time.sleep(0.02)
+        time.sleep(wait_s)
         for _ in range(times):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)

@@ -25,8 +25,8 @@ from sweep.execution.ray_session import RaySession
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import UnitLost, UnitPlaced
 from sweep.study.units import Configuration, State
-from sweep.worker.drain_notice import NodeDrainedError
 from sweep.worker.embedded_data import load_embedded
+from sweep.worker.leave_notice import UnitLeavesError
 from sweep.worker.local_data import load_examples
 from sweep.worker.prepared_data import DataPreparation
 from sweep.worker.step_result import Failed, StepResult
@@ -131,7 +131,7 @@ def test_a_unit_that_the_pruner_gives_up_takes_no_further_step(play: Play) -> No
     ("error", "cause"),
     [
         (RuntimeError("CUDA error: an illegal memory access"), "worker"),
-        (NodeDrainedError("its node is about to be taken back"), "notice"),
+        (UnitLeavesError("its node is about to be taken back"), "notice"),
     ],
 )
 def test_a_worker_that_is_gone_is_replaced_and_its_unit_goes_on(

@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial
 from sweep.execution import nodes
 from sweep.execution.losses import loss_of
 from sweep.storage.storage import StorageError
-from sweep.worker.drain_notice import NodeDrainedError
+from sweep.worker.leave_notice import UnitLeavesError
 from sweep.worker.machine_errors import FullCacheError
 from sweep.worker.prepared_data import DataPreparationError
 
@@ -61,7 +61,7 @@ def _head(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
-        (of_task(NodeDrainedError("its node is about to be taken back")), "notice"),
+        (of_task(UnitLeavesError("its node is about to be taken back")), "notice"),
         (died("The actor died because its node was drained.", preempted=True), "notice"),
         (ActorUnavailableError("RPC error: Socket closed", b"1" * 16), "node"),
         (died("whatever Ray says", actor=LOST_ITS_NODE), "node"),

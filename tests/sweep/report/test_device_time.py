@@ -80,6 +80,23 @@ def test_epochs_that_no_checkpoint_held_are_lost_once() -> None:
     ]
 
 
+def test_what_a_unit_saved_in_the_middle_of_an_epoch_is_not_lost() -> None:
+    board = Board(
+        [1],
+        [
+            ConfigurationAdded(0, {}),
+            UnitStarted(0, 1, at=0.0),
+            EpochReported(0, 1, epoch(1), at=10.0),
+            # Seven seconds of the next epoch, and two to save them.
+            UnitLost(0, 1, "paused", counts=False, at=19.0),
+            UnitStarted(0, 1, at=20.0),
+            EpochReported(0, 1, epoch(2, carried=7.0), at=24.0),
+            UnitFinished(0, 1, 2, at=24.0),
+        ],
+    )
+    assert device_times(board, 50.0) == [DeviceTime("0000-seed1", State.FINISHED, 2, 2, 23.0, 2.0)]
+
+
 def test_accounts_are_summed_by_how_units_stand() -> None:
     sums = totals(device_times(BOARD, 40.0))
     assert sums[State.FINISHED] == Total(1, 13.0, 4.0)

@@ -63,6 +63,7 @@ def test_every_loss_that_a_recipe_can_have_is_drawn_over_the_epochs() -> None:
         (epoch(2, 0.5, seconds="9"), "epoch 2 was reported with seconds: '9'; expected a number"),
         (epoch(2, 0.5, repeated="9"), "epoch 2 was reported with repeated: '9'; expected a number"),
         (epoch(2, 0.5, repeated=-9.0), "epoch 2 was reported with repeated: -9.0; expected seconds"),
+        (epoch(2, 0.5, carried=-9.0), "epoch 2 was reported with carried: -9.0; expected seconds"),
         ({"epoch": 2}, "epoch 2 was reported without a score"),
         ({"score": 0.5}, "a report whose epoch is None; expected a whole number"),
         (epoch(2, 0.5, note=["words"]), "epoch 2 was reported with note: ['words']; expected text"),

@@ -42,6 +42,17 @@ def test_epochs_that_were_trained_again_are_not_timed_twice() -> None:
     assert board.epoch_times.longest == 70.0
 
 
+def test_an_epoch_that_was_begun_before_a_pause_is_timed_whole() -> None:
+    events = [
+        EpochReported(0, 1, epoch(1), at=60.0),
+        UnitLost(0, 1, "paused", counts=False, at=100.0),
+        UnitStarted(0, 1, at=500.0),
+        EpochReported(0, 1, epoch(2, carried=38.0), at=530.0),
+    ]
+    board = Board(events=[*STARTED, *events])
+    assert board.epoch_times.seconds.tolist() == [60.0 + 68.0]
+
+
 def test_the_longest_epoch_is_the_present_drivers() -> None:
     reports = [EpochReported(0, 1, epoch(1), at=70.0), EpochReported(0, 1, epoch(2), at=130.0)]
     board = Board(events=[*STARTED, *reports, EpochReported(0, 1, epoch(3), at=135.0)])
