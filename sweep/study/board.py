@@ -95,14 +95,11 @@ class Board:
             case UnitFinished(number, seed, epoch, at=at):
                 self._finish(number, seed, epoch, at)
             case UnitPruned(number, seed, reason, at=at):
-                self._end(self._running(number, seed), State.PRUNED, at, reason)
+                self._end(self._under_way(number, seed), State.PRUNED, at, reason)
             case UnitLost():
                 self._lose(event)
             case UnitFailed(number, seed, reason, at=at):
-                unit = self.unit(number, seed)
-                if unit.over:
-                    raise ValueError(f"{unit.id} is {unit.state}, so it cannot fail")
-                self._end(unit, State.FAILED, at, reason)
+                self._end(self._under_way(number, seed), State.FAILED, at, reason)
             case UnitForgiven(number, seed):
                 self._forgive(number, seed)
             case NodeAccused(node, reason, at=at):
@@ -168,6 +165,12 @@ class Board:
         unit = self.unit(configuration, seed)
         if unit.state is not State.RUNNING:
             raise ValueError(f"{unit.id} is {unit.state}, not running")
+        return unit
+
+    def _under_way(self, configuration: int, seed: int) -> Unit:
+        unit = self.unit(configuration, seed)
+        if unit.over:
+            raise ValueError(f"{unit.id} is {unit.state}, so it cannot end again")
         return unit
 
     def _start(self, seeds: tuple[int, ...], gpus: float, objective: Objective, at: float) -> None:

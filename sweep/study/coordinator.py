@@ -134,7 +134,7 @@ class Coordinator:
         self._pruner.restore(board)
         for number, seed in list(board.waiting):
             if board.fate(number) is not Fate.OPEN:
-                self._record(UnitFailed(number, seed, "given up, as its configuration was"))
+                self._give_up(number, seed, "given up, as its configuration was")
         self._search.restore(board)
         self._drop_hopeless()
 
@@ -208,8 +208,9 @@ class Coordinator:
         unit = self.board.unit(number, seed)
         if unit.state is not State.RUNNING:
             return True
-        if self.board.fate(number) is Fate.FAILED:
-            self._record(UnitFailed(number, seed, "given up, as another seed failed"))
+        if (fate := self.board.fate(number)) in (Fate.FAILED, Fate.PRUNED):
+            what = "failed" if fate is Fate.FAILED else "was pruned"
+            self._give_up(number, seed, f"given up, as another seed {what}")
             self._ended(number, seed)
             return True
         if (refusal := unit.refusal(report, self.board.metric)) is not None:
@@ -229,6 +230,7 @@ class Coordinator:
         now, best = unit.curve[-1][metric], max(past[metric] for past in unit.curve)
         reason = f"pruned at epoch {report['epoch']}: {TITLES[metric]} {100 * now:.1f} %, its best {100 * best:.1f} %"
         self._record(UnitPruned(number, seed, reason))
+        self._give_up_waiting(number, f"given up, as seed {seed} was pruned")
         self._failures.note_end()
         self._ended(number, seed)
         return True
@@ -263,10 +265,14 @@ class Coordinator:
         unit = self.board.unit(number, seed)
         node, lived = node or unit.node, unit.held(self._clock())
         counts = death_counts(self.board, unit, cause, node, self._clock())
-        if out_of_memory and unit.out_of_memory:
+        given_up = f"lost its worker after its configuration was given up: {reason}"
+        if (fate := self.board.fate(number)) is Fate.PRUNED:
+            self._give_up(number, seed, given_up)
+            self._ended(number, seed)
+        elif out_of_memory and unit.out_of_memory:
             self.failed(number, seed, f"out of memory, with accumulated gradients too: {reason}")
-        elif self.board.fate(number) is not Fate.OPEN:
-            self.failed(number, seed, f"lost its worker after its configuration was given up: {reason}")
+        elif fate is not Fate.OPEN:
+            self.failed(number, seed, given_up)
         elif out_of_memory:
             self._record(UnitLost(number, seed, reason, counts=False, out_of_memory=True, node=node))
         elif counts and unit.failures >= self._rules.max_failures:
@@ -282,8 +288,7 @@ class Coordinator:
     def failed(self, number: int, seed: int, reason: str) -> None:
         """Note that a unit cannot be finished; no further seed of its configuration starts."""
         self._record(UnitFailed(number, seed, reason))
-        for unit in self.board.configurations[number].units_in(State.WAITING):
-            self._record(UnitFailed(number, unit.seed, f"given up, as seed {seed} failed"))
+        self._give_up_waiting(number, f"given up, as seed {seed} failed")
         self._ended(number, seed)
         self._halt_if(self._failures.note_failure((number, seed), reason))
 
@@ -402,6 +407,15 @@ class Coordinator:
             self._record(StudyStopped(reason), at)
         for number, seed in list(self.board.running):
             self._record(UnitLost(number, seed, reason, counts=False, cause="driver"), at)
+
+    def _give_up(self, number: int, seed: int, reason: str) -> None:
+        """Record that a unit ends as its configuration did, pruned or failed."""
+        kind = UnitPruned if self.board.fate(number) is Fate.PRUNED else UnitFailed
+        self._record(kind(number, seed, reason))
+
+    def _give_up_waiting(self, number: int, reason: str) -> None:
+        for unit in self.board.configurations[number].units_in(State.WAITING):
+            self._give_up(number, unit.seed, reason)
 
     def _attempts(self) -> list[Span]:
         return [attempt for unit in self.board.running.values() for attempt in unit.attempts]

@@ -122,7 +122,7 @@ class UnitFinished(_Happened):
 
 @dataclass(frozen=True)
 class UnitPruned(_Happened):
-    """The pruner stopped a unit on its curve, and its configuration with it."""
+    """The pruner stopped a unit on its curve, and its configuration with it; or a unit goes with its configuration."""
 
     configuration: StrictInt
     seed: StrictInt

@@ -175,7 +175,7 @@ def test_an_event_that_cannot_follow_is_refused(event: Event, complaint: str) ->
 )
 def test_nothing_happens_to_a_unit_that_is_over(event: Event) -> None:
     board = Board([1], [*added(0), *trained(0, 1, 0.5)])
-    with pytest.raises(ValueError, match=r"0000-seed1 is finished, (not running|so it cannot fail)"):
+    with pytest.raises(ValueError, match=r"0000-seed1 is finished, (not running|so it cannot end again)"):
         board.apply(event)
 
 

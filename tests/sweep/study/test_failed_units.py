@@ -1,6 +1,9 @@
 """A unit that cannot be finished, and what becomes of its configuration."""
 
-from sweep.study.units import Fate
+import pytest
+
+from sweep.study.events import UnitPruned
+from sweep.study.units import Fate, State
 from tests.sweep.histories import epoch
 from tests.sweep.study.worlds import World
 
@@ -60,3 +63,51 @@ def test_a_unit_that_waits_for_a_failed_configuration_is_not_taken_up_again() ->
     assert second.start() is None
     assert second.board.unit(0, 3).reason == "given up, as its configuration was"
     assert second.coordinator.over
+
+
+def two_seeds_run_at_once() -> World:
+    """A study whose budget of units lets both seeds of a configuration start before the first has a score."""
+    world = World(bar=0.5, budget={"units": 4})
+    assert [world.start() for _ in range(4)] == [(0, 1), (1, 1), (0, 2), (1, 2)]
+    return world
+
+
+def test_the_running_seed_of_a_pruned_configuration_ends_with_its_next_report() -> None:
+    world = two_seeds_run_at_once()
+    assert world.coordinator.report(0, 1, epoch(1, 0.1))
+    assert world.coordinator.report(0, 2, epoch(1, 0.9))
+    assert world.board.unit(0, 2).state is State.PRUNED
+    assert world.board.unit(0, 2).reason == "given up, as another seed was pruned"
+    assert world.board.fate(0) is Fate.PRUNED
+
+
+def test_the_waiting_seed_of_a_pruned_configuration_does_not_go_on() -> None:
+    world = two_seeds_run_at_once()
+    world.coordinator.lost(0, 2, "node 7 is gone")
+    assert world.coordinator.report(0, 1, epoch(1, 0.1))
+    assert world.board.unit(0, 2).reason == "given up, as seed 1 was pruned"
+    assert world.board.fate(0) is Fate.PRUNED
+    assert world.start() is None
+
+
+@pytest.mark.parametrize("out_of_memory", [False, True])
+def test_a_unit_that_loses_its_worker_after_the_first_seed_was_pruned_has_not_failed(
+    out_of_memory: bool,
+) -> None:
+    world = two_seeds_run_at_once()
+    assert world.coordinator.report(0, 1, epoch(1, 0.1))
+    world.coordinator.lost(0, 2, "node 7 is gone", out_of_memory=out_of_memory)
+    assert world.board.fate(0) is Fate.PRUNED
+    assert world.start() is None
+
+
+def test_a_unit_that_runs_for_a_pruned_configuration_is_not_taken_up_again() -> None:
+    first = two_seeds_run_at_once()
+    assert first.coordinator.report(0, 1, epoch(1, 0.1))
+    first.coordinator.halt("interrupted")
+    first.coordinator.stop()
+    second = World(bar=0.5, budget={"units": 4}, past=first.heard)
+    assert [event.reason for event in second.heard if isinstance(event, UnitPruned)][1:] == [
+        "given up, as its configuration was"
+    ]
+    assert second.board.fate(0) is Fate.PRUNED
