@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from data.settings import ConfigError, read_yaml_value
+from sweep.config.other_words import NAMED
 
 
 def overrides(assignments: Sequence[str]) -> dict[str, Any]:
@@ -25,8 +26,9 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
 def override(content: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Put `settings`, by dotted field, into the content of a study file in place of what it says.
 
-    Numbers of NumPy become plain ones, as the study is written to files. Raises ConfigError for a value that is none of
-    YAML's, and for a searched field: its own name has dots, so a dotted name would have two meanings.
+    Where the file gives the name alone of a sampler, pruner or race, a setting within that leaves the name. Numbers of
+    NumPy become plain ones, as the study is written to files. Raises ConfigError for a value that is none of YAML's, and
+    for a searched field: its own name has dots, so a dotted name would have two meanings.
     """
     for field, value in settings.items():
         if field.startswith("search."):
@@ -34,8 +36,10 @@ def override(content: dict[str, Any], settings: Mapping[str, Any]) -> None:
         *groups, last = field.split(".")
         target = content
         for group in groups:
-            if not isinstance(target.get(group), dict):
-                target[group] = {}
+            said = target.get(group)
+            if not isinstance(said, dict):
+                named = target is content and group in NAMED and isinstance(said, str)
+                target[group] = {"name": said} if named else {}
             target = target[group]
         target[last] = _plain(value, field)
 

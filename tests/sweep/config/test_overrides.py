@@ -7,6 +7,7 @@ import yaml
 from data.settings import ConfigError
 from sweep.config.overrides import overrides
 from sweep.config.study_config import read_study
+from sweep.study.racing import ContendersConfig
 
 
 @pytest.fixture
@@ -23,6 +24,19 @@ def test_settings_are_yaml_by_dotted_field(study_file: Path) -> None:
     config = read_study(study_file, settings)
     assert (config.budget.wall_clock, config.budget.configurations) == (8, 4)
     assert config.racing.name == "none"
+
+
+def test_a_setting_within_what_the_file_names_in_short_form_leaves_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    search = {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}}
+    short = {"sampler": "random", "pruner": "median", "racing": "contenders"}
+    path.write_text(yaml.safe_dump({"search": search, **short}))
+    settings = {"sampler.seed": 3, "pruner.arguments.n_startup_trials": 2, "racing.p": 0.1}
+    config = read_study(path, settings)
+    assert (config.sampler.name, config.sampler.seed) == ("random", 3)
+    assert (config.pruner.name, config.pruner.arguments) == ("median", {"n_startup_trials": 2})
+    assert config.racing == ContendersConfig(p=0.1)
+    assert read_study(path, {"sampler.name": "qmc"}).sampler.name == "qmc"
 
 
 @pytest.mark.parametrize("assignment", ["budget", "=3", "seeds=[1,"])
