@@ -19,11 +19,16 @@ def halting_on_signals(coordinator: Coordinator, display: Display) -> Iterator[N
         yield
         return
 
+    told = False
+
     def heard(number: int, frame: object) -> None:
-        if coordinator.interrupted:
+        nonlocal told
+        # A study that its budget has halted already takes no other reason.
+        if told or coordinator.interrupted:
             # What is raised within the callback of a weak reference, say, Python prints and forgets.
             coordinator.halt(INTERRUPTED, at_once=True)
             raise KeyboardInterrupt
+        told = True
         coordinator.halt(INTERRUPTED)
         display.say("stopping: units save what they have; once more stops at once")
 

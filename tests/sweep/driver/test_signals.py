@@ -60,6 +60,17 @@ def test_the_first_signal_halts_and_the_second_ends_at_once(
     assert signal.getsignal(number) is before
 
 
+def test_a_second_signal_ends_at_once_also_a_study_that_its_budget_has_halted(
+    coordinator: Coordinator,
+) -> None:
+    coordinator.halted = "budget spent: wall_clock 1 of 1"
+    with halting_on_signals(coordinator, NoDisplay()):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not coordinator.interrupted
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_what_nohup_keeps_away_stays_away(coordinator: Coordinator) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
