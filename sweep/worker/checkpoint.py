@@ -67,11 +67,14 @@ class UnitCheckpoint:
         trouble: list[str] = []
         for number in sorted({here, *stored} - {0}, reverse=True):
             state = self._read(trouble) if number == here else None
+            # What an earlier worker of this machine could not upload is here alone.
+            self._uploaded = state is None or number in stored
             if state is None and number in stored:
                 state = self._fetch(stored[number], number, trouble)
             if state is not None:
                 return state, _note(trouble)
         state, note = latest_checkpoint(self.path)
+        self._uploaded = state is None
         if state is None and trouble:
             note = f"{'; '.join(trouble)}; the run begins anew"
         return state, note

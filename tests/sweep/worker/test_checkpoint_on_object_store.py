@@ -99,6 +99,21 @@ def test_training_does_not_wait_for_a_store_that_is_away(machines: Machines, s3:
     assert machines.epoch("b") == (3, None)
 
 
+def test_what_a_dead_worker_could_not_upload_outlives_the_next_one_on_its_machine(
+    machines: Machines, s3: Any
+) -> None:
+    checkpoint = saved(machines.on("a"), 1)
+    with s3.away():
+        checkpoint.save(state(2))
+    # The process is killed, and the unit's next worker here is stopped before it saves anything.
+    again = saved(machines.on("a"))
+    again.close()
+    assert machines.epoch("a") == (2, None)
+    saved(again, 3).close()
+    assert not again.path.exists()
+    assert machines.epoch("a") == (3, None)
+
+
 def test_a_store_that_takes_no_checkpoint_costs_at_most_a_tenth_of_the_time(
     machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
