@@ -59,4 +59,4 @@ class Node:
 def shown(node: str) -> str:
     """Write a node's name, `ADDRESS/ID`, for a person: with the first eight digits of its id."""
     address, slash, number = one_line(node).partition("/")
-    return f"{address} ({number[:8]})" if slash else node
+    return f"{address} ({number[:8]})" if slash else address

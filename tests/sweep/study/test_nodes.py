@@ -25,3 +25,4 @@ def test_deaths_of_one_unit_are_counted_together() -> None:
 def test_a_person_reads_the_beginning_of_a_nodes_id() -> None:
     assert shown("10.0.0.7/1f2e3d4c5b6a") == "10.0.0.7 (1f2e3d4c)"
     assert shown("") == ""
+    assert shown("a name\nof two lines") == r"a name\nof two lines"
