@@ -226,8 +226,6 @@ class Board:
     def _report(self, unit: Unit, report: Mapping[str, Any], at: float) -> None:
         if (refusal := unit.refusal(report, self.metric)) is not None:
             raise ValueError(f"{unit.id}: {refusal}")
-        if "note" in report:
-            unit.notes.append(report["note"])
         # A unit that lost its worker reports its past epochs again.
         if report["epoch"] == len(unit.curve) + 1:
             unit.curve.append(completed(report, self.metric))

@@ -71,8 +71,6 @@ class Unit:
     out_of_memory: bool = False
     died_on: list[str] = field(default_factory=list)
     """Nodes on which this unit died, or that died under it, since it last ended an epoch or was given notice."""
-    notes: list[str] = field(default_factory=list)
-    """What a person should know of how this unit was trained."""
 
     @property
     def id(self) -> str:
@@ -95,14 +93,15 @@ class Unit:
     def refusal(self, report: Mapping[str, Any], metric: str = "score") -> str | None:
         """Say why this unit cannot have reported an epoch so; None for the next epoch, and for one heard before.
 
-        `metric`: the number that the study ranks by.
+        One heard before counts only for its note: without one nobody looks at the rest. `metric`: the number that the
+        study ranks by.
         """
         if (fault := shape_fault(report)) is not None:
             return fault
         epoch, due = report["epoch"], len(self.curve) + 1
         if not 1 <= epoch <= due:
             return f"epoch {epoch} was reported, and epoch {due} is the next one"
-        return content_fault(report, metric) if epoch == due else None
+        return content_fault(report, metric) if epoch == due or "note" in report else None
 
     @property
     def node(self) -> str:

@@ -33,7 +33,9 @@ def test_a_note_is_kept_though_its_epoch_was_heard_before() -> None:
     world.start()
     world.coordinator.report(0, 1, epoch(1, 0.5))
     world.coordinator.report(0, 1, epoch(1, 0.5, note="the checkpoint was damaged"))
-    assert world.board.unit(0, 1).notes == ["the checkpoint was damaged"]
+    last = world.heard[-1]
+    assert isinstance(last, EpochReported)
+    assert last.report["note"] == "the checkpoint was damaged"
     assert len(world.board.unit(0, 1).curve) == 1
 
 
@@ -66,6 +68,10 @@ def test_every_loss_that_a_recipe_can_have_is_drawn_over_the_epochs() -> None:
         (epoch(2, 0.5, carried=-9.0), "epoch 2 was reported with carried: -9.0; expected seconds"),
         ({"epoch": 2}, "epoch 2 was reported without a score"),
         ({"score": 0.5}, "a report whose epoch is None; expected a whole number"),
+        (
+            epoch(1, 0.4, note="words", train_loss=math.nan),
+            "epoch 1 was reported with train_loss: nan; every number",
+        ),
         (epoch(2, 0.5, note=["words"]), "epoch 2 was reported with note: ['words']; expected text"),
     ],
 )
@@ -78,10 +84,10 @@ def test_a_unit_whose_report_cannot_be_fails_and_the_board_is_as_it_was(
     with pytest.raises(ValueError, match=re.escape(f"0000-seed1: {reason}")):
         world.board.apply(EpochReported(0, 1, report))
     unit = world.board.unit(0, 1)
-    assert (unit.state, unit.curve, unit.notes) == (State.RUNNING, [epoch(1, 0.4)], [])
+    assert (unit.state, unit.curve) == (State.RUNNING, [epoch(1, 0.4)])
 
     assert world.coordinator.report(0, 1, report)
-    assert (unit.state, unit.curve, unit.notes) == (State.FAILED, [epoch(1, 0.4)], [])
+    assert (unit.state, unit.curve) == (State.FAILED, [epoch(1, 0.4)])
     assert (unit.reason or "").startswith(reason)
     assert isinstance(world.heard[-1], UnitFailed)
     assert Board(events=world.heard).fate(0) is Fate.FAILED
