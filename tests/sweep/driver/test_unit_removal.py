@@ -105,6 +105,16 @@ def test_what_an_earlier_driver_left_goes_and_the_winners_weights_stay(study: St
     assert study.files == weights("0000-seed1", "0000-seed2")
 
 
+def test_what_the_disk_does_not_let_go_of_disturbs_no_study(study: Study) -> None:
+    # No file, as a stand-in for one that another machine has open on NFS.
+    (study.units / "0000-seed1" / "checkpoint.pt.part").mkdir(parents=True)
+    for event in reported(0, 1, 0.6):
+        study.hear(event)
+    (study.units / "0000-seed1" / "checkpoint.pt").touch()
+    study.hear(UnitFinished(0, 1, 1))
+    assert study.files == {"0000-seed1/checkpoint.pt.part"}
+
+
 def test_of_finalists_on_folds_of_their_own_no_weights_stay(tmp_path: Path) -> None:
     study = Study(tmp_path)
     study.hear(ConfigurationAdded(0, {"folds.fold": 1}))
