@@ -100,9 +100,12 @@ class JoinedNode:
 
     def end(self) -> None:
         """End all processes of the node, and remove their folder. May be called again."""
-        family = _descendants(self._process.pid)
+        # Of a process that has ended, the number may be another one's by now.
+        family = _descendants(self._process.pid) if self.alive else []
         for number, seconds in ((signal.SIGTERM, END_S), (signal.SIGKILL, END_S)):
-            _signal([self._process.pid, *family], number)
+            self._process.send_signal(number)
+            family = [pid for pid in family if _runs(pid)]
+            _signal(family, number)
             deadline = time.monotonic() + seconds
             self.wait(seconds)
             while any(map(_runs, family)) and time.monotonic() < deadline:

@@ -93,6 +93,17 @@ def test_a_node_that_has_ended_by_itself_needs_no_wait(ray: Path) -> None:
     assert node.wait(0.05)
 
 
+def test_no_process_is_sent_a_signal_for_a_node_that_has_ended(
+    ray: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = JoinedNode(Head.here("10.0.0.1:1", "secret", ""))
+    children(ray)
+    node.end()
+    # Their numbers may have gone to processes of others.
+    monkeypatch.setattr(os, "kill", lambda pid, number: pytest.fail(f"{pid} was sent {number}"))
+    node.end()
+
+
 @pytest.mark.parametrize(
     ("environment", "gpus"),
     [
