@@ -15,6 +15,9 @@ from sweep.config.search_arguments import (
 )
 from sweep.study.silence import Patience
 
+LEAST_SHARE = 0.0001
+"""The smallest part of a resource that Ray counts."""
+
 
 class SyntheticConfig(Config):
     """Breaths made up by `data.synthetic`, for a study without recordings."""
@@ -86,9 +89,9 @@ class PrunerConfig(Config):
 class ResourcesConfig(Config):
     """What one unit takes on its machine."""
 
-    cpu: float = Field(default=1, gt=0, le=100_000, description="cores of one unit")
+    cpu: float = Field(default=1, ge=LEAST_SHARE, le=100_000, description="cores of one unit")
     gpu: float = Field(default=0, ge=0, le=100_000, description="a fraction shares a GPU")
-    custom: dict[str, Annotated[float, Field(gt=0, le=1e15)]] = Field(
+    custom: dict[str, Annotated[float, Field(ge=LEAST_SHARE, le=1e15)]] = Field(
         default_factory=dict,
         description='others of Ray\'s resources, e.g. {"accelerator_type:A10G": 0.001} for nodes with such a GPU',
     )
@@ -116,6 +119,13 @@ class ResourcesConfig(Config):
         description="0: a unit saves every epoch before it is reported; else minutes between two saves, at the end of "
         "an epoch, written while it trains on (docs/engine.md)",
     )
+
+    @field_validator("gpu")
+    @classmethod
+    def _is_counted(cls, gpu: float) -> float:
+        if 0 < gpu < LEAST_SHARE:
+            raise ValueError(f"must be 0, or {LEAST_SHARE} or more, got {gpu:g}")
+        return gpu
 
 
 class FinishesConfig(Config):
