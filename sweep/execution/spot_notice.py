@@ -21,6 +21,8 @@ LOOK_EVERY_S = 5.0
 """As AWS recommends."""
 FIRST_ANSWER_S = 60.0
 ANSWER_S = 2.0
+NO_ANSWER = requests.RequestException, ValueError, KeyError, TypeError
+"""Raised where nobody answers, and for answers that make no sense."""
 
 
 class NoticeError(UserError):
@@ -41,7 +43,7 @@ class Cloud(Protocol):
     name: str
 
     def notice(self) -> Notice | None:
-        """Ask what the cloud announces now; None for nothing. Raises requests.RequestException without an answer."""
+        """Ask what the cloud announces now; None for nothing. Raises one of `NO_ANSWER` without a plain answer."""
         ...
 
 
@@ -115,7 +117,7 @@ def cloud_here(pause: Callable[[float], None] = time.sleep) -> Cloud:
         for cloud in clouds:
             try:
                 cloud.notice()
-            except requests.RequestException:
+            except NO_ANSWER:
                 continue
             return cloud
         if time.monotonic() > deadline:
@@ -131,7 +133,7 @@ def await_notice(cloud: Cloud, pause: Callable[[float], None] = time.sleep) -> N
     while True:
         try:
             notice = cloud.notice()
-        except (requests.RequestException, ValueError, KeyError):
+        except NO_ANSWER:
             notice = None
         if notice is not None:
             return notice

@@ -87,6 +87,16 @@ def test_the_cloud_is_the_one_that_answers(service: type[Metadata], name: str) -
     assert cloud_here().name == name.upper()
 
 
+@pytest.mark.parametrize("nonsense", ['{"action": "terminate"}', '{"action": "stop", "time": "soon"}', "[]"])
+def test_an_answer_that_makes_no_sense_is_asked_for_again(service: type[Metadata], nonsense: str) -> None:
+    service.answers["aws"] = (200, nonsense)
+
+    def pause(seconds: float) -> None:
+        service.answers["aws"] = (404, "")
+
+    assert cloud_here(pause).name == "AWS"
+
+
 def test_a_machine_of_no_cloud_is_told_so(service: type[Metadata], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notice, "FIRST_ANSWER_S", 0.0)
     with pytest.raises(NoticeError, match=r"no metadata service of AWS or GCP answers here"):
