@@ -72,7 +72,9 @@ def fit(
         while not training.done:
             metrics = training.run_epoch()
             saved = saves.epoch_ended(training.state_dict)
-            if training.done and not saved:
+            if training.done and saved:
+                saves.wait()
+            elif training.done:
                 saves.save(training.state_dict())
             try:
                 yield metrics

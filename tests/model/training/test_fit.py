@@ -1,11 +1,14 @@
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from data.task import ICBHI
+from model.training import fit as fit_module
 from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.training.epoch_metrics import TrainingError
 from model.training.fit import fit
@@ -154,6 +157,24 @@ def test_saved_by_time_a_run_lacks_no_epoch_that_was_asked_for_last(tmp_path: Pa
     whole = list(fit(recipe(epochs=3), 1, *data, task=ICBHI))
     assert without_time(list(going_on)) == without_time(whole)
     assert len(load_checkpoint(path)["history"]) == 3
+
+
+def test_the_last_epoch_is_on_disk_before_it_is_told_of_also_when_it_was_time_to_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+
+    def slowly(path: Path, state: dict[str, Any]) -> None:
+        time.sleep(0.5)
+        save_checkpoint(path, state)
+
+    monkeypatch.setattr(fit_module, "save_checkpoint", slowly)
+    run = fit(
+        recipe(epochs=1), 1, tones(16, 0), tones(8, 1), task=ICBHI, checkpoint=path, checkpoint_minutes=1e-9
+    )
+    next(run)
+    assert len(load_checkpoint(path)["history"]) == 1
+    run.close()
 
 
 def test_training_leaves_the_stored_features_alone() -> None:
