@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data.batches import Examples, epoch_batches
+from data.quantities import counted
 from data.settings import ConfigError
 from data.task import Task
 from data.waveform_augment import waveform_augment
@@ -44,6 +45,9 @@ from model.training.seeds import generator, seed_torch
 from model.training.sharpness import validation_sharpness
 from model.training.step import Losses, check_accumulates, objective
 from model.weight_casts import casting_weights_together
+
+LEAST_BATCH = 2
+"""Cycles of a batch: one alone has neither batch statistics nor a partner to mix with."""
 
 
 class Training:
@@ -88,8 +92,9 @@ class Training:
         if accumulate < 1:
             raise ValueError(f"accumulate: a batch is trained in 1 chunk or more, got {accumulate}")
         _check_can_be_scored(validation)
-        if recipe.sampling.drop_last and len(train) < recipe.batch_size:
-            raise TrainingError(f"{len(train)} training cycles do not fill one batch of {recipe.batch_size}")
+        least = recipe.batch_size if recipe.sampling.drop_last else LEAST_BATCH
+        if len(train) < least:
+            raise TrainingError(f"{counted(len(train), 'training cycle')} cannot fill one batch of {least}")
         self.recipe = recipe
         self.task = task
         self.seed = seed
@@ -273,8 +278,7 @@ class Training:
         pairing.set_state(begun.mixup)
         order = generator(self.seed, "batches", epoch)
         drawn = epoch_batches(self.train.labels, recipe.batch_size, recipe.sampling, order)
-        # A cycle alone has neither batch statistics nor a partner to mix with.
-        batches = [rows for rows in drawn if len(rows) > 1]
+        batches = [rows for rows in drawn if len(rows) >= LEAST_BATCH]
         left = batches[begun.steps :]
         for rows, (features, labels) in zip(left, self.train.batches(left), strict=True):
             if pause():

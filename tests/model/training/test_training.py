@@ -65,8 +65,10 @@ def test_validation_without_a_normal_or_an_abnormal_cycle_is_refused() -> None:
 
 
 def test_too_few_cycles_for_a_batch_are_refused() -> None:
-    with pytest.raises(TrainingError, match="7 training cycles do not fill one batch of 8"):
+    with pytest.raises(TrainingError, match="7 training cycles cannot fill one batch of 8"):
         Training(recipe(), 1, tones(7, 0), tones(8, 1), task=ICBHI)
+    with pytest.raises(TrainingError, match="1 training cycle cannot fill one batch of 2"):
+        Training(recipe(sampling={"drop_last": False}), 1, tones(1, 0), tones(8, 1), task=ICBHI)
 
 
 def test_a_scan_engine_that_the_device_lacks_is_refused_before_training() -> None:

@@ -114,7 +114,7 @@ def test_a_full_memory_is_a_result() -> None:
 
 def test_a_recipe_that_cannot_be_trained_is_an_error(prepared: PreparedData) -> None:
     with pytest.raises(
-        GpuSharingError, match=r"TrainingError: \d+ training cycles do not fill one batch of 5000"
+        GpuSharingError, match=r"TrainingError: \d+ training cycles cannot fill one batch of 5000"
     ):
         measure(tiny(prepared, batch_size=5000), processes=1, threads=1)
 
