@@ -310,7 +310,7 @@ def _job_config() -> JobConfig:
 
 
 def stop_ray() -> None:
-    """Leave the cluster; a Ray that `start_ray` started here ends. What it reads of the environment is as before.
+    """Leave the cluster; a Ray that `start_ray` started here ends. Who may reach a Ray of this process is as before.
 
     Ray ends this process when a reference to an object or actor is let go while its core worker is taken down, and the
     garbage of Tune holds such. Another thread may collect it at any moment, so it is collected here before.
@@ -346,13 +346,10 @@ def abandon_ray() -> None:
     node = cast("Node | None", worker._global_node)
     if node is None:
         return
-    started = [info.process.pid for infos in node.all_processes.values() for info in infos]
-    family = [
-        process
-        for pid in started
-        if psutil.pid_exists(pid)
-        for process in psutil.Process(pid).children(recursive=True)
-    ]
+    family: list[psutil.Process] = []
+    for started in [info.process.pid for infos in node.all_processes.values() for info in infos]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family += psutil.Process(started).children(recursive=True)
     node.kill_all_processes(check_alive=False, allow_graceful=True)
     # Agents whose node was killed wait a minute for the head.
     for process in family:

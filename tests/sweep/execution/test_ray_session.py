@@ -1,17 +1,22 @@
 """When Ray comes into the driver's process, and how it is left; whole runs are in tests/sweep/driver/."""
 
+import atexit
+import contextlib
 import gc
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import ray
+from ray._private import worker
 
 from sweep.config.study_parts import ResourcesConfig
 from sweep.execution import ray_session, slots
@@ -20,6 +25,7 @@ from sweep.execution.ray_doors import asks_for_token
 from sweep.execution.ray_session import (
     ENVIRONMENT,
     RaySession,
+    abandon_ray,
     check_machine,
     machine_resources,
     start_ray,
@@ -47,6 +53,41 @@ def test_while_ray_goes_down_no_thread_can_collect_what_refers_to_it(monkeypatch
     stop_ray()
     assert seen == [(True, False)]
     assert gc.isenabled()
+
+
+def test_what_a_ray_that_is_gone_has_left_is_killed_though_some_of_it_ends_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Ray brings it along.
+    import psutil  # pyright: ignore[reportMissingModuleSource]
+
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import subprocess; print(subprocess.Popen(['sleep', '100']).pid, flush=True); input()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    agent = psutil.Process(int(parent.stdout.readline()))
+    node = SimpleNamespace(
+        all_processes={"raylet": [SimpleNamespace(process=ended), SimpleNamespace(process=parent)]},
+        kill_all_processes=lambda **_: parent.kill(),
+    )
+    monkeypatch.setattr(worker, "_global_node", node)
+    monkeypatch.setattr(atexit, "register", lambda _: None)
+    # It ends between the question whether it is there and the one about its children.
+    monkeypatch.setattr(psutil, "pid_exists", lambda pid: True)
+    abandon_ray()
+    parent.communicate()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while agent.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.05)
 
 
 def test_the_ray_of_a_user_is_refused_with_the_reason_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
