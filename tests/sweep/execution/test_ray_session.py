@@ -149,6 +149,7 @@ def test_a_start_that_was_refused_leaves_room_for_the_next(monkeypatch: pytest.M
 def test_importing_the_driver_brings_no_ray_and_sets_nothing() -> None:
     code = """
 import json, os, sys
+import sklearn  # sets two variables of its own
 before = dict(os.environ)
 import sweep.driver.run
 changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
