@@ -51,9 +51,10 @@ class UnitTrainable(tune.Trainable):
     Epochs of a head on a frozen encoder last milliseconds, so a step is as many as fill `LEAST_STEP_S`; a unit that ends
     in its first step saves no checkpoint.
 
-    A checkpoint is saved every few minutes (`checkpoint_minutes`), by a thread; what goes wrong there comes out of the
-    next step, as if it had saved itself. The last epoch is not saved, as the unit ends with it, unless every epoch is.
-    An epoch that is not saved when the unit is stopped, by a study that pauses say, is saved then.
+    By itself every epoch is saved before it is told of. With `checkpoint_minutes` a thread saves one every so many
+    minutes; what goes wrong there comes out of the next step, as if the unit had saved itself. The last epoch is not
+    saved then, as the unit ends with it, and an epoch that is not saved when the unit is stopped, by a study that
+    pauses say, is saved at that moment.
 
     A result holds the epochs not yet reported by this process. So a unit that lost its worker tells epochs again: those
     in its checkpoint, and those after that which are trained once more. The first one that the study has not heard of
