@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.test_layers import FLOORS
+from tests.test_layers import DOORS, FLOORS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -117,6 +117,19 @@ def test_the_picture_of_floors_is_what_the_layer_test_holds() -> None:
     name = re.compile(r"(?:^| {3})((?:evidence|data|model|sweep)[.\w]*)(?= {3}|$)")
     rows = [set(name.findall(line)) for line in picture.splitlines()]
     assert [row for row in rows if row] == FLOORS
+
+
+def test_the_doors_of_outside_systems_are_those_of_the_layer_test() -> None:
+    page = (ROOT / "docs" / "code.md").read_text(encoding="utf-8")
+    table = page.split("| outside system | comes in by |\n")[1].split("\n\n")[0]
+    _, *rows = (line.strip("| ").split(" | ") for line in table.splitlines())
+    told = {
+        re.split(r"\W", system)[0].lower(): {
+            path.removesuffix(".py").strip("/").replace("/", ".") for path in re.findall(r"`([^`]+)`", doors)
+        }
+        for system, doors in rows
+    }
+    assert told == {name: doors for name, doors in DOORS.items() if doors}
 
 
 @pytest.mark.parametrize(

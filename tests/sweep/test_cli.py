@@ -16,6 +16,7 @@ from data.errors import UserError
 from data.settings import ConfigError
 from data.synthetic import write_breaths
 from sweep.cli import main
+from sweep.config.study_config import StudyConfig
 from sweep.driver.driver import InterruptedStudyError
 from sweep.folder.study_folder import StudyFolder
 from tests.sweep.command_line import RECIPE, STUDY, changed, respsweep, written
@@ -216,3 +217,22 @@ def test_the_version_is_told_with_what_it_runs_on_and_without_loading_that() -> 
     assert re.fullmatch(r"respsweep \d\S*(, commit [0-9a-f]{12}(, with changes)?)?", shown[0])
     assert re.fullmatch(r"Python 3\S+, torch 2\S+, ray 2\S+, optuna 5\S+, mlflow 3\S+", shown[1])
     assert shown[2:] == ["0 []"]
+
+
+@pytest.mark.parametrize("arguments", [("run", "study.yaml"), ("status", "one"), ("leaderboard", "one")])
+def test_what_is_shown_or_refused_without_torch_does_not_load_it(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    StudyFolder.at(tmp_path / "studies", "one").create(StudyConfig.model_validate(STUDY))
+    (tmp_path / "study.yaml").write_text(
+        "recipe: {epoch: 3}\nsearch: {batch_size: {type: int, low: 8, high: 9}}"
+    )
+    code = (
+        f"import sys; sys.argv = ['respsweep', *{arguments}]\nfrom sweep.cli import main\ntry: main()\n"
+        "except SystemExit as ended: print(ended.code, 'torch' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines()[-1] == f"{int(arguments[0] == 'run')} False"
+    assert ("did you mean epochs" in ran.stderr) is (arguments[0] == "run")
