@@ -15,6 +15,7 @@ from typer.main import get_command
 from sweep.commands.app import app
 from sweep.commands.examples import EXAMPLES
 from tests.sweep.command_line import respsweep
+from tests.test_docs import DOCUMENTS, ROOT
 
 HEAVY = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas")
 """Without pydantic, which typer asks whether it is there."""
@@ -41,6 +42,43 @@ def test_each_option_and_argument_says_what_it_is(name: str) -> None:
     command = COMMANDS[name]
     assert command.help
     assert [parameter.name for parameter in command.params if not parameter.help] == []
+
+
+def calls_in(document: Path) -> Iterator[list[str]]:
+    """Words of each call of `respsweep` in a document's code, without comments; those of options alone are left out."""
+    text = re.sub(r"\\\n *", " ", document.read_text(encoding="utf-8"))
+    blocks = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks.findall(text) for line in block.splitlines()]
+    lines += [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", blocks.sub("", text))]
+    for line in lines:
+        for call in re.split(r"(?<![\w/.-])respsweep ", re.split(r"(?:^|\s)#\s", line)[0])[1:]:
+            words = re.split(r"[;|\"]|&&", call)[0].split()
+            if words and not words[0].startswith("-"):
+                yield words
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_documents_are_there_with_their_options(document: Path) -> None:
+    calls = list(calls_in(document))
+    assert len(calls) > 30 or document.name != "README.md"
+    for words in calls:
+        name = " ".join(words[:2]) if words[0] == "cluster" else words[0]
+        assert name in COMMANDS, words
+        known = {option for one in COMMANDS[name].params for option in (*one.opts, *one.secondary_opts)}
+        named = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert named <= {"--help", *known}, words
+
+
+def test_the_page_on_studies_names_each_command_that_writes_for_programs_and_papers() -> None:
+    page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    sentence = page.split("## For programs and papers\n\n")[1].split("take `--format`")[0]
+    forms = {
+        name
+        for name, command in COMMANDS.items()
+        for one in command.params
+        if "--format" in one.opts and one.help.startswith("json and csv")
+    }
+    assert set(re.findall(r"`(\w+)`", sentence)) == forms
 
 
 @pytest.mark.parametrize("name", COMMANDS)
