@@ -1,6 +1,6 @@
 """The door for Python: what `import sweep` offers beside the command line.
 
-functions  read_study, plan, run, open, simulate
+functions  read_study, plan, run, open, studies, compare, simulate
 study      a study as a Python object: tables, the best configuration, events
 plots      the figures of a study, for notebooks and papers
 arguments  what callers give, checked

@@ -13,7 +13,10 @@ def require(holds: bool, right: str, given: object) -> None:
         raise ConfigError(f"{right}, got {given!r}")
 
 
-def require_whole(name: str, given: object, least: int) -> None:
-    """Raise ConfigError unless an argument is a whole number of at least `least`; True and False are none."""
-    whole = isinstance(given, Integral) and not isinstance(given, bool) and int(given) >= least
-    require(whole, f"{name}: must be a whole number of at least {least}", given)
+def require_whole(name: str, given: object, least: int | None = None) -> None:
+    """Raise ConfigError unless an argument is a whole number, of at least `least` if given; True and False are none."""
+    whole = (
+        isinstance(given, Integral) and not isinstance(given, bool) and (least is None or int(given) >= least)
+    )
+    right = "must be a whole number" if least is None else f"must be a whole number of at least {least}"
+    require(whole, f"{name}: {right}", given)

@@ -105,7 +105,8 @@ class Study:
     def rename(self, name: str) -> Study:
         """Give the study another name, and the studies that belong to it with it; return it as it is called then.
 
-        Raises RenameError when the name is taken, LockedError while it runs, ConfigError for what is no text.
+        Raises RenameError when the name is taken, and for a study that belongs to another and is found by its name;
+        FolderError for what can be no name, LockedError while it runs, ConfigError for what is no text.
         """
         require(isinstance(name, str), "name: must be a text", name)
         from sweep.driver.rename import rename_study
@@ -218,8 +219,9 @@ class Study:
 
         The default is `report.html` in the study's folder. `sounds`: also the most confident errors of the best
         configuration, with the sound of their cycles. `data`: where the recordings lie, unless where the study says.
-        Raises ReportError for a file that cannot be written, BundleExportError for `sounds` of a study without
-        predictions, and for other recordings at `data`, ConfigError for what is no path.
+        Raises ReportError for a file that cannot be written, and for a study of other folds, of which the report of its
+        search tells; BundleExportError for `sounds` of a study without predictions, and for other recordings at `data`;
+        ConfigError for what is no path.
         """
         require(path is None or isinstance(path, Path | str), "path: must be a path", path)
         require(data is None or isinstance(data, Path | str), "data: must be a path", data)
@@ -271,7 +273,7 @@ class Study:
             number = isinstance(told, Real) and not isinstance(told, bool)
             require(told is None or number, f"{name}: must be a number of {unit}", told)
         if seed is not None:
-            require_whole("seed", seed, 0)
+            require_whole("seed", seed)
         from data.given_recordings import audio_files
         from sweep.evaluation.predict import Cutting
         from sweep.evaluation.routing import router

@@ -29,10 +29,10 @@ def worker(
 ) -> None:
     """Train units for a study whose driver runs elsewhere with --address head, until the study is over.
 
-    So are the studies that the driver trains after it: its finalists on other folds, or networks for all patients.
-    Made for batch jobs: on USR1, TERM or Ctrl-C the units save where they are and go on elsewhere, and it ends with
-    status 75; it ends with 1 when no driver came. It may come before the driver, and waits for the next one when one
-    ends.
+    The studies that the driver trains after that one are worked for too: its finalists on other folds, or networks for
+    all patients. Made for batch jobs: on USR1, TERM or Ctrl-C the units save where they are and go on elsewhere, and it
+    ends with status 75; it ends with 1 when no driver came. It may come before the driver, and waits for the next one
+    when one ends.
     """
     from sweep.driver.later_studies import later_studies
     from sweep.execution.worker_job import Ending, WorkerJob

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sweep.commands.console import console, say
-from sweep.commands.options import DATA_HELP, STUDIES, NameArgument, StudiesOption
+from sweep.commands.options import DATA_HELP, STUDIES, AddressOption, NameArgument, StudiesOption
 
 
 def finish(
@@ -23,9 +23,7 @@ def finish(
     finishing_name: Annotated[
         str | None, typer.Option("--name", help="Name of the finishing study; default: NAME-finish.")
     ] = None,
-    address: Annotated[
-        str, typer.Option(help="local: this machine; auto: the Ray cluster it belongs to.")
-    ] = "local",
+    address: AddressOption = "local",
     tracking_uri: Annotated[
         str | None, typer.Option(help="MLflow server; default: that of the study.")
     ] = None,

@@ -54,6 +54,14 @@ SettingsOption = Annotated[
 ]
 SpaceArgument = Annotated[Path | None, typer.Argument(help="Study file, e.g. search_spaces/quickstart.yaml.")]
 GivenDataOption = Annotated[str | None, typer.Option("--data", help=DATA_HELP)]
+AddressOption = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        help="local: this machine; auto: the Ray cluster it belongs to; head: machines that come by themselves, see "
+        "cluster worker.",
+    ),
+]
 ConfigurationsOption = Annotated[
     int | None,
     typer.Option("--configurations", min=1, help="Points to try at most; the file's other limits stay."),

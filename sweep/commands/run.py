@@ -9,6 +9,7 @@ import typer
 from sweep.commands.console import console, say
 from sweep.commands.options import (
     STUDIES,
+    AddressOption,
     ConfigurationsOption,
     GivenDataOption,
     LogOption,
@@ -40,13 +41,7 @@ def run(
     ] = None,
     configurations: ConfigurationsOption = None,
     settings: SettingsOption = None,
-    address: Annotated[
-        str,
-        typer.Option(
-            help="local: this machine; auto: the Ray cluster it belongs to; head: machines that come by themselves, see "
-            "cluster worker."
-        ),
-    ] = "local",
+    address: AddressOption = "local",
     tracking_uri: Annotated[
         str | None, typer.Option(help="MLflow server; default: a database in the study.")
     ] = None,

@@ -200,7 +200,10 @@ def test_python_gets_a_pandas_table(studies: Path, trained_on: Recording) -> Non
     for arguments, complaint in (
         ({"audio": [3]}, "audio: must be a path, or several, got 3"),
         ({"audio": None}, "audio: must be a path, or several, got None"),
-        ({"audio": "a.wav", "seed": "3"}, "seed: must be a whole number of at least 0, got '3'"),
+        ({"audio": "a.wav", "seed": "3"}, "seed: must be a whole number, got '3'"),
+        ({"audio": "a.wav", "seed": True}, "seed: must be a whole number, got True"),
+        # A study may have such a seed; this one has others.
+        ({"audio": trained_on.path, "seed": -1}, "seed: must be one of 3, 4, which .*, got -1"),
         ({"audio": "a.wav", "window_s": True}, "window_s: must be a number of seconds, got True"),
         ({"audio": "a.wav", "annotations": 3}, "annotations: must be a path, got 3"),
     ):
