@@ -202,8 +202,9 @@ class Study:
     def export(self, path: Path | str | None = None, configuration: int | None = None) -> Path:
         """Write the best configuration, or the one with a number, as a recipe with its provenance; return the file.
 
-        The default is `best.yaml` in the study's folder. Raises NoConfigurationError for a configuration without all
-        its seeds, ExportError for a file that cannot be written, ConfigError for what is no path or no number.
+        The default is `best.yaml` in the study's folder, of another configuration than the best
+        `configuration-NUMBER.yaml`. Raises NoConfigurationError for a configuration without all its seeds, ExportError
+        for a file that cannot be written and for a study of other folds, ConfigError for what is no path or no number.
         """
         require(path is None or isinstance(path, Path | str), "path: must be a path", path)
         if configuration is not None:
@@ -313,8 +314,8 @@ class Study:
 
         Recipe and model card are in it, and `respsweep predict` takes it. `data`: where the recordings lie, unless where
         the study says. Raises NoConfigurationError for a configuration without all its seeds, UnitResultError for one
-        whose weights were not kept, ExportError when something is at `path` already, ConfigError for what is no path or
-        no number.
+        whose weights were not kept, FinishError for a study with `protocol: published`, ExportError when something is at
+        `path` already, ConfigError for what is no path or no number.
         """
         require(isinstance(path, Path | str), "path: must be a path", path)
         require(data is None or isinstance(data, Path | str), "data: must be a path", data)

@@ -14,7 +14,8 @@ from sweep.commands.options import STUDIES, DataOption, NameArgument, StudiesOpt
 def export(
     name: NameArgument,
     output: Annotated[
-        Path | None, typer.Option(help="File to write; default: best.yaml in the study.")
+        Path | None,
+        typer.Option(help="File to write; default: best.yaml, or configuration-N.yaml, in the study."),
     ] = None,
     configuration: Annotated[
         int | None, typer.Option(min=0, help="A configuration other than the best, by its number.")
