@@ -16,6 +16,7 @@ from data.settings import parse
 from sweep.config.overrides import overrides
 from sweep.config.parameters import CategoricalParameter, FloatParameter, IntParameter
 from sweep.config.resumption import FIXED
+from sweep.config.search_arguments import PRUNER_ARGUMENTS, SAMPLER_ARGUMENTS
 from sweep.config.search_space import SCORING_FIELDS
 from sweep.config.study_config import StudyConfig, read_study
 
@@ -73,6 +74,17 @@ def test_the_table_has_the_default_of_a_field_and_the_words_that_it_may_be(
     _, default, meaning = rows[name]
     assert yaml.safe_load(default.strip("`")) == default_of(field)
     assert literals(field.annotation) <= set(re.findall(r"\w+", meaning))
+
+
+def test_the_table_names_the_arguments_of_each_sampler_and_of_our_own_pruner() -> None:
+    rows = {row[0].strip("`"): row[2] for row in rows_under("Fields")}
+    _, _, told = rows["sampler.arguments"].partition(": ")
+    named = {part.split()[0]: set(re.findall(r"`(\w+)`", part)) for part in told.split("; ")}
+    assert named == {name: {*kind.model_fields} for name, kind in SAMPLER_ARGUMENTS.items()}
+    own = rows["pruner.arguments"].removeprefix("forecast: ").partition(". ")[0]
+    assert dict(re.findall(r"`(\w+)` \(([\d.]+)\)", own)) == {
+        name: str(field.default) for name, field in PRUNER_ARGUMENTS["forecast"].model_fields.items()
+    }
 
 
 def test_the_race_begins_as_the_table_says_and_has_no_other_rule() -> None:
