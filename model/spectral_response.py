@@ -135,11 +135,6 @@ def response_curve(matrix: Float[Tensor, "batch cells cells"]) -> Float[Tensor, 
     return spectrum.abs().mean(-1)
 
 
-def attention_curve(attention: Float[Tensor, "batch heads tokens tokens"]) -> Float[Tensor, "batch tokens"]:
-    """Compute the `response_curve` of the heads' mean attention, to be compared with that of a scan."""
-    return response_curve(attention.mean(1))
-
-
 def min_max(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Shift and scale values to run from 0 to 1 over the whole tensor."""
     low, high = values.aminmax()

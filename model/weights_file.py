@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -67,7 +68,16 @@ def absolute_source(source: Any) -> Any:
 
 
 def checkpoint_sha256(path: Path) -> str:
-    """Compute the SHA-256 of a checkpoint file, hex, to record which was used; no published checksum is known."""
+    """Compute the SHA-256 of a checkpoint file, hex, to record which was used; no published checksum is known.
+
+    A process reads a file once for as long as its time and size are the same.
+    """
+    state = path.stat()
+    return _sha256(path.absolute(), state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(path: Path, _written_ns: int, _size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -55,13 +53,7 @@ def encoder_settings(recipe: Recipe) -> dict[str, Any]:
 def encoder_sha256(recipe: Recipe) -> str:
     """SHA-256 (hex) of the file of a frozen encoder's weights, computed anew when the file has changed."""
     assert recipe.backbone.pretrained is not None, "a frozen encoder has weights to keep"
-    file = find_checkpoint(recipe.backbone.pretrained)
-    return _sha256(file, file.stat().st_mtime_ns, file.stat().st_size)
-
-
-@functools.lru_cache(maxsize=8)
-def _sha256(file: Path, _written_ns: int, _size: int) -> str:
-    return checkpoint_sha256(file)
+    return checkpoint_sha256(find_checkpoint(recipe.backbone.pretrained))
 
 
 def _embedded(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,7 +39,7 @@ def weights_of(recipe: Recipe) -> Weights | None:
     if source is None:
         return None
     path = find_checkpoint(source).absolute()
-    return Weights(str(path), _sha256(path, path.stat().st_mtime_ns))
+    return Weights(str(path), checkpoint_sha256(path))
 
 
 def share_weights(weights: Weights, place: str) -> Weights:
@@ -77,8 +76,3 @@ def local_weights(weights: Weights, cache: Path | None = None) -> Path:
 
     build_once(local.parent, fetch)
     return local
-
-
-@functools.lru_cache
-def _sha256(path: Path, changed_ns: int) -> str:
-    return checkpoint_sha256(path)

@@ -15,7 +15,6 @@ from model.spectral_response import (
     MOST_CELLS,
     Mode,
     ast_response,
-    attention_curve,
     dass_response,
     merged_matrix,
     min_max,
@@ -58,7 +57,7 @@ def test_matrices_and_curves_are_the_published_ones(golden: Golden, mode: Mode) 
 
 
 def test_the_curve_of_attention_is_the_published_one(golden: Golden) -> None:
-    close(attention_curve(golden["attention"]), golden["attention.head_mean_curve"])
+    close(response_curve(golden["attention"].mean(1)), golden["attention.head_mean_curve"])
 
 
 def test_the_scans_that_the_matrices_describe_are_the_published_ones(golden: Golden) -> None:
@@ -138,7 +137,7 @@ def test_the_curve_of_a_layer_of_an_ast_is_that_of_its_attention() -> None:
     model = AST(12, 2, 3, 24).eval()
     x = torch.randn(2, 36, 26)
     attention = model.attentions(model.stem(x))[1]
-    torch.testing.assert_close(ast_response(model, x, layer=1), attention_curve(attention[:, None]))
+    torch.testing.assert_close(ast_response(model, x, layer=1), response_curve(attention))
 
 
 def test_a_layer_that_is_not_there_and_a_map_that_is_too_large_are_refused() -> None:

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import huggingface_hub
@@ -68,3 +69,17 @@ def test_a_path_is_made_absolute_and_a_hub_id_is_not(tmp_path: Path, monkeypatch
     assert absolute_source("~nobody-of-that-name/w.pth") == str(tmp_path / "~nobody-of-that-name" / "w.pth")
     (tmp_path / "author" / "name").mkdir(parents=True)
     assert absolute_source("author/name") == str(tmp_path / "author" / "name")
+
+
+def test_a_file_is_hashed_again_only_once_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "weights.pth", []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda *given: read.append(path) or digest(*given))
+    path.write_bytes(b"one")
+    first = checkpoint_sha256(path)
+    assert (checkpoint_sha256(path), len(read)) == (first, 1)
+    path.write_bytes(b"another")
+    assert checkpoint_sha256(path) != first
+    assert len(read) == 2
