@@ -72,7 +72,7 @@ class EpochPruner:
         return verdict
 
     def end(self, configuration: Configuration) -> None:
-        """Note that the configuration's first seed is over. A second call changes nothing."""
+        """Note how the configuration's first seed ended, if it is over. A second call changes nothing."""
         trial = self._trial(configuration)
         unit = next(iter(configuration.units.values()))
         if unit.state is State.FINISHED and unit.selected is not None:

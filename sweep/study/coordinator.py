@@ -59,7 +59,10 @@ class Pruner(Protocol):
     """Decides from its validation curve whether a first seed is stopped (`sweep.search.epoch_pruner.EpochPruner`)."""
 
     def report(self, configuration: Configuration, epoch: int, score: float) -> bool: ...
-    def end(self, configuration: Configuration) -> None: ...
+    def end(self, configuration: Configuration) -> None:
+        """Learn how a first seed ended, if it is over; changes nothing when that is known."""
+        ...
+
     def restore(self, board: Board) -> None: ...
 
 
@@ -131,10 +134,10 @@ class Coordinator:
         self._record(
             StudyStarted(tuple(seeds), tuple(changes), self._rules.gpus, objective_of(self._rules.objectives))
         )
-        self._pruner.restore(board)
         for number, seed in list(board.waiting):
             if board.fate(number) is not Fate.OPEN:
                 self._give_up(number, seed, "given up, as its configuration was")
+        self._pruner.restore(board)
         self._search.restore(board)
         self._drop_hopeless()
 
@@ -211,7 +214,7 @@ class Coordinator:
         if (fate := self.board.fate(number)) in (Fate.FAILED, Fate.PRUNED):
             what = "failed" if fate is Fate.FAILED else "was pruned"
             self._give_up(number, seed, f"given up, as another seed {what}")
-            self._ended(number, seed)
+            self._ended(number)
             return True
         if (refusal := unit.refusal(report, self.board.metric)) is not None:
             self.failed(number, seed, refusal)
@@ -232,7 +235,7 @@ class Coordinator:
         self._record(UnitPruned(number, seed, reason))
         self._give_up_waiting(number, f"given up, as seed {seed} was pruned")
         self._failures.note_end()
-        self._ended(number, seed)
+        self._ended(number)
         return True
 
     def finished(self, number: int, seed: int, epoch: int) -> None:
@@ -243,7 +246,7 @@ class Coordinator:
             return
         self._record(UnitFinished(number, seed, epoch))
         self._failures.note_end()
-        self._ended(number, seed)
+        self._ended(number)
         self._drop_hopeless()
 
     def lost(
@@ -268,7 +271,7 @@ class Coordinator:
         given_up = f"lost its worker after its configuration was given up: {reason}"
         if (fate := self.board.fate(number)) is Fate.PRUNED:
             self._give_up(number, seed, given_up)
-            self._ended(number, seed)
+            self._ended(number)
         elif out_of_memory and unit.out_of_memory:
             self.failed(number, seed, f"out of memory, with accumulated gradients too: {reason}")
         elif fate is not Fate.OPEN:
@@ -289,7 +292,7 @@ class Coordinator:
         """Note that a unit cannot be finished; no further seed of its configuration starts."""
         self._record(UnitFailed(number, seed, reason))
         self._give_up_waiting(number, f"given up, as seed {seed} failed")
-        self._ended(number, seed)
+        self._ended(number)
         self._halt_if(self._failures.note_failure((number, seed), reason))
 
     @contextlib.contextmanager
@@ -420,7 +423,8 @@ class Coordinator:
     def _attempts(self) -> list[Span]:
         return [attempt for unit in self.board.running.values() for attempt in unit.attempts]
 
-    def _ended(self, number: int, seed: int) -> None:
-        if seed == self.board.seeds[0]:
-            self._pruner.end(self.board.configurations[number])
-        self._search.learn(self.board.configurations[number])
+    def _ended(self, number: int) -> None:
+        """Tell pruner and search that units of a configuration have ended, of which the first may be one."""
+        configuration = self.board.configurations[number]
+        self._pruner.end(configuration)
+        self._search.learn(configuration)

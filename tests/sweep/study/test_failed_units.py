@@ -72,6 +72,14 @@ def two_seeds_run_at_once() -> World:
     return world
 
 
+def test_the_pruner_learns_of_a_first_seed_that_is_given_up_as_another_failed() -> None:
+    world = two_seeds_run_at_once()
+    world.coordinator.lost(0, 1, "node 7 is gone")
+    world.coordinator.failed(0, 2, "the loss is NaN")
+    assert world.board.unit(0, 1).state is State.FAILED
+    assert world.pruner.ended == [0]
+
+
 def test_the_running_seed_of_a_pruned_configuration_ends_with_its_next_report() -> None:
     world = two_seeds_run_at_once()
     assert world.coordinator.report(0, 1, epoch(1, 0.1))

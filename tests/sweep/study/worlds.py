@@ -110,7 +110,9 @@ class Bar:
         return score < self._height
 
     def end(self, configuration: Configuration) -> None:
-        self.ended.append(configuration.number)
+        first = next(iter(configuration.units.values()))
+        if first.over and configuration.number not in self.ended:
+            self.ended.append(configuration.number)
 
     def restore(self, board: Board) -> None:
         pass
