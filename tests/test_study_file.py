@@ -17,7 +17,7 @@ from sweep.config.overrides import overrides
 from sweep.config.parameters import CategoricalParameter, FloatParameter, IntParameter
 from sweep.config.resumption import FIXED
 from sweep.config.search_arguments import PRUNER_ARGUMENTS, SAMPLER_ARGUMENTS
-from sweep.config.search_space import SCORING_FIELDS
+from sweep.config.space_checks import SCORING_FIELDS
 from sweep.config.study_config import StudyConfig, read_study
 
 TEXT = (Path(__file__).parents[1] / "docs" / "study_file.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from data.task import TASKS
 from model.recipe_parts import VARIANTS
 from model.training.recipe import Recipe
 from sweep.config.search_arguments import PRUNER_ARGUMENTS, SAMPLER_ARGUMENTS, NoArguments
-from sweep.config.search_space import OWN_FIELDS, SCORING_FIELDS, SEARCHED_BANDS
+from sweep.config.space_checks import OWN_FIELDS, SCORING_FIELDS, SEARCHED_BANDS
 from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import PrunerConfig, SamplerConfig
 

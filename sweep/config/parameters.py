@@ -166,6 +166,11 @@ def includes(values: Sequence[Value], value: Any) -> bool:
     return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in values)
 
 
+def written(value: Value) -> str:
+    """Write a value as messages name it."""
+    return "null" if value is None else repr(value)
+
+
 def _check_range(low: float, high: float, log: bool) -> None:
     if low > high:
         raise ValueError(f"low {low} is above high {high}")

@@ -4,43 +4,27 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from data.fields import field_paths, hint
 from data.own_code import is_own
 from data.population import Population, as_population
-from data.quantities import counted
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
 from sweep.config.parameters import (
     LONGEST_GRID,
     AnyParameter,
-    CategoricalParameter,
     Value,
     all_tuples,
     includes,
+    written,
 )
-from sweep.study.board import FOLD
+from sweep.config.space_checks import BANDS, RECIPE, problems_of
 
-SCORING_FIELDS = ("folds", "selection", "min_sensitivity", "sharpness_rho")
-"""Recipe fields that decide how a run is scored. A search must not vary them: the best value is the easiest exam.
-
-At another radius sharpness is another number.
-"""
-RECIPE = "recipe"
-"""How a line of what is wrong with a recipe begins."""
-MOST_VALUES_TOLD, MOST_REASONS_TOLD = 10, 3
 NETWORK = "backbone.name"
 POPULATION = "population"
-OWN_FIELDS = "backbone.config."
-"""How fields of a network of the user's own begin; it has what names it likes."""
-BANDS = "features.bands."
-"""How fields begin that say by a ranking or by ranges which bands are kept."""
-SEARCHED_BANDS = (f"{BANDS}keep", f"{BANDS}ranges")
-"""Those of them that a study may search: it rests on one ranking, which its provenance names."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +41,7 @@ class SearchSpace:
     crosses: bool = False
 
     def __post_init__(self) -> None:
-        problems = self._field_problems() or self._value_problems()
-        if problems:
+        if problems := problems_of(self):
             raise ConfigError("\n".join(problems))
 
     def order(self) -> list[str]:
@@ -109,7 +92,7 @@ class SearchSpace:
         parse(Recipe, self.fixed, RECIPE)
         group = path.rpartition(".")[0]
         raise ConfigError(
-            f"recipe.{group}: must be settings or null, as the study searches {path}, got {_written(value)}"
+            f"recipe.{group}: must be settings or null, as the study searches {path}, got {written(value)}"
         )
 
     def own_networks(self) -> list[Recipe]:
@@ -121,7 +104,9 @@ class SearchSpace:
         first = {path: parameter.probes()[0] for path, parameter in self.parameters.items()}
         names = self.parameters.get(NETWORK)
         points = (
-            [self.active(first)] if names is None else [self._reach(NETWORK, name) for name in names.probes()]
+            [self.active(first)]
+            if names is None
+            else [self.point_with(NETWORK, name) for name in names.probes()]
         )
         recipes = (
             self.recipe(point) for point in points if is_own(str(point.get(NETWORK, self._fixed_network)))
@@ -136,9 +121,34 @@ class SearchSpace:
         found: list[Population] = [as_population(one) for one in fixed]
         return [one for place, one in enumerate(found) if one not in found[:place]]
 
-    def point_with(self, path: str, value: Value) -> dict[str, Any]:
-        """Find a point at which a searched field has a value, every other field at its first one that allows this."""
-        return self._reach(path, value)
+    def point_with(
+        self, path: str, value: Value, bad: Mapping[str, tuple[Value, ...]] | None = None
+    ) -> dict[str, Any]:
+        """Find a point at which a searched field has a value, every other field at its first one that allows this.
+
+        Values of a field that are `bad` are taken where no other one will do. Raises ConfigError for conditions that no
+        point meets.
+        """
+
+        def good_first(name: str, values: Iterable[Value]) -> list[Value]:
+            return sorted(values, key=lambda one: includes((bad or {}).get(name, ()), one))
+
+        values = {
+            name: good_first(name, parameter.probes())[0] for name, parameter in self.parameters.items()
+        }
+        values[path] = value
+        wanted = [path]
+        for name in reversed(self.order()):
+            if name in wanted:
+                for other, allowed in self.parameters[name].conditions.items():
+                    if not _allows(allowed, values[other]):
+                        candidates = self.parameters[other].probes() if allowed is None else allowed
+                        values[other] = next(filter(partial(_allows, allowed), good_first(other, candidates)))
+                    wanted.append(other)
+        reached = self.active(values)
+        if path not in reached:
+            raise ConfigError(f"search.{path}: its conditions exclude each other")
+        return reached
 
     def recipes_over(self, path: str) -> list[Recipe]:
         """List a recipe for each value of a field, or of a range for both ends; none for a field that is not searched.
@@ -147,7 +157,7 @@ class SearchSpace:
         """
         parameter = self.parameters.get(path)
         values = () if parameter is None else parameter.probes()
-        return [self.recipe(self._reach(path, value)) for value in values]
+        return [self.recipe(self.point_with(path, value)) for value in values]
 
     @property
     def _fixed_network(self) -> str:
@@ -166,7 +176,7 @@ class SearchSpace:
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ConfigError(f"{path}: this study does not search that field{hint}")
             if not self.parameters[path].admits(values[path]):
-                raise ConfigError(f"{path}: {_written(values[path])} is outside what the study searches")
+                raise ConfigError(f"{path}: {written(values[path])} is outside what the study searches")
         missing = [path for path in self.sample(lambda path, _: values.get(path)) if path not in values]
         if missing:
             raise ConfigError(f"no value for {missing[0]}, which this study searches")
@@ -192,12 +202,12 @@ class SearchSpace:
         """
         recipe = self.recipe({}).model_dump()
         # Of bands a recipe keeps the indices, however they were written.
-        written = {path: self.fixed if path.startswith(BANDS) else recipe for path in self.parameters}
-        centre = {path: all_tuples(_lookup(content, path)) for path, content in written.items()}
+        said = {path: self.fixed if path.startswith(BANDS) else recipe for path in self.parameters}
+        centre = {path: all_tuples(_lookup(content, path)) for path, content in said.items()}
         for path, value in centre.items():
             if not self.parameters[path].admits(value):
                 raise ConfigError(
-                    f"search.{path}: one at a time starts from the recipe's {_written(value)}, "
+                    f"search.{path}: one at a time starts from the recipe's {written(value)}, "
                     "which is not among the values to search"
                 )
         points = [self.active(centre)]
@@ -225,120 +235,6 @@ class SearchSpace:
             other in values and _allows(allowed, values[other]) for other, allowed in conditions.items()
         )
 
-    def _field_problems(self) -> list[str]:
-        """Say what is wrong with the names of fields, and with those that conditions name."""
-        problems = []
-        for path, parameter in self.parameters.items():
-            try:
-                check_field(path, crosses=self.crosses)
-                for other, values in parameter.conditions.items():
-                    self._check_condition(path, other, values)
-            except ConfigError as error:
-                problems.append(str(error))
-        if problems:
-            # A name that is no field is none at any point; other faults may be mended by searched values.
-            fixed = (self._problem({}) or "").splitlines()
-            problems += [line for line in fixed if ": no such field" in line]
-        return problems
-
-    def _value_problems(self) -> list[str]:
-        """Say which fields have a value that makes no recipe, or what is wrong with the fixed fields."""
-        wrong: dict[str, list[tuple[Value, str]]] = {}
-        bad: dict[str, tuple[Value, ...]] = {}
-        # A field of the wrong kind hides what contradicts the rest, until it has another value.
-        for _ in range(2):
-            wrong = {path: told for path in self.parameters if (told := self._wrong_values(path, bad))}
-            bad = {path: tuple(value for value, _ in told) for path, told in wrong.items()}
-            if not bad:
-                break
-        problems = [_told_of_values(path, told) for path, told in wrong.items()]
-        fixed_problem = self._problem({})
-        for path, parameter in self.parameters.items():
-            for value in parameter.probes():
-                problem = (None if path in wrong else self._problem(self._reach(path, value, bad))) or ""
-                # What is wrong with another field's own values is told of that field alone.
-                lines = [line for line in problem.splitlines() if not _is_told_of(line, wrong)]
-                if lines and problem == fixed_problem:
-                    return [*problems, problem]
-                if lines:
-                    problems.append(f"search.{path}: {_written(value)} makes no " + "\n".join(lines))
-                    break
-        return problems
-
-    def _wrong_values(self, path: str, bad: Mapping[str, tuple[Value, ...]]) -> list[tuple[Value, str]]:
-        """List the values of a field that the field itself cannot have, each with why; of a range the first one."""
-        wrong: list[tuple[Value, str]] = []
-        parameter = self.parameters[path]
-        for value in parameter.probes():
-            lines = (self._problem(self._reach(path, value, bad)) or "").splitlines()
-            if own := [line for line in lines if _is_told_of(line, [path])]:
-                wrong.append((value, "\n".join(own)))
-            if wrong and not isinstance(parameter, CategoricalParameter):
-                break
-        return wrong
-
-    def _check_condition(self, path: str, other: str, values: tuple[Value, ...] | None) -> None:
-        if other not in self.parameters:
-            raise ConfigError(f"search.{path}: its condition names {other}, which this study does not search")
-        parent = self.parameters[other]
-        for value in values or ():
-            if not parent.admits(value):
-                raise ConfigError(
-                    f"search.{path}: its condition waits for {other} = {_written(value)}, "
-                    "which is not among the values to search"
-                )
-        if values is None and all(value is None for value in parent.probes()):
-            raise ConfigError(f"search.{path}: its condition waits for {other}, which is always null")
-
-    def _problem(self, values: Mapping[str, Any]) -> str | None:
-        try:
-            self.recipe(values)
-        except ConfigError as error:
-            return str(error)
-        return None
-
-    def _reach(
-        self, path: str, value: Value, bad: Mapping[str, tuple[Value, ...]] | None = None
-    ) -> dict[str, Any]:
-        """Find a point at which the field has the value, every other field at its first value that allows this.
-
-        Values of a field that are `bad` are taken where no other one will do.
-        """
-
-        def good_first(name: str, values: Iterable[Value]) -> list[Value]:
-            return sorted(values, key=lambda one: includes((bad or {}).get(name, ()), one))
-
-        values = {
-            name: good_first(name, parameter.probes())[0] for name, parameter in self.parameters.items()
-        }
-        values[path] = value
-        wanted = [path]
-        for name in reversed(self.order()):
-            if name in wanted:
-                for other, allowed in self.parameters[name].conditions.items():
-                    if not _allows(allowed, values[other]):
-                        candidates = self.parameters[other].probes() if allowed is None else allowed
-                        values[other] = next(filter(partial(_allows, allowed), good_first(other, candidates)))
-                    wanted.append(other)
-        reached = self.active(values)
-        if path not in reached:
-            raise ConfigError(f"search.{path}: its conditions exclude each other")
-        return reached
-
-
-def check_field(path: str, *, crosses: bool = False) -> None:
-    """Raise ConfigError unless a study may search the recipe field at a dotted path; for `crosses` see `SearchSpace`."""
-    if path.split(".")[0] in SCORING_FIELDS and not (crosses and path == FOLD):
-        raise ConfigError(
-            f"search.{path}: says how a configuration is scored, so it must be the same for all"
-        )
-    if path not in field_paths(Recipe) and not path.startswith(OWN_FIELDS):
-        raise ConfigError(f"search.{path}: no such field{hint(Recipe, path)}")
-    if path.startswith(BANDS) and path not in SEARCHED_BANDS:
-        raise ConfigError(
-            f"search.{path}: a study rests on one ranking of bands, so it may search {' or '.join(SEARCHED_BANDS)}"
-        )
-
 
 def _check_length(points: int, path: str) -> None:
     if points > LONGEST_GRID:
@@ -357,25 +253,3 @@ def _lookup(content: Mapping[str, Any], path: str) -> Any:
     for group in groups:
         content = content.get(group) or {}
     return content.get(last)
-
-
-def _is_told_of(line: str, paths: Iterable[str]) -> bool:
-    """Whether a line of what is wrong with a recipe is of one of the fields, or of what lies within it."""
-    return any(line.startswith((f"{RECIPE}: {path}:", f"{RECIPE}: {path}.")) for path in paths)
-
-
-def _told_of_values(path: str, wrong: Sequence[tuple[Value, str]]) -> str:
-    """Name a field and its values that make no recipe, with what is wrong with them."""
-    values, reasons = [_written(value) for value, _ in wrong[:MOST_VALUES_TOLD]], [why for _, why in wrong]
-    if len(wrong) == 1:
-        return f"search.{path}: {values[0]} makes no {reasons[0]}"
-    if len(wrong) > MOST_VALUES_TOLD:
-        values.append(counted(len(wrong) - MOST_VALUES_TOLD, "other choice"))
-    # Without the value itself, several values have one reason.
-    kinds = dict.fromkeys(reason.removesuffix(f", got {value!r}") for value, reason in wrong)
-    told = "; ".join(kind.removeprefix(f"{RECIPE}: ") for kind in [*kinds][:MOST_REASONS_TOLD])
-    return f"search.{path}: {', '.join(values[:-1])} and {values[-1]} make no {RECIPE}: {told}"
-
-
-def _written(value: Value) -> str:
-    return "null" if value is None else repr(value)

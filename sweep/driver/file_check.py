@@ -15,7 +15,8 @@ from model.training.recipe import Recipe, exported_objective, read_recipe
 from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
 from sweep.config.other_words import FIELDS, in_our_words
 from sweep.config.parameters import AnyParameter, Parameter
-from sweep.config.search_space import SearchSpace, check_field
+from sweep.config.search_space import SearchSpace
+from sweep.config.space_checks import check_field
 from sweep.config.study_config import StudyConfig, read_study
 from sweep.driver.preflight import check_own_networks
 from sweep.search.epoch_pruner import EpochPruner
