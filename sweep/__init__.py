@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from data.errors import UserError
+    from sweep.api.configuration_result import ConfigurationResult
     from sweep.api.functions import compare, plan, read_study, run, simulate, studies
     from sweep.api.functions import open as open
-    from sweep.api.study import ConfigurationResult, Study
+    from sweep.api.study import Study
     from sweep.config.study_config import StudyConfig
     from sweep.report.compared_studies import StudyComparison
     from sweep.report.study_plan import Plan
@@ -41,7 +42,7 @@ __all__ = [
 # Without `open`: `from sweep import *` would hide the one of Python.
 
 _HOMES = {
-    "ConfigurationResult": "sweep.api.study",
+    "ConfigurationResult": "sweep.api.configuration_result",
     "Plan": "sweep.report.study_plan",
     "Study": "sweep.api.study",
     "StudyComparison": "sweep.report.compared_studies",

@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evidence.comparison import Expectation
-from model.training.recipe import Recipe
 from sweep.api.arguments import require, require_whole
+from sweep.api.configuration_result import ConfigurationResult, result_of
 from sweep.api.plots import Plots
 from sweep.config.study_config import StudyConfig
 from sweep.folder.note import read_note, write_note
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import NoConfigurationError
-from sweep.study.board import Board, shown_metrics
-from sweep.study.comparison import comparison_of
+from sweep.study.board import Board
 from sweep.study.events import Event
-from sweep.study.units import Configuration, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class ConfigurationResult:
-    """A configuration of a study: its number, its searched values by dotted field, and its whole recipe.
-
-    `metrics`: mean, sample standard deviation and number of seeds of each validation metric, over the seeds that were
-    trained to their end; empty while there is none. `tied`: whether the mean score cannot be told from that of the best
-    at 5 %, the best included; None where that is unknown. `probability_best`: of having the highest true score; NaN
-    where that is unknown. `expectation`: what score to expect with other seeds, as the best was chosen for its score.
-    `protocol`: that of the study, `honest` or `published`; published metrics are of the test part, by which everything
-    was chosen, and have no `expectation`.
-    """
-
-    number: int
-    values: Mapping[str, Any]
-    recipe: Recipe
-    metrics: Mapping[str, Summary]
-    tied: bool | None = None
-    probability_best: float = math.nan
-    expectation: Expectation | None = None
-    protocol: str = "honest"
 
 
 @dataclass(frozen=True)
@@ -165,7 +139,7 @@ class Study:
             raise NoConfigurationError(
                 f"{self.place}: trains the finalists of another study on other folds; the best is that study's"
             )
-        return self._result(board, chosen_configuration(self.folder, board))
+        return result_of(self.folder, board, chosen_configuration(self.folder, board))
 
     def on_all_folds(self) -> pd.DataFrame:
         """Return a table of the finalists on all folds of patients (`folds: all`), the best first.
@@ -192,7 +166,7 @@ class Study:
         board = self._board()
         for configuration in board.configurations:
             if configuration.number == number:
-                return self._result(board, configuration)
+                return result_of(self.folder, board, configuration)
         raise NoConfigurationError(f"{self.place}: there is no configuration {number}")
 
     def events(self) -> list[Event]:
@@ -327,17 +301,3 @@ class Study:
 
     def _board(self) -> Board:
         return self.folder.board()
-
-    def _result(self, board: Board, configuration: Configuration) -> ConfigurationResult:
-        number, compared, config = configuration.number, comparison_of(board), self.config
-        summaries = {metric: configuration.summary(metric) for metric in shown_metrics(board)}
-        return ConfigurationResult(
-            number,
-            configuration.values,
-            config.space.recipe(configuration.values),
-            {metric: summary for metric, summary in summaries.items() if summary is not None},
-            None if compared is None or compared.tied is None else bool(compared.tied[number]),
-            math.nan if compared is None else float(compared.probability_best[number]),
-            None if compared is None or config.protocol == "published" else compared.expectation(number),
-            config.protocol,
-        )
