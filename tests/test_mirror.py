@@ -41,6 +41,7 @@ ELSEWHERE = {
     "sweep/commands/simulate.py": "tests/sweep/simulation/test_simulate.py",
     "sweep/commands/ui.py": "tests/sweep/tracking/test_server.py",
     "sweep/driver/weights_export.py": "tests/sweep/evaluation/test_card_facts.py",  # of a study that was really trained
+    "sweep/driver/executor.py": "tests/sweep/driver/test_driver.py",  # two protocols
     "sweep/driver/unit_preparation.py": "tests/sweep/driver/test_driver.py",
     "sweep/evaluation/written_bundles.py": "tests/sweep/evaluation/test_test_reading.py",
     # These talk to Ray alone, and are tested with one.

@@ -8,6 +8,7 @@ patient_lock        the lock of a study, waited for where a dead driver's may la
 preflight           looks at all that can be refused, and starts nothing
 populations         whether the recordings have the patients whom a study asks for
 driver              runs a study that passed its preflight, and lets go of it in good order
+executor            where units are trained, as a driver asks of it
 late_executor       what trains the units of a study that was over, started only if it has any left
 unit_preparation    features and weights of a unit, ready before it is handed out
 warning_by          warnings of ours, told as lines instead of printed with the place in the source

@@ -14,6 +14,7 @@ from data.errors import UserError
 from data.quantities import counted
 from sweep.driver.best_models import best_models
 from sweep.driver.display import Display
+from sweep.driver.executor import Executor
 from sweep.driver.foretelling import Foretelling
 from sweep.driver.preflight import CheckedStudy
 from sweep.driver.progress import Progress
@@ -49,36 +50,6 @@ class InterruptedStudyError(UserError):
         self.at_once = at_once
         if asked:
             self.opening = "paused"
-
-
-class UnitSlots(Protocol):
-    """How many units run at a time (`sweep.execution.slots.Slots`)."""
-
-    @property
-    def here(self) -> int:
-        """How many fit on the machines that are there now."""
-        ...
-
-    def __call__(self) -> int:
-        """Count the units to hand out, including those that wait for machines to come."""
-        ...
-
-
-class Executor(Protocol):
-    """Where units are trained (`sweep.execution.ray_session.RaySession`)."""
-
-    @property
-    def slots(self) -> UnitSlots: ...
-
-    def run(
-        self, coordinator: Coordinator, unit_config: UnitConfig, folder: Path, on_tick: Callable[[], None]
-    ) -> None:
-        """Train the units that `coordinator` starts until the study is over or halted, and call `on_tick` often."""
-        ...
-
-    def stop(self) -> None:
-        """End the workers. May be called again."""
-        ...
 
 
 class BackgroundListener(Protocol):

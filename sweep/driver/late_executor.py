@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import Display
-from sweep.driver.driver import Executor, UnitSlots
+from sweep.driver.executor import Executor, UnitSlots
 from sweep.driver.preflight import CheckedStudy
 from sweep.report.study_state import larger_budget
 from sweep.study.board import Board

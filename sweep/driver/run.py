@@ -14,7 +14,8 @@ from data.population import written
 from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import Display, NoDisplay
-from sweep.driver.driver import BackgroundListener, Driver, Executor, InterruptedStudyError
+from sweep.driver.driver import BackgroundListener, Driver, InterruptedStudyError
+from sweep.driver.executor import Executor
 from sweep.driver.export import export
 from sweep.driver.late_executor import started_or_late
 from sweep.driver.mlflow_page import mlflow_page

@@ -8,7 +8,8 @@ from typing import Any
 
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import Display, NoDisplay
-from sweep.driver.driver import BackgroundListener, Driver, Executor
+from sweep.driver.driver import BackgroundListener, Driver
+from sweep.driver.executor import Executor
 from sweep.driver.preflight import preflight
 from sweep.driver.unit_preparation import UnitPreparation
 from sweep.evaluation.epoch_readings import open_test_part

@@ -16,7 +16,8 @@ from data.errors import UserError
 from data.settings import ConfigError
 from data.synthetic import write_breaths
 from sweep.driver.display import ConsoleDisplay, Display
-from sweep.driver.driver import InterruptedStudyError, UnitSlots
+from sweep.driver.driver import InterruptedStudyError
+from sweep.driver.executor import UnitSlots
 from sweep.driver.export import export
 from sweep.driver.run import run_study
 from sweep.execution.errors import ExecutorError
