@@ -15,6 +15,8 @@ from sweep.config.search_arguments import (
 )
 from sweep.study.silence import Patience
 
+RESOURCES = {"CPU": "cpu", "GPU": "gpu"}
+"""Fields of `resources` in a study file, by Ray's names."""
 LEAST_SHARE = 0.0001
 """The smallest part of a resource that Ray counts."""
 
@@ -126,6 +128,13 @@ class ResourcesConfig(Config):
         if 0 < gpu < LEAST_SHARE:
             raise ValueError(f"must be 0, or {LEAST_SHARE} or more, got {gpu:g}")
         return gpu
+
+    @field_validator("custom")
+    @classmethod
+    def _are_others(cls, custom: dict[str, float]) -> dict[str, float]:
+        for name in RESOURCES.keys() & custom.keys():
+            raise ValueError(f"{name} has a field of its own; write it as resources.{RESOURCES[name]}")
+        return custom
 
 
 class FinishesConfig(Config):

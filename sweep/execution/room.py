@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sweep.config.study_parts import ResourcesConfig
-
-FIELDS = {"CPU": "cpu", "GPU": "gpu"}
-"""Fields of `resources` in a study file, by Ray's names."""
+from sweep.config.study_parts import RESOURCES, ResourcesConfig
 
 
 def bundle(resources: ResourcesConfig) -> dict[str, float]:
@@ -31,15 +28,15 @@ def no_room(resources: ResourcesConfig, node: Mapping[str, float], which: str) -
     `which` names the node: `this machine`.
     """
     asked = bundle(resources)
-    has = {name: node.get(name, 0) for name in [*FIELDS, *asked]}
+    has = {name: node.get(name, 0) for name in [*RESOURCES, *asked]}
     short = [name for name, amount in asked.items() if has[name] < amount]
     settings = [
-        f"--set resources.{FIELDS[name]}={has[name]:g}"
+        f"--set resources.{RESOURCES[name]}={has[name]:g}"
         for name in short
         # No unit does without a CPU.
-        if name in FIELDS and (name == "GPU" or has[name])
+        if name in RESOURCES and (name == "GPU" or has[name])
     ]
-    custom = [name for name in short if name not in FIELDS]
+    custom = [name for name in short if name not in RESOURCES]
     ways = [" ".join(settings)] if settings else []
     if custom:
         ways.append(f"leave {', '.join(custom)} out of resources.custom")

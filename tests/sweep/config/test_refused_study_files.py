@@ -211,6 +211,12 @@ def test_a_scan_engine_of_another_device_is_refused_before_a_study_starts(engine
     parse(StudyConfig, content | {"resources": {"gpu": 0 if gpu else 1}}, "study")
 
 
+@pytest.mark.parametrize(("name", "field"), [("CPU", "cpu"), ("GPU", "gpu")])
+def test_a_custom_resource_that_has_a_field_of_its_own_is_refused(name: str, field: str) -> None:
+    with pytest.raises(ConfigError, match=rf"resources\.custom: {name} .* write it as resources\.{field}"):
+        parse(StudyConfig, {"search": BETA, "resources": {"custom": {name: 1}}}, "study")
+
+
 @pytest.mark.parametrize("resources", [{"cpu": 0.00002}, {"gpu": 0.00002}, {"custom": {"a100": 0.00002}}])
 def test_a_share_of_a_resource_that_ray_does_not_count_is_refused(resources: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"resources\.\w+.* 0\.0001"):
