@@ -28,6 +28,7 @@ def contradictions(config: StudyConfig) -> list[str]:
     """
     checks = (
         _check_budget,
+        _check_objective,
         _check_scan_engine,
         _check_somebody_is_held_out,
         _check_folds,
@@ -49,6 +50,9 @@ def _check_budget(config: StudyConfig) -> None:
         raise ConfigError(
             f"budget.units: {config.budget.units} cannot finish one configuration of {len(config.seeds)} seeds"
         )
+
+
+def _check_objective(config: StudyConfig) -> None:
     if config.objective == "any_abnormal" and config.scored_task.num_classes == 2:
         raise ConfigError(
             f"objective: any_abnormal is the score itself in the task {config.scored_task.name}, which has one "

@@ -146,11 +146,11 @@ def export_configuration(
             "on the patients by whose scores configurations were chosen.\n"
             f"# {what_to_expect(compared, chosen.number)}"
         )
-    if (crossed := provenance.get("on_all_folds")) is not None:
-        mean = crossed[board.metric]["mean"]
+    if on_all_folds is not None:
+        mean = on_all_folds[board.metric]["mean"]
         said += (
-            f"\n# On all folds of patients, by which the best is chosen, it is number {crossed['rank']} of "
-            f"{counted(len(crossed['finalists']), 'finalist')}: {100 * mean:.1f} %."
+            f"\n# On all folds of patients, by which the best is chosen, it is number {on_all_folds['rank']} of "
+            f"{counted(len(on_all_folds['finalists']), 'finalist')}: {100 * mean:.1f} %."
         )
     name = task.score_name if board.objective == "score" else TITLES[board.metric]
     header = (
