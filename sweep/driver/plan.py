@@ -198,7 +198,7 @@ def _time_steps(
             "others wait"
         )
     threads = max(1, int(resources.cpu))
-    units = min(workers, math.floor(1 / resources.gpu + 1e-9)) if 0 < resources.gpu < 1 else 1
+    units = min(workers, _units_a_gpu(resources.gpu))
     if units > 1 and (reason := refusal(gpu_facts(), mps_runs())) is not None:
         warnings.append(reason)
         units = 1
@@ -236,8 +236,7 @@ def _cost(
     """Take the means over simulated studies, and say what devices and disk that asks for."""
     units = fmean(outcome.units for outcome in outcomes)
     hours = fmean(outcome.hours for outcome in outcomes) if timed else None
-    # Whole devices are rented.
-    devices = math.ceil(workers * config.resources.gpu) or workers
+    devices = _devices(workers, config.resources.gpu)
     device_hours = None if hours is None else hours * devices
     return Cost(
         configurations=fmean(outcome.configurations for outcome in outcomes),
@@ -250,6 +249,19 @@ def _cost(
         if steps is None or data is None
         else _study_bytes(config, workers, units, steps, data),
     )
+
+
+def _devices(workers: int, gpu: float) -> int:
+    """Count the devices that so many units at a time hold, as whole ones are rented: GPUs, or workers without any."""
+    if 0 < gpu < 1:
+        return math.ceil(workers / _units_a_gpu(gpu))
+    # Without rounding errors, by which 25 times 2.2 is above 55.
+    return math.ceil(round(workers * gpu, 4)) or workers
+
+
+def _units_a_gpu(gpu: float) -> int:
+    """Count the units that share one GPU, as Ray does in ten-thousandths; 1 where a unit holds a whole one, or none."""
+    return 10_000 // round(10_000 * gpu) if 0 < gpu < 1 else 1
 
 
 def _study_bytes(config: StudyConfig, workers: int, units: float, steps: StepTimes, data: PlannedData) -> int:

@@ -82,7 +82,15 @@ def test_hours_follow_from_the_time_of_an_epoch_and_the_workers() -> None:
 
 @pytest.mark.parametrize(
     ("resources", "workers", "devices"),
-    [({"gpu": 0.5}, 4, 2), ({"gpu": 0.4}, 3, 2), ({"gpu": 0}, 3, 3), ({"gpu": 2}, 2, 4)],
+    [
+        ({"gpu": 0.5}, 4, 2),
+        ({"gpu": 0.4}, 3, 2),
+        # Three fit on a GPU, and no tenth one on the rest of three GPUs.
+        ({"gpu": 0.3}, 10, 4),
+        ({"gpu": 0}, 3, 3),
+        ({"gpu": 2}, 2, 4),
+        ({"gpu": 2.2}, 25, 55),
+    ],
 )
 def test_money_is_that_of_whole_devices_from_the_first_unit_to_the_last(
     resources: dict[str, float], workers: int, devices: int
