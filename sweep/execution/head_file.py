@@ -10,7 +10,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from data.atomic import write_whole
+from data.json_text import parse_json
 from sweep.execution.errors import ExecutorError
 from sweep.execution.head_proof import is_proved
 
@@ -42,6 +45,9 @@ class Head:
     def proves_itself(self) -> bool:
         """Whether the driver lives and is the one that wrote the file; nobody is sent the token before."""
         return is_proved(self.proof, self.address, self.token)
+
+
+_HEAD = TypeAdapter(Head)
 
 
 def write_head(folder: Path, head: Head) -> None:
@@ -76,8 +82,8 @@ def has_let_go(folder: Path, head: Head) -> bool:
 def _read(folder: Path) -> Head | None:
     content = (folder / FILE).read_bytes()
     try:
-        return Head(**json.loads(content))
-    except (ValueError, TypeError):
+        return _HEAD.validate_python(parse_json(content))
+    except ValueError:
         return None
 
 

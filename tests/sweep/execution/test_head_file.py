@@ -19,7 +19,17 @@ def test_a_head_is_written_for_its_owner_alone_and_read_as_it_was(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"address": "a:1"}', '{"address": "a:1", "port": 2}', "\x00"]
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"address": "a:1"}',
+        '{"address": "a:1", "port": 2}',
+        "\x00",
+        '{"address": 1, "token": "a", "proof": ["a:1"], "host": "a", "pid": 1, "since": 1.0}',
+        100_000 * "[",
+    ],
 )
 def test_a_file_that_is_none_of_ours_is_no_head(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)
