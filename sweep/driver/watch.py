@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sweep.driver.display import Display
 from sweep.driver.foretelling import Foretelling
@@ -13,6 +13,7 @@ from sweep.report.study_state import state_line
 from sweep.study.board import Board
 from sweep.study.budget import Budget
 from sweep.study.events import Event
+from sweep.study.journal import JournalError
 from sweep.study.silence import silences
 
 EVERY_S, EVERY_STORED_S = 2.0, 10.0
@@ -59,17 +60,21 @@ def watch(
         if display.live() is None:
             display.say(progress.status())
         # The driver writes its last events before it lets go.
-        while (held := lock.held_by() is not None) | _hear(read.news(), board, progress):
+        while (held := lock.held_by() is not None) | _hear(read, board, progress):
             progress.tick()
             if held:
                 wait(every_s)
     return state_line(folder, board, None, lock.last_sign())
 
 
-def _hear(news: Sequence[Event], board: Board, progress: Progress) -> bool:
-    """Have the board and the display hear what is new; returns whether anything was."""
+def _hear(read: _Journal, board: Board, progress: Progress) -> bool:
+    """Have the board and the display hear what is new; returns whether anything was. Raises JournalError."""
+    news = read.news()
     for event in news:
-        board.apply(event)
+        try:
+            board.apply(event)
+        except ValueError as error:
+            raise JournalError(f"{read.path}: {error}") from error
         progress(event)
     return bool(news)
 
@@ -79,13 +84,13 @@ class _Journal:
 
     def __init__(self, folder: StudyFolder, heard: int) -> None:
         self._folder = folder
+        self.path = folder.journal
         self._heard = heard
         self._seen: tuple[int, int] | None = None
 
     def news(self) -> list[Event]:
         self._folder.pull()
-        path = self._folder.journal
-        status = path.stat() if path.exists() else None
+        status = self.path.stat() if self.path.exists() else None
         seen = None if status is None else (status.st_size, status.st_mtime_ns)
         if seen == self._seen:
             return []

@@ -17,7 +17,7 @@ from sweep.folder.lock import StudyLock
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.plain_console import PlainConsole
 from sweep.study.events import Event, StudyStarted, StudyStopped, UnitPruned
-from sweep.study.journal import Journal
+from sweep.study.journal import Journal, JournalError
 from tests.studies import tiny_study
 from tests.sweep.histories import added, reported, timed, trained
 
@@ -110,6 +110,16 @@ def test_a_terminal_shows_what_trains_now_and_why_things_stopped(folder: StudyFo
     assert "1 of 2" in shown
     assert "0001-seed1  pruned at epoch 1: score 0.400" in shown
     assert "best 65.0 ± 7.1 % (no. 0" in shown
+
+
+def test_an_event_that_cannot_follow_the_others_is_told_of_in_a_line(folder: StudyFolder) -> None:
+    # Nobody started the unit.
+    running = Run(folder, [*EVENTS[:BEFORE], UnitPruned(0, 2, "low", at=now())])
+    with (
+        contextlib.closing(running),
+        pytest.raises(JournalError, match=r"journal\.jsonl: 0000-seed2 was not"),
+    ):
+        watch(folder, ConsoleDisplay(console()), wait=running.between, clock=now)
 
 
 def test_a_low_terminal_shows_how_far_the_study_is_before_all_else(folder: StudyFolder, run: Run) -> None:
