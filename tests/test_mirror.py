@@ -44,8 +44,6 @@ ELSEWHERE = {
     "sweep/driver/executor.py": "tests/sweep/driver/test_driver.py",  # two protocols
     "sweep/driver/unit_preparation.py": "tests/sweep/driver/test_driver.py",
     "sweep/evaluation/written_bundles.py": "tests/sweep/evaluation/test_test_reading.py",
-    # These talk to Ray alone, and are tested with one.
-    "sweep/execution/drain.py": "tests/scenarios/cluster/test_ray_up.py",
     # Parts of both loops, seen through Tune's searcher.
     "sweep/execution/hand_out.py": "tests/sweep/execution/test_searcher.py",
     "sweep/execution/unit_news.py": "tests/sweep/execution/test_searcher.py",

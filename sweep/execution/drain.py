@@ -68,7 +68,8 @@ def _drain(seconds: float, why: str) -> str:
     try:
         ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
     except (AuthenticationError, ConnectionError, ValueError, RuntimeError) as error:
-        raise ExecutorError(f"no Ray to drain on this machine: {str(error).splitlines()[0]}") from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ExecutorError(f"no Ray to drain on this machine: {reason}") from error
     try:
         here, address = ray.get_runtime_context(), ray.util.get_node_ip_address()
         accepted, refusal = _ask(GcsClient(address=here.gcs_address), here.get_node_id(), seconds, why)
