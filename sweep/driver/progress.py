@@ -124,9 +124,9 @@ class Progress:
             )
             now = self._clock()
             training = None if self._epochs is None else training_now(self._board, self._epochs, now, LINES)
-            aside = Text("\n".join([*self._stops, *map(str, silences[:LINES])]))
+            lines = Text("\n".join([*self._stops, *map(str, silences[:LINES])]))
             # What a low terminal has no room for is cut off the end.
-            parts = [Text(self.status()), training, aside if aside.plain else None, table]
+            parts = [Text(self.status()), training, lines if lines.plain else None, table]
             self._live.update(Group(*(part for part in parts if part is not None)), refresh=True)
         else:
             for silence in silences:
@@ -184,8 +184,8 @@ class Progress:
         """Say how much luck is in the best score, anew for other seeds, and when `DRAWN_SHARE` allows."""
         known, began = (best.number, len(best.units_in(State.FINISHED))), self._timer()
         if self._luck is None or self._luck[0] != known or began >= self._luck[1]:
-            aside = luck_aside(self._board)
-            self._luck = known, self._rested(began), aside
+            said = luck_aside(self._board)
+            self._luck = known, self._rested(began), said
         return self._luck[2]
 
     def _rested(self, began: float) -> float:
