@@ -174,7 +174,7 @@ def test_the_last_epoch_is_on_disk_before_it_is_told_of_also_when_it_was_time_to
     )
     next(run)
     assert len(load_checkpoint(path)["history"]) == 1
-    run.close()
+    assert list(run) == []
 
 
 def test_training_leaves_the_stored_features_alone() -> None:
