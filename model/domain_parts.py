@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +10,14 @@ from pydantic import Field
 from data.settings import Config, ConfigError
 
 Reversal = Literal["constant", "ramp"]
+
+DOMAIN_WEIGHTS = (
+    "device_contrast.weight",
+    "device_contrast.adversarial_weight",
+    "patient_alignment.cohesion_weight",
+    "patient_alignment.alignment_weight",
+)
+"""Fields of a recipe that switch on a loss that knows devices or patients."""
 
 
 class DeviceContrastConfig(Config):
@@ -79,13 +88,13 @@ class PatientAlignmentConfig(Config):
 
 def domain_weights(device: DeviceContrastConfig, patient: PatientAlignmentConfig) -> list[tuple[str, float]]:
     """List the weights of the losses that are on, by their paths in a recipe."""
-    weights = {
-        "device_contrast.weight": device.weight,
-        "device_contrast.adversarial_weight": device.adversarial_weight,
-        "patient_alignment.cohesion_weight": patient.cohesion_weight,
-        "patient_alignment.alignment_weight": patient.alignment_weight,
-    }
-    return [(name, weight) for name, weight in weights.items() if weight]
+    weights = (
+        device.weight,
+        device.adversarial_weight,
+        patient.cohesion_weight,
+        patient.alignment_weight,
+    )
+    return [(name, weight) for name, weight in zip(DOMAIN_WEIGHTS, weights, strict=True) if weight]
 
 
 def check_whole_cycles(device: DeviceContrastConfig, patient: PatientAlignmentConfig, alpha: float) -> None:
@@ -99,11 +108,21 @@ def check_whole_cycles(device: DeviceContrastConfig, patient: PatientAlignmentCo
         )
 
 
-def check_several_devices(config: DeviceContrastConfig, devices: tuple[str, ...], where: str) -> None:
-    """Raise ConfigError when devices are to be contrasted, and the cycles of `where` come from fewer than two."""
-    if config.is_on and len(devices) < 2:
-        name = "weight" if config.weight else "adversarial_weight"
-        raise ConfigError(
-            f"device_contrast.{name}: tells devices apart, and all cycles of {where} come from one device "
-            f"({', '.join(devices) or 'none'}); set it to 0, or take recordings of several devices"
-        )
+def check_several_origins(
+    device: DeviceContrastConfig,
+    patient: PatientAlignmentConfig,
+    devices: Collection[str],
+    patients: Collection[int],
+    where: str,
+) -> None:
+    """Raise ConfigError when devices or patients are to be told apart, and all cycles of `where` come from one.
+
+    `devices` and `patients`: those that any of these cycles come from.
+    """
+    for name, _ in domain_weights(device, patient):
+        kind, found = ("device", devices) if name.startswith("device") else ("patient", patients)
+        if len(found) < 2:
+            raise ConfigError(
+                f"{name}: tells {kind}s apart, and all cycles of {where} come from one {kind} "
+                f"({', '.join(map(str, found)) or 'none'}); set it to 0, or take recordings of several {kind}s"
+            )

@@ -16,7 +16,7 @@ from model.device_contrast import DeviceClassifier, device_contrast_loss
 from model.domain_parts import (
     DeviceContrastConfig,
     PatientAlignmentConfig,
-    check_several_devices,
+    check_several_origins,
     domain_weights,
 )
 from model.gradient_reversal import reversal_strength, reverse_gradient
@@ -114,7 +114,8 @@ def build_domain_losses(recipe: Recipe, origins: Origins | None, dim: int, seed:
     """Build the losses over patients and devices that a recipe has on, on the CPU; None where it has none.
 
     `origins` are those of the training cycles, and `dim` is the width of the network's features. Raises TrainingError
-    when origins are needed and not known, and ConfigError when devices are to be told apart and there is one.
+    when origins are needed and not known, and ConfigError when devices or patients are to be told apart and all cycles
+    come from one.
     """
     device, patient = recipe.device_contrast, recipe.patient_alignment
     on = domain_weights(device, patient)
@@ -126,7 +127,8 @@ def build_domain_losses(recipe: Recipe, origins: Origins | None, dim: int, seed:
             f"{name} {weight:g} asks whose breath a cycle is and what recorded it, which these training cycles do not "
             "say; give Examples their origins (data.origins), or set the weight to 0"
         )
-    check_several_devices(device, origins.present, "this run's training part")
+    patients = origins.patients.unique().tolist()
+    check_several_origins(device, patient, origins.present, patients, "this run's training part")
     return DomainLosses(device, patient, dim, len(origins.device_names), seed)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -133,31 +135,26 @@ class SearchSpace:
         def good_first(name: str, values: Iterable[Value]) -> list[Value]:
             return sorted(values, key=lambda one: includes((bad or {}).get(name, ()), one))
 
-        values = {
-            name: good_first(name, parameter.probes())[0] for name, parameter in self.parameters.items()
-        }
-        values[path] = value
-        wanted = [path]
-        for name in reversed(self.order()):
-            if name in wanted:
-                for other, allowed in self.parameters[name].conditions.items():
-                    if not _allows(allowed, values[other]):
-                        candidates = self.parameters[other].probes() if allowed is None else allowed
-                        values[other] = next(filter(partial(_allows, allowed), good_first(other, candidates)))
-                    wanted.append(other)
-        reached = self.active(values)
-        if path not in reached:
+        reached = self._reach({path: value}, good_first)
+        if reached is None:
             raise ConfigError(f"search.{path}: its conditions exclude each other")
         return reached
 
-    def recipes_over(self, path: str) -> list[Recipe]:
-        """List a recipe for each value of a field, or of a range for both ends; none for a field that is not searched.
+    def recipes_over(self, *paths: str) -> list[Recipe]:
+        """List a recipe for each combination of values of some fields, of a range for both ends, that makes one.
 
-        Other fields are at the first value that allows this. Raises ConfigError when such a point makes no recipe.
+        None where any of the fields is not searched. Other fields are at the first value that allows it; combinations
+        that conditions exclude, or whose values contradict each other, are left out, as a search leaves them out.
         """
-        parameter = self.parameters.get(path)
-        values = () if parameter is None else parameter.probes()
-        return [self.recipe(self.point_with(path, value)) for value in values]
+        if any(path not in self.parameters for path in paths):
+            return []
+        recipes = []
+        for values in itertools.product(*(self.parameters[path].probes() for path in paths)):
+            point = self._reach(dict(zip(paths, values, strict=True)))
+            if point is not None:
+                with contextlib.suppress(ConfigError):
+                    recipes.append(self.recipe(point))
+        return recipes
 
     @property
     def _fixed_network(self) -> str:
@@ -234,6 +231,29 @@ class SearchSpace:
         return all(
             other in values and _allows(allowed, values[other]) for other, allowed in conditions.items()
         )
+
+    def _reach(
+        self,
+        chosen: Mapping[str, Value],
+        ordered: Callable[[str, Iterable[Value]], Sequence[Value]] = lambda _, values: [*values],
+    ) -> dict[str, Any] | None:
+        """Find a point at which some fields have these values; None where conditions exclude it.
+
+        Every other field is at its first value, as `ordered` puts them, that allows this.
+        """
+        values = {name: ordered(name, parameter.probes())[0] for name, parameter in self.parameters.items()}
+        values.update(chosen)
+        wanted = [*chosen]
+        for name in reversed(self.order()):
+            if name in wanted:
+                for other, allowed in self.parameters[name].conditions.items():
+                    if not _allows(allowed, values[other]):
+                        candidates = self.parameters[other].probes() if allowed is None else allowed
+                        values[other] = next(filter(partial(_allows, allowed), ordered(other, candidates)))
+                    wanted.append(other)
+        reached = self.active(values)
+        kept = all(path in reached and values[path] == value for path, value in chosen.items())
+        return reached if kept else None
 
 
 def _check_length(points: int, path: str) -> None:

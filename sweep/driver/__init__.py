@@ -7,6 +7,7 @@ which_study         which study a command means: a new one, or one that goes on
 patient_lock        the lock of a study, waited for where a dead driver's may last
 preflight           looks at all that can be refused, and starts nothing
 populations         whether the recordings have the patients whom a study asks for
+trained_origins     whether losses over devices and patients have several of them to train on
 driver              runs a study that passed its preflight, and lets go of it in good order
 executor            where units are trained, as a driver asks of it
 late_executor       what trains the units of a study that was over, started only if it has any left

@@ -20,6 +20,7 @@ from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
 from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import ResourcesConfig, SyntheticConfig
 from sweep.driver.preflight import check_own_networks, given_data, random_weights
+from sweep.driver.trained_origins import check_trained_origins
 from sweep.driver.warning_by import warning_by
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_session import check_machine
@@ -33,6 +34,7 @@ from sweep.simulation.simulate import Outcome, simulate
 from sweep.simulation.study_curves import study_curves
 from sweep.storage.cache_folder import cache_folder
 from sweep.worker.out_of_memory import is_out_of_memory
+from sweep.worker.training_origins import TrainingOrigins
 from sweep.worker.unit_config import CHUNKS
 
 if TYPE_CHECKING:
@@ -137,9 +139,13 @@ def _tried(action: Callable[[], Any], error: type[UserError], missing: list[str]
 
 
 def _planned_data(config: StudyConfig, recipe: Recipe) -> PlannedData:
-    """Count the cycles of a study. Raises ConfigError or DataError for recordings that cannot be used."""
-    given = given_data(config)
+    """Count the cycles of a study. Raises ConfigError or DataError for recordings that cannot be used.
+
+    Among them are those of one device or patient for a loss that tells devices or patients apart.
+    """
+    given, data = given_data(config), None
     if isinstance(given, SyntheticConfig):
+        # Whose breaths they are and what would record them is not known before they are written.
         breaths = invented_breaths("train", given.patients, given.seed)
         patients, cycles = set(breaths), sum(breaths.values())
         may_validate = patients
@@ -153,6 +159,8 @@ def _planned_data(config: StudyConfig, recipe: Recipe) -> PlannedData:
         cycles = sum(len(recording.cycles) for recording in recordings)
         tested = sum(len(recording.cycles) for part in others for recording in data.part(part))
     check_patients(may_validate, recipe.folds)
+    if data is not None:
+        check_trained_origins(config, TrainingOrigins(data).check)
     held_out = 0 if recipe.folds.fold is None else round(cycles / recipe.folds.folds)
     scored = tested if config.protocol == "published" else held_out or cycles
     return PlannedData(cycles, len(patients), cycles - held_out, scored + tested * config.leak)

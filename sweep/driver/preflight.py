@@ -24,6 +24,7 @@ from sweep.driver.provenance import (
     synthetic_breaths,
     weights_hash,
 )
+from sweep.driver.trained_origins import check_trained_origins
 from sweep.execution.ray_session import check_machine
 from sweep.folder.study_folder import StudyFolder
 from sweep.search.epoch_pruner import EpochPruner
@@ -35,8 +36,6 @@ from sweep.study.events import Event
 from sweep.study.journal import JournalError
 from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
 
-DEVICE_WEIGHTS = ("device_contrast.weight", "device_contrast.adversarial_weight")
-"""Fields that switch on what a data set of one device cannot be trained with."""
 BEGUN_AS, CALLED_BEFORE = "begun_as", "called_before"
 """Of a study that was renamed, in its provenance: the name under which it began, and its last one."""
 
@@ -84,9 +83,7 @@ def preflight(
     weights = weights_hash(recipe)
     preparation = DataPreparation(_recordings(data, display), task=config.task)
     config = config.model_copy(update={"task": preparation.task.name})
-    for path in DEVICE_WEIGHTS:
-        for one in config.space.recipes_over(path):
-            preparation.check_devices(one)
+    check_trained_origins(config, preparation.check_origins)
     networks = check_own_networks(config, preparation.task)
     provenance = _provenance(folder, preparation.prepare(recipe), weights, networks)
     if (ages := population_ages(config, preparation)) is not None:

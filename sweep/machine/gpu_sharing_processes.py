@@ -159,7 +159,7 @@ def _set_up(work: Workload, share: float, seed: int) -> tuple[Training, int]:
     # Whole batches, so that steps can be counted.
     number = min(work.steps, len(train) // batch) * batch or len(train)
     few = (
-        # Who breathes makes no difference either, but the first cycles may all come from one device.
+        # Who breathes makes no difference either, but the first cycles may all come from one device or patient.
         replace(train.take(torch.arange(number)), origins=_made_up_origins(number)),
         validation.take(_both_kinds(validation.labels, max(2, number // 4))),
     )
@@ -286,8 +286,8 @@ def _synthetic(recipe: Recipe, steps: int) -> tuple[Examples, Examples]:
 
 
 def _made_up_origins(cycles: int) -> Origins:
-    """Patients of ten cycles each, and two devices in turn."""
-    patients = torch.arange(cycles) // 10
+    """Two patients or more, of ten cycles each unless there are fewer than twenty, and two devices in turn."""
+    patients = torch.arange(cycles) // max(1, min(10, cycles // 2))
     return Origins(patients, torch.arange(cycles) % 2, ("one", "another"))
 
 

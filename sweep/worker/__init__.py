@@ -5,6 +5,7 @@ unit_config     what a worker is told of a unit
 step_result     what a step of a unit came to, as told to the driver
 checkpoint      a unit's checkpoint in a folder or on an object store
 unit_results    weights and predictions of a unit that trained to its end
+training_origins  which devices and patients a recipe trains on, from annotations alone
 prepared_data   features and folds, made once from recordings, and shared
 local_data      these on the machine that trains: found, fetched, or made again
 embedded_data   a frozen encoder's features of them, computed once

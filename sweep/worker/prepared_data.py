@@ -13,7 +13,7 @@ from typing import Any
 from data.atomic import build_once, make_folder
 from data.dataset import DataSet
 from data.errors import DataError, UserError
-from data.folds import Folds, make_folds
+from data.folds import Folds
 from data.population_cycles import check_populations, chosen_rows, patients_of
 from data.recipe_parts import FeatureConfig, FoldConfig
 from data.recordings import read_recordings
@@ -21,13 +21,13 @@ from data.store import FeatureStore, build_store
 from data.synthetic import VERSION, write_breaths
 from data.task import Task
 from evidence.ledger import Seal
-from model.domain_parts import check_several_devices
 from model.training.recipe import Recipe
 from sweep.config.study_parts import SyntheticConfig
 from sweep.storage.cache_folder import cache_folder
 from sweep.storage.open_storage import open_storage
 from sweep.storage.shared_copy import publish_file, publish_folder
 from sweep.storage.storage import Storage
+from sweep.worker.training_origins import TrainingOrigins
 
 INDEX = "index.json"
 """The file of a feature store that is copied last, so that its presence says that the copy is whole."""
@@ -91,6 +91,7 @@ class DataPreparation:
     ) -> None:
         """Read the recordings in `directory` for the task of that name, as `data.recordings.read_recordings` does."""
         self._data = read_recordings(directory, task)
+        self._origins = TrainingOrigins(self._data)
         self._cache = cache or cache_folder()
         self._shared: Storage | None = None
         self._progress = progress
@@ -105,9 +106,9 @@ class DataPreparation:
 
         Raises DataError for recordings that allow none, and for populations of which too little is left to train on or
         to score (`data.population_cycles`); DataPreparationError when the results cannot be shared; and
-        what `check_devices` raises.
+        what `check_origins` raises.
         """
-        self.check_devices(recipe)
+        self.check_origins(recipe)
         prepared = self.make(recipe.features, recipe.folds)
         if recipe.population == "all" and recipe.folds.population == "all":
             return prepared
@@ -123,13 +124,12 @@ class DataPreparation:
         trained, scored = self._chosen[key]
         return replace(prepared, trained=trained, scored=scored)
 
-    def check_devices(self, recipe: Recipe) -> None:
-        """Raise ConfigError when a recipe contrasts devices, and one device recorded the whole training part."""
-        data = self._data
-        present = sorted({recording.device for recording in data.part(data.parts[0])})
-        check_several_devices(
-            recipe.device_contrast, tuple(present), f"the training part in {data.directory}"
-        )
+    def check_origins(self, recipe: Recipe) -> None:
+        """Raise ConfigError when a recipe tells devices or patients apart, and its training cycles come from one.
+
+        No features are made; what else is raised: `sweep.worker.training_origins`.
+        """
+        self._origins.check(recipe)
 
     def share(self, place: str) -> None:
         """Copy all features and folds made so far, and made from now on, to a place that other machines reach.
@@ -174,14 +174,7 @@ class DataPreparation:
 
     def _make(self, features: FeatureConfig, asked: FoldConfig) -> PreparedData:
         store = self._store(features, self._data.parts[0])
-        folds = make_folds(
-            store.patients,
-            store.labels,
-            store.devices,
-            asked,
-            task=self.task,
-            never_validate=self._data.never_validate,
-        )
+        folds = self._origins.folds(asked)
         prepared = PreparedData(
             store=store.directory.name,
             task=self.task.name,

@@ -2,9 +2,10 @@ import pytest
 
 from data.settings import ConfigError, parse
 from model.domain_parts import (
+    DOMAIN_WEIGHTS,
     DeviceContrastConfig,
     PatientAlignmentConfig,
-    check_several_devices,
+    check_several_origins,
     domain_weights,
 )
 from model.training.recipe import Recipe
@@ -29,6 +30,7 @@ def test_all_of_it_is_off_where_a_recipe_says_nothing() -> None:
 def test_each_weight_switches_its_part_on_and_is_refused_beside_mixup(section: dict, path: str) -> None:
     recipe = parse(Recipe, {"patch_mix": {"axes": []}, **section}, "test")
     assert domain_weights(recipe.device_contrast, recipe.patient_alignment) == [(path, 1.0)]
+    assert path in DOMAIN_WEIGHTS
     assert recipe.contrasts == path.split(".")[0]
     with pytest.raises(
         ConfigError, match=f"{path} 1 asks whose breath .* mixup.alpha 0.4 it is of two patients"
@@ -51,9 +53,23 @@ def test_values_that_mean_nothing_are_refused(section: dict, complaint: str) -> 
 
 
 def test_one_device_is_refused_only_where_devices_are_told_apart() -> None:
-    check_several_devices(DeviceContrastConfig(), ("Yunting II",), "x")
-    check_several_devices(DeviceContrastConfig(weight=1), ("AKGC417L", "Meditron"), "x")
+    off, patients = PatientAlignmentConfig(), (1, 2)
+    check_several_origins(DeviceContrastConfig(), off, ("Yunting II",), patients, "x")
+    check_several_origins(DeviceContrastConfig(weight=1), off, ("AKGC417L", "Meditron"), patients, "x")
     with pytest.raises(
         ConfigError, match=r"adversarial_weight: .*cycles of x come from one device \(Yunting II\)"
     ):
-        check_several_devices(DeviceContrastConfig(adversarial_weight=1), ("Yunting II",), "x")
+        check_several_origins(DeviceContrastConfig(adversarial_weight=1), off, ("Yunting II",), patients, "x")
+
+
+def test_one_patient_is_refused_only_where_patients_are_told_apart() -> None:
+    off, devices = DeviceContrastConfig(), ("A", "B")
+    check_several_origins(off, PatientAlignmentConfig(), devices, (301,), "x")
+    check_several_origins(DeviceContrastConfig(weight=1), PatientAlignmentConfig(), devices, (301,), "x")
+    check_several_origins(off, PatientAlignmentConfig(cohesion_weight=1), ("A",), (301, 302), "x")
+    with pytest.raises(
+        ConfigError,
+        match=r"patient_alignment.alignment_weight: tells patients apart, and all cycles of x come from one patient "
+        r"\(301\); set it to 0, or take recordings of several patients",
+    ):
+        check_several_origins(off, PatientAlignmentConfig(alignment_weight=1), devices, (301,), "x")

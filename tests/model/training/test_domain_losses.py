@@ -139,7 +139,7 @@ def test_nothing_is_built_where_nothing_is_on() -> None:
     assert build_domain_losses(recipe(), None, DIM, 1) is None
 
 
-def test_cycles_of_unknown_origin_and_of_one_device_are_refused() -> None:
+def test_cycles_of_unknown_origin_of_one_device_and_of_one_patient_are_refused() -> None:
     train = tones(16, 0)
     unknown = Examples(train.features, train.labels)
     settings = recipe(**ALL_ON)
@@ -152,7 +152,10 @@ def test_cycles_of_unknown_origin_and_of_one_device_are_refused() -> None:
             settings, 1, train.take(torch.arange(4)).take(torch.arange(4).repeat(4)), tones(8, 1), task=ICBHI
         )
     patients = recipe(patient_alignment=ALL_ON["patient_alignment"])
-    Training(patients, 1, train.take(torch.arange(4).repeat(4)), tones(8, 1), task=ICBHI)
+    # Of patients 0 and 3, both on device A; and of patient 0 alone.
+    Training(patients, 1, train.take(torch.tensor([0, 15]).repeat(8)), tones(8, 1), task=ICBHI)
+    with pytest.raises(ConfigError, match=r"cohesion_weight: tells patients apart.*one patient \(0\)"):
+        Training(patients, 1, train.take(torch.arange(4).repeat(4)), tones(8, 1), task=ICBHI)
 
 
 def step(accumulate: int, stem: Any = None, axes: Any = ()) -> tuple[Losses, dict[str, Tensor], nn.Module]:

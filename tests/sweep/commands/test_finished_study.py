@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from data.synthetic import write_breaths
 from sweep.study.board import Board
 from sweep.tracking.tracker import Tracker, database_uri
 from tests.sweep.command_line import EVENTS, RECIPE, changed, finished_study, respsweep, written
@@ -138,6 +139,24 @@ def test_a_run_of_one_recipe_is_written_for_programs(
     assert "epoch 1/2  loss" in told.err
     assert respsweep(monkeypatch, "train", recipe, "--data", breaths, "--format", "csv") == 0
     assert capfd.readouterr().out.startswith("epoch,score,sensitivity,specificity,any_abnormal_score,")
+
+
+def test_a_run_that_tells_patients_apart_is_refused_where_one_is_trained_on(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    # Of these three patients two are in the training part, and one of these is held out.
+    write_breaths(tmp_path / "breaths", patients=3, seed=0)
+    alone = {"folds": {"folds": 2}, "patient_alignment": {"cohesion_weight": 1.0}}
+    recipe = written("recipe.yaml", {"recipe": {**RECIPE, **alone}})
+    assert respsweep(monkeypatch, "train", recipe, "--data", tmp_path / "breaths") == 1
+    error = capfd.readouterr().err
+    assert (
+        "error: patient_alignment.cohesion_weight: tells patients apart, and all cycles of the training"
+        in error
+    )
+    assert "without fold 0 of 2 come from one patient (30" in error
+    assert not list((tmp_path / "cache").glob("features/*/*.npy"))
 
 
 def test_columns_and_order_of_a_leaderboard_are_chosen(

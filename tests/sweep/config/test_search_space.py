@@ -216,4 +216,20 @@ def test_a_recipe_for_each_value_of_a_field_is_one_whose_conditions_hold() -> No
     assert [recipe.device_contrast.weight for recipe in weights] == [0.0, 1.0]
     ends = [recipe.device_contrast for recipe in space.recipes_over("device_contrast.temperature")]
     assert [(one.weight, one.temperature) for one in ends] == [(1.0, 0.05), (1.0, 0.5)]
-    assert space.recipes_over("epochs") == []
+    assert space.recipes_over("epochs") == space.recipes_over("device_contrast.weight", "epochs") == []
+    # A weight of 0 has no temperature.
+    both = [one.device_contrast for one in space.recipes_over(*search)]
+    assert [(one.weight, one.temperature) for one in both] == [(1.0, 0.05), (1.0, 0.5)]
+
+
+def test_combinations_that_contradict_each_other_are_left_out_of_recipes() -> None:
+    search = {
+        "mixup.alpha": {"type": "categorical", "choices": [0.0, 0.4]},
+        "device_contrast.weight": {"type": "categorical", "choices": [0.0, 1.0]},
+    }
+    found = space_of(search, {"patch_mix": {"axes": []}}).recipes_over(*search)
+    assert [(one.mixup.alpha, one.device_contrast.weight) for one in found] == [
+        (0.0, 0.0),
+        (0.0, 1.0),
+        (0.4, 0.0),
+    ]

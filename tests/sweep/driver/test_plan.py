@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from data import synthetic
 from data.settings import ConfigError
 from data.synthetic import write_breaths
 from model.registry import build_backbone
@@ -280,6 +281,20 @@ def test_a_machine_without_room_for_a_unit_is_missing_unless_a_cluster_is_to_run
     )
     assert planned(resources=resources, address="auto").missing == ()
     assert planned(resources={"cpu": 2}).missing == ()
+
+
+def test_devices_that_a_fold_does_not_have_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *_ = synthetic.DEVICES
+    monkeypatch.setattr(synthetic, "DEVICES", (one, one, synthetic.DEVICES[1], *[one] * 9))
+    write_breaths(tmp_path / "breaths", patients=12, seed=0)
+    recipe = {**TINY_RECIPE, "epochs": 3, "folds": {"folds": 2}, "device_contrast": {"weight": 1.0}}
+    (missing,) = planned(data=str(tmp_path / "breaths"), recipe=recipe, folds="all").missing
+    assert "device_contrast.weight: tells devices apart, and all cycles of the training part" in missing
+    assert f"of 2 come from one device ({one.name})" in missing
+    recipe["device_contrast"] = {}
+    assert not planned(data=str(tmp_path / "breaths"), recipe=recipe, folds="all").missing
 
 
 @pytest.mark.parametrize("written", [True, False])

@@ -176,6 +176,25 @@ def test_devices_are_not_told_apart_where_one_recorded_everything(
         assert not list((tmp_path / "cache").glob("features/*/*.npy"))
 
 
+def test_devices_are_not_told_apart_where_a_fold_trains_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    # The second patient of the training part alone was recorded by another device.
+    one, *_ = synthetic.DEVICES
+    monkeypatch.setattr(synthetic, "DEVICES", (one, one, synthetic.DEVICES[1], *[one] * 9))
+    synthetic.write_breaths(tmp_path / "breaths", patients=12, seed=0)
+    recipe = {**TINY_RECIPE, "epochs": 2, "folds": {"folds": 2}, "device_contrast": {"weight": 1.0}}
+    config = study(data=str(tmp_path / "breaths"), recipe=recipe, folds="all")
+    with pytest.raises(
+        ConfigError,
+        match=r"device_contrast.weight: tells devices apart, and all cycles of the training part in .*breaths without "
+        rf"fold [01] of 2 come from one device \({one.name}\)",
+    ):
+        checked(StudyFolder.at(tmp_path, "one").create(config), config)
+    assert not list((tmp_path / "cache").glob("features/*/*.npy"))
+
+
 def test_the_machines_of_a_cluster_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_session, "machine_resources", lambda: {"CPU": 1.0})
     config = study(resources={"cpu": 2, "gpu": 1})
