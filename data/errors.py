@@ -51,6 +51,7 @@ class UserError(Exception):
         ├── CheckpointError                a checkpoint of a training run
         │   └── LostCheckpointError        a checkpoint that is missing or damaged
         ├── TrainingError                  training that cannot go on
+        ├── PausedRunError                 a run of one recipe that was told to pause (status 75)
         ├── StorageError                   a folder or object store that holds studies
         │   └── StorageAwayError           an object store that does not answer
         ├── JournalError                   a study's journal

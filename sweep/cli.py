@@ -17,8 +17,8 @@ def main() -> None:
     """Run the command in `sys.argv`.
 
     What a user can mend becomes one line on stderr, and so does the pause of a study that somebody stopped; every other
-    exception keeps its traceback. The exit status is 75 of a study that was stopped and can be taken up again, and of
-    whatever USR1 ended, and 1 of all else that went wrong.
+    exception keeps its traceback. The exit status is 75 of a study, or a run with a checkpoint, that was stopped and can
+    be taken up again, and of whatever USR1 ended, and 1 of all else that went wrong.
     """
     with _pausing_on_usr1():
         _run()

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from data.batches import Examples
+from data.errors import UserError
 from data.task import Task
 from model.training.checkpoint import CheckpointError, latest_checkpoint, save_checkpoint
 from model.training.epoch_metrics import EpochMetrics
 from model.training.recipe import Recipe
 from model.training.timed_saves import TimedSaves
 from model.training.training import Training
+
+
+class PausedRunError(UserError):
+    """A run that was told to pause before its last epoch had ended, and can go on."""
+
+    exit_status = os.EX_TEMPFAIL
+    opening = "paused"
 
 
 def fit(
@@ -29,6 +38,7 @@ def fit(
     checkpoint: Path | None = None,
     checkpoint_minutes: float = 0.0,
     data: str | None = None,
+    pause: Callable[[], bool] | None = None,
 ) -> Iterator[EpochMetrics]:
     """Train to the last epoch, yielding each epoch's metrics; `task` says what the labels of the cycles are.
 
@@ -38,6 +48,10 @@ def fit(
     many minutes have passed since the save before, while the next epoch is trained. A damaged file gives a warning,
     and the run goes on from the checkpoint before it, or else begins anew. `data` is any text that stands for the
     cycles, such as their hashes; by default their digest is computed.
+
+    `pause`, only with a checkpoint, is asked before each batch. When it answers True the run is saved where it is, in
+    the middle of an epoch, and PausedRunError is raised.
+
     Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored, and
     CheckpointError for a checkpoint of another recipe, seed, task or of other data, one whose tensors are not those
     of this run, a file that is none, and a folder.
@@ -64,13 +78,21 @@ def fit(
                 raise CheckpointError(f"{checkpoint}: {error}") from error
             yield from training.history
     if checkpoint is None:
+        if pause is not None:
+            raise ValueError("pause: only a run with a checkpoint can go on where it was paused")
         while not training.done:
             yield training.run_epoch()
         return
     saves = TimedSaves(partial(save_checkpoint, checkpoint), checkpoint_minutes)
     try:
         while not training.done:
-            metrics = training.run_epoch()
+            metrics = training.run_epoch_unless(pause or _never)
+            if metrics is None:
+                saves.save(training.state_dict())
+                raise PausedRunError(
+                    f"saved in epoch {training.epoch + 1} of {recipe.epochs}: {checkpoint}; training with this "
+                    "checkpoint goes on from there"
+                )
             saved = saves.epoch_ended(training.state_dict)
             if training.done and saved:
                 saves.wait()
@@ -84,3 +106,7 @@ def fit(
                 raise
     finally:
         saves.close()
+
+
+def _never() -> bool:
+    return False

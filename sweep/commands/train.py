@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -17,18 +19,23 @@ def train(
     task: TaskOption = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Save the run here, and go on from what is there.")
+        Path | None,
+        typer.Option(help="Save the run here, and go on from what is there; Ctrl-C and SIGTERM save it too."),
     ] = None,
     checkpoint_minutes: Annotated[
         float, typer.Option(min=0, help="Minutes between two saves; 0: after every epoch.")
     ] = 0.0,
     form: FormatOption = "table",
 ) -> None:
-    """Train one recipe with one seed; print its confusion matrix and score on held-out patients."""
+    """Train one recipe with one seed; print its confusion matrix and score on held-out patients.
+
+    Exit status 75 of a run that was stopped and is saved.
+    """
     from model.training.epoch_metrics import select_epoch
     from model.training.fit import fit
     from model.training.prediction import try_own_network
     from model.training.recipe import exported_objective, read_recipe
+    from sweep.driver.signals import stopping_on_signals
     from sweep.report.confusion_table import confusion_table, epoch_row
     from sweep.worker.local_data import load_examples
     from sweep.worker.prepared_data import DataPreparation
@@ -40,6 +47,15 @@ def train(
     training, validation = load_examples(prepared, settings.folds.fold)
     aside = say if form == "table" else say_aside
     aside(f"{len(training)} training and {len(validation)} validation cycles")
+    stopped = threading.Event()
+
+    def stop() -> bool:
+        if stopped.is_set():
+            return False
+        stopped.set()
+        say_aside("stopping: the run is saved before its next batch; once more stops at once")
+        return True
+
     history = []
     epochs = fit(
         settings,
@@ -50,13 +66,15 @@ def train(
         checkpoint=checkpoint,
         checkpoint_minutes=checkpoint_minutes,
         data=prepared.identity,
+        pause=None if checkpoint is None else stopped.is_set,
     )
-    for metrics in epochs:
-        history.append(metrics)
-        aside(
-            f"epoch {metrics.epoch}/{settings.epochs}  loss {metrics.train_loss:.4f}  score {metrics.score:.3f}  "
-            f"{metrics.seconds:.1f} s"
-        )
+    with nullcontext() if checkpoint is None else stopping_on_signals(stop):
+        for metrics in epochs:
+            history.append(metrics)
+            aside(
+                f"epoch {metrics.epoch}/{settings.epochs}  loss {metrics.train_loss:.4f}  score {metrics.score:.3f}  "
+                f"{metrics.seconds:.1f} s"
+            )
     chosen = select_epoch(history, settings, exported_objective(recipe))
     rows = [epoch_row(metrics) for metrics in history]
     show_in(

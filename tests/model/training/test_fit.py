@@ -11,7 +11,7 @@ from data.task import ICBHI
 from model.training import fit as fit_module
 from model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from model.training.epoch_metrics import TrainingError
-from model.training.fit import fit
+from model.training.fit import PausedRunError, fit
 from model.training.training import Training
 from tests.model.training.tiny_run import recipe, tones, without_time
 
@@ -175,6 +175,29 @@ def test_the_last_epoch_is_on_disk_before_it_is_told_of_also_when_it_was_time_to
     next(run)
     assert len(load_checkpoint(path)["history"]) == 1
     assert list(run) == []
+
+
+def test_a_run_that_is_told_to_pause_is_saved_in_its_epoch_and_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    path, data = tmp_path / "checkpoint.pt", (tones(16, 0), tones(8, 1))
+    settings, asked = recipe(epochs=2, batch_size=4), iter([False] * 6 + [True])
+    options: dict[str, Any] = {"task": ICBHI, "checkpoint": path, "checkpoint_minutes": 1e6}
+    epochs = fit(settings, 1, *data, **options, pause=lambda: next(asked))
+    assert next(epochs).epoch == 1
+    with pytest.raises(PausedRunError, match=rf"^saved in epoch 2 of 2: {path}; training with this check"):
+        next(epochs)
+    begun = load_checkpoint(path)["begun"]
+    assert begun["steps"] == 2
+    going_on = fit(settings, 1, *data, **options, pause=lambda: False)
+    whole = tmp_path / "whole.pt"
+    expected = list(fit(settings, 1, *data, task=ICBHI, checkpoint=whole))
+    assert without_time(list(going_on)) == without_time(expected)
+    ours, theirs = (load_checkpoint(one)["modules"] for one in (path, whole))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_pause_without_a_checkpoint_is_refused() -> None:
+    with pytest.raises(ValueError, match="only a run with a checkpoint"):
+        list(fit(recipe(epochs=1), 1, tones(16, 0), tones(8, 1), task=ICBHI, pause=lambda: False))
 
 
 def test_training_leaves_the_stored_features_alone() -> None:
