@@ -195,6 +195,7 @@ def _time_steps(
     from sweep.machine.gpu_sharing import GpuSharingError
     from sweep.machine.step_times import can_time, time_shared_steps, time_steps
     from sweep.worker.gpu_facts import gpu_facts, mps_runs
+    from sweep.worker.visible_gpus import visible_gpus
 
     device = "cuda" if resources.gpu else "cpu"
     if not can_time(device):
@@ -207,7 +208,7 @@ def _time_steps(
         )
     threads = max(1, int(resources.cpu))
     units = min(workers, _units_a_gpu(resources.gpu))
-    if units > 1 and (reason := refusal(gpu_facts(), mps_runs())) is not None:
+    if units > 1 and (reason := refusal(visible_gpus(gpu_facts()), mps_runs())) is not None:
         warnings.append(reason)
         units = 1
     try:

@@ -26,6 +26,7 @@ from sweep.storage.conditional_writes import probe
 from sweep.storage.open_storage import is_uri, open_object_store
 from sweep.storage.storage import StorageError
 from sweep.worker.gpu_facts import gpu_facts, mps_runs
+from sweep.worker.visible_gpus import visible_gpus
 
 BUILD_MAMBA = (
     "MAMBA_FORCE_BUILD=TRUE .venv/bin/pip install --no-build-isolation mamba-ssm==2.3.2.post1"
@@ -74,7 +75,7 @@ def _devices() -> Iterator[Check]:
             yield Check(f"GPU {index}", _device(index))
         except RuntimeError as error:
             yield Check(f"GPU {index}", _explain(error), broken=True)
-    if (gpus := gpu_facts()) and (advice := gpu_advice(gpus, mps_runs())):
+    if (gpus := visible_gpus(gpu_facts())) and (advice := gpu_advice(gpus, mps_runs())):
         yield Check("to share GPUs", "; ".join(advice))
 
 

@@ -10,9 +10,10 @@ from sweep.worker.gpu_facts import GpuFacts, GpuSlice
 
 
 def gpu_advice(gpus: Sequence[GpuFacts], mps: bool) -> list[str]:
-    """Say in a line for each thing what it means for units that share GPUs; nothing for a machine without any.
+    """Say in a line for each thing what it means for units that share GPUs; nothing where units have none.
 
-    `mps`: whether NVIDIA's MPS runs.
+    `gpus`: those that units may use (`sweep.worker.visible_gpus`), with the slices that they may use. `mps`: whether
+    NVIDIA's MPS runs.
     """
     lines = [line for gpu in gpus for line in _of_gpu(gpu, mps)]
     if any(gpu.slices is None for gpu in gpus):
@@ -38,7 +39,11 @@ def _of_gpu(gpu: GpuFacts, mps: bool) -> Iterator[str]:
     if gpu.mode == "prohibited":
         yield f"{name} lets no program in (compute mode prohibited); nvidia-smi -i {gpu.number} -c DEFAULT opens it"
     if gpu.slices is not None:
-        yield f"{name} is cut by MIG into {_sizes(gpu.slices)}"
+        if gpu.hidden:
+            shown = _sizes(gpu.slices)
+            yield f"{name} is cut by MIG; CUDA_VISIBLE_DEVICES shows {shown} of {len(gpu.slices) + gpu.hidden} slices"
+        else:
+            yield f"{name} is cut by MIG into {_sizes(gpu.slices)}"
         if gpu.slices:
             names = ",".join(part.uuid for part in gpu.slices)
             yield f"for a unit on each slice: CUDA_VISIBLE_DEVICES={names}, and resources.gpu as if each were a GPU"

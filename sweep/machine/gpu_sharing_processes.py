@@ -37,6 +37,7 @@ from sweep.worker.gpu_facts import gpu_facts, mps_runs
 from sweep.worker.local_data import load_examples
 from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.prepared_data import DataPreparation, PreparedData
+from sweep.worker.visible_gpus import visible_gpus
 
 STEPS = {"cuda": 16, "cpu": 4}
 """Steps of an epoch while it is measured; a quarter as many cycles are scored, as in a run on five folds."""
@@ -74,7 +75,7 @@ def measure_sharing(path: Path, data: Path | None, task: str | None = None) -> S
     work = workload(recipe, None if data is None else DataPreparation(data, task=task).prepare(recipe))
     cores = cores_for_a_device(work.device)
     name = torch.cuda.get_device_name() if work.device == "cuda" else "CPU"
-    gpus, mps = (gpu_facts(), mps_runs()) if work.device == "cuda" else ([], False)
+    gpus, mps = (visible_gpus(gpu_facts()), mps_runs()) if work.device == "cuda" else ([], False)
     if (reason := refusal(gpus, mps)) is not None:
         raise GpuSharingError(reason)
     done = tuple(measurements(partial(measure, work), cores))

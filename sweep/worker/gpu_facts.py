@@ -33,7 +33,8 @@ class GpuFacts:
     """A GPU by its number in NVML, which is not always CUDA's. `memory`: in bytes.
 
     `mode`: whether several processes may use it (`shared`), one (`exclusive`), or none. `slices`: of a GPU that is cut
-    (MIG), which may have none yet; None of one that is not.
+    (MIG), which may have none yet; None of one that is not. `hidden`: how many it has beside these, which are not for
+    programs that are started here.
     """
 
     number: int
@@ -41,6 +42,8 @@ class GpuFacts:
     memory: int
     mode: Mode
     slices: tuple[GpuSlice, ...] | None
+    uuid: str = ""
+    hidden: int = 0
 
 
 def gpu_facts(nvml: Any = None) -> list[GpuFacts]:
@@ -99,6 +102,7 @@ def _facts(nvml: Any, number: int) -> GpuFacts:
         nvml.nvmlDeviceGetMemoryInfo(handle).total,
         _mode(nvml, handle),
         _slices(nvml, handle),
+        _text(nvml.nvmlDeviceGetUUID(handle)),
     )
 
 

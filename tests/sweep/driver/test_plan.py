@@ -1,6 +1,7 @@
 """What a study would cost, on small studies whose cost is plain."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,11 @@ def test_units_that_share_a_gpu_are_timed_beside_each_other(
 def test_a_gpu_that_lets_one_process_in_is_told_and_timed_with_one(
     shared_gpu: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu_facts, "gpu_facts", lambda: [GpuFacts(0, "A100", 2**35, "exclusive", None)])
+    alone, open_to_all = (GpuFacts(number, "A100", 2**35, "exclusive", None) for number in (0, 1))
+    open_to_all = replace(open_to_all, mode="shared")
+    monkeypatch.setattr(gpu_facts, "gpu_facts", lambda: [alone, open_to_all])
+    # The other one is not for this study.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     plan = planned(probe=True, resources={"gpu": 0.25}, workers=8, address="auto")
     assert shared_gpu == [1]
     assert plan.warnings[0].startswith("GPU 0 (A100) lets one process in (compute mode exclusive)")

@@ -65,6 +65,17 @@ def test_what_the_driver_says_of_shared_gpus_is_a_row(monkeypatch: pytest.Monkey
     assert not found.broken
 
 
+def test_of_gpus_that_a_study_may_not_use_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = [Card("A100", mode=2), Card("A100", mig=1, slices=[("a", 2**32), ("b", 2**32)])]
+    monkeypatch.setattr(doctor_module, "gpu_facts", lambda: gpu_facts(FakeNVML(cards)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-b")
+    found = {check.what: check.found for check in doctor_module._devices()}["to share GPUs"]
+    assert found.startswith("GPU 1 (A100) is cut by MIG; CUDA_VISIBLE_DEVICES shows 1 slice of 4.00 GiB of 2")
+    assert "GPU 0" not in found
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert "to share GPUs" not in {check.what for check in doctor_module._devices()}
+
+
 def test_the_machine_that_runs_the_tests_is_well(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from sweep.machine.gpu_advice import gpu_advice, refusal
 from sweep.worker.gpu_facts import GpuFacts, GpuSlice, Mode
 
@@ -32,6 +34,13 @@ def test_slices_are_counted_by_their_size_and_named_for_cuda() -> None:
     ]
     (line,) = gpu_advice([gpu(slices=())], mps=False)
     assert "no slices yet" in line
+
+
+def test_of_slices_for_others_their_number_alone_is_told() -> None:
+    ours = replace(gpu(slices=SLICES[:1]), hidden=2)
+    first, second = gpu_advice([ours], mps=False)
+    assert first == "GPU 0 (A100) is cut by MIG; CUDA_VISIBLE_DEVICES shows 1 slice of 5.00 GiB of 3 slices"
+    assert "CUDA_VISIBLE_DEVICES=MIG-a, and" in second
 
 
 def test_units_cannot_share_what_lets_one_process_in_unless_mps_runs() -> None:

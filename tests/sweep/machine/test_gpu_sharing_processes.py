@@ -91,9 +91,10 @@ def test_a_gpu_that_lets_one_process_in_is_not_measured_but_told(
     )
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "A100")
-    monkeypatch.setattr(
-        gpu_sharing_processes, "gpu_facts", lambda: gpu_facts(FakeNVML([Card("A100", mode=3)]))
-    )
+    cards = [Card("A100", mode=3), Card("A100")]
+    monkeypatch.setattr(gpu_sharing_processes, "gpu_facts", lambda: gpu_facts(FakeNVML(cards)))
+    # The other one, which units could share, is not for this study.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with pytest.raises(GpuSharingError, match=r"^GPU 0 \(A100\) lets one process in"):
         measure_sharing(tmp_path / "recipe.yaml", None)
 

@@ -12,13 +12,17 @@ class NVMLError(Exception):
 
 @dataclass
 class Card:
-    """A GPU. `mig`: MIG's mode, None of one that does not know it; `slices`: names and bytes of MIG's devices."""
+    """A GPU. `mig`: MIG's mode, None of one that does not know it; `slices`: names and bytes of MIG's devices.
+
+    `uuid`: by default that of a slice of this name.
+    """
 
     name: str | bytes = "NVIDIA A100-SXM4-40GB"
     memory: int = 40 * 2**30
     mode: int | None = 0
     mig: int | None = 0
     slices: list[tuple[str, int]] = field(default_factory=list)
+    uuid: str | bytes | None = None
 
 
 @dataclass
@@ -52,8 +56,8 @@ class FakeNVML:
     def nvmlDeviceGetName(self, handle: Card) -> str | bytes:
         return handle.name
 
-    def nvmlDeviceGetUUID(self, handle: Card) -> str:
-        return f"MIG-{handle.name}"
+    def nvmlDeviceGetUUID(self, handle: Card) -> str | bytes:
+        return f"MIG-{handle.name}" if handle.uuid is None else handle.uuid
 
     def nvmlDeviceGetMemoryInfo(self, handle: Card) -> SimpleNamespace:
         return SimpleNamespace(total=handle.memory)

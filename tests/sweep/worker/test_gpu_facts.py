@@ -15,8 +15,8 @@ from tests.sweep.worker.nvml import Card, FakeNVML
     [(0, "shared"), (1, "exclusive"), (2, "prohibited"), (3, "exclusive"), (None, "shared")],
 )
 def test_who_may_use_a_gpu(mode: int | None, told: str) -> None:
-    nvml = FakeNVML([Card(mode=mode)])
-    assert gpu_facts(nvml) == [GpuFacts(0, "NVIDIA A100-SXM4-40GB", 40 * 2**30, told, None)]  # pyright: ignore[reportArgumentType]
+    nvml = FakeNVML([Card(mode=mode, uuid=b"GPU-1")])
+    assert gpu_facts(nvml) == [GpuFacts(0, "NVIDIA A100-SXM4-40GB", 40 * 2**30, told, None, "GPU-1")]  # pyright: ignore[reportArgumentType]
     assert nvml.open == 0
 
 
