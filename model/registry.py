@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import logging
+from collections.abc import Hashable
 
 import torch
 
@@ -64,22 +64,34 @@ def build_backbone(
     return FrozenNetwork(encoder, num_classes, frozen)
 
 
-@functools.lru_cache(maxsize=1)
+def forget_encoder() -> None:
+    """Let go of the encoder that this process holds for the next head, wherever it lies."""
+    _held.clear()
+
+
 def _encoder(
     settings: tuple[str, str], num_classes: int, mels: int, kept: KeptBands | None, written: tuple[int, int]
 ) -> Encoder:
-    """Build an encoder unless this process has it.
+    """Build an encoder unless this process holds it; the one that it held before is let go of first.
 
     `settings`: backbone and smoothing as JSON; `written`: when the file of weights was, and its size in bytes.
     """
-    backbone, smoothing = settings
-    return _loaded(
-        BackboneConfig.model_validate_json(backbone),
-        SmoothingConfig.model_validate_json(smoothing),
-        num_classes,
-        mels,
-        kept,
-    )
+    key = settings, num_classes, mels, kept, written
+    if key not in _held:
+        forget_encoder()
+        backbone, smoothing = settings
+        _held[key] = _loaded(
+            BackboneConfig.model_validate_json(backbone),
+            SmoothingConfig.model_validate_json(smoothing),
+            num_classes,
+            mels,
+            kept,
+        )
+    return _held[key]
+
+
+_held: dict[Hashable, Encoder] = {}
+"""The last frozen encoder that was built, by what it was built from: heads trained one after another share it."""
 
 
 def _loaded(

@@ -16,7 +16,7 @@ from data.store import FeatureStore
 from data.task import task_named
 from evidence.ledger import Seal
 from model.frozen import FrozenNetwork
-from model.registry import build_backbone
+from model.registry import build_backbone, forget_encoder
 from model.training.embeddings import embed, encoder_settings
 from model.training.recipe import Recipe
 from sweep.storage.cache_folder import cache_folder
@@ -36,10 +36,12 @@ def load_embedded(
     The first process on a machine that asks for an encoder's features computes them, on `device`, while others wait;
     where the data has a place that all machines see, they are copied there, and taken from there. `recipe` names a file
     of this machine as its weights, whose hash `weights` tells. `chunks`: into how many parts a batch of the encoder is
-    divided. Raises what `sweep.worker.local_data.load_examples` raises.
+    divided. Copies of log-mels on a device, from which no head is trained, are let go of. Raises what
+    `sweep.worker.local_data.load_examples` raises.
     """
     (store, *_), folds = local_data(prepared)
     embedded = _embedded(prepared, store, None, recipe, weights, device, chunks)
+    store.examples().copies.clear()
     fold = recipe.folds.fold
     key = id(embedded), prepared.folds, repr((prepared.trained, prepared.scored, fold))
     if key not in _split:
@@ -60,13 +62,19 @@ def load_tested_embedded(
     As `load_embedded` finds and makes them. None in all other studies.
     """
     stores, _ = local_data(prepared)
-    seals = list(prepared.stores.values())
-    return [
-        _embedded(prepared, store, seal, recipe, weights, device, chunks).take(
-            torch.as_tensor(tested_cycles(prepared, store))
-        )
-        for store, seal in zip(stores[1:], seals[1:], strict=True)
-    ]
+    seals, found = list(prepared.stores.values()), []
+    for store, seal in zip(stores[1:], seals[1:], strict=True):
+        embedded = _embedded(prepared, store, seal, recipe, weights, device, chunks)
+        store.examples().copies.clear()
+        found.append(embedded.take(torch.as_tensor(tested_cycles(prepared, store))))
+    return found
+
+
+def forget_embedded() -> None:
+    """Let go of what units with a frozen encoder left in this process, on all devices: features, and the encoder."""
+    _held.clear()
+    _split.clear()
+    forget_encoder()
 
 
 def _embedded(

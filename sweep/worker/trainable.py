@@ -28,7 +28,7 @@ from sweep.storage.cache_folder import cache_folder
 from sweep.study.epoch_report import CARRIED, REPEATED
 from sweep.study.units import unit_id
 from sweep.worker.checkpoint import UnitCheckpoint
-from sweep.worker.embedded_data import load_embedded, load_tested_embedded
+from sweep.worker.embedded_data import forget_embedded, load_embedded, load_tested_embedded
 from sweep.worker.leave_notice import UnitLeavesError, leave_notice
 from sweep.worker.local_data import load_examples, load_tested
 from sweep.worker.machine_errors import MACHINE_ERRORS, FullCacheError
@@ -66,6 +66,8 @@ class UnitTrainable(tune.Trainable):
     which halts the study. An error of the device, and any other of the disk, is the worker's death, as is a machine
     that lacks what units need, or room in its cache. When its node is about to be taken back, or the study pauses, the
     unit saves where it is, in the middle of an epoch too, and leaves (UnitLeavesError).
+
+    What a unit leaves in its process for the next one is let go of before a unit is built that does not use it.
 
     Where the study asks for it (`leak: true`), the unit answers the test part after every epoch, into files of its own;
     with `protocol: published` the test part is what it is scored on.
@@ -129,6 +131,9 @@ class UnitTrainable(tune.Trainable):
         recipe = Recipe.model_validate_json(config["recipe"])
         weights = Weights(**json.loads(config["weights"])) if config["weights"] else None
         self._recipe = _with_weights(recipe, weights)
+        if not self._recipe.frozen.encoder:
+            # Kept for the next head, and this unit needs its place.
+            forget_embedded()
         prepared = PreparedData(**json.loads(config["prepared"]))
         data = _UnitData(
             prepared, self._recipe, weights, config["device"], config["share"], config["accumulate"]

@@ -1,5 +1,8 @@
 """A frozen encoder's features as units find them, and units that train heads on them."""
 
+import gc
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +17,14 @@ from data.settings import parse
 from data.synthetic import write_breaths
 from data.task import ICBHI
 from evidence.ledger import Seal
+from model import registry
+from model.frozen import FrozenNetwork
 from model.training.checkpoint import save_checkpoint
 from model.training.embeddings import embed
 from model.training.fit import fit
 from model.training.prediction import load_network, predict
 from model.training.recipe import Recipe
+from model.training.training import Training
 from sweep.config.study_parts import ResourcesConfig
 from sweep.worker.embedded_data import load_embedded, load_tested_embedded
 from sweep.worker.local_data import load_examples
@@ -52,9 +58,9 @@ def encoder(breaths: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose cache is empty, and a process that has opened nothing."""
-    monkeypatch.setattr(embedded_data, "_held", {})
+    embedded_data.forget_embedded()
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "machine"))
 
 
@@ -171,19 +177,21 @@ def test_test_parts_have_features_only_where_their_reading_is_written_down(
     assert len(tested) > 0
 
 
-def unit(prepared: PreparedData, recipe: Recipe, folder: Path) -> UnitTrainable:
-    return UnitTrainable(
-        unit_config(
-            0,
-            1,
-            recipe,
-            prepared,
-            folder / "units",
-            ResourcesConfig(),
-            predictions=str(folder / "predictions"),
-            weights=weights(recipe),
-        )
+def config(prepared: PreparedData, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    return unit_config(
+        0,
+        1,
+        recipe,
+        prepared,
+        folder / "units",
+        ResourcesConfig(),
+        predictions=str(folder / "predictions"),
+        weights=weights_of(recipe),
     )
+
+
+def unit(prepared: PreparedData, recipe: Recipe, folder: Path) -> UnitTrainable:
+    return UnitTrainable(config(prepared, recipe, folder))
 
 
 def test_a_unit_tells_all_its_epochs_at_once_and_leaves_a_network_that_answers_as_its_head_did(
@@ -228,6 +236,86 @@ def test_a_unit_with_long_epochs_is_saved_and_goes_on_with_the_same_numbers(
     assert [{**report, "seconds": 0} for report in reports] == [
         {**report, "seconds": 0} for report in whole.reports
     ]
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """What still refers to itself stays: on a GPU nothing else would free it in time either."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+class Held:
+    """Counts, whenever a run is built, what is left of units before: encoders, features and copies of log-mels."""
+
+    def __init__(self) -> None:
+        self.left: list[weakref.ref[Any]] = []
+        self.there: list[int] = []
+
+    def __call__(self, recipe: Recipe, seed: int, train: Any, *others: Any, **named: Any) -> Training:
+        self.there.append(sum(one() is not None for one in self.left))
+        training = Training(recipe, seed, train, *others, **named)
+        if isinstance(training.model, FrozenNetwork):
+            self.left += [weakref.ref(training.model.encoder), weakref.ref(train.features)]
+        else:
+            # As a copy on a GPU is; the CPU needs none.
+            train.copies[torch.device("meta")] = copy = train.features[:1].clone()
+            self.left.append(weakref.ref(copy))
+        return training
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    holding = Held()
+    monkeypatch.setattr("sweep.worker.trainable.Training", holding)
+    return holding
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_what_the_next_unit_does_not_use_is_gone_before_it_is_built(
+    breaths: Path, encoder: Path, tmp_path: Path, held: Held
+) -> None:
+    head = frozen(encoder, epochs=1)
+    whole = parse(Recipe, {**TINY_RECIPE, "epochs": 1}, "test")
+    prepared = prepared_for(breaths, tmp_path, head)
+    process = unit(prepared, head, tmp_path)
+    process.train()
+    assert process.reset_config(config(prepared, head, tmp_path / "second"))
+    process.train()
+    # Another head has the encoder and its features; a whole network has neither, nor a head its log-mels.
+    assert held.there == [0, 2]
+    assert process.reset_config(config(prepared, whole, tmp_path / "third"))
+    process.train()
+    assert process.reset_config(config(prepared, head, tmp_path / "fourth"))
+    assert held.there == [0, 2, 0, 0]
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_an_encoder_is_gone_before_another_one_is_built(encoder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.pt"
+    other.write_bytes(encoder.read_bytes())
+    first, second = (frozen(path) for path in (encoder, other))
+    network = build(first)
+    left = weakref.ref(network.encoder)
+    assert build(first).encoder is network.encoder
+    del network
+    assert left() is not None
+    with pytest.MonkeyPatch.context() as patch:
+        built: list[bool] = []
+        loaded = registry._loaded
+        patch.setattr(registry, "_loaded", lambda *given: (built.append(left() is None), loaded(*given))[1])
+        build(second)
+    assert built == [True]
+
+
+def build(recipe: Recipe) -> FrozenNetwork:
+    network = registry.build_backbone(
+        recipe.backbone, recipe.smoothing, 4, recipe.input_shape, recipe.dropped_to, recipe.frozen
+    )
+    assert isinstance(network, FrozenNetwork)
+    return network
 
 
 def test_other_weights_under_the_same_name_have_other_features(
