@@ -5,8 +5,11 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -84,11 +87,13 @@ def time_steps(recipe: Recipe, device: str, threads: int) -> StepTimes:
 def time_shared_steps(recipe: Recipe, device: str, threads: int, units: int) -> StepTimes:
     """Time what `time_steps` does while `units` share the device, each in a process of its own.
 
-    Raises GpuSharingError when so many do not fit, and what `time_steps` raises.
+    One that trains alone is then timed in a process of its own too: this process would keep what it took of the device's
+    memory, beside the units that are measured next. Raises GpuSharingError when so many do not fit, or a process dies,
+    and what `time_steps` raises.
     """
-    alone = time_steps(recipe, device, threads)
     if units == 1:
-        return alone
+        return time_steps(recipe, device, threads)
+    alone = _timed_apart(recipe, device, threads)
     work = Workload(recipe, None, device, STEPS, SECONDS)
     one, all_ = measure(work, 1, threads), measure(work, units, threads)
     for found in (one, all_):
@@ -105,6 +110,15 @@ def time_shared_steps(recipe: Recipe, device: str, threads: int, units: int) -> 
         cycle_seconds=slower * alone.cycle_seconds,
         checkpoint_seconds=max(alone.checkpoint_seconds, all_.checkpoint_seconds),
     )
+
+
+def _timed_apart(recipe: Recipe, device: str, threads: int) -> StepTimes:
+    """Do what `time_steps` does in a process that is over, with all that it held, when this returns."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        try:
+            return process.submit(time_steps, recipe, device, threads).result()
+        except BrokenProcessPool:
+            raise GpuSharingError("a process that trained one unit alone died") from None
 
 
 def _bytes(module: nn.Module) -> int:

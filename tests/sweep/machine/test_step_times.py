@@ -1,5 +1,6 @@
 """What a training step takes, timed on the smallest network."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def test_units_that_share_a_device_are_slower_each_by_what_they_lose_together(
         4: Measurement(4, 1, 11.0, training_steps_per_second=16.0, checkpoint_seconds=0.75),
     }
     monkeypatch.setattr(step_times, "time_steps", lambda *_: alone)
+    monkeypatch.setattr(step_times, "_timed_apart", lambda *_: alone)
     monkeypatch.setattr(step_times, "measure", lambda work, units, threads: together[units])
     recipe = Recipe.model_validate(TINY_RECIPE)
     shared = time_shared_steps(recipe, "cpu", 1, units=4)
@@ -66,13 +68,29 @@ def test_units_that_share_a_device_are_slower_each_by_what_they_lose_together(
         time_shared_steps(recipe, "cpu", 1, units=4)
 
 
-def test_two_processes_share_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_share_this_machine_and_this_one_trains_nothing_beside_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def here(*_: object, **__: object) -> None:
+        raise AssertionError("what was trained here would keep memory of the device")
+
     monkeypatch.setattr(step_times, "SECONDS", 0.0)
+    monkeypatch.setattr(step_times, "training_of_few_cycles", here)
     times = time_shared_steps(
         Recipe.model_validate({**TINY_RECIPE, "batch_size": 4}), "cpu", threads=1, units=2
     )
     assert times.units == 2
     assert times.step_seconds > 0
+
+
+def die(*_: object) -> StepTimes:
+    os._exit(3)
+
+
+def test_a_process_that_dies_while_one_unit_is_timed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_times, "time_steps", die)
+    with pytest.raises(GpuSharingError, match="a process that trained one unit alone died"):
+        time_shared_steps(Recipe.model_validate(TINY_RECIPE), "cpu", threads=1, units=2)
 
 
 def test_an_epoch_is_the_sum_of_its_parts() -> None:
