@@ -24,6 +24,7 @@ from sweep.driver.unit_removal import UnitRemoval
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror
 from sweep.report.leaderboard import failures, leaderboard
+from sweep.report.run_tables import run_tables
 from sweep.report.special_points import special_points
 from sweep.study.budget import Budget
 from sweep.study.coordinator import Coordinator, Rules, UnitConfig
@@ -261,7 +262,10 @@ class Driver:
                 files, best = self._results(), study.board.best()
                 if files and best is not None:
                     paths = tuple(str(path.absolute()) for path in files)
-                    self._tracker.keep_files(Files(f"configuration {best.number}", paths, self._answer()))
+                    tables = run_tables(best, study.config.scored_task.labels)
+                    self._tracker.keep_files(
+                        Files(f"configuration {best.number}", paths, self._answer(), tables)
+                    )
             self._tracker.close(close_s)
         except UserError as error:
             self._display.warn(str(error))

@@ -22,6 +22,7 @@ notebook_figure       a figure of a study in a notebook's cell
 paper_figures         the figures of a report as PDF and SVG
 status_facts          how a study stands, as plain values
 training_now          what trains at this moment, by epoch, score and loss
+run_tables            curves and confusion matrices of one configuration as CSV
 frames                a study as pandas tables, for Python
 device_time           device time of each unit: kept and lost
 markdown              texts and tables as Markdown, names and values to the letter

@@ -79,12 +79,14 @@ class Models:
 class Files:
     """To the writer: files, by path, that the run of that name is to have, and what the experiment is to say of the end.
 
-    `answer`: what the study found, in Markdown below the experiment's description; empty: nothing.
+    `answer`: what the study found, in Markdown below the experiment's description; empty: nothing. `texts`: the text of
+    further files, by name.
     """
 
     run: str
     paths: tuple[str, ...]
     answer: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,8 @@ def log_files(runs: Runs, files: Files, ours: Path | None) -> None:
             raise
         except OSError as error:
             raise TrackingError(f"{path} of {files.run}: {error}") from error
+    for name, text in files.texts.items():
+        runs.client.log_text(run.info.run_id, text, name)
 
 
 def _save(

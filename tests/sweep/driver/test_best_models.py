@@ -12,6 +12,7 @@ from sweep.config.study_config import StudyConfig
 from sweep.driver.best_models import best_models
 from sweep.driver.driver import InterruptedStudyError
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.run_tables import run_tables
 from sweep.study.board import Board
 from tests.studies import tiny_study
 from tests.sweep.driver.driving import NoTracker, ScoresOnly, drive
@@ -41,6 +42,18 @@ def test_when_a_study_is_over_the_best_units_are_named_and_those_of_losers_are_n
     assert recipe == CONFIG.space.recipe(best.values)
     assert (models.task, models.about["study"], models.about["configuration"]) == ("icbhi", "first", "1")
     assert models.about["recipe_digest"] == recipe.digest()
+
+
+def test_the_run_of_the_best_has_its_curves_beside_what_the_study_leaves(tmp_path: Path) -> None:
+    folder, tracker = StudyFolder.at(tmp_path, "first"), NoTracker()
+    drive(CONFIG, folder, ScoresOnly(), tracker=tracker, results=lambda: [folder.study_file])
+    (files,) = tracker.files
+    assert files.run == "configuration 1"
+    assert files.paths == (str(folder.study_file.absolute()),)
+    best = folder.board().best()
+    assert best is not None
+    assert files.texts == run_tables(best, CONFIG.scored_task.labels)
+    assert len(files.texts["curves.csv"].splitlines()) == 1 + sum(len(u.curve) for u in best.units.values())
 
 
 def test_a_study_that_was_halted_sends_none_yet(tmp_path: Path) -> None:

@@ -70,6 +70,9 @@ def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_pa
     models = [run for run in runs if "respsweep.model" in run.data.tags]
     assert {run.info.run_name for run in models} == {unit.id for unit in best.units.values()}
     assert all(client.list_artifacts(run.info.run_id, "model") for run in models)
+    (winner,) = (run for run in parents if run.info.run_name == f"configuration {best.number}")
+    files = {file.path for file in client.list_artifacts(winner.info.run_id)}
+    assert files >= {"best.yaml", "report.html", "curves.csv", "confusion.csv"}
     means = sorted(configuration.summary().mean for configuration in board.configurations)  # type: ignore[union-attr]
     assert sorted(run.data.metrics["score_mean"] for run in parents) == pytest.approx(means)
 

@@ -86,7 +86,8 @@ def test_the_experiment_says_what_it_is_and_keeps_a_view_and_the_best_run_files(
     tracking = Writer(Target(database, "viewed", tmp_path / "artifacts", "viewed", (), {}, shown))
     for event in STUDY:
         tracking(event)
-    tracking.keep_files(Files("configuration 0", (str(tmp_path / "best.yaml"),), "- No. 0 is best."))
+    tables = {"curves.csv": "seed,epoch\n1,1\n"}
+    tracking.keep_files(Files("configuration 0", (str(tmp_path / "best.yaml"),), "- No. 0 is best.", tables))
     tracking.close()
     experiment = MlflowClient(database).get_experiment_by_name("viewed")
     assert experiment is not None
@@ -95,7 +96,9 @@ def test_the_experiment_says_what_it_is_and_keeps_a_view_and_the_best_run_files(
     run = runs_of(database, "viewed")["configuration 0"]
     assert run.data.params["epochs"] == "4"
     files = MlflowClient(database).list_artifacts(run.info.run_id)
-    assert [file.path for file in files] == ["best.yaml"]
+    assert [file.path for file in files] == ["best.yaml", "curves.csv"]
+    kept = Path(MlflowClient(database).download_artifacts(run.info.run_id, "curves.csv", str(tmp_path)))
+    assert kept.read_text() == tables["curves.csv"]
 
 
 def test_files_that_are_gone_are_missing_in_mlflow(database: str, tmp_path: Path) -> None:
