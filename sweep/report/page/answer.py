@@ -13,6 +13,12 @@ from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
 from sweep.study.comparison import comparison_of
 
+AHEAD = (
+    "P(ahead) was the probability, when one was dropped, of ending above the one that led then, both with all seeds of "
+    "this study; the probability in the answer above is that of being truly the best of all that were tried, by every "
+    "score there is now."
+)
+"""What sets two probabilities apart that stand in one report."""
 FEWEST_IN_A_QUARTER = 3
 """Configurations in the best quarter below which it is not told where they lie."""
 
@@ -137,7 +143,8 @@ def _race(facts: Mapping[str, Any]) -> str:
     dropped = sum(one["kind"] == "dropped" for one in given_up)
     pruned = len(given_up) - dropped
     behind = [one["behind"] for one in given_up if one["behind"] is not None]
-    return f"{pruned} pruned on the first seed's curve, {dropped} dropped in the race over the seeds{_nearest(behind)}."
+    told = f"{pruned} pruned on the first seed's curve, {dropped} dropped in the race over the seeds{_nearest(behind)}."
+    return f"{told} {AHEAD}" if any("P(ahead)" in one["reason"] for one in given_up) else told
 
 
 def _nearest(behind: list[float]) -> str:

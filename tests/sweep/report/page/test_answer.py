@@ -99,12 +99,25 @@ def test_groups_and_patients_are_told_with_their_numbers_or_why_they_are_left_ou
 
 
 def test_the_race_tells_how_near_the_nearest_was_and_of_none_that_lay_above(facts: dict[str, Any]) -> None:
-    behind = [{"kind": "dropped", "behind": far} for far in (0.02, 0.013, None)]
+    behind = [{"kind": "dropped", "behind": far, "reason": "worse"} for far in (0.02, 0.013, None)]
     told = findings({**facts, "race": behind})["race"]
     assert told.endswith("3 dropped in the race over the seeds; the nearest lay 1.3 points behind the best.")
-    told = findings({**facts, "race": [*behind, {"kind": "pruned", "behind": -0.007}]})["race"]
+    told = findings({**facts, "race": [*behind, {"kind": "pruned", "behind": -0.007, "reason": ""}]})["race"]
     assert told.endswith("over the seeds; the highest lay 0.7 points above the best, on fewer seeds.")
     assert findings({**facts, "race": []})["race"] == "No configuration was given up."
+
+
+def test_where_a_reason_has_a_probability_it_is_told_from_that_of_being_the_best(
+    facts: dict[str, Any],
+) -> None:
+    assert "P(ahead)" not in facts["findings"]["race"]
+    assert any("truly the best of those tried" in line for line in facts["answer"])
+    reason = "dropped after seed 1: 61.0 % against 64.0 % after as many seeds, P(ahead) = 0.01"
+    told = findings({**facts, "race": [{"kind": "dropped", "behind": 0.03, "reason": reason}]})["race"]
+    assert "P(ahead) was the probability, when one was dropped, of ending above the one that led then" in told
+    assert told.endswith(
+        "is that of being truly the best of all that were tried, by every score there is now."
+    )
 
 
 def test_of_few_configurations_no_best_quarter_is_told(tmp_path: Path) -> None:
