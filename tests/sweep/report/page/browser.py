@@ -19,6 +19,10 @@ let loads = 0;
 frame.onload = () => (loads += 1) === 1 && setTimeout(() => {{
   const page = frame.contentDocument.documentElement, shown = document.createElement("pre");
   for (const audio of page.querySelectorAll("audio")) audio.dataset.duration = audio.duration;
+  for (const box of page.querySelectorAll(".table")) {{
+    const scrolls = ["auto", "scroll"].includes(getComputedStyle(box).overflowX) && box.scrollWidth > box.clientWidth;
+    box.dataset.scrolls = scrolls ? "within" : "no";
+  }}
   page.dataset.loads = loads;
   shown.dataset.needed = page.scrollWidth;
   shown.textContent = page.outerHTML;
@@ -33,8 +37,9 @@ def in_chromium(
 ) -> tuple[str, list[str], int]:
     """Open a file `width` pixels wide; return its document once scripts have run, and what the browser said of it.
 
-    In the document each audio element says, as `data-duration`, how many seconds the browser could play, and the root,
-    as `data-loads`, how often the page was loaded within a second. The third is the width, in pixels, that the page
+    In the document each audio element says, as `data-duration`, how many seconds the browser could play, the box of a
+    table, as `data-scrolls`, whether one scrolls `within` it to see the table whole, and the root, as `data-loads`, how
+    often the page was loaded within a second. The third is the width, in pixels, that the page
     would need to be seen without scrolling sideways. Skips the test where there is no Chromium.
     """
     chromium = shutil.which("chromium")

@@ -112,6 +112,9 @@ def test_every_figure_is_drawn_at_the_width_of_a_desktop_and_of_a_phone(
         assert widths
         assert max(widths) <= width
     assert document.count('<tr class="best">') == 1
+    # On a phone the columns that have no room are in the table's own box, and not cut off.
+    table = document.partition('<section id="parallel"')[2].partition('class="table"')[2]
+    assert table.startswith(f' data-scrolls="{"within" if width == 390 else "no"}"')
     # Each interval says over what.
     assert "(95 %, luck taken off: " in document
     for figure, words in (("parallel", "95 %, seeds"), ("groups", "lines: 95 % over patients and seeds")):
