@@ -8,6 +8,7 @@ trials              a configuration as a trial: as samplers are to see it, and a
 values              values of searched fields as Optuna takes and gives them
 epoch_pruner        stops a first seed on its curve, by one of the pruners
 pruners             the pruners by name, each built for curves of a given length
+pruning_reasons     against what a pruner held the curve that it stopped, in words
 forecast_pruner     the default: forecasts where a curve ends, and learns how well
 importance          how much each searched field matters
 optuna_export       writes `optuna.journal`, for optuna-dashboard

@@ -11,6 +11,7 @@ from optuna.trial import Trial, TrialState
 
 from sweep.config.study_parts import PrunerConfig
 from sweep.search.pruners import build_pruner, goes_by_order
+from sweep.search.pruning_reasons import held_against
 from sweep.study.board import Board
 from sweep.study.epoch_report import completed
 from sweep.study.events import EpochReported, Event, UnitFailed, UnitFinished, UnitPruned
@@ -70,6 +71,12 @@ class EpochPruner:
             verdict = self._trials[configuration.number].should_prune() and epoch < epochs
             verdicts[epoch] = verdict
         return verdict
+
+    def held_against(self, configuration: Configuration) -> str:
+        """Say against what the last epoch of a first seed was held, which `report` has just had stopped."""
+        epochs = self._epochs_of(configuration)
+        trials = self._study.get_trials(deepcopy=False)
+        return held_against(self._config, epochs, self._pruners.get(epochs), trials, configuration.number)
 
     def end(self, configuration: Configuration) -> None:
         """Note how the configuration's first seed ended, if it is over. A second call changes nothing."""

@@ -44,7 +44,7 @@ class ForecastPruner(BasePruner):
         self._epochs, self._p, self._share, self._at_least = epochs, p, share, at_least
         self._ended = 0
         self._curves: dict[int, tuple[np.ndarray, float]] = {}
-        self._needed = -math.inf
+        self._needed, self._place = -math.inf, at_least
         self._forecasts: dict[int, _Forecast] = {}
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
@@ -62,6 +62,16 @@ class ForecastPruner(BasePruner):
             self._forecasts[epoch] = _Forecast.of(np.stack(curves)[:, :epoch], np.array(last))
         return self._forecasts[epoch].highest(curve, self._p) < self._needed
 
+    def held_against(self, trial: FrozenTrial) -> str:
+        """Say of a trial that was just stopped where it was forecast to end, and where it would have had to."""
+        curve = _curve(trial)
+        assert curve is not None
+        highest = self._forecasts[len(curve)].highest(curve, self._p)
+        return (
+            f"forecast to end above {100 * highest:.1f} % with a probability of {self._p:g}, against "
+            f"{100 * self._needed:.1f} %, place {self._place} of {self._ended} that ended"
+        )
+
     def _hear(self, ended: list[FrozenTrial]) -> None:
         """Take in the value that is needed, and the curves of whole length among the complete trials."""
         self._ended = len(ended)
@@ -72,7 +82,7 @@ class ForecastPruner(BasePruner):
             if one.state is TrialState.COMPLETE and one.value is not None
         }
         values = sorted(value for _, value in complete.values())
-        place = max(self._at_least, round(self._share * len(ended)))
+        self._place = place = max(self._at_least, round(self._share * len(ended)))
         self._needed = values[-place] if place <= len(values) else -math.inf
         for number in complete.keys() - self._curves.keys():
             trial, value = complete[number]

@@ -37,20 +37,9 @@ def build_pruner(config: PrunerConfig, epochs: int) -> BasePruner:
 
     Raises ConfigError when the pruner refuses the arguments.
     """
-    arguments: dict[str, Any] = dict(config.arguments)
-    if config.name in ("median", "percentile"):
-        # Optuna spares the steps below this number, and ours count from 1.
-        arguments.setdefault("n_warmup_steps", epochs // 3 + 1)
-    if config.name == "percentile":
-        arguments.setdefault("percentile", 25.0)
-    if config.name == "hyperband":
-        arguments.setdefault("max_resource", epochs)
-    if config.name == "patient":
-        arguments.setdefault("patience", max(1, epochs // 5))
-        wrapped = arguments.get("wrapped_pruner", {"name": "median"})
-        if wrapped is not None:
-            settings = parse(PrunerConfig, wrapped, "pruner.arguments.wrapped_pruner")
-            arguments["wrapped_pruner"] = build_pruner(settings, epochs)
+    arguments = arguments_of(config, epochs)
+    if (wrapped := wrapped_by(config)) is not None:
+        arguments["wrapped_pruner"] = build_pruner(wrapped, epochs)
     if config.name == "forecast":
         arguments["epochs"] = epochs
     kind = {
@@ -73,9 +62,31 @@ def build_pruner(config: PrunerConfig, epochs: int) -> BasePruner:
         raise ConfigError(f"pruner.arguments: {whose}{kind.__name__} refuses them: {error}") from error
 
 
+def arguments_of(config: PrunerConfig, epochs: int) -> dict[str, Any]:
+    """Complete a pruner's arguments with what we set where a study, whose units train `epochs` epochs, does not."""
+    arguments: dict[str, Any] = dict(config.arguments)
+    if config.name in ("median", "percentile"):
+        # Optuna spares the steps below this number, and ours count from 1.
+        arguments.setdefault("n_warmup_steps", epochs // 3 + 1)
+    if config.name == "percentile":
+        arguments.setdefault("percentile", 25.0)
+    if config.name == "hyperband":
+        arguments.setdefault("max_resource", epochs)
+    if config.name == "patient":
+        arguments.setdefault("patience", max(1, epochs // 5))
+    return arguments
+
+
+def wrapped_by(config: PrunerConfig) -> PrunerConfig | None:
+    """Return the settings of the pruner that a patient one asks; None where there is none, and of all others."""
+    wrapped = config.arguments.get("wrapped_pruner", {"name": "median"})
+    if config.name != "patient" or wrapped is None:
+        return None
+    return parse(PrunerConfig, wrapped, "pruner.arguments.wrapped_pruner")
+
+
 def goes_by_order(config: PrunerConfig) -> bool:
     """Whether verdicts depend on the order in which epochs of different configurations were heard."""
-    wrapped = config.arguments.get("wrapped_pruner")
-    if config.name == "patient" and wrapped:
-        return goes_by_order(parse(PrunerConfig, wrapped, "pruner.arguments.wrapped_pruner"))
+    if (wrapped := wrapped_by(config)) is not None:
+        return goes_by_order(wrapped)
     return config.name in ("hyperband", "successive_halving")

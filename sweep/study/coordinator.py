@@ -59,6 +59,7 @@ class Pruner(Protocol):
     """Decides from its validation curve whether a first seed is stopped (`sweep.search.epoch_pruner.EpochPruner`)."""
 
     def report(self, configuration: Configuration, epoch: int, score: float) -> bool: ...
+    def held_against(self, configuration: Configuration) -> str: ...
     def end(self, configuration: Configuration) -> None:
         """Learn how a first seed ended, if it is over; changes nothing when that is known."""
         ...
@@ -232,6 +233,8 @@ class Coordinator:
         metric = self.board.metric
         now, best = unit.curve[-1][metric], max(past[metric] for past in unit.curve)
         reason = f"pruned at epoch {report['epoch']}: {TITLES[metric]} {100 * now:.1f} %, its best {100 * best:.1f} %"
+        if against := self._pruner.held_against(self.board.configurations[number]):
+            reason += f"; {against}"
         self._record(UnitPruned(number, seed, reason))
         self._give_up_waiting(number, f"given up, as seed {seed} was pruned")
         self._failures.note_end()

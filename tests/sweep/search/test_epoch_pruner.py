@@ -189,6 +189,23 @@ def test_verdicts_are_those_of_optuna_alone(
     assert 0 < len(pruned) < len(CURVES), "all or none were pruned, so little was compared"
 
 
+def test_a_stopped_seed_is_told_against_what_also_by_a_driver_that_takes_the_study_up() -> None:
+    config = {"name": "median", "arguments": {"n_startup_trials": 1, "n_warmup_steps": 1}}
+    sweep = Sweep(config, epochs=lambda _: 2)
+    for number, last in enumerate((0.5, 0.7)):
+        sweep.start(number)
+        assert not sweep.report(number, 1, last - 0.1)
+        assert not sweep.report(number, 2, last)
+        sweep.end(UnitFinished(number, SEED, 2))
+    sweep.start(2)
+    assert sweep.report(2, 1, 0.3)
+    later = Sweep(config, sweep.events, epochs=lambda _: 2)
+    for one in (sweep, later):
+        slow = one.board.configurations[2]
+        assert one.pruner.report(slow, 1, 0.3)
+        assert one.pruner.held_against(slow) == "against 50.0 %, the median of 2 others at that epoch"
+
+
 def test_no_pruner_prunes_nothing() -> None:
     assert not any(stop for _, _, stop in in_a_sweep(Sweep({"name": "none"}), CURVES, 1))
 

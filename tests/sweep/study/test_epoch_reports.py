@@ -121,7 +121,7 @@ def test_a_pruned_unit_stops_and_says_why() -> None:
     assert world.coordinator.report(0, 1, epoch(2, 0.2))
     unit = world.board.unit(0, 1)
     assert unit.state is State.PRUNED
-    assert unit.reason == "pruned at epoch 2: score 20.0 %, its best 40.0 %"
+    assert unit.reason == "pruned at epoch 2: score 20.0 %, its best 40.0 %; against 30.0 %, the bar"
     assert world.search.told == [("pruned", 0)]
     assert world.pruner.ended == [0]
 

@@ -112,8 +112,18 @@ def test_a_unit_that_does_not_say_what_the_study_ranks_by_fails() -> None:
 @pytest.mark.parametrize(
     ("metric", "objective", "bar", "reason"),
     [
-        ("any_abnormal_score", "any_abnormal", 0.8, "any-abnormal score 75.0 %, its best 75.0 %"),
-        ("harmonic_score", "harmonic", 0.6, "harmonic score 58.8 %, its best 58.8 %"),
+        (
+            "any_abnormal_score",
+            "any_abnormal",
+            0.8,
+            "any-abnormal score 75.0 %, its best 75.0 %; against 80.0 %, the bar",
+        ),
+        (
+            "harmonic_score",
+            "harmonic",
+            0.6,
+            "harmonic score 58.8 %, its best 58.8 %; against 60.0 %, the bar",
+        ),
     ],
 )
 def test_the_pruner_sees_the_objective(metric: str, objective: Objective, bar: float, reason: str) -> None:

@@ -109,6 +109,9 @@ class Bar:
     def report(self, configuration: Configuration, epoch: int, score: float) -> bool:
         return score < self._height
 
+    def held_against(self, configuration: Configuration) -> str:
+        return f"against {100 * self._height:.1f} %, the bar"
+
     def end(self, configuration: Configuration) -> None:
         first = next(iter(configuration.units.values()))
         if first.over and configuration.number not in self.ended:
