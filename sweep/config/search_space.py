@@ -123,6 +123,11 @@ class SearchSpace:
         found: list[Population] = [as_population(one) for one in fixed]
         return [one for place, one in enumerate(found) if one not in found[:place]]
 
+    def first_point(self) -> dict[str, Any]:
+        """Find a point that makes a recipe: the first searched field at its first value, and all that this needs."""
+        path, parameter = next(iter(self.parameters.items()))
+        return self.point_with(path, parameter.probes()[0])
+
     def point_with(
         self, path: str, value: Value, bad: Mapping[str, tuple[Value, ...]] | None = None
     ) -> dict[str, Any]:

@@ -238,16 +238,15 @@ class StudyConfig(Config):
         return StudyConfig.model_validate(content)
 
     def any_recipe(self) -> Recipe:
-        """Choose a recipe that shows on what the study rests: the fixed settings, or else the first enqueued point's.
+        """Choose a recipe that shows on what the study rests: the fixed settings, if they are one without searched ones.
 
-        Raises ConfigError when the fixed settings alone are no recipe, and no point is enqueued.
+        Otherwise it is that of the first enqueued point, or of the first point that the search may come to.
         """
         try:
             return self.space.recipe({})
         except ConfigError:
-            if not self.enqueue:
-                raise
-            return self.space.recipe(self.space.active(self.enqueue[0]))
+            point = self.space.active(self.enqueue[0]) if self.enqueue else self.space.first_point()
+            return self.space.recipe(point)
 
     @property
     def named_weights(self) -> list[str]:

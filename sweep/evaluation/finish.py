@@ -10,6 +10,7 @@ from data.errors import UserError
 from data.settings import parse
 from model.training.recipe import Recipe
 from sweep.config.resumption import of_searched_weights
+from sweep.config.search_space import BANDS
 from sweep.config.study_config import WEIGHTS, StudyConfig
 from sweep.evaluation.cross_fold_ranking import best_configuration, chosen_configuration
 from sweep.folder.study_folder import StudyFolder
@@ -68,6 +69,12 @@ def finishing_study(
     lengths = [unit.selected["epoch"] for unit in chosen.units.values() if unit.selected is not None]
     recipe["epochs"] = round(statistics.median(lengths))
     values = {**chosen.values, **({"epochs": recipe["epochs"]} if "epochs" in chosen.values else {})}
+    if searched_bands := {
+        path.removeprefix(BANDS): values[path] for path in values if path.startswith(BANDS)
+    }:
+        # A recipe holds the indices of its bands, among which no ranking or ranges can be searched.
+        written = content["recipe"].get("features", {}).get("bands") or {}
+        recipe["features"]["bands"] = {**written, **searched_bands}
     content.update(
         recipe=recipe,
         # Nothing varies any more; the values still show on the leaderboard which configuration it is.

@@ -291,6 +291,7 @@ def test_a_ranking_of_bands_stands_in_a_study_in_place_of_its_file(tmp_path: Pat
         "search": {"features.bands.keep": {"type": "categorical", "choices": [128, 64, 4]}},
     }
     config = parse(StudyConfig, content, "test").resolved()
+    assert config.any_recipe().features.kept_bands is None
     file.unlink()
     assert parse(StudyConfig, config.model_dump(mode="json"), "test") == config == config.resolved()
     kept = [config.space.recipe({"features.bands.keep": keep}).features.kept_bands for keep in (128, 64, 4)]
@@ -357,6 +358,25 @@ def test_the_published_protocol_holds_nobody_out_and_counts_the_best_epoch() -> 
         assert study.label == PUBLISHED
     assert StudyConfig.model_validate({"search": BETA}).label is None
     assert StudyConfig.model_validate({"search": BETA, "leak": True}).label == LEAKS
+
+
+def test_a_study_rests_on_a_recipe_also_where_only_searched_fields_make_one() -> None:
+    search = {
+        **BETA,
+        "backbone.pretrained": {"type": "categorical", "choices": ["one.pth", "two.pth"]},
+        "features.norm": {"type": "categorical", "choices": ["audioset"]},
+    }
+    # Low-rank pairs need weights, and noise needs AudioSet's norm: both are searched.
+    recipe = {
+        "backbone": {"name": "ast", "lora": {}},
+        "waveform_augment": {"noise": 0.1},
+        "smoothing": {"stage": None},
+    }
+    content = {"search": search, "recipe": recipe}
+    assert StudyConfig.model_validate(content).any_recipe().backbone.pretrained == "one.pth"
+    point = {"patch_mix.beta": 1.0, "backbone.pretrained": "two.pth", "features.norm": "audioset"}
+    enqueued = StudyConfig.model_validate({**content, "enqueue": [point]})
+    assert enqueued.any_recipe().backbone.pretrained == "two.pth"
 
 
 def test_a_study_trains_heads_where_every_encoder_is_frozen() -> None:

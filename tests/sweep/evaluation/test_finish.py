@@ -1,10 +1,12 @@
 """The study that finishes another trains its best configuration on everybody, and chooses nothing."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
+from data.bands import BandRanking, ranking_hash, written_ranking
 from data.settings import ConfigError, parse
 from sweep.config.study_config import StudyConfig
 from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder, finishing_study
@@ -145,3 +147,44 @@ def test_length_and_network_that_were_searched_are_fixed(first: StudyFolder) -> 
     config = finishing_study(first, number)
     assert dict(config.enqueue[0]) == values
     assert config.space.recipe(values).epochs == 1
+
+
+@pytest.mark.parametrize("keep", [32, 8])
+def test_bands_that_were_searched_are_those_of_the_same_ranking(
+    first: StudyFolder, tmp_path: Path, keep: int
+) -> None:
+    ranking = BandRanking(
+        groups=(tuple(range(8)), tuple(range(8, 32))), scale=first.config().any_recipe().features.mel_scale
+    )
+    file = tmp_path / "ranking.json"
+    file.write_text(written_ranking(ranking))
+    content = first.config().model_dump(mode="json")
+    content["recipe"]["features"]["bands"] = {"ranking": str(file)}
+    content["search"]["features.bands.keep"] = {"type": "categorical", "choices": [8, 32]}
+    first.write_config(parse(StudyConfig, content, "study"))
+    file.unlink()
+    journal = first.journal.read_text()
+    first.journal.write_text(journal.replace('"values": {', f'"values": {{"features.bands.keep": {keep}, '))
+    config = finishing_study(first)
+    assert config.enqueue[0]["features.bands.keep"] == keep
+    bands = None if keep == 32 else tuple(range(8))
+    assert config.any_recipe().features.kept_bands == bands
+    assert config.space.recipe(config.enqueue[0]).features.kept_bands == bands
+    assert ranking_hash(config.recipe) == ranking_hash(first.config().recipe) is not None
+
+
+@pytest.mark.parametrize("ranges", [((0, 31),), ((0, 7), (16, 31))])
+def test_ranges_of_bands_that_were_searched_are_kept(
+    first: StudyFolder, ranges: tuple[tuple[int, int], ...]
+) -> None:
+    content = first.config().model_dump(mode="json")
+    content["search"]["features.bands.ranges"] = {"type": "categorical", "choices": [ranges]}
+    first.write_config(parse(StudyConfig, content, "study"))
+    journal = first.journal.read_text()
+    written = json.dumps(ranges)
+    first.journal.write_text(
+        journal.replace('"values": {', f'"values": {{"features.bands.ranges": {written}, ')
+    )
+    config = finishing_study(first)
+    wanted = first.config().space.recipe({"features.bands.ranges": ranges}).features.kept_bands
+    assert config.any_recipe().features.kept_bands == wanted
