@@ -75,6 +75,8 @@ def train(
                 f"epoch {metrics.epoch}/{settings.epochs}  loss {metrics.train_loss:.4f}  score {metrics.score:.3f}  "
                 f"{metrics.seconds:.1f} s"
             )
+    if (sharpness := history[-1].sharpness) is not None:
+        aside(f"sharpness of the last weights {sharpness:.4g} nats, at radius {settings.sharpness_rho:g}")
     chosen = select_epoch(history, settings, exported_objective(recipe))
     rows = [epoch_row(metrics) for metrics in history]
     show_in(

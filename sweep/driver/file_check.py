@@ -22,8 +22,8 @@ from sweep.driver.preflight import check_own_networks
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
 
-STUDY_FIELDS = {*StudyConfig.model_fields, *FIELDS} - {"recipe"}
-"""Names at the top of a file that make it a study file."""
+STUDY_FIELDS = {*StudyConfig.model_fields, *FIELDS} - {"recipe", *Recipe.model_fields}
+"""Names at the top of a file that make it a study file: those that a recipe has not as well."""
 
 
 class _Searched(Config):
@@ -47,7 +47,8 @@ def check_file(path: Path) -> FileCheck:
     the file is no YAML that holds settings.
     """
     content = read_yaml(path)
-    is_study = not STUDY_FIELDS.isdisjoint(content)
+    # Both kinds of file have `folds`: settings in a recipe, a word in a study.
+    is_study = not STUDY_FIELDS.isdisjoint(content) or isinstance(content.get("folds"), str)
     try:
         return FileCheck(_study(path) if is_study else _recipe(path, content))
     except PretrainedError as error:

@@ -14,13 +14,18 @@ from sweep.study.score_table import METRICS
 
 
 def epoch_row(metrics: EpochMetrics) -> dict[str, Any]:
-    """Tell all numbers of an epoch by name: rates as fractions, losses, and counts by true class and prediction."""
+    """Tell all numbers of an epoch by name: rates as fractions, losses, and counts by true class and prediction.
+
+    Among the losses are those beside the classification loss, before their weights; sharpness is told where measured.
+    """
     return {
         "epoch": metrics.epoch,
         **{
             name: getattr(metrics, name)
             for name in (*METRICS, "harmonic_score", "train_loss", "cross_entropy")
         },
+        **metrics.terms,
+        **({} if metrics.sharpness is None else {"sharpness": metrics.sharpness}),
         "learning_rate": metrics.learning_rate,
         "skipped_steps": metrics.skipped_steps,
         "seconds": metrics.seconds,

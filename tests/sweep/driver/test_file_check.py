@@ -103,9 +103,13 @@ def test_a_file_that_holds_no_settings_is_refused(tmp_path: Path) -> None:
 
 def test_a_recipe_is_told_from_a_study(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
-    for content in (TINY_RECIPE, {"recipe": TINY_RECIPE}):
+    # Settings of folds are a recipe's, the word `all` is a study's.
+    for content in (TINY_RECIPE, {"recipe": TINY_RECIPE}, {**TINY_RECIPE, "folds": {"folds": 3}}):
         assert problems(path, content) == []
-    assert check_file(path).summary.startswith(f"{path}: a recipe in order: dass tiny, 50 epochs; respsweep")
+        assert check_file(path).summary.startswith(
+            f"{path}: a recipe in order: dass tiny, 50 epochs; respsweep"
+        )
+    assert problems(path, {"recipe": TINY_RECIPE, "folds": "all"}) == ["search: required, but not given"]
     assert problems(path, {"epoch": 7, "batch_size": 1}) == [
         "batch_size: must be greater than or equal to 2, got 1",
         "epoch: no such field; did you mean epochs?",

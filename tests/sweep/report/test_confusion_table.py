@@ -4,7 +4,7 @@ import io
 from rich.console import Console
 
 from model.training.epoch_metrics import EpochMetrics
-from sweep.report.confusion_table import confusion_table
+from sweep.report.confusion_table import confusion_table, epoch_row
 
 # 8 of 10 normal cycles are recognised; 6 of 10 abnormal ones, 9 of 10 as abnormal at all.
 METRICS = EpochMetrics(
@@ -47,3 +47,11 @@ def test_the_rates_below_are_those_of_the_matrix() -> None:
     assert shown()[-1] == (
         "score 70.00 %  (specificity 80.00 %, sensitivity 60.00 %; any abnormal: score 85.00 %)"
     )
+
+
+def test_all_losses_of_an_epoch_are_told_and_sharpness_where_it_was_measured() -> None:
+    plain = epoch_row(METRICS)
+    assert "sharpness" not in plain
+    told = epoch_row(dataclasses.replace(METRICS, terms={"device_contrast": 2.5}, sharpness=0.25))
+    assert told == {**plain, "device_contrast": 2.5, "sharpness": 0.25}
+    assert (plain["score"], plain["harmonic_score"]) == (0.7, METRICS.harmonic_score)
