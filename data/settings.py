@@ -72,6 +72,10 @@ def _load(path: Path, loader: type[OlderLoader], load: Callable[[str, Any], Any]
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(LARGEST + 1)
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: no text in UTF-8 (byte {error.start}); expected a file of settings, in YAML"
+        ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(text) > LARGEST:

@@ -15,6 +15,7 @@ from data.settings import ConfigError
 from model.ast import AST
 from model.beats import BEATs
 from model.cnn_tsa import CNNTSA
+from model.dass import DASS
 from model.frozen import encoder_of
 from model.variants import BEATS_PATCH
 
@@ -59,9 +60,14 @@ def check_method(network: nn.Module, method: Method) -> None:
     """Raise ConfigError for a network that the method is not for."""
     if not isinstance(encoder := encoder_of(network), METHODS[method]):
         raise ConfigError(
-            f"method: {method} is for {' and '.join(kind.__name__ for kind in METHODS[method])}, got "
-            f"{type(encoder).__name__}; use integrated_gradients"
+            f"method: {method} is for {' and '.join(map(_named, METHODS[method]))}, got {_named(type(encoder))}; use "
+            "integrated_gradients"
         )
+
+
+def _named(kind: type[nn.Module]) -> str:
+    """Name a kind of network as recipes do; one of the user's own by its class."""
+    return {AST: "ast", BEATs: "beats", CNNTSA: "cnn_tsa", DASS: "dass"}.get(kind, kind.__name__)
 
 
 def grad_cam(

@@ -3,6 +3,7 @@
 app             all commands, as one typer app
 options         options that several commands have
 console         where commands print
+output_places   where commands write, checked before they work
 examples        an example for each command
 plan            a study before it runs: what is missing, what it would cost
 list_studies    the studies of a place, and how each stands

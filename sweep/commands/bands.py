@@ -54,6 +54,7 @@ def bands(
     from data.atomic import write_whole
     from data.bands import written_ranking
     from data.settings import ConfigError
+    from sweep.commands.output_places import check_output_file
     from sweep.evaluation.band_selection import (
         BandSelection,
         changed_recipe,
@@ -63,8 +64,7 @@ def bands(
     from sweep.report.band_table import ranking_parts
     from sweep.worker.prepared_data import DataPreparation
 
-    if not output.absolute().parent.is_dir():
-        raise ConfigError(f"--output: must lie in a folder that is there, got {output}")
+    check_output_file(output)
     if backward and method is not None:
         raise ConfigError(f"--method: --backward attributes nothing, so leave it out, got {method}")
     found = recipe_and_recordings(name, studies, data)

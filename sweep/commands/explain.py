@@ -42,10 +42,12 @@ def explain(
 ) -> None:
     """Show which cells of a cycle's spectrogram an answer rests on, as a figure and a table."""
     from data.atomic import make_folder
+    from sweep.commands.output_places import check_output_folder
     from sweep.evaluation.explain import explain as explained
     from sweep.evaluation.predict import Cutting, predictor_named
     from sweep.report.explained_cycle import write_explained
 
+    check_output_folder(output)
     predictor = predictor_named(name, studies, seed, Cutting(annotations), data)
     for line in predictor.notes():
         say_aside(line)

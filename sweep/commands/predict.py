@@ -63,6 +63,7 @@ def predict(
     from data.errors import DataError
     from data.given_recordings import find_audio
     from data.settings import ConfigError
+    from sweep.commands.output_places import check_output_file, check_output_folder
     from sweep.evaluation.predict import Cutting
     from sweep.evaluation.routing import router
     from sweep.report.plain_console import PlainConsole
@@ -79,8 +80,8 @@ def predict(
         raise ConfigError(f"--output: must be a folder for the labels of {len(recordings)} recordings")
     if output is not None and output.resolve() in {path.resolve() for path in recordings}:
         raise ConfigError(f"--output: must be another file than the recording {output}")
-    if output is not None and not (form == "audacity" or output.absolute().parent.is_dir()):
-        raise ConfigError(f"--output: must lie in a folder that is there, got {output}")
+    if output is not None:
+        (check_output_folder if form == "audacity" else check_output_file)(output)
     cutting = Cutting(annotations, window, hop)
     networks = router([name, *(also or [])], studies, seed, cutting, data, age)
     aside = PlainConsole(stderr=True)

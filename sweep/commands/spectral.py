@@ -39,11 +39,13 @@ def spectral(
     """Draw what layers do to each spatial frequency of their maps, without and with smoothing (Lung-SRAD, Fig. 1, 2)."""
     from data.atomic import make_folder, write_whole
     from data.given_recordings import find_audio
+    from sweep.commands.output_places import check_output_folder
     from sweep.evaluation.predict import predictor_named
     from sweep.evaluation.spectral_curves import chosen_layers, heard_cycles, spectral_curves
     from sweep.report.plain_console import PlainConsole
     from sweep.report.spectral_figure import spectral_csv, spectral_svg
 
+    check_output_folder(output)
     recordings, refused = find_audio(audio)
     for line in refused:
         say_aside(f"error: {line}", PlainConsole(stderr=True))

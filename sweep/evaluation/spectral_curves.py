@@ -111,10 +111,15 @@ def spectral_curves(
     """Compute the curve of each layer, and where the recipe smooths, of each without smoothing before that.
 
     One cycle at a time, as each takes a matrix of cells by cells. `mode` is that of
-    `model.spectral_response.mixing_matrices`; attention has one. Raises ConfigError for a layer whose map is too large.
+    `model.spectral_response.mixing_matrices`; attention has one. Raises ConfigError for a layer whose map is too large,
+    and for another mode than `exact` of a network that attends.
 
     Reference: Lung-SRAD, Figs. 1 and 2, arXiv 2606.11922
     """
+    if mode != "exact" and isinstance(encoder_of(predictor.networks[0]), AST):
+        raise ConfigError(
+            f"--mode: {mode} is of the scans of dass, got {predictor.recipe.backbone.title}; leave it out"
+        )
     variants: Mapping[bool, Sequence[nn.Module]] = {True: predictor.networks}
     if predictor.recipe.smoothing.stage is None:
         variants = {False: predictor.networks}

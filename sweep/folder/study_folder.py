@@ -276,7 +276,7 @@ class StudyFolder:
 
 
 def _there(studies: Path | str, name: str) -> str:
-    """Say what else the user may have meant: the name in a place, or one of the studies that there are."""
+    """Say what else the user may have meant: the name in a place, a study that is there, or what it is."""
     place = _named_by_place(name)
     if place is not None:
         return place
@@ -285,7 +285,13 @@ def _there(studies: Path | str, name: str) -> str:
 
 
 def _named_by_place(name: str) -> str | None:
-    """Say which is the name in a place (`studies/first`) that was given as a name; None for what is no place."""
+    """Say which is the name in a place (`studies/first`) that was given as a name; None for what is no place.
+
+    Of a file (a checkpoint, a recipe) it says that it is one.
+    """
+    with contextlib.suppress(OSError):
+        if Path(name).is_file():
+            return "that is a file, and a study is a folder"
     studies, slash, last = name.rstrip("/").rpartition("/")
     return f"that is a place: its name is {last}, in {studies or '/'}" if slash and last else None
 

@@ -174,5 +174,5 @@ def test_a_missing_file_and_one_that_is_no_text_are_refused(tmp_path: Path) -> N
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read: embedded null byte"):
         read_yaml(tmp_path / "a\0b")
-    with pytest.raises(ConfigError, match=r"binary\.yaml: cannot be read"):
+    with pytest.raises(ConfigError, match=r"binary\.yaml: no text in UTF-8 \(byte 0\); expected a file"):
         read_yaml(tmp_path / "binary.yaml")

@@ -144,7 +144,7 @@ def test_a_network_that_is_training_is_refused(network: nn.Module, method: Metho
 
 
 def test_a_method_for_another_network_is_refused() -> None:
-    with pytest.raises(ValueError, match="grad_cam is for CNNTSA, got OfOneBand; use integrated_gradients"):
+    with pytest.raises(ValueError, match="grad_cam is for cnn_tsa, got OfOneBand; use integrated_gradients"):
         attribution(OfOneBand().eval(), noise(1, 6, 8), torch.zeros(1, dtype=torch.long), "grad_cam")
-    with pytest.raises(ValueError, match="attention_rollout is for AST and BEATs, got OfOneBand"):
+    with pytest.raises(ValueError, match="attention_rollout is for ast and beats, got OfOneBand"):
         attribution(OfOneBand().eval(), noise(1, 6, 8), torch.zeros(1, dtype=torch.long), "attention_rollout")

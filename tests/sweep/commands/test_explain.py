@@ -41,10 +41,11 @@ def test_a_ranking_that_cannot_be_made_or_written_is_refused_at_once(
             ("--data", breaths, "--output", "nowhere/ranking.json"),
             "--output: must lie in a folder that is there",
         ),
+        (("--data", breaths, "--output", breaths), "--output: must be a file, got the folder"),
         (("--data", breaths, "--backward", "--method", "grad_cam"), "--backward attributes nothing"),
         (
             ("--data", breaths, "--method", "grad_cam"),
-            "grad_cam is for CNNTSA, got DASS; use integrated_gradients",
+            "grad_cam is for cnn_tsa, got dass; use integrated_gradients",
         ),
     ):
         assert respsweep(monkeypatch, "bands", recipe, *options) == 1

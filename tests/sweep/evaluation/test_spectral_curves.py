@@ -1,6 +1,7 @@
 """Curves of the layers of a study's networks, and the command that writes them."""
 
 import csv
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 
 from data.recordings import read_recordings
 from data.settings import ConfigError
+from data.task import ICBHI
 from model.spectral_response import dass_response
+from model.training.prediction import random_network
+from model.training.recipe import Recipe
 from sweep.cli import main
 from sweep.evaluation.predict import load_predictor
 from sweep.evaluation.recordings_of import recordings_of
@@ -48,6 +52,18 @@ def test_layers_are_chosen_by_name_and_one_that_is_not_there_is_refused(
     assert chosen_layers(predictor, cycles, [])[-1] == (3, 0)
     with pytest.raises(ConfigError, match=r"--layer 7: dass tiny has no such layer; it has 0\.0, 1\.0, 2\.0"):
         chosen_layers(predictor, cycles, ["7"])
+
+
+def test_another_mode_than_the_exact_one_is_of_scans_alone(first: StudyFolder, breath: Path) -> None:
+    predictor = load_predictor(first)
+    cycles = heard_cycles(predictor, [breath], 1)
+    features = predictor.recipe.features.model_dump() | {"norm": "audioset"}
+    content = {"backbone": {"name": "ast", "variant": "tiny"}, "features": features}
+    recipe = Recipe.model_validate({**content, "smoothing": {"stage": None}, "patch_mix": {"axes": []}})
+    attends = dataclasses.replace(predictor, recipe=recipe, networks=[random_network(recipe, ICBHI)])
+    assert len([*spectral_curves(attends, cycles, [(0,)], "exact")]) == 1
+    with pytest.raises(ConfigError, match=r"--mode: no_dt is of the scans of dass, got ast tiny"):
+        next(spectral_curves(attends, cycles, [(0,)], "no_dt"))
 
 
 def test_the_command_writes_a_figure_and_every_number(

@@ -172,6 +172,14 @@ def test_a_place_given_as_a_name_is_answered_with_its_name(tmp_path: Path, place
             given(tmp_path, place)
 
 
+def test_a_file_given_as_a_name_is_told_to_be_one(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run"
+    checkpoint.write_bytes(b"")
+    for given in (StudyFolder.open, StudyFolder.find):
+        with pytest.raises(FolderError, match=r"run'.*; that is a file, and a study is a folder$"):
+            given(tmp_path / "studies", str(checkpoint))
+
+
 def test_a_store_that_goes_away_before_its_studies_are_listed_is_told_in_one_line(
     s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
