@@ -167,7 +167,9 @@ def includes(values: Sequence[Value], value: Any) -> bool:
 
 
 def written(value: Value) -> str:
-    """Write a value as messages name it."""
+    """Write a value as a study file does: null for none, and lists, of whatever depth, in brackets."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(written, value))}]"
     return "null" if value is None else repr(value)
 
 

@@ -273,9 +273,10 @@ class Driver:
     def _say_what_begins(self) -> None:
         slots = self._executor.slots
         limits = ", ".join(str(use) for use in self._budget.uses(self._study.board, 0))
+        ends = "until it stops improving" if self._study.config.budget.until else "every point of the search"
         more = f", up to {slots()} as nodes come" if slots() > slots.here else ""
         self._display.say(
-            f"study {self._study.folder.place}: {limits or 'until it stops improving'}"
+            f"study {self._study.folder.place}: {limits or ends}"
             + (f"; {slots.here} units at a time{more}" if slots.here or more else "")
             + (f"\n  {label}" if (label := self._study.config.label) else "")
             + "".join(f"\n  changed: {line}" for line in self._study.changes)
@@ -307,4 +308,6 @@ class Driver:
         used = ", ".join(str(use) for use in self._budget.uses(board, now))
         raised = self._budget.raised(board, now) if config.searches else None
         more = "" if raised is None else f"; for more, raise the limit: {self._resume_command} --set {raised}"
-        self._display.say(f"{reason} ({used or 'no longer improving'}){more}")
+        # Without a limit, proposals end by themselves, or because of `until`.
+        ended = "every point of the search" if self._budget.proposes(board) else "no longer improving"
+        self._display.say(f"{reason} ({used or ended}){more}")

@@ -40,6 +40,11 @@ def band_edges(scale: MelScale) -> list[float]:
 def _lines(ranking: BandRanking) -> list[str]:
     penalty = ranking.consistency_penalty
     lines = [f"method: {ranking.method}" + ("" if penalty is None else f", lambda {penalty:g}")]
+    if ranking.scores and len(ranking.rounds) > 1:
+        lines.append(
+            "importance: with all bands; groups that are left rank by theirs in the last round, others by when they "
+            "were removed"
+        )
     if ranking.fold_correlations:
         pairs = zip(combinations(ranking.folds, 2), ranking.fold_correlations, strict=True)
         shown = ", ".join(
@@ -53,4 +58,5 @@ def _lines(ranking: BandRanking) -> list[str]:
 
 
 def _range(group: tuple[int, ...]) -> str:
-    return f"{group[0]} to {group[-1]}"
+    first, last = group[0], group[-1]
+    return str(first) if first == last else f"{first} to {last}"

@@ -89,6 +89,34 @@ def test_a_study_runs_to_its_end_and_lets_go_of_everything(folder: StudyFolder) 
     assert display.shown == 1
 
 
+@pytest.mark.parametrize(
+    ("until", "begins", "ends"),
+    [
+        (None, "every point of the search", "over (every point of the search)"),
+        (
+            {"for_configurations": 1, "no_improvement_of": 0.9},
+            "until it stops improving",
+            "over (no longer impro",
+        ),
+    ],
+)
+def test_a_study_without_a_limit_says_what_ended_it(
+    folder: StudyFolder, until: object, begins: str, ends: str
+) -> None:
+    search = {"patch_mix.beta": {"type": "categorical", "choices": [0.5, 1.0, 1.5, 2.0]}}
+    settings = {
+        "search": search,
+        "enqueue": [],
+        "sampler": "grid",
+        "budget": {"until": until} if until else {},
+    }
+    display = Spoken()
+    drive(StudyConfig.model_validate(tiny_study(2, **settings)), folder, ScoresOnly(), display=display)
+    (beginning,) = (line for line in display.lines if line.startswith("study "))
+    assert beginning.startswith(f"study {folder.path}: {begins}; ")
+    assert display.lines[-1].startswith(ends)
+
+
 @pytest.mark.parametrize("sampler", ["grid", "random"])
 def test_points_that_make_no_recipe_are_told_once_and_take_no_part_of_the_budget(
     folder: StudyFolder, sampler: str

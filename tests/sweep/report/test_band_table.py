@@ -1,4 +1,5 @@
 import pytest
+from rich.table import Table
 from rich.text import Text
 
 from data.bands import BandRanking, MelScale, RankingRound
@@ -13,6 +14,13 @@ def test_bands_lie_between_the_lowest_and_the_highest_frequency() -> None:
     assert (edges[0], edges[-1]) == (pytest.approx(50), pytest.approx(2000))
     # Halfway in mel: 77.755 and 1521.36 mel are 50 and 2000 Hz, so their mean, 799.56 mel, is 723.0 Hz.
     assert (edges[32] + edges[33]) / 2 == pytest.approx(723.0, rel=2e-3)
+
+
+def test_a_group_of_one_band_is_a_number() -> None:
+    scale = SCALE.model_copy(update={"n_mels": 5})
+    groups, _, *_ = ranking_parts(BandRanking(groups=((0, 1, 2, 3), (4,)), scale=scale))
+    assert isinstance(groups, Table)
+    assert [*groups.columns[1].cells] == ["0 to 3", "4"]
 
 
 def test_a_ranking_says_what_it_comes_to() -> None:
@@ -34,6 +42,8 @@ def test_a_ranking_says_what_it_comes_to() -> None:
     lines = [part.plain for part in ranking_parts(ranking) if isinstance(part, Text)]
     assert lines == [
         "method: grad_cam, lambda 0.5",
+        "importance: with all bands; groups that are left rank by theirs in the last round, others by when they were "
+        "removed",
         "Spearman's correlation of all bands' importance between folds: 0/1 0.50, 0/2 undefined, 1/2 0.25",
         "smallest set within 0.5 points of the best score: keep: 8",
     ]
