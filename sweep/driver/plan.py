@@ -10,13 +10,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from data.errors import UserError
+from data.dataset import DataSet
+from data.errors import DataError, UserError
 from data.folds import check_patients
+from data.population import Population, in_words, written
+from data.population_cycles import patients_of
 from data.recordings import read_recordings
 from data.settings import ConfigError
 from data.synthetic import invented_breaths
 from model.training.recipe import Recipe
 from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
+from sweep.config.search_space import POPULATION
 from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import ResourcesConfig, SyntheticConfig
 from sweep.driver.preflight import check_own_networks, given_data, random_weights
@@ -77,6 +81,8 @@ def plan_study(
     missing: list[str] = []
     with warning_by(warnings.append):
         data = _tried(lambda: _planned_data(config, fixed), UserError, missing)
+    # Of patients without an age each population tells anew.
+    warnings = [*dict.fromkeys(warnings)]
     _tried(lambda: _check_weights(config, recipes), PretrainedError, missing)
     _tried(lambda: check_own_networks(config, config.scored_task), ConfigError, missing)
     if address == "local":
@@ -143,7 +149,7 @@ def _planned_data(config: StudyConfig, recipe: Recipe) -> PlannedData:
 
     Among them are those of one device or patient for a loss that tells devices or patients apart.
     """
-    given, data = given_data(config), None
+    given, data, of_trained, of_scored = given_data(config), None, 0, 0
     if isinstance(given, SyntheticConfig):
         # Whose breaths they are and what would record them is not known before they are written.
         breaths = invented_breaths("train", given.patients, given.seed)
@@ -157,13 +163,33 @@ def _planned_data(config: StudyConfig, recipe: Recipe) -> PlannedData:
         patients = {recording.patient for recording in recordings}
         may_validate = patients - data.never_validate
         cycles = sum(len(recording.cycles) for recording in recordings)
+        for one in (recipe, *config.space.recipes_over(POPULATION)):
+            _check_population(data, one.population)
+        of_scored = _check_population(data, recipe.folds.population)
+        of_trained = _check_population(data, recipe.population)
         tested = sum(len(recording.cycles) for part in others for recording in data.part(part))
     check_patients(may_validate, recipe.folds)
     if data is not None:
         check_trained_origins(config, TrainingOrigins(data).check)
-    held_out = 0 if recipe.folds.fold is None else round(cycles / recipe.folds.folds)
-    scored = tested if config.protocol == "published" else held_out or cycles
-    return PlannedData(cycles, len(patients), cycles - held_out, scored + tested * config.leak)
+    of_trained, of_scored = of_trained or cycles, of_scored or cycles
+    share = 0 if recipe.folds.fold is None else 1 / recipe.folds.folds
+    held_out = round(of_scored * share)
+    scored = tested if config.protocol == "published" else held_out or of_scored
+    trained = of_trained - round(of_trained * share)
+    return PlannedData(cycles, len(patients), trained, scored + tested * config.leak)
+
+
+def _check_population(data: DataSet, population: Population) -> int:
+    """Count the training cycles of a population. Raises DataError where there are none, or no age is known."""
+    chosen = patients_of(data, population)
+    recordings = data.part(data.parts[0])
+    found = sum(len(one.cycles) for one in recordings if chosen is None or one.patient in chosen)
+    if not found:
+        raise DataError(
+            f"population {written(population)}: no training cycle in {data.directory} is of {in_words(population)}; "
+            "take a wider population"
+        )
+    return found
 
 
 def _check_weights(config: StudyConfig, recipes: Iterable[Recipe]) -> None:

@@ -314,6 +314,58 @@ def test_patients_that_are_too_few_for_the_folds_are_missing(tmp_path: Path, wri
     assert line.endswith("patients may validate; expected at least as many as folds (7)")
 
 
+@pytest.mark.parametrize("searched", [True, False])
+def test_a_contrast_over_devices_of_which_there_is_one_is_missing(tmp_path: Path, searched: bool) -> None:
+    breaths = tmp_path / "breaths"
+    write_breaths(breaths, patients=12, seed=0)
+    split = breaths / "official_split.txt"
+    lines = split.read_text().splitlines()
+    for name in (line.split()[0] for line in lines):
+        for file in breaths.glob(f"{name}.*"):
+            file.rename(breaths / f"{name.rpartition('_')[0]}_Meditron{file.suffix}")
+    split.write_text(
+        "".join(f"{line.split()[0].rpartition('_')[0]}_Meditron {line.split()[1]}\n" for line in lines)
+    )
+    weights = {"device_contrast.weight": {"type": "categorical", "choices": [0.0, 1.0]}}
+    recipe = {**tiny_study(1)["recipe"], **({} if searched else {"device_contrast": {"weight": 1.0}})}
+    search = {**tiny_study(1)["search"], **(weights if searched else {})}
+    (line,) = planned(data=str(breaths), recipe=recipe, search=search).missing
+    assert line.startswith("device_contrast.weight: tells devices apart, and all cycles of the training part")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_population_without_a_training_cycle_is_missing_and_another_is_counted(tmp_path: Path) -> None:
+    breaths = tmp_path / "breaths"
+    write_breaths(breaths, patients=12, seed=0)
+    whole = planned(data=str(breaths)).data
+    assert whole is not None
+    patients = sorted({int(file.name.partition("_")[0]) for file in breaths.glob("*.wav")})
+    ages = [f"{patient} {4 if place % 2 else 60} F NA NA NA\n" for place, patient in enumerate(patients)]
+    (breaths / "demographic_info.txt").write_text("".join(ages))
+
+    def of_ages(population: list[int]) -> Plan:
+        recipe = {**tiny_study(1)["recipe"], "folds": {"population": population}}
+        return planned(data=str(breaths), recipe=recipe)
+
+    children = of_ages([0, 18]).data
+    assert children is not None
+    assert (children.cycles, children.patients, children.trained) == (
+        whole.cycles,
+        whole.patients,
+        whole.trained,
+    )
+    assert 0 < children.scored < whole.scored
+    (line,) = of_ages([20, 40]).missing
+    assert line.startswith(f"population [20, 40]: no training cycle in {breaths} is of patients of 20 to")
+    (breaths / "demographic_info.txt").write_text("".join(ages[:-1]))
+    told = [line for line in of_ages([0, 18]).warnings if "without an age" in line]
+    assert told == [f"{breaths}: 1 patient without an age ({patients[-1]}) belong to population all alone"]
+    for file in (breaths / "demographic_info.txt", *breaths.glob("*diagnosis*")):
+        file.unlink()
+    (line,) = of_ages([0, 18]).missing
+    assert "of no patient an age is known" in line
+
+
 def test_a_subset_is_told_in_the_plan_and_nowhere_else(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
