@@ -79,7 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             recomputed = NUMBERS[bundle.kind](bundle)
             found = differences(bundle, recomputed)
             lines = [*summary(bundle, digest), *shown_numbers(bundle.kind, bundle.about, recomputed)]
-        except (BundleError, OSError) as error:
+        except OSError as error:
+            print(
+                f"FAIL: {path}: cannot be read: {error.strerror or error}; expected a bundle, as respsweep test leaves "
+                "in a study (test-1.bundle) and respsweep export NAME --bundle FILE writes",
+                file=sys.stderr,
+            )
+            status = 1
+            continue
+        except BundleError as error:
             print(f"FAIL: {error}", file=sys.stderr)
             status = 1
             continue

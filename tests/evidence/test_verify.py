@@ -89,6 +89,17 @@ def test_a_claim_that_is_missing_or_made_up_is_found() -> None:
     assert differences(replace(bundle, claims={"parts": {}}))
 
 
+def test_a_place_without_a_bundle_is_told_with_what_a_bundle_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "first"), str(tmp_path)]) == 1
+    missing, folder = capsys.readouterr().err.splitlines()
+    assert missing.startswith(
+        f"FAIL: {tmp_path / 'first'}: cannot be read: No such file or directory; expected a bundle"
+    )
+    assert folder.startswith(f"FAIL: {tmp_path}: cannot be read: Is a directory; expected a bundle")
+
+
 def test_other_answers_under_the_same_claims_are_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
