@@ -146,7 +146,7 @@ def _check_report(report: Mapping[str, Any], score_of: Score | None) -> None:
         raise _ImpossibleError(fault)
     if score_of is None or not {"sensitivity", "specificity"} <= report.keys():
         return
-    right = score_of(report["specificity"], report["sensitivity"])
+    right = score_of(float(report["specificity"]), float(report["sensitivity"]))
     if abs(report["score"] - right) > ROUNDING:
         raise _ImpossibleError(
             f"epoch {report['epoch']} was reported with score {report['score']:g}, but sensitivity "
@@ -174,7 +174,7 @@ def _check_any_abnormal(report: Mapping[str, Any], score_of: Score) -> None:
             f"epoch {report['epoch']} was reported with a confusion matrix that is none; expected as many rows as "
             "columns of counts, with abnormal cycles"
         )
-    right = score_of(report["specificity"], found)
+    right = score_of(float(report["specificity"]), found)
     if abs(told - right) > ROUNDING:
         raise _ImpossibleError(
             f"epoch {report['epoch']} was reported with any_abnormal_score {told:g}, but its confusion matrix makes "

@@ -80,7 +80,7 @@ def test_another_label_can_be_asked_for_and_an_unknown_one_not(audio: Path) -> N
     assert found.probability == predictor.predict(audio).probabilities[0, 2]
     with pytest.raises(ConfigError, match="label: must be one of"):
         explain(predictor, audio, label="Cough")
-    with pytest.raises(ConfigError, match="method: attention_rollout is for AST and BEATs, got CNNTSA"):
+    with pytest.raises(ConfigError, match="method: attention_rollout is for ast and beats, got cnn_tsa"):
         explain(predictor, audio, method="attention_rollout")
     with pytest.raises(ConfigError, match="has cycles 0 to"):
         explain(predictor, audio, 99)

@@ -94,6 +94,11 @@ def report_with(**changes: object) -> dict[str, object]:
         (report_with(contrast_time=10**400), "; expected a number"),
         (report_with(note=3), "with note: 3; expected text"),
         (report_with(score=0.51), "score 0.51, but sensitivity 0.2 and specificity 0.8 make 0.500000"),
+        # Rates may be whole numbers, as JSON of other hands has them.
+        (
+            report_with(score=0.51, sensitivity=0, specificity=1),
+            "score 0.51, but sensitivity 0 and specificity 1 make 0.500000",
+        ),
         (
             report_with(any_abnormal_score=0.4),
             "with any_abnormal_score 0.4, below its score 0.5, although every",
