@@ -116,6 +116,8 @@ class RunUpdates:
         again = isinstance(event, EpochReported) and (
             event.report["epoch"] != len(board.unit(event.configuration, event.seed).curve) + 1
         )
+        # What follows the end of a configuration is not why it ended.
+        is_why = isinstance(event, UnitPruned | UnitFailed) and board.fate(event.configuration) is Fate.OPEN
         board.apply(event)
         if isinstance(event, UnitStarted):
             self._began.setdefault(event.configuration, when)
@@ -153,7 +155,8 @@ class RunUpdates:
                     run.tags["respsweep.reason"] = "failed, and is tried again"
             case UnitPruned(number, seed, reason) | UnitFailed(number, seed, reason):
                 self._unit(number, seed, when).tags["respsweep.reason"] = _shortened(reason)
-                self._configuration(number, when).tags["respsweep.reason"] = _first_line(reason)
+                if is_why:
+                    self._configuration(number, when).tags["respsweep.reason"] = _first_line(reason)
                 self._tell_so_far(number, seed, when)
                 self._tell_cost(number, event.at)
 

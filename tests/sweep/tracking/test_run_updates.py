@@ -139,6 +139,16 @@ def test_a_stopped_unit_says_why_and_so_does_its_configuration() -> None:
         assert updates["configuration 0"].tags["respsweep.reason"] == "low"
 
 
+@pytest.mark.parametrize("kind", [UnitPruned, UnitFailed])
+def test_a_seed_that_goes_with_its_configuration_is_not_why_that_was_given_up(
+    kind: type[UnitPruned] | type[UnitFailed],
+) -> None:
+    ends: list[Event] = [UnitStarted(0, 2), kind(0, 1, "low"), kind(0, 2, "given up, as another seed was")]
+    updates = updates_of([*RUNS, *ends])
+    assert updates["0000-seed2"].tags["respsweep.reason"] == "given up, as another seed was"
+    assert updates["configuration 0"].tags["respsweep.reason"] == "low"
+
+
 def test_a_configuration_given_up_in_its_first_seed_has_the_score_of_its_last_epoch() -> None:
     run = updates_of([*RUNS, UnitPruned(0, 1, "low")])["configuration 0"]
     assert run.tags["respsweep.state"] == "pruned"
