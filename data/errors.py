@@ -81,6 +81,7 @@ class UserError(Exception):
         ├── ReportError                    a report that cannot be written
         ├── CrossFoldError                 finalists that cannot be ranked on all folds
         ├── FinishError                    a study that cannot be finished
+        ├── OtherWeightsError              weights that are not those of the search any more
         ├── ReadingError                   a test part that cannot be read
         ├── RenameError                    a study that cannot have another name
         ├── DeleteError                    a study that is not deleted

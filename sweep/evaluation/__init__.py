@@ -2,6 +2,7 @@
 
 unified_model        the network for all patients beside one for some, trained alike
 finish               the study that trains the best configuration on all patients, with fresh seeds
+searched_weights     whether a file of weights is still the one that was searched with
 ledgers              where the readings of a test part are written down: beside the study, and beside the data
 epoch_readings       seals a study whose units read the test part at every epoch, and only then lets them
 study_comparison     whether two studies can be compared, and how far apart their winners are

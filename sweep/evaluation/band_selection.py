@@ -28,6 +28,7 @@ from model.training.prediction import random_network
 from model.training.recipe import Recipe, read_recipe
 from model.training.training import Training
 from sweep.evaluation.recordings_of import recordings_of
+from sweep.evaluation.searched_weights import check_searched_weights
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import which_configuration
 from sweep.worker.local_data import load_examples
@@ -173,7 +174,8 @@ def recipe_and_recordings(name: str, studies: Path | str, data: Path | None = No
     """Find the recipe in a file of that name, or that of the best configuration of a study of that name.
 
     `data`: where the recordings lie; only a study says so itself. Raises ConfigError for a recipe file without it,
-    and NoConfigurationError for a study whose best configuration is not known.
+    NoConfigurationError for a study whose best configuration is not known, and OtherWeightsError where it starts from
+    weights that have changed since.
     """
     if Path(name).is_file():
         if data is None:
@@ -181,7 +183,9 @@ def recipe_and_recordings(name: str, studies: Path | str, data: Path | None = No
         return Ranked(read_recipe(Path(name)), data, None)
     folder = StudyFolder.open(studies, name)
     chosen, config = which_configuration(folder.board(), folder.place), folder.config()
-    return Ranked(config.space.recipe(chosen.values), recordings_of(folder, data), config.task)
+    recipe = config.space.recipe(chosen.values)
+    check_searched_weights(folder, recipe)
+    return Ranked(recipe, recordings_of(folder, data), config.task)
 
 
 def changed_recipe(recipe: Recipe, folds: int | None, epochs: int | None) -> Recipe:

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 from data.errors import UserError
 from data.settings import parse
-from model.training.recipe import Recipe
 from sweep.config.resumption import of_searched_weights
 from sweep.config.search_space import BANDS
 from sweep.config.study_config import WEIGHTS, StudyConfig
 from sweep.evaluation.cross_fold_ranking import best_configuration, chosen_configuration
+from sweep.evaluation.searched_weights import check_searched_weights
 from sweep.folder.study_folder import StudyFolder
-from sweep.worker.weights import weights_of
 
 SUFFIX = "-finish"
 """A study NAME is finished by the study NAME-finish, beside it."""
@@ -33,9 +32,9 @@ def finishing_study(
     race. Of runs that were scored by their best epoch it trains as many as the median of these, on a schedule of that
     length, and counts the last.
     `seeds`: as many fresh ones as the study has, unless given. Raises NoConfigurationError when no such configuration is
-    complete, FinishError when the study still runs, finishes another, or seeds are not fresh, when the configuration's
-    pretrained weights are no longer those of the search, or for a study with `protocol: published`, and ConfigError
-    when the median is too few epochs for the recipe's warm-up.
+    complete, FinishError when the study still runs, finishes another, or seeds are not fresh, or for a study with
+    `protocol: published`, OtherWeightsError when the configuration's pretrained weights are no longer those of the
+    search, and ConfigError when the median is too few epochs for the recipe's warm-up.
     """
     config, board = folder.config(), folder.board()
     check_honest(folder)
@@ -62,8 +61,9 @@ def finishing_study(
             f"{folder.place}: the configuration was chosen with the seeds {', '.join(map(str, used))}; give fresh ones"
         )
     content = config.resolved().model_dump(mode="json")
-    _check_weights(folder, config.space.recipe(chosen.values))
-    recipe = config.space.recipe(chosen.values).model_dump(mode="json")
+    searched = config.space.recipe(chosen.values)
+    check_searched_weights(folder, searched)
+    recipe = searched.model_dump(mode="json")
     recipe["folds"]["fold"] = None
     recipe["selection"] = "last"
     lengths = [unit.selected["epoch"] for unit in chosen.units.values() if unit.selected is not None]
@@ -95,23 +95,6 @@ def finishing_study(
         },
     )
     return parse(StudyConfig, content, f"{folder.place}, to be finished")
-
-
-def _check_weights(folder: StudyFolder, recipe: Recipe) -> None:
-    """Raise FinishError when the file that a recipe names as its weights is not the one that the search began with."""
-    source, provenance = recipe.backbone.pretrained, folder.provenance()
-    hashes = of_searched_weights(provenance)
-    if source is None:
-        return
-    known = hashes.get(source) if WEIGHTS in folder.config().search else provenance.get("weights_hash")
-    if known is None:
-        return
-    weights = weights_of(recipe)
-    if weights is not None and weights.sha256 != known:
-        raise FinishError(
-            f"{folder.place}: searched with other weights than {source} holds now (SHA-256 {str(known)[:12]}, now "
-            f"{weights.sha256[:12]}); put that file back"
-        )
 
 
 def check_honest(folder: StudyFolder) -> None:
