@@ -107,6 +107,7 @@ OF_ONE_NETWORK: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "24 lower of 32 bands": {"features.bands": tuple(range(24))},
         "24 upper of 32 bands": {"features.bands": tuple(range(8, 32))},
         "16 lower of 32 bands": {"features.bands": tuple(range(16))},
+        "20 of 32 bands, by backward selection": {"features.bands": (*range(16), *range(28, 32))},
     },
     "dass": {
         "strided stem, layer norms (as published)": {"backbone.stem": "layer_norm"},
