@@ -208,7 +208,7 @@ def settings(points: Mapping[str, Mapping[str, Any]], asked: argparse.Namespace)
     }
     return {
         "search": {
-            field: {"type": "categorical", "choices": some, "when": CONDITIONS.get(field)}
+            field: {"type": "categorical", "choices": some, "when": _condition(field, choices)}
             for field, some in choices.items()
         },
         "enqueue": list(points.values()),
@@ -216,6 +216,13 @@ def settings(points: Mapping[str, Mapping[str, Any]], asked: argparse.Namespace)
         "seeds": list(SEEDS[: asked.seeds]),
         **({} if asked.epochs is None else {"recipe.epochs": asked.epochs}),
     }
+
+
+def _condition(field: str, choices: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]] | None:
+    """The condition of a field, as far as the systems of this study have the values that it waits for."""
+    waits = CONDITIONS.get(field, {})
+    found = {other: [one for one in allowed if one in choices[other]] for other, allowed in waits.items()}
+    return found or None
 
 
 def _pretrain(backbone: str, asked: argparse.Namespace) -> Path:

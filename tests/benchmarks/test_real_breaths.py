@@ -38,6 +38,17 @@ def test_the_study_of_all_systems_trains_each_of_them_with_every_seed() -> None:
     assert {recipe.backbone.variant for recipe in recipes} == {"tiny"}
 
 
+def test_some_rows_of_a_network_are_a_study_of_their_own() -> None:
+    plain, mixed = real_breaths.PLAIN_OBJECTIVE, "smoothing and Patch-Mix, time"
+    asked = real_breaths.arguments(
+        ["--data", "recordings", "--backbones", "dass", "--objectives", plain, mixed]
+    )
+    points = real_breaths.systems(asked.backbones, asked.objectives, {})
+    config = sweep.read_study(real_breaths.STUDY, **real_breaths.settings(points, asked))
+    smoothed = [config.space.recipe(point).smoothing for point in config.enqueue]
+    assert [(one.stage, one.hook) for one in smoothed if one.stage is not None] == [(2, "scan_output")]
+
+
 def test_a_system_is_compared_with_the_plain_objective_from_the_same_weights() -> None:
     found = real_breaths.systems(["cnn_tsa", "dass"], real_breaths.OBJECTIVES, {"dass": Path("weights.pt")})
     assert real_breaths.plain_of("cnn_tsa, mixup") == "cnn_tsa, cross-entropy, weighted sampling"
