@@ -50,9 +50,10 @@ ELSEWHERE = {
     "sweep/execution/joined_nodes.py": "tests/scenarios/test_workers.py",
     "sweep/execution/scheduler.py": "tests/sweep/driver/test_whole_studies.py",
     "sweep/worker/local_data.py": "tests/sweep/worker/test_prepared_data.py",  # what one makes the other finds
-    "sweep/worker/leave_notice.py": "tests/sweep/worker/test_trainable.py",
+    "sweep/worker/leave_notice.py": "tests/sweep/worker/test_saved_units.py",
     # Parts of the coordinator, whose rules are seen in studies that it holds.
     "sweep/study/choice.py": "tests/sweep/study/test_coordinator.py",
+    "sweep/study/pruning.py": "tests/sweep/study/test_other_objectives.py",
     "sweep/study/failures.py": "tests/sweep/study/test_halted_study.py",
     "sweep/tracking/runs.py": "tests/sweep/tracking/test_writer.py",  # with all that it writes, on a database
     "sweep/tracking/experiments.py": "tests/sweep/tracking/test_writer.py",  # as runs of a renamed study go on

@@ -31,9 +31,10 @@ from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch
 from sweep.search.sampler_state import state_fault
 from sweep.study.board import Board
-from sweep.study.coordinator import Pruner, Search
+from sweep.study.coordinator import Search
 from sweep.study.events import Event
 from sweep.study.journal import JournalError
+from sweep.study.pruning import Pruner
 from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
 
 BEGUN_AS, CALLED_BEFORE = "begun_as", "called_before"

@@ -16,6 +16,7 @@ racing_rules  the statistics of that race
 budget        what a study may use, and what it has used
 plan          what a budget will finish, and what fits beside that
 choice        which unit that was never started starts next
+pruning       whether a first seed is stopped on its curve, and why
 failures      when failures of units halt the study
 record        how a study changes: what the board and all listeners hear
 coordinator   hands out units, hears their reports, and takes all decisions

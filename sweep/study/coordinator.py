@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from evidence.objectives import TITLES, objective_of
+from evidence.objectives import objective_of
 from sweep.study.blame import accusation, avoided, barred, death_counts, next_waiting
 from sweep.study.board import Board
 from sweep.study.budget import Budget
@@ -31,10 +31,11 @@ from sweep.study.events import (
 )
 from sweep.study.failures import FailuresInARow
 from sweep.study.nodes import UnitKey
+from sweep.study.pruning import Pruner, why_pruned
 from sweep.study.racing import ContendersConfig, Race, RacingConfig, Verdict, verdict
 from sweep.study.record import Listener, Record
 from sweep.study.silence import Attention, Patience, Silence, hung, silences
-from sweep.study.units import Configuration, Fate, Span, State, Unit
+from sweep.study.units import Configuration, Fate, Span, State
 
 ANYWHERE: Mapping[str, int] = {}
 """Free places by node where nothing is known of nodes."""
@@ -52,18 +53,6 @@ class Search(Protocol):
 
     def propose(self) -> ConfigurationAdded | None: ...
     def learn(self, configuration: Configuration) -> None: ...
-    def restore(self, board: Board) -> None: ...
-
-
-class Pruner(Protocol):
-    """Decides from its validation curve whether a first seed is stopped (`sweep.search.epoch_pruner.EpochPruner`)."""
-
-    def report(self, configuration: Configuration, epoch: int, score: float) -> bool: ...
-    def held_against(self, configuration: Configuration) -> str: ...
-    def end(self, configuration: Configuration) -> None:
-        """Learn how a first seed ended, if it is over; changes nothing when that is known."""
-        ...
-
     def restore(self, board: Board) -> None: ...
 
 
@@ -228,13 +217,11 @@ class Coordinator:
         if report["epoch"] < len(unit.curve):
             return False
         # The last epoch is judged again when it is heard again: the driver may have died before it was.
-        if seed != self.board.seeds[0] or not self._is_to_be_pruned(unit):
+        if seed != self.board.seeds[0]:
             return False
-        metric = self.board.metric
-        now, best = unit.curve[-1][metric], max(past[metric] for past in unit.curve)
-        reason = f"pruned at epoch {report['epoch']}: {TITLES[metric]} {100 * now:.1f} %, its best {100 * best:.1f} %"
-        if against := self._pruner.held_against(self.board.configurations[number]):
-            reason += f"; {against}"
+        reason = why_pruned(self.board, self._pruner, self._rules.objectives, unit)
+        if reason is None:
+            return False
         self._record(UnitPruned(number, seed, reason))
         self._give_up_waiting(number, f"given up, as seed {seed} was pruned")
         self._failures.note_end()
@@ -365,18 +352,6 @@ class Coordinator:
             race = Race(scores.ranked, scores.started, scores.open, objectives)
             self._verdict = self.board.decisions, verdict(self._rules.racing, race)
         return self._verdict[1]
-
-    def _is_to_be_pruned(self, unit: Unit) -> bool:
-        configuration = self.board.configurations[unit.configuration]
-        last = unit.curve[-1]
-        if not self._pruner.report(configuration, last["epoch"], last[self.board.metric]):
-            return False
-        return len(self._rules.objectives) == 1 or self._is_dominated(unit)
-
-    def _is_dominated(self, unit: Unit) -> bool:
-        """Whether a finished configuration is better in every objective than this curve ever was."""
-        bests = [max(report[name] for report in unit.curve) for name in self._rules.objectives]
-        return self.board.scores.dominates(self._rules.objectives, bests)
 
     def _blame_node(self, node: str) -> None:
         """Accuse the node on which a unit has just died, if it is to blame."""
