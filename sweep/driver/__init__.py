@@ -24,6 +24,8 @@ versions            which code this is, and what it runs on
 provenance          what the numbers of a study rest on
 file_check          a study file or recipe: in order, or all that is wrong with it
 plan                what a study would cost before it runs
+planned_data        the cycles that it would train and score, and what is missing in them
+planned_steps       what a training step of it takes here
 unit_removal        frees the disk of units that are over, and keeps the weights of the best
 best_models         which networks MLflow is to have as models
 retry               has failed units tried again by the next driver

@@ -10,21 +10,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from data.dataset import DataSet
-from data.errors import DataError, UserError
-from data.folds import check_patients
-from data.population import Population, in_words, written
-from data.population_cycles import patients_of
-from data.recordings import read_recordings
+from data.errors import UserError
 from data.settings import ConfigError
-from data.synthetic import invented_breaths
 from model.training.recipe import Recipe
 from model.weights_file import PretrainedError, find_checkpoint, is_hub_id
-from sweep.config.search_space import POPULATION
 from sweep.config.study_config import StudyConfig
-from sweep.config.study_parts import ResourcesConfig, SyntheticConfig
-from sweep.driver.preflight import check_own_networks, given_data, random_weights
-from sweep.driver.trained_origins import check_trained_origins
+from sweep.driver.planned_data import planned_data
+from sweep.driver.planned_steps import time_planned_steps, units_a_gpu
+from sweep.driver.preflight import check_own_networks, random_weights
 from sweep.driver.warning_by import warning_by
 from sweep.execution.errors import ExecutorError
 from sweep.execution.ray_session import check_machine
@@ -37,9 +30,6 @@ from sweep.simulation.recorded_curves import RecordedCurves, RecordedStudy
 from sweep.simulation.simulate import Outcome, simulate
 from sweep.simulation.study_curves import study_curves
 from sweep.storage.cache_folder import cache_folder
-from sweep.worker.out_of_memory import is_out_of_memory
-from sweep.worker.training_origins import TrainingOrigins
-from sweep.worker.unit_config import CHUNKS
 
 if TYPE_CHECKING:
     from sweep.machine.step_times import StepTimes
@@ -80,7 +70,7 @@ def plan_study(
     warnings = [*random_weights(fixed), *filter(None, [search.skipped])]
     missing: list[str] = []
     with warning_by(warnings.append):
-        data = _tried(lambda: _planned_data(config, fixed), UserError, missing)
+        data = _tried(lambda: planned_data(config, fixed), UserError, missing)
     # Of patients without an age each population tells anew.
     warnings = [*dict.fromkeys(warnings)]
     _tried(lambda: _check_weights(config, recipes), PretrainedError, missing)
@@ -89,7 +79,7 @@ def plan_study(
         _tried(lambda: check_machine(config.resources), ExecutorError, missing)
     steps = None
     if probe and recorded is None and epoch_seconds is None and not missing:
-        steps = _time_steps(recipes[0], config.resources, workers, warnings)
+        steps = time_planned_steps(recipes[0], config.resources, workers, warnings)
         if steps is not None and data is not None:
             # As exact as a few steps can tell.
             seconds = steps.epoch_seconds(
@@ -144,54 +134,6 @@ def _tried(action: Callable[[], Any], error: type[UserError], missing: list[str]
         return None
 
 
-def _planned_data(config: StudyConfig, recipe: Recipe) -> PlannedData:
-    """Count the cycles of a study. Raises ConfigError or DataError for recordings that cannot be used.
-
-    Among them are those of one device or patient for a loss that tells devices or patients apart.
-    """
-    given, data, of_trained, of_scored = given_data(config), None, 0, 0
-    if isinstance(given, SyntheticConfig):
-        # Whose breaths they are and what would record them is not known before they are written.
-        breaths = invented_breaths("train", given.patients, given.seed)
-        patients, cycles = set(breaths), sum(breaths.values())
-        may_validate = patients
-        tested = sum(invented_breaths("test", given.patients, given.seed).values())
-    else:
-        data = read_recordings(Path(given), config.task)
-        first, *others = data.parts
-        recordings = data.part(first)
-        patients = {recording.patient for recording in recordings}
-        may_validate = patients - data.never_validate
-        cycles = sum(len(recording.cycles) for recording in recordings)
-        for one in (recipe, *config.space.recipes_over(POPULATION)):
-            _check_population(data, one.population)
-        of_scored = _check_population(data, recipe.folds.population)
-        of_trained = _check_population(data, recipe.population)
-        tested = sum(len(recording.cycles) for part in others for recording in data.part(part))
-    check_patients(may_validate, recipe.folds)
-    if data is not None:
-        check_trained_origins(config, TrainingOrigins(data).check)
-    of_trained, of_scored = of_trained or cycles, of_scored or cycles
-    share = 0 if recipe.folds.fold is None else 1 / recipe.folds.folds
-    held_out = round(of_scored * share)
-    scored = tested if config.protocol == "published" else held_out or of_scored
-    trained = of_trained - round(of_trained * share)
-    return PlannedData(cycles, len(patients), trained, scored + tested * config.leak)
-
-
-def _check_population(data: DataSet, population: Population) -> int:
-    """Count the training cycles of a population. Raises DataError where there are none, or no age is known."""
-    chosen = patients_of(data, population)
-    recordings = data.part(data.parts[0])
-    found = sum(len(one.cycles) for one in recordings if chosen is None or one.patient in chosen)
-    if not found:
-        raise DataError(
-            f"population {written(population)}: no training cycle in {data.directory} is of {in_words(population)}; "
-            "take a wider population"
-        )
-    return found
-
-
 def _check_weights(config: StudyConfig, recipes: Iterable[Recipe]) -> None:
     """Raise PretrainedError for weights that are a file, and are not there or do not fit the network.
 
@@ -208,49 +150,6 @@ def _check_weights(config: StudyConfig, recipes: Iterable[Recipe]) -> None:
         build_backbone(
             recipe.backbone, recipe.smoothing, labels, recipe.input_shape, recipe.dropped_to, recipe.frozen
         )
-
-
-def _time_steps(
-    recipe: Recipe, resources: ResourcesConfig, workers: int, warnings: list[str]
-) -> StepTimes | None:
-    """Time steps of a recipe on the device that a unit gets, beside the units that it shares a GPU with.
-
-    None, and a warning, where they cannot be timed; those of one unit alone, and a warning, where they cannot share.
-    """
-    from sweep.machine.gpu_advice import refusal
-    from sweep.machine.gpu_sharing import GpuSharingError
-    from sweep.machine.step_times import can_time, time_shared_steps, time_steps
-    from sweep.worker.gpu_facts import gpu_facts, mps_runs
-    from sweep.worker.visible_gpus import visible_gpus
-
-    device = "cuda" if resources.gpu else "cpu"
-    if not can_time(device):
-        warnings.append("no step was timed: units train on a GPU, and this machine has none")
-        return None
-    if recipe.frozen.encoder:
-        warnings.append(
-            "the encoder's one pass over all cycles is not in these hours: the first worker of a machine makes it while "
-            "others wait"
-        )
-    threads = max(1, int(resources.cpu))
-    units = min(workers, _units_a_gpu(resources.gpu))
-    if units > 1 and (reason := refusal(visible_gpus(gpu_facts()), mps_runs())) is not None:
-        warnings.append(reason)
-        units = 1
-    try:
-        try:
-            return time_shared_steps(recipe, device, threads, units)
-        except GpuSharingError as error:
-            warnings.append(f"timed with one unit alone: {error}")
-            return time_steps(recipe, device, threads)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-    warnings.append(
-        f"no step was timed: a batch of {recipe.batch_size} does not fit the memory of this machine; units are then "
-        f"trained in {CHUNKS} chunks a batch, more slowly"
-    )
-    return None
 
 
 def _steps(recipe: Recipe, data: PlannedData) -> int:
@@ -289,14 +188,9 @@ def _cost(
 def _devices(workers: int, gpu: float) -> int:
     """Count the devices that so many units at a time hold, as whole ones are rented: GPUs, or workers without any."""
     if 0 < gpu < 1:
-        return math.ceil(workers / _units_a_gpu(gpu))
+        return math.ceil(workers / units_a_gpu(gpu))
     # Without rounding errors, by which 25 times 2.2 is above 55.
     return math.ceil(round(workers * gpu, 4)) or workers
-
-
-def _units_a_gpu(gpu: float) -> int:
-    """Count the units that share one GPU, as Ray does in ten-thousandths; 1 where a unit holds a whole one, or none."""
-    return 10_000 // round(10_000 * gpu) if 0 < gpu < 1 else 1
 
 
 def _study_bytes(config: StudyConfig, workers: int, units: float, steps: StepTimes, data: PlannedData) -> int:

@@ -1,6 +1,16 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from sweep.execution import ray_session
+
+
+@pytest.fixture
+def planning_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of two processors, whose cache is empty."""
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ray_session, "machine_resources", lambda: {"CPU": 2.0})
 
 
 @pytest.fixture(scope="module")

@@ -1,56 +1,23 @@
 """What a study would cost, on small studies whose cost is plain."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from data import synthetic
 from data.settings import ConfigError
 from data.synthetic import write_breaths
 from model.registry import build_backbone
 from model.training.checkpoint import save_checkpoint
-from model.training.recipe import Recipe
 from sweep.config.study_config import StudyConfig
-from sweep.driver.plan import plan_study
-from sweep.execution import ray_session
 from sweep.machine import step_times
-from sweep.machine.gpu_sharing import GpuSharingError
 from sweep.machine.step_times import StepTimes
-from sweep.report.study_plan import Plan
 from sweep.simulation import simulate
-from sweep.worker import gpu_facts
-from sweep.worker.gpu_facts import GpuFacts
 from tests.studies import TINY_RECIPE, tiny_study
+from tests.sweep.driver.planning import planned
 
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(ray_session, "machine_resources", lambda: {"CPU": 2.0})
-
-
-def planned(
-    epochs: int = 3,
-    workers: int = 1,
-    epoch_seconds: float | None = None,
-    address: str = "local",
-    price: float | None = None,
-    probe: bool = False,
-    **other: Any,
-) -> Plan:
-    content = tiny_study(epochs, **{"budget": {"configurations": 4}, **other})
-    return plan_study(
-        StudyConfig.model_validate(content),
-        workers,
-        epoch_seconds=epoch_seconds,
-        repeats=2,
-        address=address,
-        price=price,
-        probe=probe,
-    )
+pytestmark = pytest.mark.usefixtures("planning_machine")
 
 
 def test_every_seed_of_every_configuration_is_counted() -> None:
@@ -135,78 +102,6 @@ def test_an_epoch_is_what_its_steps_its_cycles_and_its_checkpoint_take(
     assert timed.epoch_seconds == pytest.approx(0.5 * steps + 0.01 * data.scored, rel=5e-3)
 
 
-def test_a_step_on_a_gpu_is_not_timed_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    plan = planned(probe=True, resources={"gpu": 1}, address="auto")
-    assert plan.steps is None
-    assert plan.warnings == ("no step was timed: units train on a GPU, and this machine has none",)
-
-
-@pytest.fixture
-def shared_gpu(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A machine with a GPU, of which the driver says that it may be shared; notes how many units are timed on it."""
-    asked: list[int] = []
-
-    def measure(recipe: Recipe, device: str, threads: int, units: int) -> StepTimes:
-        asked.append(units)
-        return StepTimes(
-            device, threads, 0.5 * units, 0.01, 0.25, checkpoint_bytes=1, weights_bytes=1, units=units
-        )
-
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr(gpu_facts, "gpu_facts", lambda: [GpuFacts(0, "A100", 2**35, "shared", None)])
-    monkeypatch.setattr(step_times, "time_shared_steps", measure)
-    return asked
-
-
-@pytest.mark.parametrize(("gpu", "workers", "units"), [(0.25, 8, 4), (0.25, 3, 3), (1, 8, 1), (0.3333, 8, 3)])
-def test_units_that_share_a_gpu_are_timed_beside_each_other(
-    shared_gpu: list[int], gpu: float, workers: int, units: int
-) -> None:
-    plan = planned(probe=True, resources={"gpu": gpu}, workers=workers, address="auto")
-    assert shared_gpu == [units]
-    assert plan.warnings == ()
-    assert (f"timed here on a GPU that {units} units share, " in str(plan)) is (units > 1)
-
-
-def test_a_gpu_that_lets_one_process_in_is_told_and_timed_with_one(
-    shared_gpu: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alone, open_to_all = (GpuFacts(number, "A100", 2**35, "exclusive", None) for number in (0, 1))
-    open_to_all = replace(open_to_all, mode="shared")
-    monkeypatch.setattr(gpu_facts, "gpu_facts", lambda: [alone, open_to_all])
-    # The other one is not for this study.
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    plan = planned(probe=True, resources={"gpu": 0.25}, workers=8, address="auto")
-    assert shared_gpu == [1]
-    assert plan.warnings[0].startswith("GPU 0 (A100) lets one process in (compute mode exclusive)")
-
-
-def test_units_that_do_not_fit_on_a_gpu_together_are_told_and_timed_with_one(
-    shared_gpu: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def too_many(*_: object) -> StepTimes:
-        raise GpuSharingError("4 units at a time on one device: CUDA out of memory")
-
-    alone = StepTimes("cuda", 1, 0.5, 0.01, 0.25, checkpoint_bytes=1, weights_bytes=1)
-    monkeypatch.setattr(step_times, "time_shared_steps", too_many)
-    monkeypatch.setattr(step_times, "time_steps", lambda *_: alone)
-    plan = planned(probe=True, resources={"gpu": 0.25}, workers=8, address="auto")
-    assert plan.steps == alone
-    assert plan.warnings == (
-        "timed with one unit alone: 4 units at a time on one device: CUDA out of memory",
-    )
-
-
-def test_a_batch_that_does_not_fit_here_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> StepTimes:
-        raise MemoryError
-
-    monkeypatch.setattr(step_times, "time_steps", full)
-    (line,) = planned(probe=True).warnings
-    assert line.startswith("no step was timed: a batch of 16 does not fit the memory of this machine")
-
-
 def test_nothing_is_timed_for_a_study_that_would_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(step_times, "time_steps")
     assert planned(probe=True, data=None).steps is None
@@ -249,17 +144,6 @@ def test_units_on_the_other_folds_come_on_top() -> None:
     assert planned().further_units == 0
 
 
-def test_what_is_scored_follows_the_protocol() -> None:
-    honest, published = planned().data, planned(protocol="published").data
-    leaking = planned(leak=True).data
-    assert honest is not None
-    assert published is not None
-    assert leaking is not None
-    assert published.trained == published.cycles == honest.cycles
-    assert published.scored > honest.scored
-    assert leaking.scored == honest.scored + published.scored
-
-
 def test_features_take_as_much_as_the_training_cycles_do(tmp_path: Path) -> None:
     write_breaths(tmp_path / "breaths", patients=12, seed=0)
     plan = planned(data=str(tmp_path / "breaths"))
@@ -286,98 +170,6 @@ def test_a_machine_without_room_for_a_unit_is_missing_unless_a_cluster_is_to_run
     )
     assert planned(resources=resources, address="auto").missing == ()
     assert planned(resources={"cpu": 2}).missing == ()
-
-
-def test_devices_that_a_fold_does_not_have_are_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, *_ = synthetic.DEVICES
-    monkeypatch.setattr(synthetic, "DEVICES", (one, one, synthetic.DEVICES[1], *[one] * 9))
-    write_breaths(tmp_path / "breaths", patients=12, seed=0)
-    recipe = {**TINY_RECIPE, "epochs": 3, "folds": {"folds": 2}, "device_contrast": {"weight": 1.0}}
-    (missing,) = planned(data=str(tmp_path / "breaths"), recipe=recipe, folds="all").missing
-    assert "device_contrast.weight: tells devices apart, and all cycles of the training part" in missing
-    assert f"of 2 come from one device ({one.name})" in missing
-    recipe["device_contrast"] = {}
-    assert not planned(data=str(tmp_path / "breaths"), recipe=recipe, folds="all").missing
-
-
-@pytest.mark.parametrize("written", [True, False])
-def test_patients_that_are_too_few_for_the_folds_are_missing(tmp_path: Path, written: bool) -> None:
-    data: Any = {"patients": 8, "seed": 0}
-    if written:
-        write_breaths(tmp_path / "breaths", **data)
-        data = str(tmp_path / "breaths")
-    recipe = {**tiny_study(1)["recipe"], "folds": {"folds": 7}}
-    (line,) = planned(data=data, recipe=recipe).missing
-    assert line.startswith("folds: ")
-    assert line.endswith("patients may validate; expected at least as many as folds (7)")
-
-
-@pytest.mark.parametrize("searched", [True, False])
-def test_a_contrast_over_devices_of_which_there_is_one_is_missing(tmp_path: Path, searched: bool) -> None:
-    breaths = tmp_path / "breaths"
-    write_breaths(breaths, patients=12, seed=0)
-    split = breaths / "official_split.txt"
-    lines = split.read_text().splitlines()
-    for name in (line.split()[0] for line in lines):
-        for file in breaths.glob(f"{name}.*"):
-            file.rename(breaths / f"{name.rpartition('_')[0]}_Meditron{file.suffix}")
-    split.write_text(
-        "".join(f"{line.split()[0].rpartition('_')[0]}_Meditron {line.split()[1]}\n" for line in lines)
-    )
-    weights = {"device_contrast.weight": {"type": "categorical", "choices": [0.0, 1.0]}}
-    recipe = {**tiny_study(1)["recipe"], **({} if searched else {"device_contrast": {"weight": 1.0}})}
-    search = {**tiny_study(1)["search"], **(weights if searched else {})}
-    (line,) = planned(data=str(breaths), recipe=recipe, search=search).missing
-    assert line.startswith("device_contrast.weight: tells devices apart, and all cycles of the training part")
-
-
-@pytest.mark.filterwarnings("default")
-def test_a_population_without_a_training_cycle_is_missing_and_another_is_counted(tmp_path: Path) -> None:
-    breaths = tmp_path / "breaths"
-    write_breaths(breaths, patients=12, seed=0)
-    whole = planned(data=str(breaths)).data
-    assert whole is not None
-    patients = sorted({int(file.name.partition("_")[0]) for file in breaths.glob("*.wav")})
-    ages = [f"{patient} {4 if place % 2 else 60} F NA NA NA\n" for place, patient in enumerate(patients)]
-    (breaths / "demographic_info.txt").write_text("".join(ages))
-
-    def of_ages(population: list[int]) -> Plan:
-        recipe = {**tiny_study(1)["recipe"], "folds": {"population": population}}
-        return planned(data=str(breaths), recipe=recipe)
-
-    children = of_ages([0, 18]).data
-    assert children is not None
-    assert (children.cycles, children.patients, children.trained) == (
-        whole.cycles,
-        whole.patients,
-        whole.trained,
-    )
-    assert 0 < children.scored < whole.scored
-    (line,) = of_ages([20, 40]).missing
-    assert line.startswith(f"population [20, 40]: no training cycle in {breaths} is of patients of 20 to")
-    (breaths / "demographic_info.txt").write_text("".join(ages[:-1]))
-    told = [line for line in of_ages([0, 18]).warnings if "without an age" in line]
-    assert told == [f"{breaths}: 1 patient without an age ({patients[-1]}) belong to population all alone"]
-    for file in (breaths / "demographic_info.txt", *breaths.glob("*diagnosis*")):
-        file.unlink()
-    (line,) = of_ages([0, 18]).missing
-    assert "of no patient an age is known" in line
-
-
-def test_a_subset_is_told_in_the_plan_and_nowhere_else(
-    tmp_path: Path, recwarn: pytest.WarningsRecorder
-) -> None:
-    write_breaths(tmp_path / "breaths", patients=12, seed=0)
-    for file in (tmp_path / "breaths").glob("301_1b1_*"):
-        file.unlink()
-    plan = planned(data=str(tmp_path / "breaths"))
-    assert plan.warnings == (
-        f"{tmp_path / 'breaths'}: a subset: 35 of the 36 recordings in official_split.txt",
-    )
-    assert str(plan).splitlines()[-1] == f"warning: {plan.warnings[0]}"
-    assert len(recwarn) == 0
 
 
 def test_what_is_missing_is_listed_and_nothing_refused(tmp_path: Path) -> None:
