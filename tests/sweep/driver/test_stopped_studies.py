@@ -50,22 +50,6 @@ def test_an_interrupted_study_says_how_to_go_on_and_leaves_nothing_running(
         assert "RUNNING" not in mlflow_states(folder)
 
 
-def test_a_study_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    asked = study(seeds=[1, 2], budget={"configurations": 1})
-    interrupt_when(lambda: list(tmp_path.glob("cut/one/units/*/checkpoint.pt")))
-    with pytest.raises(InterruptedStudyError):
-        run_study(asked, StudyFolder.find(tmp_path / "cut", "one"))
-    cut = run_study(asked, StudyFolder.find(tmp_path / "cut", "one"))
-    (configuration,) = cut.board().configurations
-    assert {
-        seed: [report["score"] for report in unit.curve] for seed, unit in configuration.units.items()
-    } == {seed: scores_alone(cut, seed, tmp_path / f"alone{seed}") for seed in (1, 2)}
-    assert optuna_states(cut) == ["COMPLETE"]
-    # The configuration and its two seeds.
-    assert mlflow_states(cut) == ["FINISHED"] * 3
-    assert len(cut.board().drivers) == 2
-
-
 class Unhurried(UnitTrainable):
     """A unit that takes half a second for each batch at least, so that a pause meets it within an epoch."""
 
@@ -81,22 +65,31 @@ class Unhurried(UnitTrainable):
         training._losses_and_gradients = slowly
 
 
-def test_a_pause_loses_nothing_of_the_epoch_that_units_are_in(tmp_path: Path) -> None:
-    asked = study(recipe={**RECIPE, "epochs": 2, "batch_size": 4}, seeds=[1], budget={"configurations": 1})
-    folder = StudyFolder.find(tmp_path, "one")
+def test_a_study_that_was_interrupted_goes_on_in_its_epochs_and_ends_as_if_it_had_not_been(
+    tmp_path: Path,
+) -> None:
+    asked = study(recipe={**RECIPE, "epochs": 2, "batch_size": 4}, budget={"configurations": 1})
+    folder = StudyFolder.find(tmp_path / "cut", "one")
     ray = RaySession.start(asked.resources, "local", print, trainable=Unhurried)
     interrupt_when(lambda: list(folder.units.glob("*")), wait_s=3)
     with pytest.raises(InterruptedStudyError):
         drive(asked, folder, ray)
-    (unit,) = folder.board().units()
-    assert (unit.state, unit.failures, unit.curve) == (State.WAITING, 0, [])
-    begun = load_checkpoint(folder.units / unit.id / "checkpoint.pt")["begun"]
+    (first, *_) = folder.board().units()
+    assert (first.state, first.failures, first.curve) == (State.WAITING, 0, [])
+    begun = load_checkpoint(folder.units / first.id / "checkpoint.pt")["begun"]
     assert begun["steps"] > 0
-    whole = run_study(asked, folder)
-    (unit,) = whole.board().units()
-    assert [report["score"] for report in unit.curve] == scores_alone(whole, 1, tmp_path / "alone")
+    cut = run_study(asked, folder)
+    (configuration,) = cut.board().configurations
+    assert {
+        seed: [report["score"] for report in unit.curve] for seed, unit in configuration.units.items()
+    } == {seed: scores_alone(cut, seed, tmp_path / f"alone{seed}") for seed in (1, 2)}
     # What was trained before the pause was not trained again.
-    assert unit.curve[0]["seconds"] > begun["seconds"] > 0.5 * begun["steps"]
+    seconds = configuration.units[1].curve[0]["seconds"]
+    assert seconds > begun["seconds"] > 0.5 * begun["steps"]
+    assert optuna_states(cut) == ["COMPLETE"]
+    # The configuration and its two seeds.
+    assert mlflow_states(cut) == ["FINISHED"] * 3
+    assert len(cut.board().drivers) == 2
 
 
 def interrupt_when(ready: Callable[[], object], times: int = 1, wait_s: float = 0.0) -> None:
