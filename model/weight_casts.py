@@ -22,8 +22,7 @@ def casting_weights_together(model: nn.Module) -> Iterator[None]:
     gradients of its uses before it casts them back. Outside autocast, and for other networks, nothing changes: these
     may use a weight in single precision as well. The backward pass may follow after the block.
     """
-    device = next(model.parameters()).device.type
-    if not isinstance(model, DASS) or not torch.is_autocast_enabled(device):
+    if not isinstance(model, DASS) or not torch.is_autocast_enabled(_device_type(model)):
         yield
         return
     places = [
@@ -33,7 +32,7 @@ def casting_weights_together(model: nn.Module) -> Iterator[None]:
         if module._parameters.get(name) is not None
     ]
     weights = [module._parameters[name] for module, name in places]
-    cast = _Cast.apply(torch.get_autocast_dtype(device), *weights)
+    cast = _Cast.apply(torch.get_autocast_dtype(_device_type(model)), *weights)
     try:
         for (module, name), one in zip(places, cast, strict=True):
             # As torch.func.functional_call does, which calls `forward` alone.
@@ -42,6 +41,10 @@ def casting_weights_together(model: nn.Module) -> Iterator[None]:
     finally:
         for (module, name), weight in zip(places, weights, strict=True):
             module._parameters[name] = weight
+
+
+def _device_type(model: nn.Module) -> str:
+    return next(model.parameters()).device.type
 
 
 def _multiplied(module: nn.Module) -> tuple[str, ...]:

@@ -77,7 +77,9 @@ def objective(
     if mixup is not None:
         inputs = mixup(inputs)
     grid = _stem(model, inputs, run)
-    if patch_mix.form == "reference" and not _normalises_batches_after_stem(model):
+    if not mixes:
+        clean, mixed = run(model.forward_grid, grid), list[Tensor]()
+    elif patch_mix.form == "reference" and not _normalises_batches_after_stem(model):
         grids = torch.cat([grid, *(mix(grid) for mix in mixes)])
         clean, *mixed = run(model.forward_grid, grids, copies=1 + len(mixes)).split(len(inputs))
     else:
@@ -96,6 +98,8 @@ def objective(
         classification(logits, labels) if mixup is None else mixup.loss(classification, logits, labels)
     )
     total, terms = cross_entropy, dict[str, Tensor]()
+    if projector is None and domain is None:
+        return Losses(total, cross_entropy, terms)
     # A low temperature multiplies rounding errors, so these losses are computed in single precision or better.
     with torch.autocast(inputs.device.type, enabled=False):
         features = _at_least_fp32(clean)
