@@ -49,8 +49,8 @@ def fits(size: int, free: int, total: int, share: float) -> bool:
 
 
 def send(tensor: Shaped[Tensor, "*shape"], device: torch.device) -> Shaped[Tensor, "*shape"]:
-    """Send a CPU tensor to `device`, without waiting for what the device is doing."""
-    if device.type != "cuda":
+    """Send a tensor to `device`, from the CPU without waiting for what the device is doing."""
+    if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 

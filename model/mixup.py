@@ -20,15 +20,20 @@ class Mixup:
         input:  lam x_i + (1 - lam) x_pi(i)
         loss:   lam L(y) + (1 - lam) L(y of the partners)
 
+    `share` is `lam` as a float64 on the device, for a step that is captured once and replayed with other numbers; None
+    elsewhere.
+
     Reference: Zhang et al., "mixup: Beyond Empirical Risk Minimization", https://arxiv.org/abs/1710.09412
     """
 
     permutation: Int[Tensor, " batch"]
     lam: float
+    share: Float[Tensor, ""] | None = None
 
     def __call__(self, inputs: Float[Tensor, "batch *cycle"]) -> Float[Tensor, "batch *cycle"]:
         """Return the mixed inputs."""
-        return self.lam * inputs + (1 - self.lam) * inputs[send(self.permutation, inputs.device)]
+        kept, given = self._shares(inputs.dtype)
+        return kept * inputs + given * inputs[send(self.permutation, inputs.device)]
 
     def loss(
         self,
@@ -38,7 +43,15 @@ class Mixup:
     ) -> Float[Tensor, ""]:
         """Compute the loss of mixed inputs' logits; `labels` are those of the batch before it was mixed."""
         partners = labels[send(self.permutation, labels.device)]
-        return self.lam * loss(logits, labels) + (1 - self.lam) * loss(logits, partners)
+        own, other = loss(logits, labels), loss(logits, partners)
+        kept, given = self._shares(own.dtype)
+        return kept * own + given * other
+
+    def _shares(self, dtype: torch.dtype) -> tuple[float, float] | tuple[Tensor, Tensor]:
+        if self.share is None:
+            return self.lam, 1 - self.lam
+        # Two numbers without an axis would be multiplied in the more precise type of them.
+        return self.share.to(dtype), (1 - self.share).to(dtype)
 
 
 def draw_mixup(batch: int, alpha: float, generator: torch.Generator) -> Mixup:

@@ -19,11 +19,16 @@ from model.recipe_parts import Axis, Form, Negatives, PatchMixConfig, Reduction
 
 @dataclass(frozen=True, eq=False)
 class Mix:
-    """Which cells each sample takes from which partner. Calling a mix on a stem grid returns the mixed copy."""
+    """Which cells each sample takes from which partner. Calling a mix on a stem grid returns the mixed copy.
+
+    `share` is `lam` as a float64 on the device, for a step that is captured once and replayed with other numbers; None
+    elsewhere.
+    """
 
     axis: Axis
     permutation: Int[Tensor, " batch"]
     replaced: Bool[Tensor, "height width"]
+    share: Float[Tensor, ""] | None = None
 
     @property
     def lam(self) -> float:
@@ -105,7 +110,7 @@ def contrastive_losses(
             own,
             mixed,
             send(mix.permutation, own.device),
-            mix.lam,
+            mix.lam if mix.share is None else mix.share,
             temperature=config.temperature,
             form=config.form,
             reduction=config.reduction,
@@ -120,7 +125,7 @@ def patch_mix_loss(
     clean: Float[Tensor, "batch dim"],
     mixed: Float[Tensor, "batch dim"],
     permutation: Int[Tensor, " batch"],
-    lam: float,
+    lam: float | Float[Tensor, ""],
     *,
     temperature: float,
     form: Form = "reference",
@@ -138,7 +143,8 @@ def patch_mix_loss(
     `paper` is equation 9 to the letter. The mixed sample that holds a part of clean sample i is pi^-1(i), so
     `paper` pairs the wrong samples unless pi is its own inverse; `paper_inverse` pairs the right ones.
     With `different_label` the softmax runs over the positives and the candidates of another label alone.
-    A low temperature magnifies rounding: pass float32 or better, outside autocast.
+    A low temperature magnifies rounding: pass float32 or better, outside autocast. `lam` may be a float64 on the device,
+    which gives the number that a float of that value gives.
 
     Reference: Lung-SRAD, https://arxiv.org/abs/2606.11922; Patch-Mix, https://arxiv.org/abs/2305.14032
     """
@@ -162,5 +168,7 @@ def patch_mix_loss(
     return loss.mean() if reduction == "mean" else loss.sum()
 
 
-def _log(share: float) -> float:
+def _log(share: float | Tensor) -> float | Tensor:
+    if isinstance(share, Tensor):
+        return share.log()
     return math.log(share) if share > 0 else -math.inf

@@ -42,11 +42,11 @@ class BegunEpoch:
     def pause(self, device: torch.device, seconds: float) -> None:
         """Note where drop path's generators stand, and that `seconds` more were spent."""
         self.seconds += seconds
-        self.drop_path = _draws(device)
+        self.drop_path = draws_of(device)
 
     def resume(self, device: torch.device) -> BegunEpoch:
         """Put drop path's generators back to where they stood at the pause, and the sums on the device."""
-        _set_draws(self.drop_path, device)
+        set_draws(self.drop_path, device)
         self.sums = {name: value.to(device) for name, value in self.sums.items()}
         return self
 
@@ -63,12 +63,14 @@ class BegunEpoch:
         return {name: float(value) / self.steps for name, value in self.sums.items()}
 
 
-def _draws(device: torch.device) -> list[Tensor]:
+def draws_of(device: torch.device) -> list[Tensor]:
+    """Copy the state of the CPU's own generator and, on a GPU, of the device's after it."""
     states = [torch.get_rng_state()]
     return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
 
 
-def _set_draws(states: Sequence[Tensor], device: torch.device) -> None:
+def set_draws(states: Sequence[Tensor], device: torch.device) -> None:
+    """Put the generators back to states that `draws_of` copied."""
     torch.set_rng_state(states[0])
     if device.type == "cuda" and len(states) > 1:
         torch.cuda.set_rng_state(states[1], device)

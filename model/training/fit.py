@@ -39,6 +39,7 @@ def fit(
     checkpoint_minutes: float = 0.0,
     data: str | None = None,
     pause: Callable[[], bool] | None = None,
+    cuda_graphs: bool = False,
 ) -> Iterator[EpochMetrics]:
     """Train to the last epoch, yielding each epoch's metrics; `task` says what the labels of the cycles are.
 
@@ -50,7 +51,7 @@ def fit(
     cycles, such as their hashes; by default their digest is computed.
 
     `pause`, only with a checkpoint, is asked before each batch. When it answers True the run is saved where it is, in
-    the middle of an epoch, and PausedRunError is raised.
+    the middle of an epoch, and PausedRunError is raised. `cuda_graphs` is that of `Training`.
 
     Raises TrainingError when the loss stops being finite or the validation cycles cannot be scored, and
     CheckpointError for a checkpoint of another recipe, seed, task or of other data, one whose tensors are not those
@@ -60,7 +61,9 @@ def fit(
         if checkpoint.is_dir():
             raise CheckpointError(f"{checkpoint}: a folder; expected the name of a file to save the run in")
         data = data or f"{train.digest()}/{validation.digest()}"
-    training = Training(recipe, seed, train, validation, task=task, device=device, data=data)
+    training = Training(
+        recipe, seed, train, validation, task=task, device=device, data=data, cuda_graphs=cuda_graphs
+    )
     if checkpoint is not None:
         state, note = latest_checkpoint(checkpoint)
         if note is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -24,15 +25,15 @@ from evidence.objectives import Objective
 from evidence.predictions import rounded
 from evidence.scores import confusion_matrix
 from model.frozen import FrozenNetwork
-from model.mixup import Mixup, draw_mixup
-from model.patch_mix import Mix, draw_mix
+from model.mixup import draw_mixup
+from model.patch_mix import draw_mix
 from model.projector import Projector
 from model.registry import build_backbone
 from model.selective_scan import choose_engine
 from model.training.begun_epoch import BegunEpoch
 from model.training.checkpoint_contents import checked_state
 from model.training.divergence import what_may_help
-from model.training.domain_losses import DomainBatch, build_domain_losses, domain_batch
+from model.training.domain_losses import build_domain_losses, domain_batch
 from model.training.embeddings import embed, encoder_sha256
 from model.training.epoch_metrics import EpochMetrics, TrainingError, select_epoch
 from model.training.inputs import inputs_of
@@ -44,6 +45,7 @@ from model.training.run_identity import RunIdentity
 from model.training.seeds import generator, seed_torch
 from model.training.sharpness import validation_sharpness
 from model.training.step import Losses, check_accumulates, objective
+from model.training.step_graph import StepBatch, StepGraph, why_not_captured
 from model.weight_casts import casting_weights_together
 
 LEAST_BATCH = 2
@@ -70,6 +72,9 @@ class Training:
     `validation` as they are if they are embedded; else features are computed here, once. A state then holds the head,
     and belongs to an encoder with the same file of weights, given `data`.
 
+    With `cuda_graphs` the steps of full batches are replayed from one capture where that can be done
+    (`model.training.step_graph`), and a warning says where not. A state knows nothing of it.
+
     Raises TrainingError when the data cannot be trained on or scored, or the network not in chunks, and ConfigError
     when the recipe's scan engine does not work on `device` (None: CUDA if there is any), or it contrasts devices and
     all training cycles come from one.
@@ -88,6 +93,7 @@ class Training:
         identity: str | None = None,
         data: str | None = None,
         selected_by: Objective = "score",
+        cuda_graphs: bool = False,
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"accumulate: a batch is trained in 1 chunk or more, got {accumulate}")
@@ -144,6 +150,7 @@ class Training:
         parameters = [parameter for parameter in self.modules.parameters() if parameter.requires_grad]
         self.optimiser = build_optimiser(recipe.optimiser, parameters)
         self.classification = build_loss(recipe.loss, train.labels, task.num_classes, self.device)
+        self.step_graph = self._step_graph() if cuda_graphs else None
 
     @property
     def epoch(self) -> int:
@@ -227,6 +234,12 @@ class Training:
         network.eval()
         return predict(network, examples, self.recipe, self.device, chunks=self.accumulate)
 
+    def closure(self, batch: StepBatch) -> Callable[[], Losses]:
+        """Make what `optimise_step` calls: forward and backward pass of a batch, or their replay."""
+        if self.step_graph is not None:
+            return self.step_graph.of(self._losses_and_gradients, batch)
+        return partial(self._losses_and_gradients, batch)
+
     def _sharpness(self, epoch: int) -> float | None:
         """Measure the sharpness of the weights after the last epoch, where the recipe asks for it."""
         if epoch < self.recipe.epochs or not self.recipe.sharpness_rho:
@@ -260,6 +273,19 @@ class Training:
         self.probabilities = saved.probabilities
         self._begun = None if saved.begun is None else BegunEpoch(**saved.begun)
 
+    def _step_graph(self) -> StepGraph | None:
+        reason = why_not_captured(
+            self.recipe,
+            self.device,
+            accumulate=self.accumulate,
+            domain=self.domain is not None,
+            cycles=len(self.train),
+        )
+        if reason is not None:
+            warnings.warn(f"training steps are not replayed from a CUDA graph: {reason}", stacklevel=3)
+            return None
+        return StepGraph(self.modules, self.recipe.batch_size, self.device)
+
     def _begin(self, epoch: int) -> BegunEpoch:
         """The state of the epoch to train: as a pause left it, or fresh."""
         if self._begun is None:
@@ -270,6 +296,8 @@ class Training:
         """Train what is left of an epoch; returns False when the epoch was paused before its end."""
         recipe = self.recipe
         self.modules.train()
+        if self.step_graph is not None:
+            self.step_graph.begin_epoch()
         masks = torch.Generator()
         masks.set_state(begun.masks)
         mixing = torch.Generator()
@@ -300,31 +328,24 @@ class Training:
                 done = (epoch - 1 + begun.steps / len(batches)) / recipe.epochs
                 again = generator(self.seed, "second view", epoch, begun.steps)
                 domain = domain_batch(self.domain, recipe, self.train.origins, rows, features, again, done)
-            backward = partial(self._losses_and_gradients, inputs, labels, mixes, mixup, domain)
+            backward = self.closure(StepBatch(inputs, labels, mixes, mixup, domain))
             losses, stepped = optimise_step(self.modules, self.optimiser, backward, recipe.optimiser)
             begun.add(losses, stepped)
         return True
 
-    def _losses_and_gradients(
-        self,
-        inputs: Tensor,
-        labels: Tensor,
-        mixes: Sequence[Mix],
-        mixup: Mixup | None,
-        domain: DomainBatch | None,
-    ) -> Losses:
+    def _losses_and_gradients(self, batch: StepBatch) -> Losses:
         with autocast(self.recipe, self.device), self._casts():
             losses = objective(
                 self.trained,
                 self.projector,
-                inputs,
-                labels,
-                mixes,
+                batch.inputs,
+                batch.labels,
+                batch.mixes,
                 self.recipe.patch_mix,
                 self.classification,
-                mixup,
+                batch.mixup,
                 self.accumulate,
-                domain,
+                batch.domain,
             )
         losses.total.backward()
         return losses

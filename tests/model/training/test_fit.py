@@ -200,6 +200,14 @@ def test_a_pause_without_a_checkpoint_is_refused() -> None:
         list(fit(recipe(epochs=1), 1, tones(16, 0), tones(8, 1), task=ICBHI, pause=lambda: False))
 
 
+def test_a_run_that_asks_for_cuda_graphs_where_there_are_none_says_so_and_is_another_in_nothing() -> None:
+    data = tones(16, 0), tones(8, 1)
+    plain = list(fit(recipe(epochs=1), 1, *data, task=ICBHI, device="cpu"))
+    with pytest.warns(UserWarning, match="training steps are not replayed from a CUDA graph: .* has cpu"):
+        asked = list(fit(recipe(epochs=1), 1, *data, task=ICBHI, device="cpu", cuda_graphs=True))
+    assert without_time(asked) == without_time(plain)
+
+
 def test_training_leaves_the_stored_features_alone() -> None:
     train = tones(16, 0)
     before = train.features.clone()
