@@ -25,6 +25,9 @@ def train(
     checkpoint_minutes: Annotated[
         float, typer.Option(min=0, help="Minutes between two saves; 0: after every epoch.")
     ] = 0.0,
+    cuda_graphs: Annotated[
+        bool, typer.Option("--cuda-graphs", help="Replay steps from one capture, where a GPU can.")
+    ] = False,
     form: FormatOption = "table",
 ) -> None:
     """Train one recipe with one seed; print its confusion matrix and score on held-out patients.
@@ -67,6 +70,7 @@ def train(
         checkpoint_minutes=checkpoint_minutes,
         data=prepared.identity,
         pause=None if checkpoint is None else stopped.is_set,
+        cuda_graphs=cuda_graphs,
     )
     with nullcontext() if checkpoint is None else stopping_on_signals(stop):
         for metrics in epochs:

@@ -121,6 +121,11 @@ class ResourcesConfig(Config):
         description="0: a unit saves every epoch before it is reported; else minutes between two saves, at the end of "
         "an epoch, written while it trains on (docs/engine.md)",
     )
+    cuda_graphs: Literal["never", "auto"] = Field(
+        default="never",
+        description="auto: a training step on a GPU is captured once and replayed, where that can be done and gives the "
+        "same numbers (docs/benchmarks.md); never by default, as no GPU has tried it yet",
+    )
 
     @field_validator("gpu")
     @classmethod

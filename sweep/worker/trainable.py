@@ -111,6 +111,7 @@ class UnitTrainable(tune.Trainable):
         # Told by the first step: of an error in `setup` Ray keeps no more than the words.
         self._machine_error: Exception | None = None
         self._note: str | None = None
+        self._graph_trouble: str | None = None
         self._reported = 0
         # The last unit's tensors must be gone before the next one's are made.
         self._training: Training | None = None
@@ -152,6 +153,7 @@ class UnitTrainable(tune.Trainable):
             identity=config["identity"],
             data=prepared.identity,
             selected_by=config["selected_by"],
+            cuda_graphs=config["cuda_graphs"],
         )
         state, self._note = self._checkpoint.load()
         if state is not None:
@@ -160,8 +162,7 @@ class UnitTrainable(tune.Trainable):
             except CheckpointError as error:
                 self._note = f"{error}; the run begins anew"
         if config["accumulate"] > 1:
-            chunks = f"batches trained in {config['accumulate']} chunks, as they did not fit whole"
-            self._note = f"{self._note}; {chunks}" if self._note else chunks
+            self._add_note(f"batches trained in {config['accumulate']} chunks, as they did not fit whole")
         if self._leak is not None:
             self._tested = data.tested()
         self._heard, self._resumed = config["heard"], training.epoch
@@ -184,6 +185,9 @@ class UnitTrainable(tune.Trainable):
                 self._saves.save(training.state_dict())
             else:
                 self._saves.wait()
+        if training.step_graph is not None and training.step_graph.trouble != self._graph_trouble:
+            self._graph_trouble = training.step_graph.trouble
+            self._add_note(f"steps are not replayed from a CUDA graph any more: {self._graph_trouble}")
         news = [self._report(metrics) for metrics in training.history[self._reported :]]
         if self._note is not None:
             news[-1]["note"], self._note = self._note, None
@@ -194,6 +198,10 @@ class UnitTrainable(tune.Trainable):
         keep_results(training, self._unit, self._units, self._predictions if held_out else None)
         selected = select_epoch(training.history, self._recipe, training.selected_by)
         return StepResult(tuple(news), Finished(selected.epoch))
+
+    def _add_note(self, note: str) -> None:
+        """Have the study told of something beside the next epoch."""
+        self._note = f"{self._note}; {note}" if self._note else note
 
     def _report(self, metrics: EpochMetrics) -> dict[str, Any]:
         """Report an epoch; the first that the study does not know says what it cost, or was spared, to come there."""

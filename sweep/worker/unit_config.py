@@ -59,5 +59,6 @@ def unit_config(
         "accumulate": 1 if whole_batches else CHUNKS,
         "heard": heard,
         "checkpoint_minutes": resources.checkpoint_minutes,
+        "cuda_graphs": resources.cuda_graphs == "auto",
         "selected_by": selected_by,
     }

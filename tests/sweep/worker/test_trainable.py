@@ -103,6 +103,36 @@ def test_a_full_memory_is_no_failure_and_is_met_with_smaller_chunks(
     assert report["train_loss"] == pytest.approx(expected[0]["train_loss"], rel=1e-3)
 
 
+def test_a_graph_that_is_given_up_is_told_once_and_the_unit_trains_as_without(
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing\nfurther lines")
+
+    plain = UnitTrainable(config(prepared, tmp_path / "plain"))
+    monkeypatch.setattr("model.training.training.why_not_captured", lambda *_, **__: None)
+    monkeypatch.setattr("model.training.step_graph.cuda_capture", fails)
+    asked = unit_config(
+        0,
+        1,
+        parse(Recipe, RECIPE, "test"),
+        prepared,
+        tmp_path,
+        ResourcesConfig(cuda_graphs="auto"),
+    )
+    unit = UnitTrainable(asked)
+    with pytest.warns(UserWarning, match="no training step is replayed"):
+        (first,) = reports(unit)
+    assert first["note"] == (
+        "steps are not replayed from a CUDA graph any more: it cannot be captured (RuntimeError: operation not "
+        "permitted when stream is capturing)"
+    )
+    (second,) = reports(unit)
+    assert "note" not in second
+    for expected, found in zip(2 * [plain], (first, second), strict=True):
+        assert reports(expected)[0]["train_loss"] == found["train_loss"]
+
+
 def test_a_network_that_needs_whole_batches_ends_with_what_to_do_when_they_did_not_fit(
     prepared: PreparedData, tmp_path: Path
 ) -> None:
