@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import bench
+import gpu_graph
 import gpu_machine
 import gpu_scan
 import gpu_shared
@@ -63,6 +64,7 @@ SECTIONS: Mapping[str, Callable[[torch.device], Found]] = {
     "unit": gpu_unit.unit,
     "memory": gpu_unit.full_memory,
     "steps": gpu_step.steps,
+    "graphs": gpu_graph.graphs,
     "kernels": gpu_scan.kernels,
     "suspects": gpu_scan.suspects,
     "sharing": gpu_shared.sharing,

@@ -19,7 +19,7 @@ def unit(device: torch.device) -> Found:
     """Pause a unit in the middle of an epoch, take it up from its state, and compare it with one that was left alone."""
     variant = "small" if device.type == "cuda" else "tiny"
     recipe = small_recipe(variant, 256 if device.type == "cuda" else 32, epochs=1)
-    data = _noise(recipe, 48), _noise(recipe, 16)
+    data = noise(recipe, 48), noise(recipe, 16)
     data = data[0].to(str(device)), data[1].to(str(device))
 
     def begin() -> Training:
@@ -46,7 +46,7 @@ def full_memory(device: torch.device) -> Found:
     if device.type != "cuda":
         raise NotHereError("a CPU pages before its memory is full")
     recipe = small_recipe("small", 512, epochs=1)
-    data = tuple(_noise(recipe, 32).to("cuda") for _ in range(2))
+    data = tuple(noise(recipe, 32).to("cuda") for _ in range(2))
     free, _ = torch.cuda.mem_get_info()
     held = torch.empty(max(0, free - 5 * 2**30), dtype=torch.uint8, device="cuda")
     try:
@@ -75,7 +75,7 @@ def small_recipe(variant: str, frames: int, epochs: int) -> Recipe:
     )
 
 
-def _noise(recipe: Recipe, cycles: int) -> Examples:
+def noise(recipe: Recipe, cycles: int) -> Examples:
     """Draw log-mels that are noise, with the four classes in turn."""
     draw = torch.Generator().manual_seed(cycles)
     features = torch.randn(cycles, recipe.features.frames, recipe.features.n_mels, generator=draw)

@@ -20,7 +20,9 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["doctor", "scans", "unit", "steps", "kernels", "suspects", "together"])
+@pytest.mark.parametrize(
+    "name", ["doctor", "scans", "unit", "steps", "graphs", "kernels", "suspects", "together"]
+)
 def test_a_section_runs_dry_on_a_cpu(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     result = run(gpu_check.SECTIONS[name], CPU)
     assert result.state == "well", capsys.readouterr().out
@@ -80,6 +82,17 @@ def test_bars_are_those_of_a_step() -> None:
     assert bars == []
     bars = list(gpu_check.gpu_step._step_bars("medium", milliseconds=96.0, host=97.0, waits=2))
     assert [bar.partition(":")[2].split()[0] for bar in bars] == ["96", "the", "2"]
+
+
+def test_a_graph_has_to_go_on_without_a_warning_and_to_the_same_loss() -> None:
+    bars = gpu_check.gpu_graph.graph_bars
+    assert list(bars("small", 1e-4, [])) == []
+    given_up = "no training step is replayed from a CUDA graph any more"
+    assert list(bars("small", 2e-3, [given_up])) == [
+        f"small: {given_up}",
+        "small: replayed, the loss of an epoch is off by 2.0e-03, above 0.001",
+    ]
+    assert len(list(bars("small", float("nan"), []))) == 1
 
 
 def test_what_a_bare_machine_lacks_is_named_with_its_version() -> None:
