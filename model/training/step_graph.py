@@ -25,6 +25,8 @@ from model.training.step import Losses
 
 CHECKED = 2
 """Batches that are also trained without the graph before it is believed."""
+CHECKED_AGAIN = 50
+"""Replays after which the next epoch begins with a check, which would outweigh the few steps that heads have in one."""
 WARM_UPS = 3
 """Passes before a capture, as PyTorch's documentation asks for; then one more that may not wait for the device."""
 NOISE, RELATIVE, OVERALL = 10.0, 1e-3, 1e-6
@@ -93,14 +95,15 @@ class StepGraph:
     there, so that a number which the capture took for good is wrong from the first replay on. The gradients that a
     replay leaves lie in the graph's memory: the next replay writes over them, whoever has changed them meanwhile.
 
-    A graph is believed only as far as it was checked. The first two batches of a run, and the first of each later epoch,
-    go through the plain step too, twice, from the same generators and running statistics: losses, gradients, running
-    statistics and generators afterwards have to agree. The bound on a tensor is ten times what the two plain passes
-    differ by (a GPU may add up in another order each time), a thousandth of its norm, and a millionth of the norm of all
-    gradients, losses or statistics, together. A batch that is checked is trained by the plain step's gradients. Where
-    the numbers disagree, where the capture fails for whatever reason, where weights have moved in memory, or where there
-    is no memory for both, a warning says so, the graph's memory is let go of, and all further steps are plain
-    (`trouble`).
+    A graph is believed only as far as it was checked. The first two batches of a run, and the first of an epoch before
+    which fifty passes were replayed unchecked, go through the plain step too, twice, from the same generators and
+    running statistics: losses, gradients, running statistics and generators afterwards have to agree. The bound on a
+    tensor is ten times what the two plain passes differ by (a GPU may add up in another order each time), a thousandth
+    of its norm, and a millionth of the norm of all gradients, losses or statistics, together. A batch that is checked
+    is trained by the plain step's gradients. Where the numbers disagree (the warning counts the passes that were
+    replayed since they last agreed), where the capture fails for whatever reason, where weights have moved in memory,
+    or where there is no memory for both, a warning says so, the graph's memory is let go of, and all further steps are
+    plain (`trouble`).
 
     Weights, running statistics and generators are as if warm-up and capture had never been, so a run may be paused under
     a graph and go on without one, and the other way round.
@@ -121,6 +124,7 @@ class StepGraph:
         self._capture = capture or cuda_capture
         self._held: _Held | None = None
         self._unchecked = CHECKED
+        self._believed = 0
         self._agreed = False
 
     @property
@@ -129,9 +133,10 @@ class StepGraph:
         return self._held is not None
 
     def begin_epoch(self) -> None:
-        """Have the next batch checked."""
+        """Have the next batch checked, if enough were not."""
         self._count_checked()
-        self._unchecked = max(self._unchecked, 1)
+        if self._believed >= CHECKED_AGAIN:
+            self._unchecked = max(self._unchecked, 1)
 
     def of(self, eager: Eager, batch: StepBatch) -> Callable[[], Losses]:
         """Make the closure of one batch for `optimise_step`, which may be called again at other weights.
@@ -164,6 +169,7 @@ class StepGraph:
             return eager(batch)
         if not self._unchecked:
             assert self._held is not None
+            self._believed += 1
             return self._held.replay(self._trained)
         before = self._standing()
         # A plain step that does not fit by itself raises the same error again.
@@ -194,9 +200,12 @@ class StepGraph:
             fault = _fault(self._names, list(self._statistics), plain, again, replayed)
             del replayed
             if fault is None:
-                self._agreed = True
+                self._agreed, self._believed = True, 0
             else:
-                self._give_up(f"replayed, it gives other numbers: {fault}")
+                believed = f"; since it last agreed, {self._believed} passes were replayed" * bool(
+                    self._believed
+                )
+                self._give_up(f"replayed, it gives other numbers: {fault}{believed}")
         self._put_back(plain.standing)
         for weight, gradient in zip(self._trained, plain.gradients, strict=True):
             weight.grad = gradient
