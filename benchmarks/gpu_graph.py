@@ -21,7 +21,8 @@ from model.mixup import draw_mixup
 from model.patch_mix import draw_mix
 from model.training.optim import optimise_step
 from model.training.recipe import Recipe
-from model.training.step_graph import CHECKED, StepBatch, StepGraph
+from model.training.step_batch import StepBatch
+from model.training.step_graph import CHECKED, StepGraph
 from model.training.training import Training
 
 Result = TypeVar("Result")

@@ -53,8 +53,7 @@ class BegunEpoch:
     def add(self, losses: Losses, stepped: bool) -> None:
         self.steps += 1
         self.skipped += not stepped
-        terms = {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.terms}
-        for name, value in terms.items():
+        for name, value in losses.named.items():
             value = value.detach().float()
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 

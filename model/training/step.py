@@ -39,6 +39,16 @@ class Losses:
     cross_entropy: Float[Tensor, ""]
     terms: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
 
+    @property
+    def named(self) -> dict[str, Float[Tensor, ""]]:
+        """All losses by their names."""
+        return {"total": self.total, "cross_entropy": self.cross_entropy, **self.terms}
+
+    def each(self, function: Callable[[Tensor], Tensor]) -> Losses:
+        """Apply `function` to each loss."""
+        terms = {name: function(one) for name, one in self.terms.items()}
+        return Losses(function(self.total), function(self.cross_entropy), terms)
+
 
 def objective(
     model: Backbone,

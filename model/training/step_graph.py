@@ -4,63 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from data.placement import indexed, send
-from model.mixup import Mixup
-from model.patch_mix import Mix
 from model.selective_scan import choose_engine
 from model.training.begun_epoch import draws_of, set_draws
-from model.training.domain_losses import DomainBatch
+from model.training.graph_capture import Capture, cuda_capture
 from model.training.recipe import Recipe
+from model.training.replay_check import Outcome, Standing, fault_of
 from model.training.step import Losses
+from model.training.step_batch import StepBatch, form_of, other_batch, tensors_of
 
 CHECKED = 2
 """Batches that are also trained without the graph before it is believed."""
 CHECKED_AGAIN = 50
 """Replays after which the next epoch begins with a check, which would outweigh the few steps that heads have in one."""
-WARM_UPS = 3
-"""Passes before a capture, as PyTorch's documentation asks for; then one more that may not wait for the device."""
-NOISE, RELATIVE, OVERALL = 10.0, 1e-3, 1e-6
-"""How far a replayed tensor may be off: so many times what two plain passes differ by, and shares of its norm and of the
-norm of all tensors of its kind."""
-
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, eq=False)
-class StepBatch:
-    """What a training step is told of its batch: all that chance decides outside the network is drawn."""
-
-    inputs: Float[Tensor, "batch *cycle"]
-    labels: Int[Tensor, " batch"]
-    mixes: Sequence[Mix] = ()
-    mixup: Mixup | None = None
-    domain: DomainBatch | None = None
-
-
 Eager = Callable[[StepBatch], Losses]
 """Forward and backward pass of a batch, operator by operator, into gradients that are None before."""
-
-
-@runtime_checkable
-class Capture(Protocol):
-    """Runs a function and keeps what it did on the device: returns its result, and what does all of that again.
-
-    A replay reads the tensors that the function read, and writes its results into the same memory.
-    """
-
-    def __call__(
-        self, function: Callable[[], Result], device: torch.device
-    ) -> tuple[Result, Callable[[], None]]: ...
 
 
 def why_not_captured(
@@ -162,7 +126,7 @@ class StepGraph:
     def _takes(self, batch: StepBatch) -> bool:
         if len(batch.labels) != self._batch_size or batch.domain is not None:
             return False
-        return self._held is None or _form(self._held.batch) == _form(batch)
+        return self._held is None or form_of(self._held.batch) == form_of(batch)
 
     def _run(self, eager: Eager, batch: StepBatch) -> Losses:
         if self.trouble is not None:
@@ -179,7 +143,7 @@ class StepGraph:
         self._put_back(before)
         return eager(batch)
 
-    def _checked(self, eager: Eager, batch: StepBatch, before: _Standing) -> Losses:
+    def _checked(self, eager: Eager, batch: StepBatch, before: Standing) -> Losses:
         """Take the plain step, and let the graph, which is captured first where there is none, repeat it.
 
         Returns the plain step's losses, and leaves all that it left. One whose numbers are not finite checks nothing.
@@ -196,8 +160,8 @@ class StepGraph:
             self._put_back(before)
         if self._held is not None:
             losses = self._held.replay(self._trained)
-            replayed = _Outcome(losses, [one.grad for one in self._trained], self._standing())
-            fault = _fault(self._names, list(self._statistics), plain, again, replayed)
+            replayed = Outcome(losses, [one.grad for one in self._trained], self._standing())
+            fault = fault_of(self._names, list(self._statistics), plain, again, replayed)
             del replayed
             if fault is None:
                 self._agreed, self._believed = True, 0
@@ -211,20 +175,20 @@ class StepGraph:
             weight.grad = gradient
         return plain.losses
 
-    def _pass(self, eager: Eager, batch: StepBatch) -> _Outcome:
+    def _pass(self, eager: Eager, batch: StepBatch) -> Outcome:
         """Take a plain step; nothing of autograd's graph, whose nodes know their stream, outlives it."""
         self._clear_gradients()
-        losses = _each(eager(batch), Tensor.detach)
-        return _Outcome(losses, [one.grad for one in self._trained], self._standing())
+        losses = eager(batch).each(Tensor.detach)
+        return Outcome(losses, [one.grad for one in self._trained], self._standing())
 
     def _try_to_capture(self, eager: Eager, batch: StepBatch) -> None:
         reason = None
         try:
-            held = _other_batch(batch)
+            held = other_batch(batch)
 
             def step() -> tuple[Losses, list[Tensor | None]]:
                 self._clear_gradients()
-                losses = _each(eager(held), Tensor.detach)
+                losses = eager(held).each(Tensor.detach)
                 return losses, [one.grad for one in self._trained]
 
             (losses, gradients), again = self._capture(step, self._device)
@@ -251,87 +215,14 @@ class StepGraph:
         for weight in self._trained:
             weight.grad = None
 
-    def _standing(self) -> _Standing:
-        return _Standing(draws_of(self._device), [one.clone() for one in self._statistics.values()])
+    def _standing(self) -> Standing:
+        return Standing(draws_of(self._device), [one.clone() for one in self._statistics.values()])
 
     @torch.no_grad()
-    def _put_back(self, standing: _Standing) -> None:
+    def _put_back(self, standing: Standing) -> None:
         set_draws(standing.draws, self._device)
         for one, value in zip(self._statistics.values(), standing.statistics, strict=True):
             one.copy_(value)
-
-
-def cuda_capture(function: Callable[[], Result], device: torch.device) -> tuple[Result, Callable[[], None]]:
-    """Capture what `function` starts on a CUDA device, after warm-up passes on a stream of its own (see `Capture`).
-
-    The last of these raises where the function waits for the device, which would spoil a capture. The device's generator
-    takes part: a replay draws on from where it stands. Errors of the function and of CUDA are raised as they are; the
-    generator and the current stream can be used after them.
-
-    Reference: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
-    """
-    device = indexed(device)
-    current, graph = torch.cuda.current_stream(device), torch.cuda.CUDAGraph()
-    # A tensor that is freed by the garbage collector within a capture may need the device.
-    gc.collect()
-    try:
-        with torch.cuda.device(device):
-            stream = _side_stream(device)
-            _warm_up(function, stream, current)
-            # Threads that read ahead or save use the device meanwhile.
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-                result = function()
-    except Exception:
-        torch.cuda.set_stream(current)
-        # A capture that was broken off leaves the generator waiting for its end, and every later draw an error.
-        with contextlib.suppress(RuntimeError):
-            generator = torch.cuda.default_generators[device.index]
-            generator.graphsafe_set_state(generator.clone_state())
-        raise
-    return result, graph.replay
-
-
-def _warm_up(function: Callable[[], object], stream: torch.cuda.Stream, current: torch.cuda.Stream) -> None:
-    stream.wait_stream(current)
-    mode = torch.cuda.get_sync_debug_mode()
-    with torch.cuda.stream(stream), warnings.catch_warnings():
-        # Torch says of its own mode that it is a prototype.
-        warnings.simplefilter("ignore")
-        for _ in range(WARM_UPS):
-            function()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            function()
-        finally:
-            torch.cuda.set_sync_debug_mode(mode)
-    current.wait_stream(stream)
-
-
-@functools.cache
-def _side_stream(device: torch.device) -> torch.cuda.Stream:
-    """One stream for all captures of a process: what cuBLAS keeps for a stream stays for good."""
-    return torch.cuda.Stream(device)
-
-
-@dataclass
-class _Standing:
-    """Where generators and running statistics stand."""
-
-    draws: list[Tensor]
-    statistics: list[Tensor]
-
-
-@dataclass
-class _Outcome:
-    """What a pass over a batch came to."""
-
-    losses: Losses
-    gradients: list[Tensor | None]
-    standing: _Standing
-
-    def is_finite(self) -> bool:
-        found = [*_named(self.losses).values(), *(one for one in self.gradients if one is not None)]
-        return bool(torch.stack([one.isfinite().all() for one in found]).all())
 
 
 @dataclass
@@ -346,7 +237,7 @@ class _Held:
 
     def load(self, batch: StepBatch) -> None:
         """Copy a batch of the same form to where the captured step reads."""
-        pairs = zip(_tensors(self.batch), _tensors(batch), strict=True)
+        pairs = zip(tensors_of(self.batch), tensors_of(batch), strict=True)
         for place, value in pairs:
             # From pinned memory a copy waits for nothing.
             pinned = value.pin_memory() if place.is_cuda and not value.is_cuda else value
@@ -357,116 +248,8 @@ class _Held:
         self.again()
         for weight, gradient in zip(trained, self.gradients, strict=True):
             weight.grad = gradient
-        return _each(self.losses, Tensor.clone)
-
-
-def _other_batch(batch: StepBatch) -> StepBatch:
-    """Make a batch of the form of `batch`, all on its device, that differs from it in everything that a step reads."""
-    device = batch.inputs.device
-    mixes = [
-        replace(
-            mix,
-            permutation=send(mix.permutation.roll(1), device),
-            replaced=send(~mix.replaced, device),
-            share=send(_other_share(mix), device),
-        )
-        for mix in batch.mixes
-    ]
-    mixup = batch.mixup
-    if mixup is not None:
-        permutation = send(mixup.permutation.roll(1), device)
-        mixup = replace(mixup, permutation=permutation, share=send(_other_share(mixup), device))
-    labels = (batch.labels == 0).to(batch.labels.dtype)
-    return StepBatch(batch.inputs.roll(1, dims=0), labels, mixes, mixup)
-
-
-def _other_share(mix: Mix | Mixup) -> Tensor:
-    return (_share(mix) + 0.5) % 1
-
-
-def _tensors(batch: StepBatch) -> list[Tensor]:
-    """List all that a step reads of a batch."""
-    found = [batch.inputs, batch.labels]
-    for mix in batch.mixes:
-        found += [mix.permutation, mix.replaced, _share(mix)]
-    if batch.mixup is not None:
-        found += [batch.mixup.permutation, _share(batch.mixup)]
-    return found
-
-
-def _share(mix: Mix | Mixup) -> Tensor:
-    return torch.tensor(mix.lam, dtype=torch.float64) if mix.share is None else mix.share
-
-
-def _form(batch: StepBatch) -> list[object]:
-    """Tell batches apart that one captured step cannot serve."""
-    mixes = [(mix.axis, mix.replaced.shape) for mix in batch.mixes]
-    return [batch.inputs.shape, batch.inputs.dtype, batch.labels.shape, mixes, batch.mixup is None]
+        return self.losses.each(Tensor.clone)
 
 
 def _addresses(tensors: Sequence[Tensor]) -> list[int]:
     return [one.data_ptr() for one in tensors]
-
-
-def _named(losses: Losses) -> dict[str, Tensor]:
-    return {"total": losses.total, "cross_entropy": losses.cross_entropy, **losses.terms}
-
-
-def _each(losses: Losses, function: Callable[[Tensor], Tensor]) -> Losses:
-    terms = {name: function(one) for name, one in losses.terms.items()}
-    return Losses(function(losses.total), function(losses.cross_entropy), terms)
-
-
-def _fault(
-    weights: list[str], statistics: list[str], plain: _Outcome, again: _Outcome, replayed: _Outcome
-) -> str | None:
-    """Name what a replay has most beyond the bounds of `StepGraph`; None where it agrees with the plain step."""
-    if any(
-        not torch.equal(*pair) for pair in zip(plain.standing.draws, replayed.standing.draws, strict=True)
-    ):
-        return "it draws another count of random numbers"
-    passes = (plain, again, replayed)
-    losses = [_named(one.losses) for one in passes]
-    with_gradients = [[one is not None for one in each.gradients] for each in passes]
-    if losses[0].keys() != losses[2].keys() or with_gradients[0] != with_gradients[2]:
-        return "it has other losses, or gradients of other weights"
-    gradients = [[one for one in each.gradients if one is not None] for each in passes]
-    of_weights = [name for name, there in zip(weights, with_gradients[0], strict=True) if there]
-    groups = [
-        ([f"loss {name}" for name in losses[0]], [list(each.values()) for each in losses]),
-        ([f"gradient of {name}" for name in of_weights], gradients),
-        (statistics, [each.standing.statistics for each in passes]),
-    ]
-    worst = max(
-        (_furthest(names, *tensors) for names, tensors in groups if names),
-        default=None,
-        key=lambda found: found[0],
-    )
-    return worst[1] if worst is not None and worst[0] > 1 else None
-
-
-def _furthest(
-    names: list[str], plain: list[Tensor], again: list[Tensor], replayed: list[Tensor]
-) -> tuple[float, str]:
-    """Find the tensor with the largest difference for its bound: how many times the bound that is, and in words."""
-    norms = torch.stack(
-        [
-            torch.stack([_norm(one), _norm(one, other), _norm(one, third)])
-            for one, other, third in zip(plain, again, replayed, strict=True)
-        ]
-    ).cpu()
-    size, noise, off = norms.unbind(dim=1)
-    bounds = NOISE * noise + RELATIVE * size + OVERALL * size.norm()
-    # Zero of zero is well, and what is not finite is beyond any bound.
-    times = torch.where(off == 0, 0.0, off / bounds).nan_to_num(nan=torch.inf, posinf=torch.inf)
-    row = int(times.argmax())
-    return float(times[row]), (
-        f"{names[row]} of norm {float(size[row]):.3g} is off by {float(off[row]):.3g}, where two plain passes differ by "
-        f"{float(noise[row]):.3g} and {float(bounds[row]):.3g} is allowed"
-    )
-
-
-def _norm(one: Tensor, other: Tensor | None = None) -> Tensor:
-    """Compute the norm of a tensor, or of the difference of two, in double precision."""
-    found = one.double() if other is None else one.double() - other.double()
-    return torch.linalg.vector_norm(found)

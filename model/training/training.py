@@ -45,7 +45,8 @@ from model.training.run_identity import RunIdentity
 from model.training.seeds import generator, seed_torch
 from model.training.sharpness import validation_sharpness
 from model.training.step import Losses, check_accumulates, objective
-from model.training.step_graph import StepBatch, StepGraph, why_not_captured
+from model.training.step_batch import StepBatch
+from model.training.step_graph import StepGraph, why_not_captured
 from model.weight_casts import casting_weights_together
 
 LEAST_BATCH = 2

@@ -1,13 +1,9 @@
 """A step that is replayed from one capture trains as the plain step does, or is found out and given up."""
 
-import contextlib
 import gc
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import torch
@@ -111,13 +107,13 @@ def test_two_batches_are_trained_plainly_beside_the_graph_and_then_one_after_so_
     monkeypatch.setattr(step_graph, "CHECKED_AGAIN", replays)
     replayed = run(capture=CalledAgain())
     plainly: list[int] = []
-    original = step_graph._Outcome.is_finite
+    original = step_graph.Outcome.is_finite
 
     def noted(self: Any) -> bool:
         plainly.append(sum(int(one["step"]) for one in [*replayed.optimiser.state.values()][:1]))
         return original(self)
 
-    monkeypatch.setattr(step_graph._Outcome, "is_finite", noted)
+    monkeypatch.setattr(step_graph.Outcome, "is_finite", noted)
     replayed.run_epoch()
     assert plainly == [0, 1]
     replayed.run_epoch()
@@ -158,7 +154,7 @@ def test_whatever_a_capture_bakes_in_is_found_before_it_trains_anything(
     monkeypatch: pytest.MonkeyPatch, baked: int, changes: dict[str, Any]
 ) -> None:
     """Of inputs, labels, and then the partners, cells and share of each mix, one stays what it was at the capture."""
-    original = step_graph._tensors
+    original = step_graph.tensors_of
 
     def load(self: Any, batch: Any) -> None:
         for place, (held, value) in enumerate(zip(original(self.batch), original(batch), strict=True)):
@@ -318,7 +314,7 @@ def test_a_run_and_its_graph_are_gone_when_nobody_holds_the_run(monkeypatch: pyt
     def captured(function: Any, device: torch.device) -> Any:
         return function(), lambda: None
 
-    monkeypatch.setattr(step_graph, "_fault", lambda *_: None)
+    monkeypatch.setattr(step_graph, "fault_of", lambda *_: None)
     replayed = run(capture=captured, cycles=24)
     replayed.run_epoch()
     assert replayed.step_graph is not None
@@ -365,98 +361,6 @@ def test_who_asks_for_graphs_on_a_cpu_is_told_and_trains_as_ever() -> None:
     plain.run_epoch()
     assert_equal(asked, plain)
     assert asked.identity == plain.identity
-
-
-class Device:
-    """Notes what `cuda_capture` asks of a CUDA device, which is not there."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.mode, self.stream, self.within = 0, "current", "nothing"
-        self.passes: list[tuple[str, str, object]] = []
-        self.waits: list[tuple[str, str]] = []
-        device = self
-
-        def stream_named(name: str) -> Any:
-            stream = Mock(spec=torch.cuda.Stream)
-            stream.label = name
-            stream.wait_stream = lambda other: device.waits.append((name, other.label))
-            return stream
-
-        class Generator:
-            state = "of the broken capture"
-
-            def clone_state(self) -> str:
-                return "clean"
-
-            def graphsafe_set_state(self, state: str) -> None:
-                self.state = state
-
-        @contextlib.contextmanager
-        def on(stream: Any) -> Iterator[None]:
-            before, device.stream = device.stream, stream.label
-            yield
-            device.stream = before
-
-        @contextlib.contextmanager
-        def capturing(graph: object, *, stream: Any, capture_error_mode: str) -> Iterator[None]:
-            device.stream, device.within = stream.label, capture_error_mode
-            yield
-            device.stream, device.within = "current", "nothing"
-
-        self.generator, self.replay = Generator(), lambda: None
-        current, side = stream_named("current"), stream_named("side")
-        stand_ins = {
-            "current_device": lambda: 0,
-            "current_stream": lambda _: current,
-            "CUDAGraph": lambda: SimpleNamespace(replay=self.replay),
-            "device": contextlib.nullcontext,
-            "stream": on,
-            "graph": capturing,
-            "get_sync_debug_mode": lambda: self.mode,
-            "set_sync_debug_mode": lambda mode: setattr(self, "mode", mode),
-            "set_stream": lambda stream: setattr(self, "stream", stream.label),
-            "default_generators": (self.generator,),
-        }
-        for name, stand_in in stand_ins.items():
-            assert hasattr(torch.cuda, name), name
-            monkeypatch.setattr(torch.cuda, name, stand_in)
-        monkeypatch.setattr(step_graph, "_side_stream", lambda _: side)
-
-    def step(self) -> str:
-        self.passes.append((self.stream, self.within, self.mode))
-        return f"pass {len(self.passes)}"
-
-
-def test_a_capture_warms_up_on_a_stream_of_its_own_and_looks_for_waits_first(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    device = Device(monkeypatch)
-    result, replay = step_graph.cuda_capture(device.step, torch.device("cuda"))
-    assert (result, replay) == ("pass 5", device.replay)
-    assert device.passes == [
-        *(3 * [("side", "nothing", 0)]),
-        ("side", "nothing", "error"),
-        ("side", "thread_local", 0),
-    ]
-    assert device.waits == [("side", "current"), ("current", "side")]
-    assert (device.stream, device.mode) == ("current", 0)
-    assert device.generator.state == "of the broken capture"
-
-
-@pytest.mark.parametrize("place", [1, 4, 5])
-def test_a_capture_that_fails_leaves_stream_mode_and_generator_usable(
-    monkeypatch: pytest.MonkeyPatch, place: int
-) -> None:
-    device = Device(monkeypatch)
-
-    def fails() -> None:
-        device.step()
-        if len(device.passes) == place:
-            raise RuntimeError("called a synchronizing CUDA operation")
-
-    with pytest.raises(RuntimeError, match="called a synchronizing CUDA operation"):
-        step_graph.cuda_capture(fails, torch.device("cuda"))
-    assert (device.stream, device.mode, device.generator.state) == ("current", 0, "clean")
 
 
 needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
