@@ -47,12 +47,13 @@ def spectral(
 
     check_output_folder(output)
     recordings, refused = find_audio(audio)
+    predictor = predictor_named(name, studies, seed, data=data)
+    heard, unread = heard_cycles(predictor, recordings, cycles)
+    refused += unread
     for line in refused:
         say_aside(f"error: {line}", PlainConsole(stderr=True))
-    if not recordings:
+    if heard is None:
         raise typer.Exit(1)
-    predictor = predictor_named(name, studies, seed, data=data)
-    heard = heard_cycles(predictor, recordings, cycles)
     curves = list(spectral_curves(predictor, heard, chosen_layers(predictor, heard, layer or []), mode))
     seeds = f"seed{'s' * (len(predictor.seeds) > 1)} {', '.join(map(str, predictor.seeds))}"
     title = f"{predictor.study}, {predictor.recipe.backbone.title}, {seeds}, {len(heard)} cycles, {mode}"

@@ -53,20 +53,25 @@ class SpectralCurve:
 
 def heard_cycles(
     predictor: Predictor, recordings: Sequence[Path], most: int
-) -> Float[Tensor, "cycles frames mels"]:
+) -> tuple[Float[Tensor, "cycles frames mels"] | None, list[str]]:
     """Compute the inputs of the first cycles of recordings, as many as `most`, as the networks get them.
 
-    Raises DataError for a recording or an annotation that cannot be read, and SealedPartError for a recording of the
-    study's official test part.
+    Beside them a line for each recording that cannot be read, or is of the study's official test part; no cycle of it
+    counts. None in place of the inputs when no recording can be read. Recordings after the last cycle are not opened.
     """
-    every = (cycle for path in recordings for cycle in predictor.hear(path).features)
-    found = [cycle.float() for cycle in islice(every, most)]
+    found: list[Tensor] = []
+    refused: list[str] = []
+    for path in recordings:
+        if len(found) == most:
+            break
+        try:
+            found += list(islice(predictor.hear(path).features, most - len(found)))
+        except DataError as error:
+            refused.append(str(error))
     if not found:
-        raise DataError(
-            f"{', '.join(map(str, recordings))}: no cycle; expected an annotation with one, or none"
-        )
-    cycles = torch.stack(found)
-    return network_input(cycles, predictor.recipe).to(predictor.device)
+        return None, refused
+    cycles = torch.stack([cycle.float() for cycle in found])
+    return network_input(cycles, predictor.recipe).to(predictor.device), refused
 
 
 def chosen_layers(

@@ -2,11 +2,12 @@
 
 import csv
 import dataclasses
-import sys
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from data.recordings import read_recordings
 from data.settings import ConfigError
@@ -14,11 +15,11 @@ from data.task import ICBHI
 from model.spectral_response import dass_response
 from model.training.prediction import random_network
 from model.training.recipe import Recipe
-from sweep.cli import main
-from sweep.evaluation.predict import load_predictor
+from sweep.evaluation.predict import Predictor, load_predictor
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.evaluation.spectral_curves import chosen_layers, heard_cycles, spectral_curves
 from sweep.folder.study_folder import StudyFolder
+from tests.sweep.command_line import respsweep
 
 
 @pytest.fixture
@@ -26,11 +27,18 @@ def breath(first: StudyFolder) -> Path:
     return read_recordings(recordings_of(first)).part("train")[3].path
 
 
+def heard(predictor: Predictor, breath: Path, most: int) -> Tensor:
+    cycles, refused = heard_cycles(predictor, [breath], most)
+    assert cycles is not None
+    assert refused == []
+    return cycles
+
+
 def test_a_curve_is_the_mean_over_cycles_and_networks_without_smoothing_and_with_it(
     first: StudyFolder, breath: Path
 ) -> None:
     predictor = load_predictor(first)
-    cycles = heard_cycles(predictor, [breath], 2)
+    cycles = heard(predictor, breath, 2)
     assert cycles.shape == (2, *predictor.recipe.features.input_shape)
     plain, smoothed = spectral_curves(predictor, cycles, [(2, 1)], "exact")
     assert (plain.layer, plain.smoothed, smoothed.smoothed) == ("2.1", False, True)
@@ -47,7 +55,7 @@ def test_layers_are_chosen_by_name_and_one_that_is_not_there_is_refused(
     first: StudyFolder, breath: Path
 ) -> None:
     predictor = load_predictor(first)
-    cycles = heard_cycles(predictor, [breath], 1)
+    cycles = heard(predictor, breath, 1)
     assert chosen_layers(predictor, cycles, ["2.0", "3.0"]) == [(2, 0), (3, 0)]
     assert chosen_layers(predictor, cycles, [])[-1] == (3, 0)
     with pytest.raises(ConfigError, match=r"--layer 7: dass tiny has no such layer; it has 0\.0, 1\.0, 2\.0"):
@@ -56,7 +64,7 @@ def test_layers_are_chosen_by_name_and_one_that_is_not_there_is_refused(
 
 def test_another_mode_than_the_exact_one_is_of_scans_alone(first: StudyFolder, breath: Path) -> None:
     predictor = load_predictor(first)
-    cycles = heard_cycles(predictor, [breath], 1)
+    cycles = heard(predictor, breath, 1)
     features = predictor.recipe.features.model_dump() | {"norm": "audioset"}
     content = {"backbone": {"name": "ast", "variant": "tiny"}, "features": features}
     recipe = Recipe.model_validate({**content, "smoothing": {"stage": None}, "patch_mix": {"axes": []}})
@@ -69,12 +77,7 @@ def test_another_mode_than_the_exact_one_is_of_scans_alone(first: StudyFolder, b
 def test_the_command_writes_a_figure_and_every_number(
     first: StudyFolder, breath: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ["--layer", "2.0", "--layer", "3.0", "--cycles", "1", "--output", str(tmp_path / "out")]
-    command = ["respsweep", "spectral", first.name, str(breath), "--studies", str(first.studies), *options]
-    monkeypatch.setattr(sys, "argv", command)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
+    assert spectral(first, breath, tmp_path, monkeypatch, "--layer", "2.0", "--layer", "3.0") == 0
     rows = list(csv.DictReader((tmp_path / "out" / "spectral.csv").open()))
     assert {(row["layer"], row["smoothed"]) for row in rows} == {
         (layer, smoothed) for layer in ("2.0", "3.0") for smoothed in ("false", "true")
@@ -83,3 +86,47 @@ def test_the_command_writes_a_figure_and_every_number(
     drawn = (tmp_path / "out" / "spectral.svg").read_text()
     assert "cycles a cell" in drawn
     assert "dass tiny" in drawn
+
+
+def test_the_command_names_recordings_that_cannot_be_read_and_draws_the_others(
+    first: StudyFolder,
+    breath: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "a_torn.wav").write_bytes(breath.read_bytes()[:5000])
+    shutil.copy(breath, given / "good.wav")
+    sealed = read_recordings(recordings_of(first)).part("test")[0].path
+    shutil.copy(sealed, given / "b_sealed.wav")
+    assert spectral(first, given, tmp_path, monkeypatch, "--layer", "3.0") == 1
+    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert [line.split(":")[1].strip() for line in errors] == [
+        str(given / "a_torn.wav"),
+        str(given / "b_sealed.wav"),
+    ]
+    assert "dass tiny, seeds 3, 4, 1 cycles" in (tmp_path / "out" / "spectral.svg").read_text()
+
+
+def test_the_command_writes_nothing_when_no_recording_can_be_read(
+    first: StudyFolder,
+    breath: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    torn = tmp_path / "torn.wav"
+    torn.write_bytes(breath.read_bytes()[:5000])
+    assert spectral(first, torn, tmp_path, monkeypatch) == 1
+    assert f"error: {torn}: " in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def spectral(
+    first: StudyFolder, audio: Path, place: Path, monkeypatch: pytest.MonkeyPatch, *options: str
+) -> int:
+    """The status with which the command draws one cycle into the folder `out` of `place`."""
+    arguments = (first.name, audio, "--studies", first.studies, "--cycles", 1, "--output", place / "out")
+    return respsweep(monkeypatch, "spectral", *arguments, *options)
