@@ -291,6 +291,20 @@ def test_a_worker_goes_on_to_the_studies_that_its_driver_trains_next(
     assert set(asked) == {first}
 
 
+def test_a_driver_that_died_in_a_study_is_passed_by_for_one_that_lives_in_a_later_one(
+    tmp_path: Path, listening: Callable[[], Head]
+) -> None:
+    first, second = (StudyFolder(tmp_path / name) for name in ("first", "first-folds"))
+    for study in (first, second):
+        study.path.mkdir()
+    write_head(first.path, Head.here("127.0.0.1:1", "of a driver that died", "127.0.0.1:1"))
+    head = listening()
+    write_head(second.path, head)
+    then(lambda: soon(lambda: Node.made), tell(signal.SIGTERM))
+    assert job(first.path, later=lambda folder: [second]).run() is Ending.LEFT
+    assert [node.head for node in Node.made] == [head]
+
+
 def test_a_worker_waits_on_while_it_is_not_known_what_its_driver_trains_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
