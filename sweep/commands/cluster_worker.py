@@ -32,15 +32,22 @@ def worker(
     The studies that the driver trains after that one are worked for too: its finalists on other folds, or networks for
     all patients. Made for batch jobs: on USR1, TERM or Ctrl-C the units save where they are and go on elsewhere, and it
     ends with status 75; it ends with 1 when no driver came. It may come before the driver, and waits for the next one
-    when one ends.
+    when one ends before the study is over, as when its hours are spent.
     """
-    from sweep.driver.later_studies import later_studies
+    from sweep.driver.later_studies import later_studies, nothing_left
     from sweep.execution.worker_job import Ending, WorkerJob
     from sweep.folder.study_folder import StudyFolder
 
     folder = StudyFolder.find(studies, name)
     job = WorkerJob(
-        folder, say, give_up_s=60 * give_up, notice_s=notice, cpus=cpus, gpus=gpus, later=later_studies
+        folder,
+        say,
+        give_up_s=60 * give_up,
+        notice_s=notice,
+        cpus=cpus,
+        gpus=gpus,
+        over=nothing_left,
+        later=later_studies,
     )
     ending = job.run()
     say(f"{folder.place}: {ending.value}")

@@ -23,6 +23,8 @@ JOIN_AGAIN_S = 5.0
 ASK_EVERY_S = 10.0
 SILENCES = 6
 """Asked so often in vain for a proof of life a driver counts as dead; Ray itself would go on asking at its address."""
+OVER_S = 60.0
+"""So long a worker that comes to a study that is over waits for a driver that may have been started with it."""
 KILL_WAIT_S = 30.0
 """How long after TERM a scheduler kills: SLURM's KillWait, unless a site says otherwise."""
 TO_END_S = 10.0
@@ -50,11 +52,13 @@ class WorkerJob:
         cpus: int | None = None,
         gpus: float | None = None,
         join: Callable[..., JoinedNode] = JoinedNode,
+        over: Callable[[StudyFolder], bool],
         later: Callable[[StudyFolder], Sequence[StudyFolder]] = lambda _: (),
     ) -> None:
         """`folder`: the study's place, also before the study begins; `say` hears what happens.
 
-        `later`: names the studies that the study's driver trains after it, for which the machine works too.
+        `over`: whether the study, and those that its driver trains after it, have nothing left to train. `later`: names
+        these others, for which the machine works too. Both may raise UserError and OSError while that is not known.
         `give_up_s`: how long it waits for a driver, each time anew. `notice_s`: how long after USR1 the machine goes
         away, as it does `KILL_WAIT_S` after TERM and SIGINT. `cpus`, `gpus`: see `JoinedNode`, which `join`
         makes.
@@ -69,16 +73,24 @@ class WorkerJob:
         }
         self._offer = {"cpus": cpus, "gpus": gpus}
         self._join = join
+        self._over = over
         self._later = later
         self._leaves_at: float | None = None
 
     def run(self) -> Ending:
-        """Work until the study is over, no driver came for too long, or a signal (USR1, TERM, INT) tells to leave."""
+        """Work until the study is over, no driver came for too long, or a signal (USR1, TERM, INT) tells to leave.
+
+        A study that is over when the worker comes may be about to go on with a larger budget, as its driver and workers
+        are submitted together. Such a worker ends `OVER_S` after it came at the earliest, and only while no driver holds
+        the study.
+        """
         with self._hearing_signals():
-            waits_since, looked_for_end = time.monotonic(), 0.0
+            begun = waits_since = time.monotonic()
+            looked_for_end, has_worked = 0.0, False
             studies = [self._folder]
             while self._leaves_at is None:
                 if (found := _first_driver(studies)) is not None:
+                    has_worked = True
                     if self._work(*found) >= SETTLED_S:
                         waits_since = time.monotonic()
                     elif time.monotonic() - waits_since >= self._give_up_s:
@@ -91,8 +103,9 @@ class WorkerJob:
                     looked_for_end = now
                     if (later := self._those_after()) is not None:
                         studies = [self._folder, *later]
-                        if all(map(_is_over, studies)):
-                            return Ending.OVER
+                    may_go_on = not has_worked and now - begun < min(OVER_S, self._give_up_s)
+                    if not may_go_on and self._is_over(studies, has_worked):
+                        return Ending.OVER
                     if now - waits_since >= self._give_up_s:
                         return Ending.GAVE_UP
                     self._say_once_waiting(waits_since, now)
@@ -139,6 +152,16 @@ class WorkerJob:
             # It is just being written, or the shared folder does not answer.
             return None
 
+    def _is_over(self, studies: Sequence[StudyFolder], has_worked: bool) -> bool:
+        """Whether nothing is left to train; for a worker that comes only then, also that no driver holds any study."""
+        try:
+            if not self._over(self._folder):
+                return False
+            return has_worked or not any(study.exists and study.lock().is_held() for study in studies)
+        except (UserError, OSError):
+            # As above: it is not known, and looked at again.
+            return False
+
     def _say_once_waiting(self, since: float, now: float) -> None:
         if now - since < LOOK_FOR_END_EVERY_S:
             self._say(f"waits for a driver of {self._folder.place}, {duration(self._give_up_s)} at most")
@@ -174,11 +197,3 @@ def _first_driver(studies: Sequence[StudyFolder]) -> tuple[StudyFolder, Head] | 
         if head is not None and head.proves_itself():
             return folder, head
     return None
-
-
-def _is_over(folder: StudyFolder) -> bool:
-    try:
-        return folder.exists and folder.board().stopped == "over"
-    except (UserError, OSError):
-        # As above: it is not known, and looked at again.
-        return False

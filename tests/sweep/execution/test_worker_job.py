@@ -1,5 +1,6 @@
 """When a worker joins, leaves, waits and ends, with a stand-in for its node (real: tests/scenarios/test_workers.py)."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from sweep.execution import worker_job
 from sweep.execution.head_file import Head, remove_head, write_head
 from sweep.execution.head_proof import HeadProof
 from sweep.execution.worker_job import Ending, WorkerJob
+from sweep.folder.lock import StudyLock
 from sweep.folder.study_folder import FolderError, StudyFolder
 
 
@@ -104,7 +106,7 @@ def job(folder: Path, **settings: Any) -> WorkerJob:
         StudyFolder(folder),
         said.append,
         join=Node,  # pyright: ignore[reportArgumentType]
-        **{"give_up_s": 60.0, "cpus": 2, **settings},  # pyright: ignore[reportArgumentType]
+        **{"give_up_s": 60.0, "cpus": 2, "over": lambda folder: False, **settings},  # pyright: ignore[reportArgumentType]
     )
     made.said = said  # pyright: ignore[reportAttributeAccessIssue]
     return made
@@ -244,13 +246,63 @@ def test_a_driver_that_is_silent_for_a_moment_is_not_left(
     assert len(Node.made) == 1
 
 
-def test_a_worker_ends_when_the_study_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Board:
-        stopped = "over"
+def test_a_worker_ends_at_once_when_the_study_that_it_worked_for_is_over(
+    tmp_path: Path, listening: Callable[[], Head]
+) -> None:
+    head = listening()
+    write_head(tmp_path, head)
+    over: list[bool] = []
+    then(lambda: soon(lambda: Node.made), lambda: over.append(True), lambda: remove_head(tmp_path, head))
+    begun = time.monotonic()
+    assert job(tmp_path, over=lambda folder: bool(over)).run() is Ending.OVER
+    assert time.monotonic() - begun < worker_job.OVER_S / 2
 
+
+def test_a_worker_waits_for_the_next_driver_of_a_study_that_was_stopped(
+    tmp_path: Path, listening: Callable[[], Head]
+) -> None:
+    head = listening()
+    write_head(tmp_path, head)
+    then(lambda: soon(lambda: Node.made), lambda: remove_head(tmp_path, head))
+    begun = time.monotonic()
+    assert job(tmp_path, give_up_s=1.0).run() is Ending.GAVE_UP
+    assert time.monotonic() - begun >= 1.0
+
+
+def test_a_worker_that_comes_to_a_study_that_is_over_ends_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_job, "OVER_S", 0.3)
+    begun = time.monotonic()
+    assert job(tmp_path, over=lambda folder: True).run() is Ending.OVER
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_a_worker_that_comes_before_the_driver_of_a_larger_budget_joins_it(
+    tmp_path: Path, listening: Callable[[], Head]
+) -> None:
+    head = listening()
+    then(
+        lambda: time.sleep(0.5),
+        lambda: write_head(tmp_path, head),
+        lambda: soon(lambda: Node.made),
+        tell(signal.SIGTERM),
+    )
+    assert job(tmp_path, over=lambda folder: True).run() is Ending.LEFT
+    assert [node.head for node in Node.made] == [head]
+
+
+def test_a_worker_that_comes_to_a_study_that_is_over_waits_while_a_driver_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_job, "OVER_S", 0.0)
     monkeypatch.setattr(StudyFolder, "exists", True)
-    monkeypatch.setattr(StudyFolder, "board", lambda self: Board)
-    assert job(tmp_path).run() is Ending.OVER
+    let_go: list[float] = []
+    with contextlib.ExitStack() as driver:
+        driver.enter_context(StudyLock(tmp_path))
+        then(lambda: time.sleep(0.5), lambda: let_go.append(time.monotonic()), driver.close)
+        assert job(tmp_path, over=lambda folder: True).run() is Ending.OVER
+    assert let_go
 
 
 def test_a_worker_that_cannot_join_says_why_and_gives_up(
@@ -265,28 +317,26 @@ def test_a_worker_that_cannot_join_says_why_and_gives_up(
 
 
 def test_a_worker_goes_on_to_the_studies_that_its_driver_trains_next(
-    tmp_path: Path, listening: Callable[[], Head], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, listening: Callable[[], Head]
 ) -> None:
-    over: set[str] = {"first"}
-
-    class Board:
-        def __init__(self, name: str) -> None:
-            self.stopped = "over" if name in over else None
-
     first, second = (StudyFolder(tmp_path / name) for name in ("first", "first-folds"))
     second.path.mkdir()
-    monkeypatch.setattr(StudyFolder, "exists", True)
-    monkeypatch.setattr(StudyFolder, "board", lambda self: Board(self.name))
+    over: list[bool] = []
     head = listening()
     then(
         lambda: time.sleep(0.5),
         lambda: write_head(second.path, head),
         lambda: soon(lambda: Node.made),
-        lambda: over.add("first-folds"),
+        lambda: over.append(True),
         lambda: remove_head(second.path, head),
     )
     asked: list[StudyFolder] = []
-    assert job(first.path, later=lambda folder: asked.append(folder) or [second]).run() is Ending.OVER
+    working = job(
+        first.path,
+        later=lambda folder: asked.append(folder) or [second],
+        over=lambda folder: asked.append(folder) or bool(over),
+    )
+    assert working.run() is Ending.OVER
     assert [node.head for node in Node.made] == [head]
     assert set(asked) == {first}
 
@@ -305,19 +355,15 @@ def test_a_driver_that_died_in_a_study_is_passed_by_for_one_that_lives_in_a_late
     assert [node.head for node in Node.made] == [head]
 
 
-def test_a_worker_waits_on_while_it_is_not_known_what_its_driver_trains_next(
+def test_a_worker_waits_on_while_it_is_not_known_what_is_left_to_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Board:
-        stopped = "over"
+    monkeypatch.setattr(worker_job, "OVER_S", 0.0)
 
-    monkeypatch.setattr(StudyFolder, "exists", True)
-    monkeypatch.setattr(StudyFolder, "board", lambda self: Board)
-
-    def unknown(folder: StudyFolder) -> list[StudyFolder]:
+    def unknown(folder: StudyFolder) -> Any:
         raise FolderError("just being written")
 
-    assert job(tmp_path, give_up_s=0.3, later=unknown).run() is Ending.GAVE_UP
+    assert job(tmp_path, give_up_s=0.3, later=unknown, over=unknown).run() is Ending.GAVE_UP
 
 
 def test_a_driver_that_does_not_answer_a_worker_that_leaves_is_told(
