@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -15,6 +15,7 @@ from sweep.config.study_config import StudyConfig
 
 FIXED = ("search", "recipe", "objective", "task", "finishes", "crosses", "protocol", "leak")
 """Parts of a study file that may not change: earlier scores would then be scores of something else."""
+BANDS = "recipe.features.bands"
 SHOWN = 5
 """Fixed settings that a refusal names."""
 EVIDENCE = {
@@ -31,7 +32,7 @@ def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
 
     Raises ConfigError when fixed settings differ, with a line for each of the first `SHOWN`.
     """
-    found = list(_differences(_settings(before), _settings(after)))
+    found = list(_with_ranking_in_a_line(_different(_settings(before), _settings(after))))
     fixed = [line for path, line in found if path.split(".")[0] in FIXED]
     if fixed:
         more = [f"and {len(fixed) - SHOWN} more"] if len(fixed) > SHOWN else []
@@ -73,7 +74,7 @@ def evidence_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: 
                 f"{_short(known[source])}, now {_short(found[source])}); put the file back, or begin a study of another "
                 "name"
             )
-    return [line for _, line in _differences({"task": ICBHI.name, **before}, after)]
+    return [_line(*difference) for difference in _different({"task": ICBHI.name, **before}, after)]
 
 
 def of_searched_weights(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -99,10 +100,27 @@ def setting_differences(one: StudyConfig, other: StudyConfig) -> list[tuple[str,
     ]
 
 
-def _differences(before: Any, after: Any) -> Iterator[tuple[str, str]]:
-    """Yield the dotted paths at which two nested settings differ, each with a line that says how."""
-    for path, was, now in _different(before, after):
-        yield path, f"{path}: {_written(was)} -> {_written(now)}"
+def _with_ranking_in_a_line(differences: Iterable[tuple[str, Any, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the dotted paths of settings that differ, each with a line that says how.
+
+    Of a ranking file of mel bands that has changed there is one line, with its hashes and what can be done.
+    """
+    differences = list(differences)
+    hashes = next(((was, now) for path, was, now in differences if path == f"{BANDS}.sha256"), (None, None))
+    has_changed = None not in hashes
+    for path, was, now in differences:
+        if has_changed and path == f"{BANDS}.sha256":
+            yield (
+                path,
+                f"{BANDS}: a ranking file with SHA-256 {_short(was)} -> {_short(now)}; put that file back, or go on "
+                "with the study's own copy of its ranking: respsweep run --resume",
+            )
+        elif not (has_changed and path.startswith(f"{BANDS}.ranking")):
+            yield path, _line(path, was, now)
+
+
+def _line(path: str, was: Any, now: Any) -> str:
+    return f"{path}: {_written(was)} -> {_written(now)}"
 
 
 def _different(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

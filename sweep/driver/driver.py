@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from data.bands import ranking_hash
 from data.errors import UserError
 from data.quantities import counted
 from sweep.driver.best_models import best_models
@@ -280,8 +281,19 @@ class Driver:
             + (f"; {slots.here} units at a time{more}" if slots.here or more else "")
             + (f"\n  {label}" if (label := self._study.config.label) else "")
             + "".join(f"\n  changed: {line}" for line in self._study.changes)
+            + self._ranking_of_before()
         )
         self._say_what_was_skipped()
+
+    def _ranking_of_before(self) -> str:
+        """Say of a study that goes on that its bands are those of the ranking that it began with."""
+        sha256 = ranking_hash(self._study.config.recipe) if self._study.past else None
+        if sha256 is None:
+            return ""
+        return (
+            f"\n  bands: by the ranking that the study began with (SHA-256 of its file {sha256[:12]}), whatever that "
+            "file holds by now"
+        )
 
     def _say_what_was_skipped(self) -> None:
         """Tell of points that make no recipe: at the beginning of those in a list, at the end of those drawn."""

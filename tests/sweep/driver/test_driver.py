@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from data.bands import BandRanking, written_ranking
 from data.errors import UserError
 from data.settings import ConfigError
 from sweep.config.study_config import StudyConfig
@@ -332,3 +333,39 @@ def test_the_settings_of_the_last_run_are_written_down_and_what_changed_is_said(
     kinds = [type(event) for event in folder.events()]
     assert kinds.count(StudyStarted) == kinds.count(StudyStopped) == 2
     assert kinds.count(UnitFinished) == 6
+
+
+def test_a_ranking_of_bands_that_was_changed_is_refused_and_a_resumed_study_has_its_own(
+    folder: StudyFolder, tmp_path: Path
+) -> None:
+    file = tmp_path / "ranking.json"
+    scale = CONFIG.any_recipe().features.mel_scale
+    low, high = tuple(range(16)), tuple(range(16, 32))
+    file.write_text(written_ranking(BandRanking(groups=(low, high), scale=scale)))
+    content = tiny_study(2, search={"features.bands.keep": {"type": "categorical", "choices": [16, 32]}})
+    features = {**content["recipe"]["features"], "bands": {"ranking": str(file)}}
+    recipe = {**content["recipe"], "features": features}
+    named = StudyConfig.model_validate({**content, "recipe": recipe, "sampler": "grid", "enqueue": []})
+    display = Spoken()
+    drive(named.resolved(), folder, ScoresOnly(), display=display)
+    assert "the ranking that the study began with" not in "".join(display.lines)
+
+    file.write_text(written_ranking(BandRanking(groups=(high, low), scale=scale)))
+    complaint = (
+        r"begin a study of another name for:\n  recipe\.features\.bands: a ranking file with SHA-256 [0-9a-f]{12} -> "
+        r"[0-9a-f]{12}; put that file back, or go on with the study's own copy of its ranking: respsweep run --resume$"
+    )
+    with pytest.raises(ConfigError, match=complaint):
+        drive(named.resolved(), folder, ScoresOnly())
+
+    drive(folder.config().model_copy(update={"seeds": (1, 2, 3)}), folder, ScoresOnly(), display=display)
+    said = "\n".join(display.lines)
+    assert (
+        f"bands: by the ranking that the study began with (SHA-256 of its file {hash_of(folder)}), what"
+        in said
+    )
+    assert folder.config().space.recipe({"features.bands.keep": 16}).features.kept_bands == low
+
+
+def hash_of(folder: StudyFolder) -> str:
+    return folder.provenance()["band_ranking_hash"][:12]

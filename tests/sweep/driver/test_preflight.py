@@ -87,6 +87,27 @@ def test_a_study_that_goes_on_keeps_its_id_and_tells_what_changed(tmp_path: Path
     assert found.board.seeds == (1, 2)
 
 
+@pytest.mark.parametrize("searched", [False, True])
+def test_pretrained_weights_that_were_changed_are_refused_when_the_study_goes_on(
+    tmp_path: Path, searched: bool
+) -> None:
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"first")
+    if searched:
+        choices = {"type": "categorical", "choices": [None, str(weights)]}
+        config = study(search={"backbone.pretrained": choices}, enqueue=[])
+    else:
+        config = study(recipe={**TINY_RECIPE, "backbone": {"variant": "tiny", "pretrained": str(weights)}})
+    folder = StudyFolder.at(tmp_path, "one").create(config)
+    folder.write_provenance(checked(folder, config).provenance)
+    assert checked(folder, config).changes == []
+    weights.write_bytes(b"other")
+    with pytest.raises(ConfigError, match=r"study one: its scores so far (may )?rest on other weights \("):
+        checked(folder, config)
+    weights.write_bytes(b"first")
+    assert checked(folder, config).changes == []
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "complaint"),
     [
