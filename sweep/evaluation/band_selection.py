@@ -125,8 +125,8 @@ def rank_bands(
     """Rank all mel bands of a recipe, whichever it keeps, by groups; `tell` is told of every network in a line.
 
     Networks are trained on the official training part, without a fold of its patients each, and scored at their last
-    epoch. Raises ConfigError or DataError for recipes and recordings that cannot be trained so, and for a method that
-    is not for the recipe's network.
+    epoch. Raises ConfigError or DataError for recipes and recordings that cannot be trained so, with each fold left out
+    in turn, and for a method that is not for the recipe's network; before features are made where annotations say so.
     """
     # The fold of the recipe plays no role, as each is left out in turn.
     recipe = recipe.model_copy(
@@ -135,24 +135,27 @@ def rank_bands(
             "folds": recipe.folds.model_copy(update={"fold": 0}),
         }
     )
+    for fold in range(recipe.folds.folds):
+        folds = recipe.folds.model_copy(update={"fold": fold})
+        preparation.check_origins(recipe.model_copy(update={"folds": folds}))
     if selection.method is not None:
         check_method(random_network(recipe, preparation.task), selection.method)
     groups = band_groups(recipe.features.n_mels)
-    folds = _Folds(recipe, preparation, selection, tell)
+    networks = _Folds(recipe, preparation, selection, tell)
     least = least_bands(recipe)
     if selection.backward:
-        found = remove_backward(groups, folds.score, selection.rounds, least)
+        found = remove_backward(groups, networks.score, selection.rounds, least)
     else:
-        found = remove_least_important(groups, folds.train, selection.rounds, least)
-    whole, prepared = folds.whole, preparation.prepare(recipe)
+        found = remove_least_important(groups, networks.train, selection.rounds, least)
+    whole, prepared = networks.whole, preparation.prepare(recipe)
     return BandRanking(
         groups=found.groups,
         scale=recipe.features.mel_scale,
-        method="backward" if selection.backward else str(folds.method),
-        consistency_penalty=None if selection.backward else folds.penalty,
+        method="backward" if selection.backward else str(networks.method),
+        consistency_penalty=None if selection.backward else networks.penalty,
         scores=() if whole is None else tuple(float(whole[list(group)].mean()) for group in found.groups),
         folds=tuple(range(recipe.folds.folds)),
-        fold_correlations=folds.correlations or (),
+        fold_correlations=networks.correlations or (),
         rounds=found.rounds,
         best_keep=found.best_keep,
         data_hash=prepared.data_hash,

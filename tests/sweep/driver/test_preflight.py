@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sweep.study.events import ConfigurationAdded, StudyStarted, StudyStopped
 from sweep.study.journal import JournalError
 from tests.own_parts import write_modules
 from tests.studies import TINY_RECIPE, tiny_study
-from tests.sweep.command_line import respsweep
+from tests.sweep.command_line import respsweep, written
 from tests.sweep.histories import write_journal
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -214,6 +215,48 @@ def test_devices_are_not_told_apart_where_a_fold_trains_on_one(
     ):
         checked(StudyFolder.at(tmp_path, "one").create(config), config)
     assert not list((tmp_path / "cache").glob("features/*/*.npy"))
+
+
+def test_patients_are_not_told_apart_where_a_fold_trains_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    two_patients_to_train_on(tmp_path / "breaths")
+    recipe = {
+        **TINY_RECIPE,
+        "epochs": 2,
+        "folds": {"folds": 2},
+        "patient_alignment": {"cohesion_weight": 1.0},
+    }
+    content = {**tiny_study(2, recipe=recipe), "data": None}
+    written("study.yaml", content)
+    written("recipe.yaml", recipe)
+    commands = ["run", "study.yaml", "--name", "one"], ["train", "recipe.yaml", "--seed", "1"]
+    for command in commands:
+        assert respsweep(monkeypatch, *command, "--data", "breaths") == 1
+        (line,) = (line for line in capfd.readouterr().err.splitlines() if line.startswith("error: "))
+        assert re.fullmatch(
+            r"error: patient_alignment\.cohesion_weight: tells patients apart, and all cycles of the training part in "
+            r"\S*breaths without fold 0 of 2 come from one patient \(\d+\); set it to 0, or take recordings of several "
+            "patients",
+            line,
+        )
+    assert not (tmp_path / "studies" / "one").exists()
+    assert not list((tmp_path / "cache").glob("features/*/*.npy"))
+
+
+def two_patients_to_train_on(folder: Path) -> None:
+    """Write synthetic breaths, and leave two patients of the training part."""
+    synthetic.write_breaths(folder, patients=8, seed=0)
+    split = folder / "official_split.txt"
+    lines = [line.split() for line in split.read_text().splitlines()]
+    kept = sorted({name.split("_")[0] for name, part in lines if part == "train"})[:2]
+    gone = [name for name, part in lines if part == "train" and name.split("_")[0] not in kept]
+    for file in folder.iterdir():
+        if file.stem in gone:
+            file.unlink()
+    split.write_text("".join(f"{name}\t{part}\n" for name, part in lines if name not in gone))
 
 
 def test_the_machines_of_a_cluster_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

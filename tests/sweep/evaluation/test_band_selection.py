@@ -96,6 +96,23 @@ def test_a_ranking_is_made_of_networks_of_all_folds_and_then_used(
     assert len(stores) == 1
 
 
+def test_a_fold_that_leaves_one_patient_is_refused_before_any_network(
+    preparation: DataPreparation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_out: list[int | None] = []
+
+    def check(recipe: Recipe) -> None:
+        left_out.append(recipe.folds.fold)
+        if recipe.folds.fold == 1:
+            raise ConfigError("come from one patient")
+
+    monkeypatch.setattr(preparation, "check_origins", check)
+    with pytest.raises(ConfigError, match="come from one patient"):
+        rank_bands(parse(Recipe, TINY, "test"), preparation, BandSelection(), lambda line: None)
+    assert left_out == [0, 1]
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_recipe_needs_its_recordings_and_three_blocks_fewer_bands(tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     file.write_text("epochs: 1")
