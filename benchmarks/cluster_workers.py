@@ -19,7 +19,8 @@ from cluster_sleeper import Sleeper
 from engine_cost import study_config, study_in
 
 from sweep.config.study_parts import ResourcesConfig
-from sweep.execution.ray_session import prepare_ray, stop_ray
+from sweep.execution.ray_connection import stop_ray
+from sweep.execution.ray_environment import prepare_ray
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units
 from sweep.study.units import Configuration

@@ -23,7 +23,7 @@ from ray import cloudpickle, tune
 
 from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import ResourcesConfig
-from sweep.execution.ray_session import start_ray, stop_ray
+from sweep.execution.ray_connection import start_ray, stop_ray
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units
 from sweep.search.epoch_pruner import EpochPruner

@@ -17,7 +17,7 @@ from engine_cost import run_in, study_config, study_in
 from processes import family
 from ray import cloudpickle
 
-from sweep.execution.ray_session import start_ray, stop_ray
+from sweep.execution.ray_connection import start_ray, stop_ray
 from sweep.study.events import Event, UnitEnded
 
 EVERY, WARM_SHARE, BLOCKS = 10, 0.25, 8

@@ -30,7 +30,7 @@ from data.task import ICBHI
 from model.training.recipe import Recipe
 from model.training.training import Training
 from sweep.config.study_parts import ResourcesConfig, SyntheticConfig
-from sweep.execution.ray_session import start_ray, stop_ray
+from sweep.execution.ray_connection import start_ray, stop_ray
 from sweep.worker.prepared_data import DataPreparation, PreparedData, synthetic_directory
 
 QUICKSTART = Path(__file__).parents[1] / "search_spaces" / "quickstart.yaml"

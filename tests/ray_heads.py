@@ -37,7 +37,7 @@ def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayHead]:
     """A Ray that is started once: that takes several times as long as connecting to it and training a tiny unit."""
     from ray.cluster_utils import Cluster
 
-    from sweep.execution.ray_session import prepare_ray
+    from sweep.execution.ray_environment import prepare_ray
 
     cache = tmp_path_factory.mktemp("cache")
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
@@ -63,8 +63,8 @@ def kept_ray(ray_head: RayHead, copied_tables: None, monkeypatch: pytest.MonkeyP
     `tests/sweep/test_cli.py` has a study that makes both.
     """
     from sweep.execution import ray_session
+    from sweep.execution.ray_connection import start_ray
 
-    connect = ray_session.start_ray
-    monkeypatch.setattr(ray_session, "start_ray", lambda _: connect(ray_head.address))
+    monkeypatch.setattr(ray_session, "start_ray", lambda _: start_ray(ray_head.address))
     monkeypatch.setenv("RESPSWEEP_CACHE", str(ray_head.cache))
     return ray_head

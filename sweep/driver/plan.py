@@ -20,7 +20,7 @@ from sweep.driver.planned_steps import time_planned_steps, units_a_gpu
 from sweep.driver.preflight import check_own_networks, random_weights
 from sweep.driver.warning_by import warning_by
 from sweep.execution.errors import ExecutorError
-from sweep.execution.ray_session import check_machine
+from sweep.execution.this_machine import check_machine
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.study_plan import Cost, Plan, PlannedData
 from sweep.search.epoch_pruner import EpochPruner

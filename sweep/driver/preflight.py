@@ -25,7 +25,7 @@ from sweep.driver.provenance import (
     weights_hash,
 )
 from sweep.driver.trained_origins import check_trained_origins
-from sweep.execution.ray_session import check_machine
+from sweep.execution.this_machine import check_machine
 from sweep.folder.study_folder import StudyFolder
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.search.optuna_search import OptunaSearch

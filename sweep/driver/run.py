@@ -27,7 +27,8 @@ from sweep.driver.warning_by import warning_by
 from sweep.evaluation.epoch_readings import open_test_part
 from sweep.execution.head_file import FILE, Head, remove_head, write_head
 from sweep.execution.head_proof import HeadProof
-from sweep.execution.ray_session import HEAD, RaySession
+from sweep.execution.ray_connection import HEAD
+from sweep.execution.ray_session import RaySession
 from sweep.folder.lease import LeasedLock
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror, MirrorError

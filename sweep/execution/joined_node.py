@@ -15,7 +15,8 @@ from pathlib import Path
 
 from sweep.execution.head_file import Head
 from sweep.execution.ray_doors import AUTH_MODE, AUTH_TOKEN, NO_METRICS, ray_folder
-from sweep.execution.ray_session import ENVIRONMENT, gpu_slices, processors
+from sweep.execution.ray_environment import ENVIRONMENT
+from sweep.execution.this_machine import gpu_slices, processors
 
 GPUS_OF_A_JOB = "SLURM_JOB_GPUS", "SLURM_GPUS_ON_NODE", "SLURM_STEP_GPUS", "GPU_DEVICE_ORDINAL"
 """What SLURM sets in a job that was given GPUs."""

@@ -1,65 +1,29 @@
-"""Ray in the driver's process: started here or connected to, used for one study, and left in good order.
-
-Ray is imported, and its environment set, when a session starts and not before.
-"""
+"""Ray as one study uses it: started or joined, given the study's units, and left. One study at a time in a process."""
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import gc
-import logging
 import math
-import os
-import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self
 
 from sweep.config.study_parts import ResourcesConfig
 from sweep.execution.errors import ExecutorError
-from sweep.execution.ray_doors import (
-    AUTH_TOKEN,
-    RayDoors,
-    check_token_is_wanted,
-    ray_folder,
-    warn_of_open_doors,
-)
-from sweep.execution.room import no_room, units_on
+from sweep.execution.ray_connection import HEAD, abandon_ray, door_of_this_head, start_ray, stop_ray
+from sweep.execution.ray_doors import warn_of_open_doors
 from sweep.study.coordinator import Coordinator, UnitConfig
 
 if TYPE_CHECKING:
-    from ray._private.node import Node
-    from ray.job_config import JobConfig
     from ray.tune import Trainable
 
     from sweep.execution.slots import Slots
 
-ENVIRONMENT = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
-    "TUNE_GLOBAL_CHECKPOINT_S": "600",
-    "TUNE_MAX_PENDING_TRIALS_PG": "10000",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_V2_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # Ray would end this process when its head has been away for a minute, in C++ and without a word to Python.
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-"""What Ray and Tune read of the environment, when they are imported or started."""
 JOIN_S = 180.0
-HEAD = "head"
-"""The address of a Ray that is started here for machines that come by themselves (`sweep.execution.head_file`)."""
 _in_use = threading.Lock()
 """Held by the session that starts or has Ray in this process, where there can be one."""
-_doors: RayDoors | None = None
-"""What `start_ray` changed, and `stop_ray` changes back."""
 
 
 class RaySession:
@@ -123,7 +87,7 @@ class RaySession:
                 if address == HEAD:
                     join_s = math.inf
                     if announce is not None:
-                        announce(*_door_of_this_head())
+                        announce(*door_of_this_head())
                 from sweep.execution.slots import await_slots
 
                 slots = await_slots(resources, address, say, join_s=join_s)
@@ -180,191 +144,6 @@ class RaySession:
             _in_use.release()
 
 
-def prepare_ray() -> None:
-    """Set the environment of Ray and Tune, and keep this process's keys out of the workers'. Imports Ray.
-
-    Tune would put the driver's keys into each worker's runtime environment, which Ray writes to its logs and shows in
-    the process list. Workers have their own: what Ray was started with on their node, or the machine's role.
-    """
-    os.environ.update(ENVIRONMENT)
-    from ray.tune.execution import class_cache
-
-    keys = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if "AWS_" in name}
-    class_cache.ENV_VARS_TO_PROPAGATE -= keys
-
-
-def check_machine(resources: ResourcesConfig) -> None:
-    """Raise ExecutorError when this machine has no room for a unit, before Ray is started here. Imports Ray."""
-    machine = machine_resources()
-    if not units_on(machine, resources):
-        raise ExecutorError(no_room(resources, machine, "this machine"))
-
-
-def machine_resources() -> Mapping[str, float]:
-    """List what Ray will count here when it is started: `CPU`, `GPU` if there is one, and others. Imports Ray."""
-    prepare_ray()
-    from ray._private.resource_and_label_spec import ResourceAndLabelSpec
-
-    counted = ResourceAndLabelSpec(num_cpus=processors(), num_gpus=gpu_slices()).resolve(
-        is_head=True, node_ip_address="127.0.0.1"
-    )
-    resources: dict[str, Any] = counted.to_resource_dict()
-    return resources
-
-
-def processors() -> int:
-    """Count the processors that this process may use: Ray itself counts all of the machine's, or its container's.
-
-    Of a SLURM job those that it was given, which not every site confines it to. Imports Ray.
-    """
-    from ray._private.utils import get_num_cpus
-
-    of_the_job = os.environ.get("SLURM_CPUS_ON_NODE", "")
-    given = [int(of_the_job)] if of_the_job.isdigit() else []
-    return min(int(get_num_cpus()), len(os.sched_getaffinity(0)), *given)
-
-
-def gpu_slices() -> int | None:
-    """Count the slices of GPUs (MIG) that CUDA_VISIBLE_DEVICES names; None where it names none, and Ray counts right.
-
-    Ray asks the driver, for which a GPU that is cut into seven slices is one.
-    """
-    named = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    return sum(name.strip().startswith("MIG-") for name in named) or None
-
-
-def start_ray(address: str) -> None:
-    """Connect to the cluster at `address` (`auto`: the one this machine belongs to), or start Ray here.
-
-    A Ray that is started here as `local` listens on the loopback interface alone and lets nobody else in; as `head` it
-    is met at this machine's address with the token of its own, and offers no CPUs to units, see
-    `sweep.execution.ray_doors`. Raises ExecutorError when there is no cluster at the address, or one is to be joined
-    without a token (RAY_AUTH_MODE=disabled).
-    """
-    global _doors
-    if address.startswith("ray://"):
-        raise ExecutorError(
-            f"address {address}: a study holds its state in the driver, so it cannot run through Ray Client; "
-            "run it on a node of the cluster with address auto"
-        )
-    begins = address in ("local", HEAD)
-    if not begins:
-        check_token_is_wanted(address)
-    prepare_ray()
-    import ray
-    from ray.exceptions import AuthenticationError
-
-    _doors = RayDoors()
-    own: dict[str, Any] = {}
-    if begins:
-        own = {"include_dashboard": False, "_temp_dir": ray_folder()}
-    if address == "local":
-        own |= {"num_cpus": processors(), "num_gpus": gpu_slices()}
-        _doors.shut()
-    elif address == HEAD:
-        own |= {"num_cpus": 0, "num_gpus": 0}
-        _doors.guard()
-    try:
-        _check_someone_listens(address)
-        ray.init(
-            address="local" if begins else address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            job_config=_job_config(),
-            **own,
-        )
-    except AuthenticationError as error:
-        raise ExecutorError(
-            f"address {address}: the cluster wants its token, and there is none here; copy the head's "
-            "~/.ray/auth_token to this user's"
-        ) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        if begins:
-            reason = str(error).partition("\n")[0]
-            raise ExecutorError(f"Ray does not start on this machine: {reason}") from error
-        raise ExecutorError(
-            f"address {address}: no Ray cluster answers there, or not to the token that is here "
-            "(~/.ray/auth_token); start one with `ray start --head`, or leave the address out to run on this machine"
-        ) from error
-
-
-def _door_of_this_head() -> tuple[str, str]:
-    import ray
-
-    return ray.get_runtime_context().gcs_address, os.environ[AUTH_TOKEN]
-
-
-def _job_config() -> JobConfig:
-    """Let workers look for modules where ours are, and not in the working directory nor in the folder of the script.
-
-    Ray puts both first on the workers' path, where a user's data.py or model.py would be imported in place of ours.
-    """
-    from ray.job_config import JobConfig
-
-    class OwnCode(JobConfig):
-        def _runtime_env_has_working_dir(self) -> bool:
-            # Only a job that says so is spared the two folders.
-            return True
-
-    return OwnCode(_py_driver_sys_path=[str(Path(__file__).resolve().parents[2])])
-
-
-def stop_ray() -> None:
-    """Leave the cluster; a Ray that `start_ray` started here ends. Who may reach a Ray of this process is as before.
-
-    Ray ends this process when a reference to an object or actor is let go while its core worker is taken down, and the
-    garbage of Tune holds such. Another thread may collect it at any moment, so it is collected here before.
-    """
-    global _doors
-    import ray
-
-    collects = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        with contextlib.suppress(Exception):
-            ray.shutdown()
-    finally:
-        if collects:
-            gc.enable()
-        if _doors is not None:
-            _doors.restore()
-            _doors = None
-
-
-def abandon_ray() -> None:
-    """Kill what of Ray was started here, and see to it that this process can end, with status 75.
-
-    At the end of a process Ray takes leave of its head and its node, and waits for an answer that would never come.
-    """
-    # Ray brings it along.
-    import psutil  # pyright: ignore[reportMissingModuleSource]
-    from ray._private import worker
-
-    # What is registered last is run first.
-    atexit.register(_end_this_process)
-    node = cast("Node | None", worker._global_node)
-    if node is None:
-        return
-    family: list[psutil.Process] = []
-    for started in [info.process.pid for infos in node.all_processes.values() for info in infos]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family += psutil.Process(started).children(recursive=True)
-    node.kill_all_processes(check_alive=False, allow_graceful=True)
-    # Agents whose node was killed wait a minute for the head.
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def _end_this_process() -> None:
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
-    os._exit(os.EX_TEMPFAIL)
-
-
 def _check_ray_is_ours_to_start() -> None:
     # Not imported here: Ray reads its environment when it is, which is set later.
     ray = sys.modules.get("ray")
@@ -373,10 +152,3 @@ def _check_ray_is_ours_to_start() -> None:
             "this process has started Ray already, and a study starts its own; call ray.shutdown() before, or run the "
             "study in another process"
         )
-
-
-def _check_someone_listens(address: str) -> None:
-    # Ray itself tries for minutes before it gives up an address.
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=5).close()

@@ -16,7 +16,7 @@ import pytest
 from ray import tune
 
 from sweep.config.study_parts import ResourcesConfig
-from sweep.execution.ray_session import prepare_ray
+from sweep.execution.ray_environment import prepare_ray
 from sweep.execution.slots import Slots
 from sweep.execution.tuner import run_units
 from sweep.study.events import NodeAccused, UnitLost, UnitPlaced

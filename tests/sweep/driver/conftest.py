@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from sweep.execution import ray_session
+from sweep.execution import this_machine
 
 
 @pytest.fixture
 def planning_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of two processors, whose cache is empty."""
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(ray_session, "machine_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(this_machine, "machine_resources", lambda: {"CPU": 2.0})
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from model.weights_file import PretrainedError
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import NoDisplay
 from sweep.driver.preflight import CheckedStudy, preflight
-from sweep.execution import ray_session
+from sweep.execution import this_machine
 from sweep.execution.errors import ExecutorError
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.events import ConfigurationAdded, StudyStarted, StudyStopped
@@ -100,7 +100,7 @@ def test_pretrained_weights_that_were_changed_are_refused_when_the_study_goes_on
     else:
         config = study(recipe={**TINY_RECIPE, "backbone": {"variant": "tiny", "pretrained": str(weights)}})
     folder = StudyFolder.at(tmp_path, "one").create(config)
-    folder.write_provenance(checked(folder, config).provenance)
+    folder.write_provenance(dict(checked(folder, config).provenance))
     assert checked(folder, config).changes == []
     weights.write_bytes(b"other")
     with pytest.raises(ConfigError, match=r"study one: its scores so far (may )?rest on other weights \("):
@@ -147,7 +147,7 @@ def test_what_can_be_refused_at_once_is_refused_before_features_are_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], error: type[Exception]
 ) -> None:
     monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(ray_session, "machine_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(this_machine, "machine_resources", lambda: {"CPU": 2.0})
     config = study(**changes)
     with pytest.raises(error):
         checked(StudyFolder.at(tmp_path, "one").create(config), config)
@@ -260,7 +260,7 @@ def two_patients_to_train_on(folder: Path) -> None:
 
 
 def test_the_machines_of_a_cluster_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_session, "machine_resources", lambda: {"CPU": 1.0})
+    monkeypatch.setattr(this_machine, "machine_resources", lambda: {"CPU": 1.0})
     config = study(resources={"cpu": 2, "gpu": 1})
     folder = StudyFolder.at(tmp_path, "one").create(config)
     assert preflight(config, folder, NoDisplay(), "auto").config.resources == config.resources

@@ -122,15 +122,3 @@ def test_a_job_without_gpus_offers_none_though_the_machine_shows_some(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert gpus_of_this_job() == gpus
-
-
-def test_a_job_offers_the_processors_that_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sweep.execution.ray_session import processors
-
-    monkeypatch.delenv("SLURM_CPUS_ON_NODE", raising=False)
-    all_ = processors()
-    assert all_ <= len(os.sched_getaffinity(0))
-    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "1")
-    assert processors() == 1
-    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "100000")
-    assert processors() == all_

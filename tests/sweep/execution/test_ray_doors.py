@@ -1,7 +1,6 @@
 """Who gets into a Ray that is started here; that nobody else does is tried in tests/scenarios/test_other_users.py."""
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +13,11 @@ from ray._private import ray_constants, services
 from sweep.config.study_parts import ResourcesConfig
 from sweep.execution import ray_doors, ray_session, slots
 from sweep.execution.errors import ExecutorError
+from sweep.execution.ray_connection import start_ray, stop_ray
 from sweep.execution.ray_doors import LONGEST_FOLDER, NO_METRICS, RayDoors, asks_for_token, ray_folder
-from sweep.execution.ray_session import RaySession, gpu_slices, machine_resources, start_ray
+from sweep.execution.ray_session import RaySession
+from sweep.execution.this_machine import machine_resources
+from tests.ray_heads import RayHead
 
 
 def test_doors_are_shut_for_one_session_and_as_they_were_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,22 +180,13 @@ def test_a_long_tmpdir_gives_way_to_tmp_and_a_long_ray_tmpdir_is_refused(
         ray_folder()
 
 
-@pytest.mark.parametrize(
-    ("visible", "slices"), [("MIG-a,MIG-b, MIG-c", 3), ("0,1", None), ("GPU-a", None), ("", None)]
-)
-def test_slices_of_a_gpu_are_counted_as_cuda_visible_devices_names_them(
-    monkeypatch: pytest.MonkeyPatch, visible: str, slices: int | None
-) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert gpu_slices() == slices
-    if slices is not None:
-        assert machine_resources()["GPU"] == slices
+@pytest.mark.slow
+def test_a_ray_with_a_token_is_told_from_one_without(ray_head: RayHead) -> None:
+    import ray
 
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux says which processors a process may use")
-def test_processors_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RAY_OVERRIDE_RESOURCES", raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
-    monkeypatch.setattr("ray._private.utils.get_num_cpus", lambda: 8)
-    assert machine_resources()["CPU"] == 1
-    assert ray_session.processors() == 1
+    assert asks_for_token(ray_head.address) is False
+    start_ray("local")
+    try:
+        assert asks_for_token(ray.get_runtime_context().gcs_address) is True
+    finally:
+        stop_ray()
