@@ -29,8 +29,9 @@ from sweep.config.study_config import read_study
 from sweep.driver.export import export
 from sweep.driver.which_study import choose_study
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.board_in_words import failures
 from sweep.report.frames import curves_frame, leaderboard_frame, units_frame
-from sweep.report.leaderboard import failures, leaderboard
+from sweep.report.leaderboard import leaderboard
 from sweep.report.status import study_status
 from sweep.search.optuna_export import OptunaExport
 from sweep.search.optuna_search import OptunaSearch

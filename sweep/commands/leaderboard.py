@@ -28,8 +28,8 @@ def leaderboard(
     """Show a study's configurations, best first."""
     from sweep.evaluation.cross_fold_ranking import read_ranking
     from sweep.folder.study_folder import StudyFolder
+    from sweep.report.board_in_words import failures
     from sweep.report.cross_fold_table import cross_fold_table
-    from sweep.report.leaderboard import failures
     from sweep.report.leaderboard import leaderboard as leaderboard_table
     from sweep.report.special_points import special_points
     from sweep.report.table_formats import as_data, as_latex, as_markdown

@@ -24,7 +24,8 @@ from sweep.driver.steady_clock import SteadyClock
 from sweep.driver.unit_removal import UnitRemoval
 from sweep.folder.lock import StudyLock
 from sweep.folder.mirror import Mirror
-from sweep.report.leaderboard import failures, leaderboard
+from sweep.report.board_in_words import failures
+from sweep.report.leaderboard import leaderboard
 from sweep.report.run_tables import run_tables
 from sweep.report.special_points import special_points
 from sweep.study.budget import Budget

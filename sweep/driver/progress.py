@@ -17,7 +17,8 @@ from data.task import Task
 from evidence.objectives import TITLES
 from sweep.driver.display import Display
 from sweep.driver.foretelling import Foretelling
-from sweep.report.leaderboard import leaderboard, written
+from sweep.report.leaderboard import leaderboard
+from sweep.report.searched_values import written
 from sweep.report.status import aside
 from sweep.report.training_now import Epochs, training_now
 from sweep.report.winner import luck_aside

@@ -18,7 +18,7 @@ from model.training.recipe import Recipe
 from sweep.evaluation.scored_cycles import some_rows, validated_rows
 from sweep.evaluation.validation_bundle import BundleExportError, training_cycles
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.leaderboard import why_no_best
+from sweep.report.board_in_words import why_no_best
 from sweep.worker.unit_results import read_predictions
 
 WORST = 10

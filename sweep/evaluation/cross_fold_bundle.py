@@ -23,7 +23,7 @@ from sweep.evaluation.cross_fold_ranking import (
 from sweep.evaluation.scored_cycles import about_population, some_rows, validated_rows
 from sweep.evaluation.validation_bundle import training_cycles
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.leaderboard import failures
+from sweep.report.board_in_words import failures
 from sweep.storage.open_storage import open_storage
 from sweep.storage.patience import patiently
 from sweep.study.board import FOLD as FOLD_FIELD

@@ -9,7 +9,7 @@ from data.settings import parse
 from sweep.config.study_config import StudyConfig
 from sweep.evaluation.cross_fold_ranking import CrossFoldError, crossing_folder
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.leaderboard import why_no_best
+from sweep.report.board_in_words import why_no_best
 from sweep.study.board import FOLD, Board
 from sweep.study.comparison import comparison_of
 from sweep.study.units import Configuration

@@ -23,7 +23,7 @@ from sweep.evaluation.epoch_readings import parts_to_test
 from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.leaderboard import why_no_best
+from sweep.report.board_in_words import why_no_best
 from sweep.study.board import Board
 from sweep.study.units import Configuration, unit_id
 from sweep.worker.unit_results import UnitResultError, read_leaked

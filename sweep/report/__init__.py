@@ -1,7 +1,11 @@
 """A study and what belongs to it as tables for people. Nothing here changes a study.
 
-leaderboard           configurations by mean score, and why the others stopped
-leaderboard_columns   which columns there are, by what names, and in what order rows come
+leaderboard           configurations by mean score as a table, and what the numbers mean
+leaderboard_columns   which columns there are, and what stands in each
+chosen_columns        columns by the names that people give, and rows sorted by one
+board_in_words        how configurations stand, which units failed, why there is no best one
+searched_values       searched values as people write them
+scored_on             of which cycles a study's scores are
 special_points        the published point and the baseline among configurations
 band_table            a ranking of mel bands, with frequencies
 explained_cycle       a cycle's spectrogram with what an answer rests on, drawn and as a table

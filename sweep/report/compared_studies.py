@@ -14,7 +14,7 @@ from data.errors import one_line
 from data.quantities import counted
 from evidence.objectives import TITLES
 from sweep.report.field_names import short_name
-from sweep.report.leaderboard import written
+from sweep.report.searched_values import written
 from sweep.study.units import Summary
 
 

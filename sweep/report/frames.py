@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from evidence.cross_folds import tied_with_first
-from sweep.report.leaderboard import best_first, board_columns, state_of
-from sweep.report.leaderboard_columns import chosen_columns, sorted_rows
+from sweep.report.board_in_words import state_of
+from sweep.report.chosen_columns import chosen_columns, sorted_rows
+from sweep.report.leaderboard import best_first
+from sweep.report.leaderboard_columns import board_columns
 from sweep.simulation.simulate import Simulation
 from sweep.study.board import Board, last_epoch_metrics, shown_metrics
 from sweep.study.comparison import comparison_of

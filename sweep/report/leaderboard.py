@@ -1,37 +1,27 @@
-"""A study as a table: configurations with all their seeds, the best first, then the others with the reason."""
+"""A study as a table: configurations with all their seeds, the best first, then the others."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from data.errors import one_line
-from data.population import Population, as_population, in_words
-from data.population import written as population_written
+from data.population import Population
 from data.quantities import counted
 from data.task import Task
 from evidence.comparison import Comparison
 from evidence.objectives import TITLES
-from sweep.config.search_space import POPULATION
-from sweep.report.field_names import short_name
+from sweep.report.chosen_columns import BoardColumn, chosen_columns, sorted_rows
 from sweep.report.fitting_table import FittingTable
-from sweep.report.leaderboard_columns import BoardColumn, Row, chosen_columns, sorted_rows
+from sweep.report.leaderboard_columns import board_columns
+from sweep.report.scored_on import what_scores_are_of
 from sweep.report.special_points import WHAT_THEY_ARE
 from sweep.report.winner import what_to_expect
-from sweep.study.board import Board, last_epoch_metrics, shown_metrics
+from sweep.study.board import Board
 from sweep.study.comparison import comparison_of
-from sweep.study.units import Configuration, Fate, State
-
-HELD_OUT = "held-out patients of the official training part"
-EPOCHS = "epochs_trained", "epochs"
-"""A searched field `epochs` comes first."""
-NUMBER, CHANCE = ("configuration",), ("probability_best",)
-TRAINED_ON = "the cycles that were trained on, as nobody was held out"
+from sweep.study.units import Configuration, State
 
 
 def leaderboard(
@@ -59,7 +49,7 @@ def leaderboard(
 
     Searched fields are called as in `sweep.report.field_names`. Where the columns do not fit, the values stand in a line
     of their own below each configuration. `columns` and `sort`: names of columns, as shown or as fields; ConfigError is
-    raised for others (`sweep.report.leaderboard_columns`).
+    raised for others (`sweep.report.chosen_columns`).
     """
     compared = comparison_of(board)
     known = board_columns(board, objectives, marks or {})
@@ -78,96 +68,18 @@ def leaderboard(
     return table
 
 
-def board_columns(
-    board: Board, objectives: tuple[str, ...] = ("score",), marks: Mapping[int, tuple[str, ...]] | None = None
-) -> list[BoardColumn]:
-    """List the columns that a leaderboard may have; the last ones are shown only when they are named.
+def best_first(board: Board) -> list[tuple[int | None, Configuration]]:
+    """Rank (from 1) and configuration: those with all their seeds, the best first; then the others, without a rank.
 
-    There is a column for the sharpness of last weights where units have reported it; the flattest come first by it.
+    Without any rank where configurations do not compete (`Board.competes`).
     """
-    compared = comparison_of(board)
-    fields = list(dict.fromkeys(field for one in board.configurations for field in one.values))
-    metrics = list(dict.fromkeys((board.metric, "score", "sensitivity", "specificity")))
-    front = set(board.scores.front(objectives)) if len(objectives) > 1 else set()
-
-    def rank(row: Row) -> str:
-        tied = compared is not None and compared.is_tied(row[1].number)
-        return ("" if row[0] is None else str(row[0])) + ("=" if tied else "")
-
-    def state(row: Row) -> str:
-        number = row[1].number
-        aside = [*(["Pareto front"] if number in front else []), *(marks or {}).get(number, ())]
-        return ", ".join([state_of(row[1], board), *aside])
-
-    def chance(row: Row) -> float | None:
-        found = math.nan if compared is None else float(compared.probability_best[row[1].number])
-        return None if math.isnan(found) else found
-
-    def probability(row: Row) -> str:
-        return "" if (found := chance(row)) is None else f"{100 * found:.0f}"
-
-    def epochs(row: Row) -> int:
-        return sum(len(unit.curve) for unit in row[1].units.values())
-
-    def finished(row: Row) -> int:
-        return len(row[1].units_in(State.FINISHED))
-
-    return [
-        BoardColumn("rank", (), rank, lambda row: row[0], ("rank", "tied")),
-        BoardColumn("no.", NUMBER, lambda row: str(row[1].number), lambda row: row[1].number, NUMBER),
-        *(_rate_column(metric) for metric in metrics),
-        BoardColumn("seeds", (), lambda row: str(finished(row)), finished, ("seeds",), falls=True),
-        *(_field_column(field, fields) for field in fields),
-        *(_plain_column(metric) for metric in last_epoch_metrics(board)),
-        BoardColumn("state", (), state, state, ("state", "point"), right=False),
-        *(_rate_column(metric, asked=True) for metric in shown_metrics(board) if metric not in metrics),
-        BoardColumn(
-            "epochs trained", EPOCHS, lambda row: str(epochs(row)), epochs, EPOCHS[:1], asked=True, falls=True
-        ),
-        BoardColumn("P(best) %", CHANCE, probability, chance, CHANCE, asked=True, falls=True),
-    ]
-
-
-def _rate_column(metric: str, *, asked: bool = False) -> BoardColumn:
-    return BoardColumn(
-        f"{TITLES.get(metric, metric)} %",
-        (metric,),
-        lambda row: _percent(row[1], metric),
-        lambda row: None if (found := row[1].summary(metric)) is None else found.mean,
-        (metric, f"{metric}_sd"),
-        falls=True,
-        asked=asked,
+    ranking = board.ranking() if board.competes else []
+    ranked = {configuration.number for configuration in ranking}
+    rest = sorted(
+        (configuration for configuration in board.configurations if configuration.number not in ranked),
+        key=lambda configuration: -_so_far(configuration, board.metric),
     )
-
-
-def _plain_column(metric: str) -> BoardColumn:
-    """Make a column of a number that is no rate, mean ± sd over the finished seeds."""
-
-    def cell(row: Row) -> str:
-        summary = row[1].summary(metric)
-        if summary is None:
-            return ""
-        return f"{summary.mean:.3g}" + ("" if summary.sd is None else f" ± {summary.sd:.2g}")
-
-    return BoardColumn(
-        metric,
-        (),
-        cell,
-        lambda row: None if (found := row[1].summary(metric)) is None else found.mean,
-        (metric, f"{metric}_sd"),
-    )
-
-
-def _field_column(field: str, fields: Sequence[str]) -> BoardColumn:
-    return BoardColumn(
-        short_name(field, fields),
-        (field,),
-        lambda row: written(row[1].values[field], field) if field in row[1].values else "",
-        lambda row: row[1].values.get(field),
-        (field,),
-        right=False,
-        below=True,
-    )
+    return [*enumerate(ranking, start=1), *((None, configuration) for configuration in rest)]
 
 
 def _narrow(table: FittingTable, columns: Sequence[BoardColumn], width: int) -> RenderableType:
@@ -199,89 +111,12 @@ def _narrow(table: FittingTable, columns: Sequence[BoardColumn], width: int) -> 
     return Group(*parts, caption)
 
 
-def best_first(board: Board) -> list[tuple[int | None, Configuration]]:
-    """Rank (from 1) and configuration: those with all their seeds, the best first; then the others, without a rank.
-
-    Without any rank where configurations do not compete (`Board.competes`).
-    """
-    ranking = board.ranking() if board.competes else []
-    ranked = {configuration.number for configuration in ranking}
-    rest = sorted(
-        (configuration for configuration in board.configurations if configuration.number not in ranked),
-        key=lambda configuration: -_so_far(configuration, board.metric),
-    )
-    return [*enumerate(ranking, start=1), *((None, configuration) for configuration in rest)]
-
-
-def state_of(configuration: Configuration, board: Board) -> str:
-    """Say in a word or two how a configuration stands: `complete`, `running`, `pruned, epoch 3`."""
-    fate = configuration.fate(board.seeds)
-    for unit in configuration.units.values():
-        if unit.state is State.PRUNED:
-            return f"pruned, epoch {len(unit.curve)}"
-        if unit.state is State.FAILED:
-            return f"failed, seed {unit.seed}"
-    if fate is not Fate.OPEN:
-        return str(fate)
-    return "running" if configuration.units_in(State.RUNNING) else "open"
-
-
-def written(value: Any, field: str = "") -> str:
-    """Write a searched value, of a field, as people do."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, tuple | list) and field == POPULATION:
-        return population_written(as_population(value))
-    if isinstance(value, tuple | list):
-        return "+".join(map(_item_written, value)) or "none"
-    return "none" if value is None else one_line(str(value))
-
-
-def _item_written(item: Any) -> str:
-    """Write an item of a searched list; one that is a list itself is a range."""
-    return "-".join(map(written, item)) if isinstance(item, tuple | list) else written(item)
-
-
 def _so_far(configuration: Configuration, metric: str) -> float:
     summary = configuration.summary(metric)
     if summary is not None:
         return summary.mean
     scores = [report[metric] for unit in configuration.units.values() for report in unit.curve]
     return max(scores, default=-1.0) - 1
-
-
-def _percent(configuration: Configuration, metric: str) -> str:
-    summary = configuration.summary(metric)
-    if summary is None:
-        last = [unit.curve[-1].get(metric) for unit in configuration.units.values() if unit.curve]
-        return "" if not last or last[-1] is None else f"({100 * last[-1]:.1f})"
-    return f"{100 * summary.mean:.1f}" + ("" if summary.sd is None else f" ± {100 * summary.sd:.1f}")
-
-
-def failures(board: Board) -> list[str]:
-    """Say for each failed unit which it is, and the first line of the reason."""
-    return [
-        f"{unit.id} failed: {reason}"
-        for unit in board.units()
-        for reason, _, _ in [(unit.reason or "").partition("\n")]
-        if unit.state is State.FAILED
-    ]
-
-
-def why_no_best(board: Board) -> str:
-    """Say why no configuration is the best: how far the study is, how its units ended, and which failed first."""
-    seeds = len(board.seeds)
-    parts = [f"no configuration has finished all {seeds} seeds, so there is no best one"]
-    if not board.drivers:
-        parts.append("the study has not begun")
-    elif board.stopped != "over":
-        stand = "is not over" if board.stopped is None else f"was stopped ({board.stopped})"
-        done = max((len(each.units_in(State.FINISHED)) for each in board.configurations), default=0)
-        parts.append(f"the study {stand}: the furthest configuration has {done} of {seeds}")
-    else:
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(board.ended.items()))
-        parts.append(f"units: {counts or 'none'}")
-    return "; ".join([*parts, *failures(board)[:1]])
 
 
 def _caption(
@@ -309,15 +144,6 @@ def _caption(
         + "".join(f" {WHAT_THEY_ARE[mark]}." for mark in dict.fromkeys(sum(marks.values(), ())))
         + (f" Note: {label}." if label and held_out else "")
     )
-
-
-def what_scores_are_of(held_out: bool, label: str | None, population: Population = "all") -> str:
-    """Say of which cycles the scores of a study are, with its `label` if it is scored on neither of the usual ones.
-
-    `population`: whose cycles alone are scored (`folds.population`).
-    """
-    alone = "" if population == "all" else f", {in_words(population)} alone"
-    return f"{HELD_OUT if held_out else label or TRAINED_ON}{alone}"
 
 
 def _in_brackets(board: Board) -> str:

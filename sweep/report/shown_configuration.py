@@ -14,7 +14,9 @@ from evidence.objectives import TITLES
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.field_names import short_name
-from sweep.report.leaderboard import best_first, what_scores_are_of, written
+from sweep.report.leaderboard import best_first
+from sweep.report.scored_on import what_scores_are_of
+from sweep.report.searched_values import written
 from sweep.report.which_configuration import NoConfigurationError
 from sweep.report.winner import what_to_expect
 from sweep.study.board import Board

@@ -16,7 +16,8 @@ from sweep.config.study_config import StudyConfig
 from sweep.config.study_parts import SyntheticConfig
 from sweep.folder.related import related_studies
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.leaderboard import what_scores_are_of, why_no_best
+from sweep.report.board_in_words import why_no_best
+from sweep.report.scored_on import what_scores_are_of
 from sweep.report.space_table import space_table
 from sweep.report.status import noted
 from sweep.report.study_state import state_line

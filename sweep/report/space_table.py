@@ -8,7 +8,7 @@ from rich.table import Table
 
 from sweep.config.parameters import AnyParameter, CategoricalParameter
 from sweep.config.search_space import SearchSpace
-from sweep.report.leaderboard import written
+from sweep.report.searched_values import written
 
 
 def space_table(space: SearchSpace, caption: str | None = None) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from data.errors import UserError
-from sweep.report.leaderboard import why_no_best
+from sweep.report.board_in_words import why_no_best
 from sweep.study.board import Board
 from sweep.study.units import Configuration
 

@@ -14,8 +14,9 @@ from rich.console import Console
 from data.errors import UserError
 from sweep.config.study_config import StudyConfig
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.board_in_words import failures, why_no_best
 from sweep.report.frames import curves_frame, leaderboard_frame, units_frame
-from sweep.report.leaderboard import failures, leaderboard, why_no_best
+from sweep.report.leaderboard import leaderboard
 from sweep.report.status import study_status
 from sweep.simulation.study_curves import study_curves
 from sweep.study.events import (

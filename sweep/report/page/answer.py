@@ -7,8 +7,9 @@ from typing import Any
 
 from data.quantities import counted, listed
 from sweep.config.study_config import StudyConfig
-from sweep.report.leaderboard import what_scores_are_of, why_no_best
+from sweep.report.board_in_words import why_no_best
 from sweep.report.page.importance import importance_finding
+from sweep.report.scored_on import what_scores_are_of
 from sweep.report.winner import what_to_expect
 from sweep.study.board import Board
 from sweep.study.comparison import comparison_of

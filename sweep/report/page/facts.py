@@ -19,12 +19,14 @@ from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
 from sweep.config.study_config import StudyConfig
 from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.board_in_words import failures, state_of
 from sweep.report.device_time import epochs_trained
 from sweep.report.field_names import short_name
-from sweep.report.leaderboard import best_first, failures, state_of, written
+from sweep.report.leaderboard import best_first
 from sweep.report.page.answer import answer, findings
 from sweep.report.page.importance import field_importance, score_so_far
 from sweep.report.page.methods import latex_table, methods
+from sweep.report.searched_values import written
 from sweep.storage.open_storage import open_storage
 from sweep.study.board import Board, shown_metrics
 from sweep.study.comparison import comparison_of

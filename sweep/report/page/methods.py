@@ -8,7 +8,7 @@ from typing import Any
 from data.population import in_words
 from data.quantities import counted
 from sweep.config.study_config import StudyConfig
-from sweep.report.leaderboard import what_scores_are_of
+from sweep.report.scored_on import what_scores_are_of
 from sweep.report.table_formats import escaped_for_latex
 
 ROWS = 10

@@ -6,40 +6,14 @@ import pytest
 
 from data.task import ICBHI, TASKS
 from sweep.config.study_config import read_study
-from sweep.report.leaderboard import failures, leaderboard, why_no_best, written
+from sweep.report.leaderboard import leaderboard
 from sweep.report.plain_console import as_text
 from sweep.study.board import Board
-from sweep.study.events import (
-    ConfigurationAdded,
-    ConfigurationDropped,
-    Event,
-    StudyStarted,
-    StudyStopped,
-    UnitFailed,
-    UnitPruned,
-)
-from tests.sweep.histories import added, reported, trained
+from sweep.study.events import ConfigurationAdded, ConfigurationDropped, Event, StudyStarted
+from tests.sweep.histories import added, trained
+from tests.sweep.report.boards import BOARD, rows_of
 
 ROOT = Path(__file__).parents[3]
-
-
-def rows_of(board: Board, rows: int | None = None) -> list[list[str]]:
-    """The cells of the table, row by row."""
-    table = leaderboard(board, ICBHI, rows=rows)
-    return [list(row) for row in zip(*[map(str, column.cells) for column in table.columns], strict=True)]
-
-
-BOARD = Board(
-    (1, 2),
-    [
-        *[*added(0), *trained(0, 1, 0.5), *trained(0, 2, 0.6)],
-        *[*added(1), *reported(1, 1, 0.4), UnitPruned(1, 1, "pruned at epoch 1: score 0.400")],
-        *[*added(2), *trained(2, 1, 0.7), *trained(2, 2, 0.7)],
-        *[*added(3), *trained(3, 1, 0.9), *reported(3, 2, 0.1), UnitFailed(3, 2, "loss is [NaN]\nTraceback")],
-        *[*added(4), *reported(4, 1, 0.45)],
-        *[*added(5), *trained(5, 1, 0.3), ConfigurationDropped(5, "dropped after seed 1: 0.300")],
-    ],
-)
 
 
 def test_ranked_configurations_come_first_and_the_others_by_how_far_they_came() -> None:
@@ -48,49 +22,11 @@ def test_ranked_configurations_come_first_and_the_others_by_how_far_they_came() 
     assert ranks == [("1", "2"), ("2=", "0"), ("", "3"), ("", "5"), ("", "4"), ("", "1")]
 
 
-def test_sharpness_has_a_column_where_it_was_measured() -> None:
-    events = [*trained(0, 1, 0.5, sharpness=0.125), *trained(0, 2, 0.5, sharpness=0.375), *trained(1, 1, 0.6)]
-    board = Board((1, 2), [*added(0, 1), *events])
-    table = leaderboard(board, ICBHI)
-    (column,) = (column for column in table.columns if column.header == "sharpness")
-    assert list(map(str, column.cells)) == ["0.25 ± 0.18", ""]
-    assert "sharpness" not in [column.header for column in leaderboard(BOARD, ICBHI).columns]
-
-
-def test_rates_are_percent_with_their_deviation_over_seeds() -> None:
-    rows = {row[1]: row for row in rows_of(BOARD)}
-    assert rows["0"][2:6] == ["55.0 ± 7.1", "45.0 ± 7.1", "65.0 ± 7.1", "2"]
-    assert rows["3"][2:6] == ["90.0", "80.0", "100.0", "1"]
-    assert rows["4"][2:6] == ["(45.0)", "(35.0)", "(55.0)", "0"]
+def test_rates_in_brackets_are_explained_where_there_are_any() -> None:
     assert "In brackets: the last epoch of a seed that has not finished." in str(
         leaderboard(BOARD, ICBHI).caption
     )
     assert "In brackets" not in str(leaderboard(CLOSE, ICBHI).caption)
-
-
-def test_every_configuration_says_how_it_stands() -> None:
-    states = {row[1]: row[-1] for row in rows_of(BOARD)}
-    assert states["2"] == "complete"
-    assert states["1"] == "pruned, epoch 1"
-    assert states["3"] == "failed, seed 2"
-    assert states["4"] == "running"
-    assert states["5"] == "dropped"
-
-
-def test_the_pareto_front_is_marked_when_two_rates_are_sought() -> None:
-    def rates(number: int, sensitivity: float, specificity: float) -> list[Event]:
-        score = (sensitivity + specificity) / 2
-        unit = trained(number, 1, score, sensitivity=sensitivity, specificity=specificity)
-        return [*added(number), *unit]
-
-    board = Board((1,), [*rates(0, 0.2, 0.9), *rates(1, 0.5, 0.5), *rates(2, 0.1, 0.8)])
-    table = leaderboard(board, ICBHI, objectives=("sensitivity", "specificity"))
-    states = dict(zip(table.columns[1].cells, table.columns[-1].cells, strict=True))
-    assert states == {"0": "complete, Pareto front", "1": "complete, Pareto front", "2": "complete"}
-
-
-def test_a_failure_is_told_by_the_first_line_of_its_reason() -> None:
-    assert failures(BOARD) == ["0003-seed2 failed: loss is [NaN]"]
 
 
 def test_the_best_rows_alone_may_be_asked_for() -> None:
@@ -109,67 +45,8 @@ def test_the_caption_counts_and_says_what_was_scored() -> None:
     assert "always answering normal scores 25 %" in caption
 
 
-def test_a_field_that_a_configuration_lacks_is_left_empty() -> None:
-    board = Board((1,), [*added(0, stage=None), *added(1, stage=1, sigma=3.0)])
-    table = leaderboard(board, ICBHI)
-    assert [str(column.header) for column in table.columns[6:8]] == ["stage", "sigma"]
-    assert [row[6:8] for row in rows_of(board)] == [["none", ""], ["1", "3"]]
-
-
 def test_an_empty_board_is_an_empty_table() -> None:
     assert rows_of(Board((1,))) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.061234567, "0.06123"),
-        (1e-05, "1e-05"),
-        (5, "5"),
-        (None, "none"),
-        (True, "True"),
-        ("adamw", "adamw"),
-        (("time", "frequency"), "time+frequency"),
-        (((0, 15), (32, 47)), "0-15+32-47"),
-        ((), "none"),
-    ],
-)
-def test_a_value_is_written_as_people_do(value: object, text: str) -> None:
-    assert written(value) == text
-
-
-BEGUN = [
-    StudyStarted((1, 2)),
-    *[*added(0), *trained(0, 1, 0.5)],
-    *[*added(1), *reported(1, 1, 0.4), UnitPruned(1, 1, "pruned at epoch 1: score 0.400")],
-]
-FAILED = [*added(2), *reported(2, 1, 0.1), UnitFailed(2, 1, "loss is NaN\nTraceback")]
-NO_BEST = "no configuration has finished all 2 seeds, so there is no best one"
-
-
-@pytest.mark.parametrize(
-    ("events", "why"),
-    [
-        ([], "the study has not begun"),
-        (BEGUN, "the study is not over: the furthest configuration has 1 of 2"),
-        (
-            [*BEGUN, *FAILED],
-            "the study is not over: the furthest configuration has 1 of 2; 0002-seed1 failed: loss is NaN",
-        ),
-        (
-            [*BEGUN, StudyStopped("interrupted")],
-            "the study was stopped (interrupted): the furthest configuration has 1 of 2",
-        ),
-        (
-            [*BEGUN, *FAILED, StudyStopped("over")],
-            "units: 1 failed, 1 finished, 1 pruned; 0002-seed1 failed: loss is NaN",
-        ),
-    ],
-)
-def test_without_a_best_one_it_is_said_how_far_the_study_is_and_only_failures_are_named(
-    events: list[Event], why: str
-) -> None:
-    assert why_no_best(Board((1, 2), events)) == f"{NO_BEST}; {why}"
 
 
 CLOSE = Board(
