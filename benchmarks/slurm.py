@@ -1,6 +1,7 @@
 """Studies on a real SLURM of hosts that are namespaces, each disturbed at random: what came of them.
 
     .venv/bin/python benchmarks/slurm.py --studies 20
+    .venv/bin/python benchmarks/slurm.py --studies 3 --epochs 150    # units that last longer
 
 Each study has three workers of one node and meets three of the disturbances of
 `tests/scenarios/slurm/test_disturbances.py`, which also says what must hold after them. Its seed chooses which, when,
@@ -26,6 +27,7 @@ import typer
 def main(
     studies: Annotated[int, typer.Option(min=1, help="One after the other.")] = 20,
     first: Annotated[int, typer.Option(min=0, help="Seed of the first; the next has the next.")] = 0,
+    epochs: Annotated[int, typer.Option(min=10, help="Of each of a study's four units.")] = 30,
     rows: Annotated[
         Path | None,
         typer.Option(help="Keep a line of JSON for each study in this file, or read those there."),
@@ -40,6 +42,7 @@ def main(
             told = {
                 "RESPSWEEP_SLURM_STUDIES": str(studies),
                 "RESPSWEEP_SLURM_FIRST": str(first),
+                "RESPSWEEP_SLURM_EPOCHS": str(epochs),
                 "RESPSWEEP_SLURM_TABLE": str(table),
             }
             command = [sys.executable, "-m", "pytest", "-q", "-m", "long", str(tests)]
@@ -47,7 +50,17 @@ def main(
         found = [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
     bench.print_machine(torch.device("cpu"))
     bench.print_table(
-        ("seed", "disturbances", "minutes", "drivers", "board", "lost: s", "share", "processes left"),
+        (
+            "seed",
+            "disturbances",
+            "minutes",
+            "drivers",
+            "board",
+            "lost: s",
+            "of it without power",
+            "share of the rest",
+            "processes left",
+        ),
         map(_row, found),
     )
     print(f"\n{summary(found)}")
@@ -57,7 +70,7 @@ def main(
 def _row(study: dict[str, Any]) -> tuple[str, ...]:
     struck = ", ".join(study["struck"])
     if "left" not in study:
-        return str(study["seed"]), struck, "", "", "DID NOT END", "", "", ""
+        return str(study["seed"]), struck, "", "", "DID NOT END", "", "", "", ""
     return (
         str(study["seed"]),
         struck,
@@ -65,28 +78,32 @@ def _row(study: dict[str, Any]) -> tuple[str, ...]:
         str(study["drivers"]),
         "equal" if study["equal"] else "OTHER",
         f"{study['lost_s']:.1f}",
-        f"{100 * study['lost']:.1f} %",
+        f"{study['dead_s']:.1f}",
+        f"{100 * _share([study]):.1f} %",
         str(study["left"]),
     )
 
 
 def summary(found: list[dict[str, Any]]) -> str:
-    """Say in lines how many ended as an undisturbed study, the largest loss, what was left, and what struck."""
+    """Say in lines how many ended as an undisturbed study, what was lost, what was left, and what struck."""
     ended = [study for study in found if "left" in study]
     if not ended:
         return f"none of {len(found)} studies came to its end"
     struck = Counter(name for study in found for name in study["struck"])
     return (
         f"{sum(study['equal'] for study in ended)} of {len(found)} studies ended with the board of an undisturbed one; "
-        f"lost at most {100 * max(study['lost'] for study in ended):.1f} % of device time, in all "
-        f"{100 * _share(ended):.1f} %; {sum(study['left'] for study in ended)} processes left\n"
+        f"lost at most {100 * max(_share([study]) for study in ended):.1f} % of the device time that had power, in all "
+        f"{100 * _share(ended):.1f} %, and {sum(study['dead_s'] for study in ended):.0f} s until power cuts were "
+        f"noticed; {sum(study['left'] for study in ended)} processes left\n"
         + ", ".join(f"{name}: {times}" for name, times in sorted(struck.items()))
     )
 
 
 def _share(ended: list[dict[str, Any]]) -> float:
-    held_s = sum(study["held_s"] for study in ended)
-    return sum(study["lost_s"] for study in ended) / held_s if held_s else 0.0
+    """Of the time on devices that had power, the share that had to be spent again."""
+    dead_s = sum(study["dead_s"] for study in ended)
+    held_s = sum(study["held_s"] for study in ended) - dead_s
+    return (sum(study["lost_s"] for study in ended) - dead_s) / held_s if held_s else 0.0
 
 
 if __name__ == "__main__":

@@ -10,19 +10,19 @@ ENDED: dict[str, Any] = {
     "seconds": 150.0,
     "drivers": 2,
     "equal": True,
-    "lost": 0.02,
-    "lost_s": 3.0,
-    "held_s": 150.0,
+    "lost_s": 33.0,
+    "dead_s": 30.0,
+    "held_s": 180.0,
     "left": 0,
 }
 
 
 def test_a_study_that_did_not_end_or_ended_otherwise_is_counted_against_them() -> None:
-    other = {**ENDED, "equal": False, "lost": 0.04, "lost_s": 6.0, "left": 2}
+    other = {**ENDED, "equal": False, "lost_s": 6.0, "dead_s": 0.0, "held_s": 150.0, "left": 2}
     never = {"seed": 5, "struck": ["worker preempted"], "equal": False}
     assert slurm.summary([ENDED, other, never]).splitlines() == [
-        "1 of 3 studies ended with the board of an undisturbed one; lost at most 4.0 % of device time, in all 3.0 %; "
-        "2 processes left",
+        "1 of 3 studies ended with the board of an undisturbed one; lost at most 4.0 % of the device time that "
+        "had power, in all 3.0 %, and 30 s until power cuts were noticed; 2 processes left",
         "driver's node: 2, worker preempted: 3",
     ]
     assert slurm.summary([never]) == "none of 1 studies came to its end"
@@ -35,7 +35,8 @@ def test_a_row_says_what_struck_and_what_came_of_it() -> None:
         "2.5",
         "2",
         "equal",
-        "3.0",
+        "33.0",
+        "30.0",
         "2.0 %",
         "0",
     )

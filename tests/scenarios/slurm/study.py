@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,10 @@ def running_studies(folder: Path, space: Mapping[str, Any], **settings: Any) -> 
         yield slurm
 
 
-def undisturbed_curves(slurm: SlurmLab) -> dict[tuple[Any, ...], Any]:
-    """The curves of the same study on one host, without SLURM."""
+def undisturbed_curves(slurm: SlurmLab, seconds: int = 600) -> dict[tuple[Any, ...], Any]:
+    """The curves of the same study on one host, without SLURM, which must not take more than so many seconds."""
     words = f"{NOT_NICE} && cd {STORAGE} && {RESPSWEEP} run space.yaml --name alone --studies {STORAGE}/alone"
-    slurm.lab.hosts["one"].run(words, timeout=600, check=True)
+    slurm.lab.hosts["one"].run(words, timeout=seconds, check=True)
     return curves(StudyFolder(slurm.lab.shared / "alone" / "alone").board())
 
 
@@ -154,3 +154,15 @@ class Study:
     def held_s(self) -> float:
         """Seconds for which units held their devices."""
         return sum(account.held_s for account in device_times(self.board, time.time()))
+
+    def dead_s(self, cuts: Iterable[tuple[str, float]]) -> float:
+        """Seconds of what was lost in which a node had no power, before Ray noticed: of each cut the node and when."""
+        return sum(
+            attempt.ended - max(at, attempt.heard)
+            for node, at in cuts
+            for unit in self.board.units()
+            for attempt in unit.attempts
+            if attempt.node.partition("/")[0] == self.slurm.lab.hosts[node].address
+            and attempt.ended is not None
+            and attempt.started < at < attempt.ended
+        )

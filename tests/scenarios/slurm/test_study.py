@@ -47,7 +47,7 @@ def test_a_study_goes_on_as_the_time_of_workers_and_of_its_driver_is_up(
     study.wait_for_units(2)
     told = study.command("status first")
     assert "RUNNING" in told
-    assert re.search(r"driver on \w+, job \d+: [12] workers", told)
+    assert re.search(r"driver on \w+, job \d+: [12] workers?", told)
 
     # What SLURM sends when the time of a job is nearly up, and to whom: see test_slurm.py.
     worker = study.running("worker")[0]
