@@ -111,8 +111,8 @@ class StepGraph:
         self._count_checked()
         if self._held is not None and self._held.addresses != _addresses(self._all):
             self._give_up("weights lie elsewhere in memory than when the step was captured")
-        if self.trouble is not None or not self._takes(batch):
-            return functools.partial(eager, batch)
+        if not self._takes(batch):
+            return functools.partial(self._plainly, eager, batch)
         if self._held is not None:
             self._held.load(batch)
         return functools.partial(self._run, eager, batch)
@@ -135,10 +135,20 @@ class StepGraph:
             assert self._held is not None
             self._believed += 1
             return self._held.replay(self._trained)
+        return self._or_without_graph(functools.partial(self._checked, eager, batch), eager, batch)
+
+    def _plainly(self, eager: Eager, batch: StepBatch) -> Losses:
+        """Take the plain step of a batch for which there is no graph, beside one that takes memory."""
+        if self._held is None:
+            return eager(batch)
+        return self._or_without_graph(lambda _: eager(batch), eager, batch)
+
+    def _or_without_graph(self, step: Callable[[Standing], Losses], eager: Eager, batch: StepBatch) -> Losses:
+        """Take a step, told where things stand before it; where memory is full, the plain one without the graph."""
         before = self._standing()
         # A plain step that does not fit by itself raises the same error again.
         with contextlib.suppress(torch.OutOfMemoryError):
-            return self._checked(eager, batch, before)
+            return step(before)
         self._give_up("there is no memory for it beside the plain step")
         self._put_back(before)
         return eager(batch)

@@ -1,5 +1,6 @@
 """A step that is replayed from one capture trains as the plain step does, or is found out and given up."""
 
+import copy
 import gc
 import weakref
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 from data.batches import epoch_batches
 from data.task import ICBHI
 from model.training import step_graph
+from model.training import training as training_module
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.seeds import generator
 from model.training.step_graph import StepGraph, why_not_captured
@@ -248,6 +250,28 @@ def test_where_there_is_no_memory_for_graph_and_plain_step_the_graph_goes(
     assert_equal(replayed, plain)
 
 
+def test_where_there_is_no_memory_for_graph_and_smaller_batch_the_graph_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = WAYS["dass, batch norm, sam"]
+    plain, replayed = run(**settings), run(capture=CalledAgain(), **settings)
+    plain.run_epoch()
+    original = training_module.objective
+
+    def full(model: Any, projector: Any, inputs: Tensor, *arguments: Any) -> Any:
+        losses = original(model, projector, inputs, *arguments)
+        assert replayed.step_graph is not None
+        if replayed.step_graph.is_held and len(inputs) < 8:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return losses
+
+    monkeypatch.setattr(training_module, "objective", full)
+    with pytest.warns(UserWarning, match="there is no memory for it beside the plain step") as told:
+        replayed.run_epoch()
+    assert len(told) == 1
+    assert_equal(replayed, plain)
+
+
 def test_a_plain_step_that_finds_no_memory_by_itself_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -255,6 +279,20 @@ def test_a_plain_step_that_finds_no_memory_by_itself_is_told_as_such(monkeypatch
     monkeypatch.setattr("model.training.training.objective", full)
     with pytest.warns(UserWarning, match="no memory"), pytest.raises(torch.OutOfMemoryError):
         run(capture=CalledAgain()).run_epoch()
+
+
+def test_a_state_that_is_loaded_over_a_captured_step_is_gone_on_from() -> None:
+    settings = WAYS["cnn_tsa, sam"]
+    plain, replayed = run(**settings), run(capture=CalledAgain(), **settings)
+    beginning = copy.deepcopy(plain.state_dict())
+    for training in (plain, replayed):
+        training.run_epoch()
+        training.load_state_dict(copy.deepcopy(beginning))
+        training.run_epoch()
+        training.run_epoch()
+    assert_equal(replayed, plain)
+    assert replayed.step_graph is not None
+    assert replayed.step_graph.is_held
 
 
 def test_weights_that_moved_in_memory_end_the_graph() -> None:
