@@ -32,7 +32,7 @@ def changes(before: StudyConfig, after: StudyConfig, name: str) -> list[str]:
 
     Raises ConfigError when fixed settings differ, with a line for each of the first `SHOWN`.
     """
-    found = list(_with_ranking_in_a_line(_different(_settings(before), _settings(after))))
+    found = list(_with_ranking_in_a_line(_different(_settings(before), _settings(after)), name))
     fixed = [line for path, line in found if path.split(".")[0] in FIXED]
     if fixed:
         more = [f"and {len(fixed) - SHOWN} more"] if len(fixed) > SHOWN else []
@@ -100,7 +100,9 @@ def setting_differences(one: StudyConfig, other: StudyConfig) -> list[tuple[str,
     ]
 
 
-def _with_ranking_in_a_line(differences: Iterable[tuple[str, Any, Any]]) -> Iterator[tuple[str, str]]:
+def _with_ranking_in_a_line(
+    differences: Iterable[tuple[str, Any, Any]], name: str
+) -> Iterator[tuple[str, str]]:
     """Yield the dotted paths of settings that differ, each with a line that says how.
 
     Of a ranking file of mel bands that has changed there is one line, with its hashes and what can be done.
@@ -113,7 +115,7 @@ def _with_ranking_in_a_line(differences: Iterable[tuple[str, Any, Any]]) -> Iter
             yield (
                 path,
                 f"{BANDS}: a ranking file with SHA-256 {_short(was)} -> {_short(now)}; put that file back, or go on "
-                "with the study's own copy of its ranking: respsweep run --resume",
+                f"with the study's own copy of its ranking: respsweep run --resume {name}",
             )
         elif not (has_changed and path.startswith(f"{BANDS}.ranking")):
             yield path, _line(path, was, now)

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from data.bands import BandRanking, written_ranking
 from data.settings import ConfigError, parse, read_yaml
 from sweep.config.resumption import changes, evidence_changes
 from sweep.config.study_config import StudyConfig
@@ -65,6 +66,28 @@ def test_budget_seeds_pruner_and_race_may_change_and_are_told() -> None:
 def test_what_is_searched_trained_and_maximised_stays(different: dict[str, Any], line: str) -> None:
     with pytest.raises(ConfigError, match=rf"study one: .*begin a study of another name for:\n  {line}$"):
         changes(study(), study(**different), "one")
+
+
+def test_of_a_ranking_of_bands_that_has_changed_one_line_is_told_and_of_one_that_was_moved_none(
+    tmp_path: Path,
+) -> None:
+    low, high = tuple(range(64)), tuple(range(64, 128))
+    scale = study().any_recipe().features.mel_scale
+
+    def ranked(file: str, *groups: tuple[int, ...], keep: int = 64) -> StudyConfig:
+        (tmp_path / file).write_text(written_ranking(BandRanking(groups=groups, scale=scale)))
+        bands = {"ranking": str(tmp_path / file), "keep": keep}
+        return study(recipe={"epochs": 5, "features": {"bands": bands}}).resolved()
+
+    before = ranked("ranking.json", low, high)
+    assert changes(before, ranked("moved.json", low, high), "one") == []
+    line = r"recipe\.features\.bands: a ranking file with SHA-256 \w{12} -> \w{12}; .* respsweep run --resume one"
+    with pytest.raises(ConfigError, match=rf"of another name for:\n  {line}$"):
+        changes(before, ranked("ranking.json", high, low), "one")
+    with pytest.raises(ConfigError, match=rf"for:\n  recipe.features.bands.keep: 64 -> 128\n  {line}$"):
+        changes(before, ranked("ranking.json", high, low, keep=128), "one")
+    with pytest.raises(ConfigError, match=r"for:\n  recipe.features.bands: \{ranking: .* -> \[0, 1, 2\]$"):
+        changes(before, study(recipe={"epochs": 5, "features": {"bands": [0, 1, 2]}}), "one")
 
 
 def test_of_many_settings_that_stay_the_first_are_told_in_a_line_each() -> None:

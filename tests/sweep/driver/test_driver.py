@@ -353,7 +353,8 @@ def test_a_ranking_of_bands_that_was_changed_is_refused_and_a_resumed_study_has_
     file.write_text(written_ranking(BandRanking(groups=(high, low), scale=scale)))
     complaint = (
         r"begin a study of another name for:\n  recipe\.features\.bands: a ranking file with SHA-256 [0-9a-f]{12} -> "
-        r"[0-9a-f]{12}; put that file back, or go on with the study's own copy of its ranking: respsweep run --resume$"
+        r"[0-9a-f]{12}; put that file back, or go on with the study's own copy of its ranking: respsweep run --resume "
+        + rf"{folder.name}$"
     )
     with pytest.raises(ConfigError, match=complaint):
         drive(named.resolved(), folder, ScoresOnly())
