@@ -47,7 +47,6 @@ ELSEWHERE = {
     # Parts of both loops, seen through Tune's searcher.
     "sweep/execution/hand_out.py": "tests/sweep/execution/test_searcher.py",
     "sweep/execution/unit_news.py": "tests/sweep/execution/test_searcher.py",
-    "sweep/execution/joined_nodes.py": "tests/scenarios/test_workers.py",
     "sweep/execution/scheduler.py": "tests/sweep/driver/test_whole_studies.py",
     "sweep/worker/local_data.py": "tests/sweep/worker/test_prepared_data.py",  # what one makes the other finds
     "sweep/worker/leave_notice.py": "tests/sweep/worker/test_saved_units.py",

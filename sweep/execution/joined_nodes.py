@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from sweep.execution.head_file import Head
-from sweep.execution.ray_doors import AUTH_MODE, AUTH_TOKEN
+from sweep.execution.ray_doors import AUTH_MODE, AUTH_TOKEN, read_again
 
 log = logging.getLogger(__name__)
 LEAST_ANSWER_S = 5
@@ -28,11 +28,13 @@ class Node:
 def joined_nodes(head: Head) -> list[Node] | None:
     """List the workers of a driver, without those that are gone; None when it does not prove that it lives.
 
-    Imports Ray.
+    Imports Ray. This process keeps the token in its environment.
     """
     if not head.proves_itself():
         return None
     os.environ.update({AUTH_MODE: "token", AUTH_TOKEN: head.token})
+    # Another driver may have been asked before, with its token.
+    read_again()
     from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
     from ray.core.generated import gcs_pb2
 
