@@ -151,6 +151,7 @@ class Training:
         parameters = [parameter for parameter in self.modules.parameters() if parameter.requires_grad]
         self.optimiser = build_optimiser(recipe.optimiser, parameters)
         self.classification = build_loss(recipe.loss, train.labels, task.num_classes, self.device)
+        self._not_captured: str | None = None
         self.step_graph = self._step_graph() if cuda_graphs else None
 
     @property
@@ -161,6 +162,11 @@ class Training:
     @property
     def done(self) -> bool:
         return self.epoch >= self.recipe.epochs
+
+    @property
+    def why_plain(self) -> str | None:
+        """Why no step is replayed, or none any more, where `cuda_graphs` asks for that; None where steps may be."""
+        return self._not_captured if self.step_graph is None else self.step_graph.trouble
 
     @property
     def paused_seconds(self) -> float:
@@ -275,15 +281,17 @@ class Training:
         self._begun = None if saved.begun is None else BegunEpoch(**saved.begun)
 
     def _step_graph(self) -> StepGraph | None:
-        reason = why_not_captured(
+        self._not_captured = why_not_captured(
             self.recipe,
             self.device,
             accumulate=self.accumulate,
             domain=self.domain is not None,
             cycles=len(self.train),
         )
-        if reason is not None:
-            warnings.warn(f"training steps are not replayed from a CUDA graph: {reason}", stacklevel=3)
+        if self._not_captured is not None:
+            warnings.warn(
+                f"training steps are not replayed from a CUDA graph: {self._not_captured}", stacklevel=3
+            )
             return None
         return StepGraph(self.modules, self.recipe.batch_size, self.device)
 

@@ -111,7 +111,7 @@ class UnitTrainable(tune.Trainable):
         # Told by the first step: of an error in `setup` Ray keeps no more than the words.
         self._machine_error: Exception | None = None
         self._note: str | None = None
-        self._graph_trouble: str | None = None
+        self._why_plain: str | None = None
         self._reported = 0
         # The last unit's tensors must be gone before the next one's are made.
         self._training: Training | None = None
@@ -185,9 +185,9 @@ class UnitTrainable(tune.Trainable):
                 self._saves.save(training.state_dict())
             else:
                 self._saves.wait()
-        if training.step_graph is not None and training.step_graph.trouble != self._graph_trouble:
-            self._graph_trouble = training.step_graph.trouble
-            self._add_note(f"steps are not replayed from a CUDA graph any more: {self._graph_trouble}")
+        if training.why_plain != self._why_plain:
+            self._why_plain = training.why_plain
+            self._add_note(f"steps are not replayed from a CUDA graph: {self._why_plain}")
         news = [self._report(metrics) for metrics in training.history[self._reported :]]
         if self._note is not None:
             news[-1]["note"], self._note = self._note, None

@@ -124,13 +124,26 @@ def test_a_graph_that_is_given_up_is_told_once_and_the_unit_trains_as_without(
     with pytest.warns(UserWarning, match="no training step is replayed"):
         (first,) = reports(unit)
     assert first["note"] == (
-        "steps are not replayed from a CUDA graph any more: it cannot be captured (RuntimeError: operation not "
+        "steps are not replayed from a CUDA graph: it cannot be captured (RuntimeError: operation not "
         "permitted when stream is capturing)"
     )
     (second,) = reports(unit)
     assert "note" not in second
     for expected, found in zip(2 * [plain], (first, second), strict=True):
         assert reports(expected)[0]["train_loss"] == found["train_loss"]
+
+
+def test_the_study_hears_once_why_a_unit_has_no_graph_where_it_asks_for_one(
+    prepared: PreparedData, tmp_path: Path
+) -> None:
+    asks = ResourcesConfig(cuda_graphs="auto")
+    with pytest.warns(UserWarning, match="training steps are not replayed"):
+        unit = UnitTrainable(unit_config(0, 1, parse(Recipe, RECIPE, "test"), prepared, tmp_path, asks))
+    (first,), (second,) = reports(unit), reports(unit)
+    assert first["note"] == (
+        "steps are not replayed from a CUDA graph: a CUDA graph needs a CUDA device, and this run has cpu"
+    )
+    assert "note" not in second
 
 
 def test_a_network_that_needs_whole_batches_ends_with_what_to_do_when_they_did_not_fit(
