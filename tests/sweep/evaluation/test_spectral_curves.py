@@ -3,19 +3,24 @@
 import csv
 import dataclasses
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
+from data.errors import DataError
 from data.recordings import read_recordings
 from data.settings import ConfigError
 from data.task import ICBHI
 from model.spectral_response import dass_response
 from model.training.prediction import random_network
 from model.training.recipe import Recipe
-from sweep.evaluation.predict import Predictor, load_predictor
+from sweep.evaluation.predict import HeardRecording, Predictor, load_predictor
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.evaluation.spectral_curves import chosen_layers, heard_cycles, spectral_curves
 from sweep.folder.study_folder import StudyFolder
@@ -49,6 +54,29 @@ def test_a_curve_is_the_mean_over_cycles_and_networks_without_smoothing_and_with
     assert not np.allclose(plain.response, smoothed.response, rtol=0.01)
     assert (smoothed.scaled.min(), smoothed.scaled.max()) == (0, 1)
     assert smoothed.frequencies[-1] == 0.5
+
+
+def test_cycles_are_heard_as_far_as_asked_for_and_none_of_a_recording_that_breaks_off() -> None:
+    recipe, opened = Recipe(), list[str]()
+
+    def features(path: Path) -> Iterator[Tensor]:
+        opened.append(path.name)
+        yield torch.zeros(recipe.features.frames, recipe.features.n_mels)
+        if path.name == "torn.wav":
+            raise DataError("torn.wav: ends within a cycle")
+        yield torch.ones(recipe.features.frames, recipe.features.n_mels)
+
+    def hear(path: Path) -> HeardRecording:
+        return HeardRecording(2.0, ((0.0, 1.0), (1.0, 2.0)), features(path))
+
+    predictor: Any = SimpleNamespace(hear=hear, recipe=recipe, device=torch.device("cpu"))
+    recordings = [Path(name) for name in ("torn.wav", "whole.wav", "never.wav")]
+    cycles, refused = heard_cycles(predictor, recordings, 2)
+    assert cycles is not None
+    assert cycles.shape == (2, *recipe.input_shape)
+    assert refused == ["torn.wav: ends within a cycle"]
+    assert opened == ["torn.wav", "whole.wav"]
+    assert heard_cycles(predictor, recordings[:1], 2) == (None, refused)
 
 
 def test_layers_are_chosen_by_name_and_one_that_is_not_there_is_refused(
