@@ -1,7 +1,6 @@
 """Networks leave a study as a folder that answers as the study does, with a card that tells what is known of them."""
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from data.recordings import read_recordings
 from data.settings import ConfigError
 from data.synthetic import write_breaths
 from model.training.recipe import read_recipe
-from sweep.cli import main
 from sweep.driver.export import ExportError
 from sweep.driver.weights_export import export_weights
 from sweep.evaluation.card_facts import CardError, card_facts, study_recordings
@@ -28,6 +26,7 @@ from sweep.folder.study_folder import FolderError, StudyFolder
 from sweep.report.model_card_facts import CardFacts
 from sweep.report.which_configuration import NoConfigurationError, which_configuration
 from sweep.worker.unit_results import UnitResultError
+from tests.sweep.command_line import respsweep
 
 
 def facts_of(folder: StudyFolder, scratch: Path) -> CardFacts:
@@ -203,14 +202,6 @@ def test_a_name_means_a_study_before_a_folder(
     (tmp_path / "given" / "recipe.yaml").unlink()
     with pytest.raises(UserError, match=r"given: no recipe\.yaml in it"):
         predictor_named("given", studies)
-
-
-def respsweep(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["respsweep", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def test_commands_and_python_export_weights_and_predict_with_them(

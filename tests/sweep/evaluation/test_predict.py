@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from data.recordings import read_recordings
 from data.settings import ConfigError
 from data.store import build_store
 from model.training.prediction import load_network, predict
-from sweep.cli import main
 from sweep.config.study_config import StudyConfig
 from sweep.evaluation.predict import Cutting, load_predictor
 from sweep.evaluation.recordings_of import recordings_of
@@ -29,6 +27,7 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import NoConfigurationError
 from sweep.worker.unit_results import UnitResultError
 from tests.studies import tiny_study
+from tests.sweep.command_line import respsweep
 
 
 @pytest.fixture
@@ -209,14 +208,6 @@ def test_python_gets_a_pandas_table(studies: Path, trained_on: Recording) -> Non
     ):
         with pytest.raises(ConfigError, match=complaint):
             study.predict(**arguments)
-
-
-def respsweep(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["respsweep", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def test_the_command_predicts_what_it_can_and_names_what_it_cannot(
