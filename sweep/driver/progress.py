@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Group
 from rich.text import Text
 
+from data.errors import one_line
 from data.population import Population
 from data.quantities import counted, duration
 from data.task import Task
@@ -26,6 +27,7 @@ from sweep.study.board import Board
 from sweep.study.budget import Budget
 from sweep.study.events import (
     ConfigurationDropped,
+    EpochReported,
     Event,
     NodeAccused,
     UnitFailed,
@@ -95,6 +97,8 @@ class Progress:
         self._silences = silences
         self._told: set[tuple[UnitKey, float]] = set()
         """Silences that a line has told of: the unit, and since when."""
+        self._notes: set[str] = set()
+        """Notes of units that a line has told of: the first unit's stands for all that say the same."""
 
     def __enter__(self) -> Self:
         if self._live:
@@ -142,6 +146,12 @@ class Progress:
             self._foretelling(event)
         if isinstance(event, Shown) and not isinstance(event, UnitFinished):
             self._stops.append(_line(self._board, event))
+        if isinstance(event, EpochReported) and (note := event.report.get("note")) not in (
+            None,
+            *self._notes,
+        ):
+            self._notes.add(note)
+            self._display.warn(f"{unit_id(event.configuration, event.seed)}: {one_line(note)}")
         if isinstance(event, NodeAccused):
             # Above a live table too: somebody should look at that machine.
             self._display.warn(f"node {shown(event.node)} {aside(self._board.nodes[event.node])}")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data.errors import one_line
-from data.quantities import duration
+from data.quantities import counted, duration
 from evidence.objectives import TITLES
 from sweep.config.study_config import StudyConfig
 from sweep.folder.note import read_note
@@ -30,6 +30,9 @@ _HELD = {
     "GPU": "hours for which units, each one seed of a configuration, held a GPU, times the share that they held",
     "slot": "hours for which units, each one seed of a configuration, trained; a slot is the room for one unit",
 }
+
+MOST_NOTES = 5
+"""Different notes of units that are shown, the most frequent first."""
 
 
 def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
@@ -81,6 +84,9 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     yield _best(board, config)
     yield epochs_saved(*epochs_trained(board, config.space.epochs))
     yield f"run for {duration(board.wall_seconds(now))}, times started: {len(board.drivers)}"
+    told = Counter(note for unit in board.units() for note in unit.notes)
+    for note, units in told.most_common(MOST_NOTES):
+        yield f"told by {counted(units, 'unit')}: {one_line(note)}"
     for name, node in board.nodes.items():
         if held and node.accused is not None:
             yield f"node {shown(name)} {aside(node)}"

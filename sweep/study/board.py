@@ -226,6 +226,8 @@ class Board:
     def _report(self, unit: Unit, report: Mapping[str, Any], at: float) -> None:
         if (refusal := unit.refusal(report, self.metric)) is not None:
             raise ValueError(f"{unit.id}: {refusal}")
+        if (note := report.get("note")) and note not in unit.notes:
+            unit.notes.append(note)
         # A unit that lost its worker reports its past epochs again.
         if report["epoch"] == len(unit.curve) + 1:
             unit.curve.append(completed(report, self.metric))

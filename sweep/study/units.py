@@ -71,6 +71,8 @@ class Unit:
     out_of_memory: bool = False
     died_on: list[str] = field(default_factory=list)
     """Nodes on which this unit died, or that died under it, since it last ended an epoch or was given notice."""
+    notes: list[str] = field(default_factory=list)
+    """What its workers told beside its epochs, each once: that batches are trained in chunks, say."""
 
     @property
     def id(self) -> str:

@@ -19,6 +19,7 @@ from sweep.study.board import Board
 from sweep.study.budget import Budget, BudgetConfig
 from sweep.study.events import (
     ConfigurationDropped,
+    EpochReported,
     Event,
     NodeAccused,
     StudyStarted,
@@ -32,7 +33,7 @@ from sweep.study.racing import ContendersConfig, NoRacingConfig, RacingConfig
 from sweep.study.silence import Silence
 from tests.studies import tiny_study
 from tests.sweep import histories
-from tests.sweep.histories import reported, trained
+from tests.sweep.histories import epoch, reported, trained
 
 added = partial(histories.added, **{"patch_mix.temperature": 0.0612345, "patch_mix.axes": ("time",)})
 
@@ -120,6 +121,15 @@ def test_a_node_that_gets_no_more_units_is_told_in_a_line_and_in_the_status(term
     assert begins[:2] in ("19", "20")
     assert rest.startswith("and then one: 2 units died there")
     assert "no units on 10.0.0.7 (1f2e3d4c)" in progress.status()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_a_unit_tells_beside_an_epoch_is_said_once_for_all_units(terminal: bool) -> None:
+    noted = [EpochReported(0, seed, {**epoch(1), "note": "steps are plain"}, at=NOW) for seed in (1, 2)]
+    events = [*added(0), UnitStarted(0, 1, at=NOW), UnitStarted(0, 2, at=NOW), *noted]
+    text = shown(events, terminal=terminal)[1]
+    assert text.count("steps are plain") == 1
+    assert "warning: 0000-seed1: steps are plain" in text
 
 
 SILENT = [

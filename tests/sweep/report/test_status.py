@@ -134,6 +134,22 @@ def test_a_running_study_says_which_node_gets_no_units_and_why(folder: StudyFold
     assert "10.0.0.7" not in printed(folder)
 
 
+def test_what_units_told_beside_their_epochs_is_counted_over_units_also_of_an_epoch_heard_before(
+    folder: StudyFolder,
+) -> None:
+    chunks = "batches trained in 4 chunks, as they did not fit whole"
+    noted = [
+        EpochReported(0, 2, {**epoch(1), "note": chunks}, at=HOUR),
+        EpochReported(0, 2, {**epoch(1), "note": "the checkpoint\nwas damaged"}, at=HOUR),
+        UnitFinished(0, 2, 1, at=HOUR),
+        ConfigurationAdded(1, {"patch_mix.beta": 0.5}, at=HOUR),
+        UnitStarted(1, 1, at=HOUR),
+        EpochReported(1, 1, {**epoch(1), "note": chunks}, at=HOUR),
+    ]
+    told = [line.strip() for line in status_of(folder, *noted).splitlines() if "told by" in line]
+    assert told == [f"told by 2 units: {chunks}", r"told by 1 unit: the checkpoint\nwas damaged"]
+
+
 def test_a_journal_in_which_a_score_was_changed_is_read_with_a_warning_that_names_the_line(
     folder: StudyFolder,
 ) -> None:
