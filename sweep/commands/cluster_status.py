@@ -25,6 +25,9 @@ def cluster_status(name: NameArgument, studies: StudiesOption = STUDIES) -> None
 
     folder = StudyFolder.at(studies, name)
     names = StudyJobs(folder.path.absolute())
+    if not (names.scripts.exists() or folder.path.exists()):
+        # Neither begun nor submitted from here: the error names those that are.
+        StudyFolder.open(studies, name)
     try:
         there = jobs(names)
     except SlurmError as error:

@@ -108,7 +108,7 @@ class WorkerJob:
                         return Ending.OVER
                     if now - waits_since >= self._give_up_s:
                         return Ending.GAVE_UP
-                    self._say_once_waiting(waits_since, now)
+                    self._say_once_waiting(waits_since, now, over=may_go_on and self._is_over(studies, True))
                 self._pause(LOOK_EVERY_S)
             return Ending.LEFT
 
@@ -162,8 +162,13 @@ class WorkerJob:
             # As above: it is not known, and looked at again.
             return False
 
-    def _say_once_waiting(self, since: float, now: float) -> None:
-        if now - since < LOOK_FOR_END_EVERY_S:
+    def _say_once_waiting(self, since: float, now: float, *, over: bool) -> None:
+        if now - since >= LOOK_FOR_END_EVERY_S:
+            return
+        if over:
+            longest = duration(min(OVER_S, self._give_up_s))
+            self._say(f"{self._folder.place} is over: waits {longest} for a driver that goes on with it")
+        else:
             self._say(f"waits for a driver of {self._folder.place}, {duration(self._give_up_s)} at most")
 
     def _pause(self, seconds: float) -> None:

@@ -62,3 +62,16 @@ def test_a_driver_whose_ray_does_not_answer_is_not_called_dead(
         write_head(Path("studies", "first"), Head("127.0.0.1:6379", "secret", proof.address, "node2", 2, 0.0))
         (line,) = told(monkeypatch, capfd)
     assert line == "studies/first: driver on node2: lives, but its Ray does not answer at 127.0.0.1:6379"
+
+
+def test_a_study_that_is_neither_there_nor_submitted_is_refused_with_those_that_are(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert respsweep(monkeypatch, "cluster", "status", "frist") == 1
+    error = capfd.readouterr().err
+    assert "no study 'frist' in studies/" in error
+    assert "first" in error
+    scripts = Path("studies", ".slurm", "frist")
+    scripts.mkdir(parents=True)
+    assert respsweep(monkeypatch, "cluster", "status", "frist") == 0
+    assert "studies/frist: not begun yet" in capfd.readouterr().out

@@ -274,8 +274,10 @@ def test_a_worker_that_comes_to_a_study_that_is_over_ends_soon(
 ) -> None:
     monkeypatch.setattr(worker_job, "OVER_S", 0.3)
     begun = time.monotonic()
-    assert job(tmp_path, over=lambda folder: True).run() is Ending.OVER
+    worker: Any = job(tmp_path, over=lambda folder: True)
+    assert worker.run() is Ending.OVER
     assert time.monotonic() - begun >= 0.3
+    assert worker.said == [f"{tmp_path} is over: waits 0:00 for a driver that goes on with it"]
 
 
 def test_a_worker_that_comes_before_the_driver_of_a_larger_budget_joins_it(
