@@ -19,7 +19,7 @@ from sweep.driver.executor import Executor
 from sweep.driver.foretelling import Foretelling
 from sweep.driver.preflight import CheckedStudy
 from sweep.driver.progress import Progress
-from sweep.driver.signals import halting_on_signals
+from sweep.driver.signals import Halting
 from sweep.driver.steady_clock import SteadyClock
 from sweep.driver.unit_removal import UnitRemoval
 from sweep.folder.lock import StudyLock
@@ -160,6 +160,7 @@ class Driver:
             [journal.write, tracker, self._progress, self._removal, *listeners],
             clock,
         )
+        self._halting = Halting(self._coordinator, display)
 
     def run(self) -> None:
         """Run units until the study is over, and say how it ended.
@@ -167,48 +168,51 @@ class Driver:
         Raises InterruptedStudyError when the study was halted by something else than its budget, and whatever goes
         wrong through a fault of respsweep; the study can be taken up again after either.
         """
-        coordinator, folder = self._coordinator, self._study.folder
-        hurried, reason = False, ""
+        coordinator, folder, halting = self._coordinator, self._study.folder, self._halting
         failure: Exception | None = None
+        reason = ""
         self._say_what_begins()
-        try:
-            with self._progress, halting_on_signals(coordinator, self._display):
-                self._begin()
-                try:
-                    self._executor.run(coordinator, self._unit_config, folder.path, self._tick)
-                except UserError as error:
-                    # Features or weights that one configuration asks for cannot be had; once they can, it goes on.
-                    coordinator.halt(str(error))
-        except KeyboardInterrupt:
-            coordinator.halt(INTERRUPTED, at_once=True)
-            hurried = True
-        except Exception as error:
-            # What halted the study, a full disk say, comes back from the depths of Ray Tune in its own words.
-            if coordinator.halted is None:
-                coordinator.halt(f"{type(error).__name__} in the driver")
-                failure = error
-                raise
-            log.debug("after the study was halted: %s", error, exc_info=True)
-        finally:
-            # The exception may have been raised where Python forgets it.
-            hurried = hurried or (coordinator.at_once and coordinator.halted == INTERRUPTED)
+        with halting.on_signals():
             try:
-                reason = self._close(0.0 if hurried else self._close_s)
+                self._run_units()
+            except KeyboardInterrupt:
+                halting.end()
             except Exception as error:
-                # What went wrong first is what comes out.
-                if failure is None:
+                # What halted the study, a full disk say, comes back from the depths of Ray Tune in its own words.
+                if coordinator.halted is None:
+                    coordinator.halt(f"{type(error).__name__} in the driver")
+                    failure = error
                     raise
                 log.debug("after the study was halted: %s", error, exc_info=True)
+            finally:
+                try:
+                    reason = self._close()
+                except KeyboardInterrupt:
+                    halting.end()
+                except Exception as error:
+                    # What went wrong first is what comes out.
+                    if failure is None:
+                        raise
+                    log.debug("after the study was halted: %s", error, exc_info=True)
         self._say_what_was_skipped()
         if coordinator.interrupted:
             raise InterruptedStudyError(
-                f"{folder.place}: {reason} after "
+                f"{folder.place}: {coordinator.halted} after "
                 f"{counted(len(coordinator.board.ranking()), 'complete configuration')}; go on with: "
                 f"{self._resume_command}",
                 asked=coordinator.halted == INTERRUPTED,
-                at_once=hurried,
+                at_once=halting.at_once,
             )
-        self._say_what_came_out(reason)
+        self._say_what_came_out(reason or coordinator.halted or "")
+
+    def _run_units(self) -> None:
+        with self._progress:
+            self._begin()
+            try:
+                self._executor.run(self._coordinator, self._unit_config, self._study.folder.path, self._tick)
+            except UserError as error:
+                # Features or weights that one configuration asks for cannot be had; once they can, it goes on.
+                self._coordinator.halt(str(error))
 
     def _begin(self) -> None:
         study = self._study
@@ -233,28 +237,26 @@ class Driver:
             self._coordinator.halt(f"taken over by {holder}", at_once=True)
         self._progress.tick()
 
-    def _close(self, close_s: float) -> str:
-        """Stop the study and close what belongs to it, the tracker within `close_s` seconds; returns why it stopped."""
-        coordinator = self._coordinator
-        if coordinator.interrupted:
-            close_s = min(close_s, self._close_soon_s)
-        reason = coordinator.halted or ""
+    def _close(self) -> str:
+        """Stop the study and close what belongs to it; returns why it stopped."""
+        reason = self._coordinator.halted or ""
         # From the last line to the first, each whatever becomes of those before.
         with contextlib.ExitStack() as ending:
-            ending.callback(self._close_tracker, close_s)
+            ending.callback(self._close_tracker)
             ending.callback(self._close_journal)
             ending.callback(shutil.rmtree, self._study.folder.path / "tune", ignore_errors=True)
             ending.callback(self._removal.remove_again)
+            ending.callback(self._halting.now_closing)
             ending.callback(self._executor.stop)
             with contextlib.suppress(OSError):
-                reason = coordinator.stop()
+                reason = self._coordinator.stop()
         return reason
 
     def _close_journal(self) -> None:
         with contextlib.suppress(OSError):
             self._journal.close()
 
-    def _close_tracker(self, close_s: float) -> None:
+    def _close_tracker(self) -> None:
         try:
             study = self._study
             if not self._coordinator.interrupted:
@@ -268,9 +270,14 @@ class Driver:
                     self._tracker.keep_files(
                         Files(f"configuration {best.number}", paths, self._answer(), tables)
                     )
-            self._tracker.close(close_s)
+            self._tracker.close(self._closing_s())
         except UserError as error:
             self._display.warn(str(error))
+
+    def _closing_s(self) -> float:
+        if self._halting.at_once:
+            return 0.0
+        return min(self._close_s, self._close_soon_s) if self._coordinator.interrupted else self._close_s
 
     def _say_what_begins(self) -> None:
         slots = self._executor.slots

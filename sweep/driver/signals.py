@@ -12,25 +12,41 @@ from sweep.study.coordinator import Coordinator
 from sweep.study.events import INTERRUPTED
 
 
-@contextlib.contextmanager
-def halting_on_signals(coordinator: Coordinator, display: Display) -> Iterator[None]:
-    """Halt the study on the first signal while the block runs, and raise KeyboardInterrupt on the second."""
-    told = False
+class Halting:
+    """Halts a study on the first signal, and on the second ends it at once: waits end in KeyboardInterrupt."""
 
-    def halt() -> bool:
-        nonlocal told
+    def __init__(self, coordinator: Coordinator, display: Display) -> None:
+        self.at_once = False
+        """Whether the study was told to wait for nothing. Python forgets what is raised in a callback of a weak
+        reference, say, so that the exception alone is not enough."""
+        self._coordinator = coordinator
+        self._display = display
+        self._told = False
+
+    @contextlib.contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Hear signals while the block runs."""
+        with stopping_on_signals(self._hear):
+            yield
+
+    def now_closing(self) -> None:
+        """Take the next signal for the second: nothing is left to be saved, and all that a signal can end is a wait."""
+        self._told = True
+
+    def end(self) -> None:
+        """End the study at once."""
+        self.at_once = True
+        self._coordinator.halt(INTERRUPTED, at_once=True)
+
+    def _hear(self) -> bool:
         # A study that its budget has halted already takes no other reason.
-        if told or coordinator.interrupted:
-            # What is raised within the callback of a weak reference, say, Python prints and forgets.
-            coordinator.halt(INTERRUPTED, at_once=True)
+        if self._told or self._coordinator.interrupted:
+            self.end()
             return False
-        told = True
-        coordinator.halt(INTERRUPTED)
-        display.say("stopping: units save what they have; once more stops at once")
+        self._told = True
+        self._coordinator.halt(INTERRUPTED)
+        self._display.say("stopping: units save what they have; once more stops at once")
         return True
-
-    with stopping_on_signals(halt):
-        yield
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import signal
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,43 @@ def test_a_second_signal_waits_for_nothing(folder: StudyFolder) -> None:
         drive(CONFIG, folder, ScoresOnly(twice), tracker=tracker)
     assert stopped.value.at_once
     assert tracker.waited == [0.0]
+
+
+def forgetting() -> None:
+    """Interrupt this process where Python prints what is raised, and goes on."""
+
+    class Gone: ...
+
+    gone = Gone()
+    watched = weakref.ref(gone, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    del gone
+    assert watched() is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("again", [lambda: os.kill(os.getpid(), signal.SIGINT), forgetting])
+def test_a_second_signal_waits_for_nothing_also_where_ray_is_stopped_after_the_first(
+    folder: StudyFolder, again: Callable[[], None]
+) -> None:
+    executor, tracker = ScoresOnly(lambda: os.kill(os.getpid(), signal.SIGINT)), NoTracker()
+    executor.on_stop = again
+    with pytest.raises(InterruptedStudyError, match=r"one: interrupted after 0 complete") as stopped:
+        drive(CONFIG, folder, executor, tracker=tracker)
+    assert stopped.value.at_once
+    assert tracker.waited == [0.0]
+    assert not (folder.path / "tune").exists()
+
+
+def test_a_signal_ends_the_wait_for_mlflow_of_a_study_that_is_over(folder: StudyFolder) -> None:
+    tracker = NoTracker(lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(
+        InterruptedStudyError, match=r"one: interrupted after 2 complete configurations; go on with"
+    ) as stopped:
+        drive(CONFIG, folder, ScoresOnly(), tracker=tracker)
+    assert stopped.value.at_once
+    assert folder.board().stopped == "over"
+    drive(CONFIG, folder, again := ScoresOnly())
+    assert again.units == []
 
 
 class SmallDisk:

@@ -7,7 +7,7 @@ import pytest
 
 from sweep.config.study_parts import PrunerConfig
 from sweep.driver.display import NoDisplay
-from sweep.driver.signals import halting_on_signals
+from sweep.driver.signals import Halting
 from sweep.search.epoch_pruner import EpochPruner
 from sweep.study.board import Board
 from sweep.study.budget import Budget, BudgetConfig
@@ -50,7 +50,7 @@ def test_the_first_signal_halts_and_the_second_ends_at_once(
     coordinator: Coordinator, number: signal.Signals
 ) -> None:
     before = signal.getsignal(number)
-    with halting_on_signals(coordinator, NoDisplay()):
+    with Halting(coordinator, NoDisplay()).on_signals():
         os.kill(os.getpid(), number)
         assert coordinator.halted == "interrupted"
         assert not coordinator.at_once
@@ -64,7 +64,7 @@ def test_a_second_signal_ends_at_once_also_a_study_that_its_budget_has_halted(
     coordinator: Coordinator,
 ) -> None:
     coordinator.halted = "budget spent: wall_clock 1 of 1"
-    with halting_on_signals(coordinator, NoDisplay()):
+    with Halting(coordinator, NoDisplay()).on_signals():
         os.kill(os.getpid(), signal.SIGINT)
         assert not coordinator.interrupted
         with pytest.raises(KeyboardInterrupt):
@@ -74,7 +74,7 @@ def test_a_second_signal_ends_at_once_also_a_study_that_its_budget_has_halted(
 def test_what_nohup_keeps_away_stays_away(coordinator: Coordinator) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with halting_on_signals(coordinator, NoDisplay()):
+        with Halting(coordinator, NoDisplay()).on_signals():
             os.kill(os.getpid(), signal.SIGHUP)
         assert coordinator.halted is None
     finally:
@@ -85,7 +85,7 @@ def test_another_thread_than_the_main_one_leaves_signals_alone(coordinator: Coor
     before, within = signal.getsignal(signal.SIGINT), []
 
     def run() -> None:
-        with halting_on_signals(coordinator, NoDisplay()):
+        with Halting(coordinator, NoDisplay()).on_signals():
             within.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=run)
