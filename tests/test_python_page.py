@@ -33,6 +33,7 @@ def _in_a_folder_with_a_study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         soundfile.write(tmp_path / path, breath, 4000)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kept_ray")
 def test_the_page_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")

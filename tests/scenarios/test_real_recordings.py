@@ -14,6 +14,7 @@ from sweep.tracking.tracker import database_uri
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default:.*a subset")
 @pytest.mark.usefixtures("kept_ray")
 def test_a_sweep_of_real_recordings_ends_with_a_best_file_and_mlflow_runs(

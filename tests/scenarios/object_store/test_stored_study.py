@@ -219,6 +219,7 @@ def test_a_driver_ends_though_its_store_has_stopped_answering(
     assert errors.splitlines()[-1].startswith("paused: s3://bucket/lab/one: interrupted after")
 
 
+@pytest.mark.slow
 def test_a_study_that_cannot_begin_leaves_nothing_on_the_store(
     machines: Callable[[str], Machine], s3: Any, tmp_path: Path
 ) -> None:
@@ -230,6 +231,7 @@ def test_a_study_that_cannot_begin_leaves_nothing_on_the_store(
     assert not list((tmp_path / "first").glob("studies/*/bad"))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_reached_or_must_not_be_written_down_is_one_line(
     space: str, machines: Callable[[str], Machine], s3: Any, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from tests.sweep.driver.small_study import study
 pytestmark = pytest.mark.usefixtures("copied_tables", "own_cache")
 
 
+@pytest.mark.slow
 def test_a_study_that_is_over_says_so_starts_nothing_and_writes_what_is_missing(tmp_path: Path) -> None:
     console, started = Console(record=True, width=200), []
 

@@ -31,6 +31,7 @@ from tests.sweep.driver.small_study import SEARCH, study
 pytestmark = pytest.mark.usefixtures("copied_tables", "own_cache")
 
 
+@pytest.mark.slow
 def test_a_study_that_is_over_takes_more_budget_and_more_seeds(tmp_path: Path) -> None:
     def run(display: Display | None = None, **changes: object) -> StudyFolder:
         folder = StudyFolder.find(tmp_path, "more")
@@ -76,6 +77,7 @@ def halted_after(epochs: int) -> ScoresOnly:
     return ScoresOnly(count)
 
 
+@pytest.mark.slow
 def test_a_halt_leaves_the_best_of_the_complete_configurations_as_a_file(tmp_path: Path) -> None:
     console = Console(record=True, width=200)
 

@@ -83,6 +83,7 @@ def test_a_search_goes_on_to_all_folds_and_from_where_it_stopped(tmp_path: Path)
     }
 
 
+@pytest.mark.slow
 def test_without_folds_all_nothing_follows(tmp_path: Path) -> None:
     folder = StudyFolder.find(tmp_path, "plain")
     run_search(a_search(folds="one"), folder, start_executor=lambda *_: Answers(skill))

@@ -65,6 +65,7 @@ class Unhurried(UnitTrainable):
         training._losses_and_gradients = slowly
 
 
+@pytest.mark.slow
 def test_a_study_that_was_interrupted_goes_on_in_its_epochs_and_ends_as_if_it_had_not_been(
     tmp_path: Path,
 ) -> None:
@@ -106,6 +107,7 @@ def interrupt_when(ready: Callable[[], object], times: int = 1, wait_s: float = 
     threading.Thread(target=interrupt, daemon=True).start()
 
 
+@pytest.mark.slow
 def test_a_programming_error_comes_out_of_ray_as_it_is_and_the_study_can_go_on(tmp_path: Path) -> None:
     def stumble(configuration: Configuration, seed: int) -> dict[str, Any]:
         raise TypeError("a bug")

@@ -77,6 +77,7 @@ def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_pa
     assert sorted(run.data.metrics["score_mean"] for run in parents) == pytest.approx(means)
 
 
+@pytest.mark.slow
 def test_a_pruned_configuration_gets_no_further_seed(tmp_path: Path) -> None:
     # A threshold above any score prunes everything after its first epoch.
     hopeless = {"name": "threshold", "arguments": {"lower": 2.0}}
@@ -91,6 +92,7 @@ def test_a_pruned_configuration_gets_no_further_seed(tmp_path: Path) -> None:
     assert not folder.best.exists()
 
 
+@pytest.mark.slow
 def test_a_unit_that_fails_ends_its_configuration_and_not_the_study(tmp_path: Path) -> None:
     rates = {"type": "categorical", "choices": [1e-3, 1e3]}
     mixed = study(
@@ -109,6 +111,7 @@ def test_a_unit_that_fails_ends_its_configuration_and_not_the_study(tmp_path: Pa
     assert [line["event"] for line in lines if line.get("configuration") == 0][-1] == "UnitFailed"
 
 
+@pytest.mark.slow
 def test_a_unit_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_happened(
     tmp_path: Path, kept_ray: RayHead
 ) -> None:

@@ -36,6 +36,7 @@ def facts_of(folder: StudyFolder, scratch: Path) -> CardFacts:
     return card_facts(folder, chosen, units, *study_recordings(folder))
 
 
+@pytest.mark.slow
 def test_a_folder_of_weights_answers_as_its_study_does(
     first: StudyFolder, finished: StudyFolder, tmp_path: Path
 ) -> None:

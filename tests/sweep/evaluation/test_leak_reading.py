@@ -48,6 +48,7 @@ def leaky(_leaky: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     return StudyFolder.open(Path(shutil.copytree(studies, tmp_path / "studies")), "leaky")
 
 
+@pytest.mark.slow
 def test_the_study_itself_is_as_if_the_test_part_had_not_been_answered(leaky: StudyFolder) -> None:
     honest = StudyFolder.open(leaky.studies, "honest")
     alone = curves(honest.board())

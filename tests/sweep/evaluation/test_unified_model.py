@@ -51,6 +51,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyFolder]:
         yield finishing
 
 
+@pytest.mark.slow
 def test_the_network_for_all_is_trained_alike_but_for_its_patients(finished: StudyFolder) -> None:
     own, unified = finished.config(), unified_folder(finished).config()
     assert own.any_recipe().population == (19.0, 60.0)

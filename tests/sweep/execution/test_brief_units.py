@@ -268,6 +268,7 @@ def dying(place: Path) -> type[UnitTrainable]:
     return Dying
 
 
+@pytest.mark.slow
 def test_heads_on_a_frozen_encoder_are_trained_by_actors_of_a_real_ray(
     kept_ray: RayHead, tmp_path: Path
 ) -> None:

@@ -62,10 +62,12 @@ def test_processes_train_together_and_say_how_fast_and_how_large() -> None:
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_real_cycles_are_trained_on_when_they_are_given(prepared: PreparedData) -> None:
     assert measure(tiny(prepared), processes=1, threads=1).steps_per_second > 0
 
 
+@pytest.mark.slow
 def test_losses_over_patients_and_devices_are_measured_on_noise_and_on_few_cycles_of_one_device(
     prepared: PreparedData,
 ) -> None:
@@ -99,11 +101,13 @@ def test_a_gpu_that_lets_one_process_in_is_not_measured_but_told(
         measure_sharing(tmp_path / "recipe.yaml", None)
 
 
+@pytest.mark.slow
 def test_weights_are_not_needed_to_measure() -> None:
     pretrained = {**RECIPE["backbone"], "pretrained": "nowhere.pth"}
     assert measure(tiny(backbone=pretrained), processes=1, threads=1).steps_per_second > 0
 
 
+@pytest.mark.slow
 def test_a_full_memory_is_a_result() -> None:
     # More than a process can address.
     features = {"duration_s": 60, "frame_shift_ms": 1, "n_mels": 1024, "target_frames": 32}
@@ -133,6 +137,7 @@ def test_a_killed_process_is_taken_for_a_full_memory_and_the_others_end() -> Non
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_the_command_says_what_to_write_into_the_study_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], breaths: Path
 ) -> None:

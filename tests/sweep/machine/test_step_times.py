@@ -68,6 +68,7 @@ def test_units_that_share_a_device_are_slower_each_by_what_they_lose_together(
         time_shared_steps(recipe, "cpu", 1, units=4)
 
 
+@pytest.mark.slow
 def test_two_processes_share_this_machine_and_this_one_trains_nothing_beside_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

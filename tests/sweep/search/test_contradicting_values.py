@@ -51,6 +51,7 @@ def test_a_small_space_is_searched_to_its_end_without_its_contradictions(sampler
     assert not any(CONTRADICTION.items() <= point.items() for point in points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_endless_space_is_searched_around_its_contradictions(sampler: str) -> None:
     config = config_of({"patch_mix.beta": BETA, **BALANCE}, sampler=eager(sampler))

@@ -96,6 +96,7 @@ def server(one_server: BareServer) -> BareServer:
     return one_server
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(server: BareServer) -> None:
     tracking = writer(server.uri, "server")
     for event in STUDY[:4]:
@@ -117,6 +118,7 @@ def test_a_server_that_dies_on_the_way_loses_and_doubles_nothing(server: BareSer
     assert {runs[name].info.status for name in ("configuration 0", unit_id(0, 1))} == {"FINISHED"}
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_away_is_told_of_at_the_end(server: BareServer) -> None:
     tracking = writer(server.uri, "away")
     server.kill()

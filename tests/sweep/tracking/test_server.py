@@ -78,6 +78,7 @@ def test_a_server_says_how_to_use_it_answers_to_its_names_only_and_ends_with_all
     assert not processes_of(session)
 
 
+@pytest.mark.slow
 def test_files_of_runs_go_through_the_server_and_nowhere_but_into_its_folder(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +213,7 @@ def test_a_ray_head_is_known_by_its_process(tmp_path: Path) -> None:
     assert not tracking_server.ray_head_runs("gcs_stand_in")
 
 
+@pytest.mark.slow
 def test_a_server_with_ray_ends_when_that_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heads, started = iter([True, True, False]), []
     monkeypatch.setattr(tracking_server, "ray_head_runs", lambda: next(heads))

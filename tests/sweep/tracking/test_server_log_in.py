@@ -32,6 +32,7 @@ def test_the_ui_of_a_study_wants_a_password_that_somebody_can_see(tmp_path: Path
         serve_study(f"sqlite:///{tmp_path}/mlflow.db", "first", free_port(), print, terminal=False)
 
 
+@pytest.mark.slow
 def test_with_auth_nobody_reads_without_a_password_and_a_study_writes_with_it(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

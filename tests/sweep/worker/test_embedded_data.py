@@ -109,6 +109,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counting:
     return counting
 
 
+@pytest.mark.slow
 def test_all_units_of_an_encoder_share_features_that_are_computed_once(
     breaths: Path, encoder: Path, tmp_path: Path, counted: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

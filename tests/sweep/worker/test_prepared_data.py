@@ -112,6 +112,7 @@ def test_a_node_copies_what_is_shared_once(shared: PreparedData, prepared: Prepa
     load_examples(dataclasses.replace(shared, shared="/nowhere/shared"), 0)
 
 
+@pytest.mark.slow
 def test_two_processes_of_a_node_copy_it_once(shared: PreparedData, node: Path, tmp_path: Path) -> None:
     log = tmp_path / "downloads"
     asked = json.dumps(dataclasses.asdict(shared))

@@ -38,6 +38,7 @@ def test_a_lost_unit_goes_on_from_its_checkpoint_and_tells_its_past_again(
         assert {**got, "seconds": 0} == {**wanted, "seconds": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dies", ["before its checkpoint", "after its checkpoint"])
 def test_a_unit_that_lost_its_worker_has_answered_the_test_part_once_in_each_epoch(
     unsealed: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: str
@@ -87,6 +88,7 @@ def test_saved_by_time_a_unit_ends_without_a_checkpoint_of_its_own(
     assert not list((tmp_path / "0000-seed1").glob("checkpoint*"))
 
 
+@pytest.mark.slow
 def test_a_unit_killed_after_epochs_that_no_checkpoint_held_says_what_they_cost_and_ends_with_the_same_bits(
     prepared: PreparedData, tmp_path: Path
 ) -> None:
