@@ -8,7 +8,13 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-pytest_plugins = ["tests.object_store", "tests.ray_heads", "tests.mlflow_tables", "tests.mlflow_servers"]
+pytest_plugins = [
+    "tests.made_breaths",
+    "tests.object_store",
+    "tests.ray_heads",
+    "tests.mlflow_tables",
+    "tests.mlflow_servers",
+]
 
 LONGEST = (
     "sweep/driver/test_whole_studies.py",

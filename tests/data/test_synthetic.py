@@ -1,6 +1,7 @@
 import re
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,21 @@ import pytest
 import soundfile
 import yaml
 
+from data import synthetic
 from data.audio import read_recording
 from data.dataset import DataSet, census
 from data.errors import DataError
 from data.icbhi import read_icbhi
 from data.icbhi_annotations import Part
 from data.synthetic import MADE_UP, VERSION, invented_breaths, made_by_default, made_up, write_breaths
+from tests.made_breaths import MAKE
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _made_each_time() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "_write_all", MAKE)
+        yield
 
 
 @pytest.fixture(scope="module")
