@@ -1,5 +1,6 @@
 # make sweep    the main job: search for the best configuration (DATA=DIR for real recordings)
-# make test     lint, types and tests
+# make test     lint, types and all tests but those that take more than some ten seconds
+# make test-slow these: whole studies, real servers, clusters of Linux namespaces
 # make bench    what features, scan, step, sweep and engine cost, beside floors and others; GPU or not
 # make gpu-check what a GPU makes of it, in under eight minutes; without a GPU a dry run on tiny sizes
 # make licences the licences of all dependencies; make sbom: a bill of them as CycloneDX JSON
@@ -21,12 +22,13 @@ sweep: .venv/ready
 test: lint types
 	$(PYTEST) -m "not slow and not long and not gpu"
 
-# The clusters of Linux namespaces have the machine to themselves: they say how soon their nodes are there.
+# The clusters of Linux namespaces have the machine to themselves, one of each kind at a time: they say how soon their
+# nodes are there.
 NAMESPACES = tests/scenarios/cluster tests/scenarios/slurm
 
 test-slow: .venv/dev-ready
 	$(PYTEST) -m "slow and not long and not gpu" $(addprefix --ignore ,$(NAMESPACES))
-	$(BIN)/pytest -m "slow and not long and not gpu" $(NAMESPACES)
+	$(PYTEST) -m "slow and not long and not gpu" $(NAMESPACES)
 
 # What quicker tests hold too, on its own and for longer: before a release, and after a change of what they are about.
 test-long: .venv/dev-ready
