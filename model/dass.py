@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from data.settings import ConfigError
-from model.dass_stem import build_stem, channels_first, halving
+from model.dass_stem import Norm, build_stem, channels_first, halving, layer_norm
 from model.drop_path import draw_drop_path
 from model.pointwise import Pointwise
 from model.recipe_parts import Pooling, SmoothingConfig
@@ -50,7 +50,7 @@ class DASS(nn.Module):
             raise ConfigError(
                 f"smoothing.stage: this DASS has stages 0 to {len(depths) - 1}, got {max(smoothing.stages)}"
             )
-        self.patch_embed = build_stem(stem, dims[0], mels)
+        self.patch_embed = build_stem(stem, dims[0], mels, scan_engine)
         blocks_in_all = sum(depths)
         rates = torch.tensor([drop_path_rate * i / max(1, blocks_in_all - 1) for i in range(blocks_in_all)])
         self.drop_path_rates: Tensor
@@ -63,7 +63,9 @@ class DASS(nn.Module):
                 smoothed = smoothing is not None and smoothing.smooths(stage, block, depth)
                 blocks.append(VSSBlock(dim, smoothing if smoothed else None, scan_engine))
             is_last = stage == len(depths) - 1
-            self.layers.append(Stage(blocks, dim, None if is_last else dims[stage + 1]))
+            self.layers.append(
+                Stage(blocks, dim, None if is_last else dims[stage + 1], layer_norm(scan_engine))
+            )
         self.classifier = Classifier(dims[-1], num_classes)
         self.depths = tuple(depths)
         self.drops = drop_path_rate > 0
@@ -134,11 +136,13 @@ class DASS(nn.Module):
 class Stage(nn.Module):
     """Blocks at one resolution, then a halving to the next stage's channels unless it is the last."""
 
-    def __init__(self, blocks: Sequence[VSSBlock], dim: int, next_dim: int | None) -> None:
+    def __init__(self, blocks: Sequence[VSSBlock], dim: int, next_dim: int | None, norm: Norm) -> None:
         super().__init__()
         self.blocks = Blocks(*blocks)
         self.downsample = (
-            nn.Identity() if next_dim is None else nn.Sequential(channels_first(), *halving(dim, next_dim))
+            nn.Identity()
+            if next_dim is None
+            else nn.Sequential(channels_first(), *halving(dim, next_dim, norm))
         )
 
     def forward(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from einops.layers.torch import Rearrange
 from jaxtyping import Float
@@ -10,16 +11,20 @@ from torch import Tensor, nn
 
 from model.batch_norm import ChannelsLastBatchNorm
 from model.conv_block import ConvBlock
+from model.layer_norm import CastingLayerNorm
 from model.variants import DASS_STRIDE, Stem
 
-Norm = type[nn.LayerNorm] | type[ChannelsLastBatchNorm]
+Norm = Callable[[int], nn.Module]
 
 
-def build_stem(stem: Stem, dim: int, mels: int) -> StridedStem | ConvStem:
-    """Build a stem to `dim` channels, for inputs of `mels` bands if it is one of convolutional blocks."""
+def build_stem(stem: Stem, dim: int, mels: int, scan_engine: str = "auto") -> StridedStem | ConvStem:
+    """Build a stem to `dim` channels, for inputs of `mels` bands if it is one of convolutional blocks.
+
+    `scan_engine` is that of its layer norms.
+    """
     if stem == "conv_blocks":
         return ConvStem(dim, mels)
-    return StridedStem(dim, nn.LayerNorm if stem == "layer_norm" else ChannelsLastBatchNorm)
+    return StridedStem(dim, layer_norm(scan_engine) if stem == "layer_norm" else ChannelsLastBatchNorm)
 
 
 class StridedStem(nn.Sequential):
@@ -67,13 +72,18 @@ class ConvStem(nn.Module):
         return self.conv_block2(self.conv_block1(x)).permute(0, 2, 3, 1)
 
 
-def halving(channels: int, outputs: int, norm: Norm = nn.LayerNorm) -> tuple[nn.Module, nn.Module, nn.Module]:
+def halving(channels: int, outputs: int, norm: Norm) -> tuple[nn.Module, nn.Module, nn.Module]:
     """Layers from (batch, channels, height, width) to normalised (batch, height / 2, width / 2, outputs), rounded up."""
     return (
         nn.Conv2d(channels, outputs, 3, stride=2, padding=1),
         Rearrange("b c h w -> b h w c"),
         norm(outputs),
     )
+
+
+def layer_norm(scan_engine: str) -> Norm:
+    """Return what makes the layer norm of given channels after a convolution."""
+    return partial(CastingLayerNorm, scan_engine=scan_engine)
 
 
 def channels_first() -> nn.Module:

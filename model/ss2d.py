@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.layer_norm import CastingLayerNorm
 from model.pointwise import Pointwise, pointwise
 from model.recipe_parts import Hook, SmoothingConfig
 from model.selective_scan.cross_selective_scan import DirectionInputs, cross_selective_scan, direction_inputs
@@ -44,7 +45,7 @@ class SS2D(nn.Module):
         self.Ds = nn.Parameter(torch.empty(4 * d_model))
         self.dt_projs_weight = nn.Parameter(torch.empty(4, d_model, dt_rank))
         self.dt_projs_bias = nn.Parameter(torch.empty(4, d_model))
-        self.out_norm = nn.LayerNorm(d_model)
+        self.out_norm = CastingLayerNorm(d_model, scan_engine, feeds_product=True)
         self.in_proj = Pointwise(d_model, d_model, bias=False)
         self.conv2d = nn.Conv2d(d_model, d_model, 3, padding=1, groups=d_model, bias=False)
         self.out_proj = Pointwise(d_model, d_model, bias=False)

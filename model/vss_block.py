@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.layer_norm import CastingLayerNorm
 from model.pointwise import Pointwise
 from model.recipe_parts import SmoothingConfig
 from model.ss2d import SS2D, smooth_at
@@ -26,9 +27,9 @@ class VSSBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.smoothing = smoothing
-        self.norm = nn.LayerNorm(d_model)
+        self.norm = CastingLayerNorm(d_model, scan_engine, feeds_product=True)
         self.op = SS2D(d_model, smoothing=smoothing, scan_engine=scan_engine)
-        self.norm2 = nn.LayerNorm(d_model)
+        self.norm2 = CastingLayerNorm(d_model, scan_engine, feeds_product=True)
         self.mlp = MLP(d_model, 4 * d_model)
 
     def forward(

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 ELSEWHERE = {
     "data/errors.py": "tests/test_errors.py",
     "model/scan_engines.py": "tests/model/selective_scan/test_selective_scan.py",
+    "model/triton_launch.py": "tests/model/test_layer_norm_triton.py",
     "model/variants.py": "tests/model/test_dass.py",  # sizes and keys of each variant
     "model/weight_names.py": "tests/model/test_weights_of_dass.py",  # and _ast, _cnn6: layouts, seen through whole files
     # Each engine is held against the definition, and all of them against golden numbers, in one file.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from functools import cache
 from importlib import import_module
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from model.scan_engines import DEVICES, ENGINES
 from model.selective_scan import mamba, reference
+from model.triton_launch import interpreted
 
 
 def selective_scan(
@@ -71,13 +71,19 @@ def choose_engine(engine: str, device: torch.device) -> str:
         raise ValueError(f"no scan engine {engine!r}; there are {', '.join(ENGINES)}")
     if engine == "auto":
         return _meant_for(device.type)
-    devices = DEVICES | ({"triton": "cpu"} if _interpreted() else {})
+    devices = DEVICES | ({"triton": "cpu"} if interpreted() else {})
     if devices.get(engine, device.type) != device.type:
         raise ValueError(f"the scan engine {engine} runs on {devices[engine]}, not on {device.type}")
     reason = _missing(engine)
     if reason is not None:
         raise ValueError(f"the scan engine {engine} does not work here: {reason}")
     return engine
+
+
+def runs_triton(engine: str, device: torch.device) -> bool:
+    """Tell whether `engine` stands for our Triton kernels on `device`; unlike `choose_engine`, warns of nothing."""
+    where = {"auto": ("cuda",), "triton": ("cuda", "cpu") if interpreted() else ("cuda",)}
+    return device.type in where.get(engine, ()) and _missing("triton") is None
 
 
 def scan_dtype(u: Tensor) -> torch.dtype:
@@ -112,7 +118,7 @@ def _missing(engine: str) -> str | None:
         return None
     if engine == "mamba":
         return mamba.missing()
-    if engine == "triton" and not (torch.cuda.is_available() or _interpreted()):
+    if engine == "triton" and not (torch.cuda.is_available() or interpreted()):
         return "torch sees no CUDA device"
     try:
         if engine == "triton":
@@ -123,8 +129,3 @@ def _missing(engine: str) -> str | None:
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None
-
-
-def _interpreted() -> bool:
-    """Whether Triton runs its kernels on the CPU, step by step: to test them, not to use them."""
-    return os.environ.get("TRITON_INTERPRET") == "1"

@@ -6,7 +6,6 @@ step: right, and very slow.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from model.selective_scan import triton_gradients, triton_kernels
 from model.selective_scan.triton_layout import Inputs, Layout, layout_of_map, layout_of_rows, pieces_of
 from model.selective_scan.triton_traffic import MapSize
+from model.triton_launch import multiprocessors, on_device_of
 
 RESIDENT = 2
 """Programs of `projection_gradients` that a multiprocessor runs at once: as many as 255 registers a thread leave room
@@ -224,12 +224,12 @@ def _projection_gradients(layout: Layout, inputs: Inputs, ddelta: Tensor) -> tup
     rows, rank, channels = layout.batch * layout.length, layout.rank, layout.channels
     width = PROJECTED // layout.padded_rank
     blocks = pieces_of(channels, width)
-    turns = turns_a_program(pieces_of(rows, ROWS), 4 * blocks, _multiprocessors(ddelta.device))
+    turns = turns_a_program(pieces_of(rows, ROWS), 4 * blocks, multiprocessors(ddelta.device))
     pieces = pieces_of(rows, ROWS * turns)
     dlow = ddelta.new_empty(blocks, 4, rows, rank)
     dweight = ddelta.new_empty(pieces, 4, channels, rank)
     kernel: Any = triton_gradients.projection_gradients
-    with _on_device_of(ddelta):
+    with on_device_of(ddelta):
         kernel[pieces, blocks, 4](
             ddelta, inputs.low, inputs.weight, dlow, dweight,
             rows=rows, channels=channels, in_cell=layout.in_cell, in_group=layout.in_group, d_group=ddelta[0].numel(),
@@ -256,7 +256,7 @@ def _lines_in_turn(layout: Layout) -> tuple[tuple[int, int], ...]:
 
 def _carry(layout: Layout, ends: Tensor, spans: Tensor, A: Tensor, *, back: bool) -> None:
     grid = (layout.blocks, layout.groups, layout.batch * layout.states)
-    with _on_device_of(ends):
+    with on_device_of(ends):
         triton_kernels.carry[grid](
             ends,
             spans,
@@ -277,15 +277,5 @@ def _launch(
     constants: dict[str, bool] | None = None,
 ) -> None:
     grid = (layout.blocks * layout.chunks, lines, layout.batch)
-    with _on_device_of(tensors[0]):
+    with on_device_of(tensors[0]):
         kernel[grid](*tensors, **layout.sizes, **(sizes or {}), **layout.constants, **(constants or {}))
-
-
-def _on_device_of(tensor: Tensor) -> Any:
-    """Triton launches on the current device, which need not be that of the tensors."""
-    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
-
-
-def _multiprocessors(device: torch.device) -> int:
-    """Count those of a card; in the interpreter there is one."""
-    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1

@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,10 +25,20 @@ TOOLS = Path(triton.__file__).parent / "backends/nvidia/bin"
 POINTERS = {torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.float64: "*fp64"}
 
 
+KERNELS = (
+    (triton_kernels, ("chunk_ends", "carry", "scan")),
+    (triton_gradients, ("chunk_starts_gradients", "scan_gradients", "projection_gradients")),
+)
+"""Kernels of the scan, by the module that launches find them in."""
+
+
 def launches(
-    function: Any, tensors: list[torch.Tensor], **settings: Any
+    function: Any,
+    tensors: list[torch.Tensor],
+    kernels: Sequence[tuple[Any, Sequence[str]]] = KERNELS,
+    **settings: Any,
 ) -> list[tuple[Any, dict[str, Any], int]]:
-    """Run a scan and its gradient on tensors without numbers; returns kernels with the arguments of their launches."""
+    """Run a function and its gradient on tensors without numbers; returns kernels with arguments of their launches."""
     found = []
 
     class Recorder:
@@ -41,13 +52,10 @@ def launches(
 
             return record
 
-    def recorders(module: Any, *names: str) -> Any:
-        recording: dict[str, Any] = {name: Recorder(getattr(module, name)) for name in names}
-        return patch.multiple(module, **recording)
-
-    forward = recorders(triton_kernels, "chunk_ends", "carry", "scan")
-    backward = recorders(triton_gradients, "chunk_starts_gradients", "scan_gradients", "projection_gradients")
-    with forward, backward:
+    with ExitStack() as patched:
+        for module, names in kernels:
+            recording: dict[str, Any] = {name: Recorder(getattr(module, name)) for name in names}
+            patched.enter_context(patch.multiple(module, **recording))
         leaves = [tensor.requires_grad_() for tensor in tensors]
         function(*leaves, **settings).sum().backward()
     return found
@@ -83,12 +91,15 @@ def compile_launch(kernel: Any, arguments: dict[str, Any], warps: int, capabilit
         listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     instructions = re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+ )?([A-Z][\w.]*)", listing, re.M)
     begins = next(
-        i for i, name in enumerate(instructions) if name.startswith(("MUFU.EX2", "DFMA", "DMMA", "HMMA"))
+        (i for i, name in enumerate(instructions) if name.startswith(("MUFU.EX2", "DFMA", "DMMA", "HMMA"))),
+        0,
     )
     return {
         "registers": int(re.findall(r"Used (\d+) registers", said)[0]),
         "spilled": sum(map(int, re.findall(r"(\d+) bytes spill", said))),
         "loads_ahead": sum(name.startswith("LDG") for name in instructions[:begins]),
+        "wide": sum(name.startswith(("LDG", "STG")) and name.endswith(".128") for name in instructions),
+        "to_nearest": compiled.asm["ptx"].count("cvt.rn.bf16"),
         "shuffles": sum(name.startswith("SHFL") for name in instructions),
         "steps": arguments.get("STEPS", 0),
     }
