@@ -32,21 +32,22 @@ class CastingLayerNorm(nn.LayerNorm):
 
     def forward(self, input: Float[Tensor, "*rows channels"]) -> Float[Tensor, "*rows channels"]:
         """Normalise each row of channels."""
-        kind = input.device.type
-        if not (torch.is_autocast_enabled(kind) and self._by_kernels(input)):
+        if not self._by_kernels(input):
             return super().forward(input)
-        dtype = torch.get_autocast_dtype(kind) if self.feeds_product else torch.float32
+        dtype = torch.get_autocast_dtype(input.device.type) if self.feeds_product else torch.float32
         norm = import_module("model.layer_norm_triton").layer_norm
         return norm(input, self.weight, self.bias, self.eps, dtype)
 
     def _by_kernels(self, input: Tensor) -> bool:
         return (
-            self.weight.dtype == torch.float32
+            # Asked before autocast, which some kinds of device do not have.
+            runs_triton(self.scan_engine, input.device)
+            and torch.is_autocast_enabled(input.device.type)
+            and self.weight.dtype == torch.float32
             and input.dtype in (torch.float32, torch.bfloat16, torch.float16)
             and input.numel() > 0
             # Neither batches nor derivatives of `torch.func` see into the kernels.
             and not torch._C._are_functorch_transforms_active()
-            and runs_triton(self.scan_engine, input.device)
             and _kernels_work()
         )
 

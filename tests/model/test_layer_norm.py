@@ -85,6 +85,11 @@ def test_outside_autocast_in_double_precision_and_for_other_engines_it_is_torchs
     assert kernels == []
 
 
+def test_a_tensor_without_memory_has_the_shape_of_its_norm() -> None:
+    with torch.device("meta"):
+        assert CastingLayerNorm(24, feeds_product=True)(torch.empty(2, 3, 24)).shape == (2, 3, 24)
+
+
 def test_an_input_without_rows_is_torchs_own_norms(kernels: list[torch.dtype]) -> None:
     with torch.autocast(DEVICE, torch.bfloat16):
         assert norms("triton")[0](torch.empty(0, 24, device=DEVICE)).shape == (0, 24)
