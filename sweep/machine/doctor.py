@@ -18,7 +18,9 @@ import torch
 from packaging.requirements import Requirement
 
 from data.quantities import gibibytes
-from model.selective_scan import available_engines, choose_engine
+from model.layer_norm_check import TOLERANCE as MOST_OF_A_NORM
+from model.layer_norm_check import norm_error
+from model.selective_scan import available_engines, choose_engine, runs_triton
 from model.selective_scan.self_test import TOLERANCE, scan_error
 from sweep.machine.gpu_advice import gpu_advice
 from sweep.storage.cache_folder import cache_folder
@@ -50,6 +52,7 @@ def examine(studies: str) -> list[Check]:
         Check("torch", f"{torch.__version__}, built for {_built_for()}"),
         *_devices(),
         *_engines(),
+        *_norms(),
         *_packages(),
         _folder("feature cache", cache_folder()),
         _store(studies) if is_uri(studies) else _folder("studies", Path(studies)),
@@ -93,7 +96,7 @@ def _device(index: int) -> str:
 
 
 def _engines() -> Iterator[Check]:
-    devices = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
+    devices = _torch_devices()
     for engine, reason in available_engines().items():
         checks = [_engine(engine, device) for device in devices if _runs_on(engine, device)]
         if checks:
@@ -127,6 +130,28 @@ def _engine(engine: str, device: torch.device) -> tuple[str, bool]:
     if not error <= TOLERANCE:
         return f"wrong on {device.type}: largest relative error {error:.1e}, {TOLERANCE:g} may be", True
     return f"works on {device.type}, largest relative error {error:.0e}", False
+
+
+def _norms() -> Iterator[Check]:
+    """Try our kernels of the layer norm where scans run by Triton; elsewhere the norms are torch's."""
+    for device in _torch_devices():
+        if not runs_triton("triton", device):
+            continue
+        what = f"layer norm on {device.type}"
+        try:
+            error = norm_error(device)
+        except Exception as problem:
+            yield Check(what, f"fails: {_explain(problem)}", broken=True)
+            continue
+        if error <= MOST_OF_A_NORM:
+            yield Check(what, f"our kernels work, largest relative error {error:.0e} in bfloat16")
+        else:
+            wrong = f"wrong: largest relative error {error:.1e}, {MOST_OF_A_NORM:g} may be; until that is repaired "
+            yield Check(what, f"{wrong}train with backbone.scan_engine: reference or mamba", broken=True)
+
+
+def _torch_devices() -> list[torch.device]:
+    return [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
 
 
 def _packages() -> Iterator[Check]:

@@ -97,6 +97,32 @@ def test_the_engine_that_is_used_is_named() -> None:
     assert "works on cpu, largest relative error" in found["scan numba"].found
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (4e-3, "our kernels work, largest relative error 4e-03 in bfloat16"),
+        (0.5, "wrong: largest relative error 5.0e-01, 0.01 may be; until that is repaired train with"),
+        (float("nan"), "wrong: largest relative error nan"),
+        (RuntimeError("no C compiler\nat all"), "fails: RuntimeError: no C compiler"),
+    ],
+)
+def test_our_kernels_of_the_layer_norm_are_tried_where_they_are_used(
+    monkeypatch: pytest.MonkeyPatch, error: float | Exception, told: str
+) -> None:
+    def measured(device: torch.device) -> float:
+        if isinstance(error, Exception):
+            raise error
+        return error
+
+    assert list(doctor_module._norms()) == []
+    monkeypatch.setattr(doctor_module, "norm_error", measured)
+    monkeypatch.setattr(doctor_module, "runs_triton", lambda engine, device: True)
+    check = next(doctor_module._norms())
+    assert check.what == "layer norm on cpu"
+    assert check.found.startswith(told)
+    assert check.broken == (error != 4e-3)
+
+
 def test_an_engine_that_does_not_work_here_says_why() -> None:
     reasons = {name: reason for name, reason in available_engines().items() if reason is not None}
     found = findings()
