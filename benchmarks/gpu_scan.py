@@ -15,6 +15,8 @@ import torch
 from gpu_found import Found
 from torch import Tensor, nn
 
+from model.layer_norm import CastingLayerNorm
+from model.layer_norm_triton import bytes_an_element as bytes_of_a_norm
 from model.selective_scan.cross_selective_scan import cross_selective_scan
 from model.selective_scan.triton_cuda import map_size
 from model.selective_scan.triton_traffic import bytes_an_element
@@ -95,7 +97,7 @@ def kernels(device: torch.device) -> Found:
 
 
 def suspects(device: torch.device) -> Found:
-    """Time what reading the code makes one suspect: the product for dt weights, and the depthwise convolution."""
+    """Time what reading the code makes one suspect: the product for dt weights, depthwise convolutions, layer norms."""
     cuda = device.type == "cuda"
     rows_of = 48 * 8192 if cuda else 512
     half = torch.bfloat16 if cuda else torch.float32
@@ -115,7 +117,47 @@ def suspects(device: torch.device) -> Found:
         products[f"depthwise 3 x 3, {name}, forward + backward"] = partial(_backward, layer, x, gradient)
     times = bench.time_in_turn(products, 5 if cuda else 1, device, 2)
     bench.print_table(("suspect", "ms"), [(name, timing.cell("ms")) for name, timing in times.items()])
-    return Found(f"{len(times)} timed")
+    return Found(f"{len(times)} timed; {_norms(device)}")
+
+
+def _norms(device: torch.device) -> str:
+    """Time layer norms forward and backward under autocast, torch's and ours, beside the bytes that ours must move.
+
+    Before a product a norm reads single precision and is read in bfloat16, after a convolution the other way round.
+    """
+    cuda = device.type == "cuda"
+    rate, rows, ratios = bench.copy_rate(device, 5 if cuda else 1), [], []
+    stages = _stages(device)
+    for height, width, channels, _ in dict.fromkeys((stages[0], stages[-1])):
+        for place, read, written in (
+            ("before a product", torch.float32, torch.bfloat16),
+            ("after a convolution", torch.bfloat16, torch.float32),
+        ):
+            x = torch.randn(48 if cuda else 1, height, width, channels, device=device, dtype=read)
+            gradient = torch.randn(x.shape, device=device, dtype=written)
+            ours = CastingLayerNorm(channels, feeds_product=written == torch.bfloat16)
+            passes = {
+                name: partial(_norm_pass, norm.to(device), x.requires_grad_(), gradient)
+                for name, norm in (("torch", nn.LayerNorm(channels)), ("ours", ours))
+            }
+            times = bench.time_in_turn(passes, 5 if cuda else 1, device, 2)
+            least = sum(bytes_of_a_norm(read, written).values()) * x.numel() / rate
+            ratios.append(times["torch"].median / times["ours"].median)
+            rows.append(
+                (
+                    *(f"{channels} channels, {place}", times["torch"].cell("ms"), times["ours"].cell("ms")),
+                    *(bench.number(1000 * least), f"{times['ours'].median / least:.2f}"),
+                )
+            )
+    head = ("layer norm, forward + backward", "torch's, ms", "ours, ms", "ms of our bytes", "ours x bytes")
+    bench.print_table(head, rows)
+    return f"our layer norm {min(ratios):.2f} to {max(ratios):.2f} times as fast as torch's"
+
+
+def _norm_pass(norm: nn.Module, x: Tensor, gradient: Tensor) -> None:
+    with torch.autocast(x.device.type, torch.bfloat16):
+        y = norm(x).to(gradient.dtype)
+    torch.autograd.grad(y, [x, *norm.parameters()], gradient)
 
 
 def _stages(device: torch.device) -> tuple[tuple[int, int, int, int], ...]:
