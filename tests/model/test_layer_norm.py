@@ -1,6 +1,7 @@
 """When the layer norms of DASS are our kernels', and that they are torch's own everywhere else."""
 
 import copy
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,10 @@ from torch.func import functional_call, vmap
 
 from model import layer_norm as layer_norm_module
 from model import layer_norm_triton
+from model.dass import DASS
 from model.layer_norm import CastingLayerNorm
 from model.selective_scan.cross_selective_scan import cross_selective_scan
+from model.variants import DASS_VARIANTS
 from model.vss_block import VSSBlock
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -155,6 +158,27 @@ def test_a_block_under_autocast_comes_to_what_it_does_with_torchs_norms(
     for got, true in zip(found, expected, strict=True):
         assert got.dtype == true.dtype
         assert (got - true).norm() <= 0.03 * true.norm() + 1e-6
+
+
+def test_the_norms_of_a_sample_move_what_the_page_on_benchmarks_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.ss2d.cross_selective_scan", lambda u, *inputs, engine: u)
+    elements: Counter[bool] = Counter()
+
+    def count(norm: CastingLayerNorm, inputs: tuple[Tensor, ...], y: Tensor) -> None:
+        elements[norm.feeds_product] += y.numel()
+
+    size = DASS_VARIANTS["small"]
+    with torch.device("meta"), torch.no_grad():
+        network = DASS(size.depths, size.dims)
+        for module in network.modules():
+            if isinstance(module, CastingLayerNorm):
+                module.register_forward_hook(count)
+        network(torch.empty(1, 1024, 128))
+    whole, half = torch.float32, torch.bfloat16
+    ours = elements[True] * sum(layer_norm_triton.bytes_an_element(whole, half).values())
+    ours += elements[False] * sum(layer_norm_triton.bytes_an_element(half, whole).values())
+    assert round(ours / 1e9, 2) == 0.24
+    assert round(elements.total() * 40 / 1e9, 2) == 0.62
 
 
 @pytest.mark.gpu

@@ -193,6 +193,8 @@ def test_our_kernels_of_the_layer_norm_start_less_than_autocasts_copies_around_t
     in_all, at_the_head = 48, 1
     assert own["native_layer_norm"] == own["native_layer_norm_backward"] == in_all
     assert ours["normalise"] == ours["norm_gradients"] == in_all - at_the_head
+    # A hundredth above what was counted: 1030 with torch's, 979 with ours.
+    assert ours.total() <= 989
     # Before 42 products and after 5 convolutions; the same again for gradients.
     assert own["_to_copy"] - ours["_to_copy"] >= 94
     # Each norm adds up what its programs have summed.
