@@ -40,8 +40,19 @@ LONGEST = (
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
-# Shapes and types written in signatures are checked whenever a test calls them.
-install_import_hook(["data", "model"], "beartype.beartype")
+ROOT = Path(__file__).parents[1]
+
+
+def _modules_with_shapes() -> list[str]:
+    paths = [path for folder in ("data", "model") for path in (ROOT / folder).rglob("*.py")]
+    with_shapes = [path for path in paths if "from jaxtyping import" in path.read_text(encoding="utf-8")]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in with_shapes]
+    return [name.removesuffix(".__init__") for name in names]
+
+
+# Where signatures write shapes, these and all types are checked whenever a test calls them. Done in all modules, that
+# was a quarter of the time of the tests of settings and files, whose types are checked before anything runs.
+install_import_hook(_modules_with_shapes(), "beartype.beartype")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
