@@ -41,7 +41,7 @@ def unit(device: torch.device) -> Found:
 
 def full_memory(device: torch.device) -> Found:
     """Fill the memory until a step does not fit, tell that it did not, and train on in chunks."""
-    from sweep.worker.out_of_memory import is_out_of_memory
+    from model.out_of_memory import is_out_of_memory
 
     if device.type != "cuda":
         raise NotHereError("a CPU pages before its memory is full")

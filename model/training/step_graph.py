@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from model.out_of_memory import is_out_of_memory
 from model.selective_scan import choose_engine
 from model.training.begun_epoch import draws_of, set_draws
 from model.training.graph_capture import Capture, cuda_capture
@@ -25,6 +26,7 @@ CHECKED_AGAIN = 50
 """Replays after which the next epoch begins with a check, which would outweigh the few steps that heads have in one."""
 Eager = Callable[[StepBatch], Losses]
 """Forward and backward pass of a batch, operator by operator, into gradients that are None before."""
+Result = TypeVar("Result")
 
 
 def why_not_captured(
@@ -66,8 +68,8 @@ class StepGraph:
     of its norm, and a millionth of the norm of all gradients, losses or statistics, together. A batch that is checked
     is trained by the plain step's gradients. Where the numbers disagree (the warning counts the passes that were
     replayed since they last agreed), where the capture fails for whatever reason, where weights have moved in memory,
-    or where there is no memory for both, a warning says so, the graph's memory is let go of, and all further steps are
-    plain (`trouble`).
+    or where there is no memory for the graph beside a plain step or other work (`beside`), a warning says so, the
+    graph's memory is let go of, and all further steps are plain (`trouble`).
 
     Weights, running statistics and generators are as if warm-up and capture had never been, so a run may be paused under
     a graph and go on without one, and the other way round.
@@ -117,6 +119,23 @@ class StepGraph:
             self._held.load(batch)
         return functools.partial(self._run, eager, batch)
 
+    def beside(self, what: str, work: Callable[[], Result]) -> Result:
+        """Do work between two steps; where memory is full beside a captured step, let go of that, and do it once more.
+
+        `work` changes nothing that it depends on; `what` names it in the warning. Of work that does not fit by itself
+        the error is raised.
+        """
+        if self._held is None:
+            return work()
+        try:
+            return work()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # Here, as the error's frames hold tensors.
+        self._give_up(f"there is no memory for it beside {what}")
+        return work()
+
     def _count_checked(self) -> None:
         """Count the last batch as checked, if it was."""
         if self._agreed:
@@ -146,9 +165,12 @@ class StepGraph:
     def _or_without_graph(self, step: Callable[[Standing], Losses], eager: Eager, batch: StepBatch) -> Losses:
         """Take a step, told where things stand before it; where memory is full, the plain one without the graph."""
         before = self._standing()
-        # A plain step that does not fit by itself raises the same error again.
-        with contextlib.suppress(torch.OutOfMemoryError):
+        try:
             return step(before)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # A plain step that does not fit by itself raises the same error again.
         self._give_up("there is no memory for it beside the plain step")
         self._put_back(before)
         return eager(batch)

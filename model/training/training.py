@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ from model.training.step_batch import StepBatch
 from model.training.step_graph import StepGraph, why_not_captured
 from model.weight_casts import casting_weights_together
 
+Result = TypeVar("Result")
 LEAST_BATCH = 2
 """Cycles of a batch: one alone has neither batch statistics nor a partner to mix with."""
 
@@ -239,7 +240,10 @@ class Training:
         """Compute what `predict` does, whether the answers are finite or not."""
         network = self.trained if examples.embedded else self.model
         network.eval()
-        return predict(network, examples, self.recipe, self.device, chunks=self.accumulate)
+        return self._beside_graph(
+            "the scoring of cycles",
+            lambda: predict(network, examples, self.recipe, self.device, chunks=self.accumulate),
+        )
 
     def closure(self, batch: StepBatch) -> Callable[[], Losses]:
         """Make what `optimise_step` calls: forward and backward pass of a batch, or their replay."""
@@ -251,9 +255,16 @@ class Training:
         """Measure the sharpness of the weights after the last epoch, where the recipe asks for it."""
         if epoch < self.recipe.epochs or not self.recipe.sharpness_rho:
             return None
-        return validation_sharpness(
-            self.trained, self.validation, self.recipe, self.device, chunks=self.accumulate
+        return self._beside_graph(
+            "the measurement of sharpness",
+            lambda: validation_sharpness(
+                self.trained, self.validation, self.recipe, self.device, chunks=self.accumulate
+            ),
         )
+
+    def _beside_graph(self, what: str, work: Callable[[], Result]) -> Result:
+        """Do work that changes nothing it depends on; a captured step makes room for it where memory is full."""
+        return work() if self.step_graph is None else self.step_graph.beside(what, work)
 
     def state_dict(self) -> dict[str, Any]:
         """Collect all that `load_state_dict` needs to continue this run bit for bit."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from model.out_of_memory import is_out_of_memory
 from model.training.recipe import Recipe
 from sweep.config.study_parts import ResourcesConfig
-from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.unit_config import CHUNKS
 
 if TYPE_CHECKING:

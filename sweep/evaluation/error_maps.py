@@ -23,6 +23,7 @@ from model.ast import AST
 from model.attribution import Method, attribution, default_method
 from model.beats import BEATs
 from model.frozen import encoder_of
+from model.out_of_memory import is_out_of_memory
 from model.scan_engines import DEVICES
 from model.training.inputs import kept_places, mean_baseline, network_input
 from model.training.prediction import load_network
@@ -31,7 +32,6 @@ from sweep.evaluation.best_answers import BestAnswers
 from sweep.evaluation.confident_errors import BANDS, LONGEST_S, WrongAnswer, as_text, surest_errors
 from sweep.evaluation.finished_units import finished_units
 from sweep.folder.study_folder import StudyFolder
-from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.unit_results import has_weights
 
 FRAMES = 96

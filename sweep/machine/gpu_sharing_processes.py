@@ -22,6 +22,7 @@ from torch import Tensor
 from data.batches import Examples
 from data.origins import Origins
 from data.task import ICBHI, Task, task_named
+from model.out_of_memory import is_out_of_memory
 from model.training.checkpoint import save_checkpoint
 from model.training.recipe import Recipe
 from model.training.training import Training
@@ -35,7 +36,6 @@ from sweep.machine.gpu_sharing import (
 )
 from sweep.worker.gpu_facts import gpu_facts, mps_runs
 from sweep.worker.local_data import load_examples
-from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.prepared_data import DataPreparation, PreparedData
 from sweep.worker.visible_gpus import visible_gpus
 

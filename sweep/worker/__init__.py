@@ -13,6 +13,5 @@ weights         pretrained weights on the machine that trains
 gpu_facts       what NVIDIA's driver says of this machine's GPUs: mode, slices (MIG), MPS
 visible_gpus    those of them that CUDA_VISIBLE_DEVICES shows to programs that are started here
 leave_notice    whether units are to leave: this node is taken back, or the study pauses
-out_of_memory   whether an error means that a memory was full
 machine_errors  errors of a machine that lacks what units need
 """

@@ -19,6 +19,7 @@ from ray import tune
 from data.batches import Examples
 from data.task import task_named
 from evidence.predictions import rounded
+from model.out_of_memory import is_out_of_memory
 from model.training.checkpoint import CheckpointError
 from model.training.epoch_metrics import EpochMetrics, select_epoch
 from model.training.recipe import Recipe
@@ -32,7 +33,6 @@ from sweep.worker.embedded_data import forget_embedded, load_embedded, load_test
 from sweep.worker.leave_notice import UnitLeavesError, leave_notice
 from sweep.worker.local_data import load_examples, load_tested
 from sweep.worker.machine_errors import MACHINE_ERRORS, FullCacheError
-from sweep.worker.out_of_memory import is_out_of_memory
 from sweep.worker.prepared_data import PreparedData
 from sweep.worker.step_result import Ending, Failed, Finished, FullDisk, OutOfMemory, StepResult
 from sweep.worker.unit_results import keep_leaked, keep_results
@@ -62,7 +62,8 @@ class UnitTrainable(tune.Trainable):
     attempt has spent on it (`carried`).
 
     An error of the training itself ends the unit (`Failed`): it would come again on any machine. So does a full memory
-    (`OutOfMemory`): the study starts the unit again, in smaller chunks; and a full disk of the studies (`FullDisk`),
+    (`OutOfMemory`): the study starts the unit again, in smaller chunks. Where a CUDA graph held some of that memory,
+    the unit goes on from its checkpoint without one first. So does a full disk of the studies (`FullDisk`),
     which halts the study. An error of the device, and any other of the disk, is the worker's death, as is a machine
     that lacks what units need, or room in its cache. When its node is about to be taken back, or the study pauses, the
     unit saves where it is, in the middle of an epoch too, and leaves (UnitLeavesError).
@@ -95,6 +96,8 @@ class UnitTrainable(tune.Trainable):
         self._unsaved = False
         if self._ending is None and self._machine_error is None:
             result = self._guard(self._train_epoch)
+            if isinstance(self._ending, OutOfMemory) and self._is_beside_graph:
+                result = self._again_without_graph()
             if result is not None:
                 return result.as_tune()
         if self._machine_error is not None:
@@ -107,6 +110,7 @@ class UnitTrainable(tune.Trainable):
         self._leave()
 
     def _open(self, config: dict[str, Any]) -> None:
+        self._told = config
         self._ending: Ending | None = None
         # Told by the first step: of an error in `setup` Ray keeps no more than the words.
         self._machine_error: Exception | None = None
@@ -169,6 +173,22 @@ class UnitTrainable(tune.Trainable):
         self._spent_before = training.paused_seconds
         self._training = training
         self._checkpoint.begin()
+
+    @property
+    def _is_beside_graph(self) -> bool:
+        """Whether a captured step takes some of the device's memory."""
+        graph = None if self._training is None else self._training.step_graph
+        return graph is not None and graph.is_held
+
+    def _again_without_graph(self) -> StepResult | None:
+        """Go on from the last checkpoint with plain steps, and train an epoch."""
+        # What this process has told is no news when it is trained again.
+        heard = max(self._heard, self._reported)
+        self._open({**self._told, "cuda_graphs": False, "heard": heard})
+        self._add_note(
+            "steps are not replayed from a CUDA graph: there is no memory for it beside the rest of the training"
+        )
+        return None if self._ending or self._machine_error else self._guard(self._train_epoch)
 
     def _train_epoch(self) -> StepResult:
         training = self._training

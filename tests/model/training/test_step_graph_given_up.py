@@ -101,8 +101,12 @@ def test_a_capture_that_fails_leaves_the_plain_run(error: Exception) -> None:
     assert_equal(replayed, plain)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")],
+)
 def test_where_there_is_no_memory_for_graph_and_plain_step_the_graph_goes(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     capture = CalledAgain()
     plain, replayed = run(**WAYS["cnn_tsa, sam"]), run(capture=capture, **WAYS["cnn_tsa, sam"])
@@ -112,7 +116,7 @@ def test_where_there_is_no_memory_for_graph_and_plain_step_the_graph_goes(
     def full(self: StepGraph, *arguments: Any) -> Any:
         if self.is_held and capture.replays == 2:
             torch.rand(5)
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return original(self, *arguments)
 
     monkeypatch.setattr(step_graph.StepGraph, "_pass", full)
@@ -141,6 +145,57 @@ def test_where_there_is_no_memory_for_graph_and_smaller_batch_the_graph_goes(
         replayed.run_epoch()
     assert len(told) == 1
     assert_equal(replayed, plain)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")],
+)
+@pytest.mark.parametrize(
+    ("work", "named"),
+    [("predict", "the scoring of cycles"), ("validation_sharpness", "the measurement of sharpness")],
+)
+def test_where_there_is_no_memory_for_graph_and_validation_the_graph_goes_and_the_run_stays_whole(
+    monkeypatch: pytest.MonkeyPatch, work: str, named: str, error: Exception
+) -> None:
+    settings = {**WAYS["cnn_tsa"], "sharpness_rho": 0.05}
+    plain, replayed = run(**settings), run(capture=CalledAgain(), **settings)
+    plain.run_epoch()
+    plain.run_epoch()
+    original = getattr(training_module, work)
+    chunks: list[int] = []
+
+    def full(*arguments: Any, **options: Any) -> Any:
+        assert replayed.step_graph is not None
+        if replayed.step_graph.is_held:
+            raise error
+        chunks.append(options["chunks"])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(training_module, work, full)
+    with pytest.warns(UserWarning, match=f"there is no memory for it beside {named}") as told:
+        assert [replayed.run_epoch().epoch for _ in range(2)] == [1, 2]
+    assert len(told) == 1
+    assert set(chunks) == {1}
+    assert replayed.why_plain == f"there is no memory for it beside {named}"
+    assert_equal(replayed, plain)
+
+
+def test_scoring_that_finds_no_memory_without_a_graph_too_is_told_as_such_and_another_error_as_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(training_module, "predict", broken)
+    error: Exception = torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.warns(UserWarning, match="no memory"), pytest.raises(torch.OutOfMemoryError):
+        run(capture=CalledAgain()).run_epoch()
+    error = RuntimeError("an illegal memory access")
+    replayed = run(capture=CalledAgain())
+    with pytest.raises(RuntimeError, match="an illegal memory access"):
+        replayed.run_epoch()
+    assert replayed.why_plain is None
 
 
 def test_a_plain_step_that_finds_no_memory_by_itself_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ import dataclasses
 import errno
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from data.batches import Examples
 from data.settings import parse
 from evidence.objectives import OBJECTIVES
+from model.training import training as training_module
 from model.training.recipe import Recipe
 from sweep.config.study_parts import ResourcesConfig
 from sweep.storage.storage import RefusedError
@@ -22,6 +24,7 @@ from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory
 from sweep.worker.trainable import UnitTrainable
 from sweep.worker.unit_config import CHUNKS, unit_config
 from sweep.worker.weights import Weights
+from tests.model.training.captures import CalledAgain
 from tests.sweep.worker.units import RECIPE, config, reports, step
 
 
@@ -131,6 +134,47 @@ def test_a_graph_that_is_given_up_is_told_once_and_the_unit_trains_as_without(
     assert "note" not in second
     for expected, found in zip(2 * [plain], (first, second), strict=True):
         assert reports(expected)[0]["train_loss"] == found["train_loss"]
+
+
+@pytest.mark.parametrize("minutes", [0.0, 60.0])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_unit_whose_memory_is_full_beside_a_graph_goes_on_without_it_before_it_trains_in_chunks(
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int, minutes: float
+) -> None:
+    plain = UnitTrainable(config(prepared, tmp_path / "plain"))
+    asks = ResourcesConfig(cuda_graphs="auto")
+    recipe = parse(Recipe, RECIPE, "test")
+    monkeypatch.setattr("model.training.training.why_not_captured", lambda *_, **__: None)
+    monkeypatch.setattr("model.training.step_graph.cuda_capture", CalledAgain())
+    told = unit_config(0, 1, recipe, prepared, tmp_path, asks) | {"checkpoint_minutes": minutes}
+    unit = UnitTrainable(told)
+    original = training_module.optimise_step
+
+    def full(*arguments: Any) -> Any:
+        training = unit._training
+        stepped = original(*arguments)
+        if training is not None and training.epoch + 1 == epoch and training.step_graph is not None:
+            assert training.step_graph.is_held
+            # The weights have moved, so this step cannot be taken again.
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return stepped
+
+    monkeypatch.setattr(training_module, "optimise_step", full)
+    found = [step(unit)]
+    while found[-1].ending is None:
+        found.append(step(unit))
+    assert found[-1].ending == Finished(2)
+    new = {report["epoch"]: report for one in found for report in one.reports}
+    expected = [report for _ in range(2) for report in reports(plain)]
+    assert [new[number]["train_loss"] for number in (1, 2)] == [one["train_loss"] for one in expected]
+    notes = [report["note"] for one in found for report in one.reports if "note" in report]
+    assert notes == [
+        "steps are not replayed from a CUDA graph: there is no memory for it beside the rest of the training"
+    ]
+    # Without a checkpoint the first epoch is trained, and told, again, and the second says what that cost.
+    again = epoch == 2 and minutes > 0
+    assert len(found) == (3 if again else 2)
+    assert ("repeated" in new[2]) == again
 
 
 def test_the_study_hears_once_why_a_unit_has_no_graph_where_it_asks_for_one(

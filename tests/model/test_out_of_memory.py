@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sweep.worker.out_of_memory import is_out_of_memory
+from model.out_of_memory import is_out_of_memory
 
 
 @pytest.mark.parametrize(
