@@ -40,12 +40,18 @@ def time_planned_steps(
     if units > 1 and (reason := refusal(visible_gpus(gpu_facts()), mps_runs())) is not None:
         warnings.append(reason)
         units = 1
+    graphs = resources.cuda_graphs == "auto"
     try:
         try:
-            return time_shared_steps(recipe, device, threads, units)
+            found = time_shared_steps(recipe, device, threads, units, graphs)
         except GpuSharingError as error:
             warnings.append(f"timed with one unit alone: {error}")
-            return time_steps(recipe, device, threads)
+            found = time_steps(recipe, device, threads, graphs)
+        if found.why_plain is not None:
+            warnings.append(
+                f"timed without a CUDA graph, for which resources.cuda_graphs asks: {found.why_plain}"
+            )
+        return found
     except Exception as error:
         if not is_out_of_memory(error):
             raise

@@ -27,9 +27,10 @@ class Measurement:
 
     `steps_per_second`: of all, over whole epochs at whose end each is scored and saves its checkpoint, of
     `checkpoint_bytes`; all that save at the same time take `checkpoint_seconds`. `training_steps_per_second`: without
-    checkpoints. On CUDA `peak` is what the tensors of
-    one process took and `left` what the device could still give; on the CPU they are resident memory and what the
-    machine could. `problem`: why they did not fit; then there are no figures.
+    checkpoints. On CUDA `peak` is what the tensors of one process took, or with a captured step, whose memory is not
+    that of tensors, what PyTorch held of the device; `left` is what the device could still give. On the CPU they are
+    resident memory and what the machine could. `why_plain`: why steps were not replayed from a CUDA graph, where that
+    was asked for. `problem`: why the processes did not fit; then there are no figures.
     """
 
     processes: int
@@ -40,6 +41,7 @@ class Measurement:
     left: int = 0
     checkpoint_seconds: float = 0.0
     checkpoint_bytes: int = 0
+    why_plain: str | None = None
     problem: str | None = None
 
 
@@ -49,7 +51,8 @@ class Sharing:
 
     `recipe` is the recipe or study file; without `data` the processes trained on noise. `device` is `cuda` or `cpu`,
     `cores` the CPU cores that fall to the device; each process trained for `seconds` or more, in epochs of `steps`.
-    `advice`: lines about the device's mode, slices (MIG) and MPS.
+    `advice`: lines about the device's mode, slices (MIG) and MPS. `cuda_graphs`: whether steps were to be replayed from
+    a CUDA graph, as `resources.cuda_graphs` of the study file says.
     """
 
     recipe: Path
@@ -61,17 +64,20 @@ class Sharing:
     steps: int
     measurements: Sequence[Measurement]
     advice: Sequence[str] = ()
+    cuda_graphs: bool = False
 
 
-def recipe_to_share_a_gpu(path: Path) -> Recipe:
-    """Read the recipe in a file; of a study file the first enqueued point, or else the fixed settings.
+def recipe_to_share_a_gpu(path: Path) -> tuple[Recipe, ResourcesConfig]:
+    """Read the recipe in a file, and the resources with which it trains.
 
-    Raises ConfigError naming file, field and what would be right.
+    Of a study file the recipe is the first enqueued point, or else the fixed settings; a recipe file has the resources
+    that a study has by itself. Raises ConfigError naming file, field and what would be right.
     """
     if "search" not in read_yaml(path):
-        return read_recipe(path)
+        return read_recipe(path), ResourcesConfig()
     study = read_study(path)
-    return study.space.recipe(study.space.active(study.enqueue[0]) if study.enqueue else {})
+    recipe = study.space.recipe(study.space.active(study.enqueue[0]) if study.enqueue else {})
+    return recipe, study.resources
 
 
 def measurements(measure: Callable[[int, int], Measurement], cores: int) -> Iterator[Measurement]:

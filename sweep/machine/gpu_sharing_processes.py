@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import time
+import warnings
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,13 +44,16 @@ STEPS = {"cuda": 16, "cpu": 4}
 """Steps of an epoch while it is measured; a quarter as many cycles are scored, as in a run on five folds."""
 SECONDS = 20.0
 ICBHI_TRAINING_CYCLES = 4142
+WITHOUT_GRAPH = ".* replayed from a CUDA graph"
+"""How a run's warnings begin that say why its steps are plain (`Training.why_plain`)."""
 
 
 @dataclass(frozen=True)
 class Workload:
     """What each process trains, for `seconds` at least, in epochs of `steps`.
 
-    Without `prepared`: synthetic features of the recipe's shape.
+    Without `prepared`: synthetic features of the recipe's shape. `cuda_graphs`: replay steps from a CUDA graph where
+    that can be done.
     """
 
     recipe: Recipe
@@ -57,6 +61,7 @@ class Workload:
     device: str
     steps: int
     seconds: float
+    cuda_graphs: bool = False
 
     @property
     def task(self) -> Task:
@@ -67,12 +72,13 @@ class Workload:
 def measure_sharing(path: Path, data: Path | None, task: str | None = None) -> Sharing:
     """Measure on this machine how many units of the recipe or study in a file train best at a time.
 
-    Units train on the recordings in `data`, read for `task`, or on noise of the recipe's shape when there are none.
-    Takes a minute or more for each number of units. Raises ConfigError, DataError or GpuSharingError, each with one
-    clear line.
+    Units train as the study's would, with CUDA graphs if it asks for these. They train on the recordings in `data`, read
+    for `task`, or on noise of the recipe's shape when there are none. Takes a minute or more for each number of units.
+    Raises ConfigError, DataError or GpuSharingError, each with one clear line.
     """
-    recipe = recipe_to_share_a_gpu(path)
-    work = workload(recipe, None if data is None else DataPreparation(data, task=task).prepare(recipe))
+    recipe, resources = recipe_to_share_a_gpu(path)
+    prepared = None if data is None else DataPreparation(data, task=task).prepare(recipe)
+    work = replace(workload(recipe, prepared), cuda_graphs=resources.cuda_graphs == "auto")
     cores = cores_for_a_device(work.device)
     name = torch.cuda.get_device_name() if work.device == "cuda" else "CPU"
     gpus, mps = (visible_gpus(gpu_facts()), mps_runs()) if work.device == "cuda" else ([], False)
@@ -80,7 +86,9 @@ def measure_sharing(path: Path, data: Path | None, task: str | None = None) -> S
         raise GpuSharingError(reason)
     done = tuple(measurements(partial(measure, work), cores))
     advice = tuple(gpu_advice(gpus, mps))
-    return Sharing(path, data, work.device, name, cores, work.seconds, work.steps, done, advice)
+    return Sharing(
+        path, data, work.device, name, cores, work.seconds, work.steps, done, advice, work.cuda_graphs
+    )
 
 
 def workload(recipe: Recipe, prepared: PreparedData | None = None) -> Workload:
@@ -130,6 +138,7 @@ def measure(work: Workload, processes: int, threads: int) -> Measurement:
         left=min(one.left for one in figures),
         checkpoint_seconds=slowest,
         checkpoint_bytes=max(one.bytes for one in saved),
+        why_plain=next((one.why_plain for one in figures if one.why_plain is not None), None),
     )
 
 
@@ -165,7 +174,9 @@ def _set_up(work: Workload, share: float, seed: int) -> tuple[Training, int]:
         validation.take(_both_kinds(validation.labels, max(2, number // 4))),
     )
     on_device = (examples.to(work.device, share) for examples in few)
-    training = Training(recipe, seed, *on_device, task=work.task, device=work.device)
+    training = Training(
+        recipe, seed, *on_device, task=work.task, device=work.device, cuda_graphs=work.cuda_graphs
+    )
     return training, len(train) if work.prepared else ICBHI_TRAINING_CYCLES
 
 
@@ -174,12 +185,16 @@ class _FullMemory(Exception):
 
 
 class _Figures(NamedTuple):
-    """What one process measured; `epoch_steps`: of a whole epoch, of which it trained a few."""
+    """What one process measured; `epoch_steps`: of a whole epoch, of which it trained a few.
+
+    `why_plain`: why steps were not replayed, or not to the end, where that was asked for.
+    """
 
     steps_per_second: float
     epoch_steps: int
     peak: int
     left: int
+    why_plain: str | None
 
 
 class _Saved(NamedTuple):
@@ -228,6 +243,8 @@ def _work(work: Workload, threads: int, share: float, seed: int, parent: Connect
     """Warm up and say so; when all are warm, train and send figures, then save; stay until all have, to share memory."""
     # Ctrl-C reaches every process of a terminal; the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What they say is told with the figures.
+    warnings.filterwarnings("ignore", WITHOUT_GRAPH)
     try:
         torch.set_num_threads(threads)
         training, cycles = _set_up(work, share, seed)
@@ -261,11 +278,14 @@ def _train(training: Training, at_least: float, epoch_steps: int) -> _Figures:
         steps += max(1, len(training.train) // training.recipe.batch_size)
         seconds = time.perf_counter() - started
     if training.device.type == "cuda":
-        peak, left = torch.cuda.max_memory_allocated(), torch.cuda.mem_get_info()[0]
-        return _Figures(steps / seconds, epoch_steps, peak, left)
+        graph = training.step_graph
+        held = graph is not None and graph.is_held
+        peak = torch.cuda.max_memory_reserved() if held else torch.cuda.max_memory_allocated()
+        left = torch.cuda.mem_get_info()[0]
+        return _Figures(steps / seconds, epoch_steps, peak, left, training.why_plain)
     # What getrusage calls the peak may be the parent's, which outlives exec.
     peak, left = _of_proc("self/status", "VmHWM"), _of_proc("meminfo", "MemAvailable")
-    return _Figures(steps / seconds, epoch_steps, peak, left)
+    return _Figures(steps / seconds, epoch_steps, peak, left, training.why_plain)
 
 
 def _of_proc(table: str, name: str) -> int:

@@ -37,21 +37,27 @@ def gpu_sharing_table(sharing: Sharing) -> Group:
         include={"cpu", "gpu", "concurrent"}
     )
     written = ", ".join(f"{name}: {value:g}" for name, value in resources.items() if value)
+    plain = [
+        f"{row.processes} at a time: steps were not replayed from a CUDA graph: {row.why_plain}"
+        for row in done
+        if row.why_plain is not None
+    ]
     problems = [f"{row.processes} at a time: {row.problem}" for row in done if row.problem is not None]
     advice = f"in the study file: resources: {{{written}}}"
     saved = max(row.checkpoint_bytes for row in done)
     checkpoints = (
         [f"a checkpoint after each epoch, counted in steps/s: {size(saved)} a unit"] if saved else []
     )
-    lines = [*problems, *checkpoints, *sharing.advice, advice]
+    lines = [*problems, *plain, *checkpoints, *sharing.advice, advice]
     return Group(Text(_story(sharing)), table, Text("\n".join(lines)))
 
 
 def _story(sharing: Sharing) -> str:
     noise = "noise of the recipe's shape (real cycles: --data)"
     source = noise if sharing.data is None else f"cycles of {sharing.data}"
+    graphs = ", replayed from a CUDA graph where that can be done" if sharing.cuda_graphs else ""
     return (
         f"{sharing.recipe} on {source}\n"
         f"{sharing.device_name}, cores for it: {sharing.cores}; each for {sharing.seconds:g} s or more, "
-        f"in epochs of {sharing.steps} steps"
+        f"in epochs of {sharing.steps} steps{graphs}"
     )

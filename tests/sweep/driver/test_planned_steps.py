@@ -27,10 +27,14 @@ def shared_gpu(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A machine with a GPU, of which the driver says that it may be shared; notes how many units are timed on it."""
     asked: list[int] = []
 
-    def measure(recipe: Recipe, device: str, threads: int, units: int) -> StepTimes:
+    def measure(recipe: Recipe, device: str, threads: int, units: int, cuda_graphs: bool) -> StepTimes:
         asked.append(units)
         return StepTimes(
-            device, threads, 0.5 * units, 0.01, 0.25, checkpoint_bytes=1, weights_bytes=1, units=units
+            *(device, threads, 0.5 * units, 0.01, 0.25),
+            checkpoint_bytes=1,
+            weights_bytes=1,
+            units=units,
+            why_plain="it gives other numbers" if cuda_graphs else None,
         )
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
@@ -47,6 +51,17 @@ def test_units_that_share_a_gpu_are_timed_beside_each_other(
     assert shared_gpu == [units]
     assert plan.warnings == ()
     assert (f"timed here on a GPU that {units} units share, " in str(plan)) is (units > 1)
+
+
+def test_a_plan_says_why_steps_were_not_timed_from_a_graph_that_the_study_asks_for(
+    shared_gpu: list[int],
+) -> None:
+    asks = {"gpu": 0.5, "cuda_graphs": "auto"}
+    plan = planned(probe=True, resources=asks, workers=2, address="auto")
+    assert shared_gpu == [2]
+    assert plan.warnings == (
+        "timed without a CUDA graph, for which resources.cuda_graphs asks: it gives other numbers",
+    )
 
 
 def test_a_gpu_that_lets_one_process_in_is_told_and_timed_with_one(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.settings import ConfigError
+from sweep.config.study_parts import ResourcesConfig
 from sweep.machine.gpu_sharing import (
     WORTH,
     GpuSharingError,
@@ -109,19 +110,22 @@ def test_of_a_study_its_first_known_point_is_packed(tmp_path: Path) -> None:
     }
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(study))
-    assert recipe_to_share_a_gpu(path).batch_size == 8
+    assert recipe_to_share_a_gpu(path)[0].batch_size == 8
     study["enqueue"] = [{"batch_size": 32, "patch_mix.temperature": 0.1}]
     path.write_text(yaml.safe_dump(study))
-    assert (recipe_to_share_a_gpu(path).batch_size, recipe_to_share_a_gpu(path).patch_mix.temperature) == (
-        32,
-        0.1,
-    )
+    recipe, resources = recipe_to_share_a_gpu(path)
+    assert (recipe.batch_size, recipe.patch_mix.temperature) == (32, 0.1)
+    assert resources.cuda_graphs == "never"
+    study["resources"] = {"cuda_graphs": "auto"}
+    path.write_text(yaml.safe_dump(study))
+    assert recipe_to_share_a_gpu(path)[1].cuda_graphs == "auto"
 
 
 def test_a_recipe_is_packed_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({"batch_size": 12}))
-    assert recipe_to_share_a_gpu(path).batch_size == 12
+    recipe, resources = recipe_to_share_a_gpu(path)
+    assert (recipe.batch_size, resources) == (12, ResourcesConfig())
     path.write_text(yaml.safe_dump({"batch_sise": 12}))
     with pytest.raises(
         ConfigError, match=r"recipe\.yaml: batch_sise: no such field; did you mean batch_size"

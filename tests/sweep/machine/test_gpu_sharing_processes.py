@@ -6,7 +6,8 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -76,6 +77,42 @@ def test_losses_over_patients_and_devices_are_measured_on_noise_and_on_few_cycle
         measured = measure(tiny(recordings, **on), 1, 1)
         assert measured.problem is None
         assert measured.steps_per_second > 0
+
+
+def test_units_are_measured_as_the_study_trains_them_and_why_no_graph_is_replayed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpu_sharing_processes, "workload", lambda *_: tiny())
+    monkeypatch.setattr(gpu_sharing_processes, "cores_for_a_device", lambda _: 1)
+    search = {"patch_mix.temperature": {"type": "float", "low": 0.05, "high": 0.5}}
+    study: dict[str, Any] = {"recipe": RECIPE, "search": search}
+    path = tmp_path / "study.yaml"
+    for asked, told in (
+        ("never", None),
+        ("auto", "a CUDA graph needs a CUDA device, and this run has cpu"),
+    ):
+        path.write_text(yaml.safe_dump({**study, "resources": {"cuda_graphs": asked}}))
+        sharing = measure_sharing(path, None)
+        assert sharing.cuda_graphs is (asked == "auto")
+        assert [one.why_plain for one in sharing.measurements] == [told]
+    assert "UserWarning" not in capfd.readouterr().err
+
+
+def test_a_captured_step_counts_as_memory_that_its_process_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda: 1)
+    monkeypatch.setattr("torch.cuda.max_memory_reserved", lambda: 2)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (3, 4))
+    training = SimpleNamespace(
+        run_epoch=lambda: None,
+        train=range(8),
+        recipe=SimpleNamespace(batch_size=4),
+        device=torch.device("cuda"),
+        step_graph=SimpleNamespace(is_held=True),
+        why_plain=None,
+    )
+    assert gpu_sharing_processes._train(cast("Any", training), 0.0, 2).peak == 2
+    training.step_graph = None
+    assert gpu_sharing_processes._train(cast("Any", training), 0.0, 2).peak == 1
 
 
 def test_a_checkpoint_slows_the_steps_of_its_epoch_down() -> None:

@@ -11,6 +11,7 @@ from model.training.recipe import Recipe
 from sweep.machine import step_times
 from sweep.machine.gpu_sharing import GpuSharingError, Measurement
 from sweep.machine.step_times import StepTimes, can_time, time_shared_steps, time_steps
+from tests.model.training.captures import CalledAgain
 from tests.studies import TINY_RECIPE
 
 
@@ -86,6 +87,30 @@ def test_two_processes_share_this_machine_and_this_one_trains_nothing_beside_the
 
 def die(*_: object) -> StepTimes:
     os._exit(3)
+
+
+def test_steps_are_timed_from_a_graph_where_that_is_asked_for_once_it_is_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = Recipe.model_validate({**TINY_RECIPE, "batch_size": 4})
+    told = time_steps(recipe, "cpu", 1, cuda_graphs=True)
+    assert told.why_plain == "a CUDA graph needs a CUDA device, and this run has cpu"
+    assert time_steps(recipe, "cpu", 1).why_plain is None
+
+    capture, replays = CalledAgain(), list[int]()
+    original = step_times.pairwise
+
+    def timed(asked: list[float]) -> object:
+        replays.extend([capture.replays, len(asked) - 1])
+        return original(asked)
+
+    monkeypatch.setattr("model.training.training.why_not_captured", lambda *_, **__: None)
+    monkeypatch.setattr("model.training.step_graph.cuda_capture", capture)
+    monkeypatch.setattr(step_times, "SECONDS", 1e6)
+    monkeypatch.setattr(step_times, "pairwise", timed)
+    assert time_steps(recipe, "cpu", 1, cuda_graphs=True).why_plain is None
+    # Two checks come before four steps that are timed.
+    assert replays == [6, 4]
 
 
 def test_a_process_that_dies_while_one_unit_is_timed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,17 @@ def test_the_table_begins_with_what_was_trained_where() -> None:
     assert shown(THREE_FIT, "cuda", Path("breaths"))[0] == "recipe.yaml on cycles of breaths"
 
 
+def test_the_table_says_that_steps_were_to_be_replayed_from_a_graph_and_where_they_were_not() -> None:
+    done = [Measurement(1, 8, 5.0), Measurement(2, 4, 4.0, why_plain="no memory for it")]
+    sharing = Sharing(Path("s.yaml"), None, "cuda", "A GPU", 8, 20.0, 16, done, cuda_graphs=True)
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(gpu_sharing_table(sharing))
+    lines = capture.get().strip().splitlines()
+    assert lines[1].endswith("in epochs of 16 steps, replayed from a CUDA graph where that can be done")
+    assert "2 at a time: steps were not replayed from a CUDA graph: no memory for it" in lines
+
+
 def test_checkpoints_and_what_the_driver_says_stand_above_what_to_write() -> None:
     done = [
         Measurement(1, 8, 5.0, peak=2**30, left=2**31, checkpoint_seconds=0.25, checkpoint_bytes=3 * 2**20)
