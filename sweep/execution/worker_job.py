@@ -76,22 +76,27 @@ class WorkerJob:
         self._over = over
         self._later = later
         self._leaves_at: float | None = None
+        self._trouble: tuple[str, float] | None = None
 
     def run(self) -> Ending:
         """Work until the study is over, no driver came for too long, or a signal (USR1, TERM, INT) tells to leave.
 
         A study that is over when the worker comes may be about to go on with a larger budget, as its driver and workers
         are submitted together. Such a worker ends `OVER_S` after it came at the earliest, and only while no driver holds
-        the study.
+        the study. So does one whose driver ended before it wrote anything in a study that was over.
         """
         with self._hearing_signals():
-            begun = waits_since = time.monotonic()
+            came = waits_since = time.monotonic()
             looked_for_end, has_worked = 0.0, False
             studies = [self._folder]
             while self._leaves_at is None:
                 if (found := _first_driver(studies)) is not None:
-                    has_worked = True
-                    if self._work(*found) >= SETTLED_S:
+                    was_over, written = self._is_over(studies, True), _written(studies)
+                    lasted = self._work(*found)
+                    # What was over before, and has not been written to, may yet go on.
+                    has_worked = not was_over or _written(studies) != written
+                    came = time.monotonic()
+                    if lasted >= SETTLED_S:
                         waits_since = time.monotonic()
                     elif time.monotonic() - waits_since >= self._give_up_s:
                         return Ending.GAVE_UP
@@ -103,7 +108,7 @@ class WorkerJob:
                     looked_for_end = now
                     if (later := self._those_after()) is not None:
                         studies = [self._folder, *later]
-                    may_go_on = not has_worked and now - begun < min(OVER_S, self._give_up_s)
+                    may_go_on = not has_worked and now - came < min(OVER_S, self._give_up_s)
                     if not may_go_on and self._is_over(studies, has_worked):
                         return Ending.OVER
                     if now - waits_since >= self._give_up_s:
@@ -148,8 +153,9 @@ class WorkerJob:
         """The studies that the driver trains after the study; None while that is not known."""
         try:
             return self._later(self._folder)
-        except (UserError, OSError):
+        except (UserError, OSError) as error:
             # It is just being written, or the shared folder does not answer.
+            self._not_known(error)
             return None
 
     def _is_over(self, studies: Sequence[StudyFolder], has_worked: bool) -> bool:
@@ -158,9 +164,19 @@ class WorkerJob:
             if not self._over(self._folder):
                 return False
             return has_worked or not any(study.exists and study.lock().is_held() for study in studies)
-        except (UserError, OSError):
+        except (UserError, OSError) as error:
             # As above: it is not known, and looked at again.
+            self._not_known(error)
             return False
+
+    def _not_known(self, error: Exception) -> None:
+        """Say once why it is not known what is left to train, if that stays so for longer than a file is written."""
+        trouble, now = str(error), time.monotonic()
+        if self._trouble is None or self._trouble[0] != trouble:
+            self._trouble = trouble, now
+        elif 0 <= self._trouble[1] <= now - LOOK_FOR_END_EVERY_S:
+            self._trouble = trouble, -1.0
+            self._say(f"cannot tell what is left to train: {trouble}")
 
     def _say_once_waiting(self, since: float, now: float, *, over: bool) -> None:
         if now - since >= LOOK_FOR_END_EVERY_S:
@@ -193,6 +209,17 @@ class WorkerJob:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _written(studies: Sequence[StudyFolder]) -> list[int]:
+    """Sizes of the journals of some studies, in bytes; 0 where there is none, or the shared folder does not answer."""
+    sizes = []
+    for study in studies:
+        try:
+            sizes.append(study.journal.stat().st_size)
+        except OSError:
+            sizes.append(0)
+    return sizes
 
 
 def _first_driver(studies: Sequence[StudyFolder]) -> tuple[StudyFolder, Head] | None:

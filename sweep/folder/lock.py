@@ -78,19 +78,16 @@ class StudyLock:
     def held_by(self) -> str | None:
         """Process, host and start of the lock's holder, in words; None when nobody holds the lock.
 
-        Who may only read the folder, of another user say, is told as well. Raises OSError for one that cannot be read.
+        Who may only read the folder, of another user say, is told as well. However many look at the same time, none
+        takes another for a holder, and a driver that comes at that moment gets its lock. Raises OSError for a lock that
+        cannot be read.
         """
-        try:
-            with self._lock.acquire(timeout=0):
-                return None
-        except Timeout:
-            return self._holder()
-        except PermissionError:
-            return self._holder() if self._is_held_for_readers() else None
+        return self._holder() if self._is_held() else None
 
-    def _is_held_for_readers(self) -> bool:
+    def _is_held(self) -> bool:
         try:
             with Path(self._lock.lock_file).open("rb") as file:
+                # Shared, so that those who look do not hinder each other; `__enter__` tries for longer than this lasts.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False

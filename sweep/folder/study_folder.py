@@ -259,20 +259,38 @@ class StudyFolder:
         return None if warning is None else f"{self.journal}: {warning}"
 
     def provenance(self) -> dict[str, Any]:
-        """The file of provenance. Raises ConfigError when it cannot be read, or the study's id is none of ours."""
+        """Read the file of provenance.
+
+        Raises ConfigError when it cannot be read, or the study's id is none of ours, and where something is asked of it
+        by its key (`["study_id"]`) that the file has no more.
+        """
         provenance = read_yaml(self.provenance_file)
         study_id = provenance.get("study_id", "")
         if not (isinstance(study_id, str) and re.fullmatch(r"[\w-]*", study_id, re.ASCII)):
             raise ConfigError(
                 f"{self.provenance_file}: study_id: must be letters and digits, as it was written, got {study_id!r}"
             )
-        return provenance
+        return _Provenance(self.provenance_file, provenance)
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         self._write(self.provenance_file, provenance)
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+class _Provenance(dict[str, Any]):
+    """What a file of provenance holds."""
+
+    def __init__(self, path: Path, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        present = ", ".join(self) or "nothing"
+        raise ConfigError(
+            f"{self._path}: has no {key}, which a study writes there when it begins, but {present}; put that line back"
+        )
 
 
 def _there(studies: Path | str, name: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from data.errors import UserError
 from sweep.config.study_config import StudyConfig
 from sweep.driver.later_studies import later_studies, nothing_left
 from sweep.evaluation.cross_fold_ranking import crossing_folder
@@ -100,6 +101,16 @@ def test_finalists_that_are_new_are_left_to_train_on_the_other_folds(tmp_path: P
     more = [*added(1, **{TEMPERATURE: 0.3}), *trained(1, 1, 0.6), *trained(1, 2, 0.6)]
     write_journal(searched.journal, [*TRAINED, *more, StudyStopped("over")])
     assert not nothing_left(searched)
+
+
+def test_where_the_id_of_a_study_was_edited_away_what_is_left_is_told_as_not_known(tmp_path: Path) -> None:
+    searched = study(StudyFolder(tmp_path / "first"), {"folds": "all"}, *TRAINED, StudyStopped("over"))
+    crossing = crossing_folder(searched)
+    crossing.create(crossing_study(searched))
+    write_journal(crossing.journal, [StudyStarted((1, 2)), StudyStopped("over")])
+    searched.write_provenance({"data_hash": "0123"})
+    with pytest.raises(UserError, match=r"first/provenance\.yaml: has no study_id, .* put that line back"):
+        nothing_left(searched)
 
 
 def test_the_network_for_all_patients_is_left_to_train_with_all_seeds(tmp_path: Path) -> None:

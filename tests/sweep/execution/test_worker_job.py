@@ -280,6 +280,27 @@ def test_a_worker_that_comes_to_a_study_that_is_over_ends_soon(
     assert worker.said == [f"{tmp_path} is over: waits 0:00 for a driver that goes on with it"]
 
 
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_worker_whose_driver_ended_before_it_wrote_anything_takes_no_old_end_for_the_end(
+    tmp_path: Path, listening: Callable[[], Head], monkeypatch: pytest.MonkeyPatch, writes: bool
+) -> None:
+    monkeypatch.setattr(worker_job, "OVER_S", 1.0)
+    head = listening()
+    write_head(tmp_path, head)
+    ended: list[float] = []
+
+    def end() -> None:
+        if writes:
+            StudyFolder(tmp_path).journal.write_text("resumed, and over again\n")
+        ended.append(time.monotonic())
+        remove_head(tmp_path, head)
+
+    then(lambda: soon(lambda: Node.made), end)
+    assert job(tmp_path, over=lambda folder: True).run() is Ending.OVER
+    waited = time.monotonic() - ended[0]
+    assert (waited < 1.0) if writes else (waited >= 1.0)
+
+
 def test_a_worker_that_comes_before_the_driver_of_a_larger_budget_joins_it(
     tmp_path: Path, listening: Callable[[], Head]
 ) -> None:
@@ -365,7 +386,10 @@ def test_a_worker_waits_on_while_it_is_not_known_what_is_left_to_train(
     def unknown(folder: StudyFolder) -> Any:
         raise FolderError("just being written")
 
-    assert job(tmp_path, give_up_s=0.3, later=unknown, over=unknown).run() is Ending.GAVE_UP
+    waiting = job(tmp_path, give_up_s=0.5, later=unknown, over=unknown)
+    assert waiting.run() is Ending.GAVE_UP
+    said: list[str] = waiting.said  # pyright: ignore[reportAttributeAccessIssue]
+    assert said[1:] == ["cannot tell what is left to train: just being written"]
 
 
 def test_a_driver_that_does_not_answer_a_worker_that_leaves_is_told(

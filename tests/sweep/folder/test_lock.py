@@ -1,10 +1,12 @@
 import errno
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,9 +56,25 @@ def test_who_may_only_read_is_told_who_holds_a_lock(tmp_path: Path, monkeypatch:
     reader = StudyLock(tmp_path)
     monkeypatch.setattr(reader._lock, "acquire", refuses)
     assert reader.held_by() is None
+    assert [*tmp_path.iterdir()] == [], "who looks leaves nothing behind"
+    assert reader.held_by() is None
     with StudyLock(tmp_path):
         assert f"process {os.getpid()} on " in (reader.held_by() or "")
     assert reader.held_by() is None
+
+
+def test_of_many_who_look_none_is_taken_for_a_holder_and_a_driver_gets_its_lock(tmp_path: Path) -> None:
+    with StudyLock(tmp_path):
+        pass
+    path = tmp_path / "driver.lock"
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert StudyLock(tmp_path).held_by() is None
+        looked = threading.Timer(0.2, file.close)
+        looked.start()
+        with StudyLock(tmp_path):
+            assert StudyLock(tmp_path).is_held()
+        looked.join()
 
 
 def test_the_last_sign_of_life_is_the_last_beat(tmp_path: Path) -> None:

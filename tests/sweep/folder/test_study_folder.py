@@ -220,6 +220,17 @@ def test_provenance_is_read_back(tmp_path: Path) -> None:
     assert folder.provenance() == provenance
 
 
+def test_what_is_missing_in_a_provenance_that_was_edited_is_told_by_file_and_name(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "first").create(CONFIG)
+    folder.write_provenance({"data_hash": "0123", "commit": None})
+    assert folder.provenance().get("study_id") is None
+    with pytest.raises(
+        ConfigError,
+        match=r"provenance\.yaml: has no study_id, which a study writes .* but data_hash, commit; put that line back$",
+    ):
+        folder.provenance()["study_id"]
+
+
 def test_everything_of_a_study_lies_in_its_folder(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path / "first")
     paths = [
