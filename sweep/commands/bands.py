@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sweep.commands.console import console, say, say_aside
 from sweep.commands.options import STUDIES, DataOption, StudiesOption, TaskOption, study_names
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Method = Literal["grad_cam", "integrated_gradients", "attention_rollout"]
 
@@ -50,7 +53,13 @@ def bands(
     task: TaskOption = None,
     studies: StudiesOption = STUDIES,
 ) -> None:
-    """Rank mel bands by what networks' answers to held-out patients rest on, and try how few will do."""
+    """Rank mel bands by what networks' answers to held-out patients rest on, and try how few will do.
+
+    What finished networks came to is kept in OUTPUT.networks until the ranking is written: broken off, the same command
+    goes on from there.
+    """
+    from rich.progress import Progress
+
     from data.atomic import write_whole
     from data.bands import written_ranking
     from data.settings import ConfigError
@@ -62,16 +71,45 @@ def bands(
         recipe_and_recordings,
     )
     from sweep.report.band_table import ranking_parts
+    from sweep.report.plain_console import PlainConsole
     from sweep.worker.prepared_data import DataPreparation
 
     check_output_file(output)
+    kept = output.with_name(f"{output.name}.networks")
     if backward and method is not None:
         raise ConfigError(f"--method: --backward attributes nothing, so leave it out, got {method}")
     found = recipe_and_recordings(name, studies, data)
     recipe = changed_recipe(found.recipe, folds, epochs)
     preparation = DataPreparation(found.recordings, task=task or found.task)
     chosen = BandSelection(method, penalty, rounds, backward, seed)
-    ranking = rank_bands(recipe, preparation, chosen, say_aside)
+    aside = PlainConsole(stderr=True)
+    with Progress(console=aside, transient=True, disable=not aside.is_terminal) as bar:
+        at_work = _Work(bar)
+        try:
+            ranking = rank_bands(
+                *(recipe, preparation, chosen, lambda line: say_aside(line, aside)),
+                at_work=at_work,
+                keep_in=kept,
+            )
+        except KeyboardInterrupt:
+            if kept.exists():
+                say_aside(f"finished networks are kept in {kept}: the same command goes on from there", aside)
+            raise
     write_whole(output, written_ranking(ranking))
     console().print(*ranking_parts(ranking), sep="\n", highlight=False)
     say(f"written to {output}: features.bands: {{ranking: {output}, keep: {ranking.best_keep}}}")
+
+
+class _Work:
+    """Shows what a network is at: on a terminal a bar, elsewhere a line when that is another thing than before."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None)
+        self._what = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if self._bar.disable and what != self._what:
+            say_aside(f"{what}: {total}")
+        self._what = what
+        self._bar.update(self._task, description=what, completed=done, total=total)

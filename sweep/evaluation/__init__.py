@@ -26,6 +26,7 @@ scored_cycles        which of them a study of some patients is scored on
 cycles_table         the cycles of a part as a bundle holds them, with patients and devices
 cross_folds          the study that validates the finalists of a search on the other folds of patients
 band_selection       mel bands, ranked by networks of all folds, and removed until scores fall
+kept_networks        what these networks came to, kept until the ranking is written
 cross_fold_bundle    what finalists answered on all folds, put together, scored, and ranked
 cross_fold_ranking   that ranking as it was written, and what is chosen by it
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,13 +28,16 @@ from model.training.inputs import kept_places, mean_baseline, network_input
 from model.training.prediction import random_network
 from model.training.recipe import Recipe, read_recipe
 from model.training.training import Training
+from sweep.evaluation.kept_networks import KeptNetwork, KeptNetworks
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.evaluation.searched_weights import check_searched_weights
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import which_configuration
 from sweep.worker.local_data import load_examples
-from sweep.worker.prepared_data import DataPreparation
+from sweep.worker.prepared_data import DataPreparation, PreparedData
 
+AtWork = Callable[[str, int, int], None]
+"""Is told what a network is at, and how much of that is done, out of how much."""
 PENALTY, PENALTY_OF_TWO = 0.5, 1.0
 """Deviations taken from the mean, lambda: with several classes, and with two (arXiv 2507.20052)."""
 
@@ -61,9 +65,11 @@ class _Folds:
     preparation: DataPreparation
     selection: BandSelection
     tell: Callable[[str], None]
+    at_work: AtWork
+    kept: KeptNetworks
     correlations: tuple[float | None, ...] | None = None
     whole: Float[np.ndarray, " bands"] | None = None
-    method: Method | None = None
+    method: str | None = None
     trained: int = 0
 
     @property
@@ -73,23 +79,40 @@ class _Folds:
 
     def train(self, bands: tuple[int, ...]) -> Trained:
         """Train on all folds but each in turn; importances are of the cycles of the fold that is left out."""
-        scores, cases = [], []
-        for fold in range(self.recipe.folds.folds):
-            training, validation = self._fold(bands, fold)
-            scores.append(training.history[-1].score)
-            cases.append(self._attributed(training, validation))
+        networks = [self._network(bands, fold) for fold in range(self.recipe.folds.folds)]
+        cases = [np.array(one.importances) for one in networks]
+        self.method = next(one.method for one in networks)
         together = consistent_importance(np.concatenate(cases), self.penalty)
         if self.whole is None:
             self.whole = together
             self.correlations = fold_correlations([consistent_importance(one, self.penalty) for one in cases])
-        return Trained(float(np.mean(scores)), together)
+        return Trained(float(np.mean([one.score for one in networks])), together)
 
     def score(self, bands: tuple[int, ...]) -> float:
         """Train on all folds but each in turn; returns the mean score."""
-        scores = [self._fold(bands, fold)[0].history[-1].score for fold in range(self.recipe.folds.folds)]
+        scores = [self._network(bands, fold).score for fold in range(self.recipe.folds.folds)]
         return float(np.mean(scores))
 
-    def _fold(self, bands: tuple[int, ...], fold: int) -> tuple[Training, Examples]:
+    def _network(self, bands: tuple[int, ...], fold: int) -> KeptNetwork:
+        """Train without the patients of a fold, and attribute answers to them, or find what was kept of that."""
+        self.trained += 1
+        name = f"network {self.trained}: {len(bands)} bands, fold {fold + 1}/{self.recipe.folds.folds}"
+        if (found := self.kept.get(bands, fold)) is not None:
+            self.tell(f"{name}, score {100 * found.score:.1f} %, kept from before")
+            return found
+        training, validation = self._trained(bands, fold, name)
+        score = training.history[-1].score
+        self.tell(f"{name}, score {100 * score:.1f} %")
+        if self.selection.backward:
+            found = KeptNetwork(bands=bands, fold=fold, score=score)
+        else:
+            rows, method = self._attributed(training, validation, name)
+            importances = tuple(map(tuple, rows.tolist()))
+            found = KeptNetwork(bands=bands, fold=fold, score=score, importances=importances, method=method)
+        self.kept.add(found)
+        return found
+
+    def _trained(self, bands: tuple[int, ...], fold: int, name: str) -> tuple[Training, Examples]:
         """Train without the patients of a fold; returns the run, and their cycles."""
         recipe = with_bands(self.recipe, bands)
         prepared = self.preparation.prepare(recipe)
@@ -97,32 +120,46 @@ class _Folds:
         task = self.preparation.task
         training = Training(recipe, self.selection.seed, train, validation, task=task, data=prepared.identity)
         while not training.done:
+            self.at_work(f"{name}, epochs", training.epoch, recipe.epochs)
             training.run_epoch()
-        self.trained += 1
-        self.tell(
-            f"network {self.trained}: {len(bands)} bands, fold {fold + 1}/{recipe.folds.folds}, "
-            f"score {100 * training.history[-1].score:.1f} %"
-        )
         return training, validation
 
-    def _attributed(self, training: Training, validation: Examples) -> Float[np.ndarray, "classes bands"]:
+    def _attributed(
+        self, training: Training, validation: Examples, name: str
+    ) -> tuple[Float[np.ndarray, "classes bands"], Method]:
+        """Attribute answers to the cycles of a fold; returns the importances, and by what method."""
         training.model.eval()
-        self.method = self.selection.method or default_method(training.model)
+        method = self.selection.method or default_method(training.model)
         found = class_importances(
-            training.model, validation.to(training.device), training.recipe, training.device, self.method
+            training.model,
+            validation.to(training.device),
+            training.recipe,
+            training.device,
+            method,
+            lambda done: self.at_work(f"{name}, {method} of cycles", done, len(validation)),
         )
         if not len(found):
             raise ConfigError(
-                f"bands: {self.method} found nothing that a network's answers rest on; train more epochs, or take "
+                f"bands: {method} found nothing that a network's answers rest on; train more epochs, or take "
                 "another method"
             )
-        return found
+        return found, method
 
 
 def rank_bands(
-    recipe: Recipe, preparation: DataPreparation, selection: BandSelection, tell: Callable[[str], None]
+    recipe: Recipe,
+    preparation: DataPreparation,
+    selection: BandSelection,
+    tell: Callable[[str], None],
+    *,
+    at_work: AtWork = lambda what, done, total: None,
+    keep_in: Path | None = None,
 ) -> BandRanking:
     """Rank all mel bands of a recipe, whichever it keeps, by groups; `tell` is told of every network in a line.
+
+    `at_work` is told, again and again, what a network is at, and how much of that is done, out of how much. With
+    `keep_in`, a file, what each network came to is kept there: the same ranking, asked for once more, goes on from that
+    if it was broken off. The file is removed in the end.
 
     Networks are trained on the official training part, without a fold of its patients each, and scored at their last
     epoch. Raises ConfigError or DataError for recipes and recordings that cannot be trained so, with each fold left out
@@ -141,14 +178,20 @@ def rank_bands(
     if selection.method is not None:
         check_method(random_network(recipe, preparation.task), selection.method)
     groups = band_groups(recipe.features.n_mels)
-    networks = _Folds(recipe, preparation, selection, tell)
+    prepared = preparation.prepare(recipe)
+    kept = KeptNetworks(keep_in, _ranking(recipe, prepared, selection, preparation.task.name))
+    if kept.of_another:
+        tell(
+            f"{keep_in}: of another ranking, by its recipe, recordings, method or seed; every network is trained"
+        )
+    networks = _Folds(recipe, preparation, selection, tell, at_work, kept)
     least = least_bands(recipe)
     if selection.backward:
         found = remove_backward(groups, networks.score, selection.rounds, least)
     else:
         found = remove_least_important(groups, networks.train, selection.rounds, least)
-    whole, prepared = networks.whole, preparation.prepare(recipe)
-    return BandRanking(
+    whole = networks.whole
+    ranking = BandRanking(
         groups=found.groups,
         scale=recipe.features.mel_scale,
         method="backward" if selection.backward else str(networks.method),
@@ -162,6 +205,20 @@ def rank_bands(
         fold_hash=prepared.fold_hash,
         recipe_digest=recipe.digest(),
     )
+    kept.remove()
+    return ranking
+
+
+def _ranking(recipe: Recipe, prepared: PreparedData, selection: BandSelection, task: str) -> dict[str, Any]:
+    """What networks of a ranking depend on, beside their bands and fold."""
+    return {
+        "recipe_digest": recipe.digest(),
+        "data_hash": prepared.data_hash,
+        "fold_hash": prepared.fold_hash,
+        "task": task,
+        "method": "backward" if selection.backward else selection.method,
+        "seed": selection.seed,
+    }
 
 
 @dataclass(frozen=True)
@@ -202,18 +259,26 @@ def changed_recipe(recipe: Recipe, folds: int | None, epochs: int | None) -> Rec
 
 
 def class_importances(
-    network: torch.nn.Module, examples: Examples, recipe: Recipe, device: torch.device, method: Method
+    network: torch.nn.Module,
+    examples: Examples,
+    recipe: Recipe,
+    device: torch.device,
+    method: Method,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Float[np.ndarray, "classes bands"]:
     """Mean share of each kept band in the logit of the true class, a row for each class whose cycles show any.
 
     The shares of a cycle add up to 1; cycles in which nothing was found are left out. Integrated gradients start from
-    the mean of the kept bands of each cycle.
+    the mean of the kept bands of each cycle. `progress` is told how many cycles are done before each batch.
     """
     places = kept_places(recipe)
     sums: dict[int, np.ndarray] = {}
     counts: dict[int, int] = {}
     order = torch.arange(len(examples)).split(recipe.batch_size)
+    done = 0
     for features, labels in examples.to(device).batches(order):
+        progress(done)
+        done += len(labels)
         inputs = network_input(features, recipe)
         maps = attribution(network, inputs, labels, method, mean_baseline(inputs, recipe))[:, :, places]
         for label in labels.unique().tolist():

@@ -11,6 +11,7 @@ from data.batches import Examples
 from data.settings import ConfigError, parse
 from data.synthetic import write_breaths
 from model.training.recipe import Recipe
+from sweep.evaluation import band_selection
 from sweep.evaluation.band_selection import (
     BandSelection,
     class_importances,
@@ -94,6 +95,55 @@ def test_a_ranking_is_made_of_networks_of_all_folds_and_then_used(
     assert (backward.method, backward.scores, backward.rounds) == ("backward", (), ranking.rounds[:1])
     stores = [path.name for path in (tmp_path / "cache" / "features").glob("train-*")]
     assert len(stores) == 1
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_ranking_that_was_broken_off_goes_on_from_its_finished_networks_and_says_what_it_is_at(
+    preparation: DataPreparation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backward: bool
+) -> None:
+    recipe, selection = parse(Recipe, TINY, "test"), BandSelection(rounds=0, backward=backward)
+    whole = rank_bands(recipe, preparation, selection, lambda line: None)
+    kept, begun = tmp_path / "ranking.json.networks", list[int]()
+    original = band_selection.Training
+
+    def broken_off(*arguments: Any, **options: Any) -> Any:
+        begun.append(len(begun))
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(band_selection, "Training", broken_off)
+    lines, works = list[str](), list[tuple[str, int, int]]()
+
+    def at_work(*work: Any) -> None:
+        works.append(work)
+
+    asked = {"at_work": at_work, "keep_in": kept}
+    with pytest.raises(KeyboardInterrupt):
+        rank_bands(recipe, preparation, selection, lines.append, **asked)
+    assert kept.exists()
+    assert works[0] == ("network 1: 20 bands, fold 1/2, epochs", 0, 1)
+    last = "network 1: 20 bands, fold 1/2, " + ("epochs" if backward else "grad_cam of cycles")
+    assert works[-1][0] == last
+    found = rank_bands(recipe, preparation, selection, lines.append, **asked)
+    assert len(begun) == 3
+    assert lines[1].startswith("network 1: 20 bands, fold 1/2, score ")
+    assert lines[1].endswith(" %, kept from before")
+    assert found == whole
+    assert not kept.exists()
+
+
+def test_networks_of_another_seed_are_not_taken(preparation: DataPreparation, tmp_path: Path) -> None:
+    kept, lines = tmp_path / "ranking.json.networks", list[str]()
+    kept.write_text('{"seed": 2}\n')
+    rank_bands(
+        *(parse(Recipe, TINY, "test"), preparation, BandSelection(rounds=0), lines.append), keep_in=kept
+    )
+    assert (
+        lines[0]
+        == f"{kept}: of another ranking, by its recipe, recordings, method or seed; every network is trained"
+    )
+    assert len(lines) == 3
 
 
 def test_a_fold_that_leaves_one_patient_is_refused_before_any_network(

@@ -1,0 +1,54 @@
+"""`respsweep bands`: what it says while networks train, and how it is broken off and goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data.synthetic import write_breaths
+from sweep.cli import main
+from sweep.evaluation import band_selection
+from tests.sweep.evaluation.test_band_selection import TINY
+
+
+def test_bands_says_what_each_network_is_at_and_goes_on_after_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_breaths(tmp_path / "breaths", patients=8, seed=0)
+    monkeypatch.setenv("RESPSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.yaml").write_text(yaml.safe_dump(TINY))
+    command = [
+        "respsweep",
+        "bands",
+        "recipe.yaml",
+        "--data",
+        "breaths",
+        "--rounds",
+        "0",
+        "--output",
+        "r.json",
+    ]
+    original, begun = band_selection.Training, list[int]()
+
+    def broken_off(*arguments: Any, **options: Any) -> Any:
+        begun.append(len(begun))
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(band_selection, "Training", broken_off)
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 130
+    told = capsys.readouterr().err.splitlines()
+    assert "network 1: 20 bands, fold 1/2, epochs: 1" in told
+    assert "finished networks are kept in r.json.networks: the same command goes on from there" in told
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert len(begun) == 3
+    assert Path("r.json").exists()
+    assert not Path("r.json.networks").exists()

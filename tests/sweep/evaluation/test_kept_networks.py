@@ -1,0 +1,50 @@
+"""Networks of a ranking that are kept, found again, and not taken for those of another ranking."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from sweep.evaluation.kept_networks import KeptNetwork, KeptNetworks
+
+RANKING = {"seed": 1, "recipe_digest": "0123"}
+FIRST = KeptNetwork(
+    bands=(0, 2), fold=1, score=1 / 3, importances=((0.1, -0.7), (math.pi / 4, 0.0)), method="grad_cam"
+)
+
+
+def test_networks_are_found_again_to_the_bit_until_the_ranking_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "ranking.json.networks"
+    kept = KeptNetworks(path, RANKING)
+    kept.add(FIRST)
+    kept.add(FIRST.model_copy(update={"fold": 0}))
+    again = KeptNetworks(path, RANKING)
+    assert len(again) == 2
+    assert again.get((0, 2), 1) == FIRST
+    assert again.get((0, 1), 1) is None
+    again.remove()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "content", ['{"seed": 2, "recipe_digest": "0123"}\n', "", "[\n", "\x00", "[" * 10**5]
+)
+def test_networks_of_another_ranking_or_what_is_none_are_not_taken_and_are_replaced(
+    tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "ranking.json.networks"
+    path.write_text(content)
+    kept = KeptNetworks(path, RANKING)
+    assert kept.of_another
+    assert len(kept) == 0
+    assert path.read_text() == content
+    kept.add(FIRST)
+    assert KeptNetworks(path, RANKING).get((0, 2), 1) == FIRST
+
+
+def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
+    kept = KeptNetworks(None, RANKING)
+    kept.add(FIRST)
+    kept.remove()
+    assert kept.get((0, 2), 1) == FIRST
+    assert [*tmp_path.iterdir()] == []
