@@ -22,6 +22,7 @@ from jaxtyping import Int
 from data.atomic import write_whole
 from data.errors import DataError
 from data.json_text import parse_json
+from data.quantities import counted
 from data.recipe_parts import FoldConfig
 from data.settings import ConfigError
 from data.task import Task
@@ -112,7 +113,8 @@ def check_patients(may_validate: Collection[int], config: FoldConfig) -> None:
     """Raise DataError when fewer patients may validate than there are to be folds."""
     if len(may_validate) < config.folds:
         raise DataError(
-            f"folds: {len(may_validate)} patients may validate; expected at least as many as folds ({config.folds})"
+            f"folds.folds: {counted(len(may_validate), 'patient')} may validate, too few for {config.folds} folds; "
+            "expected as many patients as folds, or more: take fewer folds, or recordings of more patients"
         )
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationErro
 from data.errors import UserError, one_line
 from data.fields import Place, place_of
 from data.plain_numbers import refuse_truth_values
-from data.setting_words import advice, wanted
+from data.setting_words import advice, as_read, wanted
 from data.yaml_loader import LARGEST, CoreLoader, OlderLoader
 
 _QUOTE = "'"
@@ -142,10 +142,13 @@ def _complaint(settings: type[BaseModel], place: Place, problem: Any) -> tuple[s
             return f"{place.path}.{context['discriminator'].strip(_QUOTE)}", "required, but not given", ""
         case "union_tag_invalid":
             tag_place = f"{place.path}.{context['discriminator'].strip(_QUOTE)}"
-            return tag_place, f"must be one of {context['expected_tags']}", repr(context["tag"])
+            # Pydantic's own word for the tag is text, whatever was read.
+            read, name = problem["input"], context["discriminator"].strip(_QUOTE)
+            tag = read.get(name, context["tag"]) if isinstance(read, dict) else context["tag"]
+            return tag_place, f"must be one of {context['expected_tags']}", as_read(tag)
         case _:
             value = problem["input"]
-            received = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+            received = as_read(value)
             shown = received if len(received) <= 80 else received[:77] + "..."
             return place.path, wanted(place.annotation, problem), shown + advice(place.annotation, value)
 

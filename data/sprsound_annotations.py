@@ -13,6 +13,7 @@ from typing import Any
 
 from data.cycle import check_times
 from data.errors import DataError
+from data.setting_words import as_read
 
 EVENTS = ("Normal", "Rhonchi", "Wheeze", "Stridor", "Coarse Crackle", "Fine Crackle", "Wheeze+Crackle")
 RECORDS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")
@@ -126,5 +127,5 @@ def _seconds(where: str, written: Any) -> float:
 
 
 def _quote(content: Any) -> str:
-    text = repr(content)
+    text = as_read(content)
     return text if len(text) <= 60 else text[:57] + "..."

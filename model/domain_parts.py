@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -97,14 +97,19 @@ def domain_weights(device: DeviceContrastConfig, patient: PatientAlignmentConfig
     return [(name, weight) for name, weight in zip(DOMAIN_WEIGHTS, weights, strict=True) if weight]
 
 
+def asking(on: Sequence[tuple[str, float]]) -> str:
+    """Begin a sentence with weights that are on: `patient_alignment.cohesion_weight 5 asks`."""
+    named = " and ".join(f"{name} {weight:g}" for name, weight in on)
+    return f"{named} {'ask' if len(on) > 1 else 'asks'}"
+
+
 def check_whole_cycles(device: DeviceContrastConfig, patient: PatientAlignmentConfig, alpha: float) -> None:
     """Raise ConfigError when mixup, by `alpha`, makes cycles of two patients and devices for losses that want one."""
     on = domain_weights(device, patient)
     if alpha and on:
-        name, weight = on[0]
         raise ConfigError(
-            f"{name} {weight:g} asks whose breath a cycle is and what recorded it, and with mixup.alpha {alpha:g} it "
-            "is of two patients and devices; set one of them to 0"
+            f"{asking(on)} whose breath a cycle is and what recorded it, and with mixup.alpha {alpha:g} it is of two "
+            f"patients and devices; set mixup.alpha or {'these weights' if len(on) > 1 else 'the weight'} to 0"
         )
 
 
@@ -119,10 +124,13 @@ def check_several_origins(
 
     `devices` and `patients`: those that any of these cycles come from.
     """
+    wrong = []
     for name, _ in domain_weights(device, patient):
         kind, found = ("device", devices) if name.startswith("device") else ("patient", patients)
         if len(found) < 2:
-            raise ConfigError(
+            wrong.append(
                 f"{name}: tells {kind}s apart, and all cycles of {where} come from one {kind} "
                 f"({', '.join(map(str, found)) or 'none'}); set it to 0, or take recordings of several {kind}s"
             )
+    if wrong:
+        raise ConfigError("\n".join(wrong))

@@ -73,9 +73,12 @@ def check_frozen(
         raise ConfigError(
             "backbone.lora: low-rank pairs change the encoder, and a frozen one stays as it is, so it must be null"
         )
-    for name, weight in domain_weights(device_contrast, patient_alignment):
+    if on := domain_weights(device_contrast, patient_alignment):
         raise ConfigError(
-            f"{name}: shapes the encoder's features, which stay as they are, so it must be 0, got {weight:g}"
+            "\n".join(
+                f"{name}: shapes the encoder's features, which stay as they are, so it must be 0, got {weight:g}"
+                for name, weight in on
+            )
         )
     if patch_mix.axes:
         raise ConfigError(

@@ -169,7 +169,8 @@ class BackboneConfig(Config):
         for field, (owners, reason) in ONLY.items():
             value, default = getattr(self, field), type(self).model_fields[field].default
             if self.name not in owners and value != default:
-                raise ValueError(f"{self.name} {reason}, so {field} must be {default or 'null'}, got {value}")
+                got = "null" if value is None else value
+                raise ValueError(f"{self.name} {reason}, so {field} must be {default or 'null'}, got {got}")
         if self.lora is not None:
             check_lora(self.lora, self.name, self.size, self.pretrained)
         poolings = POOLINGS.get(self.name, ("mean",))

@@ -16,6 +16,7 @@ from model.device_contrast import DeviceClassifier, device_contrast_loss
 from model.domain_parts import (
     DeviceContrastConfig,
     PatientAlignmentConfig,
+    asking,
     check_several_origins,
     domain_weights,
 )
@@ -122,10 +123,9 @@ def build_domain_losses(recipe: Recipe, origins: Origins | None, dim: int, seed:
     if not on:
         return None
     if origins is None:
-        name, weight = on[0]
         raise TrainingError(
-            f"{name} {weight:g} asks whose breath a cycle is and what recorded it, which these training cycles do not "
-            "say; give Examples their origins (data.origins), or set the weight to 0"
+            f"{asking(on)} whose breath a cycle is and what recorded it, which these training cycles do not say; give "
+            f"Examples their origins (data.origins), or set {'these weights' if len(on) > 1 else 'the weight'} to 0"
         )
     patients = origins.patients.unique().tolist()
     check_several_origins(device, patient, origins.present, patients, "this run's training part")

@@ -18,6 +18,7 @@ from data.recipe_parts import (
     SpecAugmentConfig,
     WaveformAugmentConfig,
 )
+from data.setting_words import as_read
 from data.settings import Config, ConfigError, parse, read_yaml
 from evidence.objectives import OBJECTIVES, Objective
 from model.domain_parts import DeviceContrastConfig, PatientAlignmentConfig, check_whole_cycles
@@ -261,7 +262,7 @@ def exported_objective(path: Path) -> Objective:
     objective = provenance.get("objective", "score") if isinstance(provenance, dict) else "score"
     if objective not in OBJECTIVES:
         raise ConfigError(
-            f"{path}: provenance.objective: must be one of {', '.join(OBJECTIVES)}, got {objective!r}"
+            f"{path}: provenance.objective: must be one of {', '.join(OBJECTIVES)}, got {as_read(objective)}"
         )
     return objective
 

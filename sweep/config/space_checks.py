@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.fields import field_paths, hint
 from data.quantities import counted
+from data.setting_words import as_read
 from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.config.parameters import CategoricalParameter, Value, written
@@ -142,6 +143,6 @@ def _told_of_values(path: str, wrong: Sequence[tuple[Value, str]]) -> str:
     if len(wrong) > MOST_VALUES_TOLD:
         values.append(counted(len(wrong) - MOST_VALUES_TOLD, "other choice"))
     # Without the value itself, several values have one reason.
-    kinds = dict.fromkeys(reason.removesuffix(f", got {value!r}") for value, reason in wrong)
+    kinds = dict.fromkeys(reason.removesuffix(f", got {as_read(value)}") for value, reason in wrong)
     told = "; ".join(kind.removeprefix(f"{RECIPE}: ") for kind in [*kinds][:MOST_REASONS_TOLD])
     return f"search.{path}: {', '.join(values[:-1])} and {values[-1]} make no {RECIPE}: {told}"

@@ -71,7 +71,7 @@ def _study(path: Path) -> str:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
     check_own_networks(config, config.scored_task)
     _find_weights(*config.named_weights)
-    many = "no end of points" if search.points is None else counted(search.points, "point")
+    many = "infinitely many points" if search.points is None else counted(search.points, "point")
     return (
         f"{path}: a study in order: {counted(len(config.search), 'searched field')}, {many}, "
         f"{counted(len(config.seeds), 'seed')}, {config.sampler.name} proposes, {config.pruner.name} prunes; "

@@ -130,7 +130,7 @@ def _tried(action: Callable[[], Any], error: type[UserError], missing: list[str]
     try:
         return action()
     except error as problem:
-        missing.append(str(problem))
+        missing += str(problem).splitlines()
         return None
 
 

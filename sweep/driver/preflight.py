@@ -10,6 +10,7 @@ from typing import Any
 
 from data.bands import ranking_hash
 from data.own_code import own_code
+from data.setting_words import as_read
 from data.settings import ConfigError
 from data.task import Task
 from model.training.recipe import Recipe
@@ -119,7 +120,8 @@ def _check_points(config: StudyConfig, folder: StudyFolder, board: Board) -> Non
         for path, value in configuration.values.items():
             parameter = config.space.parameters.get(path)
             if parameter is None or not parameter.admits(value):
-                shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
+                shown = as_read(value)
+                shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
                 raise JournalError(
                     f"{folder.journal}: configuration {configuration.number}: {path}: {shown} is outside what the study "
                     "searches"

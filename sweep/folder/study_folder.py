@@ -15,6 +15,7 @@ import yaml
 
 from data.atomic import make_folder, write_whole
 from data.errors import UserError
+from data.setting_words import as_read
 from data.settings import ConfigError, parse, read_yaml
 from evidence.chain import ChainCheck, check_chain
 from sweep.config.study_config import StudyConfig
@@ -268,7 +269,8 @@ class StudyFolder:
         study_id = provenance.get("study_id", "")
         if not (isinstance(study_id, str) and re.fullmatch(r"[\w-]*", study_id, re.ASCII)):
             raise ConfigError(
-                f"{self.provenance_file}: study_id: must be letters and digits, as it was written, got {study_id!r}"
+                f"{self.provenance_file}: study_id: must be letters and digits, as it was written, got "
+                f"{as_read(study_id)}"
             )
         return _Provenance(self.provenance_file, provenance)
 

@@ -53,7 +53,7 @@ def _tables(plan: Plan) -> list[Table]:
 
 
 def _points(plan: Plan) -> str:
-    many = "no end of points" if plan.points is None else counted(plan.points, "point")
+    many = "infinitely many points" if plan.points is None else counted(plan.points, "point")
     config = plan.config
     return (
         f"{many}; {config.sampler.name} proposes, {config.pruner.name} prunes, race {config.racing.name}, "

@@ -9,13 +9,16 @@ from sweep.study.comparison import comparison_of
 
 
 def luck_aside(board: Board) -> str:
-    """Say in a few words how much too high the best score is expected to be; empty where that is not known."""
+    """Say in a few words what to expect of the best with other seeds, and why; empty where that is not known."""
     compared = comparison_of(board)
     expected = None if compared is None else compared.expectation(compared.best)
     if compared is None or expected is None:
         return ""
-    side = "high" if expected.luck >= 0 else "low"
-    return f"chosen among {compared.chosen_among}, so about {100 * abs(expected.luck):.1f} points too {side}"
+    side = "raised" if expected.luck >= 0 else "lowered"
+    return (
+        f"with other seeds expect about {100 * expected.mean:.1f} %: as the best of {compared.chosen_among} "
+        f"its score is taken to be {side} by luck, by {100 * abs(expected.luck):.1f} points"
+    )
 
 
 def what_to_expect(compared: Comparison, number: int) -> str:

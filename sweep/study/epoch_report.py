@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
+from data.setting_words import as_read
 from evidence.scores import harmonic_score
 from sweep.study.score_table import METRICS
 
@@ -114,5 +115,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = as_read(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from data.errors import UserError
 from data.json_text import parse_json
+from data.setting_words import as_read
 from evidence.chain import CHAIN, Chain
 from evidence.scores import sensitivity
 from sweep.study.epoch_report import content_fault, shape_fault
@@ -128,7 +129,7 @@ def _check_header(content: Any) -> None:
     if not isinstance(content, dict) or "format" not in content:
         raise ValueError
     if content["format"] != FORMAT:
-        raise _ImpossibleError(f"journal format {content['format']!r}, this version reads {FORMAT}")
+        raise _ImpossibleError(f"journal format {as_read(content['format'])}, this version reads {FORMAT}")
 
 
 def _event(content: Any) -> Event:

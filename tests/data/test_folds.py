@@ -129,7 +129,9 @@ def test_a_fold_that_leaves_nothing_is_refused() -> None:
 
 
 def test_fewer_patients_than_folds_are_refused() -> None:
-    with pytest.raises(DataError, match="4 patients may validate; expected at least as many as folds"):
+    with pytest.raises(
+        DataError, match=r"^folds\.folds: 4 patients may validate, too few for 5 folds; expected"
+    ):
         make_folds(*cohort(patients=4), FoldConfig(), **OF_ICBHI)
 
 

@@ -3,6 +3,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
+from data.setting_words import as_read
 from data.settings import Config, ConfigError, parse
 
 
@@ -93,3 +94,33 @@ def test_what_yaml_reads_otherwise_than_it_was_meant_is_told(
     with pytest.raises(ConfigError) as caught:
         parse(Settings, {"budget": content}, "f")
     assert str(caught.value) == f"f: budget.{field}: {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        (True, "true"),
+        ("None", "'None'"),
+        (1e-05, "1e-05"),
+        ([None, (False, "a")], "[null, [false, 'a']]"),
+        ({"a": None, 1: {}}, "{'a': null, 1: {}}"),
+    ],
+)
+def test_what_was_read_is_shown_as_its_file_has_it(value: object, shown: str) -> None:
+    assert as_read(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"seeds": None}, r"seeds: must be a list such as \[1, 2, 3\], got null"),
+        ({"names": ["a", None]}, "names.1: must be text, got null"),
+        ({"animal": {"kind": None}}, "animal.kind: must be one of .*, got null"),
+        ({"rate": [None, True]}, r"rate: must be a number, got \[null, true\]"),
+    ],
+)
+def test_null_is_called_null_where_it_is_refused(content: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as refused:
+        parse(Settings, content, "test")
+    assert "None" not in str(refused.value)

@@ -52,6 +52,26 @@ def test_values_that_mean_nothing_are_refused(section: dict, complaint: str) -> 
         parse(Recipe, {"device_contrast": section}, "test")
 
 
+def test_weights_that_are_on_together_are_refused_together() -> None:
+    both = {"cohesion_weight": 5, "alignment_weight": 0.005}
+    content = {"patient_alignment": both, "patch_mix": {"axes": []}}
+    with pytest.raises(
+        ConfigError,
+        match=r"cohesion_weight 5 and patient_alignment.alignment_weight 0.005 ask whose .*; set mixup.alpha or these "
+        "weights to 0$",
+    ):
+        parse(Recipe, {**content, "mixup": {"alpha": 0.4}}, "test")
+    frozen = {"backbone": {"pretrained": "weights.pth"}, "frozen": {"encoder": True}}
+    with pytest.raises(ConfigError) as refused:
+        parse(Recipe, {**content, **frozen}, "test")
+    assert [line.split(": ")[1] for line in str(refused.value).splitlines()] == [
+        "patient_alignment.cohesion_weight",
+        "patient_alignment.alignment_weight",
+    ]
+    with pytest.raises(ConfigError, match=r"(?s)^\S*cohesion_weight: tells .*\n\S*alignment_weight: tells "):
+        check_several_origins(DeviceContrastConfig(), PatientAlignmentConfig(**both), ("A",), (301,), "x")
+
+
 def test_one_device_is_refused_only_where_devices_are_told_apart() -> None:
     off, patients = PatientAlignmentConfig(), (1, 2)
     check_several_origins(DeviceContrastConfig(), off, ("Yunting II",), patients, "x")

@@ -144,7 +144,7 @@ def test_cycles_of_unknown_origin_of_one_device_and_of_one_patient_are_refused()
     unknown = Examples(train.features, train.labels)
     settings = recipe(**ALL_ON)
     with pytest.raises(
-        TrainingError, match=r"device_contrast.weight 1 asks whose breath .*give Examples their origins"
+        TrainingError, match=r"device_contrast.weight 1 and .* ask whose breath .*give Examples their origins"
     ):
         Training(settings, 1, unknown, tones(8, 1), task=ICBHI)
     with pytest.raises(ConfigError, match=r"device_contrast.weight: tells devices apart.*one device \(A\)"):

@@ -10,8 +10,8 @@ def test_a_file_in_order_is_one_line_and_another_all_its_faults(
 ) -> None:
     assert respsweep(monkeypatch, "check", written("study.yaml", changed())) == 0
     assert capfd.readouterr().out == (
-        "study.yaml: a study in order: 1 searched field, no end of points, 2 seeds, tpe proposes, forecast prunes; "
-        "recordings and machine: respsweep plan study.yaml\n"
+        "study.yaml: a study in order: 1 searched field, infinitely many points, 2 seeds, tpe proposes, "
+        "forecast prunes; recordings and machine: respsweep plan study.yaml\n"
     )
     assert respsweep(monkeypatch, "check", written("recipe.yaml", RECIPE)) == 0
     assert capfd.readouterr().out == (

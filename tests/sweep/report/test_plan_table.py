@@ -89,7 +89,7 @@ def test_each_field_has_its_values_and_its_condition() -> None:
     rows = {line.split()[1]: line for line in drawn(PLAN, 120).splitlines() if line.startswith("│ ")}
     table = {
         field: [cell.strip() for cell in line.strip("│").split("│")]
-        for line in drawn(PLAN, 120).partition("no end of points")[0].splitlines()
+        for line in drawn(PLAN, 120).partition("infinitely many points")[0].splitlines()
         if line.startswith("│ ") and (field := line.split()[1])
     }
     assert table == {

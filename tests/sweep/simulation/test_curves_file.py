@@ -192,7 +192,7 @@ def changed(line: int, **fields: Any) -> Callable[[list[str]], list[str]]:
         (changed(3, seconds=[0.5]), r"jsonl:3: seconds has 1 epochs and score 2"),
         (changed(3, score=[]), r"jsonl:3: score: must have at least 1 entry"),
         (changed(3, score=[0.5, 61.0]), r"jsonl:3: score\.1: .*less than or equal to 1, got 61\.0"),
-        (changed(3, score=[0.5, None]), r"jsonl:3: score\.1: must be a number, got None"),
+        (changed(3, score=[0.5, None]), r"jsonl:3: score\.1: must be a number, got null"),
         (changed(3, score=[0.5, "0.6"]), r"jsonl:3: score\.1: must be a number, got '0\.6'"),
         (changed(3, score=[0.5, float("nan")]), r"jsonl:3: expected a unit as one object of JSON"),
         (changed(3, values={"patch_mix.beta": 1.0}), r"jsonl:3: values: no value for patch_mix\.axes"),
