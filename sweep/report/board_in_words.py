@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from data.errors import one_line
+from data.quantities import counted
 from sweep.study.board import Board
 from sweep.study.units import Configuration, Fate, State
+
+MOST_NOTES = 5
+"""Different notes of units that are shown to people."""
 
 
 def state_of(configuration: Configuration, board: Board) -> str:
@@ -26,6 +33,19 @@ def failures(board: Board) -> list[str]:
         for unit in board.units()
         for reason, _, _ in [(unit.reason or "").partition("\n")]
         if unit.state is State.FAILED
+    ]
+
+
+def notes_of_units(board: Board) -> list[tuple[str, int]]:
+    """Count for each note that units told beside their epochs how many told it; the most frequent first."""
+    return Counter(note for unit in board.units() for note in unit.notes).most_common()
+
+
+def notes_in_words(board: Board) -> list[str]:
+    """Write a line for each of the most frequent notes of units: `told by 2 units: batches trained in 4 chunks, ...`."""
+    return [
+        f"told by {counted(units, 'unit')}: {one_line(note)}"
+        for note, units in notes_of_units(board)[:MOST_NOTES]
     ]
 
 

@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from data.errors import one_line
-from data.quantities import counted, duration
+from data.quantities import duration
 from evidence.objectives import TITLES
 from sweep.config.study_config import StudyConfig
 from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.board_in_words import notes_in_words
 from sweep.report.device_time import device_times, epochs_saved, epochs_trained, totals
 from sweep.report.study_state import moment, state_line
 from sweep.report.winner import luck_aside
@@ -30,9 +31,6 @@ _HELD = {
     "GPU": "hours for which units, each one seed of a configuration, held a GPU, times the share that they held",
     "slot": "hours for which units, each one seed of a configuration, trained; a slot is the room for one unit",
 }
-
-MOST_NOTES = 5
-"""Different notes of units that are shown, the most frequent first."""
 
 
 def study_status(folder: StudyFolder, *, units: bool = False) -> RenderableType:
@@ -84,9 +82,7 @@ def _counts(board: Board, config: StudyConfig, now: float, *, held: bool) -> Ite
     yield _best(board, config)
     yield epochs_saved(*epochs_trained(board, config.space.epochs))
     yield f"run for {duration(board.wall_seconds(now))}, times started: {len(board.drivers)}"
-    told = Counter(note for unit in board.units() for note in unit.notes)
-    for note, units in told.most_common(MOST_NOTES):
-        yield f"told by {counted(units, 'unit')}: {one_line(note)}"
+    yield from notes_in_words(board)
     for name, node in board.nodes.items():
         if held and node.accused is not None:
             yield f"node {shown(name)} {aside(node)}"

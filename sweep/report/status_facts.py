@@ -9,6 +9,7 @@ from typing import Any
 
 from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.board_in_words import notes_of_units
 from sweep.report.device_time import device_times, epochs_trained, totals
 from sweep.report.study_state import state_of_study
 from sweep.study.budget import Budget
@@ -22,7 +23,8 @@ def status_facts(folder: StudyFolder, *, units: bool = False) -> dict[str, Any]:
     (what it does with the test part), `warning` (of a changed journal), `configurations` and `units` (numbers by how
     they stand), `budget` (limit, used, allowed), `objective`, `best` (None, or number, mean, sd, seeds, and `luck` as a
     fraction, None where unknown), `seconds` (run), `drivers` (times started), `epochs` (trained, and of_all: with every
-    seed of each configuration, None while one is open), `accused_nodes`, `device_seconds` (by state: units, kept, lost).
+    seed of each configuration, None while one is open), `accused_nodes`, `notes_of_units` (what units told beside their
+    epochs, with how many told it, the most frequent first), `device_seconds` (by state: units, kept, lost).
     """
     config, board, lock = folder.config(), folder.board(), folder.lock()
     holder, now = lock.held_by(), lock.last_sign() or time.time()
@@ -61,6 +63,7 @@ def status_facts(folder: StudyFolder, *, units: bool = False) -> dict[str, Any]:
         "accused_nodes": {
             name: node.reason for name, node in board.nodes.items() if node.accused is not None
         },
+        "notes_of_units": [{"note": note, "units": count} for note, count in notes_of_units(board)],
         "device_seconds": {str(state): asdict(total) for state, total in totals(accounts).items()},
         **({"accounts": [asdict(account) for account in accounts]} if units else {}),
     }

@@ -63,6 +63,7 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
             "only to whom the recordings may be handed."
         )
     lines += facts["failures"]
+    lines += [f"{note[:1].upper()}{note[1:]}." for note in facts["notes_of_units"]]
     if facts["warning"]:
         lines.append(f"Warning: {facts['warning']}.")
     return lines

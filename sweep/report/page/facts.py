@@ -19,7 +19,7 @@ from sweep.config.parameters import AnyParameter, FloatParameter, IntParameter
 from sweep.config.study_config import StudyConfig
 from sweep.folder.note import read_note
 from sweep.folder.study_folder import StudyFolder
-from sweep.report.board_in_words import failures, state_of
+from sweep.report.board_in_words import failures, notes_in_words, state_of
 from sweep.report.device_time import epochs_trained
 from sweep.report.field_names import short_name
 from sweep.report.leaderboard import best_first
@@ -68,6 +68,7 @@ def report_facts(
         "time": _time(board, config, now),
         "readings": _readings(folder),
         "failures": failures(board),
+        "notes_of_units": notes_in_words(board),
         "provenance": _provenance(folder),
         "warning": folder.journal_warning(),
     }
