@@ -23,6 +23,10 @@ import bench
 import torch
 import typer
 
+ALWAYS = ("seed", "struck", "equal")
+ENDED = ("seconds", "drivers", "lost_s", "dead_s", "held_s", "left")
+"""What a line says of every study, and of one that came to its end."""
+
 
 def main(
     studies: Annotated[int, typer.Option(min=1, help="One after the other.")] = 20,
@@ -47,7 +51,7 @@ def main(
             }
             command = [sys.executable, "-m", "pytest", "-q", "-m", "long", str(tests)]
             status = subprocess.run(command, env={**os.environ, **told}).returncode
-        found = [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
+        found = read_rows(table) if table.exists() else []
     bench.print_machine(torch.device("cpu"))
     bench.print_table(
         (
@@ -65,6 +69,25 @@ def main(
     )
     print(f"\n{summary(found)}")
     raise typer.Exit(status)
+
+
+def read_rows(table: Path) -> list[dict[str, Any]]:
+    """Read the lines of `--rows`. Raises BadParameter for one that is none, or has not all that the table shows."""
+    found = []
+    for number, line in enumerate(table.read_text().splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise typer.BadParameter(f"{table}:{number}: no line of this benchmark, but {line[:60]!r}")
+        if missing := ({*ALWAYS, *(ENDED if "left" in row else ())} - row.keys()):
+            raise typer.BadParameter(
+                f"{table}:{number}: has no {', '.join(sorted(missing))}, as an earlier version of this benchmark wrote "
+                "it; name another file, into which the studies are run anew"
+            )
+        found.append(row)
+    return found
 
 
 def _row(study: dict[str, Any]) -> tuple[str, ...]:

@@ -1,8 +1,12 @@
 """What the table of disturbed studies says of them, also of one that never ended."""
 
+import json
+from pathlib import Path
 from typing import Any
 
+import pytest
 import slurm
+import typer
 
 ENDED: dict[str, Any] = {
     "seed": 3,
@@ -26,6 +30,21 @@ def test_a_study_that_did_not_end_or_ended_otherwise_is_counted_against_them() -
         "driver's node: 2, worker preempted: 3",
     ]
     assert slurm.summary([never]) == "none of 1 studies came to its end"
+
+
+def test_rows_are_read_back_and_those_of_an_earlier_version_are_refused_by_line(tmp_path: Path) -> None:
+    never, table = {"seed": 5, "struck": [], "equal": False}, tmp_path / "slurm.jsonl"
+    table.write_text("".join(f"{json.dumps(row)}\n" for row in (ENDED, never)))
+    assert slurm.read_rows(table) == [ENDED, never]
+    older = {name: value for name, value in ENDED.items() if name not in ("dead_s", "held_s")}
+    table.write_text(f"{json.dumps(ENDED)}\n{json.dumps(older)}\n")
+    with pytest.raises(
+        typer.BadParameter, match=r"slurm\.jsonl:2: has no dead_s, held_s, as an earlier .* name another file"
+    ):
+        slurm.read_rows(table)
+    table.write_text("[]\n")
+    with pytest.raises(typer.BadParameter, match=r"slurm\.jsonl:1: no line of this benchmark, but '\[\]'"):
+        slurm.read_rows(table)
 
 
 def test_a_row_says_what_struck_and_what_came_of_it() -> None:
