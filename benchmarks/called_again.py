@@ -1,4 +1,4 @@
-"""Stand-ins for a CUDA graph, on the CPU: what a captured step does is done again by calling it."""
+"""A stand-in for a CUDA graph, on a CPU: what a captured step does is done again by calling it."""
 
 from collections.abc import Callable
 from typing import Any

@@ -9,10 +9,11 @@ import gc
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import bench
 import torch
+from called_again import CalledAgain
 from gpu_found import Found
 from gpu_unit import noise
 
@@ -25,7 +26,6 @@ from model.training.step_batch import StepBatch
 from model.training.step_graph import CHECKED, StepGraph
 from model.training.training import Training
 
-Result = TypeVar("Result")
 MOST_OFF = 1e-3
 """Relative difference of an epoch's loss, of which a GPU makes some by adding up in another order each time."""
 STEPS = 5
@@ -122,7 +122,7 @@ def _begin(recipe: Recipe, device: torch.device, *, replayed: bool) -> Training:
     cuda = device.type == "cuda"
     training = Training(recipe, 1, *data, device=device, task=ICBHI, cuda_graphs=replayed and cuda)
     if replayed and not cuda:
-        training.step_graph = StepGraph(training.modules, recipe.batch_size, device, _call_again)
+        training.step_graph = StepGraph(training.modules, recipe.batch_size, device, CalledAgain())
     return training
 
 
@@ -138,24 +138,6 @@ def _step(training: Training, device: torch.device) -> Callable[[], object]:
     training.modules.train()
     modules, optimiser = training.modules, training.optimiser
     return lambda: optimise_step(modules, optimiser, training.closure(batch), recipe.optimiser)
-
-
-def _call_again(function: Callable[[], Result], device: torch.device) -> tuple[Result, Callable[[], None]]:
-    """Stand for a capture: call the function for each replay, and copy its results to those of the first call."""
-    result: Any = function()
-
-    def again() -> None:
-        losses, gradients = result
-        other_losses, other_gradients = function()  # pyright: ignore[reportGeneralTypeIssues]
-        for name in ("total", "cross_entropy"):
-            getattr(losses, name).copy_(getattr(other_losses, name))
-        for name, term in losses.terms.items():
-            term.copy_(other_losses.terms[name])
-        for place, value in zip(gradients, other_gradients, strict=True):
-            if place is not None:
-                place.copy_(value)
-
-    return result, again
 
 
 def _host_ms(action: Callable[[], object]) -> float:

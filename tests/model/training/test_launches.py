@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.called_again import CalledAgain
 from data.task import ICBHI
 from model.training.step_graph import StepGraph
 from model.training.training import Training
-from tests.model.training.captures import CalledAgain
 from tests.model.training.tiny_run import recipe, tones
 
 ALLOCATES = {

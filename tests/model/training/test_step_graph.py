@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.called_again import CalledAgain
 from data.batches import epoch_batches
 from data.task import ICBHI
 from model.training import step_graph
@@ -17,7 +18,6 @@ from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.seeds import generator
 from model.training.step_graph import why_not_captured
 from model.training.training import Training
-from tests.model.training.captures import CalledAgain
 from tests.model.training.replayed_runs import NO_MIX, WAYS, assert_equal, run
 from tests.model.training.tiny_run import recipe, tones
 

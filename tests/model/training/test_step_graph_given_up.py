@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.called_again import CalledAgain
 from model.training import step_graph
 from model.training import training as training_module
 from model.training.step_graph import StepGraph
-from tests.model.training.captures import CalledAgain
 from tests.model.training.replayed_runs import WAYS, assert_equal, run
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.called_again import CalledAgain
 from model.training.recipe import Recipe
 from sweep.machine import step_times
 from sweep.machine.gpu_sharing import GpuSharingError, Measurement
 from sweep.machine.step_times import StepTimes, can_time, time_shared_steps, time_steps
-from tests.model.training.captures import CalledAgain
 from tests.studies import TINY_RECIPE
 
 

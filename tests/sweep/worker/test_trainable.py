@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.called_again import CalledAgain
 from data.batches import Examples
 from data.settings import parse
 from evidence.objectives import OBJECTIVES
@@ -24,7 +25,6 @@ from sweep.worker.step_result import Failed, Finished, FullDisk, OutOfMemory
 from sweep.worker.trainable import UnitTrainable
 from sweep.worker.unit_config import CHUNKS, unit_config
 from sweep.worker.weights import Weights
-from tests.model.training.captures import CalledAgain
 from tests.sweep.worker.units import RECIPE, config, reports, step
 
 
