@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 def escaped(text: str) -> str:
@@ -103,3 +103,23 @@ class UserError(Exception):
 
 class DataError(UserError):
     """Recordings that cannot be used; the message says which file, what was read, what would be right."""
+
+
+def as_read(value: Any, levels: int = 20) -> str:
+    """Write a value for an error as a YAML or JSON file has it: `null`, `true`, `[1, 'a', null]`, text in quotes.
+
+    What lies deeper than so many `levels` is written as dots.
+    """
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case list() | tuple() | dict() if not levels:
+            return "..."
+        case list() | tuple():
+            return f"[{', '.join(as_read(one, levels - 1) for one in value)}]"
+        case dict():
+            pairs = (f"{as_read(key)}: {as_read(inner, levels - 1)}" for key, inner in value.items())
+            return f"{{{', '.join(pairs)}}}"
+    return repr(value)

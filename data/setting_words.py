@@ -42,20 +42,6 @@ def wanted(annotation: Any, problem: Mapping[str, Any]) -> str:
     return f"{must} or null" if kind in _NUMBERS and _admits_null(annotation) and "null" not in must else must
 
 
-def as_read(value: Any) -> str:
-    """Write a value for an error as a YAML or JSON file has it: `null`, `true`, `[1, 'a', null]`, text in quotes."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case list() | tuple():
-            return f"[{', '.join(map(as_read, value))}]"
-        case dict():
-            return f"{{{', '.join(f'{as_read(key)}: {as_read(inner)}' for key, inner in value.items())}}}"
-    return repr(value)
-
-
 def advice(annotation: Any, value: Any) -> str:
     """What to write where a `value` was meant that YAML reads otherwise; opens with a semicolon, empty for others."""
     if _admits_null(annotation) and (value is False or str(value).lower() in _NOTHING):

@@ -9,10 +9,10 @@ from typing import Any, TypeVar, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 
-from data.errors import UserError, one_line
+from data.errors import UserError, as_read, one_line
 from data.fields import Place, place_of
 from data.plain_numbers import refuse_truth_values
-from data.setting_words import advice, as_read, wanted
+from data.setting_words import advice, wanted
 from data.yaml_loader import LARGEST, CoreLoader, OlderLoader
 
 _QUOTE = "'"

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data.cycle import check_times
-from data.errors import DataError
-from data.setting_words import as_read
+from data.errors import DataError, as_read
 
 EVENTS = ("Normal", "Rhonchi", "Wheeze", "Stridor", "Coarse Crackle", "Fine Crackle", "Wheeze+Crackle")
 RECORDS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")

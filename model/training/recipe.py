@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from data.bands import KeptBands
+from data.errors import as_read
 from data.population import Population, covers, written
 from data.recipe_parts import (
     BatchSamplerConfig,
@@ -18,7 +19,6 @@ from data.recipe_parts import (
     SpecAugmentConfig,
     WaveformAugmentConfig,
 )
-from data.setting_words import as_read
 from data.settings import Config, ConfigError, parse, read_yaml
 from evidence.objectives import OBJECTIVES, Objective
 from model.domain_parts import DeviceContrastConfig, PatientAlignmentConfig, check_whole_cycles

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from data.errors import as_read
 from data.fields import field_paths, hint
 from data.quantities import counted
-from data.setting_words import as_read
 from data.settings import ConfigError
 from model.training.recipe import Recipe
 from sweep.config.parameters import CategoricalParameter, Value, written

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from data.bands import ranking_hash
+from data.errors import as_read
 from data.own_code import own_code
-from data.setting_words import as_read
 from data.settings import ConfigError
 from data.task import Task
 from model.training.recipe import Recipe

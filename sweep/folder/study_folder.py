@@ -14,8 +14,7 @@ from typing import Any
 import yaml
 
 from data.atomic import make_folder, write_whole
-from data.errors import UserError
-from data.setting_words import as_read
+from data.errors import UserError, as_read
 from data.settings import ConfigError, parse, read_yaml
 from evidence.chain import ChainCheck, check_chain
 from sweep.config.study_config import StudyConfig

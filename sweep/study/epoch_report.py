@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from data.setting_words import as_read
+from data.errors import as_read
 from evidence.scores import harmonic_score
 from sweep.study.score_table import METRICS
 
@@ -115,5 +115,6 @@ def _is_number(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = as_read(value)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    text = str(value) if is_number else as_read(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

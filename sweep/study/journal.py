@@ -12,9 +12,8 @@ from typing import Any, get_args
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from data.errors import UserError
+from data.errors import UserError, as_read
 from data.json_text import parse_json
-from data.setting_words import as_read
 from evidence.chain import CHAIN, Chain
 from evidence.scores import sensitivity
 from sweep.study.epoch_report import content_fault, shape_fault

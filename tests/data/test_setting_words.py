@@ -3,7 +3,6 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from data.setting_words import as_read
 from data.settings import Config, ConfigError, parse
 
 
@@ -94,21 +93,6 @@ def test_what_yaml_reads_otherwise_than_it_was_meant_is_told(
     with pytest.raises(ConfigError) as caught:
         parse(Settings, {"budget": content}, "f")
     assert str(caught.value) == f"f: budget.{field}: {complaint}"
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (None, "null"),
-        (True, "true"),
-        ("None", "'None'"),
-        (1e-05, "1e-05"),
-        ([None, (False, "a")], "[null, [false, 'a']]"),
-        ({"a": None, 1: {}}, "{'a': null, 1: {}}"),
-    ],
-)
-def test_what_was_read_is_shown_as_its_file_has_it(value: object, shown: str) -> None:
-    assert as_read(value) == shown
 
 
 @pytest.mark.parametrize(

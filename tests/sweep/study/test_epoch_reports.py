@@ -67,7 +67,7 @@ def test_every_loss_that_a_recipe_can_have_is_drawn_over_the_epochs() -> None:
         (epoch(2, 0.5, repeated=-9.0), "epoch 2 was reported with repeated: -9.0; expected seconds"),
         (epoch(2, 0.5, carried=-9.0), "epoch 2 was reported with carried: -9.0; expected seconds"),
         ({"epoch": 2}, "epoch 2 was reported without a score"),
-        ({"score": 0.5}, "a report whose epoch is None; expected a whole number"),
+        ({"score": 0.5}, "a report whose epoch is null; expected a whole number"),
         (
             epoch(1, 0.4, note="words", train_loss=math.nan),
             "epoch 1 was reported with train_loss: nan; every number",
