@@ -1,5 +1,6 @@
 """Every error that a user can mend has one root, and its docstring draws them all."""
 
+import functools
 import importlib
 import pkgutil
 import re
@@ -9,7 +10,7 @@ import pytest
 import data
 import model
 import sweep
-from data.errors import LONGEST_LINE, DataError, UserError
+from data.errors import LONGEST_LINE, DataError, UserError, as_read
 from data.settings import ConfigError, parse
 from model.training.recipe import Recipe
 
@@ -70,3 +71,19 @@ def test_a_key_of_settings_feigns_no_line() -> None:
         parse(Recipe, {"epochs\nerror: \x1b[2J": 1}, "a.yaml")
     assert str(refused.value).startswith(r"a.yaml: epochs\nerror: \x1b[2J: no such field")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        (True, "true"),
+        ("None", "'None'"),
+        (1e-05, "1e-05"),
+        ([None, (False, "a")], "[null, [false, 'a']]"),
+        ({"a": None, 1: {}}, "{'a': null, 1: {}}"),
+        (functools.reduce(lambda inner, _: [inner], range(3000), 1), 20 * "[" + "..." + 20 * "]"),
+    ],
+)
+def test_what_was_read_is_shown_as_its_file_has_it(value: object, shown: str) -> None:
+    assert as_read(value) == shown

@@ -41,7 +41,8 @@ def slurm(
     partition: Annotated[str | None, typer.Option(help="Partition of workers, and of the driver.")] = None,
     account: Annotated[str | None, typer.Option(help="Account that pays.")] = None,
     driver_time: Annotated[
-        str | None, typer.Option("--driver-time", help="Of each driver job, e.g. 2-00:00:00.")
+        str | None,
+        typer.Option("--driver-time", help="Of each driver job, e.g. 12:00:00; default: two days."),
     ] = None,
     site: Annotated[
         Path | None, typer.Option("--site", help="Settings of the site; default: slurm.yaml, where it is.")
@@ -126,4 +127,5 @@ def slurm(
             f"end it: respsweep cluster stop {folder.arguments}"
         )
     else:
-        say(f"submit both: the same command with --submit; or: sbatch {scripts[0]} && sbatch {scripts[1]}")
+        after = f"--dependency=after:$(sbatch --parsable {scripts[0]}) --kill-on-invalid-dep=yes"
+        say(f"submit both: the same command with --submit; or: sbatch {after} {scripts[1]}")
