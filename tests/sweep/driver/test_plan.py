@@ -76,7 +76,7 @@ def test_an_epoch_is_what_its_steps_its_cycles_and_its_checkpoint_take(
 ) -> None:
     asked: list[Any] = []
 
-    def time_steps(recipe: Any, device: str, threads: int) -> StepTimes:
+    def time_steps(recipe: Any, device: str, threads: int, cuda_graphs: bool) -> StepTimes:
         asked.append((recipe.patch_mix.temperature, device, threads))
         return StepTimes(device, threads, 0.5, 0.01, 0.25, checkpoint_bytes=3_000, weights_bytes=1_000)
 
