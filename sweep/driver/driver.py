@@ -165,8 +165,9 @@ class Driver:
     def run(self) -> None:
         """Run units until the study is over, and say how it ended.
 
-        Raises InterruptedStudyError when the study was halted by something else than its budget, and whatever goes
-        wrong through a fault of respsweep; the study can be taken up again after either.
+        Raises InterruptedStudyError when the study was halted by something else than its budget, or a signal came while
+        it was let go of, and whatever goes wrong through a fault of respsweep; the study can be taken up again after any
+        of these.
         """
         coordinator, folder, halting = self._coordinator, self._study.folder, self._halting
         failure: Exception | None = None
@@ -195,12 +196,13 @@ class Driver:
                         raise
                     log.debug("after the study was halted: %s", error, exc_info=True)
         self._say_what_was_skipped()
-        if coordinator.interrupted:
+        if coordinator.interrupted or halting.heard:
+            why = coordinator.halted if coordinator.interrupted else INTERRUPTED
             raise InterruptedStudyError(
-                f"{folder.place}: {coordinator.halted} after "
+                f"{folder.place}: {why} after "
                 f"{counted(len(coordinator.board.ranking()), 'complete configuration')}; go on with: "
                 f"{self._resume_command}",
-                asked=coordinator.halted == INTERRUPTED,
+                asked=why == INTERRUPTED,
                 at_once=halting.at_once,
             )
         self._say_what_came_out(reason or coordinator.halted or "")

@@ -19,6 +19,8 @@ class Halting:
         self.at_once = False
         """Whether the study was told to wait for nothing. Python forgets what is raised in a callback of a weak
         reference, say, so that the exception alone is not enough."""
+        self.heard = False
+        """Whether any signal came, also one that came too late to halt the study, which its budget had halted."""
         self._coordinator = coordinator
         self._display = display
         self._told = False
@@ -30,7 +32,7 @@ class Halting:
             yield
 
     def now_closing(self) -> None:
-        """Take the next signal for the second: nothing is left to be saved, and all that a signal can end is a wait."""
+        """Take the next signal for the second: units have saved what they have, and the rest `--resume` does again."""
         self._told = True
 
     def end(self) -> None:
@@ -39,6 +41,7 @@ class Halting:
         self._coordinator.halt(INTERRUPTED, at_once=True)
 
     def _hear(self) -> bool:
+        self.heard = True
         # A study that its budget has halted already takes no other reason.
         if self._told or self._coordinator.interrupted:
             self.end()

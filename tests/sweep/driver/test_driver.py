@@ -213,6 +213,35 @@ def test_a_signal_ends_the_wait_for_mlflow_of_a_study_that_is_over(folder: Study
     assert again.units == []
 
 
+@pytest.mark.parametrize(("signals", "waited"), [(1, 60.0), (2, 0.0)])
+def test_a_signal_to_a_study_whose_budget_is_spent_ends_the_command_too(
+    folder: StudyFolder, signals: int, waited: float
+) -> None:
+    seconds, tracker = [1000.0], NoTracker()
+    executor = ScoresOnly(lambda: seconds.append(9000.0))
+
+    def interrupt() -> None:
+        for _ in range(signals):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    executor.on_stop = interrupt
+    spent = StudyConfig.model_validate(tiny_study(2, budget={"wall_clock": 1.0}))
+    with pytest.raises(
+        InterruptedStudyError, match=r"one: interrupted after 0 complete .*; go on"
+    ) as stopped:
+        drive(
+            *(spent, folder, executor),
+            tracker=tracker,
+            clock=lambda: seconds[-1],
+            close_s=60.0,
+            close_soon_s=5.0,
+        )
+    assert stopped.value.at_once == (signals == 2)
+    assert stopped.value.opening == "paused"
+    assert tracker.waited == [waited]
+    assert str(folder.board().stopped).startswith("budget spent: wall_clock")
+
+
 class SmallDisk:
     """A file that takes so many lines and half of the next one."""
 
