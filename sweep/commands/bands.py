@@ -96,6 +96,7 @@ def bands(
                 say_aside(f"finished networks are kept in {kept}: the same command goes on from there", aside)
             raise
     write_whole(output, written_ranking(ranking))
+    kept.unlink(missing_ok=True)
     console().print(*ranking_parts(ranking), sep="\n", highlight=False)
     say(f"written to {output}: features.bands: {{ranking: {output}, keep: {ranking.best_keep}}}")
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from data.bands import BandRanking
 from data.batches import Examples
+from data.own_code import own_code
 from data.settings import ConfigError, parse
 from model.attribution import Method, attribution, band_vectors, check_method, default_method
 from model.band_importance import (
@@ -35,6 +36,7 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import which_configuration
 from sweep.worker.local_data import load_examples
 from sweep.worker.prepared_data import DataPreparation, PreparedData
+from sweep.worker.weights import weights_of
 
 AtWork = Callable[[str, int, int], None]
 """Is told what a network is at, and how much of that is done, out of how much."""
@@ -158,8 +160,8 @@ def rank_bands(
     """Rank all mel bands of a recipe, whichever it keeps, by groups; `tell` is told of every network in a line.
 
     `at_work` is told, again and again, what a network is at, and how much of that is done, out of how much. With
-    `keep_in`, a file, what each network came to is kept there: the same ranking, asked for once more, goes on from that
-    if it was broken off. The file is removed in the end.
+    `keep_in`, a file, what each network came to is kept there, and the same ranking, asked for once more, goes on from
+    that. The file stays: who has written the ranking removes it.
 
     Networks are trained on the official training part, without a fold of its patients each, and scored at their last
     epoch. Raises ConfigError or DataError for recipes and recordings that cannot be trained so, with each fold left out
@@ -182,7 +184,8 @@ def rank_bands(
     kept = KeptNetworks(keep_in, _ranking(recipe, prepared, selection, preparation.task.name))
     if kept.of_another:
         tell(
-            f"{keep_in}: of another ranking, by its recipe, recordings, method or seed; every network is trained"
+            f"{keep_in}: of another ranking, by its recipe, weights, code of your own, recordings, method or seed; "
+            "every network is trained"
         )
     networks = _Folds(recipe, preparation, selection, tell, at_work, kept)
     least = least_bands(recipe)
@@ -191,7 +194,7 @@ def rank_bands(
     else:
         found = remove_least_important(groups, networks.train, selection.rounds, least)
     whole = networks.whole
-    ranking = BandRanking(
+    return BandRanking(
         groups=found.groups,
         scale=recipe.features.mel_scale,
         method="backward" if selection.backward else str(networks.method),
@@ -205,14 +208,15 @@ def rank_bands(
         fold_hash=prepared.fold_hash,
         recipe_digest=recipe.digest(),
     )
-    kept.remove()
-    return ranking
 
 
 def _ranking(recipe: Recipe, prepared: PreparedData, selection: BandSelection, task: str) -> dict[str, Any]:
     """What networks of a ranking depend on, beside their bands and fold."""
+    weights = weights_of(recipe)
     return {
         "recipe_digest": recipe.digest(),
+        "weights_hash": None if weights is None else weights.sha256,
+        "own_code": own_code((recipe.backbone.name, task)),
         "data_hash": prepared.data_hash,
         "fold_hash": prepared.fold_hash,
         "task": task,

@@ -59,11 +59,6 @@ class KeptNetworks:
             lines = [self._ranking, *(one.model_dump(mode="json") for one in self._kept.values())]
             write_whole(self.path, "".join(f"{json.dumps(line)}\n" for line in lines))
 
-    def remove(self) -> None:
-        """Remove the file, as the ranking is written."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
     def _read(self, path: Path) -> None:
         first, *lines = path.read_text(errors="replace").splitlines() or [""]
         try:

@@ -1,18 +1,20 @@
 """`respsweep bands`: what it says while networks train, and how it is broken off and goes on."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from data import atomic
 from data.synthetic import write_breaths
 from sweep.cli import main
 from sweep.evaluation import band_selection
 from tests.sweep.evaluation.test_band_selection import TINY
 
 
-def test_bands_says_what_each_network_is_at_and_goes_on_after_ctrl_c(
+def test_bands_says_what_each_network_is_at_and_goes_on_after_ctrl_c_and_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_breaths(tmp_path / "breaths", patients=8, seed=0)
@@ -46,6 +48,15 @@ def test_bands_says_what_each_network_is_at_and_goes_on_after_ctrl_c(
     told = capsys.readouterr().err.splitlines()
     assert "network 1: 20 bands, fold 1/2, epochs: 1" in told
     assert "finished networks are kept in r.json.networks: the same command goes on from there" in told
+
+    def full(path: Path, content: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "write_whole", full)
+        with pytest.raises(SystemExit) as stopped:
+            main()
+    assert stopped.value.code == 1
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code

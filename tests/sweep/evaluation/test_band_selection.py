@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -130,20 +131,49 @@ def test_a_ranking_that_was_broken_off_goes_on_from_its_finished_networks_and_sa
     assert lines[1].startswith("network 1: 20 bands, fold 1/2, score ")
     assert lines[1].endswith(" %, kept from before")
     assert found == whole
-    assert not kept.exists()
+    assert kept.exists()
 
 
-def test_networks_of_another_seed_are_not_taken(preparation: DataPreparation, tmp_path: Path) -> None:
-    kept, lines = tmp_path / "ranking.json.networks", list[str]()
-    kept.write_text('{"seed": 2}\n')
-    rank_bands(
-        *(parse(Recipe, TINY, "test"), preparation, BandSelection(rounds=0), lines.append), keep_in=kept
-    )
-    assert (
-        lines[0]
-        == f"{kept}: of another ranking, by its recipe, recordings, method or seed; every network is trained"
-    )
-    assert len(lines) == 3
+class Untrained:
+    """A run that is over, whose score is 0.5; counts how many were begun."""
+
+    begun = 0
+    done = True
+    history = (SimpleNamespace(score=0.5),)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        Untrained.begun += 1
+
+
+def test_networks_of_other_settings_weights_or_code_of_ones_own_are_not_taken(
+    preparation: DataPreparation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(band_selection, "Training", Untrained)
+    monkeypatch.syspath_prepend(tmp_path)
+    weights, code = tmp_path / "weights.pt", tmp_path / "my_ranked_network.py"
+    weights.write_bytes(b"weights")
+    code.write_text("class Net: ...\n")
+    dass = {**TINY, "backbone": {"name": "dass", "pretrained": str(weights)}}
+    own = {**TINY, "backbone": {"name": "my_ranked_network:Net"}}
+
+    def begun(settings: dict[str, Any], **selection: Any) -> int:
+        before, lines = Untrained.begun, list[str]()
+        chosen = BandSelection(backward=True, rounds=0, **selection)
+        kept = tmp_path / "ranking.json.networks"
+        rank_bands(parse(Recipe, settings, "test"), preparation, chosen, lines.append, keep_in=kept)
+        new = Untrained.begun - before
+        of_another = f"{kept}: of another ranking, by its recipe, weights, code of your own, recordings, method or seed"
+        assert lines[0].startswith(of_another) == (new > 0 and before > 0)
+        return new
+
+    assert [begun(dass), begun(dass)] == [2, 0]
+    assert [begun(dass, seed=2), begun(dass, seed=2)] == [2, 0]
+    weights.write_bytes(b"others")
+    assert [begun(dass, seed=2), begun(dass, seed=2)] == [2, 0]
+    assert [begun({**dass, "epochs": 2}), begun({**dass, "folds": {"folds": 3}})] == [2, 3]
+    assert [begun(own), begun(own)] == [2, 0]
+    code.write_text("class Net:\n    layers = 2\n")
+    assert [begun(own), begun(own)] == [2, 0]
 
 
 def test_a_fold_that_leaves_one_patient_is_refused_before_any_network(
