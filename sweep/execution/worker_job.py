@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from typing import TypeVar
 
 from data.errors import UserError
 from data.quantities import duration
@@ -15,6 +16,7 @@ from sweep.execution.head_file import Head, has_let_go, read_head
 from sweep.execution.joined_node import JoinedNode
 from sweep.folder.study_folder import StudyFolder
 
+Answer = TypeVar("Answer")
 LOOK_EVERY_S = 2.0
 LOOK_FOR_END_EVERY_S = 10.0
 SETTLED_S = 30.0
@@ -76,7 +78,8 @@ class WorkerJob:
         self._over = over
         self._later = later
         self._leaves_at: float | None = None
-        self._trouble: tuple[str, float] | None = None
+        self._troubles: dict[str, tuple[str, float]] = {}
+        self._said_troubles: set[str] = set()
 
     def run(self) -> Ending:
         """Work until the study is over, no driver came for too long, or a signal (USR1, TERM, INT) tells to leave.
@@ -151,32 +154,37 @@ class WorkerJob:
 
     def _those_after(self) -> Sequence[StudyFolder] | None:
         """The studies that the driver trains after the study; None while that is not known."""
-        try:
-            return self._later(self._folder)
-        except (UserError, OSError) as error:
-            # It is just being written, or the shared folder does not answer.
-            self._not_known(error)
-            return None
+        return self._known("later", lambda: self._later(self._folder))
 
     def _is_over(self, studies: Sequence[StudyFolder], has_worked: bool) -> bool:
         """Whether nothing is left to train; for a worker that comes only then, also that no driver holds any study."""
-        try:
+
+        def over() -> bool:
             if not self._over(self._folder):
                 return False
             return has_worked or not any(study.exists and study.lock().is_held() for study in studies)
-        except (UserError, OSError) as error:
-            # As above: it is not known, and looked at again.
-            self._not_known(error)
-            return False
 
-    def _not_known(self, error: Exception) -> None:
-        """Say once why it is not known what is left to train, if that stays so for longer than a file is written."""
-        trouble, now = str(error), time.monotonic()
-        if self._trouble is None or self._trouble[0] != trouble:
-            self._trouble = trouble, now
-        elif 0 <= self._trouble[1] <= now - LOOK_FOR_END_EVERY_S:
-            self._trouble = trouble, -1.0
-            self._say(f"cannot tell what is left to train: {trouble}")
+        return self._known("over", over) or False
+
+    def _known(self, question: str, answer: Callable[[], Answer]) -> Answer | None:
+        """Answer a question; None while the answer is not known, which is asked for again later.
+
+        Why it is not known is said once, if that stays so for longer than a file is written.
+        """
+        try:
+            found = answer()
+        except (UserError, OSError) as error:
+            # It is just being written, or the shared folder does not answer.
+            trouble, now = str(error), time.monotonic()
+            before, since = self._troubles.get(question, (trouble, now))
+            since = since if before == trouble else now
+            self._troubles[question] = trouble, since
+            if now - since >= LOOK_FOR_END_EVERY_S and trouble not in self._said_troubles:
+                self._said_troubles.add(trouble)
+                self._say(f"cannot tell what is left to train: {trouble}")
+            return None
+        self._troubles.pop(question, None)
+        return found
 
     def _say_once_waiting(self, since: float, now: float, *, over: bool) -> None:
         if now - since >= LOOK_FOR_END_EVERY_S:

@@ -1,6 +1,7 @@
 """When a worker joins, leaves, waits and ends, with a stand-in for its node (real: tests/scenarios/test_workers.py)."""
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -390,6 +391,36 @@ def test_a_worker_waits_on_while_it_is_not_known_what_is_left_to_train(
     assert waiting.run() is Ending.GAVE_UP
     said: list[str] = waiting.said  # pyright: ignore[reportAttributeAccessIssue]
     assert said[1:] == ["cannot tell what is left to train: just being written"]
+
+
+def test_all_that_keeps_a_worker_from_knowing_what_is_left_is_said_and_nothing_that_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_job, "OVER_S", 0.0)
+
+    def unknown(folder: StudyFolder) -> Any:
+        raise FolderError("no settings")
+
+    def damaged(folder: StudyFolder) -> Any:
+        raise FolderError("no journal")
+
+    waiting = job(tmp_path, give_up_s=0.7, later=unknown, over=damaged)
+    assert waiting.run() is Ending.GAVE_UP
+    said: list[str] = waiting.said  # pyright: ignore[reportAttributeAccessIssue]
+    assert sorted(said[1:]) == [
+        f"cannot tell what is left to train: {trouble}" for trouble in ("no journal", "no settings")
+    ]
+
+    asked = itertools.count()
+
+    def written(folder: StudyFolder) -> Any:
+        return unknown(folder) if next(asked) % 2 else ()
+
+    waiting = job(tmp_path, give_up_s=1.2, later=written)
+    assert waiting.run() is Ending.GAVE_UP
+    said = waiting.said  # pyright: ignore[reportAttributeAccessIssue]
+    assert next(asked) >= 4
+    assert len(said) == 1
 
 
 def test_a_driver_that_does_not_answer_a_worker_that_leaves_is_told(
