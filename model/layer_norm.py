@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from model.out_of_memory import is_out_of_memory
 from model.selective_scan import runs_triton
 
 
@@ -54,10 +55,15 @@ class CastingLayerNorm(nn.LayerNorm):
 
 @cache
 def _kernels_work() -> bool:
-    """Try the kernels once a process; where they fail, warn that torch's own layer norm is used."""
+    """Try the kernels once a process; where they fail, warn that torch's own layer norm is used.
+
+    A full memory is no failure of theirs: it is raised, and they are tried again by the next norm.
+    """
     try:
         import_module("model.layer_norm_triton").try_out()
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         warnings.warn(
             f"our kernels of the layer norm do not work here ({type(error).__name__}: {error}); torch's own is used, "
             "which copies more; see respsweep doctor",

@@ -137,6 +137,25 @@ def test_kernels_that_fail_are_told_of_once_and_torchs_own_norm_is_used(
         layer_norm_module._kernels_work.cache_clear()
 
 
+def test_kernels_that_find_no_memory_are_tried_again_when_the_memory_is_free(
+    kernels: list[torch.dtype], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    layer_norm_module._kernels_work.cache_clear()
+    ours, _ = norms("triton", feeds_product=True)
+    x = torch.randn(5, 24, device=DEVICE)
+    with torch.autocast(DEVICE, torch.bfloat16):
+        with monkeypatch.context() as patch:
+            patch.setattr(layer_norm_triton, "try_out", full)
+            with pytest.raises(torch.OutOfMemoryError):
+                ours(x)
+        assert kernels == []
+        ours(x)
+    assert kernels == [torch.bfloat16]
+
+
 def test_its_weights_are_those_of_torchs_norm_and_a_copy_is_as_it() -> None:
     ours, own = norms("triton", feeds_product=True)
     assert ours.state_dict().keys() == own.state_dict().keys()
