@@ -4,6 +4,7 @@ import functools
 import importlib
 import pkgutil
 import re
+from datetime import date, datetime
 
 import pytest
 
@@ -80,6 +81,7 @@ def test_a_key_of_settings_feigns_no_line() -> None:
         (True, "true"),
         ("None", "'None'"),
         (1e-05, "1e-05"),
+        ([date(2024, 1, 31), datetime(2024, 1, 31, 9, 30)], "[2024-01-31, 2024-01-31 09:30:00]"),
         ([None, (False, "a")], "[null, [false, 'a']]"),
         ({"a": None, 1: {}}, "{'a': null, 1: {}}"),
         (functools.reduce(lambda inner, _: [inner], range(3000), 1), 20 * "[" + "..." + 20 * "]"),

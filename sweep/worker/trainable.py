@@ -61,10 +61,10 @@ class UnitTrainable(tune.Trainable):
     says how many seconds went into the latter (`repeated`), or an epoch that goes on in the middle, how many an earlier
     attempt has spent on it (`carried`).
 
-    An error of the training itself ends the unit (`Failed`): it would come again on any machine. So does a full memory
-    (`OutOfMemory`): the study starts the unit again, in smaller chunks. Where a CUDA graph held some of that memory,
-    the unit goes on from its checkpoint without one first. So does a full disk of the studies (`FullDisk`),
-    which halts the study. An error of the device, and any other of the disk, is the worker's death, as is a machine
+    An error of the training itself ends the unit (`Failed`): it would come again on any machine. So does a full disk of
+    the studies (`FullDisk`), which halts the study, and a full memory (`OutOfMemory`): the study starts the unit again,
+    in smaller chunks. Where a CUDA graph held some of that memory, the unit first goes on from its checkpoint without
+    one. An error of the device, and any other of the disk, is the worker's death, as is a machine
     that lacks what units need, or room in its cache. When its node is about to be taken back, or the study pauses, the
     unit saves where it is, in the middle of an epoch too, and leaves (UnitLeavesError).
 
