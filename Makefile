@@ -22,8 +22,8 @@ sweep: .venv/ready
 test: lint types
 	$(PYTEST) -m "not slow and not long and not gpu"
 
-# The clusters of Linux namespaces have the machine to themselves, one of each kind at a time: they say how soon their
-# nodes are there.
+# The clusters of Linux namespaces have the machine to themselves, but for as many others as there are JOBS: they say
+# how soon their nodes are there.
 NAMESPACES = tests/scenarios/cluster tests/scenarios/slurm
 
 test-slow: .venv/dev-ready
