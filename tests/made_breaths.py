@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -25,8 +26,7 @@ def _breaths_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         asked = [vars(patient) | {"rng": patient.rng.bit_generator.state} for patient in patients]
         made = kept / sha256(repr((asked, recordings, cycles)).encode()).hexdigest()
         if not made.exists():
-            draft = made.with_suffix(".draft")
-            draft.mkdir()
+            draft = Path(tempfile.mkdtemp(dir=kept))
             MAKE(draft, patients, recordings, cycles)
             draft.rename(made)
         shutil.copytree(made, folder, dirs_exist_ok=True)
