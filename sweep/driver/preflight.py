@@ -177,14 +177,14 @@ def _recordings(data: SyntheticConfig | str, display: Display) -> Path:
 def _provenance(
     folder: StudyFolder, prepared: PreparedData, weights: str | None, networks: Iterable[str]
 ) -> dict[str, Any]:
-    known = folder.provenance() if folder.provenance_file.exists() else {}
+    known = folder.provenance() if folder.provenance_file.exists() else {"study_id": uuid.uuid4().hex}
     made = provenance_of(prepared.task, prepared.data_hash, prepared.fold_hash, weights)
     if own := own_code((*networks, prepared.task)):
         made["own_code"] = own
     if synthetic := synthetic_breaths(Path(prepared.recordings)):
         made["synthetic"] = synthetic
     kept = {name: known[name] for name in (BEGUN_AS, CALLED_BEFORE) if name in known}
-    return {"study_id": known.get("study_id", uuid.uuid4().hex), **kept, **made}
+    return {"study_id": known["study_id"], **kept, **made}
 
 
 def _known_searched_weights(folder: StudyFolder) -> dict[str, Any]:

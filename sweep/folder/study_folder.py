@@ -290,7 +290,8 @@ class _Provenance(dict[str, Any]):
     def __missing__(self, key: str) -> Any:
         present = ", ".join(self) or "nothing"
         raise ConfigError(
-            f"{self._path}: has no {key}, which a study writes there when it begins, but {present}; put that line back"
+            f"{self._path}: has no {key}, which a study writes there when it begins, but {present}; put that line back, "
+            "which best.yaml has too if it was written"
         )
 
 

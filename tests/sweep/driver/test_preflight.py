@@ -88,6 +88,17 @@ def test_a_study_that_goes_on_keeps_its_id_and_tells_what_changed(tmp_path: Path
     assert found.board.seeds == (1, 2)
 
 
+def test_a_study_whose_id_was_edited_away_is_refused_and_gets_no_other(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "one").create(study())
+    first = checked(folder, study())
+    folder.write_provenance({key: value for key, value in first.provenance.items() if key != "study_id"})
+    write_journal(folder.journal, [StudyStarted((1, 2))])
+    before = folder.provenance_file.read_text()
+    with pytest.raises(ConfigError, match=r"provenance\.yaml: has no study_id, .* put that line back"):
+        checked(folder, study())
+    assert folder.provenance_file.read_text() == before
+
+
 @pytest.mark.parametrize("searched", [False, True])
 def test_pretrained_weights_that_were_changed_are_refused_when_the_study_goes_on(
     tmp_path: Path, searched: bool

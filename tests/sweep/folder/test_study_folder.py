@@ -226,7 +226,7 @@ def test_what_is_missing_in_a_provenance_that_was_edited_is_told_by_file_and_nam
     assert folder.provenance().get("study_id") is None
     with pytest.raises(
         ConfigError,
-        match=r"provenance\.yaml: has no study_id, which a study writes .* but data_hash, commit; put that line back$",
+        match=r"provenance\.yaml: has no study_id, which a study writes .* but data_hash, commit; put that line back, ",
     ):
         folder.provenance()["study_id"]
 
