@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -27,9 +28,19 @@ class Halting:
 
     @contextlib.contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Hear signals while the block runs."""
-        with stopping_on_signals(self._hear):
-            yield
+        """Hear signals while the block runs. What one raises where Python can but print it, is not printed."""
+        printed = sys.unraisablehook
+
+        def forget(unraisable: sys.UnraisableHookArgs) -> None:
+            if unraisable.exc_type is not KeyboardInterrupt:
+                printed(unraisable)
+
+        sys.unraisablehook = forget
+        try:
+            with stopping_on_signals(self._hear):
+                yield
+        finally:
+            sys.unraisablehook = printed
 
     def now_closing(self) -> None:
         """Take the next signal for the second: units have saved what they have, and the rest `--resume` does again."""

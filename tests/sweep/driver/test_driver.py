@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import signal
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_a_second_signal_waits_for_nothing(folder: StudyFolder) -> None:
 
 
 def forgetting() -> None:
-    """Interrupt this process where Python prints what is raised, and goes on."""
+    """Interrupt this process where Python prints what is raised, if nobody keeps it from that, and goes on."""
 
     class Gone: ...
 
@@ -187,18 +188,23 @@ def forgetting() -> None:
     assert watched() is None
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("again", [lambda: os.kill(os.getpid(), signal.SIGINT), forgetting])
 def test_a_second_signal_waits_for_nothing_also_where_ray_is_stopped_after_the_first(
-    folder: StudyFolder, again: Callable[[], None]
+    folder: StudyFolder,
+    again: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     executor, tracker = ScoresOnly(lambda: os.kill(os.getpid(), signal.SIGINT)), NoTracker()
     executor.on_stop = again
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
     with pytest.raises(InterruptedStudyError, match=r"one: interrupted after 0 complete") as stopped:
         drive(CONFIG, folder, executor, tracker=tracker)
     assert stopped.value.at_once
     assert tracker.waited == [0.0]
     assert not (folder.path / "tune").exists()
+    assert "KeyboardInterrupt" not in capsys.readouterr().err
+    assert sys.unraisablehook is sys.__unraisablehook__
 
 
 def test_a_signal_ends_the_wait_for_mlflow_of_a_study_that_is_over(folder: StudyFolder) -> None:
