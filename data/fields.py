@@ -73,8 +73,10 @@ class Place:
     def nearest_field(self, settings: type[BaseModel]) -> str | None:
         """Find the field that the writer may have meant: one beside, unless one elsewhere is far more as written."""
         group, dot, name = self.path.rpartition(".")
-        beside = difflib.get_close_matches(name, self.holder.model_fields if self.holder else (), n=1)
-        if beside and _ratio(name, beside[0]) >= 0.8:
+        fields = self.holder.model_fields if self.holder else ()
+        begun = [field for field in fields if field.startswith(f"{name}_")]
+        beside = begun or difflib.get_close_matches(name, fields, n=1)
+        if beside and (begun or _ratio(name, beside[0]) >= 0.8):
             return f"{group}{dot}{beside[0]}"
         nearest = nearest_field(settings, self.path)
         if beside and (nearest is None or (_likeness(self.path, nearest) or (0.0,))[0] < 0.9):

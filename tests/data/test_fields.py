@@ -82,12 +82,14 @@ def test_a_hint_names_the_nearest_field_or_those_beside(written: str, said: str)
 class Budget(Config):
     configurations: int | None = None
     gpu_hours: float | None = None
+    wall: float | None = None
 
 
 class Finishes(Config):
     configuration: int
     study: str
     gpu_hour: float
+    wall_clock: float
 
 
 class Search(Config):
@@ -103,6 +105,7 @@ class Search(Config):
         ("finishes.configurations", "finishes.configuration"),
         ("finishes.gpu_hours", "finishes.gpu_hour"),
         ("finish", "finishes"),
+        ("finishes.wall", "finishes.wall_clock"),
         ("budget.study", "finishes.study"),
         ("configurations", "budget.configurations"),
     ],
