@@ -94,6 +94,8 @@ def bands(
         except KeyboardInterrupt:
             if kept.exists():
                 say_aside(f"finished networks are kept in {kept}: the same command goes on from there", aside)
+            else:
+                say_aside("no network was finished, so nothing is kept", aside)
             raise
     write_whole(output, written_ranking(ranking))
     kept.unlink(missing_ok=True)

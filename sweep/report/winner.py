@@ -14,11 +14,13 @@ def luck_aside(board: Board) -> str:
     expected = None if compared is None else compared.expectation(compared.best)
     if compared is None or expected is None:
         return ""
-    side = "raised" if expected.luck >= 0 else "lowered"
-    return (
-        f"with other seeds expect about {100 * expected.mean:.1f} %: as the best of {compared.chosen_among} "
-        f"its score is taken to be {side} by luck, by {100 * abs(expected.luck):.1f} points"
+    points = f"{100 * abs(expected.luck):.1f} points"
+    why = (
+        f"as the best of {compared.chosen_among} its score is taken to be raised by luck, by {points}"
+        if expected.luck >= 0
+        else f"{points} more than its seeds came to, judged by all configurations together"
     )
+    return f"with other seeds expect about {100 * expected.mean:.1f} %: {why}"
 
 
 def what_to_expect(compared: Comparison, number: int) -> str:

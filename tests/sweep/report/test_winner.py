@@ -36,6 +36,14 @@ def test_the_winner_is_said_to_be_chosen_and_too_high() -> None:
     assert text.endswith("on these patients.")
 
 
+def test_a_winner_that_is_expected_to_do_better_is_not_called_lucky() -> None:
+    unlike = board_of((0.44, 0.65), (0.63, 0.48), (0.55, 0.53))
+    assert luck_aside(unlike) == (
+        "with other seeds expect about 56.1 %: 0.6 points more than its seeds came to, judged by all configurations "
+        "together"
+    )
+
+
 def test_another_configuration_was_not_chosen_and_may_be_better_than_its_score() -> None:
     text = what_to_expect(compared(THREE), 2)
     assert text.startswith("No. 2 is not the best of 3; expected to be ")
