@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from sweep.execution import this_machine
+from sweep.folder.study_folder import StudyFolder
 
 
 @pytest.fixture
@@ -19,3 +20,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    """Where a study `one` is to lie."""
+    return StudyFolder.find(tmp_path, "one")
