@@ -3,10 +3,6 @@
 That cuts numbers off where a GPU rounds them to the nearest, so a unit in the last place is allowed.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +17,8 @@ from torch.nn import functional
 
 from model import layer_norm_triton
 from model.layer_norm_triton import bytes_an_element, layer_norm
+from tests.model.compiled_apart import compiled
 
-ROOT = Path(__file__).parents[2]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 TYPES = [
     (torch.float32, torch.bfloat16),
@@ -190,17 +186,7 @@ def test_the_bytes_that_are_counted_are_those_of_the_tensors_of_each_launch(
 @pytest.mark.parametrize("architecture", ["80", "90", "100"])
 def test_both_kernels_compile_spill_nothing_and_move_sixteen_bytes_at_a_time(architecture: str) -> None:
     """Ampere, Hopper and Blackwell."""
-    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
-    script = Path(__file__).with_name("compile_norms.py")
-    run = subprocess.run(
-        [sys.executable, str(script), architecture],
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    found = json.loads(run.stdout)
+    found = compiled(Path(__file__).with_name("compile_norms.py"), architecture)
     assert len(found) == 5 * 2 * 2
     for kernel, used in found.items():
         assert used["spilled"] == 0, kernel

@@ -1,31 +1,17 @@
 """The kernels compile for GPUs that are not here; that they are right is held by the other tests of this folder."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.model.compiled_apart import compiled
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["80", "90", "100"])
 def test_every_kernel_compiles_and_loads_before_it_computes(architecture: str) -> None:
     """Ampere, Hopper and Blackwell."""
-    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
-    script = Path(__file__).with_name("compile_kernels.py")
-    run = subprocess.run(
-        [sys.executable, str(script), architecture],
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    found = json.loads(run.stdout)
+    found = compiled(Path(__file__).with_name("compile_kernels.py"), architecture)
     assert len(found) == 4 * 9 + 6
     for kernel, used in found.items():
         # Double precision, which Blackwell multiplies without tensor cores, is there to check the others.
