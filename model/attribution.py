@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -41,11 +41,13 @@ def attribution(
     classes: Int[Tensor, " batch"],
     method: Method,
     baseline: Float[Tensor, "batch frames mels"] | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Float[Tensor, "batch frames mels"]:
     """Say how much each cell of each input has to do with the logit of a class, by one of the methods; 0 or more.
 
-    Signs of integrated gradients are left out. `baseline`: from what these start (`integrated_gradients`). Raises
-    ConfigError for a network that the method is not for, and ValueError for one that is training.
+    Signs of integrated gradients are left out. `baseline`: from what these start (`integrated_gradients`). `progress`
+    is told before each step of theirs which share of the work is done; other methods take one pass, and tell nothing.
+    Raises ConfigError for a network that the method is not for, and ValueError for one that is training.
     """
     check_method(network, method)
     encoder = encoder_of(network)
@@ -53,7 +55,7 @@ def attribution(
         return grad_cam(network, inputs, classes)
     if isinstance(encoder, AST | BEATs) and method == "attention_rollout":
         return attention_rollout(encoder, inputs)
-    return integrated_gradients(network, inputs, classes, baseline).abs()
+    return integrated_gradients(network, inputs, classes, baseline, progress=progress).abs()
 
 
 def check_method(network: nn.Module, method: Method) -> None:
@@ -105,13 +107,15 @@ def integrated_gradients(
     classes: Int[Tensor, " batch"],
     baseline: Float[Tensor, "batch frames mels"] | None = None,
     steps: int = STEPS,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Float[Tensor, "batch frames mels"]:
     """Share out among the cells of each input what the logit of a class gains on the way from a baseline to it.
 
         (x - x') * mean over steps k of d logit_c(x' + (k - 1/2) / steps * (x - x')) / d x
 
     The cells' shares add up to logit_c(x) - logit_c(x'), but for the error of the sum over steps. `baseline`, x': by
-    default each input's own mean in all its cells. Raises ValueError for a network that is training.
+    default each input's own mean in all its cells. `progress` is told before each step which share of them is done.
+    Raises ValueError for a network that is training.
 
     Reference: Sundararajan et al., "Axiomatic attribution for deep networks", equation 3,
     https://arxiv.org/abs/1703.01365, with points in the middle of each step
@@ -121,6 +125,7 @@ def integrated_gradients(
     start = inputs.mean(dim=(1, 2), keepdim=True).expand_as(inputs) if baseline is None else baseline
     total = torch.zeros_like(inputs)
     for step in range(steps):
+        progress(step / steps)
         point = torch.lerp(start, inputs, (step + 0.5) / steps).requires_grad_()
         with torch.enable_grad():
             (gradients,) = torch.autograd.grad(_of_classes(network(point), classes).sum(), point)

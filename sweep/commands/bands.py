@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 Method = Literal["grad_cam", "integrated_gradients", "attention_rollout"]
+TOLD_S = 30.0
+"""Seconds after which, where no bar is drawn, another line says how far a network is with the same thing."""
 
 
 def bands(
@@ -104,15 +108,20 @@ def bands(
 
 
 class _Work:
-    """Shows what a network is at: on a terminal a bar, elsewhere a line when that is another thing than before."""
+    """Shows what a network is at: on a terminal a bar, elsewhere a line, when that is new and every `TOLD_S`."""
 
-    def __init__(self, bar: Progress) -> None:
+    def __init__(self, bar: Progress, timer: Callable[[], float] = time.monotonic) -> None:
+        """`timer`: seconds that never jump."""
         self._bar = bar
         self._task = bar.add_task("", total=None)
         self._what = ""
+        self._timer = timer
+        self._tell_at = timer()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if self._bar.disable and what != self._what:
-            say_aside(f"{what}: {total}")
+        another, now = what != self._what, self._timer()
+        if self._bar.disable and (another or now >= self._tell_at):
+            say_aside(f"{what}: {total}" if another else f"{what}: {done} of {total}")
+            self._tell_at = now + TOLD_S
         self._what = what
         self._bar.update(self._task, description=what, completed=done, total=total)

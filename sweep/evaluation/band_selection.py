@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -273,7 +274,8 @@ def class_importances(
     """Mean share of each kept band in the logit of the true class, a row for each class whose cycles show any.
 
     The shares of a cycle add up to 1; cycles in which nothing was found are left out. Integrated gradients start from
-    the mean of the kept bands of each cycle. `progress` is told how many cycles are done before each batch.
+    the mean of the kept bands of each cycle. `progress` is told how many cycles are done before each batch, and within
+    it before each step of integrated gradients, as if the batch's cycles were done one after another.
     """
     places = kept_places(recipe)
     sums: dict[int, np.ndarray] = {}
@@ -282,15 +284,23 @@ def class_importances(
     done = 0
     for features, labels in examples.to(device).batches(order):
         progress(done)
-        done += len(labels)
         inputs = network_input(features, recipe)
-        maps = attribution(network, inputs, labels, method, mean_baseline(inputs, recipe))[:, :, places]
+        maps = attribution(
+            *(network, inputs, labels, method, mean_baseline(inputs, recipe)),
+            progress=partial(_tell_within, progress, done, len(labels)),
+        )[:, :, places]
+        done += len(labels)
         for label in labels.unique().tolist():
             vectors = band_vectors(maps[labels == label]).cpu().double().numpy()
             sums[label] = sums.get(label, 0) + vectors.sum(axis=0)
             counts[label] = counts.get(label, 0) + len(vectors)
     rows = [sums[label] / counts[label] for label in sorted(sums) if counts[label]]
     return np.stack(rows) if rows else np.zeros((0, len(places)))
+
+
+def _tell_within(progress: Callable[[int], None], before: int, cycles: int, share: float) -> None:
+    """Tell how many cycles are done when so many were `before` a batch of `cycles`, of which a share is done."""
+    progress(before + int(share * cycles))
 
 
 def with_bands(recipe: Recipe, bands: tuple[int, ...]) -> Recipe:

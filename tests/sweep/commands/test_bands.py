@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.progress import Progress
 
 from data import atomic
 from data.synthetic import write_breaths
 from sweep.cli import main
+from sweep.commands.bands import TOLD_S, _Work
 from sweep.evaluation import band_selection
 from tests.sweep.evaluation.test_band_selection import TINY
 
@@ -67,3 +69,23 @@ def test_bands_says_what_each_network_is_at_and_goes_on_after_ctrl_c_and_a_full_
     assert len(begun) == 4
     assert Path("r.json").exists()
     assert not Path("r.json.networks").exists()
+
+
+def test_without_a_terminal_a_line_says_every_half_minute_how_far_a_network_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = [0.0]
+    with Progress(disable=True) as bar:
+        at_work = _Work(bar, lambda: now[0])
+        for step in range(7):
+            at_work("network 1, integrated_gradients of cycles", step, 800)
+            now[0] += TOLD_S / 2
+        at_work("network 2, epochs", 0, 50)
+        at_work("network 2, epochs", 1, 50)
+    assert capsys.readouterr().err.splitlines() == [
+        "network 1, integrated_gradients of cycles: 800",
+        "network 1, integrated_gradients of cycles: 2 of 800",
+        "network 1, integrated_gradients of cycles: 4 of 800",
+        "network 1, integrated_gradients of cycles: 6 of 800",
+        "network 2, epochs: 50",
+    ]

@@ -11,6 +11,7 @@ from data.bands import read_ranking, written_ranking
 from data.batches import Examples
 from data.settings import ConfigError, parse
 from data.synthetic import write_breaths
+from model.attribution import STEPS
 from model.training.recipe import Recipe
 from sweep.evaluation import band_selection
 from sweep.evaluation.band_selection import (
@@ -62,6 +63,20 @@ def test_each_class_has_a_row_with_the_bands_that_its_logit_knows(mode: str, pla
     expected = torch.zeros(2, 16, dtype=torch.float64)
     expected[0, places[0]] = expected[1, places[1]] = 1
     assert torch.allclose(torch.from_numpy(found), expected, atol=1e-9)
+
+
+def test_within_a_batch_steps_of_integrated_gradients_tell_how_many_cycles_are_done() -> None:
+    recipe = parse(Recipe, {**TINY, "batch_size": 4}, "test")
+    cycles = torch.randn(6, 10, 20, generator=torch.Generator().manual_seed(0))
+    examples, told = Examples(cycles, torch.tensor([0, 1, 0, 1, 0, 1])), list[int]()
+    arguments = (OfOneBand().eval(), examples, recipe, torch.device("cpu"))
+    class_importances(*arguments, "integrated_gradients", told.append)
+    assert told == sorted(told)
+    assert [told.count(done) for done in range(7)] == [1 + STEPS // 4] + 3 * [STEPS // 4] + [
+        1 + STEPS // 2,
+        STEPS // 2,
+        0,
+    ]
 
 
 @pytest.fixture
