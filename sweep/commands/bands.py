@@ -74,12 +74,13 @@ def bands(
         rank_bands,
         recipe_and_recordings,
     )
+    from sweep.evaluation.kept_networks import KeptNetworks
     from sweep.report.band_table import ranking_parts
     from sweep.report.plain_console import PlainConsole
     from sweep.worker.prepared_data import DataPreparation
 
     check_output_file(output)
-    kept = output.with_name(f"{output.name}.networks")
+    kept = KeptNetworks(output.with_name(f"{output.name}.networks"))
     if backward and method is not None:
         raise ConfigError(f"--method: --backward attributes nothing, so leave it out, got {method}")
     found = recipe_and_recordings(name, studies, data)
@@ -93,16 +94,13 @@ def bands(
             ranking = rank_bands(
                 *(recipe, preparation, chosen, lambda line: say_aside(line, aside)),
                 at_work=at_work,
-                keep_in=kept,
+                kept=kept,
             )
         except KeyboardInterrupt:
-            if kept.exists():
-                say_aside(f"finished networks are kept in {kept}: the same command goes on from there", aside)
-            else:
-                say_aside("no network was finished, so nothing is kept", aside)
+            say_aside(kept.left(), aside)
             raise
     write_whole(output, written_ranking(ranking))
-    kept.unlink(missing_ok=True)
+    kept.remove()
     console().print(*ranking_parts(ranking), sep="\n", highlight=False)
     say(f"written to {output}: features.bands: {{ranking: {output}, keep: {ranking.best_keep}}}")
 

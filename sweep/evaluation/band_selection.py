@@ -156,13 +156,13 @@ def rank_bands(
     tell: Callable[[str], None],
     *,
     at_work: AtWork = lambda what, done, total: None,
-    keep_in: Path | None = None,
+    kept: KeptNetworks | None = None,
 ) -> BandRanking:
     """Rank all mel bands of a recipe, whichever it keeps, by groups; `tell` is told of every network in a line.
 
     `at_work` is told, again and again, what a network is at, and how much of that is done, out of how much. With
-    `keep_in`, a file, what each network came to is kept there, and the same ranking, asked for once more, goes on from
-    that. The file stays: who has written the ranking removes it.
+    `kept`, not read yet, what each network came to is kept in its file, and the same ranking, asked for once more, goes
+    on from that. The file stays: who has written the ranking removes it.
 
     Networks are trained on the official training part, without a fold of its patients each, and scored at their last
     epoch. Raises ConfigError or DataError for recipes and recordings that cannot be trained so, with each fold left out
@@ -182,10 +182,11 @@ def rank_bands(
         check_method(random_network(recipe, preparation.task), selection.method)
     groups = band_groups(recipe.features.n_mels)
     prepared = preparation.prepare(recipe)
-    kept = KeptNetworks(keep_in, _ranking(recipe, prepared, selection, preparation.task.name))
+    kept = KeptNetworks(None) if kept is None else kept
+    kept.read(_ranking(recipe, prepared, selection, preparation.task.name))
     if kept.of_another:
         tell(
-            f"{keep_in}: of another ranking, by its recipe, weights, code of your own, recordings, method or seed; "
+            f"{kept.path}: of another ranking, by its recipe, weights, code of your own, recordings, method or seed; "
             "every network is trained"
         )
     networks = _Folds(recipe, preparation, selection, tell, at_work, kept)

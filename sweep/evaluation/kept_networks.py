@@ -32,18 +32,22 @@ class KeptNetwork(Config):
 class KeptNetworks:
     """Finished networks of one ranking, in a file of a line each, which is written anew as a whole for each of them."""
 
-    def __init__(self, path: Path | None, ranking: Mapping[str, Any]) -> None:
-        """Read what is kept at `path` (None: nothing is kept), if that is of the same ranking.
-
-        `ranking`: all that the networks depend on beside bands and fold, as JSON has it.
-        """
+    def __init__(self, path: Path | None) -> None:
+        """`path`: where networks are kept (None: they are not)."""
         self.path = path
-        self._ranking = dict(ranking)
+        self._ranking: dict[str, Any] = {}
         self._kept: dict[tuple[tuple[int, ...], int], KeptNetwork] = {}
         self.of_another = False
         """Whether another ranking's networks lie there, which the first one that is added takes the place of."""
-        if path is not None and path.is_file():
-            self._read(path)
+
+    def read(self, ranking: Mapping[str, Any]) -> None:
+        """Read what is kept, if that is of the same ranking.
+
+        `ranking`: all that the networks depend on beside bands and fold, as JSON has it.
+        """
+        self._ranking = dict(ranking)
+        if self.path is not None and self.path.is_file():
+            self._read(self.path)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -58,6 +62,19 @@ class KeptNetworks:
         if self.path is not None:
             lines = [self._ranking, *(one.model_dump(mode="json") for one in self._kept.values())]
             write_whole(self.path, "".join(f"{json.dumps(line)}\n" for line in lines))
+
+    def remove(self) -> None:
+        """Remove the file, for which there is no use once the ranking is written."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def left(self) -> str:
+        """Say in a line what of a ranking that is broken off now is kept."""
+        if self._kept:
+            return f"finished networks are kept in {self.path}: the same command goes on from there"
+        if self.path is not None and self.path.is_file():
+            return f"no network was finished; {self.path} stays as it was before"
+        return "no network was finished, so nothing is kept"
 
     def _read(self, path: Path) -> None:
         first, *lines = path.read_text(errors="replace").splitlines() or [""]

@@ -38,7 +38,7 @@ def test_bands_says_what_each_network_is_at_and_goes_on_after_ctrl_c_and_a_full_
 
     def broken_off(*arguments: Any, **options: Any) -> Any:
         begun.append(len(begun))
-        if len(begun) in (1, 3):
+        if len(begun) in (1, 2, 4):
             raise KeyboardInterrupt
         return original(*arguments, **options)
 
@@ -48,6 +48,11 @@ def test_bands_says_what_each_network_is_at_and_goes_on_after_ctrl_c_and_a_full_
         main()
     assert stopped.value.code == 130
     assert "no network was finished, so nothing is kept" in capsys.readouterr().err.splitlines()
+    Path("r.json.networks").write_text('{"of": "another ranking"}\n')
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1] == "no network was finished; r.json.networks stays as it was before"
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 130
@@ -66,7 +71,7 @@ def test_bands_says_what_each_network_is_at_and_goes_on_after_ctrl_c_and_a_full_
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code
-    assert len(begun) == 4
+    assert len(begun) == 5
     assert Path("r.json").exists()
     assert not Path("r.json.networks").exists()
 

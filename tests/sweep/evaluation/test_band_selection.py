@@ -22,6 +22,7 @@ from sweep.evaluation.band_selection import (
     recipe_and_recordings,
     with_bands,
 )
+from sweep.evaluation.kept_networks import KeptNetworks
 from sweep.worker.prepared_data import DataPreparation
 
 TINY: dict[str, Any] = {
@@ -134,7 +135,7 @@ def test_a_ranking_that_was_broken_off_goes_on_from_its_finished_networks_and_sa
     def at_work(*work: Any) -> None:
         works.append(work)
 
-    asked = {"at_work": at_work, "keep_in": kept}
+    asked = {"at_work": at_work, "kept": KeptNetworks(kept)}
     with pytest.raises(KeyboardInterrupt):
         rank_bands(recipe, preparation, selection, lines.append, **asked)
     assert kept.exists()
@@ -175,7 +176,9 @@ def test_networks_of_other_settings_weights_or_code_of_ones_own_are_not_taken(
         before, lines = Untrained.begun, list[str]()
         chosen = BandSelection(backward=True, rounds=0, **selection)
         kept = tmp_path / "ranking.json.networks"
-        rank_bands(parse(Recipe, settings, "test"), preparation, chosen, lines.append, keep_in=kept)
+        rank_bands(
+            parse(Recipe, settings, "test"), preparation, chosen, lines.append, kept=KeptNetworks(kept)
+        )
         new = Untrained.begun - before
         of_another = f"{kept}: of another ranking, by its recipe, weights, code of your own, recordings, method or seed"
         assert lines[0].startswith(of_another) == (new > 0 and before > 0)

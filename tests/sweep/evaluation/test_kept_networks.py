@@ -13,12 +13,20 @@ FIRST = KeptNetwork(
 )
 
 
+def read(path: Path | None) -> KeptNetworks:
+    kept = KeptNetworks(path)
+    kept.read(RANKING)
+    return kept
+
+
 def test_networks_are_found_again_to_the_bit(tmp_path: Path) -> None:
     path = tmp_path / "ranking.json.networks"
-    kept = KeptNetworks(path, RANKING)
+    kept = read(path)
     kept.add(FIRST)
     kept.add(FIRST.model_copy(update={"fold": 0}))
-    again = KeptNetworks(path, RANKING)
+    # Before it is read, as when recordings are still prepared, nobody knows of which ranking it is.
+    assert KeptNetworks(path).left() == f"no network was finished; {path} stays as it was before"
+    again = read(path)
     assert len(again) == 2
     assert again.get((0, 2), 1) == FIRST
     assert again.get((0, 1), 1) is None
@@ -32,16 +40,18 @@ def test_networks_of_another_ranking_or_what_is_none_are_not_taken_and_are_repla
 ) -> None:
     path = tmp_path / "ranking.json.networks"
     path.write_text(content)
-    kept = KeptNetworks(path, RANKING)
+    kept = read(path)
     assert kept.of_another
     assert len(kept) == 0
     assert path.read_text() == content
+    assert kept.left() == f"no network was finished; {path} stays as it was before"
     kept.add(FIRST)
-    assert KeptNetworks(path, RANKING).get((0, 2), 1) == FIRST
+    assert kept.left() == f"finished networks are kept in {path}: the same command goes on from there"
+    assert read(path).get((0, 2), 1) == FIRST
 
 
 def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
-    kept = KeptNetworks(None, RANKING)
+    kept = read(None)
     kept.add(FIRST)
     assert kept.get((0, 2), 1) == FIRST
     assert [*tmp_path.iterdir()] == []
