@@ -113,15 +113,18 @@ class FeatureConfig(Config):
         if self.low_hz >= (top or nyquist):
             raise ValueError(
                 f"low_hz must lie below the highest frequency ({top or nyquist:g} Hz), got {self.low_hz:g}"
+                f"{self.by_default('low_hz')}"
             )
         if self.window_samples < 2 or self.shift_samples < 1:
             raise ValueError(
                 f"frame_length_ms must span 2 samples and frame_shift_ms 1, at {self.sample_rate} Hz, "
-                f"got {self.frame_length_ms:g} and {self.frame_shift_ms:g}"
+                f"got {self.frame_length_ms:g}{self.by_default('frame_length_ms')} and {self.frame_shift_ms:g}"
+                f"{self.by_default('frame_shift_ms')}"
             )
         if self.samples < self.window_samples:
             raise ValueError(
-                f"duration_s must hold a frame of {self.frame_length_ms:g} ms, got {self.duration_s:g}"
+                f"duration_s must hold a frame of {self.frame_length_ms:g} ms{self.by_default('frame_length_ms')}, "
+                f"got {self.duration_s:g}{self.by_default('duration_s')}"
             )
         if max(self.frames, self.n_mels) * self.fft_samples > MOST_CELLS:
             raise ValueError(
@@ -137,9 +140,10 @@ class FeatureConfig(Config):
         line_hz = self.sample_rate / self.fft_samples
         if (math.floor(self.low_hz / line_hz) + 1) * line_hz >= (top or nyquist):
             raise ValueError(
-                f"no line of the FFT, one every {line_hz:g} Hz, lies between low_hz {self.low_hz:g} and the highest "
-                f"frequency {top or nyquist:g}, so every spectrogram would be constant; take a wider band, or a "
-                f"frame_length_ms longer than {self.frame_length_ms:g}"
+                f"no line of the FFT, one every {line_hz:g} Hz, lies between low_hz {self.low_hz:g}"
+                f"{self.by_default('low_hz')} and the highest frequency {top or nyquist:g}, so every spectrogram "
+                "would be constant; take a wider band, or a "
+                f"frame_length_ms longer than {self.frame_length_ms:g}{self.by_default('frame_length_ms')}"
             )
         if self.norm in ("audioset", "beats") and self.front_end != "kaldi":
             raise ValueError(
@@ -162,12 +166,14 @@ class FeatureConfig(Config):
                 else "the frames appended would change how all others are normalised"
             )
             raise ValueError(
-                f"fill raw_zero wants norm audioset: with {self.norm}, {why}; take norm audioset, or fill resize"
+                f"fill raw_zero wants norm audioset: with {self.norm}{self.by_default('norm')}, {why}; take norm "
+                "audioset, or fill resize"
             )
         if self.target_frames is None or self.target_frames < self.frames:
             raise ValueError(
                 f"fill raw_zero appends frames to the {self.frames} computed, so target_frames must be at least "
                 f"{self.frames}, got {self.target_frames or 'null'}"
+                f"{self.by_default('target_frames')}"
             )
 
     @property
@@ -297,7 +303,10 @@ class FoldConfig(Config):
     @model_validator(mode="after")
     def _fold_exists(self) -> FoldConfig:
         if self.fold is not None and self.fold >= self.folds:
-            raise ValueError(f"fold must be below folds ({self.folds}), got {self.fold}")
+            raise ValueError(
+                f"fold must be below folds: {self.folds}{self.by_default('folds')}, got {self.fold}"
+                f"{self.by_default('fold')}"
+            )
         return self
 
 

@@ -35,6 +35,10 @@ class Config(BaseModel):
         refuse_truth_values(cast(dict[str, Any], handler.resolve_ref_schema(schema)))
         return schema
 
+    def by_default(self, field: str) -> str:
+        """Say after a field's value in an error that nobody wrote it: ` (the default)`; empty for one that was given."""
+        return "" if field in self.model_fields_set else " (the default)"
+
 
 ConfigType = TypeVar("ConfigType", bound=Config)
 

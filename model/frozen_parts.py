@@ -61,7 +61,7 @@ def check_frozen(
     if backbone.pretrained is None:
         raise ConfigError(
             "frozen.encoder: features of random weights are not worth a search, so backbone.pretrained must name a "
-            "checkpoint: published weights, or those of a run of yours; got null"
+            f"checkpoint: published weights, or those of a run of yours; got null{backbone.by_default('pretrained')}"
         )
     for name in ("drop_path_rate", "dropout"):
         if (value := getattr(backbone, name)) is not None:
@@ -83,12 +83,12 @@ def check_frozen(
     if patch_mix.axes:
         raise ConfigError(
             "patch_mix.axes: Patch-Mix teaches the encoder what its mixed inputs share, and a frozen one learns "
-            f"nothing, so axes must be empty, got {', '.join(patch_mix.axes)}"
+            f"nothing, so axes must be empty, got {', '.join(patch_mix.axes)}{patch_mix.by_default('axes')}"
         )
     if augment.is_on:
         raise ConfigError(
             "augment.probability: a frozen encoder hears each cycle once, as it is, so it must be 0, got "
-            f"{augment.probability:g}; mixup.alpha mixes stored features"
+            f"{augment.probability:g}{augment.by_default('probability')}; mixup.alpha mixes stored features"
         )
     if waveform_augment.is_on:
         raise ConfigError(

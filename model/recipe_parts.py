@@ -264,7 +264,7 @@ def check_smoothing(backbone: BackboneConfig, smoothing: SmoothingConfig) -> Non
     """Raise ConfigError when `smoothing` names a stage that the backbone lacks."""
     if not smoothing.stages:
         return
-    named = ", ".join(map(str, smoothing.stages))
+    named = ", ".join(map(str, smoothing.stages)) + smoothing.by_default("stage")
     if backbone.name != "dass":
         raise ConfigError(f"smoothing.stage: {backbone.name} has no stages, so it must be null, got {named}")
     stages = len(DASS_VARIANTS[backbone.size].depths)

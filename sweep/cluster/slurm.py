@@ -90,6 +90,7 @@ class SlurmConfig(Config):
             if seconds_of(getattr(self, field)) < least:
                 raise ValueError(
                     f"{field}: must be {least} s at least, notice_s and a minute to train in, got {getattr(self, field)}"
+                    f"{self.by_default(field)}"
                 )
         return self
 

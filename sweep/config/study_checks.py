@@ -43,12 +43,13 @@ def contradictions(config: StudyConfig) -> list[str]:
 def _check_budget(config: StudyConfig) -> None:
     if config.budget.gpu_hours is not None and not config.resources.gpu:
         raise ConfigError(
-            "budget.gpu_hours: the units hold no GPU (resources.gpu: 0), so that none are ever spent; "
-            "use wall_clock or units"
+            "budget.gpu_hours: the units hold no GPU, so that none are ever spent: resources.gpu is 0"
+            f"{config.resources.by_default('gpu')}; use wall_clock or units"
         )
     if config.budget.units is not None and config.budget.units < len(config.seeds):
         raise ConfigError(
             f"budget.units: {config.budget.units} cannot finish one configuration of {len(config.seeds)} seeds"
+            f"{config.by_default('seeds')}"
         )
 
 
@@ -145,8 +146,8 @@ def _check_scan_engine(config: StudyConfig) -> None:
         engine = config.space.recipe({}).backbone.scan_engine
     if DEVICES.get(engine, here) != here:
         raise ConfigError(
-            f"recipe.backbone.scan_engine: {engine} runs on {DEVICES[engine]}, the units on {here} "
-            f"(resources.gpu: {config.resources.gpu:g}); use auto"
+            f"recipe.backbone.scan_engine: {engine} runs on {DEVICES[engine]}, the units on {here}, as "
+            f"resources.gpu is {config.resources.gpu:g}{config.resources.by_default('gpu')}; use auto"
         )
 
 

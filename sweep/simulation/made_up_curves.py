@@ -97,7 +97,8 @@ class WorldConfig(Config):
     def _epochs_are_part_of_seeds(self) -> Self:
         if self.epoch_sd > self.seed_sd:
             raise ValueError(
-                f"epoch_sd {self.epoch_sd:g} is a part of seed_sd, which is only {self.seed_sd:g}"
+                f"epoch_sd {self.epoch_sd:g}{self.by_default('epoch_sd')} is a part of seed_sd, which is only "
+                f"{self.seed_sd:g}{self.by_default('seed_sd')}"
             )
         return self
 

@@ -117,7 +117,7 @@ def test_a_fold_that_is_not_there_is_refused() -> None:
     folds = make_folds(*cohort(), FoldConfig(), **OF_ICBHI)
     with pytest.raises(ConfigError, match="fold: expected 0 to 4, got 5"):
         folds.split(cohort()[0], 5)
-    with pytest.raises(ValidationError, match=r"fold must be below folds \(5\), got 5"):
+    with pytest.raises(ValidationError, match=r"fold must be below folds: 5 \(the default\), got 5"):
         FoldConfig(fold=5)
 
 

@@ -1,9 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from data.settings import ConfigError
+from data.settings import ConfigError, parse
 from model.training.recipe import Recipe, read_recipe
 
 
@@ -116,3 +117,41 @@ def test_a_wrong_recipe_names_the_file_the_field_and_the_remedy(
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent.yaml: cannot be read"):
         read_recipe(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"backbone": {"name": "ast"}},
+            "smoothing.stage: ast has no stages, so it must be null, got 2 (the default)",
+        ),
+        ({"backbone": {"name": "ast"}, "smoothing": {"stage": 2}}, "so it must be null, got 2"),
+        ({"features": {"low_hz": 9000}}, "low_hz must lie below the highest frequency (8000 Hz), got 9000"),
+        (
+            {"features": {"high_hz": 15}},
+            "low_hz must lie below the highest frequency (15 Hz), got 20 (the default)",
+        ),
+        (
+            {"features": {"duration_s": 0.01}},
+            "duration_s must hold a frame of 25 ms (the default), got 0.01",
+        ),
+        ({"optimiser": {"warmup_epochs": 50}}, "at the full learning rate: epochs is 50 (the default)"),
+        ({"optimiser": {"warmup_epochs": 5}, "epochs": 5}, "at the full learning rate: epochs is 5"),
+        ({"population": "child"}, "as folds.population is all (the default); "),
+        ({"folds": {"population": "child"}, "population": "adult"}, "as folds.population is child; "),
+        (
+            {"frozen": {"encoder": True}, "smoothing": {"stage": None}},
+            "or those of a run of yours; got null (the default)",
+        ),
+        (
+            {"frozen": {"encoder": True}, "backbone": {"pretrained": "weights.pt"}},
+            "so axes must be empty, got time, frequency (the default)",
+        ),
+    ],
+)
+def test_a_default_that_is_refused_is_said_to_be_one(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Recipe, settings, "study.yaml")
+    assert said in str(caught.value)
+    assert ("(the default)" in str(caught.value)) == ("(the default)" in said)

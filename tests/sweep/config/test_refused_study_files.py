@@ -11,6 +11,8 @@ from sweep.config.study_config import StudyConfig, read_study
 
 BETA: dict[str, Any] = {"patch_mix.beta": {"type": "float", "low": 0.2, "high": 2.0}}
 
+NO_GPU = ": budget.gpu_hours: the units hold no GPU, so that none are ever spent: resources.gpu is {}; use"
+
 
 def refusal(path: Path, text: str) -> str:
     """What reading a study file with this text complains of, without the file's name."""
@@ -132,6 +134,18 @@ def test_a_mistaken_search_is_told_by_field(path: Path, search: str, complaint: 
         ("sampler: {name: tpo}", ": sampler.name: must be 'tpe'"),
         ("recipe: {smoothing: {kernel_size: 4}}", ": recipe: smoothing.kernel_size: "),
         ("recipe: {backbone: {name: ast, variant: tiny}}", ": recipe: smoothing.stage: ast has no stages"),
+        (
+            "budget: {units: 3}",
+            ": budget.units: 3 cannot finish one configuration of 5 seeds (the default)",
+        ),
+        (
+            "budget: {gpu_hours: 3}",
+            NO_GPU.format("0 (the default)"),
+        ),
+        (
+            "budget: {gpu_hours: 3}\nresources: {gpu: 0}",
+            NO_GPU.format("0"),
+        ),
         ("data: {patients: 2}", ": data.patients: must be greater than or equal to 8, got 2"),
         ("data: [a, b]", ": data: must be"),
         ("objective: auc", ": objective: must be 'score', 'any_abnormal' or 'harmonic' or a list such as"),
