@@ -31,6 +31,8 @@ CYCLES_PER_CLASS = 40
 """Cycles of every class that every fold must hold, if the class has enough; see `_requirements`."""
 TRIES = 100
 """How many random states are tried to meet the requirements."""
+FOLDS = "folds: "
+"""How a warning begins of what is uneven in folds."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def make_folds(
     if unmet:
         warned.append(f"none of {TRIES} draws gives every fold {', '.join(unmet)}; the most even one is used")
     if warned:
-        warnings.warn(f"folds: {'; '.join(warned)}", stacklevel=2)
+        warnings.warn(f"{FOLDS}{'; '.join(warned)}", stacklevel=2)
     return best[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from data.bands import ranking_hash
 from data.errors import as_read
+from data.folds import FOLDS
 from data.own_code import own_code
 from data.settings import ConfigError
 from data.task import Task
@@ -69,8 +71,9 @@ def preflight(
     """Look at a study, new or old, that is to run with the settings `config`; the folder's files are only read.
 
     What is refused at once comes first, then what this machine lacks for a unit if `address` is `local`, then the
-    recordings. Features are made in this machine's cache, which `display` may show. Raises ConfigError, DataError,
-    PretrainedError, JournalError, ExecutorError or DataPreparationError, each with one clear line.
+    recordings. Features are made in this machine's cache, which `display` may show. What is uneven in the folds is
+    warned of when a study begins, and not each time that it goes on. Raises ConfigError, DataError, PretrainedError,
+    JournalError, ExecutorError or DataPreparationError, each with one clear line.
     """
     past = folder.events()
     board = folder.board(past)
@@ -85,9 +88,13 @@ def preflight(
     weights = weights_hash(recipe)
     preparation = DataPreparation(_recordings(data, display), task=config.task)
     config = config.model_copy(update={"task": preparation.task.name})
-    check_trained_origins(config, preparation.check_origins)
-    networks = check_own_networks(config, preparation.task)
-    provenance = _provenance(folder, preparation.prepare(recipe), weights, networks)
+    with warnings.catch_warnings():
+        if folder.provenance_file.exists():
+            # The folds are those that the study began with, and what is uneven in them was told then.
+            warnings.filterwarnings("ignore", FOLDS, UserWarning)
+        check_trained_origins(config, preparation.check_origins)
+        networks = check_own_networks(config, preparation.task)
+        provenance = _provenance(folder, preparation.prepare(recipe), weights, networks)
     if (ages := population_ages(config, preparation)) is not None:
         provenance["ages_hash"] = ages
     if searched_weights := {**_known_searched_weights(folder), **searched_weights_hashes(config)}:

@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,17 @@ def test_a_study_that_goes_on_keeps_its_id_and_tells_what_changed(tmp_path: Path
     assert [line.partition(":")[0] for line in found.changes] == ["seeds", "commit"]
     assert [type(event) for event in found.past] == [StudyStarted]
     assert found.board.seeds == (1, 2)
+
+
+def test_uneven_folds_are_told_when_a_study_begins_and_not_when_it_goes_on(tmp_path: Path) -> None:
+    folder = StudyFolder.at(tmp_path, "one").create(study())
+    with pytest.warns(UserWarning, match="^folds: none of 100 draws gives every fold "):
+        first = checked(folder, study())
+    folder.write_provenance(dict(first.provenance))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        checked(folder, study())
+    assert not [str(one.message) for one in told if "fold" in str(one.message)]
 
 
 def test_a_study_whose_id_was_edited_away_is_refused_and_gets_no_other(tmp_path: Path) -> None:
