@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
 from typing import Any, ClassVar
 
@@ -109,13 +110,16 @@ class DataError(UserError):
 def as_read(value: Any, levels: int = 20) -> str:
     """Write a value for an error as a YAML or JSON file has it: `null`, `true`, `[1, 'a', null]`, text in quotes.
 
-    Days are written as in `2024-01-31`. What lies deeper than so many `levels` is written as dots.
+    Days are written as in `2024-01-31`, and what is no finite number as `.inf`, `-.inf` or `.nan`. What lies deeper than
+    so many `levels` is written as dots.
     """
     match value:
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
+        case float() if not math.isfinite(value):
+            return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
         case date():
             return str(value)
         case list() | tuple() | dict() if not levels:

@@ -176,3 +176,14 @@ def test_a_missing_file_and_one_that_is_no_text_are_refused(tmp_path: Path) -> N
         read_yaml(tmp_path / "a\0b")
     with pytest.raises(ConfigError, match=r"binary\.yaml: no text in UTF-8 \(byte 0\); expected a file"):
         read_yaml(tmp_path / "binary.yaml")
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+def test_what_is_no_finite_number_is_shown_as_the_file_writes_it(tmp_path: Path, number: str) -> None:
+    read = read_yaml(
+        yaml_file(tmp_path, f"patch_mix: {{temperature: {number}}}\nanimal: {{kind: [{number}]}}")
+    )
+    assert complaint(read).splitlines() == [
+        f"space.yaml: patch_mix.temperature: must be a finite number, got {number}",
+        f"space.yaml: animal.kind: must be one of 'cat', 'dog', got [{number}]",
+    ]
