@@ -53,12 +53,12 @@ def finishing_study(
             "one"
         )
     chosen = chosen_configuration(folder, board, number)
-    fresh = (
-        tuple(seeds) if seeds else tuple(max(board.seeds) + place for place in range(1, len(board.seeds) + 1))
-    )
+    fresh = tuple(seeds) if seeds else _fresh_seeds(board.seeds, len(board.seeds))
     if used := sorted(set(fresh) & set(board.seeds)):
+        right = ",".join(map(str, _fresh_seeds(board.seeds, len(fresh))))
         raise FinishError(
-            f"{folder.place}: the configuration was chosen with the seeds {', '.join(map(str, used))}; give fresh ones"
+            f"{folder.place}: the configuration was chosen with the seeds {', '.join(map(str, used))}; give fresh ones, "
+            f"e.g. {right}"
         )
     content = config.resolved().model_dump(mode="json")
     searched = config.space.recipe(chosen.values)
@@ -95,6 +95,11 @@ def finishing_study(
         },
     )
     return parse(StudyConfig, content, f"{folder.place}, to be finished")
+
+
+def _fresh_seeds(used: Sequence[int], number: int) -> tuple[int, ...]:
+    """The next so many seeds after those of a study."""
+    return tuple(max(used) + place for place in range(1, number + 1))
 
 
 def check_honest(folder: StudyFolder) -> None:

@@ -48,7 +48,7 @@ def test_a_configuration_is_chosen_by_its_number(first: StudyFolder) -> None:
 
 
 def test_what_cannot_be_finished_is_refused(first: StudyFolder, finished: StudyFolder) -> None:
-    with pytest.raises(FinishError, match=r"chosen with the seeds 2; give fresh ones"):
+    with pytest.raises(FinishError, match=r"chosen with the seeds 2; give fresh ones, e\.g\. 3,4$"):
         finishing_study(first, seeds=[2, 3])
     with pytest.raises(NoConfigurationError, match=r"there is no configuration 7 among its 2$"):
         finishing_study(first, 7)
