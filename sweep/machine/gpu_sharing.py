@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.errors import UserError
@@ -15,6 +15,8 @@ from sweep.config.study_parts import ResourcesConfig
 
 WORTH = 1.1
 """More processes are better when together they do at least so many times the steps."""
+NOISE = 1.25
+"""So many times what cannot be exceeded is still put down to noise."""
 
 
 class GpuSharingError(UserError):
@@ -30,7 +32,8 @@ class Measurement:
     checkpoints. On CUDA `peak` is what the tensors of one process took, or with a captured step, whose memory is not
     that of tensors, what PyTorch held of the device; `left` is what the device could still give. On the CPU they are
     resident memory and what the machine could. `why_plain`: why steps were not replayed from a CUDA graph, where that
-    was asked for. `problem`: why the processes did not fit; then there are no figures.
+    was asked for. `problem`: why the processes did not fit; then there are no figures. `doubt`: why the figures cannot
+    be true; then nothing is to be recommended.
     """
 
     processes: int
@@ -43,6 +46,7 @@ class Measurement:
     checkpoint_bytes: int = 0
     why_plain: str | None = None
     problem: str | None = None
+    doubt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,21 +84,47 @@ def recipe_to_share_a_gpu(path: Path) -> tuple[Recipe, ResourcesConfig]:
     return recipe, study.resources
 
 
-def measurements(measure: Callable[[int, int], Measurement], cores: int) -> Iterator[Measurement]:
+def measurements(measure: Callable[[int, int], Measurement], cores: int) -> list[Measurement]:
     """Call `measure(processes, threads)` for 1, 2, 4, ... processes that share `cores`, until more do not pay.
 
-    When a number does not fit in memory, numbers between are tried too.
+    When a number does not fit in memory, numbers between are tried too. N processes do at most n times the steps of one
+    that is alone with as many threads as each of them. Where more was measured, something else kept the machine busy, or
+    one process is slower for more threads: one is measured again, with all cores, then with as many threads. If that
+    explains nothing, the measurement has a `doubt`, and is the last.
     """
     done: list[Measurement] = []
     while (processes := next_count(done, cores)) is not None:
-        done.append(measure(processes, cores // processes))
-        yield done[-1]
+        several = measure(processes, cores // processes)
+        done.append(several)
+        if _is_too_fast(several, done[0]):
+            done[0] = _faster(done[0], measure(1, cores))
+        if _is_too_fast(several, done[0]) and _is_too_fast(several, measure(1, several.threads)):
+            done[-1] = replace(several, doubt=_doubt(several, done[0]))
+    return done
+
+
+def _is_too_fast(several: Measurement, one: Measurement) -> bool:
+    """Whether several processes did more steps than so many that are alone could."""
+    return several.steps_per_second > NOISE * several.processes * one.steps_per_second
+
+
+def _faster(one: Measurement, again: Measurement) -> Measurement:
+    return max(one, again, key=lambda measured: measured.steps_per_second)
+
+
+def _doubt(several: Measurement, one: Measurement) -> str:
+    return (
+        f"{several.steps_per_second / one.steps_per_second:.3g} times the steps of one cannot be, also after one was "
+        "measured again; something else kept this machine busy: let nothing else run, and measure again"
+    )
 
 
 def next_count(done: Sequence[Measurement], most: int) -> int | None:
-    """Decide how many processes to measure next, at most `most`; None when the best number is known."""
+    """Decide how many processes to measure next, at most `most`; None when the best is known, or figures in doubt."""
     if not done:
         return 1
+    if done[-1].doubt is not None:
+        return None
     fitting = [one for one in done if one.problem is None]
     if not fitting or best_sharing(done) is not fitting[-1]:
         return None

@@ -27,29 +27,36 @@ def gpu_sharing_table(sharing: Sharing) -> Group:
     one_alone = done[0].steps_per_second
     for row in done:
         if row.problem is None:
-            pace = (f"{row.steps_per_second:.3g}", f"{row.steps_per_second / one_alone:.2f}")
+            times = f"{row.steps_per_second / one_alone:.2f}"
+            pace = (f"{row.steps_per_second:.3g}", times if row.doubt is None else f"{times} ?")
             saved = f"{row.checkpoint_seconds:.2g} s"
             figures = (*pace, gibibytes(row.peak), gibibytes(row.left), saved)
         else:
             figures = ("does not fit", "", "", "", "")
         table.add_row(str(row.processes), str(row.threads), *figures)
-    resources = recommended(best_sharing(done), sharing.device).model_dump(
-        include={"cpu", "gpu", "concurrent"}
-    )
-    written = ", ".join(f"{name}: {value:g}" for name, value in resources.items() if value)
     plain = [
         f"{row.processes} at a time: steps were not replayed from a CUDA graph: {row.why_plain}"
         for row in done
         if row.why_plain is not None
     ]
     problems = [f"{row.processes} at a time: {row.problem}" for row in done if row.problem is not None]
-    advice = f"in the study file: resources: {{{written}}}"
     saved = max(row.checkpoint_bytes for row in done)
     checkpoints = (
         [f"a checkpoint after each epoch, counted in steps/s: {size(saved)} a unit"] if saved else []
     )
-    lines = [*problems, *plain, *checkpoints, *sharing.advice, advice]
+    lines = [*problems, *plain, *checkpoints, *sharing.advice, _recommendation(sharing)]
     return Group(Text(_story(sharing)), table, Text("\n".join(lines)))
+
+
+def _recommendation(sharing: Sharing) -> str:
+    done = sharing.measurements
+    doubt = next((f"{row.processes} at a time: {row.doubt}" for row in done if row.doubt is not None), None)
+    if doubt is not None:
+        return f"nothing is recommended: {doubt}"
+    resources = recommended(best_sharing(done), sharing.device)
+    shown = resources.model_dump(include={"cpu", "gpu", "concurrent"})
+    written = ", ".join(f"{name}: {value:g}" for name, value in shown.items() if value)
+    return f"in the study file: resources: {{{written}}}"
 
 
 def _story(sharing: Sharing) -> str:

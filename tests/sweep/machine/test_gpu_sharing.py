@@ -41,44 +41,90 @@ def counts(done: list[Measurement]) -> list[int]:
 
 
 def test_more_units_are_tried_while_they_pay() -> None:
-    done = list(measurements(device(lambda processes: min(processes, 3)), cores=16))
+    done = measurements(device(lambda processes: min(processes, 3)), cores=16)
     assert counts(done) == [1, 2, 4, 8]
     assert best_sharing(done).processes == 4
 
 
 def test_a_device_that_one_unit_fills_is_not_shared() -> None:
-    done = list(measurements(device(lambda processes: 1 + 0.09 * (processes - 1)), cores=16))
+    done = measurements(device(lambda processes: 1 + 0.09 * (processes - 1)), cores=16)
     assert counts(done) == [1, 2]
     assert best_sharing(done).processes == 1
 
 
 def test_units_share_the_cores_and_each_has_one() -> None:
     busy: list[tuple[int, int]] = []
-    done = list(measurements(device(float, busy=busy), cores=6))
+    done = measurements(device(float, busy=busy), cores=6)
     assert busy == [(1, 6), (2, 3), (4, 1), (6, 1)]
     assert best_sharing(done).processes == 6
 
 
 @given(room=st.integers(1, 40), cores=st.integers(1, 40))
 def test_where_memory_ends_the_most_that_fit_are_found(room: int, cores: int) -> None:
-    done = list(measurements(device(lambda processes: 2.0**processes, room), cores))
+    # So steeply more pay where one is the slower for more threads.
+    crowded = device(lambda processes: 2.0**processes, room)
+    done = measurements(
+        lambda processes, threads: (
+            Measurement(1, threads, 2.0**40)
+            if processes == 1 and threads < cores
+            else crowded(processes, threads)
+        ),
+        cores,
+    )
     assert best_sharing(done).processes == min(room, cores)
     assert len(set(counts(done))) == len(done)
 
 
 def test_what_fits_but_does_not_pay_ends_the_search_below_a_full_memory() -> None:
-    done = list(measurements(device(lambda processes: min(processes, 4), room=7), cores=16))
+    done = measurements(device(lambda processes: min(processes, 4), room=7), cores=16)
     assert counts(done) == [1, 2, 4, 8, 6]
     assert best_sharing(done).processes == 4
 
 
 def test_a_recipe_of_which_nothing_fits_says_so() -> None:
-    done = list(measurements(device(float, room=0), cores=4))
+    done = measurements(device(float, room=0), cores=4)
     assert counts(done) == [1]
     with pytest.raises(
         GpuSharingError, match="not even one unit of this recipe fits: CUDA out of memory; lower"
     ):
         best_sharing(done)
+
+
+def once_slowed(times: int) -> Callable[[int, int], Measurement]:
+    """Processes that do 10 steps a second each; while something else runs, `times` times, one alone does 0.5."""
+    slowed = list[float]()
+
+    def measure(processes: int, threads: int) -> Measurement:
+        if processes == 1 and len(slowed) < times:
+            slowed.append(0.5)
+            return Measurement(1, threads, 0.5)
+        return Measurement(processes, threads, 10.0 * processes)
+
+    return measure
+
+
+def test_one_that_something_else_slowed_down_is_measured_again() -> None:
+    done = measurements(once_slowed(1), cores=2)
+    assert [(one.processes, one.steps_per_second, one.doubt) for one in done] == [
+        (1, 10, None),
+        (2, 20, None),
+    ]
+    assert best_sharing(done).processes == 2
+    # As fast with one thread as both are, each with one: threads were what was slow.
+    done = measurements(once_slowed(2), cores=2)
+    assert [(one.processes, one.steps_per_second, one.doubt) for one in done] == [
+        (1, 0.5, None),
+        (2, 20, None),
+    ]
+
+
+def test_figures_that_cannot_be_are_doubted_and_end_the_measurement() -> None:
+    *_, last = done = measurements(once_slowed(9), cores=8)
+    assert counts(done) == [1, 2]
+    assert last.doubt == (
+        "40 times the steps of one cannot be, also after one was measured again; something else kept this machine busy: "
+        "let nothing else run, and measure again"
+    )
 
 
 def test_a_tenth_more_is_worth_it_and_less_is_not() -> None:

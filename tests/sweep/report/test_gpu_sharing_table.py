@@ -33,6 +33,13 @@ def test_the_table_ends_with_what_to_write_into_the_study_file() -> None:
     assert resources(shown([Measurement(1, 2, 1.0)], "cpu")) == {"cpu": 2, "concurrent": 1}
 
 
+def test_figures_that_cannot_be_are_marked_and_nothing_is_recommended() -> None:
+    lines = shown([Measurement(1, 2, 1.0), Measurement(2, 1, 30.0, doubt="cannot be")], "cpu")
+    assert any("30.00 ?" in line for line in lines)
+    assert lines[-1] == "nothing is recommended: 2 at a time: cannot be"
+    assert not any("in the study file" in line for line in lines)
+
+
 def test_the_table_begins_with_what_was_trained_where() -> None:
     assert shown(THREE_FIT, "cuda")[:2] == [
         "recipe.yaml on noise of the recipe's shape (real cycles: --data)",
