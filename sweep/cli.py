@@ -13,6 +13,20 @@ from collections.abc import Iterator
 from data.errors import UserError, escaped, one_line, shortened
 
 
+def program() -> None:
+    """Run the command in `sys.argv` as a process of its own, whose exit status stands once the command ended or paused.
+
+    Python may take seconds to end itself, while libraries are still being read, and Ctrl-C would kill it meanwhile.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        if ended.code in (None, 0, os.EX_TEMPFAIL):
+            for number in (signal.SIGINT, signal.SIGUSR1):
+                signal.signal(number, signal.SIG_IGN)
+        raise
+
+
 def main() -> None:
     """Run the command in `sys.argv`.
 

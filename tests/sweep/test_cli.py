@@ -208,6 +208,21 @@ def test_log_lines_steer_no_terminal(
     assert capfd.readouterr().err == "a\\x1b[31mb\n"
 
 
+@pytest.mark.parametrize(("status", "stands"), [(0, True), (75, True), (1, False)])
+def test_ctrl_c_after_a_command_has_ended_changes_its_status_no_more(status: int, stands: bool) -> None:
+    code = (
+        "import atexit, os, signal, sys, sweep.cli, sweep.commands.app\n"
+        "def signalled():\n"
+        "    for number in (signal.SIGINT, signal.SIGUSR1): os.kill(os.getpid(), number)\n"
+        "atexit.register(signalled)\n"
+        f"sweep.commands.app.app = lambda: sys.exit({status})\n"
+        "sweep.cli.program()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == status
+    assert ("KeyboardInterrupt" in ended.stderr) is not stands
+
+
 def test_the_version_is_told_with_what_it_runs_on_and_without_loading_that() -> None:
     code = (
         "import sys; sys.argv = ['respsweep', '--version']\nfrom sweep.cli import main\ntry: main()\n"
