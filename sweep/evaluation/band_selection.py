@@ -122,9 +122,14 @@ class _Folds:
         train, validation = load_examples(prepared, fold)
         task = self.preparation.task
         training = Training(recipe, self.selection.seed, train, validation, task=task, data=prepared.identity)
-        while not training.done:
+
+        def goes_on() -> bool:
             self.at_work(f"{name}, epochs", training.epoch, recipe.epochs)
-            training.run_epoch()
+            return False
+
+        while not training.done:
+            # Before each batch, as an epoch may take minutes.
+            training.run_epoch_unless(goes_on)
         return training, validation
 
     def _attributed(
