@@ -89,16 +89,17 @@ def measurements(measure: Callable[[int, int], Measurement], cores: int) -> list
 
     When a number does not fit in memory, numbers between are tried too. N processes do at most n times the steps of one
     that is alone with as many threads as each of them. Where more was measured, something else kept the machine busy, or
-    one process is slower for more threads: one is measured again, with all cores, then with as many threads. If that
-    explains nothing, the measurement has a `doubt`, and is the last.
+    one process is slower for more threads: one is measured again, with all cores, then with as many threads, and the
+    fastest counts. If that explains nothing, the measurement has a `doubt`, and is the last.
     """
     done: list[Measurement] = []
     while (processes := next_count(done, cores)) is not None:
         several = measure(processes, cores // processes)
         done.append(several)
+        for threads in (cores, several.threads):
+            if _is_too_fast(several, done[0]):
+                done[0] = _faster(done[0], measure(1, threads))
         if _is_too_fast(several, done[0]):
-            done[0] = _faster(done[0], measure(1, cores))
-        if _is_too_fast(several, done[0]) and _is_too_fast(several, measure(1, several.threads)):
             done[-1] = replace(several, doubt=_doubt(several, done[0]))
     return done
 
