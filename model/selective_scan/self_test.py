@@ -17,13 +17,12 @@ TOLERANCE = 1e-3
 def scan_error(engine: str, device: torch.device) -> float:
     """Measure the largest error of values and gradients of `engine` on `device`, relative to the largest true value.
 
-    The truth is the definition in double precision. Both forms of the scan are tried, on small inputs of odd
-    length, with one state and with several. Raises whatever the engine raises.
+    The truth is the definition in double precision. Both forms of the scan are tried on small inputs of odd length,
+    with one state and with several, and a map that chunks cut without remainder. Raises whatever the engine raises.
     """
     errors = [
         error
-        for states in (1, 3)
-        for scan, inputs in (_rows(states), _map(states))
+        for scan, inputs in (_rows(1), _rows(3), _map(1), _map(3), _map(1, height=16, width=2, channels=32))
         for error in _relative_errors(scan, inputs, engine, device)
     ]
     # The greatest of tensors is NaN if one of them is.
@@ -48,9 +47,10 @@ def _rows(states: int) -> tuple[Scan, dict[str, Tensor]]:
     return lambda inputs, engine: selective_scan(**inputs, delta_softplus=True, engine=engine), inputs
 
 
-def _map(states: int) -> tuple[Scan, dict[str, Tensor]]:
-    batch, height, width, channels, rank = 2, 5, 7, 8, 2
-    noise = _noise()
+def _map(
+    states: int, *, height: int = 5, width: int = 7, channels: int = 8
+) -> tuple[Scan, dict[str, Tensor]]:
+    batch, rank, noise = 2, 2, _noise()
     inputs = {
         "u": noise(batch, height, width, channels),
         "projected": noise(batch, height, width, 4 * (rank + 2 * states)),

@@ -170,18 +170,12 @@ def _outputs(layout: Layout, inputs: Inputs) -> tuple[Tensor, Tensor]:
     u, delta, low, weight, bias, A, B, C, D = inputs
     carried, spans = _of_chunks(layout, u)
     shared = (delta, low, weight, bias, A)
-    _launch(triton_kernels.chunk_ends, layout, layout.lines, (u, *shared, B, carried, spans))
+    for line in layout.lines:
+        _launch(triton_kernels.chunk_ends, layout, line, (u, *shared, B, carried, spans))
     _carry(layout, carried, spans, A, back=False)
     y = torch.empty_like(u, dtype=layout.number)
-    for line, lines in _lines_in_turn(layout):
-        _launch(
-            triton_kernels.scan,
-            layout,
-            lines,
-            (u, *shared, B, C, D, carried, y),
-            {"first": line},
-            {"ADD": line > 0},
-        )
+    for line in layout.lines:
+        _launch(triton_kernels.scan, layout, line, (u, *shared, B, C, D, carried, y))
     return y, carried
 
 
@@ -190,7 +184,8 @@ def _gradients(layout: Layout, inputs: Inputs, carried: Tensor, dy: Tensor) -> _
     u, delta, low, weight, bias, A, B, C, D = inputs
     arrivals, spans = _of_chunks(layout, u)
     shared = (delta, low, weight, bias, A)
-    _launch(triton_gradients.chunk_starts_gradients, layout, layout.lines, (dy, *shared, C, arrivals, spans))
+    for line in layout.lines:
+        _launch(triton_gradients.chunk_starts_gradients, layout, line, (dy, *shared, C, arrivals, spans))
     _carry(layout, arrivals, spans, A, back=True)
 
     def new(*shape: int) -> Tensor:
@@ -203,17 +198,10 @@ def _gradients(layout: Layout, inputs: Inputs, carried: Tensor, dy: Tensor) -> _
     sums = tuple(new(layout.batch, layout.chunks, *tensor.shape) for tensor in (bias, A))
     dD = new(layout.batch, layout.chunks, 1 if layout.is_map else layout.groups, layout.channels)
     sizes = {"d_group": u.numel() if layout.is_map else 0, "in_part": dB.stride(0)}
-    for line, lines in _lines_in_turn(layout):
+    for line in layout.lines:
         written = partial if layout.is_map and line == 0 else du
         tensors = (u, dy, *shared, B, C, D, carried, arrivals, partial, written, ddelta, dB, dC, *sums, dD)
-        _launch(
-            triton_gradients.scan_gradients,
-            layout,
-            lines,
-            tensors,
-            sizes | {"first": line},
-            {"ADD": line > 0},
-        )
+        _launch(triton_gradients.scan_gradients, layout, line, tensors, sizes)
     dbias, dA = (tensor.sum((0, 1)) for tensor in sums)
     dD = dD.sum((0, 1)).expand(layout.groups, layout.channels).reshape(D.shape)
     return _Gradients(du, ddelta, dB.sum(0), dC.sum(0), dbias, dA, dD)
@@ -249,11 +237,6 @@ def _of_chunks(layout: Layout, u: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _lines_in_turn(layout: Layout) -> tuple[tuple[int, int], ...]:
-    """List launches as first line and number of lines: columns of a map add to what rows have written."""
-    return ((0, 1), (1, 1)) if layout.is_map else ((0, layout.lines),)
-
-
 def _carry(layout: Layout, ends: Tensor, spans: Tensor, A: Tensor, *, back: bool) -> None:
     grid = (layout.blocks, layout.groups, layout.batch * layout.states)
     with on_device_of(ends):
@@ -269,13 +252,8 @@ def _carry(layout: Layout, ends: Tensor, spans: Tensor, A: Tensor, *, back: bool
 
 
 def _launch(
-    kernel: Any,
-    layout: Layout,
-    lines: int,
-    tensors: tuple[Tensor, ...],
-    sizes: dict[str, int] | None = None,
-    constants: dict[str, bool] | None = None,
+    kernel: Any, layout: Layout, line: int, tensors: tuple[Tensor, ...], sizes: dict[str, int] | None = None
 ) -> None:
-    grid = (layout.blocks * layout.chunks, lines, layout.batch)
+    grid = (layout.blocks * layout.chunks, 1 if layout.is_map else layout.groups, layout.batch)
     with on_device_of(tensors[0]):
-        kernel[grid](*tensors, **layout.sizes, **(sizes or {}), **layout.constants, **(constants or {}))
+        kernel[grid](*tensors, **layout.sizes, **(sizes or {}), **layout.constants, LINE=line)

@@ -7,6 +7,7 @@ AGAINST, from its end. `no_type_check` is for what `triton_kernels` says.
 # pyright: reportGeneralTypeIssues=false
 from __future__ import annotations
 
+import math
 from typing import no_type_check
 
 import triton
@@ -14,6 +15,9 @@ import triton.language as tl
 
 PIECE: tl.constexpr = tl.constexpr(16)
 """Inputs of delta that one product projects: no fewer make a matrix product for Triton."""
+LOG2_E: tl.constexpr = tl.constexpr(math.log2(math.e))
+OF_TENSOR_CORES: tl.constexpr = tl.constexpr(-(1 << 13))
+"""The bits of a float32 that tensor cores take of it: all but the last 13."""
 
 
 @triton.jit
@@ -44,10 +48,7 @@ def before_softplus(
             if start > 0:
                 # All pieces at once would take more registers than a thread may have.
                 low_piece, weight_piece = _load_piece(low, weight, row, own, on, in_channels, start, RANK)
-            # Tensor cores take ten bits of a number: three products make of them what float32 would.
-            raw = tl.dot(
-                low_piece.to(NUMBER), weight_piece.to(NUMBER), raw, input_precision="tf32x3", out_dtype=NUMBER
-            )
+            raw = product(low_piece, weight_piece.to(NUMBER), raw, NUMBER)
         # A product leaves steps spread over threads, and all that is computed from it would lie so. This scan changes no
         # number, but is computed with the steps of a channel in one thread, and so is what follows.
         raw = tl.associative_scan(raw, 0, _right)
@@ -58,13 +59,41 @@ def before_softplus(
 
 @triton.jit
 @no_type_check
+def product(left, right, total, NUMBER: tl.constexpr):
+    """Add the matrix product of `left`, which may be in half precision, and `right` to `total`, as float32 would.
+
+    Tensor cores take ten bits of the fraction of a float32, so it takes products of the first bits, and of each rest
+    with the other's first bits. A number in half precision has no rest.
+    """
+    if NUMBER == tl.float64:  # noqa: SIM300
+        total = tl.dot(left.to(NUMBER), right, total, out_dtype=NUMBER)
+    else:
+        right_first = _first_bits(right)
+        if left.dtype.primitive_bitwidth == 16:
+            left_first = left.to(NUMBER)
+        else:
+            left_first = _first_bits(left)
+            total = tl.dot(left - left_first, right_first, total, input_precision="tf32")
+        total = tl.dot(left_first, right - right_first, total, input_precision="tf32")
+        total = tl.dot(left_first, right_first, total, input_precision="tf32")
+    return total
+
+
+@triton.jit
+@no_type_check
+def _first_bits(x):
+    return (x.to(tl.int32, bitcast=True) & OF_TENSOR_CORES).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+@no_type_check
 def _load_piece(low, weight, row, own, on, in_channels, start, RANK: tl.constexpr):
     """Load PIECE inputs of delta of every cell, and their weights for every channel."""
     rank = start + tl.arange(0, PIECE)
     in_rank = rank < RANK
     return (
         tl.load(low + row[:, None] + rank[None, :], on[:, None] & in_rank[None, :], 0.0),
-        tl.load(weight + own[None, :] * RANK + rank[:, None], in_rank[:, None] & in_channels[None, :], 0.0),
+        tl.load((weight + own * RANK)[None, :] + rank[:, None], in_rank[:, None] & in_channels[None, :], 0.0),
     )
 
 
@@ -83,13 +112,25 @@ def step_sizes(raw, inside, SOFTPLUS: tl.constexpr, NUMBER: tl.constexpr):
 
 @triton.jit
 @no_type_check
+def fade(step, slope, NUMBER: tl.constexpr):
+    """exp(step * slope): how much of a state a step leaves."""
+    if NUMBER == tl.float64:  # noqa: SIM300
+        return tl.exp(step * slope)
+    # One instruction, where `tl.exp` takes four to keep numbers below 1e-38.
+    return tl.exp2(step * (slope * LOG2_E))
+
+
+@triton.jit
+@no_type_check
 def walk(decay, drive, start, AGAINST: tl.constexpr):
     """Walk h <- decay h + drive through a chunk, from `start`; returns h before and after every step."""
     if AGAINST:
         decay, drive = tl.flip(decay, 0), tl.flip(drive, 0)
     first = (tl.arange(0, decay.shape[0]) == 0)[:, None]
     # x * 1 + -0 is x, whatever x is, which compilers know: of the second pair nothing is left but names.
-    before = tl.where(first, start[None, :], -0.0)
+    # Written out, Triton would make of -0 the other zero.
+    nothing = tl.zeros(decay.shape, decay.dtype) * -1.0
+    before = tl.where(first, start[None, :], nothing)
     drive = tl.where(first, decay * start[None, :] + drive, drive)
     kept = tl.full(decay.shape, 1.0, decay.dtype)
     _, after, _, before = tl.associative_scan((decay, drive, kept, before), 0, _follow)
@@ -120,9 +161,23 @@ def last(values, AGAINST: tl.constexpr):
 
 @triton.jit
 @no_type_check
+def span(step, beside):
+    """Sum the steps of a chunk, where the threads have what lies `beside` them, of which nothing is computed."""
+    total, _ = tl.reduce((step, beside), 0, _add_both)
+    return total
+
+
+@triton.jit
+@no_type_check
+def _add_both(left, left_beside, right, right_beside):
+    return left + right, left_beside + right_beside
+
+
+@triton.jit
+@no_type_check
 def softplus(x, NUMBER: tl.constexpr):
     """log(1 + exp(x)), precise where exp(x) vanishes beside 1."""
-    e = tl.exp(-tl.abs(x))
+    e = fade(tl.abs(x), -1.0, NUMBER)
     if NUMBER == tl.float64:  # noqa: SIM300
         one_more = 1.0 + e
         log1p = tl.where(
@@ -152,8 +207,21 @@ def _log1p_share(e):
 @no_type_check
 def slope_of_softplus(step, NUMBER: tl.constexpr):
     """1 - exp(-step): the slope of softplus where it has the value `step`, precise where that is near 0."""
-    terms: tl.constexpr = 16 if NUMBER == tl.float64 else 8  # noqa: SIM300
-    share = tl.full(step.shape, 1.0, NUMBER)
-    for i in tl.static_range(terms - 1):
-        share = 1.0 - step * (share * (1.0 / (terms - i)))
-    return tl.where(step < 0.5, step * share, 1.0 - tl.exp(-step))
+    if NUMBER == tl.float64:  # noqa: SIM300
+        share = tl.full(step.shape, 1.0, NUMBER)
+        for i in tl.static_range(15):
+            share = 1.0 - step * (share * (1.0 / (16 - i)))
+    else:
+        share = _slope_share(step)
+    return tl.where(step < 0.5, step * share, 1.0 - fade(step, -1.0, NUMBER))
+
+
+@triton.jit
+@no_type_check
+def _slope_share(step):
+    """(1 - exp(-step)) / step for steps in [0, 0.5], to 1e-7 in float32, fitted as `_log1p_share` is."""
+    share = step * -0.0011234042467549443 + 0.008189613930881023
+    share = share * step - 0.04163007438182831
+    share = share * step + 0.16666242480278015
+    share = share * step - 0.4999998211860657
+    return share * step + 1.0

@@ -10,9 +10,12 @@ import triton.language as tl
 
 from model.selective_scan.triton_functions import (
     before_softplus,
+    fade,
     last,
     load_delta,
+    product,
     slope_of_softplus,
+    span,
     step_sizes,
     walk,
 )
@@ -26,15 +29,16 @@ def chunk_starts_gradients(
     length, width, channels, u_cell, u_group, in_cell, in_group,
     HEIGHT: tl.constexpr, MAP: tl.constexpr, RANK: tl.constexpr, STATES: tl.constexpr, SOFTPLUS: tl.constexpr,
     NUMBER: tl.constexpr, STEPS: tl.constexpr, CHANNELS: tl.constexpr,
+    EVEN: tl.constexpr, LINE: tl.constexpr,
 ):  # fmt: skip
     """Write the gradient of the state that enters each chunk as if nothing came after it, and its sum of delta."""
-    line = tl.program_id(1)
-    chunk, chunks, channel, in_channels, sample, _, on, at, inside, row, own = locate(
-        line, length, width, channels, u_cell, u_group, in_cell, in_group, HEIGHT, MAP, STEPS, CHANNELS
+    line = LINE if MAP else tl.program_id(1)
+    chunk, chunks, channel, in_channels, sample, _, on, at, u_start, inside, row, in_start, own = locate(
+        line, length, width, channels, u_cell, u_group, in_cell, in_group, HEIGHT, MAP, STEPS, CHANNELS, EVEN
     )  # fmt: skip
     row_2, own_2 = row + 2 * in_group, own + 2 * channels
-    dy, delta = dy + sample * length * u_cell, delta + sample * length * u_cell
-    low, C = low + sample * length * in_cell, C + sample * length * in_cell
+    dy, delta = dy + u_start, delta + u_start
+    low, C = low + in_start, C + in_start
     at_end = (sample * groups_of(MAP) + line) * chunks + chunk
     upstream = tl.load(dy + at, inside, 0.0)
     given = load_delta(delta + at, low, weight, bias, row, own, on, in_channels, MAP, RANK)
@@ -65,11 +69,11 @@ def _write_chunk_start(
     nothing = tl.zeros(channel.shape, NUMBER)
     for state in range(STATES):
         slope, out_of = of_state(A, C, own, on, in_channels, state, STATES, NUMBER)
-        decay = tl.exp(step * slope)
+        decay = fade(step, slope, NUMBER)
         _, after = walk(decay, decay * upstream * out_of, nothing, not AGAINST)
         arrival = last(after, not AGAINST)
         tl.store(arrivals + (at_end * STATES + state) * channels + channel, arrival, in_channels)
-    tl.store(spans + at_end * channels + channel, tl.sum(step, 0), in_channels)
+    tl.store(spans + at_end * channels + channel, span(step, upstream), in_channels)
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -77,25 +81,26 @@ def _write_chunk_start(
 def scan_gradients(
     u, dy, delta, low, weight, bias, A, B, C, D, carried, arrivals, partial,
     du, ddelta, dB, dC, dbias, dA, dD,
-    first, length, width, channels, u_cell, u_group, in_cell, in_group, d_group, in_part,
-    HEIGHT: tl.constexpr, MAP: tl.constexpr, ADD: tl.constexpr, RANK: tl.constexpr, STATES: tl.constexpr,
+    length, width, channels, u_cell, u_group, in_cell, in_group, d_group, in_part,
+    HEIGHT: tl.constexpr, MAP: tl.constexpr, RANK: tl.constexpr, STATES: tl.constexpr,
     SOFTPLUS: tl.constexpr, NUMBER: tl.constexpr, STEPS: tl.constexpr, CHANNELS: tl.constexpr,
+    EVEN: tl.constexpr, LINE: tl.constexpr,
 ):  # fmt: skip
-    """Write the gradients of lines: du, with ADD added to `partial`, and ddelta; dB and dC per block of channels; those
-    of parameters per chunk. All directions of a map have the same dD, which is written without ADD."""
-    line, groups = first + tl.program_id(1), groups_of(MAP)
-    chunk, chunks, channel, in_channels, sample, cell, on, at, inside, row, own = locate(
-        line, length, width, channels, u_cell, u_group, in_cell, in_group, HEIGHT, MAP, STEPS, CHANNELS
+    """Write the gradients of a line: du, of LINE 1 added to `partial`, and ddelta; dB and dC per block of channels;
+    those of parameters per chunk. All directions of a map have the same dD, which LINE 0 writes."""
+    line, groups = LINE if MAP else tl.program_id(1), groups_of(MAP)
+    chunk, chunks, channel, in_channels, sample, cell, on, at, u_start, inside, row, in_start, own = locate(
+        line, length, width, channels, u_cell, u_group, in_cell, in_group, HEIGHT, MAP, STEPS, CHANNELS, EVEN
     )  # fmt: skip
     row_2, own_2 = row + 2 * in_group, own + 2 * channels
     u, delta, dy = (
-        u + sample * length * u_cell,
-        delta + sample * length * u_cell,
-        dy + sample * length * u_cell,
+        u + u_start,
+        delta + u_start,
+        dy + u_start,
     )
-    partial, du = partial + sample * length * u_cell, du + sample * length * u_cell
-    ddelta += sample * length * u_cell + line.to(tl.int64) * d_group
-    low, B, C = low + sample * length * in_cell, B + sample * length * in_cell, C + sample * length * in_cell
+    partial, du = partial + u_start, du + u_start
+    ddelta += u_start + line * d_group.to(tl.int64)
+    low, B, C = low + in_start, B + in_start, C + in_start
     # Gradients of B and C lie by blocks of channels, samples, cells, groups and states.
     part = (tl.program_id(0) // chunks).to(tl.int64) * in_part + sample * length * groups * STATES
     row_d = part + (cell * groups + line) * STATES
@@ -109,7 +114,7 @@ def scan_gradients(
         skip += tl.load(D + own_2, in_channels, 0.0).to(NUMBER)
     raw = before_softplus(given, low, weight, row, own, on, in_channels, MAP, RANK, NUMBER)
     x, upstream = x.to(NUMBER), upstream.to(NUMBER)
-    if not ADD:
+    if LINE == 0:
         at_dD = at_chunk // 4 + channel if MAP else at_chunk + own
         tl.store(dD + at_dD, tl.sum(upstream * x, 0), in_channels)
     dx = _direction_gradients(
@@ -117,7 +122,7 @@ def scan_gradients(
         ddelta + at, dB + row_d, dC + row_d, dbias + at_chunk + own, dA + at_chunk * STATES, on, inside, channel,
         in_channels, channels, STATES, SOFTPLUS, NUMBER, False,
     )  # fmt: skip
-    if ADD:
+    if LINE == 1:
         # Through memory, as the sum would not fit into the registers of a thread beside the second direction.
         tl.store(partial + at, dx + tl.load(partial + at, inside, 0.0), inside)
     if MAP:
@@ -130,7 +135,7 @@ def scan_gradients(
             ddelta + 2 * d_group + at, dB + row_d_2, dC + row_d_2, dbias + at_chunk + own_2, dA + at_chunk * STATES,
             on, inside, channel, in_channels, channels, STATES, SOFTPLUS, NUMBER, True,
         )  # fmt: skip
-        dx = dx_2 + (tl.load(partial + at, inside, 0.0) if ADD else dx)
+        dx = dx_2 + (tl.load(partial + at, inside, 0.0) if LINE == 1 else dx)
     dx += skip[None, :] * upstream
     tl.store(du + at, dx, inside)
 
@@ -152,7 +157,7 @@ def _direction_gradients(
             carried, at_end, chunk, chunks, state, channel, in_channels, channels, STATES, AGAINST
         )
         slope, into = of_state(A, B, own, on, in_channels, state, STATES, NUMBER)
-        decay = tl.exp(step * slope)
+        decay = fade(step, slope, NUMBER)
         # States are scanned again from the one that entered: to run the recurrence backwards would divide by decays
         # near 0.
         before, _ = walk(decay, drive * into, enters, AGAINST)
@@ -207,9 +212,9 @@ def projection_gradients(
         inside = on[:, None] & in_channels[None, :]
         in_low = on[:, None] & in_rank[None, :]
         d = tl.load(ddelta + (row * channels)[:, None] + channel[None, :], inside, 0.0)
-        x = tl.load(low + (row * in_cell)[:, None] + rank[None, :], in_low, 0.0).to(NUMBER)
-        of_low = tl.dot(d, w, input_precision="tf32x3", out_dtype=NUMBER)
-        total = tl.dot(tl.trans(x), d, total, input_precision="tf32x3", out_dtype=NUMBER)
+        x = tl.load(low + (row * in_cell)[:, None] + rank[None, :], in_low, 0.0)
+        of_low = product(d, w, tl.zeros((ROWS, PADDED), NUMBER), NUMBER)
+        total = product(tl.trans(x), d, total, NUMBER)
         tl.store(dlow + (row * RANK)[:, None] + rank[None, :], of_low, in_low)
     at = ((piece * tl.num_programs(2) + group) * channels + channel)[None, :] * RANK + rank[:, None]
     tl.store(dweight + at, total, in_rank[:, None] & in_channels[None, :])

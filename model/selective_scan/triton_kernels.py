@@ -20,6 +20,9 @@ lets a thread read 8 neighbouring channels, and spreads the steps of a chunk ove
 by `tl.flip`, of which nothing is left after compilation, where a scan in reverse exchanges all its numbers between
 threads.
 
+What a GPU is given to do besides arithmetic is mostly addresses and masks, so a map that is cut without remainder, as
+all of DASS are at 1024 frames, has neither: see `triton_places.locate`.
+
 `no_type_check` keeps run-time type checkers off functions that Triton must read as written.
 """
 
@@ -31,7 +34,15 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from model.selective_scan.triton_functions import before_softplus, last, load_delta, step_sizes, walk
+from model.selective_scan.triton_functions import (
+    before_softplus,
+    fade,
+    last,
+    load_delta,
+    span,
+    step_sizes,
+    walk,
+)
 from model.selective_scan.triton_places import SIZES, entering, groups_of, locate, of_state
 
 
@@ -42,15 +53,16 @@ def chunk_ends(
     length, width, channels, u_cell, u_group, in_cell, in_group,
     HEIGHT: tl.constexpr, MAP: tl.constexpr, RANK: tl.constexpr, STATES: tl.constexpr, SOFTPLUS: tl.constexpr,
     NUMBER: tl.constexpr, STEPS: tl.constexpr, CHANNELS: tl.constexpr,
+    EVEN: tl.constexpr, LINE: tl.constexpr,
 ):  # fmt: skip
     """Write each chunk's last state from a state of zero, and its sum of delta."""
-    line = tl.program_id(1)
-    chunk, chunks, channel, in_channels, sample, _, on, at, inside, row, own = locate(
-        line, length, width, channels, u_cell, u_group, in_cell, in_group, HEIGHT, MAP, STEPS, CHANNELS
+    line = LINE if MAP else tl.program_id(1)
+    chunk, chunks, channel, in_channels, sample, _, on, at, u_start, inside, row, in_start, own = locate(
+        line, length, width, channels, u_cell, u_group, in_cell, in_group, HEIGHT, MAP, STEPS, CHANNELS, EVEN
     )  # fmt: skip
     row_2, own_2 = row + 2 * in_group, own + 2 * channels
-    u, delta = u + sample * length * u_cell, delta + sample * length * u_cell
-    low, B = low + sample * length * in_cell, B + sample * length * in_cell
+    u, delta = u + u_start, delta + u_start
+    low, B = low + in_start, B + in_start
     at_end = (sample * groups_of(MAP) + line) * chunks + chunk
     x = tl.load(u + at, inside, 0.0)
     given = load_delta(delta + at, low, weight, bias, row, own, on, in_channels, MAP, RANK)
@@ -82,9 +94,9 @@ def _write_chunk_end(
     nothing = tl.zeros(channel.shape, NUMBER)
     for state in range(STATES):
         slope, into = of_state(A, B, own, on, in_channels, state, STATES, NUMBER)
-        _, after = walk(tl.exp(step * slope), drive * into, nothing, AGAINST)
+        _, after = walk(fade(step, slope, NUMBER), drive * into, nothing, AGAINST)
         tl.store(ends + (at_end * STATES + state) * channels + channel, last(after, AGAINST), in_channels)
-    tl.store(spans + at_end * channels + channel, tl.sum(step, 0), in_channels)
+    tl.store(spans + at_end * channels + channel, span(step, drive), in_channels)
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -116,7 +128,7 @@ def carry(
         at = ((row * STATES + state) * channels)[:, None] + channel[None, :]
         end = tl.load(ends + at, inside, 0.0)
         span = tl.load(spans + (row * channels)[:, None] + channel[None, :], inside, 0.0)
-        _, after = walk(tl.exp(span * slope[None, :]), end, h, False)
+        _, after = walk(fade(span, slope[None, :], NUMBER), end, h, False)
         tl.store(ends + at, after, inside)
         h = last(after, False)
 
@@ -125,18 +137,19 @@ def carry(
 @no_type_check
 def scan(
     u, delta, low, weight, bias, A, B, C, D, carried, y,
-    first, length, width, channels, u_cell, u_group, in_cell, in_group,
-    HEIGHT: tl.constexpr, MAP: tl.constexpr, ADD: tl.constexpr, RANK: tl.constexpr, STATES: tl.constexpr,
+    length, width, channels, u_cell, u_group, in_cell, in_group,
+    HEIGHT: tl.constexpr, MAP: tl.constexpr, RANK: tl.constexpr, STATES: tl.constexpr,
     SOFTPLUS: tl.constexpr, NUMBER: tl.constexpr, STEPS: tl.constexpr, CHANNELS: tl.constexpr,
+    EVEN: tl.constexpr, LINE: tl.constexpr,
 ):  # fmt: skip
-    """Write the outputs of lines, both directions of a map summed; with ADD, add them to what `y` holds."""
-    line = first + tl.program_id(1)
-    chunk, chunks, channel, in_channels, sample, _, on, at, inside, row, own = locate(
-        line, length, width, channels, u_cell, u_group, in_cell, in_group, HEIGHT, MAP, STEPS, CHANNELS
+    """Write the outputs of a line, both directions of a map summed; of LINE 1, add them to what `y` holds."""
+    line = LINE if MAP else tl.program_id(1)
+    chunk, chunks, channel, in_channels, sample, _, on, at, u_start, inside, row, in_start, own = locate(
+        line, length, width, channels, u_cell, u_group, in_cell, in_group, HEIGHT, MAP, STEPS, CHANNELS, EVEN
     )  # fmt: skip
     row_2, own_2 = row + 2 * in_group, own + 2 * channels
-    u, delta, y = u + sample * length * u_cell, delta + sample * length * u_cell, y + sample * length * u_cell
-    low, B, C = low + sample * length * in_cell, B + sample * length * in_cell, C + sample * length * in_cell
+    u, delta, y = u + u_start, delta + u_start, y + u_start
+    low, B, C = low + in_start, B + in_start, C + in_start
     at_end = (sample * groups_of(MAP) + line) * chunks
     x = tl.load(u + at, inside, 0.0)
     given = load_delta(delta + at, low, weight, bias, row, own, on, in_channels, MAP, RANK)
@@ -158,7 +171,7 @@ def scan(
             x, raw_2, A, B + row_2, C + row_2, own_2, carried, at_end + 2 * chunks, chunk, chunks, on, inside,
             channel, in_channels, channels, STATES, SOFTPLUS, NUMBER, True,
         )  # fmt: skip
-    if ADD:
+    if LINE == 1:
         total += tl.load(y + at, inside, 0.0)
     tl.store(y + at, total, inside)
 
@@ -179,6 +192,6 @@ def _outputs(
         )
         slope, into = of_state(A, B, own, on, in_channels, state, STATES, NUMBER)
         out_of = tl.load(C + state, on, 0.0).to(NUMBER)[:, None]
-        _, h = walk(tl.exp(step * slope), drive * into, start, AGAINST)
+        _, h = walk(fade(step, slope, NUMBER), drive * into, start, AGAINST)
         total += h * out_of
     return total

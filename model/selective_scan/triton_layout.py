@@ -14,9 +14,10 @@ from model.selective_scan import scan_dtype
 
 WARP = 32
 STEPS = 16
-"""Most steps of a chunk. The gradients hold ten arrays of a chunk in the 255 registers that a thread may have."""
+"""Most steps of a chunk. The gradients hold ten arrays of a chunk in the 255 registers that a thread may have; with two
+channels a thread they do not fit (`docs/benchmarks.md`)."""
 RANKS = 16
-"""Inputs of delta that are projected with all of a chunk in registers."""
+"""Inputs of delta that one product projects, and so many are taken for fewer."""
 CARRIED = 32
 """Chunks that are led into one another at once."""
 
@@ -58,9 +59,10 @@ class Layout:
 
     @property
     def steps(self) -> int:
-        """Count steps of a chunk: half of most, where numbers, projections or several states take more registers."""
-        light = self.number == torch.float32 and self.rank <= RANKS and self.states == 1
-        return STEPS if light else STEPS // 2
+        """Count steps of a chunk: half of most, where numbers, several states, or several products between masks take
+        more registers."""
+        light = self.number == torch.float32 and self.states == 1
+        return STEPS if light and (self.rank <= RANKS or self._is_cut_evenly(STEPS)) else STEPS // 2
 
     @property
     def padded_rank(self) -> int:
@@ -71,8 +73,19 @@ class Layout:
         return pieces_of(self.length, self.steps)
 
     @property
-    def lines(self) -> int:
-        return 2 if self.is_map else self.groups
+    def lines(self) -> range:
+        """Number the launches of a kernel: of a map one for each line, as columns add to what rows have written."""
+        return range(2 if self.is_map else 1)
+
+    @property
+    def even(self) -> tuple[int, int, int] | None:
+        """Tell `locate` of a map that is cut without remainder."""
+        return (self.width, self.u_cell, self.in_cell) if self._is_cut_evenly(self.steps) else None
+
+    def _is_cut_evenly(self, steps: int) -> bool:
+        columns_begin_with_chunks = self.height % steps == 0 or steps % self.height == 0
+        whole = self.length % steps == 0 and self.channels % WARP == 0
+        return self.is_map and whole and columns_begin_with_chunks
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -90,6 +103,7 @@ class Layout:
             "NUMBER": tl.float64 if self.number == torch.float64 else tl.float32,
             "STEPS": self.steps,
             "CHANNELS": WARP,
+            "EVEN": self.even,
             "num_warps": 1,
         }
 

@@ -8,8 +8,8 @@ launch, whatever the caches make of it, and the map once for each of its two lin
     backward  chunk_starts_gradients 2.7, carry 0.8, scan_gradients 13.0,
               projection_gradients 4.4, sums over programs 1.6                         22.4
 
-The whole is 29.2; 29.8 at stage 1, and 36.1 and 45.1 at stages 2 and 3, where chunks are half as long and the rank is
-24 and 48. Before chunks were kept in registers it was 88.
+The whole is 29.2; 29.8 at stage 1, and 31.7 and 40.7 at stages 2 and 3, where the rank is 24 and 48. Before chunks were
+kept in registers it was 88.
 
 Softplus is computed in each of four kernels, from projections that weigh a 50th of it: to keep its values would cost a
 write of 4 bytes and three reads.

@@ -1,12 +1,15 @@
 """Compile the Triton kernels for GPUs that need not be here, and print as JSON what the assembler makes of each.
 
-A process of its own: where tests run the kernels in Triton's interpreter, nothing can be compiled.
+    python tests/model/selective_scan/compile_kernels.py 90 [--channels 64 --steps 8]
+
+A process of its own: where tests run the kernels in Triton's interpreter, nothing can be compiled. Programs of one warp
+take `--channels`, 32 a channel for each thread, through chunks of at most `--steps`.
 """
 
+import argparse
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -17,14 +20,11 @@ from unittest.mock import patch
 import torch
 import triton
 from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
+from triton.runtime.driver import driver
 
-from model.selective_scan import triton_cuda, triton_gradients, triton_kernels
+from model.selective_scan import triton_cuda, triton_gradients, triton_kernels, triton_layout
 
 TOOLS = Path(triton.__file__).parent / "backends/nvidia/bin"
-POINTERS = {torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.float64: "*fp64"}
-
-
 KERNELS = (
     (triton_kernels, ("chunk_ends", "carry", "scan")),
     (triton_gradients, ("chunk_starts_gradients", "scan_gradients", "projection_gradients")),
@@ -61,25 +61,30 @@ def launches(
     return found
 
 
+class StandInDriver:
+    """What Triton asks of the driver of a GPU before it compiles a kernel for it; nothing can be launched."""
+
+    def __init__(self, capability: int) -> None:
+        self.capability = capability
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", self.capability, 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return device
+
+
 def compile_launch(kernel: Any, arguments: dict[str, Any], warps: int, capability: int) -> dict[str, int]:
-    """Registers of a thread, bytes that it spills, and what its instructions say, of a kernel on an architecture."""
-    names: list[str] = kernel.arg_names
-    signature, constants = {}, {}
-    for number, name in enumerate(names):
-        value = arguments[name]
-        if isinstance(value, torch.Tensor):
-            signature[name] = POINTERS[value.dtype]
-        elif kernel.params[number].is_constexpr:
-            signature[name], constants[(number,)] = "constexpr", value
-        else:
-            signature[name] = "i32"
-    # Triton tells its compiler of pointers that are multiples of 16 bytes, which fresh tensors are.
-    aligned = {(i,): [["tt.divisibility", 16]] for i, name in enumerate(names) if signature[name][0] == "*"}
-    compiled: Any = triton.compile(
-        ASTSource(kernel, signature, constants, aligned),
-        target=GPUTarget("cuda", capability, 32),
-        options={"num_warps": warps},
-    )
+    """Registers of a thread, bytes that it spills, and what its instructions say, of a kernel on an architecture.
+
+    The arguments are bound as they are for a launch.
+    """
+    stand_in: Any = StandInDriver(capability)
+    driver.set_active(stand_in)
+    compiled: Any = kernel.warmup(grid=(1,), num_warps=warps, **arguments)
     architecture = re.findall(r"\.target (\w+)", compiled.asm["ptx"])[0]
     with tempfile.TemporaryDirectory() as folder:
         ptx, cubin = Path(folder) / "kernel.ptx", Path(folder) / "kernel.cubin"
@@ -101,17 +106,21 @@ def compile_launch(kernel: Any, arguments: dict[str, Any], warps: int, capabilit
         "wide": sum(name.startswith(("LDG", "STG")) and name.endswith(".128") for name in instructions),
         "to_nearest": compiled.asm["ptx"].count("cvt.rn.bf16"),
         "shuffles": sum(name.startswith("SHFL") for name in instructions),
+        "instructions": len(instructions),
         "steps": arguments.get("STEPS", 0),
     }
 
 
 def scans() -> Iterator[tuple[str, list[tuple[Any, dict[str, Any], int]]]]:
-    """Launches of stages 0, 1 and 3 of DASS, of stage 0 in double precision, and of sequences with 16 states."""
+    """Launches of the stages of DASS, of a map cut with remainders, of stage 0 in double precision, and of sequences
+    with 16 states."""
     whole = torch.float32
     for stage, height, width, channels, rank, dtype in (
         ("stage 0", 32, 256, 96, 6, torch.bfloat16),
         ("stage 1", 16, 128, 192, 12, torch.bfloat16),
+        ("stage 2", 8, 64, 384, 24, torch.bfloat16),
         ("stage 3", 4, 32, 768, 48, torch.bfloat16),
+        ("remainders", 32, 255, 100, 7, torch.bfloat16),
         ("stage 0", 32, 256, 96, 6, torch.float64),
     ):
         of_parameters = dtype if dtype == torch.float64 else whole
@@ -128,11 +137,19 @@ def scans() -> Iterator[tuple[str, list[tuple[Any, dict[str, Any], int]]]]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Compile the Triton kernels of the scan for an architecture."
+    )
+    parser.add_argument("architecture", type=int)
+    parser.add_argument("--channels", type=int, default=triton_layout.WARP)
+    parser.add_argument("--steps", type=int, default=triton_layout.STEPS)
+    given = parser.parse_args()
     found = {}
-    for what, launched in scans():
-        for number, (kernel, arguments, warps) in enumerate(launched):
-            used = compile_launch(kernel, arguments, warps, int(sys.argv[1]))
-            found[f"{kernel.fn.__name__}, {what}, launch {number}"] = used
+    with patch.multiple(triton_layout, WARP=given.channels, STEPS=given.steps):
+        for what, launched in scans():
+            for number, (kernel, arguments, warps) in enumerate(launched):
+                used = compile_launch(kernel, arguments, warps, given.architecture)
+                found[f"{kernel.fn.__name__}, {what}, launch {number}"] = used
     print(json.dumps(found))
 
 

@@ -118,6 +118,28 @@ def test_triton_agrees_at_odd_shapes(shape: dict[str, Any]) -> None:
         torch.testing.assert_close(found, value, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "rank", "dtype"),
+    [
+        (16, 3, 64, 2, torch.float32),
+        (32, 1, 32, 2, torch.float32),
+        (4, 8, 32, 18, torch.float32),
+        (8, 3, 32, 2, torch.float64),
+    ],
+)
+def test_triton_agrees_on_maps_that_are_cut_without_remainder(
+    height: int, width: int, channels: int, rank: int, dtype: torch.dtype
+) -> None:
+    """Chunks of 16 steps, of 8 in double precision: one column, half of one, and four."""
+    inputs = map_inputs(1, height, width, channels, rank)
+    assert triton_layout.layout_of_map(*(tensor.to(dtype) for tensor in inputs))[1].even is not None
+    expected = scan_and_gradients(inputs, "reference")
+    given = [tensor.detach().to(dtype) for tensor in inputs]
+    for found, value in zip(scan_and_gradients(given, "triton"), expected, strict=True):
+        largest = value.abs().max()
+        assert (found - value).abs().max() <= (1e-9 if dtype == torch.float64 else 2e-5) * largest
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("height", "width", "channels", "rank"), [(8, 16, 96, 6), (8, 8, 96, 12), (4, 8, 64, 24), (4, 4, 64, 48)]
@@ -192,7 +214,9 @@ def test_half_precision_maps_are_scanned_in_float32(engine: str) -> None:
     y, *gradients = scan_and_gradients(inputs, engine)
     in_full = scan_and_gradients([tensor.float() for tensor in inputs], engine)
     assert y.dtype == torch.float32
-    assert torch.equal(y, in_full[0])
+    # Triton's kernels project deltas from half precision by other products than from single precision.
+    tolerance = 1e-5 if engine == "triton" else 0
+    torch.testing.assert_close(y, in_full[0], rtol=tolerance, atol=tolerance)
     # The kernels write du in half precision, which Triton's interpreter cuts off where a GPU rounds.
     cut = ["du"] if DEVICE.get(engine) == "cpu" else []
     names = ("du", "dprojected", "dweight", "dbias", "dA", "dD")
@@ -200,5 +224,7 @@ def test_half_precision_maps_are_scanned_in_float32(engine: str) -> None:
         assert gradient.dtype == tensor.dtype
         if name in cut:
             torch.testing.assert_close(gradient.float(), expected, rtol=2**-7, atol=0)
+        elif engine == "triton":
+            torch.testing.assert_close(gradient.float(), expected, rtol=2**-8, atol=1e-5)
         else:
             assert torch.equal(gradient, expected.bfloat16())

@@ -13,34 +13,30 @@ from model.selective_scan.triton_traffic import MapSize, bytes_an_element
 from tests.model.selective_scan.compile_kernels import launches
 from tests.model.selective_scan.test_cross_selective_scan import map_inputs
 
-ONCE_A_LINE = ("u", "dy")
-"""Read once for both directions of a line; rows and columns are one launch where no line is named."""
 PARAMETERS = ("weight", "bias", "A", "D", "dweight")
 """Next to nothing beside maps."""
+OF_DIRECTIONS = ("ends", "spans", "carried", "arrivals", "ddelta", "dB", "dC", "dbias", "dA", "low")
+"""Tensors of which a line has its two directions' half."""
 
 
-def moved(kernel: Any, arguments: dict[str, Any]) -> Iterator[int]:
-    """Bytes of every tensor of a launch that is read or written, half of what rows and columns share between them."""
-    lines = 1 if "first" in arguments else 2
+def moved(kernel: Any, arguments: dict[str, Any]) -> Iterator[float]:
+    """Bytes of every tensor of a launch that is read or written."""
+    line = arguments.get("LINE")
     for name, value in arguments.items():
-        if not isinstance(value, Tensor) or name in PARAMETERS:
-            continue
-        if name in ("delta", "B", "C") or (name == "low" and "first" in arguments):
-            # Of a map delta stands for nothing, and B and C lie in what `low` counts; a line reads half of that.
+        if not isinstance(value, Tensor) or name in PARAMETERS or name in ("delta", "B", "C"):
+            # Of a map delta stands for nothing, and B and C lie in what `low` counts.
             continue
         if name == "partial":
             # What rows wrote, and a sum that is written and read between two directions.
-            yield 3 * value.nbytes if arguments["ADD"] else 0
+            yield 3 * value.nbytes if line == 1 else 0
         elif name == "y":
-            yield (2 if arguments["ADD"] else 1) * value.nbytes
+            yield (2 if line == 1 else 1) * value.nbytes
         elif name == "dD":
-            yield value.nbytes if not arguments["ADD"] else 0
-        elif name in ("carried", "arrivals", "ddelta", "dB", "dC", "dbias", "dA") and "first" in arguments:
-            yield value.nbytes // 2
-        elif name in ("ends",):
-            yield (2 if kernel.fn.__name__ == "carry" else 1) * value.nbytes
-        elif name in ONCE_A_LINE:
-            yield lines * value.nbytes
+            yield value.nbytes if line == 0 else 0
+        elif kernel.fn.__name__ == "carry":
+            yield (2 if name == "ends" else 1) * value.nbytes
+        elif name in OF_DIRECTIONS and line is not None:
+            yield value.nbytes / 2
         else:
             yield value.nbytes
 
@@ -56,8 +52,6 @@ def test_the_count_is_that_of_the_tensors(channels: int, rank: int, states: int,
     for kernel, arguments, _ in launches(triton_cuda._CrossSelectiveScan.apply, inputs):
         name = kernel.fn.__name__
         found[name] += sum(moved(kernel, arguments)) / elements
-        if "first" in arguments:
-            found[name] += arguments["low"].nbytes / 2 / elements
     size = triton_cuda.map_size(*inputs)
     expected = bytes_an_element(size)
     low = inputs[1].nbytes * 2 * states / (rank + 2 * states) / elements
