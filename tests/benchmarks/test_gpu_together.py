@@ -5,24 +5,25 @@ import pytest
 import torch
 from gpu_together import MOST_ERROR, _difference, _OneByOne, _Together
 
-from model.frozen import FrozenHead
+
+def two_ways(name: str) -> tuple[_OneByOne, _Together]:
+    build, shape = gpu_together._tiny_networks()[name]
+    nets = gpu_together._networks_of_seeds(build, torch.device("cpu"))
+    inputs = torch.randn(len(nets), *shape, generator=torch.Generator().manual_seed(0))
+    compared = gpu_together._in_double(nets, inputs)
+    return _OneByOne(*compared), _Together(*compared)
 
 
-def two_ways() -> tuple[_OneByOne, _Together]:
-    nets = gpu_together._networks_of_seeds(lambda: FrozenHead(6, 4, hidden=3), torch.device("cpu"))
-    inputs = torch.randn(len(nets), 16, 6, generator=torch.Generator().manual_seed(0))
-    return _OneByOne(nets, inputs), _Together(nets, inputs)
-
-
-def test_both_ways_have_the_same_gradients() -> None:
-    assert _difference(*two_ways()) < 1e-5
+@pytest.mark.parametrize("name", gpu_together._tiny_networks())
+def test_both_ways_have_the_same_gradients(name: str) -> None:
+    assert _difference(*two_ways(name)) < MOST_ERROR["cpu"]
 
 
 def test_another_networks_gradients_are_told() -> None:
-    one_by_one, joint = two_ways()
+    one_by_one, joint = two_ways("a head with 64 hidden units")
     with torch.no_grad():
         joint.weights["classifier.weight"][3] *= -1
-    assert _difference(one_by_one, joint) > MOST_ERROR
+    assert _difference(one_by_one, joint) > MOST_ERROR["cuda"]
 
 
 def test_networks_that_differ_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
