@@ -7,7 +7,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# Bytecode is kept, also where the environment says otherwise: each process would compile the code anew.
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 DATA ?=
 NAME ?=
 # SPRSound, known by its folders, has a search space of its own.
