@@ -1,25 +1,35 @@
 """The command as people type it: how it runs a study, what it refuses in one line, with which status it ends."""
 
+import contextlib
+import io
 import logging
 import os
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import mlflow
+import numpy as np
 import pytest
 import yaml
 
 from data.errors import UserError
 from data.settings import ConfigError
 from data.synthetic import write_breaths
+from model.training.recipe import read_recipe
 from sweep.cli import main
 from sweep.config.study_config import StudyConfig
 from sweep.driver.driver import InterruptedStudyError
 from sweep.folder.study_folder import StudyFolder
+from sweep.tracking.tracker import database_uri
+from sweep.worker.unit_results import read_predictions
 from tests.sweep.command_line import RECIPE, STUDY, changed, respsweep, written
+from tests.sweep.driver import small_study
+from tests.sweep.driver.small_study import optuna_states
 
 RECORD = logging.makeLogRecord({"levelno": logging.WARNING, "msg": "a%sb", "args": ("\x1b[31m",)})
 MISSPELT = {"patch_mix.temprature": {"type": "float", "low": 0.1, "high": 0.5}}
@@ -122,13 +132,6 @@ def test_the_command_line_reads_its_libraries_where_ctrl_c_is_caught() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
-@pytest.fixture(scope="module")
-def breaths(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("breaths") / "data"
-    write_breaths(folder, patients=12, seed=0)
-    return folder
-
-
 @pytest.mark.parametrize(
     ("study", "complaint"),
     [
@@ -175,27 +178,91 @@ def test_a_cluster_that_is_not_there_is_one_line(
     assert not list(Path().glob("studies/*"))
 
 
-def test_a_study_can_be_run_looked_at_and_its_export_trained(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], breaths: Path
-) -> None:
-    arguments = ("run", written("study.yaml", STUDY), "--name", "small", "--data", breaths)
-    assert respsweep(monkeypatch, *arguments) == 0
-    said = capfd.readouterr().out
-    assert "best configuration: studies/small/best.yaml" in said
-    assert "next, train it on all training patients: respsweep finish small\n" in said
+@dataclass(frozen=True)
+class Ran:
+    """A study that the command has run, with a Ray and a database of its own, and what it printed."""
 
-    assert respsweep(monkeypatch, "leaderboard", "small") == 0
+    folder: StudyFolder
+    breaths: Path
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    place = tmp_path_factory.mktemp("ran")
+    write_breaths(place / "breaths", patients=12, seed=0)
+    asked = {**small_study.STUDY, "pruner": {"name": "none"}, "budget": {"configurations": 2}}
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.chdir(place)
+        file = written("study.yaml", asked)
+        assert respsweep(patch, "run", file, "--name", "whole", "--data", place / "breaths") == 0
+    return Ran(StudyFolder.open(place / "studies", "whole"), place / "breaths", printed.getvalue())
+
+
+def test_a_study_can_be_run_looked_at_and_its_export_trained(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert "best configuration: studies/whole/best.yaml" in ran.printed
+    assert "next, train it on all training patients: respsweep finish whole\n" in ran.printed
+    assert "score %" in ran.printed
+
+    monkeypatch.chdir(ran.folder.path.parents[1])
+    assert respsweep(monkeypatch, "leaderboard", "whole") == 0
     assert (
-        "1 configuration, 0 dropped in the race over the seeds; units: 2 finished" in capfd.readouterr().out
+        "2 configurations, 0 dropped in the race over the seeds; units: 4 finished" in capfd.readouterr().out
     )
 
-    assert respsweep(monkeypatch, "train", "studies/small/best.yaml", "--data", breaths, "--seed", 1) == 0
+    assert respsweep(monkeypatch, "train", "studies/whole/best.yaml", "--data", ran.breaths, "--seed", 1) == 0
     trained = capfd.readouterr().out
-    provenance = yaml.safe_load(Path("studies/small/best.yaml").read_text())["provenance"]
-    unit = StudyFolder.open(Path("studies"), "small").board().unit(0, 1)
+    provenance = yaml.safe_load(Path("studies/whole/best.yaml").read_text())["provenance"]
+    unit = ran.folder.board().unit(provenance["configuration"], 1)
     assert unit.selected is not None
     assert f"score {100 * unit.selected['score']:.2f} %" in trained
     assert provenance["seeds"] == [1, 2]
+
+
+def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(ran: Ran) -> None:
+    folder = ran.folder
+    board = folder.board()
+    assert [configuration.complete((1, 2)) for configuration in board.configurations] == [True] * 2
+    assert board.configurations[0].values == {"patch_mix.temperature": 0.2, "smoothing.stage": 1}
+    assert all([report["epoch"] for report in unit.curve] == [1, 2, 3] for unit in board.units())
+    assert optuna_states(folder) == ["COMPLETE"] * 2
+
+    best = board.best()
+    assert best is not None
+    kept = {str(path.relative_to(folder.units)) for path in folder.units.rglob("*.*")}
+    assert kept == {f"{unit.id}/weights.safetensors" for unit in best.units.values()}
+    for unit in board.units():
+        answers = read_predictions(folder.predictions, unit.configuration, unit.seed)
+        assert answers is not None
+        assert unit.selected is not None
+        assert len(answers) == np.array(unit.selected["confusion"]).sum()
+    exported = yaml.safe_load(folder.best.read_text())
+    assert exported["provenance"]["configuration"] == best.number
+    summary = best.summary()
+    assert summary is not None
+    assert exported["provenance"]["score"] == {"mean": summary.mean, "sd": summary.sd, "seeds": 2}
+    recipe = read_recipe(folder.best)
+    assert recipe.patch_mix.temperature == best.values["patch_mix.temperature"]
+    assert recipe.digest() == exported["provenance"]["recipe_digest"]
+
+    client = mlflow.MlflowClient(database_uri(folder.path))
+    experiment = client.get_experiment_by_name("whole")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "score_mean" in run.data.metrics]
+    assert (len(parents), len(runs)) == (2, 2 + 4)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    models = [run for run in runs if "respsweep.model" in run.data.tags]
+    assert {run.info.run_name for run in models} == {unit.id for unit in best.units.values()}
+    assert all(client.list_artifacts(run.info.run_id, "model") for run in models)
+    (winner,) = (run for run in parents if run.info.run_name == f"configuration {best.number}")
+    files = {file.path for file in client.list_artifacts(winner.info.run_id)}
+    assert files >= {"best.yaml", "report.html", "curves.csv", "confusion.csv"}
+    means = sorted(configuration.summary().mean for configuration in board.configurations)  # type: ignore[union-attr]
+    assert sorted(run.data.metrics["score_mean"] for run in parents) == pytest.approx(means)
 
 
 def test_log_lines_steer_no_terminal(

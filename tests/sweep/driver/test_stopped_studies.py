@@ -28,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("kept_ray")
 LONG = {"recipe": {**RECIPE, "epochs": 200}, "pruner": {"name": "none"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_interrupted_study_says_how_to_go_on_and_leaves_nothing_running(
     tmp_path: Path, times: int

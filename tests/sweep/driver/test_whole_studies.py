@@ -7,74 +7,16 @@ import threading
 import time
 from pathlib import Path
 
-import mlflow
-import numpy as np
 import pytest
-import yaml
-from rich.console import Console
 
-from model.training.recipe import read_recipe
-from sweep.driver.display import ConsoleDisplay
 from sweep.driver.run import run_study
 from sweep.folder.study_folder import StudyFolder
 from sweep.report.which_configuration import NoConfigurationError
 from sweep.study.units import State
-from sweep.tracking.tracker import database_uri
-from sweep.worker.unit_results import read_predictions
 from tests.ray_heads import RayHead
 from tests.sweep.driver.small_study import RECIPE, optuna_states, scores_alone, study
 
 pytestmark = pytest.mark.usefixtures("kept_ray")
-
-
-def test_a_study_ends_with_every_seed_trained_a_best_file_and_mlflow_runs(tmp_path: Path) -> None:
-    console = Console(record=True, width=200)
-    folder = run_study(
-        study(pruner={"name": "none"}, budget={"configurations": 2}),
-        StudyFolder.find(tmp_path, "whole"),
-        display=ConsoleDisplay(console),
-    )
-
-    board = folder.board()
-    assert [configuration.complete((1, 2)) for configuration in board.configurations] == [True] * 2
-    assert board.configurations[0].values == {"patch_mix.temperature": 0.2, "smoothing.stage": 1}
-    assert all([report["epoch"] for report in unit.curve] == [1, 2, 3] for unit in board.units())
-    assert optuna_states(folder) == ["COMPLETE"] * 2
-    assert "score %" in console.export_text()
-
-    best = board.best()
-    assert best is not None
-    kept = {str(path.relative_to(folder.units)) for path in folder.units.rglob("*.*")}
-    assert kept == {f"{unit.id}/weights.safetensors" for unit in best.units.values()}
-    for unit in board.units():
-        answers = read_predictions(folder.predictions, unit.configuration, unit.seed)
-        assert answers is not None
-        assert unit.selected is not None
-        assert len(answers) == np.array(unit.selected["confusion"]).sum()
-    exported = yaml.safe_load(folder.best.read_text())
-    assert exported["provenance"]["configuration"] == best.number
-    summary = best.summary()
-    assert summary is not None
-    assert exported["provenance"]["score"] == {"mean": summary.mean, "sd": summary.sd, "seeds": 2}
-    recipe = read_recipe(folder.best)
-    assert recipe.patch_mix.temperature == best.values["patch_mix.temperature"]
-    assert recipe.digest() == exported["provenance"]["recipe_digest"]
-
-    client = mlflow.MlflowClient(database_uri(folder.path))
-    experiment = client.get_experiment_by_name("whole")
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
-    parents = [run for run in runs if "score_mean" in run.data.metrics]
-    assert (len(parents), len(runs)) == (2, 2 + 4)
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    models = [run for run in runs if "respsweep.model" in run.data.tags]
-    assert {run.info.run_name for run in models} == {unit.id for unit in best.units.values()}
-    assert all(client.list_artifacts(run.info.run_id, "model") for run in models)
-    (winner,) = (run for run in parents if run.info.run_name == f"configuration {best.number}")
-    files = {file.path for file in client.list_artifacts(winner.info.run_id)}
-    assert files >= {"best.yaml", "report.html", "curves.csv", "confusion.csv"}
-    means = sorted(configuration.summary().mean for configuration in board.configurations)  # type: ignore[union-attr]
-    assert sorted(run.data.metrics["score_mean"] for run in parents) == pytest.approx(means)
 
 
 @pytest.mark.slow
