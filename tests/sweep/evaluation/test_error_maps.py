@@ -26,6 +26,12 @@ from sweep.folder.study_folder import StudyFolder
 from sweep.report.page.facts import report_facts
 
 
+@pytest.fixture(autouse=True)
+def _few_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell three wrong answers: each takes 32 passes forth and back, in the product and again in its test."""
+    monkeypatch.setattr("sweep.evaluation.confident_errors.MOST", 3)
+
+
 def cells_of(found: dict[str, Any]) -> np.ndarray:
     return np.frombuffer(base64.b64decode(found["cells"]), np.uint8).reshape(found["bands"], found["frames"])
 

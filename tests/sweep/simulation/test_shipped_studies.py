@@ -39,7 +39,7 @@ def test_a_shipped_study_plays_as_many_units_as_its_header_says(shipped: Path) -
     ((about, units),) = re.findall(r"(about )?(\d+) units", text)
     (whose,) = re.findall(r"five seeds (each|to the best)", text)
     # Where all get all seeds, no world changes a count.
-    boards = played(shipped, repeats=1 if whose == "each" else 4 if int(configurations) > 20 else 20)
+    boards = played(shipped, repeats=1 if whose == "each" else 4 if int(configurations) > 20 else 8)
     assert {len(board.configurations) for board in boards} == {int(configurations)}
     assert {len(board.seeds) for board in boards} == {5}
     mean = fmean(board.started for board in boards)
