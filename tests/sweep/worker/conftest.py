@@ -13,7 +13,7 @@ from tests.sweep.worker.units import RECIPE
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     folder = tmp_path_factory.mktemp("breaths")
-    write_breaths(folder / "data", patients=12, seed=0)
+    write_breaths(folder / "data", patients=12, seed=0, cycles=(4, 5))
     return DataPreparation(folder / "data", folder / "cache", progress=False).prepare(
         parse(Recipe, RECIPE, "test")
     )
@@ -23,7 +23,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 def unsealed(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     """Of a study whose reading of the test part at every epoch was written down."""
     folder = tmp_path_factory.mktemp("unsealed")
-    write_breaths(folder / "data", patients=12, seed=0)
+    write_breaths(folder / "data", patients=12, seed=0, cycles=(4, 5))
     preparation = DataPreparation(folder / "data", folder / "cache", progress=False)
     preparation.unseal(Seal(preparation.data_hash, 1), ["test"])
     return preparation.prepare(parse(Recipe, RECIPE, "test"))
