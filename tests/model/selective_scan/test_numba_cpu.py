@@ -40,7 +40,7 @@ def test_processes_that_start_together_share_one_compile_cache(tmp_path: Path) -
         subprocess.Popen(
             [sys.executable, "-c", RUN, *dtypes], env=environment, stderr=subprocess.PIPE, text=True
         )
-        for dtypes in [("float32", "float64"), ("float64", "float32"), ("float32", "float64")]
+        for dtypes in [("float32", "float64"), ("float64", "float32")]
     ]
     for process in processes:
         _, errors = process.communicate()

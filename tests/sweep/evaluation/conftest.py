@@ -10,13 +10,13 @@ from sweep.evaluation.cross_folds import crossing_study
 from sweep.evaluation.finish import finishing_study
 from sweep.folder.study_folder import StudyFolder
 from tests.sweep.evaluation.crossed_studies import a_search, answered
-from tests.sweep.evaluation.trained_studies import trained
+from tests.sweep.evaluation.trained_studies import few_cycles, trained
 
 
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The studies, and the recordings that were made up for them."""
-    with pytest.MonkeyPatch.context() as environment:
+    with pytest.MonkeyPatch.context() as environment, few_cycles():
         cache = tmp_path_factory.mktemp("cache")
         environment.setenv("RESPSWEEP_CACHE", str(cache))
         studies = tmp_path_factory.mktemp("studies")

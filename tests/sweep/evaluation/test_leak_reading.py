@@ -22,12 +22,12 @@ from sweep.evaluation.recordings_of import recordings_of
 from sweep.folder.study_folder import StudyFolder
 from sweep.worker.unit_results import UnitResultError, read_leaked
 from tests.studies import curves, tiny_study
-from tests.sweep.evaluation.trained_studies import trained
+from tests.sweep.evaluation.trained_studies import few_cycles, trained
 
 
 @pytest.fixture(scope="module")
 def _leaky(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    with pytest.MonkeyPatch.context() as environment:
+    with pytest.MonkeyPatch.context() as environment, few_cycles():
         cache = tmp_path_factory.mktemp("cache")
         environment.setenv("RESPSWEEP_CACHE", str(cache))
         studies = tmp_path_factory.mktemp("studies")

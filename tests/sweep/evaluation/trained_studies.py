@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from data.synthetic import write_breaths
 from sweep.config.study_config import StudyConfig
 from sweep.driver.display import NoDisplay
 from sweep.driver.preflight import preflight
 from sweep.folder.study_folder import StudyFolder
 from sweep.study.coordinator import Coordinator
 from sweep.study.units import Configuration
+from sweep.worker import prepared_data
 from sweep.worker.step_result import Finished, StepResult
 from sweep.worker.trainable import UnitTrainable
 from tests.studies import tiny_study
@@ -44,6 +50,14 @@ class TrainsHere:
             coordinator.finished(configuration.number, seed, ending.epoch)
 
     def stop(self) -> None: ...
+
+
+@contextmanager
+def few_cycles() -> Iterator[None]:
+    """Make up half as many breaths for studies as users get: to train on all takes longest here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared_data, "write_breaths", partial(write_breaths, cycles=(4, 5)))
+        yield
 
 
 def trained(studies: Path, name: str, config: StudyConfig | None = None) -> StudyFolder:
