@@ -1,4 +1,4 @@
-"""MLflow's database without runs, made once by all migrations and copied for each test that needs one."""
+"""MLflow's database without runs, made once by all migrations and copied for each test of any process that needs one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+
+from tests.made_breaths import folder_of_the_run
 
 
 @pytest.fixture(scope="session")
@@ -15,9 +17,12 @@ def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from sweep.tracking.tracker import database_uri
 
-    folder = tmp_path_factory.mktemp("tables")
-    MlflowClient(database_uri(folder)).search_experiments()
-    return folder / "mlflow.db"
+    made = folder_of_the_run(tmp_path_factory) / "mlflow.db"
+    if not made.exists():
+        folder = tmp_path_factory.mktemp("tables")
+        MlflowClient(database_uri(folder)).search_experiments()
+        (folder / "mlflow.db").replace(made)
+    return made
 
 
 @pytest.fixture
