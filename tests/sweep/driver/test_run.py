@@ -1,5 +1,6 @@
 """What `run_study` takes up again, and what it refuses before anything has run; nothing is trained here."""
 
+import contextlib
 import errno
 import itertools
 import os
@@ -15,6 +16,7 @@ from rich.console import Console
 from data.errors import UserError
 from data.settings import ConfigError
 from data.synthetic import write_breaths
+from sweep.driver import run
 from sweep.driver.display import ConsoleDisplay, Display
 from sweep.driver.driver import InterruptedStudyError
 from sweep.driver.executor import UnitSlots
@@ -25,10 +27,17 @@ from sweep.execution.ray_session import RaySession
 from sweep.folder.lock import LockedError, StudyLock
 from sweep.folder.study_folder import StudyFolder
 from tests.object_store import S3
-from tests.sweep.driver.driving import ScoresOnly
+from tests.sweep.driver.driving import NoTracker, ScoresOnly
 from tests.sweep.driver.small_study import SEARCH, study
 
 pytestmark = pytest.mark.usefixtures("copied_tables", "own_cache")
+
+
+@pytest.fixture
+def no_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies are shown in no MLflow: to start the process that writes to it takes longer than all else they do."""
+    monkeypatch.setattr(run, "WriterProcess", contextlib.nullcontext)
+    monkeypatch.setattr(run, "_tracker", lambda *_: NoTracker())
 
 
 @pytest.mark.slow
@@ -99,6 +108,7 @@ def test_a_halt_leaves_the_best_of_the_complete_configurations_as_a_file(tmp_pat
     assert yaml.safe_load(folder.best.read_text())["provenance"]["configuration"] == 2
 
 
+@pytest.mark.usefixtures("no_mlflow")
 def test_a_best_one_that_cannot_be_written_does_not_hide_why_a_study_was_halted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +122,7 @@ def test_a_best_one_that_cannot_be_written_does_not_hide_why_a_study_was_halted(
     assert "best.yaml: cannot be written: No space left on device" in display._console.export_text()
 
 
+@pytest.mark.usefixtures("no_mlflow")
 def test_another_search_space_is_refused_and_the_study_left_as_it_was(tmp_path: Path) -> None:
     short = {"seeds": [1], "budget": {"configurations": 1}}
     folder = run_study(
@@ -144,6 +155,7 @@ def test_a_tracking_server_that_is_away_is_told_before_ray_is_started(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("no_mlflow")
 def test_ctrl_c_while_ray_starts_is_told_in_one_line_and_leaves_no_folder(tmp_path: Path) -> None:
     def start(*arguments: object) -> RaySession:
         raise KeyboardInterrupt
@@ -157,6 +169,7 @@ def test_ctrl_c_while_ray_starts_is_told_in_one_line_and_leaves_no_folder(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("no_mlflow")
 def test_a_subset_is_told_by_the_display_and_in_no_line_of_source(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

@@ -109,6 +109,7 @@ def test_files_of_runs_go_through_the_server_and_nowhere_but_into_its_folder(
     assert stored.read_text() == "a breath"
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_ends_its_command_with_one_line(serve: Serve) -> None:
     served = serve()
     served.kill()
