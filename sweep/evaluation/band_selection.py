@@ -166,8 +166,8 @@ def rank_bands(
     """Rank all mel bands of a recipe, whichever it keeps, by groups; `tell` is told of every network in a line.
 
     `at_work` is told, again and again, what a network is at, and how much of that is done, out of how much. With
-    `kept`, not read yet, what each network came to is kept in its file, and the same ranking, asked for once more, goes
-    on from that. The file stays: who has written the ranking removes it.
+    `kept`, which is read here, what each network came to is kept in its file, and the same ranking, asked for once more,
+    goes on from that. The file stays: who has written the ranking removes it.
 
     Networks are trained on the official training part, without a fold of its patients each, and scored at their last
     epoch. Raises ConfigError or DataError for recipes and recordings that cannot be trained so, with each fold left out

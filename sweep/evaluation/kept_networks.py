@@ -41,11 +41,11 @@ class KeptNetworks:
         """Whether another ranking's networks lie there, which the first one that is added takes the place of."""
 
     def read(self, ranking: Mapping[str, Any]) -> None:
-        """Read what is kept, if that is of the same ranking.
+        """Read what is kept, if that is of the same ranking, in place of all that is known.
 
         `ranking`: all that the networks depend on beside bands and fold, as JSON has it.
         """
-        self._ranking = dict(ranking)
+        self._ranking, self._kept, self.of_another = dict(ranking), {}, False
         if self.path is not None and self.path.is_file():
             self._read(self.path)
 
@@ -58,10 +58,11 @@ class KeptNetworks:
 
     def add(self, network: KeptNetwork) -> None:
         """Keep a network. Raises OSError."""
-        self._kept[network.bands, network.fold] = network
+        kept = self._kept | {(network.bands, network.fold): network}
         if self.path is not None:
-            lines = [self._ranking, *(one.model_dump(mode="json") for one in self._kept.values())]
+            lines = [self._ranking, *(one.model_dump(mode="json") for one in kept.values())]
             write_whole(self.path, "".join(f"{json.dumps(line)}\n" for line in lines))
+        self._kept = kept
 
     def remove(self) -> None:
         """Remove the file, for which there is no use once the ranking is written."""

@@ -55,3 +55,20 @@ def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
     kept.add(FIRST)
     assert kept.get((0, 2), 1) == FIRST
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_of_another_ranking_that_is_asked_for_next_nothing_is_known(tmp_path: Path, in_a_file: bool) -> None:
+    kept = read(tmp_path / "ranking.json.networks" if in_a_file else None)
+    kept.add(FIRST)
+    kept.remove()
+    kept.read({**RANKING, "seed": 2})
+    assert kept.get((0, 2), 1) is None
+    assert not kept.of_another
+
+
+def test_a_network_that_could_not_be_written_is_not_said_to_be_kept(tmp_path: Path) -> None:
+    kept = read(tmp_path / "none" / "ranking.json.networks")
+    with pytest.raises(FileNotFoundError):
+        kept.add(FIRST)
+    assert kept.left() == "no network was finished, so nothing is kept"
