@@ -119,25 +119,26 @@ def test_triton_agrees_at_odd_shapes(shape: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "channels", "rank", "dtype"),
+    ("shape", "dtype", "largest"),
     [
-        (16, 3, 64, 2, torch.float32),
-        (32, 1, 32, 2, torch.float32),
-        (4, 8, 32, 18, torch.float32),
-        (8, 3, 32, 2, torch.float64),
+        ({"batch": 1, "height": 16, "width": 3, "channels": 64}, torch.float32, 2e-5),
+        ({"batch": 1, "height": 32, "width": 2, "channels": 32}, torch.float32, 2e-5),
+        ({"batch": 1, "height": 4, "width": 8, "channels": 32, "rank": 18}, torch.float32, 2e-5),
+        ({"batch": 2, "height": 4, "width": 4, "channels": 32, "states": 2}, torch.float32, 2e-5),
+        ({"batch": 1, "height": 8, "width": 3, "channels": 32}, torch.float64, 1e-9),
+        ({"batch": 2, "height": 8, "width": 2, "channels": 32}, torch.bfloat16, 2**-7),
+        ({"batch": 1, "height": 16, "width": 2, "channels": 32}, torch.float16, 2**-10),
     ],
 )
 def test_triton_agrees_on_maps_that_are_cut_without_remainder(
-    height: int, width: int, channels: int, rank: int, dtype: torch.dtype
+    shape: dict[str, Any], dtype: torch.dtype, largest: float
 ) -> None:
-    """Chunks of 16 steps, of 8 in double precision: one column, half of one, and four."""
-    inputs = map_inputs(1, height, width, channels, rank)
-    assert triton_layout.layout_of_map(*(tensor.to(dtype) for tensor in inputs))[1].even is not None
-    expected = scan_and_gradients(inputs, "reference")
-    given = [tensor.detach().to(dtype) for tensor in inputs]
+    """Chunks of 16 steps, of 8 in double precision and with several states: one column, half of one, two, and four."""
+    given = [tensor.detach().to(dtype) for tensor in map_inputs(**shape)]
+    assert triton_layout.layout_of_map(*given)[1].even is not None
+    expected = scan_and_gradients([tensor.double() for tensor in given], "reference")
     for found, value in zip(scan_and_gradients(given, "triton"), expected, strict=True):
-        largest = value.abs().max()
-        assert (found - value).abs().max() <= (1e-9 if dtype == torch.float64 else 2e-5) * largest
+        assert (found - value).abs().max() <= largest * value.abs().max()
 
 
 @pytest.mark.slow
