@@ -4,9 +4,13 @@
 
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
 import triton
 import triton.language as tl
+from triton._C.libtriton import ir
+from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
 
 from model.selective_scan.triton_functions import product, slope_of_softplus, softplus, walk
 
@@ -84,6 +88,24 @@ def test_a_walk_tells_states_before_and_after_every_step_along_and_against_its_l
             torch.testing.assert_close(after[t], h)
 
 
+@pytest.fixture
+def _tensor_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Triton's interpreter, which multiplies all bits of a float32, multiply those that tensor cores do."""
+    multiply: Any = InterpreterBuilder.create_dot
+
+    def cut(operand: Any) -> TensorHandle:
+        bits = np.ascontiguousarray(operand.data).view(np.int32) & -(1 << 13)
+        return TensorHandle(bits.view(np.float32), operand.dtype)
+
+    def create_dot(builder: Any, left: Any, right: Any, total: Any, precision: Any, most: Any) -> Any:
+        if left.data.dtype == np.float32 and precision == ir.INPUT_PRECISION.TF32:
+            left, right = cut(left), cut(right)
+        return multiply(builder, left, right, total, precision, most)
+
+    monkeypatch.setattr(InterpreterBuilder, "create_dot", create_dot)
+
+
+@pytest.mark.usefixtures("_tensor_cores")
 def test_a_product_is_as_precise_as_its_numbers_with_numbers_in_half_precision_too() -> None:
     for dtype, number, largest in (
         (torch.bfloat16, tl.float32, 1e-6),
