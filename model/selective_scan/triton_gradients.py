@@ -93,13 +93,11 @@ def scan_gradients(
         line, length, width, channels, u_cell, u_group, in_cell, in_group, HEIGHT, MAP, STEPS, CHANNELS, EVEN
     )  # fmt: skip
     row_2, own_2 = row + 2 * in_group, own + 2 * channels
-    u, delta, dy = (
-        u + u_start,
-        delta + u_start,
-        dy + u_start,
-    )
+    u, delta, dy = u + u_start, delta + u_start, dy + u_start
     partial, du = partial + u_start, du + u_start
-    ddelta += u_start + line * d_group.to(tl.int64)
+    # Twice a direction of a large batch is more than 32 bits count.
+    d_group = d_group.to(tl.int64)
+    ddelta += u_start + line * d_group
     low, B, C = low + in_start, B + in_start, C + in_start
     # Gradients of B and C lie by blocks of channels, samples, cells, groups and states.
     part = (tl.program_id(0) // chunks).to(tl.int64) * in_part + sample * length * groups * STATES

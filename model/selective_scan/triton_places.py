@@ -48,11 +48,8 @@ def locate(
         on = step < length
         at = (cell * u_cell + line * u_group)[:, None] + channel[None, :]
         inside = on[:, None] & in_channels[None, :]
-        row, u_start, in_start = (
-            cell * in_cell + line * in_group,
-            sample * length * u_cell,
-            sample * length * in_cell,
-        )
+        row = cell * in_cell + line * in_group
+        u_start, in_start = sample * length * u_cell, sample * length * in_cell
     else:
         in_channels = tl.full((CHANNELS,), 1, tl.int1)
         on = tl.full((STEPS,), 1, tl.int1)
