@@ -305,7 +305,6 @@ class FoldConfig(Config):
         if self.fold is not None and self.fold >= self.folds:
             raise ValueError(
                 f"fold must be below folds: {self.folds}{self.by_default('folds')}, got {self.fold}"
-                f"{self.by_default('fold')}"
             )
         return self
 

@@ -48,6 +48,4 @@ def check_lora(lora: LoRAConfig, name: str, size: str, pretrained: str | None) -
         )
     width = {"ast": AST_VARIANTS, "beats": BEATS_VARIANTS}[name][size].dim
     if lora.rank > width:
-        raise ValueError(
-            f"lora.rank: tokens of {name} {size} are {width} wide, got {lora.rank}{lora.by_default('rank')}"
-        )
+        raise ValueError(f"lora.rank: tokens of {name} {size} are {width} wide, got {lora.rank}")

@@ -209,10 +209,10 @@ class Recipe(Config):
         check_whole_cycles(self.device_contrast, self.patient_alignment, self.mixup.alpha)
         if not covers(self.population, self.folds.population):
             raise ValueError(
-                f"population {written(self.population)}{self.by_default('population')} would be scored on patients whom "
-                f"it is not for, as folds.population is {written(self.folds.population)}"
-                f"{self.folds.by_default('population')}; its score would say little of it, and nothing "
-                f"beside a network for all; set folds.population: {written(self.population)}"
+                f"population {written(self.population)} would be scored on patients whom it is not for, as "
+                f"folds.population is {written(self.folds.population)}{self.folds.by_default('population')}; its "
+                "score would say little of it, and nothing beside a network for all; "
+                f"set folds.population: {written(self.population)}"
             )
         if self.optimiser.warmup_epochs >= self.epochs:
             raise ValueError(
