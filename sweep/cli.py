@@ -14,7 +14,7 @@ from data.errors import UserError, escaped, one_line, shortened
 
 
 def program() -> None:
-    """Run the command in `sys.argv` as a process of its own, whose exit status stands once the command ended or paused.
+    """Run the command in `sys.argv` as a process of its own, whose exit status stands once it is 0, or 75 of a pause.
 
     Python may take seconds to end itself, while libraries are still being read, and Ctrl-C would kill it meanwhile.
     """
