@@ -141,6 +141,21 @@ def test_triton_agrees_on_maps_that_are_cut_without_remainder(
         assert (found - value).abs().max() <= largest * value.abs().max()
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "channels"),
+    [
+        (12, 4, 32),  # a chunk of 16 cells begins within a column
+        (8, 3, 32),  # the last chunk has half a chunk's cells
+        (16, 2, 33),  # the last block of channels has one
+    ],
+)
+def test_maps_that_are_cut_with_remainders_keep_addresses_and_masks(
+    height: int, width: int, channels: int
+) -> None:
+    inputs = map_inputs(1, height, width, channels, dtype=torch.float32)
+    assert triton_layout.layout_of_map(*inputs)[1].even is None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("height", "width", "channels", "rank"), [(8, 16, 96, 6), (8, 8, 96, 12), (4, 8, 64, 24), (4, 4, 64, 48)]
