@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -277,13 +278,15 @@ def test_log_lines_steer_no_terminal(
 
 @pytest.mark.parametrize(("status", "stands"), [(0, True), (75, True), (1, False)])
 def test_ctrl_c_after_a_command_has_ended_changes_its_status_no_more(status: int, stands: bool) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    module, function = project["scripts"]["respsweep"].split(":")
     code = (
-        "import atexit, os, signal, sys, sweep.cli, sweep.commands.app\n"
+        f"import atexit, os, signal, sys, {module}, sweep.commands.app\n"
         "def signalled():\n"
         "    for number in (signal.SIGINT, signal.SIGUSR1): os.kill(os.getpid(), number)\n"
         "atexit.register(signalled)\n"
         f"sweep.commands.app.app = lambda: sys.exit({status})\n"
-        "sweep.cli.program()"
+        f"{module}.{function}()"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == status
