@@ -184,8 +184,8 @@ class Recipe(Config):
             why = (
                 "norm beats has another scale, for which gain and noise are not worked out"
                 if self.features.norm == "beats"
-                else f"{self.features.norm} scales each spectrogram by itself, so a gain changes nothing, and the power "
-                "to which noise adds is not known any more"
+                else f"{self.features.norm}{self.features.by_default('norm')} scales each spectrogram by itself, so a "
+                "gain changes nothing, and the power to which noise adds is not known any more"
             )
             raise ValueError(
                 f"waveform_augment (gain {self.waveform_augment.gain:g}, noise {self.waveform_augment.noise:g}) needs "

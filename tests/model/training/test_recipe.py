@@ -84,7 +84,7 @@ def test_all_bands_are_the_recipe_without_bands_and_some_are_another(tmp_path: P
         ),
         (
             "waveform_augment: {gain: 0.1}",
-            "waveform_augment .gain 0.1, noise 0. needs features.norm audioset: per_sample scales each spectrogram",
+            "waveform_augment .gain 0.1, noise 0. needs features.norm audioset: per_sample .the default. scales each",
         ),
         (
             "waveform_augment: {noise: 0.1}\nfeatures: {norm: beats}",
@@ -138,6 +138,14 @@ def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
         ),
         ({"optimiser": {"warmup_epochs": 50}}, "at the full learning rate: epochs is 50 (the default)"),
         ({"optimiser": {"warmup_epochs": 5}, "epochs": 5}, "at the full learning rate: epochs is 5"),
+        (
+            {"waveform_augment": {"gain": 0.1}},
+            "needs features.norm audioset: per_sample (the default) scales each",
+        ),
+        (
+            {"waveform_augment": {"gain": 0.1}, "features": {"norm": "min_max"}},
+            "needs features.norm audioset: min_max scales each",
+        ),
         ({"population": "child"}, "as folds.population is all (the default); "),
         ({"folds": {"population": "child"}, "population": "adult"}, "as folds.population is child; "),
         (
