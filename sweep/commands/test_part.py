@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
+
+import typer
 
 from sweep.commands.console import say, say_aside, show_in
 from sweep.commands.options import STUDIES, DataOption, FormatOption, NameArgument, StudiesOption
@@ -11,6 +14,9 @@ from sweep.commands.options import STUDIES, DataOption, FormatOption, NameArgume
 def read_test(
     name: NameArgument,
     data: DataOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Read it though these weights have; the ledgers count it.")
+    ] = False,
     form: FormatOption = "table",
     studies: StudiesOption = STUDIES,
 ) -> None:
@@ -29,7 +35,7 @@ def read_test(
             raise FinishError(f"{searched.place}: not finished; first: respsweep finish {searched.arguments}")
         check_finishes(folder, searched)
     aside = say if form == "table" else say_aside
-    reading = read_test_part(folder, data, aside)
+    reading = read_test_part(folder, data, aside, again=again)
     # Published scores are of whole test parts.
     whole = reading.population == "all"
     published = published_scores(reading.published, reading.task) if whole else ()
@@ -43,5 +49,6 @@ def read_test(
     )
     show_in(form, list(tables), lambda: asdict(reading), lambda: reading_rows(reading.numbers))
     aside(
-        f"check it anywhere: respsweep verify {reading.bundle}   who read when: respsweep ledger {folder.arguments}"
+        f"check it anywhere: respsweep verify {reading.bundle}   who read when: respsweep ledger {folder.arguments}   "
+        f"in the report, written anew: respsweep report {folder.arguments}"
     )

@@ -28,7 +28,7 @@ from model.training.prediction import load_network, predict
 from model.training.recipe import Recipe
 from sweep.evaluation.epoch_readings import parts_to_test
 from sweep.evaluation.finished_units import FinishedUnits, finished_units
-from sweep.evaluation.ledgers import Ledgers, ReadingError, part_hash
+from sweep.evaluation.ledgers import Ledgers, ReadingError, own_ledger, part_hash
 from sweep.evaluation.recordings_of import recordings_of
 from sweep.evaluation.scored_cycles import TestedCycles, about_population, other_ages, tested_cycles
 from sweep.evaluation.unified_model import unified_units
@@ -64,7 +64,11 @@ class Reading:
 
 
 def read_test_part(
-    folder: StudyFolder, data: Path | None = None, say: Callable[[str], None] = lambda _: None
+    folder: StudyFolder,
+    data: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    again: bool = False,
 ) -> Reading:
     """Read the official test part of a study's recordings with the units of a study that `respsweep finish` made.
 
@@ -74,7 +78,8 @@ def read_test_part(
     in the study, `test-NUMBER.bundle`, and their main ones into the ledgers. `data`: where the recordings lie, unless
     where the study says. `say` hears how far the reading is.
 
-    Raises ReadingError when the study has not finished, or its recordings are others now, before anything is sealed.
+    Raises ReadingError, before anything is sealed, when the study has not finished, its recordings are others now, or
+    these very weights have read them, unless they shall do so `again`.
     """
     config = folder.config()
     if config.finishes is None:
@@ -85,6 +90,12 @@ def read_test_part(
     with folder.lock(), tempfile.TemporaryDirectory(prefix="respsweep-test-") as scratch:
         finished = _finished(folder, Path(scratch))
         unified = unified_units(folder, finished, Path(scratch))
+        read_with = {
+            "weights": {str(seed): digest for seed, digest in finished.sha256.items()},
+            **({} if unified is None else {"unified": _about_unified(unified)}),
+        }
+        if not again:
+            _refuse_to_read_again(folder, read_with)
         recordings = read_recordings(recordings_of(folder, data), config.scored_task.name)
         provenance = folder.provenance()
         if (data_hash := recordings.content_hash()) != provenance["data_hash"]:
@@ -115,9 +126,8 @@ def read_test_part(
             "recipe": finished.recipe.model_dump(mode="json"),
             "recipe_digest": finished.recipe.digest(),
             "seeds": list(finished.weights),
-            "weights": {str(seed): digest for seed, digest in finished.sha256.items()},
+            **read_with,
             **about_population(finished.recipe.folds, provenance),
-            **({} if unified is None else {"unified": _about_unified(unified)}),
             # No threshold is tuned: an answer is the most probable label.
             "thresholds": None,
             "commit": provenance.get("commit"),
@@ -145,6 +155,23 @@ def read_test_part(
             tuple(sealed["missing"]),
             tuple(ledgers.studies_at_every_epoch()),
             finished.recipe.folds.population,
+        )
+
+
+def _refuse_to_read_again(folder: StudyFolder, read_with: Mapping[str, Any]) -> None:
+    """Raise ReadingError where the study's ledger has a whole reading with these weights."""
+    ledger = own_ledger(folder)
+    same = {
+        seal.id
+        for seal in ledger.readings("sealed")
+        if {key: seal.content[key] for key in ("weights", "unified") if key in seal.content} == read_with
+    }
+    if done := [entry for entry in ledger.readings() if entry.id in same]:
+        reading = done[-1]
+        raise ReadingError(
+            f"{folder.place}: these weights read the test part as reading {reading.reading} of this study "
+            f"({reading.at}); what came of it: respsweep verify {below(folder.place, str(reading.content['file']))}; to "
+            f"read it once more, which the ledgers count: respsweep test {folder.arguments} --again"
         )
 
 

@@ -45,7 +45,11 @@ def test_a_reading_is_sealed_before_and_written_down_after(finished: StudyFolder
 
 
 def test_a_second_reading_is_counted_and_gives_the_same_answers(finished: StudyFolder) -> None:
-    one, two = read_test_part(finished), read_test_part(finished)
+    one = read_test_part(finished)
+    with pytest.raises(ReadingError, match=r"as reading 1 of this study .*verify .*test-1\.bundle.* --again"):
+        read_test_part(finished)
+    assert len(read_ledger(finished.path / "ledger.jsonl").readings("sealed")) == 1
+    two = read_test_part(finished, again=True)
     assert (one.readings, two.readings) == (1, 2)
     first, second = (read_bundle(Path(each.bundle))[0] for each in (one, two))
     for unit, kept in first.predictions.items():
@@ -78,7 +82,7 @@ def test_weights_of_another_unit_and_damaged_ones_are_refused_before_anything_is
 
 
 def test_a_bundle_that_was_exchanged_or_is_gone_is_told(finished: StudyFolder) -> None:
-    one, two = (Path(read_test_part(finished).bundle) for _ in range(2))
+    one, two = (Path(read_test_part(finished, again=again).bundle) for again in (False, True))
     ledger = read_ledger(finished.path / "ledger.jsonl")
     assert bundle_faults(finished, ledger) == []
     content = one.read_bytes()
@@ -110,11 +114,14 @@ def test_a_reading_that_is_broken_off_leaves_its_seal(
             raise KeyboardInterrupt
         return build_store(*arguments, **settings)
 
-    monkeypatch.setattr("sweep.evaluation.test_reading.build_store", power_cut)
-    with pytest.raises(KeyboardInterrupt):
-        read_test_part(finished)
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.evaluation.test_reading.build_store", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            read_test_part(finished)
     (sealed,) = read_ledger(finished.path / "ledger.jsonl").entries
     assert sealed.kind == "sealed"
+    # Nobody has seen what it would have come to, so the next one needs no other word.
+    assert read_test_part(finished).readings == 2
 
 
 def test_no_other_door_leads_to_the_test_part(finished: StudyFolder, tmp_path: Path) -> None:
