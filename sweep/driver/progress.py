@@ -174,7 +174,9 @@ class Progress:
         return "  ".join(parts)
 
     def _left(self, now: float) -> str | None:
-        """Say for about how long the study will still run; None where nobody knows."""
+        """Say for about how long the study will still run; None where nobody knows, and when it is over."""
+        if self._board.stopped == "over":
+            return None
         told = None if self._foretelling is None else self._foretelling.left(now)
         if told is not None:
             between = f" ({duration(told.low)} to {duration(told.high)})" if told.high - told.low > 60 else ""

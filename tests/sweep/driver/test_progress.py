@@ -23,6 +23,7 @@ from sweep.study.events import (
     Event,
     NodeAccused,
     StudyStarted,
+    StudyStopped,
     UnitFailed,
     UnitFinished,
     UnitLost,
@@ -254,6 +255,8 @@ def test_what_is_foretold_by_playing_the_rest_stands_in_the_place_of_the_pace_so
         board.apply(event)
         progress(event)
     assert progress.status().endswith("about 1:00:00 left (50:00 to 1:10:00)")
+    board.apply(StudyStopped("over", at=NOW))
+    assert " left" not in progress.status()
 
 
 def test_how_much_luck_is_in_the_best_score_is_found_out_again_only_when_it_costs_little(
