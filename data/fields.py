@@ -12,6 +12,25 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+COMMON_WORDS = {
+    "optimizer": "optimiser",
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "sr": "sample_rate",
+    "fmin": "low_hz",
+    "f_min": "low_hz",
+    "fmax": "high_hz",
+    "f_max": "high_hz",
+    "trials": "configurations",
+    "n_trials": "configurations",
+    "max_trials": "configurations",
+    "hours": "wall_clock",
+    "wall_time": "wall_clock",
+    "walltime": "wall_clock",
+}
+"""Names that other tools and papers give to fields, and ours."""
+
 
 @dataclass(frozen=True)
 class FieldsOf:
@@ -71,7 +90,14 @@ class Place:
     """Annotation of the field."""
 
     def nearest_field(self, settings: type[BaseModel]) -> str | None:
-        """Find the field that the writer may have meant: one beside, unless one elsewhere is far more as written."""
+        """Find the field that the writer may have meant.
+
+        One of which the path has common words comes first, then one beside, unless one elsewhere is far more as
+        written.
+        """
+        ours = ".".join(COMMON_WORDS.get(part, part) for part in self.path.split("."))
+        if ours != self.path and (meant := nearest_field(settings, ours)) is not None:
+            return meant
         group, dot, name = self.path.rpartition(".")
         fields = self.holder.model_fields if self.holder else ()
         begun = [field for field in fields if field.startswith(f"{name}_")]

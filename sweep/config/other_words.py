@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from data.errors import as_read
 from data.fields import field_paths
 from data.settings import ConfigError
 from model.training.recipe import Recipe
@@ -57,9 +58,9 @@ def in_our_words(content: Mapping[str, Any]) -> dict[str, Any]:
         if name in content
     ]
     problems += [
-        f"{name}: read null; write none to have none, or leave the line out for the default"
+        f"{name}: read {as_read(content[name])}; write none to have none, or leave the line out for the default"
         for name in ("pruner", "racing")
-        if name in content and content[name] is None
+        if name in content and (content[name] is None or content[name] is False)
     ]
     seeds = content.get("seeds")
     if isinstance(seeds, int) and not isinstance(seeds, bool):

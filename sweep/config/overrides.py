@@ -32,7 +32,7 @@ def override(content: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """
     for field, value in settings.items():
         if field.startswith("search."):
-            raise ConfigError(f"{field}: what is searched is named with dots itself; edit the study file")
+            raise ConfigError(f"{field}: --set does not change what is searched; edit the study file")
         *groups, last = field.split(".")
         target = content
         for group in groups:

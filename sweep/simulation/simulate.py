@@ -127,7 +127,8 @@ def play(
                 config.space.check_point(point)
             except ConfigError as error:
                 raise ConfigError(
-                    f"the curves are of a study with another search space, to whose points this study must come: {error}"
+                    "the curves are of a study with another search space, to whose points this study must come: "
+                    f"{error}; without a study file, the study of the curves is played"
                 ) from None
     task = partial(_play_once, configs, world, workers)
     processes = min(processes or os.cpu_count() or 1, repeats)

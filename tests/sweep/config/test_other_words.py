@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
-from data.settings import ConfigError, parse
+from data.fields import hint
+from data.settings import Config, ConfigError, parse
+from model.training.recipe import Recipe
 from sweep.config.other_words import in_our_words
 from sweep.config.study_config import StudyConfig, read_study
 from sweep.simulation.made_up_curves import SyntheticCurves, WorldConfig
@@ -26,9 +28,26 @@ def test_a_sampler_pruner_or_race_may_be_named_alone(group: str, name: str) -> N
 
 
 @pytest.mark.parametrize("group", ["pruner", "racing"])
-def test_null_in_place_of_a_pruner_or_race_is_asked_back(group: str) -> None:
-    complaint = f"study.yaml: {group}: read null; write none to have none, or leave the line out"
-    assert refusal({"search": BETA, group: None}).startswith(complaint)
+@pytest.mark.parametrize(("value", "read"), [(None, "null"), (False, "false")])
+def test_null_in_place_of_a_pruner_or_race_is_asked_back(group: str, value: Any, read: str) -> None:
+    complaint = f"study.yaml: {group}: read {read}; write none to have none, or leave the line out"
+    assert refusal({"search": BETA, group: value}).startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("settings", "written", "meant"),
+    [
+        (Recipe, "optimizer.lr", "optimiser.learning_rate"),
+        (Recipe, "lr", "optimiser.learning_rate"),
+        (Recipe, "features.fmax", "features.high_hz"),
+        (StudyConfig, "budget.trials", "budget.configurations"),
+        (StudyConfig, "budget.n_trials", "budget.configurations"),
+        (StudyConfig, "budget.wall_time", "budget.wall_clock"),
+        (StudyConfig, "budget.hours", "budget.wall_clock"),
+    ],
+)
+def test_fields_in_common_words_are_told_in_ours(settings: type[Config], written: str, meant: str) -> None:
+    assert hint(settings, written) == f"; did you mean {meant}?"
 
 
 @pytest.mark.parametrize(

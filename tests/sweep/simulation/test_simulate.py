@@ -162,7 +162,8 @@ def test_few_points_with_curves_are_all_that_is_proposed_in_an_order_of_their_ow
 
 def test_curves_to_which_the_study_cannot_come_are_refused() -> None:
     curves = ListedCurves({40: [0.5] * 3}, points=[{SEARCHED: 40}])
-    with pytest.raises(ConfigError, match=r"batch_size: 40 is outside what the study searches"):
+    told = r"batch_size: 40 is outside what the study searches; without a study file, the study of the curves"
+    with pytest.raises(ConfigError, match=told):
         simulate(config_of(10), lambda _: curves, 1, repeats=1)
 
 
