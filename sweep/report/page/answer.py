@@ -36,13 +36,20 @@ def answer(facts: Mapping[str, Any], board: Board, config: StudyConfig) -> list[
         sure = best["best_probability"]
         of = what_scores_are_of(config.holds_out, config.label, config.scored_population)
         spread = "" if best["sd"] is None else f" ± {_percent(best['sd'])}"
+        finishes = config.finishes
+        which = (
+            f"No. {best['number']} is best"
+            if finishes is None
+            else f"Configuration {finishes.configuration} of the study {finishes.study}, trained on all patients"
+        )
         lines = [
-            f"No. {best['number']} is best: {_percent(best['so_far'])}{spread} % {facts['study']['score']} over "
+            f"{which}: {_percent(best['so_far'])}{spread} % {facts['study']['score']} over "
             f"{counted(len(best['seeds']), 'seed')}, on {of} "
             f"({_values(best, facts)}).",
-            _ties(tied, known=compared.tied is not None),
         ]
-        if sure is not None:
+        if finishes is None:
+            lines.append(_ties(tied, known=compared.tied is not None))
+        if sure is not None and finishes is None:
             lines.append(f"The probability that it is truly the best of those tried is {100 * sure:.0f} %.")
         if config.holds_out:
             lines.append(what_to_expect(compared, compared.best))

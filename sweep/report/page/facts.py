@@ -89,6 +89,7 @@ def _study(folder: StudyFolder, config: StudyConfig, board: Board, now: float) -
         "metric": board.metric,
         "score": task.score_name if board.objective == "score" else TITLES[board.metric],
         "label": config.label,
+        "finishes": None if config.finishes is None else config.finishes.study,
         "state": board.stopped or ("running" if board.drivers else "not begun"),
         "made": time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(now)),
         "seeds": list(board.seeds),

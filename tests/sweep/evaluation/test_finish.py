@@ -10,6 +10,7 @@ from data.settings import ConfigError, parse
 from sweep.config.study_config import StudyConfig
 from sweep.evaluation.finish import FinishError, check_finishes, finishing_folder, finishing_study
 from sweep.folder.study_folder import StudyFolder
+from sweep.report.page.facts import report_facts
 from sweep.report.which_configuration import NoConfigurationError
 
 
@@ -171,3 +172,18 @@ def test_ranges_of_bands_that_were_searched_are_kept(
     config = finishing_study(first)
     wanted = first.config().space.recipe({"features.bands.ranges": ranges}).features.kept_bands
     assert config.any_recipe().features.kept_bands == wanted
+
+
+def test_its_report_tells_what_it_trained_and_not_of_a_search(
+    first: StudyFolder, finished: StudyFolder
+) -> None:
+    facts = report_facts(finished, 1.8e9)
+    number = first.board().ranking()[0].number
+    chosen = f"Configuration {number} of the study first, trained on all patients: "
+    assert facts["answer"][0].startswith(chosen)
+    assert "on the cycles that were trained on" in facts["answer"][0]
+    assert "is best" not in " ".join(facts["answer"])
+    assert facts["methods"].startswith(f"Configuration {number}, which the study first chose")
+    assert "searched" not in facts["methods"]
+    assert "score on training cycles" in facts["latex"]
+    assert report_facts(first, 1.8e9)["methods"].startswith("We searched ")
