@@ -21,6 +21,7 @@ from sweep.study.events import Event, StudyStarted
 from sweep.study.units import unit_id
 from sweep.tracking.messages import Target
 from sweep.tracking.writer import Writer
+from tests.apt import apt_get
 from tests.sweep.histories import added, timed, trained
 
 pytestmark = pytest.mark.slow
@@ -123,12 +124,9 @@ def _account() -> pwd.struct_passwd:
 
 def _programs() -> Path:
     """Where Debian puts PostgreSQL, installed now where that is possible."""
-    apt = shutil.which("apt-get")
-    if not _installed() and os.geteuid() == 0 and apt is not None:
-        quietly = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True}
-        install = [apt, "install", "--yes", "--no-install-recommends", "postgresql"]
-        for command in ([apt, "update"], install):
-            subprocess.run(command, check=False, timeout=400, **quietly)
+    if not _installed() and os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        for arguments in (["update"], ["install", "--yes", "--no-install-recommends", "postgresql"]):
+            apt_get(*arguments)
     if not _installed():
         pytest.skip("no PostgreSQL under /usr/lib/postgresql: apt-get install postgresql")
     return _installed()[-1].parent

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from tests.apt import apt_get
+
 Found = TypeVar("Found")
 REPOSITORY = Path(__file__).parents[3]
 NETWORK = "10.77.0"
@@ -48,10 +50,10 @@ def install_what_hosts_need() -> None:
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     missing = [package for command, package in PACKAGES.items() if shutil.which(command, path=path) is None]
     if missing:
-        for command in (["apt-get", "update"], ["apt-get", "install", "-y", "-q", *missing]):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        for arguments in (["update"], ["install", "-y", "-q", *missing]):
+            done = apt_get(*arguments)
             if done.returncode:
-                raise HostsError(f"{' '.join(command)}: {done.stderr.strip()[-300:]}")
+                raise HostsError(f"apt-get {' '.join(arguments)}: {done.stderr.strip()[-300:]}")
     if str(REPOSITORY).startswith("/mnt/") or sys.prefix.startswith("/mnt/"):
         raise HostsError("this clone or its Python lies in /mnt, which the hosts use for themselves")
     probe = subprocess.run(["unshare", "--net", "--pid", "--fork", "--mount", "true"], capture_output=True)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from tests.apt import apt_get
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "respsweep-tests" / "slurm"
 PACKAGES = ("slurmctld", "slurmd", "slurm-client")
@@ -53,16 +57,25 @@ def _download() -> None:
     archives = CACHE / "archives"
     shutil.rmtree(archives, ignore_errors=True)
     (archives / "partial").mkdir(parents=True)
-    _run("apt-get", "update", "-q")
+    _apt_get("update", "-q")
     choice = ("--download-only", "--no-install-recommends", "-o", f"Dir::Cache::archives={archives}")
-    _run("apt-get", "install", "-y", "-q", *choice, "-o", "APT::Sandbox::User=root", *PACKAGES)
+    _apt_get("install", "-y", "-q", *choice, "-o", "APT::Sandbox::User=root", *PACKAGES)
+
+
+def _apt_get(*arguments: str) -> None:
+    _ended_well(lambda: apt_get(*arguments), f"apt-get {arguments[0]}")
 
 
 def _run(*command: str) -> None:
+    run = partial(subprocess.run, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    _ended_well(lambda: run(command), " ".join(command[:2]))
+
+
+def _ended_well(run: Callable[[], subprocess.CompletedProcess[str]], called: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+        done = run()
     except subprocess.TimeoutExpired as error:
-        raise NoSlurm(f"SLURM is not to be had here: {' '.join(command[:2])} did not end") from error
+        raise NoSlurm(f"SLURM is not to be had here: {called} did not end") from error
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip())[-300:]
-        raise NoSlurm(f"SLURM is not to be had here: {' '.join(command[:2])}: {said}")
+        raise NoSlurm(f"SLURM is not to be had here: {called}: {said}")
