@@ -127,8 +127,8 @@ def carry(
         inside = (turn < chunks)[:, None] & in_channels[None, :]
         at = ((row * STATES + state) * channels)[:, None] + channel[None, :]
         end = tl.load(ends + at, inside, 0.0)
-        span = tl.load(spans + (row * channels)[:, None] + channel[None, :], inside, 0.0)
-        _, after = walk(fade(span, slope[None, :], NUMBER), end, h, False)
+        spanned = tl.load(spans + (row * channels)[:, None] + channel[None, :], inside, 0.0)
+        _, after = walk(fade(spanned, slope[None, :], NUMBER), end, h, False)
         tl.store(ends + at, after, inside)
         h = last(after, False)
 

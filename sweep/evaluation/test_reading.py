@@ -168,10 +168,12 @@ def _refuse_to_read_again(folder: StudyFolder, read_with: Mapping[str, Any]) -> 
     }
     if done := [entry for entry in ledger.readings() if entry.id in same]:
         reading = done[-1]
+        # Whoever edited the line may have taken anything out of it.
+        number, file = (reading.content.get(key, "?") for key in ("reading", "file"))
         raise ReadingError(
-            f"{folder.place}: these weights read the test part as reading {reading.reading} of this study "
-            f"({reading.at}); what came of it: respsweep verify {below(folder.place, str(reading.content['file']))}; to "
-            f"read it once more, which the ledgers count: respsweep test {folder.arguments} --again"
+            f"{folder.place}: these weights read the test part as reading {number} of this study ({reading.at}); what "
+            f"came of it: respsweep verify {below(folder.place, str(file))}; to read it once more, which the ledgers "
+            f"count: respsweep test {folder.arguments} --again"
         )
 
 
